@@ -1,0 +1,6 @@
+//! udpstream: moving pictures over plain UDP with the least possible delay. See docs/ARCHITECTURE.md.
+
+pub mod clock;
+pub mod media;
+pub mod queue;
+pub mod units;

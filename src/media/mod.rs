@@ -1,0 +1,6 @@
+//! What the packets are about: pictures, coded pictures and their slices, canvases, cards, y4m. Bytes and numbers
+//! only; no IO, no clock.
+
+pub mod picture;
+
+pub use picture::Picture;

@@ -1,0 +1,267 @@
+//! Newtypes for every quantity that crosses a module boundary. No clock here: a [`Time`] is always handed in.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+use std::time::Duration;
+
+/// An instant on this machine's monotonic clock, in nanoseconds. May start at 0 (the simulator does).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(u64);
+
+impl Time {
+    pub const ZERO: Self = Self(0);
+    /// Later than anything that will be scheduled.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros.saturating_mul(1_000))
+    }
+
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000_000))
+    }
+
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
+    pub const fn micros(self) -> u64 {
+        self.0 / 1_000
+    }
+
+    /// The low 32 bits of the microsecond count, as the hop header carries it (wraps every 71.6 minutes).
+    pub const fn wire_micros(self) -> u32 {
+        self.micros() as u32
+    }
+
+    /// Time gone by since `earlier`, zero if `earlier` is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// `self − other` in nanoseconds, signed.
+    pub const fn signed_since(self, other: Self) -> i64 {
+        self.0.wrapping_sub(other.0) as i64
+    }
+
+    /// Moves by a signed number of nanoseconds, stopping at zero.
+    pub const fn offset(self, nanos: i64) -> Self {
+        Self(self.0.saturating_add_signed(nanos))
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Self;
+    fn add(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl AddAssign<Duration> for Time {
+    fn add_assign(&mut self, rhs: Duration) {
+        *self = *self + rhs;
+    }
+}
+
+impl Sub<Duration> for Time {
+    type Output = Self;
+    fn sub(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// A point on a stream's own timeline, in microseconds from its zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MediaTime(i64);
+
+impl MediaTime {
+    pub const ZERO: Self = Self(0);
+
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+}
+
+/// Pictures per second as an exact fraction, so that 30000/1001 never drifts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rate {
+    num: u32,
+    den: u32,
+}
+
+impl Rate {
+    /// `None` unless the rate lies between one picture in ten minutes and 1 000 a second.
+    pub const fn new(num: u32, den: u32) -> Option<Self> {
+        let in_range = num > 0 && den > 0 && num as u64 <= 1_000 * den as u64 && den as u64 <= 600 * num as u64;
+        if in_range { Some(Self { num, den }) } else { None }
+    }
+
+    /// The nearest fraction with a usual denominator: 1, 1001 (the NTSC family) or 1000.
+    pub fn from_fps(fps: f64) -> Option<Self> {
+        if !(fps.is_finite() && fps > 0.0 && fps <= 1_000.0) {
+            return None;
+        }
+        if (fps - fps.round()).abs() < 1e-6 {
+            return Self::new(fps.round() as u32, 1);
+        }
+        let ntsc = (fps * 1.001).round();
+        if (ntsc / 1.001 - fps).abs() < 0.005 {
+            return Self::new(ntsc as u32 * 1_000, 1_001);
+        }
+        Self::new((fps * 1_000.0).round() as u32, 1_000)
+    }
+
+    pub const fn num(self) -> u32 {
+        self.num
+    }
+
+    pub const fn den(self) -> u32 {
+        self.den
+    }
+
+    pub fn fps(self) -> f64 {
+        f64::from(self.num) / f64::from(self.den)
+    }
+
+    /// Exactly `n · den / num` seconds, rounded down to a nanosecond once (never accumulated).
+    pub fn at(self, n: u64) -> Duration {
+        let nanos = u128::from(n) * u128::from(self.den) * 1_000_000_000 / u128::from(self.num);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// One picture's time.
+    pub fn interval(self) -> Duration {
+        self.at(1)
+    }
+
+    /// The last picture whose moment has come when `elapsed` has gone by: the inverse of [`Rate::at`].
+    pub fn index_at(self, elapsed: Duration) -> u64 {
+        let n = (elapsed.as_nanos() + 1) * u128::from(self.num);
+        let n = n.div_ceil(u128::from(self.den) * 1_000_000_000).saturating_sub(1);
+        u64::try_from(n).unwrap_or(u64::MAX)
+    }
+
+    /// Media time of picture `n`.
+    pub fn media_time(self, n: u64) -> MediaTime {
+        MediaTime((self.at(n).as_nanos() / 1_000) as i64)
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{:.3}", self.fps());
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// Bits per second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bitrate(u64);
+
+impl Bitrate {
+    pub const fn bps(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub const fn as_bps(self) -> u64 {
+        self.0
+    }
+
+    /// The rate at which `bytes` pass in `time`; `None` for no time.
+    pub fn of(bytes: u64, time: Duration) -> Option<Self> {
+        let nanos = time.as_nanos();
+        (nanos > 0).then(|| Self(u64::try_from(u128::from(bytes) * 8_000_000_000 / nanos).unwrap_or(u64::MAX)))
+    }
+
+    /// How long `bytes` take at this rate; [`Duration::MAX`] at rate zero.
+    pub fn time_for(self, bytes: u64) -> Duration {
+        if self.0 == 0 {
+            return Duration::MAX;
+        }
+        let nanos = u128::from(bytes) * 8_000_000_000 / u128::from(self.0);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+/// Picture number on a stream's timeline; skipped pictures consume numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Unit(pub u32);
+
+impl Unit {
+    pub const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+/// Width and height of a picture in pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Size {
+    pub width: u16,
+    pub height: u16,
+}
+
+impl Size {
+    pub const fn new(width: u16, height: u16) -> Self {
+        Self { width, height }
+    }
+
+    pub const fn pixels(self) -> usize {
+        self.width as usize * self.height as usize
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}×{}", self.width, self.height)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_never_drifts_and_index_is_its_inverse() {
+        for (num, den) in [(24_000, 1_001), (25, 1), (30_000, 1_001), (30, 1), (60, 1), (1, 600), (1_000, 1)] {
+            let rate = Rate::new(num, den).expect("usual rate");
+            for n in [0_u64, 1, 2, 3, 999, 86_400 * 60, u64::from(u32::MAX)] {
+                let at = rate.at(n);
+                assert_eq!(rate.index_at(at), n, "{num}/{den} picture {n}");
+                if n > 0 {
+                    assert_eq!(rate.index_at(at - Duration::from_nanos(1)), n - 1, "{num}/{den} just before {n}");
+                }
+            }
+            assert_eq!(rate.at(u64::from(num) * 3_600), Duration::from_secs(3_600 * u64::from(den)));
+        }
+    }
+
+    #[test]
+    fn decimal_rates_find_their_fraction() {
+        for (fps, num, den) in [(29.97, 30_000, 1_001), (23.976, 24_000, 1_001), (25.0, 25, 1), (12.5, 12_500, 1_000)] {
+            assert_eq!(Rate::from_fps(fps), Rate::new(num, den), "{fps}");
+        }
+        assert_eq!(Rate::from_fps(0.0), None);
+        assert_eq!(Rate::from_fps(f64::NAN), None);
+        assert_eq!(Rate::new(30, 0), None);
+    }
+
+    #[test]
+    fn times_saturate() {
+        assert_eq!(Time::ZERO - Duration::from_secs(1), Time::ZERO);
+        assert_eq!(Time::NEVER + Duration::from_secs(1), Time::NEVER);
+        assert_eq!(Time::from_millis(2).signed_since(Time::from_millis(3)), -1_000_000);
+        assert_eq!(Bitrate::bps(8_000).time_for(1_000), Duration::from_secs(1));
+    }
+}
