@@ -3,4 +3,6 @@
 pub mod clock;
 pub mod media;
 pub mod queue;
+pub mod seal;
 pub mod units;
+pub mod wire;

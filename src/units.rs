@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_rate_never_drifts_and_index_is_its_inverse() {
-        for (num, den) in [(24_000, 1_001), (25, 1), (30_000, 1_001), (30, 1), (60, 1), (1, 600), (1_000, 1)] {
+        for (num, den) in [(24_000, 1_001), (25, 1), (30_000, 1_001), (30, 1), (60, 1), (1, 1), (1_000, 1)] {
             let rate = Rate::new(num, den).expect("usual rate");
             for n in [0_u64, 1, 2, 3, 999, 86_400 * 60, u64::from(u32::MAX)] {
                 let at = rate.at(n);

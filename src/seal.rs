@@ -1,0 +1,126 @@
+//! Keys in, bytes out: join cookies and the machines' random numbers. Later: codes, SFrame, tickets.
+#![forbid(unsafe_code)]
+
+use ring::hmac;
+
+/// 32 random bytes that everything secret in one machine is derived from.
+pub type Seed = [u8; 32];
+
+/// A stream of unguessable numbers: HMAC-SHA-256 of a counter, so that a simulated run can be repeated from its seed.
+pub struct Random {
+    key: hmac::Key,
+    counter: u64,
+}
+
+impl Random {
+    pub fn new(seed: &Seed) -> Self {
+        Self { key: derive(seed, b"random"), counter: 0 }
+    }
+
+    pub fn u64(&mut self) -> u64 {
+        self.counter += 1;
+        let tag = hmac::sign(&self.key, &self.counter.to_be_bytes());
+        tag.as_ref().iter().take(8).fold(0, |acc, byte| acc << 8 | u64::from(*byte))
+    }
+
+    /// A number that is not zero: zero stands for "none" on the wire.
+    pub fn id(&mut self) -> u64 {
+        loop {
+            let id = self.u64();
+            if id as u32 != 0 && id != 0 {
+                return id;
+            }
+        }
+    }
+}
+
+/// A seed from the operating system. `None` if it has no randomness to give.
+pub fn system_seed() -> Option<Seed> {
+    let mut seed = Seed::default();
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut seed).ok()?;
+    Some(seed)
+}
+
+/// Join cookies: proof that a client receives at the address it claims, without storing anything about it.
+pub struct CookieJar {
+    key: hmac::Key,
+}
+
+/// Bytes of a cookie: key id, minute (low byte), 22 bytes of HMAC-SHA-256.
+pub const COOKIE_LEN: usize = 24;
+const MAC_LEN: usize = COOKIE_LEN - 2;
+const KEY_ID: u8 = 1;
+
+impl CookieJar {
+    pub fn new(seed: &Seed) -> Self {
+        Self { key: derive(seed, b"cookie") }
+    }
+
+    /// `subject` is whatever the cookie is bound to: address, ports, nonce.
+    pub fn bake(&self, minute: u64, subject: &[u8]) -> [u8; COOKIE_LEN] {
+        let mut cookie = [0; COOKIE_LEN];
+        cookie[0] = KEY_ID;
+        cookie[1] = minute as u8;
+        cookie[2..].copy_from_slice(&self.mac(minute, subject).as_ref()[..MAC_LEN]);
+        cookie
+    }
+
+    /// Whether the cookie was baked for `subject` in this minute or the last. Constant time in the MAC.
+    pub fn is_ours(&self, minute: u64, subject: &[u8], cookie: &[u8; COOKIE_LEN]) -> bool {
+        let baked = [Some(minute), minute.checked_sub(1)].into_iter().flatten().find(|m| *m as u8 == cookie[1]);
+        let Some(baked) = baked.filter(|_| cookie[0] == KEY_ID) else { return false };
+        let mac = self.mac(baked, subject);
+        let difference = mac.as_ref().iter().zip(&cookie[2..]).fold(0, |acc, (a, b)| acc | (a ^ b));
+        std::hint::black_box(difference) == 0
+    }
+
+    fn mac(&self, minute: u64, subject: &[u8]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(&[KEY_ID]);
+        context.update(&minute.to_be_bytes());
+        context.update(subject);
+        context.sign()
+    }
+}
+
+fn derive(seed: &Seed, purpose: &[u8]) -> hmac::Key {
+    let root = hmac::Key::new(hmac::HMAC_SHA256, seed);
+    hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, purpose).as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_good_for_its_subject_this_minute_and_the_next() {
+        let jar = CookieJar::new(&[7; 32]);
+        let cookie = jar.bake(300, b"alice");
+        assert!(jar.is_ours(300, b"alice", &cookie));
+        assert!(jar.is_ours(301, b"alice", &cookie));
+        assert!(!jar.is_ours(302, b"alice", &cookie));
+        assert!(!jar.is_ours(299, b"alice", &cookie));
+        assert!(!jar.is_ours(300, b"bob", &cookie));
+        assert!(!CookieJar::new(&[8; 32]).is_ours(300, b"alice", &cookie));
+        for bit in 0..COOKIE_LEN * 8 {
+            let mut forged = cookie;
+            forged[bit / 8] ^= 1 << (bit % 8);
+            assert!(!jar.is_ours(300, b"alice", &forged), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_numbers() {
+        let take = |seed| {
+            std::iter::repeat_with({
+                let mut r = Random::new(&seed);
+                move || r.u64()
+            })
+            .take(9)
+            .collect()
+        };
+        let (a, b, c): (Vec<u64>, Vec<u64>, Vec<u64>) = (take([1; 32]), take([1; 32]), take([2; 32]));
+        assert_eq!(a, b);
+        assert_ne!(a, c);
+    }
+}

@@ -1,0 +1,74 @@
+//! The body of a Description object: what the stream is. TLVs, so that later versions can say more.
+
+use super::WireError;
+use super::bytes::{Put, Reader};
+use super::tlv::{self, Tlvs, printable};
+use crate::units::{Rate, Size, Unit};
+
+const TITLE: u16 = 1;
+const PICTURES: u16 = 2;
+const LENGTH: u16 = 3;
+const SOUND: u16 = 4;
+const ENDED: u16 = 5;
+const LIVE: u16 = 6;
+
+/// What a watcher must know before the first picture, and when the last has been.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    pub title: String,
+    pub size: Size,
+    pub rate: Rate,
+    /// Length in µs; `None` for a live stream or an endless one.
+    pub length: Option<u64>,
+    pub live: bool,
+    pub sound: bool,
+    /// Number of units of the picture lane, once the stream has ended.
+    pub ended: Option<Unit>,
+}
+
+impl Description {
+    pub fn parse(body: &[u8]) -> Result<Self, WireError> {
+        let tlvs = Tlvs::parse(body)?;
+        let missing = WireError::Short { what: "a description" };
+        let mut pictures = Reader::new(tlvs.find(PICTURES).ok_or(missing)?, "a description");
+        let size = Size::new(pictures.u16()?, pictures.u16()?);
+        let rate = Rate::new(pictures.u32()?, pictures.u32()?);
+        let rate = rate.ok_or(WireError::Value { what: "the picture rate" })?;
+        if size.pixels() == 0 {
+            return Err(WireError::Value { what: "the picture size" });
+        }
+        let length = tlvs.find(LENGTH).map(|value| Reader::new(value, "a length").u64()).transpose()?;
+        let ended = tlvs.find(ENDED).map(|value| Reader::new(value, "an end").u32()).transpose()?;
+        Ok(Self {
+            title: printable(tlv::shorten(tlvs.text(TITLE).unwrap_or_default(), 200)),
+            size,
+            rate,
+            length,
+            live: tlvs.find(LIVE).is_some(),
+            sound: tlvs.find(SOUND).is_some(),
+            ended: ended.map(Unit),
+        })
+    }
+
+    pub fn emit(&self, out: &mut Vec<u8>) {
+        tlv::put(out, TITLE, tlv::shorten(&self.title, 200).as_bytes());
+        let mut pictures = Vec::with_capacity(12);
+        pictures.u16(self.size.width);
+        pictures.u16(self.size.height);
+        pictures.u32(self.rate.num());
+        pictures.u32(self.rate.den());
+        tlv::put(out, PICTURES, &pictures);
+        if let Some(length) = self.length {
+            tlv::put(out, LENGTH, &length.to_be_bytes());
+        }
+        if self.sound {
+            tlv::put(out, SOUND, &[]);
+        }
+        if let Some(Unit(count)) = self.ended {
+            tlv::put(out, ENDED, &count.to_be_bytes());
+        }
+        if self.live {
+            tlv::put(out, LIVE, &[]);
+        }
+    }
+}
