@@ -31,7 +31,7 @@ pub const OBJECT_RESERVE: usize = 48;
 pub const BODY_RESERVE: usize = 120;
 
 /// How large the datagrams of a path may be. The classes' numbers are the low bits of an object's `cut`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SizeClass {
     id: u8,
     bytes: u16,
@@ -84,6 +84,19 @@ impl SizeClass {
     /// The next smaller class that every path of this one carries.
     pub fn smaller(self) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.bytes < self.bytes)
+    }
+}
+
+impl Ord for SizeClass {
+    /// By size: the larger datagram is the greater class.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.bytes, self.id).cmp(&(other.bytes, other.id))
+    }
+}
+
+impl PartialOrd for SizeClass {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -1,0 +1,133 @@
+//! A coded picture and the objects that it is cut into, once per size class.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::jpeg::cut::{self, TooBig};
+use super::jpeg::index::Index;
+use crate::units::{MediaTime, Size, Time, Unit};
+use crate::wire::SizeClass;
+use crate::wire::object::{ObjectHeader, Type, flags, format};
+
+/// One picture as the encoder leaves it: a whole JPEG with its restart index.
+pub struct CodedPicture {
+    pub unit: Unit,
+    pub media_time: MediaTime,
+    pub size: Size,
+    pub rendition: u8,
+    /// Annex K quality, 1–100.
+    pub quality: u8,
+    /// Which restart layout: 0 is the largest divisor of a row not above 16, each step the next smaller one.
+    pub layout: u8,
+    pub jpeg: Vec<u8>,
+    pub index: Index,
+    pub stamps: Stamps,
+}
+
+/// When each stage was done with the picture.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stamps {
+    pub captured: Time,
+    pub encoding: Time,
+    pub encoded: Time,
+}
+
+/// Shared bytes: a range of an `Arc`, so that a thousand watchers get the same object without a copy.
+#[derive(Clone, Debug)]
+pub struct Object {
+    bytes: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl Object {
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[self.range.clone()]
+    }
+
+    pub fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.range.is_empty()
+    }
+}
+
+impl From<Vec<u8>> for Object {
+    fn from(bytes: Vec<u8>) -> Self {
+        let range = 0..bytes.len();
+        Self { bytes: Arc::new(bytes), range }
+    }
+}
+
+/// All objects of one picture at one size class, in one allocation.
+pub struct CutPicture {
+    pub unit: Unit,
+    bytes: Arc<Vec<u8>>,
+    parts: Vec<Range<usize>>,
+}
+
+impl CutPicture {
+    pub fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Object `part`; `None` past the last.
+    pub fn object(&self, part: usize) -> Option<Object> {
+        let range = self.parts.get(part)?.clone();
+        Some(Object { bytes: Arc::clone(&self.bytes), range })
+    }
+
+    /// Bytes of all objects together.
+    pub fn total(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl CodedPicture {
+    /// Cuts for one size class: WHOLE if the JPEG fits one datagram, slices otherwise.
+    pub fn cut(&self, stream: u64, class: SizeClass) -> Result<CutPicture, TooBig> {
+        let header = self.header(stream, class);
+        let mut bytes = Vec::with_capacity(self.jpeg.len() + self.jpeg.len() / 4 + 512);
+        let mut parts = Vec::new();
+        if self.jpeg.len() <= class.body_max() {
+            let header = ObjectHeader { flags: flags::WHOLE | flags::LAST, parts: 1, ..header };
+            parts.push(header.emit(&mut bytes, |out| out.extend_from_slice(&self.jpeg)));
+        } else {
+            let slices = cut::plan(&self.index, self.jpeg.len(), class.body_max())?;
+            for (part, slice) in slices.iter().enumerate() {
+                let last = if part + 1 == slices.len() { flags::LAST } else { 0 };
+                let header = ObjectHeader {
+                    flags: last,
+                    tables: self.quality,
+                    part: part as u16,
+                    parts: slices.len() as u16,
+                    x8: slice.x8,
+                    y8: slice.y8,
+                    ..header
+                };
+                parts.push(header.emit(&mut bytes, |out| slice.write(&self.index, &self.jpeg, out)));
+            }
+        }
+        Ok(CutPicture { unit: self.unit, bytes: Arc::new(bytes), parts })
+    }
+
+    fn header(&self, stream: u64, class: SizeClass) -> ObjectHeader {
+        ObjectHeader {
+            kind: Type::PICTURE,
+            flags: 0,
+            stream,
+            rendition: self.rendition,
+            cut: class.cut(self.layout),
+            tables: 0,
+            format: format::YUV420,
+            unit: self.unit,
+            part: 0,
+            parts: 1,
+            media_time: self.media_time,
+            size: self.size,
+            x8: 0,
+            y8: 0,
+        }
+    }
+}

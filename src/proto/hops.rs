@@ -1,0 +1,138 @@
+//! Which hop sequences arrived, and when: the source of reports and of the word "lost".
+
+use std::collections::VecDeque;
+
+use crate::units::Time;
+use crate::wire::report::{Arrival, MAX_ARRIVALS};
+
+/// Sequences remembered: more than any reordering spans, and less than a second of a fast stream.
+const WINDOW: usize = 8_192;
+/// A jump further than this is not loss but nonsense (or another session): it is refused.
+const MAX_JUMP: u64 = 65_536;
+
+/// The arrivals of one session, sequences extended to 64 bits.
+#[derive(Default)]
+pub struct Hops {
+    /// Sequence of the front of `cells`.
+    base: u64,
+    cells: VecDeque<Option<Time>>,
+    /// First sequence that no report has told of.
+    unreported: u64,
+    started: bool,
+}
+
+/// What became of one datagram's sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// New, with its extended sequence.
+    New(u64),
+    Duplicate,
+    /// Too old to tell, or impossibly far ahead.
+    Outside,
+}
+
+impl Hops {
+    /// Notes an arrival.
+    pub fn note(&mut self, sequence: u32, now: Time) -> Seen {
+        if !self.started {
+            // The first datagrams may overtake each other: leave room before the first one seen.
+            self.started = true;
+            self.base = u64::from(sequence).saturating_sub(64);
+            self.unreported = u64::from(sequence);
+            self.cells.resize((u64::from(sequence) - self.base) as usize, None);
+        }
+        let sequence = self.extend(sequence);
+        let end = self.end();
+        if sequence < self.base || sequence > end + MAX_JUMP {
+            return Seen::Outside;
+        }
+        for _ in end..=sequence {
+            self.push(None);
+        }
+        let Some(cell) = sequence.checked_sub(self.base).and_then(|i| self.cells.get_mut(i as usize)) else {
+            return Seen::Outside;
+        };
+        if cell.is_some() {
+            return Seen::Duplicate;
+        }
+        *cell = Some(now);
+        self.unreported = self.unreported.min(sequence);
+        Seen::New(sequence)
+    }
+
+    fn push(&mut self, cell: Option<Time>) {
+        if self.cells.len() == WINDOW {
+            self.cells.pop_front();
+            self.base += 1;
+            self.unreported = self.unreported.max(self.base);
+        }
+        self.cells.push_back(cell);
+    }
+
+    fn extend(&self, sequence: u32) -> u64 {
+        let newest = self.end().saturating_sub(1);
+        let ahead = i64::from(sequence.wrapping_sub(newest as u32).cast_signed());
+        newest.saturating_add_signed(ahead)
+    }
+
+    fn end(&self) -> u64 {
+        self.base + self.cells.len() as u64
+    }
+
+    /// How many sequences strictly between the two never arrived. Those forgotten count as arrived.
+    pub fn missing_between(&self, after: u64, before: u64) -> usize {
+        let first = (after + 1).saturating_sub(self.base) as usize;
+        let last = before.saturating_sub(self.base) as usize;
+        let last = last.min(self.cells.len());
+        if first >= last { 0 } else { self.cells.range(first..last).filter(|cell| cell.is_none()).count() }
+    }
+
+    /// Arrivals that no report has told of.
+    pub fn unreported(&self) -> usize {
+        (self.end() - self.unreported.min(self.end())) as usize
+    }
+
+    /// The first sequence and fates for the next report, at most [`MAX_ARRIVALS`].
+    pub fn report(&mut self, now: Time) -> (u32, Vec<Arrival>) {
+        let first = self.unreported.max(self.base);
+        let skip = (first - self.base) as usize;
+        let fate = |cell: &Option<Time>| {
+            cell.map_or(Arrival::LOST, |at| Arrival::received(now.since(at).as_micros() as u64))
+        };
+        let cells = self.cells.iter().skip(skip).take(MAX_ARRIVALS);
+        let arrivals: Vec<Arrival> = cells.map(fate).collect();
+        self.unreported = first + arrivals.len() as u64;
+        (first as u32, arrivals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_duplicates_and_stragglers() {
+        let mut hops = Hops::default();
+        assert_eq!(hops.note(10, Time::ZERO), Seen::New(10));
+        assert_eq!(hops.note(13, Time::ZERO), Seen::New(13));
+        assert_eq!(hops.note(13, Time::ZERO), Seen::Duplicate);
+        assert_eq!(hops.missing_between(10, 13), 2);
+        let (first, arrivals) = hops.report(Time::ZERO);
+        assert_eq!((first, arrivals.len()), (10, 4));
+        assert_eq!(hops.note(12, Time::ZERO), Seen::New(12));
+        assert_eq!(hops.missing_between(10, 13), 1);
+        assert_eq!(hops.report(Time::ZERO).0, 12, "a straggler is told of after all");
+        assert_eq!(hops.note(10 + 80_000, Time::ZERO), Seen::Outside);
+    }
+
+    #[test]
+    fn sequences_wrap_and_memory_is_bounded() {
+        let mut hops = Hops::default();
+        let start = u32::MAX - 5_000;
+        for i in 0..20_000_u32 {
+            assert!(matches!(hops.note(start.wrapping_add(i), Time::ZERO), Seen::New(_)));
+        }
+        assert_eq!(hops.cells.len(), WINDOW);
+        assert_eq!(hops.note(start, Time::ZERO), Seen::Outside);
+    }
+}

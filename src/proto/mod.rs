@@ -1,0 +1,160 @@
+//! The protocol machines. They do no IO, know no clock and draw no random numbers but from their seed.
+//!
+//! A machine is driven by one loop: put in what happened, take out what to do until it says [`Output::Wait`].
+//!
+//! ```
+//! use udpstream::proto::{Input, Machine, Output};
+//! use udpstream::units::Time;
+//!
+//! /// Lets a machine do all that is due at `now`; returns when it wants to be called again.
+//! fn drain<M: Machine>(machine: &mut M, now: Time, send: &mut dyn FnMut(udpstream::proto::Transmit)) -> Time {
+//!     loop {
+//!         match machine.poll(now) {
+//!             Output::Send(transmit) => send(transmit),
+//!             Output::Event(_event) => {}
+//!             Output::Wait(until, _reason) => return until,
+//!         }
+//!     }
+//! }
+//!
+//! /// One datagram in, everything that follows from it out.
+//! fn datagram<M: Machine>(machine: &mut M, now: Time, input: Input<'_, M::Local>) -> Time {
+//!     machine.handle(now, input);
+//!     drain(machine, now, &mut |_transmit| { /* sendmsg([hop, body]) */ })
+//! }
+//! ```
+//!
+//! `now` never goes back and may advance between polls. A machine may be polled early, late or twice: nothing happens
+//! twice. Everything it sends is bounded by its configuration, whatever it is sent.
+#![forbid(unsafe_code)]
+
+use std::net::SocketAddr;
+
+use crate::media::coded::Object;
+use crate::units::Time;
+use crate::wire::{HOP_LEN, Hop, Kind};
+
+mod clocksync;
+mod hops;
+pub mod pace;
+pub mod receiver;
+pub mod schedule;
+pub mod server;
+
+pub use receiver::Receiver;
+pub use server::Server;
+
+/// Which of a program's sockets: 0 is the picture port, 1 the sound port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Port(pub u8);
+
+/// A datagram as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    pub port: Port,
+    pub from: SocketAddr,
+    pub bytes: &'a [u8],
+}
+
+/// Why a datagram was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendFailure {
+    /// EMSGSIZE: larger than the path's MTU, as far as this machine knows.
+    TooLarge,
+    /// Anything else: no route, host down, refused by a firewall.
+    Unreachable,
+}
+
+/// What happened outside.
+#[derive(Debug)]
+pub enum Input<'a, L> {
+    Datagram(Received<'a>),
+    /// The last transmit to this address failed; given before the next poll.
+    NotSent(Port, SocketAddr, SendFailure),
+    Local(L),
+}
+
+/// What to do next.
+#[must_use]
+#[derive(Debug)]
+pub enum Output<E> {
+    Send(Transmit),
+    Event(E),
+    /// Nothing until then, unless something comes in.
+    Wait(Time, Reason),
+}
+
+/// One datagram to send: `hop` and `body` one after the other.
+#[derive(Clone, Debug)]
+pub struct Transmit {
+    pub port: Port,
+    pub to: SocketAddr,
+    pub hop: [u8; HOP_LEN],
+    pub body: Object,
+}
+
+impl Transmit {
+    /// UDP payload bytes.
+    pub fn len(&self) -> usize {
+        HOP_LEN + self.body.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    fn message(to: SocketAddr, hop: Hop, message: &crate::wire::Message<'_>) -> Self {
+        let mut body = Vec::with_capacity(64);
+        message.emit(&mut body);
+        Self { port: Port::default(), to, hop: hop.to_bytes(), body: body.into() }
+    }
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    Idle,
+    /// A picture leaves.
+    Departure,
+    /// The next burst of a picture on its way.
+    Pacing,
+    /// Sessions: silence, repeats, probes.
+    Housekeeping,
+    /// A Hello or Join goes out again.
+    Retry,
+    Report,
+    /// A picture is due, or given up for.
+    Playout,
+}
+
+/// A protocol machine.
+pub trait Machine {
+    type Local;
+    type Event;
+    /// Takes one input in; whatever follows comes out of [`Machine::poll`].
+    fn handle(&mut self, now: Time, input: Input<'_, Self::Local>);
+    /// Call until it returns [`Output::Wait`].
+    fn poll(&mut self, now: Time) -> Output<Self::Event>;
+}
+
+/// The earliest of several deadlines, with its reason.
+#[derive(Clone, Copy, Debug)]
+struct Soonest(Time, Reason);
+
+impl Soonest {
+    const fn new() -> Self {
+        Self(Time::NEVER, Reason::Idle)
+    }
+
+    fn or(self, at: Option<Time>, reason: Reason) -> Self {
+        match at {
+            Some(at) if at < self.0 => Self(at, reason),
+            _ => self,
+        }
+    }
+}
+
+/// A hop header outside any sequence.
+fn hop(kind: Kind, tag: u32, now: Time) -> Hop {
+    Hop::unsequenced(kind, tag, now.wire_micros())
+}

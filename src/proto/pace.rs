@@ -1,0 +1,67 @@
+//! In-picture pacing: a burst, then a steady rate, so that a picture of many datagrams does not overrun the buffers
+//! on its way. A limit, not a goal.
+
+use std::time::Duration;
+
+use crate::units::{Bitrate, Time};
+
+/// Let go at once: 55 datagrams of 1 200 bytes, of the 92 that a default socket buffer of 212 992 bytes holds
+/// (measured; the kernel counts 2 304 bytes for each).
+const BURST: usize = 64_000;
+/// After the burst, datagrams leave in groups of this many bytes, so that pacing costs few timers.
+const GROUP: usize = 16_000;
+
+/// When the bytes of one picture may leave.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    start: Time,
+    rate: Bitrate,
+}
+
+impl Pace {
+    /// For a picture of `bytes` that leaves at `start`, in a stream with this `interval` between pictures: four
+    /// times the stream's rate, or what ends within 75 % of the interval if that is more.
+    pub fn new(start: Time, bytes: usize, interval: Duration) -> Self {
+        let stream = Bitrate::of(bytes as u64, interval).unwrap_or_default();
+        let rest = bytes.saturating_sub(BURST) as u64;
+        let within = Bitrate::of(rest, interval * 3 / 4).unwrap_or_default();
+        Self { start, rate: Bitrate::bps((stream.as_bps() * 4).max(within.as_bps())) }
+    }
+
+    /// When the byte after `sent` bytes may leave.
+    pub fn release(&self, sent: usize) -> Time {
+        match sent.checked_sub(BURST) {
+            None => self.start,
+            Some(over) => self.start + self.rate.time_for(((over / GROUP + 1) * GROUP) as u64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_millis(33);
+
+    #[test]
+    fn a_small_picture_leaves_at_once() {
+        let pace = Pace::new(Time::from_millis(5), 40_000, INTERVAL);
+        assert_eq!(pace.release(39_999), Time::from_millis(5));
+    }
+
+    #[test]
+    fn a_large_picture_leaves_in_bursts_and_within_its_interval() {
+        for bytes in [70_000, 134_000, 1_000_000, 8_000_000] {
+            let pace = Pace::new(Time::ZERO, bytes, INTERVAL);
+            let last = pace.release(bytes - 1);
+            assert!(last.since(Time::ZERO) <= INTERVAL * 4 / 5, "{bytes} bytes end {last:?}");
+            assert_eq!(pace.release(BURST - 1), Time::ZERO);
+            assert!(pace.release(BURST) > Time::ZERO);
+            let mut before = Time::ZERO;
+            for sent in (0..bytes).step_by(1_200) {
+                assert!(pace.release(sent) >= before, "never goes back");
+                before = pace.release(sent);
+            }
+        }
+    }
+}

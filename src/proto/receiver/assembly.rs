@@ -1,0 +1,239 @@
+//! Putting pictures together: which slices of which unit have come, which unit is next, and what never came.
+//!
+//! Coded slices only, never pixels, and a bounded number of them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::media::coded::Object;
+use crate::units::{MediaTime, Size, Time, Unit};
+use crate::wire::object::{ObjectView, flags};
+
+/// Pictures in assembly at once, and coded bytes held in all.
+const MAX_UNITS: usize = 64;
+const MAX_BYTES: usize = 48 << 20;
+/// A unit number further ahead than this of what was shown is taken for a new start of the timeline.
+const MAX_JUMP: u32 = 1 << 20;
+/// Given-up units whose slices may still straggle in.
+const REMEMBERED: u32 = 64;
+
+/// One slice, ready for the decoder.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    pub unit: Unit,
+    /// Of the picture.
+    pub size: Size,
+    pub x8: u16,
+    pub y8: u16,
+    /// 0: tables inline, 1–100: Annex K.
+    pub tables: u8,
+    pub jpeg: Object,
+}
+
+/// A unit that leaves the assembly to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    pub unit: Unit,
+    pub media_time: MediaTime,
+    pub size: Size,
+    pub received: u16,
+    pub missing: u16,
+    /// Nothing to decode: show what was shown before.
+    pub same: bool,
+    /// First datagram of the unit.
+    pub first_at: Time,
+    pub last_at: Time,
+    pub first_hop: u64,
+    pub last_hop: u64,
+}
+
+struct Assembly {
+    ready: Ready,
+    parts: u16,
+    cut: u8,
+    /// A bit per part.
+    have: Vec<u64>,
+    held: Vec<Slice>,
+    bytes: usize,
+}
+
+/// What one object did.
+#[derive(Debug)]
+pub enum Took {
+    /// A slice of the unit in front: decode it now.
+    Front(Slice),
+    Held,
+    Duplicate,
+    /// Of a unit that has been shown or given up: late.
+    Late { first: bool },
+    /// Contradicts what came before it.
+    Nonsense,
+}
+
+#[derive(Default)]
+pub struct Units {
+    units: BTreeMap<Unit, Assembly>,
+    /// The last unit shown or given up.
+    done: Option<Unit>,
+    /// Units given up without a trace, of those near `done`.
+    traceless: std::collections::BTreeSet<Unit>,
+    bytes: usize,
+    front: Option<Unit>,
+}
+
+impl Units {
+    /// Takes a picture object in.
+    pub fn take(&mut self, now: Time, hop: u64, object: &ObjectView<'_>) -> Took {
+        let header = &object.header;
+        let unit = header.unit;
+        if let Some(done) = self.done {
+            if unit <= done {
+                return Took::Late { first: self.traceless.remove(&unit) };
+            }
+            if unit.0 - done.0 > MAX_JUMP {
+                return Took::Nonsense;
+            }
+        }
+        if self.units.len() >= MAX_UNITS && !self.units.contains_key(&unit) || self.bytes > MAX_BYTES {
+            return Took::Nonsense;
+        }
+        let assembly = self.units.entry(unit).or_insert_with(|| Assembly::new(now, hop, object));
+        let took = assembly.add(now, hop, object);
+        match took {
+            Some(slice) => self.place(unit, slice),
+            None if assembly.contradicts(object) => Took::Nonsense,
+            None => Took::Duplicate,
+        }
+    }
+
+    fn place(&mut self, unit: Unit, slice: Slice) -> Took {
+        self.front = self.front.or(Some(unit));
+        if self.front == Some(unit) {
+            return Took::Front(slice);
+        }
+        self.bytes += slice.jpeg.len();
+        if let Some(assembly) = self.units.get_mut(&unit) {
+            assembly.bytes += slice.jpeg.len();
+            assembly.held.push(slice);
+        }
+        Took::Held
+    }
+
+    /// The unit whose slices are being decoded: it is shown next.
+    pub fn front(&self) -> Option<&Ready> {
+        self.front.and_then(|unit| self.units.get(&unit)).map(|assembly| &assembly.ready)
+    }
+
+    /// Whether nothing of the front unit is missing.
+    pub fn is_complete(&self) -> bool {
+        self.front().is_some_and(|ready| ready.missing == 0)
+    }
+
+    /// When the first slice of a later unit came, if one has: then the front unit is overdue.
+    pub fn overtaken_at(&self) -> Option<Time> {
+        let front = self.front?;
+        let later = self.units.range(front.next()..);
+        later.map(|(_, assembly)| assembly.ready.first_at).min()
+    }
+
+    /// Takes the front unit out to be shown, and returns the slices of the next one that were held back.
+    pub fn show(&mut self) -> Option<(Ready, Vec<Slice>)> {
+        let front = self.front.take()?;
+        let shown = self.units.remove(&front)?;
+        self.bytes -= shown.bytes;
+        self.done = Some(front);
+        // A unit that starts after a later one was put in front can no longer be shown.
+        let later = self.units.split_off(&front);
+        self.units = later;
+        self.front = self.units.keys().next().copied();
+        let held = self.front.and_then(|unit| self.units.get_mut(&unit)).map(|next| {
+            self.bytes -= std::mem::take(&mut next.bytes);
+            std::mem::take(&mut next.held)
+        });
+        Some((shown.ready, held.unwrap_or_default()))
+    }
+
+    /// Remembers units that were given up without a trace, in case something of them still comes.
+    pub fn gave_up(&mut self, units: std::ops::Range<u32>) {
+        let recent = units.start.max(units.end.saturating_sub(REMEMBERED));
+        self.traceless.extend((recent..units.end).map(Unit));
+        while self.traceless.len() > REMEMBERED as usize {
+            self.traceless.pop_first();
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
+    /// How much playing time is held.
+    pub fn held(&self, interval: Duration) -> Duration {
+        interval * self.units.len() as u32
+    }
+}
+
+impl Assembly {
+    fn new(now: Time, hop: u64, object: &ObjectView<'_>) -> Self {
+        let header = &object.header;
+        let parts = if header.has(flags::SAME) { 1 } else { header.parts };
+        let ready = Ready {
+            unit: header.unit,
+            media_time: header.media_time,
+            size: header.size,
+            received: 0,
+            missing: parts.max(1),
+            same: header.has(flags::SAME),
+            first_at: now,
+            last_at: now,
+            first_hop: hop,
+            last_hop: hop,
+        };
+        let have = vec![0; usize::from(parts.max(1)).div_ceil(64)];
+        Self { ready, parts, cut: header.cut, have, held: Vec::new(), bytes: 0 }
+    }
+
+    fn contradicts(&self, object: &ObjectView<'_>) -> bool {
+        let header = &object.header;
+        header.size != self.ready.size
+            || header.cut != self.cut
+            || (self.parts != 0 && header.parts != 0 && header.parts != self.parts)
+    }
+
+    /// The slice, unless it contradicts the unit or is there already.
+    fn add(&mut self, now: Time, hop: u64, object: &ObjectView<'_>) -> Option<Slice> {
+        let header = &object.header;
+        if self.contradicts(object) {
+            return None;
+        }
+        self.learn_parts(header.parts, header.has(flags::LAST), header.part);
+        let word = usize::from(header.part) / 64;
+        if self.have.len() <= word {
+            self.have.resize(word + 1, 0);
+        }
+        let bit = 1 << (header.part % 64);
+        if self.have[word] & bit != 0 {
+            return None;
+        }
+        self.have[word] |= bit;
+        let ready = &mut self.ready;
+        ready.received += 1;
+        ready.missing = if self.parts == 0 { 1 } else { self.parts.saturating_sub(ready.received) };
+        ready.last_at = now;
+        ready.first_hop = ready.first_hop.min(hop);
+        ready.last_hop = ready.last_hop.max(hop);
+        Some(Slice {
+            unit: header.unit,
+            size: header.size,
+            x8: header.x8,
+            y8: header.y8,
+            tables: header.tables,
+            jpeg: object.body.to_vec().into(),
+        })
+    }
+
+    fn learn_parts(&mut self, parts: u16, last: bool, part: u16) {
+        if self.parts == 0 {
+            self.parts = if last { part + 1 } else { parts };
+        }
+    }
+}

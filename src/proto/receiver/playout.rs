@@ -1,0 +1,105 @@
+//! When to show what has come: at once, or at the chosen latency; and when to stop waiting for the rest.
+
+use std::time::Duration;
+
+use super::{Event, Receiver, Stream, gap, last_of, reorder_window};
+use crate::units::{MediaTime, Time};
+use crate::wire::message::bye;
+
+/// After the end was announced, stragglers of the last pictures are waited for at most this long.
+const END_PATIENCE: Duration = Duration::from_millis(250);
+
+impl Receiver {
+    /// Shows every picture whose time has come.
+    pub(super) fn playout(&mut self, now: Time) {
+        while self.show_at().is_some_and(|at| at <= now) {
+            let Some(stream) = self.stream.as_mut() else { return };
+            let Some((picture, held)) = stream.units.show() else { return };
+            let due = stream.timeline.and_then(|_| self.due(picture.media_time));
+            self.account(&picture);
+            self.events.push_back(Event::Show { picture, due });
+            let decodable = held.into_iter().filter(|slice| !slice.jpeg.is_empty());
+            self.events.extend(decodable.map(Event::Slice));
+        }
+        self.consider_end(now);
+    }
+
+    fn account(&mut self, picture: &super::Ready) {
+        let counts = &mut self.counts;
+        counts.shown += 1;
+        counts.damaged += u64::from(picture.missing > 0);
+        counts.slices_lost += u64::from(picture.missing);
+        let Some(stream) = self.stream.as_mut() else { return };
+        if let Some(before) = stream.last_shown {
+            let (between, missing) = gap(self.session.as_ref().map(|s| &s.hops), &before, picture);
+            if missing > 0 {
+                counts.lost += u64::from(between);
+                counts.slices_lost += if between > 0 { missing as u64 } else { 0 };
+            } else {
+                counts.thinned += u64::from(between);
+            }
+            stream.units.gave_up(before.unit.0 + 1..picture.unit.0);
+        }
+        stream.last_shown = Some(*picture);
+    }
+
+    /// When a moment of the stream was due at the server, in our clock.
+    fn due(&self, media: MediaTime) -> Option<Time> {
+        let timeline = self.stream.as_ref()?.timeline?;
+        let since = media.micros().saturating_sub(timeline.media.micros()).saturating_mul(1_000);
+        self.clock.local(timeline.clock).map(|zero| zero.offset(since))
+    }
+
+    /// When the picture in front is shown, as things stand.
+    fn show_at(&self) -> Option<Time> {
+        let stream = self.stream.as_ref()?;
+        let front = stream.units.front()?;
+        let earliest = match self.config.latency {
+            Duration::ZERO => Time::ZERO,
+            latency => self.due(front.media_time).map_or(Time::ZERO, |due| due + latency),
+        };
+        if stream.units.is_complete() {
+            return Some(earliest);
+        }
+        let rate = stream.description.rate;
+        let overtaken = stream.units.overtaken_at().map(|at| at + reorder_window(rate));
+        let alone = front.last_at + rate.interval() + reorder_window(rate);
+        Some(earliest.max(overtaken.map_or(alone, |at| at.min(alone))))
+    }
+
+    pub(super) fn playout_deadline(&self) -> Option<Time> {
+        let end = self.stream.as_ref().and_then(|stream| stream.ended_at).map(|at| at + END_PATIENCE);
+        let bye = self.session.as_ref().is_some_and(|session| session.bye.is_some());
+        [self.show_at(), end.filter(|_| bye)].into_iter().flatten().min()
+    }
+
+    /// Once the server has said goodbye and the last picture has been shown: answer, and finish.
+    pub(super) fn consider_end(&mut self, now: Time) {
+        let Some((code, sentence)) = self.session.as_ref().and_then(|session| session.bye.clone()) else { return };
+        if self.finished || self.stream.as_ref().is_some_and(|stream| !stream.is_played_out(now)) {
+            return;
+        }
+        self.count_tail();
+        self.events.push_back(Event::Over { ended: code == bye::ENDED, sentence });
+        self.stop(now);
+    }
+
+    /// Pictures that should have come after the last one shown.
+    fn count_tail(&mut self) {
+        let Some(stream) = &self.stream else { return };
+        let last = stream.description.ended.and_then(last_of);
+        if let (Some(last), Some(shown)) = (last, stream.last_shown) {
+            self.counts.lost += u64::from(last.0.saturating_sub(shown.unit.0));
+        }
+    }
+}
+
+impl Stream {
+    fn is_played_out(&self, now: Time) -> bool {
+        let Some(ended) = self.description.ended else { return self.units.is_empty() };
+        let shown = self.last_shown.map(|picture| picture.unit);
+        let last = last_of(ended);
+        let patience_over = self.ended_at.is_some_and(|at| now >= at + END_PATIENCE);
+        self.units.is_empty() && (last.is_none() || shown >= last || patience_over)
+    }
+}

@@ -1,0 +1,153 @@
+//! Departure: the moment at which a picture is cut and handed to every watcher's queue, and the sending itself.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::{Event, Goodbye, Phase, Server};
+use crate::media::coded::{CodedPicture, CutPicture};
+use crate::proto::pace::Pace;
+use crate::proto::schedule::Schedule;
+use crate::proto::{Port, SendFailure, Transmit};
+use crate::units::Time;
+use crate::wire::message::bye;
+use crate::wire::{HOP_LEN, Hop, Kind, SizeClass};
+
+impl Server {
+    /// Starts the clock when it is time: the first watcher is ready and the first picture is there.
+    pub(super) fn begin(&mut self, now: Time) {
+        if self.config.description.live || self.schedule.is_some() || self.phase != Phase::Running {
+            return;
+        }
+        let first = self.sessions.iter().flatten().any(|session| session.ready) && self.next.is_some();
+        if first || self.config.no_wait {
+            // The first picture held is the first shown, whatever its number.
+            let skip = self.next.as_ref().map_or(0, |next| u64::from(next.unit.0));
+            self.start(Schedule::new(now - self.config.description.rate.at(skip), self.config.description.rate));
+            self.events.push_back(Event::Started(now));
+        }
+    }
+
+    fn start(&mut self, schedule: Schedule) {
+        self.schedule = Some(schedule);
+        (0..self.sessions.len()).for_each(|slot| self.tell_timeline(slot));
+    }
+
+    /// When the picture in hand leaves; `None` while the clock does not run.
+    pub(super) fn departure_of(&self, picture: &CodedPicture) -> Option<Time> {
+        if self.config.description.live {
+            return Some(Time::ZERO);
+        }
+        self.schedule.map(|schedule| schedule.departure(picture.unit))
+    }
+
+    /// Sends the picture in hand on its way if its moment has come.
+    pub(super) fn depart(&mut self, now: Time) {
+        let due = self.next.as_ref().and_then(|next| self.departure_of(next));
+        let Some(picture) = due.filter(|due| *due <= now).and_then(|_| self.next.take()) else {
+            return self.end(now);
+        };
+        let due = self.note_departure(now, &picture);
+        let watchers = self.hand_out(now, &picture);
+        self.totals.pictures += 1;
+        self.events.push_back(Event::Departed { unit: picture.unit, due, at: now, watchers });
+    }
+
+    /// Returns when the picture should have left.
+    fn note_departure(&mut self, now: Time, picture: &CodedPicture) -> Time {
+        let Some(schedule) = self.schedule.as_mut() else {
+            if self.live_zero.is_none() {
+                let zero = picture.stamps.captured.offset(-picture.media_time.micros() * 1_000);
+                self.live_zero = Some(zero);
+                (0..self.sessions.len()).for_each(|slot| self.tell_timeline(slot));
+            }
+            return now;
+        };
+        let due = schedule.due(picture.unit);
+        if schedule.depart(picture.unit, now) {
+            self.events.push_back(Event::Stalled(now.since(due)));
+            (0..self.sessions.len()).for_each(|slot| self.tell_timeline(slot));
+        }
+        due
+    }
+
+    /// Cuts for each class in use and gives every watcher its share. Returns how many got one.
+    fn hand_out(&mut self, now: Time, picture: &CodedPicture) -> usize {
+        let interval = self.config.description.rate.interval();
+        let mut cuts: BTreeMap<SizeClass, Option<Arc<CutPicture>>> = BTreeMap::new();
+        let mut watchers = 0;
+        for slot in 0..self.sessions.len() {
+            let Some(session) = self.sessions[slot].as_mut().filter(|session| session.ready) else { continue };
+            let class = self.config.datagram.unwrap_or(session.class);
+            let cut = cuts.entry(class).or_insert_with(|| picture.cut(self.stream, class).ok().map(Arc::new));
+            let Some(cut) = cut else { continue };
+            let overhead = cut.parts() * HOP_LEN;
+            let queued = session.sending.is_some();
+            session.start(Arc::clone(cut), Pace::new(now, cut.total() + overhead, interval));
+            watchers += 1;
+            if queued {
+                self.paced.retain(|(_, other)| *other != slot);
+                self.ready.retain(|other| *other != slot);
+            }
+            self.ready.push_back(slot);
+        }
+        if cuts.values().any(Option::is_none) {
+            self.events.push_back(Event::Skipped(picture.unit));
+        }
+        watchers
+    }
+
+    /// The next media datagram that may leave now, watchers in turn.
+    pub(super) fn media(&mut self, now: Time) -> Option<Transmit> {
+        while let Some(&(at, slot)) = self.paced.first().filter(|(at, _)| *at <= now) {
+            self.paced.remove(&(at, slot));
+            self.ready.push_back(slot);
+        }
+        while let Some(slot) = self.ready.pop_front() {
+            let Some(session) = self.sessions[slot].as_mut() else { continue };
+            let Some(sending) = session.sending.as_mut() else { continue };
+            let release = sending.pace.release(sending.sent);
+            if release > now {
+                self.paced.insert((release, slot));
+                continue;
+            }
+            let Some(body) = sending.picture.object(sending.part) else { continue };
+            sending.part += 1;
+            sending.sent += HOP_LEN + body.len();
+            if sending.part == sending.picture.parts() {
+                session.sending = None;
+            } else {
+                self.ready.push_back(slot);
+            }
+            let sequence = session.stamp(Kind::OBJECT, HOP_LEN + body.len());
+            let hop = Hop { kind: Kind::OBJECT, tag: session.tag(), sequence, sent_at: now.wire_micros() };
+            return Some(Transmit { port: Port::default(), to: session.address, hop: hop.to_bytes(), body });
+        }
+        None
+    }
+
+    pub(super) fn not_sent(&mut self, to: SocketAddr, failure: SendFailure) {
+        self.totals.send_errors += 1;
+        let Some(session) = self.by_address.get(&to).and_then(|slot| self.sessions[*slot].as_mut()) else { return };
+        if failure == SendFailure::TooLarge
+            && let Some(bytes) = session.unstamp()
+        {
+            session.too_large(bytes);
+        }
+    }
+
+    /// After the last picture has had its time on the screen: goodbye.
+    fn end(&mut self, now: Time) {
+        if self.phase == Phase::Running && self.ended && self.next.is_none() {
+            let goodbye = Goodbye { code: bye::ENDED, sentence: "The stream is over.".to_owned() };
+            self.phase = Phase::Ending(goodbye);
+        }
+        let busy = !self.ready.is_empty() || !self.paced.is_empty();
+        if let Phase::Ending(goodbye) = &self.phase
+            && !busy
+        {
+            let goodbye = goodbye.clone();
+            self.begin_leaving(now, goodbye);
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The server: one stream, many watchers, one shared timeline.
+//!
+//! It holds at most one coded picture, the next to leave; [`Server::wants_picture`] says when it can take another.
+//! A file's picture leaves at its deadline, a live one when it comes. At departure it is cut once for each size class
+//! in use, and each watcher gets the shared objects behind a hop header of its own.
+
+mod departure;
+mod join;
+mod session;
+mod upkeep;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+pub use session::{Gone, SessionStats};
+
+use super::schedule::{Demand, Schedule};
+use super::{Input, Machine, Output, Reason, Received, Soonest, Transmit};
+use crate::media::coded::CodedPicture;
+use crate::seal::{CookieJar, Random, Seed};
+use crate::units::{Time, Unit};
+use crate::wire::message::{Message, bye};
+use crate::wire::{Description, Hop, Report, SizeClass};
+use session::Session;
+
+/// How long a watcher may be silent. Only reports that echo something recent count as heard.
+pub const SILENCE_LIMIT: Duration = Duration::from_secs(3);
+/// Sessions are looked after this often.
+const UPKEEP: Duration = Duration::from_millis(50);
+
+/// What the operator chose.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub seed: Seed,
+    pub description: Description,
+    /// `None`: probe for the largest that passes.
+    pub datagram: Option<SizeClass>,
+    pub quality: u8,
+    /// Start the timeline at once instead of with the first watcher.
+    pub no_wait: bool,
+    pub max_sessions: usize,
+    pub max_sessions_per_address: usize,
+    /// New sessions a second from one /24 or /48 network; loopback is exempt.
+    pub max_joins_per_second: u32,
+    /// Told to watchers; 0: none.
+    pub sound_port: u16,
+}
+
+impl Config {
+    pub const fn new(seed: Seed, description: Description) -> Self {
+        Self {
+            seed,
+            description,
+            datagram: None,
+            quality: 80,
+            no_wait: false,
+            max_sessions: 4_096,
+            max_sessions_per_address: 1_024,
+            max_joins_per_second: 200,
+            sound_port: 0,
+        }
+    }
+}
+
+/// What the program around the server tells it.
+pub enum Local {
+    Picture(CodedPicture),
+    /// No more pictures will come.
+    Ended,
+    /// Say goodbye with this sentence and finish.
+    Stop(String),
+}
+
+/// What the server tells the program around it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    Joined { id: u64, address: SocketAddr, watchers: usize },
+    Left { id: u64, address: SocketAddr, why: Gone, watchers: usize, stats: SessionStats },
+    Moved { id: u64, from: SocketAddr, to: SocketAddr },
+    Started(Time),
+    /// The timeline moved because everything stood still for this long.
+    Stalled(Duration),
+    Departed { unit: Unit, due: Time, at: Time, watchers: usize },
+    /// Never left: too late for its moment, or not cuttable.
+    Skipped(Unit),
+    Refused { address: SocketAddr, why: &'static str },
+    /// All is said; the program can end.
+    Finished,
+}
+
+/// Totals since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub pictures: u64,
+    pub datagrams: u64,
+    pub bytes: u64,
+    pub refused: u64,
+    pub rejected: u64,
+    pub send_errors: u64,
+}
+
+/// Where the stream is in its life.
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// The last picture is on its way; goodbyes follow when it has left.
+    Ending(Goodbye),
+    Leaving { until: Time },
+    Finished,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Goodbye {
+    code: u16,
+    sentence: String,
+}
+
+pub struct Server {
+    config: Config,
+    stream: u64,
+    jar: CookieJar,
+    random: Random,
+    phase: Phase,
+    goodbye: Goodbye,
+    /// Units that will have been on the timeline: one more than the last picture's.
+    units: u32,
+    schedule: Option<Schedule>,
+    /// A live stream's media zero in our clock.
+    live_zero: Option<Time>,
+    next: Option<CodedPicture>,
+    ended: bool,
+    sessions: Vec<Option<Session>>,
+    by_id: BTreeMap<u64, usize>,
+    by_address: BTreeMap<SocketAddr, usize>,
+    /// Watchers with something to send now, in turn.
+    ready: VecDeque<usize>,
+    /// Watchers whose pacing lets them send again then.
+    paced: BTreeSet<(Time, usize)>,
+    out: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    joins: BTreeMap<IpAddr, u32>,
+    joins_second: u64,
+    next_upkeep: Time,
+    totals: Totals,
+}
+
+impl Server {
+    pub fn new(config: Config) -> Self {
+        let mut random = Random::new(&config.seed);
+        Self {
+            stream: random.id(),
+            jar: CookieJar::new(&config.seed),
+            random,
+            config,
+            phase: Phase::Running,
+            goodbye: Goodbye { code: bye::ENDED, sentence: String::new() },
+            units: 0,
+            schedule: None,
+            live_zero: None,
+            next: None,
+            ended: false,
+            sessions: Vec::new(),
+            by_id: BTreeMap::new(),
+            by_address: BTreeMap::new(),
+            ready: VecDeque::new(),
+            paced: BTreeSet::new(),
+            out: VecDeque::new(),
+            events: VecDeque::new(),
+            joins: BTreeMap::new(),
+            joins_second: 0,
+            next_upkeep: Time::ZERO,
+            totals: Totals::default(),
+        }
+    }
+
+    pub const fn stream(&self) -> u64 {
+        self.stream
+    }
+
+    /// Whether a [`Local::Picture`] or [`Local::Ended`] would be taken now.
+    pub const fn wants_picture(&self) -> bool {
+        self.next.is_none() && !self.ended && matches!(self.phase, Phase::Running)
+    }
+
+    /// What the encoder should know before its next picture.
+    pub fn demand(&self) -> Demand {
+        Demand {
+            watched: !self.by_id.is_empty(),
+            quality: self.config.quality,
+            schedule: self.schedule,
+            live: self.config.description.live,
+        }
+    }
+
+    pub const fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    pub fn watchers(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Every watcher: id, address, size class, figures.
+    pub fn sessions(&self) -> impl Iterator<Item = (u64, SocketAddr, SizeClass, SessionStats)> {
+        self.sessions.iter().flatten().map(|s| (s.id, s.address, self.class_of(s), s.stats))
+    }
+
+    fn class_of(&self, session: &Session) -> SizeClass {
+        self.config.datagram.unwrap_or(session.class)
+    }
+
+    fn datagram(&mut self, now: Time, datagram: Received<'_>) {
+        let parsed = Hop::parse(datagram.bytes).and_then(|(hop, body)| Ok((hop, Message::parse(hop.kind, body)?)));
+        let (hop, message) = match parsed {
+            Ok(parsed) => parsed,
+            Err(_) => {
+                self.totals.rejected += 1;
+                return;
+            }
+        };
+        let from = datagram.from;
+        match message {
+            Message::Hello { highest, lowest, nonce } => {
+                self.hello(now, datagram, (lowest, highest), nonce);
+            }
+            Message::Join(join) => self.join(now, datagram, &join),
+            Message::Report(report) => self.report(now, from, hop, &report),
+            Message::Bye { session, .. } => self.bye(from, session),
+            Message::PathReply { session, token } => self.path_reply(from, session, token),
+            // Watchers have nothing else to say yet; what later versions say is skipped.
+            _ => self.totals.rejected += 1,
+        }
+    }
+
+    fn report(&mut self, now: Time, from: SocketAddr, hop: Hop, report: &Report) {
+        let Some(&slot) = self.by_id.get(&report.session) else { return };
+        let Some(session) = self.sessions[slot].as_mut() else { return };
+        if session.address == from {
+            session.report(now, report, hop.sent_at);
+        } else {
+            self.new_address(now, slot, from);
+        }
+    }
+
+    fn bye(&mut self, from: SocketAddr, id: u64) {
+        let known = self.by_id.get(&id).copied();
+        match known.filter(|slot| self.sessions[*slot].as_ref().is_some_and(|s| s.address == from)) {
+            Some(slot) => self.remove(slot, if self.leaving() { Gone::Ended } else { Gone::Left }),
+            None => self.totals.rejected += 1,
+        }
+    }
+
+    const fn leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving { .. })
+    }
+
+    fn remove(&mut self, slot: usize, why: Gone) {
+        let Some(session) = self.sessions[slot].take() else { return };
+        self.by_id.remove(&session.id);
+        if self.by_address.get(&session.address) == Some(&slot) {
+            self.by_address.remove(&session.address);
+        }
+        self.ready.retain(|other| *other != slot);
+        self.paced.retain(|(_, other)| *other != slot);
+        let (id, address, stats) = (session.id, session.address, session.stats);
+        self.events.push_back(Event::Left { id, address, why, watchers: self.by_id.len(), stats });
+    }
+
+    /// How often watchers report: 50 ms for few, a second for a thousand.
+    fn report_interval(&self) -> Duration {
+        Duration::from_millis((50 + self.by_id.len() as u64).min(1_000))
+    }
+
+    fn soonest(&self) -> (Time, Reason) {
+        let departure = self.next.as_ref().and_then(|next| self.departure_of(next));
+        let upkeep = (!self.by_id.is_empty() || self.phase != Phase::Running).then_some(self.next_upkeep);
+        let Soonest(at, reason) = Soonest::new()
+            .or(departure, Reason::Departure)
+            .or(self.paced.first().map(|(at, _)| *at), Reason::Pacing)
+            .or(upkeep.filter(|_| self.phase != Phase::Finished), Reason::Housekeeping);
+        (at, reason)
+    }
+}
+
+impl Machine for Server {
+    type Local = Local;
+    type Event = Event;
+
+    fn handle(&mut self, now: Time, input: Input<'_, Local>) {
+        match input {
+            Input::Datagram(datagram) => self.datagram(now, datagram),
+            Input::NotSent(_, to, failure) => self.not_sent(to, failure),
+            Input::Local(Local::Picture(picture)) => {
+                self.units = self.units.max(picture.unit.0.saturating_add(1));
+                self.next = Some(picture);
+            }
+            Input::Local(Local::Ended) => self.ended = true,
+            Input::Local(Local::Stop(sentence)) => {
+                self.next = None;
+                self.begin_leaving(now, Goodbye { code: bye::STOPPED, sentence });
+            }
+        }
+    }
+
+    fn poll(&mut self, now: Time) -> Output<Event> {
+        self.begin(now);
+        self.depart(now);
+        self.upkeep(now);
+        if let Some(event) = self.events.pop_front() {
+            return Output::Event(event);
+        }
+        if let Some(transmit) = self.out.pop_front() {
+            self.totals.datagrams += 1;
+            self.totals.bytes += transmit.len() as u64;
+            return Output::Send(transmit);
+        }
+        if let Some(transmit) = self.media(now) {
+            self.totals.datagrams += 1;
+            self.totals.bytes += transmit.len() as u64;
+            return Output::Send(transmit);
+        }
+        let (at, reason) = self.soonest();
+        Output::Wait(at, reason)
+    }
+}

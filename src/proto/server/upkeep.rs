@@ -1,0 +1,147 @@
+//! Looking after sessions: silence, unacknowledged updates, probes, clocks, goodbyes.
+
+use std::time::Duration;
+
+use super::session::{FIRST_REPORT, Gone, Leaving};
+use super::{Event, Goodbye, Phase, SILENCE_LIMIT, Server, UPKEEP};
+use crate::units::{MediaTime, Rate, Time};
+use crate::wire::message::{ClockEcho, Message, State, Timeline};
+use crate::wire::tlv::{self, Tlvs};
+use crate::wire::{Kind, SizeClass};
+
+/// An unacknowledged update is repeated this often.
+const UPDATE_REPEAT: Duration = Duration::from_millis(100);
+/// Each watcher hears from us this often even when there is nothing to show, and can set its clock by it.
+const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
+/// Goodbyes: five in half a second, and a second in all for the answers.
+const BYES: u8 = 5;
+const BYE_REPEAT: Duration = Duration::from_millis(125);
+const LEAVE_LIMIT: Duration = Duration::from_secs(1);
+
+impl Server {
+    pub(super) fn upkeep(&mut self, now: Time) {
+        if now < self.next_upkeep || self.phase == Phase::Finished {
+            return;
+        }
+        let mut next = now + UPKEEP;
+        for slot in 0..self.sessions.len() {
+            if self.look_after(now, slot)
+                && let Some(session) = self.sessions[slot].as_ref().filter(|session| !session.ready)
+            {
+                next = next.min(session.joined + FIRST_REPORT);
+            }
+        }
+        self.next_upkeep = next;
+        self.finish(now);
+    }
+
+    /// Returns false if the session is gone.
+    fn look_after(&mut self, now: Time, slot: usize) -> bool {
+        let Some(session) = self.sessions[slot].as_mut() else { return false };
+        if now.since(session.heard) > SILENCE_LIMIT {
+            self.remove(slot, Gone::Silent);
+            return false;
+        }
+        session.ready |= now >= session.joined + FIRST_REPORT;
+        let (small, reprobe) = (session.wants_small_probe(), session.reprobe_due(now));
+        if let Some((number, tlvs)) = session.update.clone().filter(|_| now >= session.next_update) {
+            session.next_update = now + UPDATE_REPEAT;
+            let (to, tag) = (session.address, session.tag());
+            self.say(now, to, Kind::UPDATE, tag, &Message::Update { number, tlvs: Tlvs::trusted(&tlvs) });
+        }
+        if small {
+            self.send_probe(now, slot, SizeClass::ANY);
+        }
+        if reprobe {
+            self.probe(now, slot);
+        }
+        self.tell_clock(now, slot);
+        self.repeat_bye(now, slot);
+        true
+    }
+
+    /// One probe for each class above the one in use.
+    pub(super) fn probe(&mut self, now: Time, slot: usize) {
+        if self.config.datagram.is_some() {
+            return;
+        }
+        let Some(session) = &self.sessions[slot] else { return };
+        session.probes().for_each(|class| self.send_probe(now, slot, class));
+    }
+
+    fn send_probe(&mut self, now: Time, slot: usize, class: SizeClass) {
+        let mut body = Vec::with_capacity(class.datagram());
+        Message::Probe { size: class.datagram() as u16 }.emit(&mut body);
+        self.send_sequenced(now, slot, Kind::PROBE, body);
+    }
+
+    /// Queues the timeline as a numbered update, to be repeated until it is acknowledged.
+    pub(super) fn tell_timeline(&mut self, slot: usize) {
+        let Some(timeline) = self.timeline() else { return };
+        let Some(session) = self.sessions[slot].as_mut() else { return };
+        let mut tlvs = Vec::with_capacity(40);
+        timeline.put(&mut tlvs);
+        session.updates += 1;
+        session.update = Some((session.updates, tlvs));
+        session.next_update = Time::ZERO;
+        self.next_upkeep = Time::ZERO;
+    }
+
+    fn timeline(&self) -> Option<Timeline> {
+        let (generation, clock) = match self.schedule {
+            Some(schedule) => (schedule.generation(), schedule.start()),
+            None => (1, self.live_zero?),
+        };
+        let speed = Rate::new(1, 1)?;
+        Some(Timeline { generation, state: State::Playing, media: MediaTime::ZERO, clock, speed })
+    }
+
+    fn tell_clock(&mut self, now: Time, slot: usize) {
+        let interval = self.report_interval().as_millis() as u16;
+        let Some(session) = self.sessions[slot].as_mut().filter(|session| now >= session.next_clock) else { return };
+        session.next_clock = now + CLOCK_INTERVAL;
+        let mut tlvs = Vec::with_capacity(32);
+        if let Some((echo, at)) = session.heard_stamp {
+            let held = u32::try_from(now.since(at).as_micros()).unwrap_or(u32::MAX);
+            ClockEcho { echo, held, clock: now.micros() }.put(&mut tlvs);
+        }
+        tlv::put(&mut tlvs, tlv::kind::REPORT_INTERVAL, &interval.to_be_bytes());
+        let (to, tag) = (session.address, session.tag());
+        self.say(now, to, Kind::UPDATE, tag, &Message::Update { number: 0, tlvs: Tlvs::trusted(&tlvs) });
+    }
+
+    pub(super) fn begin_leaving(&mut self, now: Time, goodbye: Goodbye) {
+        if matches!(self.phase, Phase::Leaving { .. } | Phase::Finished) {
+            return;
+        }
+        self.goodbye = goodbye;
+        self.phase = Phase::Leaving { until: now + LEAVE_LIMIT };
+        for session in self.sessions.iter_mut().flatten() {
+            session.sending = None;
+            session.leaving = Some(Leaving { byes: 0, next: now });
+        }
+        self.next_upkeep = now;
+    }
+
+    fn repeat_bye(&mut self, now: Time, slot: usize) {
+        let Some(session) = self.sessions[slot].as_mut() else { return };
+        let Some(leaving) = session.leaving.as_mut().filter(|l| l.byes < BYES && now >= l.next) else { return };
+        leaving.byes += 1;
+        leaving.next = now + BYE_REPEAT;
+        let (to, tag, id) = (session.address, session.tag(), session.id);
+        self.describe(now, slot);
+        let Goodbye { code, sentence } = self.goodbye.clone();
+        self.say(now, to, Kind::BYE, tag, &Message::Bye { session: id, code, sentence: &sentence });
+    }
+
+    fn finish(&mut self, now: Time) {
+        let Phase::Leaving { until } = self.phase else { return };
+        if self.by_id.is_empty() || now >= until {
+            for slot in 0..self.sessions.len() {
+                self.remove(slot, Gone::Ended);
+            }
+            self.phase = Phase::Finished;
+            self.events.push_back(Event::Finished);
+        }
+    }
+}
