@@ -30,7 +30,8 @@ pub fn bounded<T>(capacity: usize, when_full: WhenFull, waker: Option<Waker>) ->
     let (sender, receiver) = channel::bounded(capacity.max(1));
     let (done, closed) = channel::bounded(0);
     let dropped = Arc::new(AtomicU64::new(0));
-    let producer = Producer { sender, oldest: receiver.clone(), closed, when_full, waker, dropped: Arc::clone(&dropped) };
+    let producer =
+        Producer { sender, oldest: receiver.clone(), closed, when_full, waker, dropped: Arc::clone(&dropped) };
     (producer, Consumer { receiver, dropped, _open: done })
 }
 
