@@ -8,7 +8,7 @@ use udpstream::clock;
 use udpstream::units::{Size, Time};
 use udpstream::view::{self, Frame, Happened, Order};
 
-fn main() -> Result<(), view::ViewError> {
+fn main() -> std::process::ExitCode {
     let count = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
     let (buffers, returned) = mpsc::channel();
     let mut sent = Vec::new();
@@ -36,7 +36,13 @@ fn main() -> Result<(), view::ViewError> {
             handle.send(Order::Close).ok();
         });
     };
-    view::run("udpstream window example", SIZE, paint, happened)
+    match view::run("udpstream window example", SIZE, paint, happened) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
 }
 
 fn gradient(pixels: &mut Vec<u32>, shift: u64) {

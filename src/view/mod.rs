@@ -49,7 +49,7 @@ pub struct Gone;
 #[non_exhaustive]
 pub enum ViewError {
     #[error("no display to open a window on ({0}); use --headless to receive without a window")]
-    NoDisplay(#[source] winit::error::EventLoopError),
+    NoDisplay(String),
     #[error("the display stopped answering: {0}")]
     Lost(#[source] winit::error::EventLoopError),
     #[error("the display refused a window: {0}")]

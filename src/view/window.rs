@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use winit::application::ApplicationHandler;
 use winit::dpi::PhysicalSize;
-use winit::event::{ElementState, KeyEvent, MouseButton, WindowEvent};
+use winit::event::{ElementState, MouseButton, WindowEvent};
 use winit::event_loop::{ActiveEventLoop, EventLoop, EventLoopProxy};
 use winit::keyboard::{Key, NamedKey};
 use winit::window::{Fullscreen, Window, WindowId};
@@ -45,7 +45,7 @@ pub fn run(
     on_ready: impl FnOnce(Handle),
     happened: impl FnMut(Happened),
 ) -> Result<(), ViewError> {
-    let event_loop = EventLoop::with_user_event().build().map_err(ViewError::NoDisplay)?;
+    let event_loop = EventLoop::with_user_event().build().map_err(|_| ViewError::NoDisplay(why_no_display()))?;
     let (sender, orders) = mpsc::channel();
     on_ready(Handle { orders: sender, proxy: event_loop.create_proxy() });
     let mut viewer = Viewer {
@@ -196,10 +196,8 @@ impl<F: FnMut(Happened)> ApplicationHandler<()> for Viewer<F> {
             WindowEvent::RedrawRequested => {
                 self.present(event_loop);
             }
-            WindowEvent::KeyboardInput { event: KeyEvent { logical_key, state, repeat: false, .. }, .. }
-                if state == ElementState::Pressed =>
-            {
-                self.key(event_loop, &logical_key);
+            WindowEvent::KeyboardInput { event, .. } if event.state == ElementState::Pressed && !event.repeat => {
+                self.key(event_loop, &event.logical_key);
             }
             WindowEvent::MouseInput { state: ElementState::Pressed, button: MouseButton::Left, .. } => self.click(),
             _ => {}
@@ -264,6 +262,15 @@ impl Canvas {
         let fullscreen = !self.is_fullscreen();
         self.window.set_fullscreen(fullscreen.then_some(Fullscreen::Borderless(None)));
         self.window.set_cursor_visible(!fullscreen);
+    }
+}
+
+/// The window system's own words carry source lines of its library; these say what to look at.
+fn why_no_display() -> String {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match set("WAYLAND_DISPLAY").or_else(|| set("DISPLAY")) {
+        Some(display) => format!("the display {display} does not answer"),
+        None => "neither WAYLAND_DISPLAY nor DISPLAY is set".to_owned(),
     }
 }
 
