@@ -1,8 +1,20 @@
 //! udpstream: moving pictures over plain UDP with the least possible delay. See docs/ARCHITECTURE.md.
 
+#![deny(clippy::unwrap_used, clippy::expect_used)]
+
+#[cfg(feature = "app")]
+pub mod app;
 pub mod clock;
+#[cfg(feature = "app")]
+pub mod codec;
 pub mod media;
+#[cfg(feature = "app")]
+pub mod net;
+pub mod proto;
 pub mod queue;
 pub mod seal;
+pub mod stats;
 pub mod units;
+#[cfg(feature = "app")]
+pub mod view;
 pub mod wire;

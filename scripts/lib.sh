@@ -1,0 +1,62 @@
+# Shared by the scripts: finds Rust, installs what is missing. Sourced, not run; the sourcing script sets -euo pipefail.
+# shellcheck shell=bash
+
+RUST_NEEDED=1.88
+APT_PACKAGES=(
+    ffmpeg cmake nasm pkg-config gcc g++ make xvfb xdotool imagemagick x11-utils libxkbcommon-x11-0
+    libx11-6 libx11-xcb1 libxcb1 libxcursor1 libxi6 libxrandr2
+)
+APT_COMMANDS=(ffmpeg ffprobe cmake nasm pkg-config cc c++ make Xvfb xdotool import xwininfo)
+# Opened by the window at run time, so no linker would notice that they are missing.
+APT_LIBRARIES=(libxkbcommon-x11.so.0 libX11.so.6 libX11-xcb.so.1 libxcb.so.1 libXcursor.so.1 libXi.so.6 libXrandr.so.2)
+
+heading() { printf '\n== %s\n' "$*"; }
+
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+# Puts a Rust that is new enough on PATH, or says where to get one.
+need_rust() {
+    if ! command -v cargo >/dev/null 2>&1; then
+        export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+    fi
+    local advice="get it from https://rustup.rs"
+    command -v cargo >/dev/null 2>&1 || fail "Rust $RUST_NEEDED or newer is needed; $advice"
+    local have
+    have=$(rustc --version | awk '{print $2}')
+    if [ "$(printf '%s\n' "$RUST_NEEDED" "${have%%-*}" | sort -V | head -n 1)" != "$RUST_NEEDED" ]; then
+        fail "Rust $RUST_NEEDED or newer is needed, this is $have; run 'rustup update' or $advice"
+    fi
+}
+
+# What the build, the window and the tests need and this machine lacks, one a line.
+missing() {
+    local name libraries
+    for name in "${APT_COMMANDS[@]}"; do
+        command -v "$name" >/dev/null 2>&1 || printf '%s\n' "$name"
+    done
+    libraries=$(PATH="$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null || true)
+    for name in "${APT_LIBRARIES[@]}"; do
+        case "$libraries" in *"$name"*) ;; *) printf '%s\n' "$name" ;; esac
+    done
+}
+
+# Installs what is missing by apt; elsewhere names it.
+install_missing() {
+    local lacking root=()
+    lacking=$(missing)
+    [ -n "$lacking" ] || return 0
+    heading "installing what is missing: ${lacking//$'\n'/ }"
+    command -v apt-get >/dev/null 2>&1 || fail "please install by hand what Debian calls: ${APT_PACKAGES[*]}"
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 || fail "neither root nor sudo: please install ${APT_PACKAGES[*]}"
+        root=(sudo)
+    fi
+    "${root[@]}" apt-get update -qq </dev/null
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${APT_PACKAGES[@]}" </dev/null
+    lacking=$(missing)
+    [ -z "$lacking" ] || fail "still missing after the installation: ${lacking//$'\n'/ }"
+}
