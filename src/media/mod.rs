@@ -1,6 +1,7 @@
 //! What the packets are about: pictures, coded pictures and their slices, canvases, cards, y4m. Bytes and numbers
 //! only; no IO, no clock.
 
+pub mod jpeg;
 pub mod picture;
 
 pub use picture::Picture;
