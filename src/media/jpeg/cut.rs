@@ -192,7 +192,10 @@ mod tests {
         let jpeg = sample.jpeg(&mut Random(u64::from(sample.restart)));
         let index = index(&jpeg).expect("sound");
         let slices = plan(&index, jpeg.len(), body_max).expect("fits");
-        assert!(slices.len() > 1);
+        assert_eq!(slices.len() > 1, jpeg.len() > body_max);
+        if slices.is_empty() {
+            return;
+        }
         let mut next = 0;
         let mut area = 0;
         for slice in &slices {

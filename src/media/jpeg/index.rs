@@ -49,6 +49,13 @@ pub fn index(jpeg: &[u8]) -> Result<Index, JpegError> {
     })
 }
 
+/// Size of a JPEG in interchange format, as strictly read as by [`index`] but without looking for its intervals.
+pub fn size_of_whole(jpeg: &[u8]) -> Result<Size, JpegError> {
+    let header = Header::walk(jpeg)?;
+    header.check_complete()?;
+    Ok(header.size)
+}
+
 /// How many restart intervals a picture of this size has.
 pub(super) fn expected_intervals(subsampling: Subsampling, size: Size, restart: u16) -> u64 {
     let (columns, rows) = subsampling.grid(size);

@@ -19,11 +19,13 @@ impl Sample {
         Self { width, height, restart, subsampling: Subsampling::Yuv420 }
     }
 
-    /// Segments as libjpeg orders them, quality 80; intervals of 20 to 420 bytes with stuffed bytes among them.
+    /// Segments as libjpeg orders them, quality 80; 4 to 24 bytes a MCU with stuffed bytes among them.
     pub fn jpeg(&self, random: &mut Random) -> Vec<u8> {
         let (size, grey) = (Size::new(self.width, self.height), self.subsampling == Subsampling::Grey);
+        let (columns, rows) = self.subsampling.grid(size);
+        let mcus = if self.restart == 0 { columns * rows } else { self.restart.into() };
         let intervals: Vec<_> = (0..expected_intervals(self.subsampling, size, self.restart))
-            .map(|_| (0..20 + random.below(400)).flat_map(|_| random.stuffed()).collect::<Vec<u8>>())
+            .map(|_| (0..4 * mcus + random.below(20 * mcus)).flat_map(|_| random.stuffed()).collect::<Vec<u8>>())
             .collect();
         let mut out = [&SOI[..], &JFIF].concat();
         tables::append_quantisation(80, grey, &mut out);
