@@ -177,7 +177,9 @@ impl Frame {
 /// A single component is never interleaved, so its sampling factors mean nothing (T.81 A.2.2).
 fn subsampling(components: &[[u8; 3]]) -> Result<Subsampling, JpegError> {
     match components {
-        [[_, 0x11..=0x44, _]] => Ok(Subsampling::Grey),
+        [[_, factors, _]] if (1..=4).contains(&(factors >> 4)) && (1..=4).contains(&(factors & 15)) => {
+            Ok(Subsampling::Grey)
+        }
         [[_, 0x22, _], [_, 0x11, _], [_, 0x11, _]] => Ok(Subsampling::Yuv420),
         [[_, 0x21, _], [_, 0x11, _], [_, 0x11, _]] => Ok(Subsampling::Yuv422),
         [[_, 0x11, _], [_, 0x11, _], [_, 0x11, _]] => Ok(Subsampling::Yuv444),
