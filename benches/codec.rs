@@ -88,18 +88,16 @@ fn cut(c: &mut Criterion) {
     let coded = coded();
     let mut group = c.benchmark_group("plan and write");
     for body_max in BODIES {
-        let slices = plan(&coded, body_max);
         let mut out = Vec::new();
-        group.bench_function(BenchmarkId::new(format!("{} slices of", slices.len()), body_max), |b| {
-            b.iter(|| {
-                out.clear();
-                for slice in plan(&coded, body_max) {
-                    slice.write(&coded.index, &coded.jpeg, &mut out);
-                }
-                black_box(out.len())
-            });
-        });
-        assert!(out.len() > coded.index.scan.len(), "each slice was written");
+        let mut write = || {
+            out.clear();
+            let slices = plan(&coded, body_max);
+            slices.iter().for_each(|slice| slice.write(&coded.index, &coded.jpeg, &mut out));
+            (slices.len(), out.len())
+        };
+        let (slices, bytes) = write();
+        assert!(bytes > coded.index.scan.len(), "each slice is written");
+        group.bench_function(BenchmarkId::new(format!("{slices} slices of"), body_max), |b| b.iter(&mut write));
     }
 }
 
@@ -107,33 +105,37 @@ fn decode(c: &mut Criterion) {
     let coded = coded();
     let mut decoder = Decoder::new().expect("a decoder");
     let (mut whole, mut canvas) = (Canvas::new(SIZE), Canvas::new(SIZE));
-    let mut group = c.benchmark_group("decode");
-    group.bench_function("whole", |b| {
-        b.iter(|| {
-            whole.clear_coverage();
-            decoder.decode(0, black_box(&coded.jpeg), &mut whole, 0, 0)
-        });
-    });
+    let mut decode_whole = |canvas: &mut Canvas| {
+        canvas.clear_coverage();
+        decoder.decode(0, black_box(&coded.jpeg), canvas, 0, 0).expect("decodes");
+    };
+    decode_whole(&mut whole);
     assert!(whole.is_complete());
+    let mut group = c.benchmark_group("decode");
+    group.bench_function("whole", |b| b.iter(|| decode_whole(&mut canvas)));
     for body_max in BODIES {
-        let bodies: Vec<_> = plan(&coded, body_max)
-            .iter()
-            .map(|slice| {
-                let mut body = Vec::new();
-                slice.write(&coded.index, &coded.jpeg, &mut body);
-                (slice.x8, slice.y8, body)
-            })
-            .collect();
+        let bodies = bodies(&coded, body_max);
+        let mut decode_slices = || {
+            canvas.clear_coverage();
+            for (x8, y8, body) in &bodies {
+                decoder.decode(QUALITY, black_box(body), &mut canvas, *x8, *y8).expect("decodes");
+            }
+        };
+        decode_slices();
         group.bench_function(BenchmarkId::new(format!("{} slices of", bodies.len()), body_max), |b| {
-            b.iter(|| {
-                canvas.clear_coverage();
-                for (x8, y8, body) in &bodies {
-                    decoder.decode(QUALITY, black_box(body), &mut canvas, *x8, *y8).expect("decodes");
-                }
-            });
+            b.iter(&mut decode_slices);
         });
         assert!(canvas.is_complete() && canvas.pixels() == whole.pixels(), "every pixel, and the same");
     }
+}
+
+fn bodies(coded: &Coded, body_max: usize) -> Vec<(u16, u16, Vec<u8>)> {
+    let write = |slice: &Slice| {
+        let mut body = Vec::new();
+        slice.write(&coded.index, &coded.jpeg, &mut body);
+        (slice.x8, slice.y8, body)
+    };
+    plan(coded, body_max).iter().map(write).collect()
 }
 
 fn conceal(c: &mut Criterion) {

@@ -1,4 +1,4 @@
-//! Picture → one JPEG with restart intervals; JPEG or slice of one → rectangle of a canvas. libjpeg-turbo does the work.
+//! Picture → one JPEG with restart intervals; JPEG or slice of one → rectangle of a canvas. By libjpeg-turbo.
 
 mod turbo;
 

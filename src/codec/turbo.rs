@@ -77,8 +77,8 @@ impl Decoder {
 
     /// Decodes one JPEG into the rectangle of the canvas whose corner is (`x8`, `y8`) × 8 pixels and marks it covered.
     ///
-    /// `tables`: 0 = the body is in interchange format, 1–100 = abbreviated, with Annex K's tables of that quality left
-    /// out. A rectangle that does not lie inside the canvas is refused before a pixel is written. When the entropy-coded
+    /// `tables`: 0 = the body is in interchange format, 1–100 = abbreviated, without Annex K's tables of that quality.
+    /// A rectangle that does not lie inside the canvas is refused before a pixel is written. When the entropy-coded
     /// data is damaged, pixels of the rectangle may have changed, but it is not marked.
     pub fn decode(&mut self, tables: u8, body: &[u8], canvas: &mut Canvas, x8: u16, y8: u16) -> Result<(), CodecError> {
         let size = match tables {
@@ -132,7 +132,7 @@ impl Decoder {
             Err(failure) => {
                 // After an error the library's state cannot be trusted to be free of the last picture.
                 self.handle = Handle::decompressor()?;
-                // Cameras write what libjpeg only warns of, and the picture is whole; our own slices have no such excuse.
+                // Cameras write what libjpeg only warns of, and the picture is whole; our slices have no such excuse.
                 if failure.warning && !ours { Ok(()) } else { Err(failure.error) }
             }
         }
@@ -229,7 +229,7 @@ impl Handle {
         if read != (size.width.into(), size.height.into()) || !fits {
             return Err(fatal(CodecError::Library("two readings of one header differ".into())));
         }
-        // SAFETY: the library writes `height` rows of `width` pixels of four bytes, `pitch` bytes apart. The header just
+        // SAFETY: the library writes `height` rows of `width` pixels of four bytes, a stride apart. The header just
         // read has that size, the same bytes are read again, and the check above grants the room.
         let done = unsafe {
             raw::tj3Decompress8(

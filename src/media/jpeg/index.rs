@@ -15,7 +15,7 @@ pub struct Index {
     pub mcu: Size,
     /// MCUs from one restart to the next; `None` = the picture has no restart markers and is one interval.
     pub restart_interval: Option<u16>,
-    /// 1–100 when all tables are Annex K's at that quality with the standard Huffman tables, so that they need not travel.
+    /// 1–100 when the tables are Annex K's at that quality and the standard Huffman ones, so that they need not travel.
     pub quality: Option<u8>,
     /// From the first entropy-coded byte up to EOI, exclusive.
     pub scan: Range<usize>,
