@@ -1,0 +1,149 @@
+//! What one 720p picture costs on its way: encode, index, cut for each size class, decode whole and in slices.
+//! Each bench asserts that it measures what it names.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use udpstream::codec::{Decoder, Encoder};
+use udpstream::media::jpeg::{self, Index, Slice};
+use udpstream::media::{Canvas, Picture};
+use udpstream::queue::Pool;
+use udpstream::units::{Size, Time};
+
+const SIZE: Size = Size::new(1_280, 720);
+const QUALITY: u8 = 80;
+/// Body limits of the classes 1 200, 1 452, 8 952 and 65 488.
+const BODIES: [usize; 4] = [1_080, 1_332, 8_832, 65_368];
+/// What real film of this size and quality takes is 134 kB; outside these bounds the content is not like it.
+const FILM_BYTES: std::ops::Range<usize> = 110_000..160_000;
+
+/// Blurred shapes over a gradient with grain in luma: as many bytes as film.
+fn picture() -> Picture {
+    let mut picture = Picture::from_pool(&Pool::new(1), SIZE, 0, Time::ZERO);
+    let mut state = 1_u32;
+    let mut noise = |amount: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) * amount >> 16
+    };
+    for (plane, samples) in picture.split_mut().into_iter().enumerate() {
+        let (width, grain) = if plane == 0 { (1_280, GRAIN) } else { (640, 2) };
+        for (at, sample) in samples.iter_mut().enumerate() {
+            let (x, y) = ((at % width) as u32, (at / width) as u32);
+            let wave = (f64::from(x * x) / 9_000.0).sin() + (f64::from(y * (x + y)) / 20_000.0).cos();
+            *sample = (110.0 + 40.0 * wave) as u8 + noise(grain) as u8;
+        }
+    }
+    picture
+}
+
+const GRAIN: u32 = 13;
+
+struct Coded {
+    jpeg: Vec<u8>,
+    index: Index,
+}
+
+fn coded() -> Coded {
+    let jpeg = encoder().encode(&picture(), QUALITY, restart()).expect("encodes");
+    assert!(FILM_BYTES.contains(&jpeg.len()), "{} bytes are not like film", jpeg.len());
+    let index = jpeg::index(&jpeg).expect("sound");
+    assert_eq!((index.intervals.len(), index.quality), (5 * 45, Some(QUALITY)));
+    Coded { jpeg, index }
+}
+
+fn encoder() -> Encoder {
+    Encoder::new().expect("an encoder")
+}
+
+fn restart() -> u16 {
+    jpeg::restart_interval(SIZE.width.div_ceil(16), 0).expect("a divisor")
+}
+
+fn plan(coded: &Coded, body_max: usize) -> Vec<Slice> {
+    let slices = jpeg::plan(&coded.index, coded.jpeg.len(), body_max).expect("fits");
+    assert!(slices.len() > 1 && slices.len() >= coded.index.scan.len() / body_max);
+    slices
+}
+
+fn encode(c: &mut Criterion) {
+    let (mut encoder, picture) = (encoder(), picture());
+    let mut group = c.benchmark_group("encode");
+    for restart in [0, restart()] {
+        let bytes = encoder.encode(&picture, QUALITY, restart).expect("encodes").len();
+        assert!(FILM_BYTES.contains(&bytes), "{bytes} bytes are not like film");
+        group.bench_function(BenchmarkId::new("720p q80, restart interval", restart), |b| {
+            b.iter(|| encoder.encode(black_box(&picture), QUALITY, restart));
+        });
+    }
+}
+
+fn index(c: &mut Criterion) {
+    let coded = coded();
+    let mut group = c.benchmark_group("index");
+    group.throughput(Throughput::Bytes(coded.jpeg.len() as u64));
+    group.bench_function("720p q80", |b| b.iter(|| jpeg::index(black_box(&coded.jpeg))));
+}
+
+fn cut(c: &mut Criterion) {
+    let coded = coded();
+    let mut group = c.benchmark_group("plan and write");
+    for body_max in BODIES {
+        let mut out = Vec::new();
+        let mut write = || {
+            out.clear();
+            let slices = plan(&coded, body_max);
+            slices.iter().for_each(|slice| slice.write(&coded.index, &coded.jpeg, &mut out));
+            (slices.len(), out.len())
+        };
+        let (slices, bytes) = write();
+        assert!(bytes > coded.index.scan.len(), "each slice is written");
+        group.bench_function(BenchmarkId::new(format!("{slices} slices of"), body_max), |b| b.iter(&mut write));
+    }
+}
+
+fn decode(c: &mut Criterion) {
+    let coded = coded();
+    let mut decoder = Decoder::new().expect("a decoder");
+    let (mut whole, mut canvas) = (Canvas::new(SIZE), Canvas::new(SIZE));
+    let mut decode_whole = |canvas: &mut Canvas| {
+        canvas.clear_coverage();
+        decoder.decode(0, black_box(&coded.jpeg), canvas, 0, 0).expect("decodes");
+    };
+    decode_whole(&mut whole);
+    assert!(whole.is_complete());
+    let mut group = c.benchmark_group("decode");
+    group.bench_function("whole", |b| b.iter(|| decode_whole(&mut canvas)));
+    for body_max in BODIES {
+        let bodies = bodies(&coded, body_max);
+        let mut decode_slices = || {
+            canvas.clear_coverage();
+            for (x8, y8, body) in &bodies {
+                decoder.decode(QUALITY, black_box(body), &mut canvas, *x8, *y8).expect("decodes");
+            }
+        };
+        decode_slices();
+        group.bench_function(BenchmarkId::new(format!("{} slices of", bodies.len()), body_max), |b| {
+            b.iter(&mut decode_slices);
+        });
+        assert!(canvas.is_complete() && canvas.pixels() == whole.pixels(), "every pixel, and the same");
+    }
+}
+
+fn bodies(coded: &Coded, body_max: usize) -> Vec<(u16, u16, Vec<u8>)> {
+    let write = |slice: &Slice| {
+        let mut body = Vec::new();
+        slice.write(&coded.index, &coded.jpeg, &mut body);
+        (slice.x8, slice.y8, body)
+    };
+    plan(coded, body_max).iter().map(write).collect()
+}
+
+fn conceal(c: &mut Criterion) {
+    let (before, mut canvas) = (Canvas::new(SIZE), Canvas::new(SIZE));
+    canvas.cover(0, 0, SIZE.width, SIZE.height / 2);
+    assert_eq!(canvas.missing(), 160 * 45);
+    c.bench_function("conceal half a picture", |b| b.iter(|| canvas.fill_missing(Some(black_box(&before)))));
+}
+
+criterion_group!(benches, encode, index, cut, decode, conceal);
+criterion_main!(benches);

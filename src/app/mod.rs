@@ -1,0 +1,1 @@
+//! Wiring: one file per verb.

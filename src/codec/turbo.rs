@@ -1,0 +1,286 @@
+//! The only file that talks to libjpeg-turbo directly: the safe crate hides restart intervals and plain upsampling.
+//!
+//! What makes it safe: every buffer's length is known here and told to the library or checked against what the header
+//! says before the library writes; a handle is owned by one value and freed once.
+#![expect(unsafe_code, reason = "libjpeg-turbo is C; this file is its only door")]
+
+use std::ffi::{CStr, c_int};
+
+use turbojpeg::raw;
+
+use super::CodecError;
+use crate::media::canvas::Rectangle;
+use crate::media::jpeg::{self, Subsampling};
+use crate::media::{Canvas, Picture};
+use crate::units::Size;
+
+/// Turns pictures into baseline JPEGs: 4:2:0, standard Huffman tables, Annex K quantisation.
+pub struct Encoder {
+    handle: Handle,
+    /// Where the library writes; large enough for the worst picture of the sizes seen so far.
+    buffer: Vec<u8>,
+    /// Luma of odd sizes, with its last column and row doubled: the library reads whole pairs.
+    padded: Vec<u8>,
+}
+
+impl Encoder {
+    pub fn new() -> Result<Self, CodecError> {
+        let mut handle = Handle::new(raw::TJINIT_TJINIT_COMPRESS)?;
+        handle.set(raw::TJPARAM_TJPARAM_NOREALLOC, 1)?;
+        handle.set(raw::TJPARAM_TJPARAM_SUBSAMP, raw::TJSAMP_TJSAMP_420)?;
+        Ok(Self { handle, buffer: Vec::new(), padded: Vec::new() })
+    }
+
+    /// One JPEG with a restart marker every `restart_blocks` MCUs (0 = none), in a vector of exactly its size.
+    pub fn encode(&mut self, picture: &Picture, quality: u8, restart_blocks: u16) -> Result<Vec<u8>, CodecError> {
+        if !(1..=100).contains(&quality) {
+            return Err(CodecError::Quality(quality));
+        }
+        self.handle.set(raw::TJPARAM_TJPARAM_QUALITY, c_int::from(quality))?;
+        self.handle.set(raw::TJPARAM_TJPARAM_RESTARTBLOCKS, c_int::from(restart_blocks))?;
+        self.make_room(picture.size)?;
+        let [y, u, v] = picture.planes();
+        let (y, stride) = pad_luma(y, picture.size, &mut self.padded);
+        let chroma = Picture::chroma(picture.size);
+        let length = self.handle.compress([y, u, v], stride, picture.size, chroma, &mut self.buffer)?;
+        Ok(self.buffer.get(..length).unwrap_or_default().to_vec())
+    }
+
+    fn make_room(&mut self, size: Size) -> Result<(), CodecError> {
+        if size.pixels() == 0 {
+            return Err(CodecError::Empty(size));
+        }
+        // SAFETY: a pure function of three numbers.
+        let bytes = unsafe { raw::tj3JPEGBufSize(size.width.into(), size.height.into(), raw::TJSAMP_TJSAMP_420) };
+        let (columns, rows) = Subsampling::Yuv420.grid(size);
+        let needed = bytes as usize + columns * rows * BYTES_PER_RESTART;
+        if self.buffer.len() < needed {
+            self.buffer.resize(needed, 0);
+        }
+        Ok(())
+    }
+}
+
+/// Turns JPEGs and slices into pixels of a canvas.
+pub struct Decoder {
+    handle: Handle,
+    /// The tables of `prepared`, then the slice being decoded.
+    scratch: Vec<u8>,
+    prepared: Option<(u8, bool)>,
+    prepared_len: usize,
+}
+
+impl Decoder {
+    pub fn new() -> Result<Self, CodecError> {
+        Ok(Self { handle: Handle::decompressor()?, scratch: Vec::new(), prepared: None, prepared_len: 0 })
+    }
+
+    /// Decodes one JPEG into the rectangle of the canvas whose corner is (`x8`, `y8`) × 8 pixels and marks it covered.
+    ///
+    /// `tables`: 0 = the body is in interchange format, 1–100 = abbreviated, without Annex K's tables of that quality.
+    /// A rectangle that does not lie inside the canvas is refused before a pixel is written. When the entropy-coded
+    /// data is damaged, pixels of the rectangle may have changed, but it is not marked.
+    pub fn decode(&mut self, tables: u8, body: &[u8], canvas: &mut Canvas, x8: u16, y8: u16) -> Result<(), CodecError> {
+        let size = match tables {
+            0 => {
+                let size = jpeg::index::size_of_whole(body)?;
+                self.decode_checked(body, false, size, canvas, (x8, y8))?;
+                size
+            }
+            1..=100 => {
+                let size = self.prepare(tables, body)?;
+                let jpeg = std::mem::take(&mut self.scratch);
+                let done = self.decode_checked(&jpeg, true, size, canvas, (x8, y8));
+                self.scratch = jpeg;
+                done?;
+                size
+            }
+            _ => return Err(CodecError::Tables(tables)),
+        };
+        canvas.cover(x8, y8, size.width, size.height);
+        Ok(())
+    }
+
+    /// Puts tables and body together in the scratch buffer; the tables stay there for the next slice.
+    fn prepare(&mut self, quality: u8, body: &[u8]) -> Result<Size, CodecError> {
+        let header = jpeg::header_of_slice(body)?;
+        let wanted = (quality, header.subsampling == Subsampling::Grey);
+        if self.prepared != Some(wanted) {
+            self.scratch.clear();
+            self.scratch.extend_from_slice(SOI);
+            jpeg::tables::append_tables(quality, wanted.1, &mut self.scratch);
+            (self.prepared, self.prepared_len) = (Some(wanted), self.scratch.len());
+        }
+        self.scratch.truncate(self.prepared_len);
+        self.scratch.extend_from_slice(body.get(SOI.len()..).unwrap_or_default());
+        Ok(Size::new(header.width, header.height))
+    }
+
+    fn decode_checked(
+        &mut self,
+        jpeg: &[u8],
+        ours: bool,
+        size: Size,
+        canvas: &mut Canvas,
+        (x8, y8): (u16, u16),
+    ) -> Result<(), CodecError> {
+        let outside =
+            CodecError::Outside { slice: size, x: u32::from(x8) * 8, y: u32::from(y8) * 8, canvas: canvas.size() };
+        let rectangle = canvas.rectangle_mut(x8, y8, size.width, size.height).ok_or(outside)?;
+        match self.handle.decompress(jpeg, size, rectangle) {
+            Ok(()) => Ok(()),
+            Err(failure) => {
+                // After an error the library's state cannot be trusted to be free of the last picture.
+                self.handle = Handle::decompressor()?;
+                // Cameras write what libjpeg only warns of, and the picture is whole; our slices have no such excuse.
+                if failure.warning && !ours { Ok(()) } else { Err(failure.error) }
+            }
+        }
+    }
+}
+
+struct Failure {
+    error: CodecError,
+    /// The picture was decoded to its end.
+    warning: bool,
+}
+
+/// An instance of the library, owned.
+struct Handle(raw::tjhandle);
+
+// SAFETY: an instance has no tie to the thread that made it; it may be used by one thread at a time, and `&mut self`
+// sees to that.
+unsafe impl Send for Handle {}
+
+impl Handle {
+    fn new(kind: raw::TJINIT) -> Result<Self, CodecError> {
+        // SAFETY: any number is allowed; null is returned for unknown ones and when memory is short.
+        let handle = unsafe { raw::tj3Init(kind as c_int) };
+        if handle.is_null() {
+            return Err(CodecError::Library("no instance to be had".into()));
+        }
+        Ok(Self(handle))
+    }
+
+    fn decompressor() -> Result<Self, CodecError> {
+        let mut handle = Self::new(raw::TJINIT_TJINIT_DECOMPRESS)?;
+        // Without it the seams between slices would show: smooth upsampling looks across them.
+        handle.set(raw::TJPARAM_TJPARAM_FASTUPSAMPLE, 1)?;
+        handle.set(raw::TJPARAM_TJPARAM_FASTDCT, 0)?;
+        Ok(handle)
+    }
+
+    fn set(&mut self, parameter: raw::TJPARAM, value: c_int) -> Result<(), CodecError> {
+        // SAFETY: the handle is live; the library checks parameter and value.
+        match unsafe { raw::tj3Set(self.0, parameter as c_int, value) } {
+            0 => Ok(()),
+            _ => Err(self.error()),
+        }
+    }
+
+    fn get(&self, parameter: raw::TJPARAM) -> c_int {
+        // SAFETY: the handle is live; the library checks the parameter.
+        unsafe { raw::tj3Get(self.0, parameter as c_int) }
+    }
+
+    /// Compresses three planes of 4:2:0 (luma of even width and height) into `out`; returns the bytes written.
+    fn compress(
+        &mut self,
+        planes: [&[u8]; 3],
+        luma_stride: usize,
+        size: Size,
+        chroma: Size,
+        out: &mut [u8],
+    ) -> Result<usize, CodecError> {
+        let needed = [4 * chroma.pixels(), chroma.pixels(), chroma.pixels()];
+        if planes.iter().zip(needed).any(|(plane, bytes)| plane.len() < bytes) {
+            return Err(CodecError::Empty(size));
+        }
+        let strides = [luma_stride as c_int, c_int::from(chroma.width), c_int::from(chroma.width)];
+        let pointers = planes.map(<[u8]>::as_ptr);
+        let (mut buffer, mut length) = (out.as_mut_ptr(), out.len() as _);
+        // SAFETY: the library reads 2·⌈w/2⌉ × 2·⌈h/2⌉ luma samples and ⌈w/2⌉ × ⌈h/2⌉ of each chroma plane at these
+        // strides, which the check above grants; NOREALLOC makes it write at most `length` bytes into `buffer`.
+        let done = unsafe {
+            raw::tj3CompressFromYUVPlanes8(
+                self.0,
+                pointers.as_ptr(),
+                size.width.into(),
+                strides.as_ptr(),
+                size.height.into(),
+                &raw mut buffer,
+                &raw mut length,
+            )
+        };
+        if done == 0 { Ok(length as usize) } else { Err(self.error()) }
+    }
+
+    /// Decompresses a JPEG that must be of this size into the rectangle.
+    fn decompress(&mut self, jpeg: &[u8], size: Size, rectangle: Rectangle<'_>) -> Result<(), Failure> {
+        let fatal = |error| Failure { error, warning: false };
+        // SAFETY: pointer and length are those of one slice; only the header is read.
+        if unsafe { raw::tj3DecompressHeader(self.0, jpeg.as_ptr(), jpeg.len() as _) } != 0 {
+            return Err(fatal(self.error()));
+        }
+        let (width, height) = (usize::from(size.width), usize::from(size.height));
+        let read = (self.get(raw::TJPARAM_TJPARAM_JPEGWIDTH), self.get(raw::TJPARAM_TJPARAM_JPEGHEIGHT));
+        let fits = width <= rectangle.stride
+            && height.checked_sub(1).is_some_and(|rows| rows * rectangle.stride + width <= rectangle.pixels.len());
+        if read != (size.width.into(), size.height.into()) || !fits {
+            return Err(fatal(CodecError::Library("two readings of one header differ".into())));
+        }
+        // SAFETY: the library writes `height` rows of `width` pixels of four bytes, a stride apart. The header just
+        // read has that size, the same bytes are read again, and the check above grants the room.
+        let done = unsafe {
+            raw::tj3Decompress8(
+                self.0,
+                jpeg.as_ptr(),
+                jpeg.len() as _,
+                rectangle.pixels.as_mut_ptr().cast(),
+                (rectangle.stride * 4) as c_int,
+                PIXEL_FORMAT as c_int,
+            )
+        };
+        if done == 0 { Ok(()) } else { Err(Failure { error: self.error(), warning: self.is_warning() }) }
+    }
+
+    fn is_warning(&self) -> bool {
+        // SAFETY: the handle is live.
+        unsafe { raw::tj3GetErrorCode(self.0) == raw::TJERR_TJERR_WARNING as c_int }
+    }
+
+    fn error(&self) -> CodecError {
+        // SAFETY: the library returns a string that ends in zero and lives as long as the handle; it is copied at once.
+        let text = unsafe { CStr::from_ptr(raw::tj3GetErrorStr(self.0)) };
+        CodecError::Library(text.to_string_lossy().into_owned())
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: the handle is live and not used again.
+        unsafe { raw::tj3Destroy(self.0) }
+    }
+}
+
+/// Luma of even width and height, and its stride. Even pictures are passed on as they are.
+fn pad_luma<'a>(y: &'a [u8], size: Size, padded: &'a mut Vec<u8>) -> (&'a [u8], usize) {
+    let (width, height) = (usize::from(size.width), usize::from(size.height));
+    if width.is_multiple_of(2) && height.is_multiple_of(2) {
+        return (y, width);
+    }
+    padded.clear();
+    for row in y.chunks_exact(width).chain(y.chunks_exact(width).last().filter(|_| height % 2 == 1)) {
+        padded.extend_from_slice(row);
+        if width % 2 == 1 {
+            padded.extend(row.last());
+        }
+    }
+    (padded, width.next_multiple_of(2))
+}
+
+const SOI: &[u8] = &[0xFF, 0xD8];
+/// A marker and up to seven bits of padding, rounded up.
+const BYTES_PER_RESTART: usize = 4;
+/// One u32 of 0x??RRGGBB on this machine.
+const PIXEL_FORMAT: raw::TJPF = if cfg!(target_endian = "little") { raw::TJPF_TJPF_BGRX } else { raw::TJPF_TJPF_XRGB };

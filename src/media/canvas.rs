@@ -1,0 +1,242 @@
+//! The picture a viewer sees: pixels that slices are decoded into, and which 8 × 8 cells of them have come.
+#![forbid(unsafe_code)]
+
+use std::ops::Range;
+
+use crate::units::Size;
+
+/// Pixels as 0x??RRGGBB (bytes B, G, R, X on little-endian machines; the top byte means nothing), row by row.
+///
+/// Two canvases of a size can be compared pixel by pixel when both were decoded, not filled.
+#[derive(Clone, Debug, Default)]
+pub struct Canvas {
+    size: Size,
+    pixels: Vec<u32>,
+    /// A bit for each cell, rows padded to whole words.
+    covered: Vec<u64>,
+    missing: usize,
+}
+
+/// A rectangle of a canvas to write into: from its first pixel to its last, `stride` pixels from row to row.
+pub struct Rectangle<'a> {
+    pub pixels: &'a mut [u32],
+    pub stride: usize,
+}
+
+impl Canvas {
+    /// A black canvas that nothing has come for.
+    pub fn new(size: Size) -> Self {
+        let mut canvas = Self::default();
+        canvas.reset(size);
+        canvas
+    }
+
+    /// Makes it ready for a picture of this size. Pixels of the same size stay until they are covered or filled.
+    pub fn reset(&mut self, size: Size) {
+        if self.size != size {
+            self.size = size;
+            self.pixels.clear();
+            self.pixels.resize(size.pixels(), BLACK);
+        }
+        self.clear_coverage();
+    }
+
+    /// Forgets what has come.
+    pub fn clear_coverage(&mut self) {
+        let (columns, rows) = self.cells();
+        self.covered.clear();
+        self.covered.resize(columns.div_ceil(WORD) * rows, 0);
+        self.missing = columns * rows;
+    }
+
+    /// Marks a rectangle as come: its corner in units of 8 pixels, its size in pixels. What lies outside is left out.
+    pub fn cover(&mut self, x8: u16, y8: u16, width: u16, height: u16) {
+        let (columns, rows) = self.cells();
+        let across = cells_of(x8, width, columns);
+        for row in cells_of(y8, height, rows) {
+            for word in across.start / WORD..across.end.div_ceil(WORD) {
+                let mask = mask(&across, word);
+                let bits = &mut self.covered[row * columns.div_ceil(WORD) + word];
+                self.missing -= (mask & !*bits).count_ones() as usize;
+                *bits |= mask;
+            }
+        }
+    }
+
+    /// The rectangle's pixels for the decoder; `None` unless it has an area and lies wholly inside.
+    pub fn rectangle_mut(&mut self, x8: u16, y8: u16, width: u16, height: u16) -> Option<Rectangle<'_>> {
+        let (x, y) = (usize::from(x8) * 8, usize::from(y8) * 8);
+        let (width, height) = (usize::from(width), usize::from(height));
+        let stride = usize::from(self.size.width);
+        let inside = x + width <= stride && y + height <= usize::from(self.size.height);
+        if !inside || width == 0 || height == 0 {
+            return None;
+        }
+        let start = y * stride + x;
+        let pixels = self.pixels.get_mut(start..start + (height - 1) * stride + width)?;
+        Some(Rectangle { pixels, stride })
+    }
+
+    /// Gives each missing cell the pixels of the picture shown before, or black if that had another size. Returns how
+    /// many cells that were; they still count as missing.
+    pub fn fill_missing(&mut self, previous: Option<&Self>) -> usize {
+        if self.missing == 0 {
+            return 0;
+        }
+        let previous = previous.filter(|previous| previous.size == self.size);
+        let (columns, rows) = self.cells();
+        for row in 0..rows {
+            let mut column = 0;
+            while let Some(run) = self.missing_run(row, column..columns) {
+                self.fill_cells(row, run.clone(), previous);
+                column = run.end;
+            }
+        }
+        self.missing
+    }
+
+    pub const fn size(&self) -> Size {
+        self.size
+    }
+
+    pub fn pixels(&self) -> &[u32] {
+        &self.pixels
+    }
+
+    /// For those who draw on a whole picture, such as a text card.
+    pub fn pixels_mut(&mut self) -> &mut [u32] {
+        &mut self.pixels
+    }
+
+    /// Whether each cell has come.
+    pub const fn is_complete(&self) -> bool {
+        self.missing == 0
+    }
+
+    /// Cells that have not come.
+    pub const fn missing(&self) -> usize {
+        self.missing
+    }
+
+    fn cells(&self) -> (usize, usize) {
+        (usize::from(self.size.width).div_ceil(CELL), usize::from(self.size.height).div_ceil(CELL))
+    }
+
+    /// The first run of missing cells within `columns` of a row.
+    fn missing_run(&self, row: usize, columns: Range<usize>) -> Option<Range<usize>> {
+        let words = self.cells().0.div_ceil(WORD);
+        let missing = |column: usize| self.covered[row * words + column / WORD] & (1 << (column % WORD)) == 0;
+        let start = columns.clone().find(|&column| missing(column))?;
+        let end = (start..columns.end).find(|&column| !missing(column)).unwrap_or(columns.end);
+        Some(start..end)
+    }
+
+    fn fill_cells(&mut self, row: usize, columns: Range<usize>, previous: Option<&Self>) {
+        let (width, height) = (usize::from(self.size.width), usize::from(self.size.height));
+        let across = columns.start * CELL..(columns.end * CELL).min(width);
+        for y in row * CELL..((row + 1) * CELL).min(height) {
+            let at = y * width + across.start..y * width + across.end;
+            match previous {
+                Some(previous) => self.pixels[at.clone()].copy_from_slice(&previous.pixels[at]),
+                None => self.pixels[at].fill(BLACK),
+            }
+        }
+    }
+}
+
+/// The cells that `length` pixels from cell `start` on touch.
+fn cells_of(start: u16, length: u16, cells: usize) -> Range<usize> {
+    let start = usize::from(start).min(cells);
+    start..(start + usize::from(length).div_ceil(CELL)).min(cells)
+}
+
+/// The bits of `columns` that lie in this word.
+fn mask(columns: &Range<usize>, word: usize) -> u64 {
+    let low = columns.start.saturating_sub(word * WORD);
+    let high = (columns.end - word * WORD).min(WORD);
+    if low >= high { 0 } else { (u64::MAX << low) & (u64::MAX >> (WORD - high)) }
+}
+
+/// Pixels along the edge of a cell.
+const CELL: usize = 8;
+/// Cells in a word of the bitmap.
+const WORD: usize = 64;
+const BLACK: u32 = 0xFF00_0000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coverage_counts_each_cell_once() {
+        let mut canvas = Canvas::new(Size::new(1_281, 17));
+        assert_eq!(canvas.missing(), 161 * 3);
+        canvas.cover(0, 0, 8, 8);
+        canvas.cover(0, 0, 16, 8);
+        assert_eq!(canvas.missing(), 161 * 3 - 2);
+        canvas.cover(60, 1, 8 * 8, 9);
+        assert_eq!(canvas.missing(), 161 * 3 - 2 - 16);
+        canvas.cover(160, 0, 1, 17);
+        canvas.cover(500, 500, 9, 9);
+        canvas.cover(u16::MAX, u16::MAX, u16::MAX, u16::MAX);
+        assert!(!canvas.is_complete());
+        canvas.cover(0, 0, u16::MAX, u16::MAX);
+        assert!(canvas.is_complete());
+        canvas.clear_coverage();
+        assert_eq!(canvas.missing(), 161 * 3);
+    }
+
+    #[test]
+    fn a_bitmap_and_a_plain_list_agree() {
+        let mut canvas = Canvas::new(Size::new(1_100, 70));
+        let mut plain = vec![false; 138 * 9];
+        let mut state = 1_u32;
+        let mut below = |bound: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % bound
+        };
+        for _ in 0..300 {
+            let (x8, y8, width, height) = (below(140), below(10), below(400), below(30));
+            canvas.cover(x8 as u16, y8 as u16, width as u16, height as u16);
+            for row in y8..(y8 + height.div_ceil(8)).min(9) {
+                for column in x8..(x8 + width.div_ceil(8)).min(138) {
+                    plain[(row * 138 + column) as usize] = true;
+                }
+            }
+            assert_eq!(canvas.missing(), plain.iter().filter(|covered| !**covered).count());
+        }
+    }
+
+    #[test]
+    fn what_is_missing_comes_from_the_picture_before() {
+        let size = Size::new(27, 19);
+        let mut before = Canvas::new(size);
+        before.pixels_mut().fill(7);
+        let mut canvas = Canvas::new(size);
+        canvas.pixels_mut().fill(1);
+        canvas.cover(1, 1, 8, 8);
+        assert_eq!(canvas.fill_missing(Some(&before)), 4 * 3 - 1);
+        for (at, &pixel) in canvas.pixels().iter().enumerate() {
+            let (x, y) = (at % 27, at / 27);
+            let inside = (8..16).contains(&x) && (8..16).contains(&y);
+            assert_eq!(pixel, if inside { 1 } else { 7 }, "{x}, {y}");
+        }
+        assert_eq!(canvas.fill_missing(Some(&Canvas::new(Size::new(8, 8)))), 11);
+        assert_eq!(canvas.pixels().iter().filter(|&&pixel| pixel == BLACK).count(), size.pixels() - 64);
+        canvas.cover(0, 0, 27, 19);
+        assert_eq!(canvas.fill_missing(None), 0);
+    }
+
+    #[test]
+    fn rectangles_lie_inside_or_are_refused() {
+        let mut canvas = Canvas::new(Size::new(27, 19));
+        let rectangle = canvas.rectangle_mut(1, 2, 19, 3).expect("inside");
+        assert_eq!((rectangle.pixels.len(), rectangle.stride), (2 * 27 + 19, 27));
+        for (x8, y8, width, height) in [(1, 2, 20, 3), (1, 2, 19, 4), (0, 0, 0, 1), (0, 0, 1, 0), (4, 0, 1, 1)] {
+            assert!(canvas.rectangle_mut(x8, y8, width, height).is_none());
+        }
+        assert!(canvas.rectangle_mut(u16::MAX, u16::MAX, u16::MAX, u16::MAX).is_none());
+        canvas.reset(Size::new(40, 40));
+        assert!(canvas.rectangle_mut(0, 0, 40, 40).is_some());
+    }
+}

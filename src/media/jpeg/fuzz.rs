@@ -1,0 +1,37 @@
+//! The body of a fuzz target, compiled with the crate so that it cannot rot.
+
+use super::{JpegError, header_of_slice, index, join, plan, tables, whole};
+
+/// Any bytes: index → plan → write → header → join. Panics only when a promise of this folder is broken.
+pub fn fuzz_jpeg(data: &[u8]) {
+    let _ = header_of_slice(data);
+    let _ = whole(80, data, &mut Vec::new());
+    let _ = tables::with_huffman(data);
+    let Ok(index) = index(data) else { return };
+    for body_max in [0, 200, 1_080, 8_832] {
+        let Ok(slices) = plan(&index, data.len(), body_max) else { continue };
+        let mut bodies = Vec::with_capacity(slices.len());
+        for slice in &slices {
+            let mut body = Vec::new();
+            slice.write(&index, data, &mut body);
+            assert!(body.len() <= body_max && body.len() == slice.encoded_len(&index));
+            let header = header_of_slice(&body);
+            assert!(header.is_ok_and(|h| (h.width, h.height) == (slice.width, slice.height)));
+            bodies.push((slice.x8, slice.y8, body));
+        }
+        let borrowed: Vec<_> = bodies.iter().map(|(x8, y8, body)| (*x8, *y8, body.as_slice())).collect();
+        match join(index.size, 80, &borrowed) {
+            Ok(joined) => assert!(same_intervals(&index, data, &joined)),
+            Err(error) => assert!(borrowed.is_empty() && error == JpegError::Slices("there are none"), "{error}"),
+        }
+    }
+}
+
+/// Whether both pictures have the same entropy-coded bytes.
+fn same_intervals(old: &super::Index, old_bytes: &[u8], new_bytes: &[u8]) -> bool {
+    index(new_bytes).is_ok_and(|new| {
+        let pairs = old.intervals.iter().zip(&new.intervals);
+        old.intervals.len() == new.intervals.len()
+            && pairs.into_iter().all(|(a, b)| old_bytes.get(a.clone()) == new_bytes.get(b.clone()))
+    })
+}
