@@ -19,16 +19,16 @@ fn main() -> std::process::ExitCode {
             sent.extend(stamps.try_iter());
             println!("frame {id} after {:?}", at.since(sent[id as usize]));
         }
-        Happened::Returned(frame) => drop(buffers.send(frame.pixels)),
+        Happened::Superseded { id } => println!("frame {id} came too late"),
         Happened::Quit => println!("quit"),
     };
     let paint = move |handle: view::Handle| {
         std::thread::spawn(move || {
             for id in 0..count {
-                let mut pixels: Vec<u32> = returned.try_recv().unwrap_or_default();
-                gradient(&mut pixels, id);
+                let mut canvas = Canvas::new(SIZE);
+                gradient(canvas.pixels_mut(), id);
                 stamp.send(clock::now()).ok();
-                if handle.send(Order::Show(Frame { size: SIZE, pixels, id })).is_err() {
+                if handle.send(Order::Show(Frame { canvas: Arc::new(canvas), id })).is_err() {
                     return;
                 }
                 std::thread::park_timeout(Duration::from_millis(33));
@@ -45,17 +45,14 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-fn gradient(pixels: &mut Vec<u32>, shift: u64) {
-    pixels.clear();
-    for y in 0..u32::from(SIZE.height) {
+fn gradient(pixels: &mut [u32], shift: u64) {
+    let width = usize::from(SIZE.width);
+    for (y, row) in (0_u32..).zip(pixels.chunks_exact_mut(width)) {
         let green = y * 255 / u32::from(SIZE.height);
-        let row = (0..u32::from(SIZE.width)).map(|x| {
+        for (x, pixel) in (0_u32..).zip(row) {
             let red = (x + shift as u32) % 256;
             let grid = x % 64 == 0 || y % 64 == 0;
-            if grid { 0x00FF_FFFF } else { red << 16 | green << 8 | 0x40 }
-        });
-        pixels.extend(row);
+            *pixel = if grid { 0x00FF_FFFF } else { red << 16 | green << 8 | 0x40 };
+        }
     }
 }
-
-const SIZE: Size = Size::new(1280, 720);

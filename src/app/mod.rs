@@ -1,1 +1,27 @@
-//! Wiring: one file per verb.
+//! Wiring: one file per verb and one per thread.
+
+pub mod address;
+mod decode;
+mod encode;
+mod figures;
+pub mod serve;
+pub mod watch;
+
+/// How a command ended; the number is the program's exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Done = 0,
+    Failed = 1,
+    Usage = 2,
+    Unreachable = 3,
+    /// Stopped by a second Ctrl-C.
+    Killed = 130,
+}
+
+/// Where figures go: a line for people on stderr, or JSON on stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StatsFormat {
+    #[default]
+    Text,
+    Json,
+}

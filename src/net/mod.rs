@@ -1,1 +1,207 @@
-//! Wiring: one file per verb.
+//! `run` drives any protocol machine: one mio loop over its sockets, a precise timer, signals, and a waker for other
+//! threads. It knows nothing of what the machine does.
+
+mod socket;
+pub mod timer;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token, Waker};
+use signal_hook_mio::v1_0::Signals;
+
+pub use socket::{Options, Socket, plain};
+
+use crate::clock::now;
+use crate::proto::{Input, Machine, Output, Port, Received, SendFailure, Transmit};
+use crate::queue;
+use crate::units::Time;
+
+const TIMER: Token = Token(1_000);
+const WAKER: Token = Token(1_001);
+const SIGNALS: Token = Token(1_002);
+/// Datagrams taken from one socket before the machine is polled again.
+const BATCH: usize = 64;
+/// More than any UDP datagram.
+const BUFFER: usize = 65_536;
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    Continue,
+    Stop,
+}
+
+/// The program around a machine.
+pub trait App<M: Machine> {
+    /// Takes what the machine says.
+    fn event(&mut self, now: Time, machine: &mut M, event: M::Event) -> Flow;
+    /// Hands the machine what other threads have brought; called whenever the loop turns.
+    fn turn(&mut self, now: Time, machine: &mut M) -> Flow;
+    /// When to call `turn` even if nothing happens.
+    fn deadline(&self) -> Time;
+    /// Ctrl-C (2) or SIGTERM (15).
+    fn signal(&mut self, now: Time, machine: &mut M, signal: i32) -> Flow;
+}
+
+/// The loop before it runs.
+pub struct Loop {
+    poll: Poll,
+    waker: Arc<Waker>,
+    timer: timer::Timer,
+    signals: Option<Signals>,
+    sockets: Vec<Line>,
+}
+
+struct Line {
+    socket: Socket,
+    readable: bool,
+    waiting: Option<Transmit>,
+}
+
+impl Loop {
+    /// Sockets in the order of the machine's ports.
+    pub fn new(sockets: Vec<Socket>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let timer = timer::Timer::new(poll.registry(), TIMER)?;
+        let mut this = Self { poll, waker, timer, signals: None, sockets: Vec::new() };
+        for (i, mut socket) in sockets.into_iter().enumerate() {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            this.poll.registry().register(&mut socket.udp, Token(i), interest)?;
+            this.sockets.push(Line { socket, readable: true, waiting: None });
+        }
+        Ok(this)
+    }
+
+    /// Handles Ctrl-C and SIGTERM in this loop from now on.
+    pub fn catch_signals(&mut self) -> io::Result<()> {
+        let mut signals = Signals::new([2, 15])?;
+        self.poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        self.signals = Some(signals);
+        Ok(())
+    }
+
+    /// Wakes the loop from another thread.
+    pub fn waker(&self) -> queue::Waker {
+        let waker = Arc::clone(&self.waker);
+        // A wake-up that cannot be delivered means that the loop is gone, and nobody is left to tell.
+        Arc::new(move || drop(waker.wake()))
+    }
+
+    /// Runs until the app or an error of the system stops it.
+    pub fn run<M: Machine>(mut self, machine: &mut M, app: &mut impl App<M>) -> io::Result<()> {
+        let mut events = Events::with_capacity(64);
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            if app.turn(now(), machine) == Flow::Stop {
+                return Ok(());
+            }
+            let Some(until) = self.drain(machine, app) else { return Ok(()) };
+            let timeout = self.timeout(until.min(app.deadline()));
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            }
+            for event in &events {
+                if self.happened(event, machine, app) == Flow::Stop {
+                    return Ok(());
+                }
+            }
+            self.receive(machine, &mut buffer);
+        }
+    }
+
+    fn timeout(&mut self, until: Time) -> Option<Duration> {
+        if self.sockets.iter().any(|port| port.readable) {
+            return Some(Duration::ZERO);
+        }
+        self.timer.arm(until, now())
+    }
+
+    fn happened<M: Machine>(&mut self, event: &mio::event::Event, machine: &mut M, app: &mut impl App<M>) -> Flow {
+        match event.token() {
+            TIMER => self.timer.clear(),
+            WAKER => {}
+            SIGNALS => {
+                let signals: Vec<i32> = self.signals.as_mut().map_or_else(Vec::new, |s| s.pending().collect());
+                return match signals.into_iter().any(|s| app.signal(now(), machine, s) == Flow::Stop) {
+                    true => Flow::Stop,
+                    false => Flow::Continue,
+                };
+            }
+            Token(port) => {
+                if let Some(port) = self.sockets.get_mut(port) {
+                    port.readable |= event.is_readable() || event.is_error();
+                }
+            }
+        }
+        Flow::Continue
+    }
+
+    /// Takes datagrams in, at most a batch a socket, so that sending is never held up for long.
+    fn receive<M: Machine>(&mut self, machine: &mut M, buffer: &mut [u8]) {
+        for (i, port) in self.sockets.iter_mut().enumerate().filter(|(_, port)| port.readable) {
+            for _ in 0..BATCH {
+                match port.socket.receive(buffer) {
+                    Ok((length, from)) => {
+                        let received = Received { port: Port(i as u8), from, bytes: &buffer[..length] };
+                        machine.handle(now(), Input::Datagram(received));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        port.readable = false;
+                        break;
+                    }
+                    // An ICMP error of an earlier send: the next call reads on.
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+
+    /// Does all that the machine wants now. `None`: stop. A datagram that does not go out yet is kept, and nothing
+    /// else is asked of the machine until it has gone.
+    fn drain<M: Machine>(&mut self, machine: &mut M, app: &mut impl App<M>) -> Option<Time> {
+        for i in 0..self.sockets.len() {
+            if let Some(transmit) = self.sockets[i].waiting.take()
+                && !self.send(machine, transmit)
+            {
+                return Some(Time::NEVER);
+            }
+        }
+        loop {
+            match machine.poll(now()) {
+                Output::Send(transmit) => {
+                    if !self.send(machine, transmit) {
+                        return Some(Time::NEVER);
+                    }
+                }
+                Output::Event(event) => {
+                    if app.event(now(), machine, event) == Flow::Stop {
+                        return None;
+                    }
+                }
+                Output::Wait(until, _) => return Some(until),
+            }
+        }
+    }
+
+    /// False if the socket is full: the transmit waits for it to become writable.
+    fn send<M: Machine>(&mut self, machine: &mut M, transmit: Transmit) -> bool {
+        let Some(port) = self.sockets.get_mut(usize::from(transmit.port.0)) else { return true };
+        match port.socket.send(&transmit) {
+            Ok(_) => true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                port.waiting = Some(transmit);
+                false
+            }
+            Err(error) => {
+                let too_large = rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::MSGSIZE);
+                let failure = if too_large { SendFailure::TooLarge } else { SendFailure::Unreachable };
+                machine.handle(now(), Input::NotSent(transmit.port, transmit.to, failure));
+                true
+            }
+        }
+    }
+}

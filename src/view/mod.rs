@@ -1,8 +1,9 @@
 //! A window that shows pictures the moment they arrive. It knows pixels, keys and the screen; not where pictures come
-//! from. Frames go in by value and every one comes back by value, so that the caller can use its buffers again.
+//! from. Frames are shared: the caller may keep one to fill gaps of the next from, and has it for itself again when the
+//! window has dropped it.
 //!
-//! The window keeps the frame it shows, to draw it again after a resize, and gives it back when the next one has taken
-//! its place. Of several frames waiting only the newest is drawn. Nothing here waits on time.
+//! The window keeps the frame it shows, to draw it again after a resize, and drops it when the next one has taken its
+//! place. Of several frames waiting only the newest is drawn. Nothing here waits on time.
 
 mod scale;
 mod window;
@@ -10,12 +11,14 @@ mod window;
 pub use scale::{Rect, fit, letterbox};
 pub use window::{Handle, run};
 
-use crate::units::{Size, Time};
+use std::sync::Arc;
 
-/// One picture: rows from the top, `0x00RRGGBB` each pixel, `size.pixels()` of them.
+use crate::media::Canvas;
+use crate::units::Time;
+
+/// One picture.
 pub struct Frame {
-    pub size: Size,
-    pub pixels: Vec<u32>,
+    pub canvas: Arc<Canvas>,
     /// The caller's own number for it; the window only repeats it.
     pub id: u64,
 }
@@ -24,6 +27,8 @@ pub struct Frame {
 pub enum Order {
     Show(Frame),
     Title(String),
+    /// Fill the screen, as the f key does.
+    Fullscreen,
     Close,
 }
 
@@ -33,8 +38,8 @@ pub enum Happened {
     Opened,
     /// The frame with this number was handed to the screen for the first time; the window keeps it for redraws.
     Presented { id: u64, at: Time },
-    /// A frame the window needs no more: replaced on the screen, or superseded before it was ever presented.
-    Returned(Frame),
+    /// The frame with this number was superseded before it was ever presented.
+    Superseded { id: u64 },
     /// The user closed the window; [`run`] returns next. Not told after [`Order::Close`].
     Quit,
 }

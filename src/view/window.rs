@@ -85,21 +85,29 @@ impl<F: FnMut(Happened)> Viewer<F> {
         let mut newest = None;
         while let Ok(order) = self.orders.try_recv() {
             match order {
-                Order::Show(frame) => self.give_back(newest.replace(frame)),
+                Order::Show(frame) => self.supersede(newest.replace(frame)),
                 Order::Title(title) => self.retitle(title),
+                Order::Fullscreen => self.fullscreen(),
                 Order::Close => return event_loop.exit(),
             }
         }
         if let Some(frame) = newest {
-            let replaced = self.shown.replace(frame);
+            self.shown = Some(frame);
             self.present_new(event_loop);
-            self.give_back(replaced);
         }
     }
 
-    fn give_back(&mut self, frame: Option<Frame>) {
-        if let Some(frame) = frame {
-            (self.happened)(Happened::Returned(frame));
+    fn supersede(&mut self, frame: Option<Frame>) {
+        if let Some(Frame { id, .. }) = frame {
+            (self.happened)(Happened::Superseded { id });
+        }
+    }
+
+    fn fullscreen(&mut self) {
+        match &self.canvas {
+            Some(canvas) if !canvas.is_fullscreen() => canvas.toggle_fullscreen(),
+            Some(_) => {}
+            None => self.start_fullscreen = true,
         }
     }
 
@@ -113,7 +121,7 @@ impl<F: FnMut(Happened)> Viewer<F> {
     /// Presents a frame for the first time, and says so.
     fn present_new(&mut self, event_loop: &ActiveEventLoop) {
         let Some(frame) = &self.shown else { return };
-        let (id, size) = (frame.id, frame.size);
+        let (id, size) = (frame.id, frame.canvas.size());
         if let Some(canvas) = &mut self.canvas
             && self.wanted != size
         {

@@ -1,0 +1,389 @@
+//! `udpstream serve`: source → queue → encoder → server → sockets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use serde_json::{Value, json};
+
+use super::encode::{self, Counts, EncodeError, Order};
+use super::figures::{self, Output, block, clock_text, rate_text, rounded};
+use super::{Exit, StatsFormat};
+use crate::media::Picture;
+use crate::media::coded::CodedPicture;
+use crate::net::{App, Flow, Loop, Options as SocketOptions, Socket};
+use crate::proto::schedule::Demand;
+use crate::proto::server::{Config, Event, Gone, Local, Server};
+use crate::proto::{Input as MachineInput, Machine};
+use crate::queue::{self, Consumer, Pop, Watched, WhenFull};
+use crate::seal;
+use crate::source::{self, Info, Input, Pace, Running};
+use crate::stats::Windowed;
+use crate::units::{Time, Unit};
+use crate::wire::{Description, SizeClass};
+
+/// The most that raw pictures may take in the queue.
+const QUEUE_BYTES: usize = 48 << 20;
+const TICK: Duration = Duration::from_secs(1);
+/// Watchers listed in the statistics.
+const LISTED: usize = 100;
+
+/// What the user chose.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub input: Input,
+    pub source: source::Options,
+    pub bind: SocketAddr,
+    pub quality: u8,
+    pub no_wait: bool,
+    pub queue: usize,
+    pub datagram: Option<SizeClass>,
+    pub frames: Option<u64>,
+    pub duration: Option<Duration>,
+    pub stats: StatsFormat,
+    pub quiet: bool,
+}
+
+/// Serves until the film ends, a limit is reached or somebody stops it.
+pub fn serve(options: Options) -> anyhow::Result<Exit> {
+    let socket = bind(options.bind)?;
+    let local = socket.local_addr().context("the socket has no address")?;
+    let source = source::open(&options.input, &options.source)?;
+    let info = source.info().clone();
+    let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
+    let mut server = Server::new(config(&options, &info, seed));
+    let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
+    event_loop.catch_signals().context("signals could not be caught")?;
+
+    let output = Output::new(options.stats, options.quiet);
+    let mut app = Serving::start(options, source, info, output, event_loop.waker())?;
+    app.announce(local);
+    event_loop.run(&mut server, &mut app).context("the event loop failed")?;
+    Ok(app.finish(&server))
+}
+
+fn bind(address: SocketAddr) -> anyhow::Result<Socket> {
+    Socket::bind(SocketOptions { address, receive_buffer: None }).map_err(|error| {
+        let port = address.port();
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                anyhow!("port {port} is in use: stop the other program, or choose another with --port")
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                anyhow!("port {port} is reserved for the system: choose one above 1023 with --port")
+            }
+            std::io::ErrorKind::AddrNotAvailable => {
+                anyhow!("{} is not an address of this machine: choose one that is with --bind", address.ip())
+            }
+            _ => anyhow!("{address} cannot be listened on: {error}"),
+        }
+    })
+}
+
+fn config(options: &Options, info: &Info, seed: seal::Seed) -> Config {
+    let endless = options.source.looped || info.pace == Pace::Live;
+    let length = info.length.filter(|_| !endless).map(|length| length.as_micros() as u64);
+    let description = Description {
+        title: info.title.clone(),
+        size: info.size,
+        rate: info.rate,
+        length,
+        live: info.pace == Pace::Live,
+        sound: false,
+        ended: None,
+    };
+    let mut config = Config::new(seed, description);
+    config.datagram = options.datagram;
+    config.quality = options.quality;
+    config.no_wait = options.no_wait;
+    config
+}
+
+/// Why the server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    End,
+    Interrupted,
+    Limit,
+    Failed,
+}
+
+impl End {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::End => "end",
+            Self::Interrupted => "interrupted",
+            Self::Limit => "limit",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+struct Serving {
+    options: Options,
+    info: Info,
+    output: Output,
+    running: Option<Running>,
+    usage: source::Usage,
+    encoder: Option<JoinHandle<Result<(), EncodeError>>>,
+    orders: Arc<Watched<Order>>,
+    counts: Arc<Counts>,
+    coded: Consumer<CodedPicture>,
+    end: Option<End>,
+    killed: bool,
+    departures: u64,
+    position: Unit,
+    departure_error: Windowed,
+    next_tick: Time,
+    last: (Time, u64, u64),
+}
+
+impl Serving {
+    fn start(
+        options: Options,
+        source: source::Source,
+        info: Info,
+        output: Output,
+        waker: queue::Waker,
+    ) -> anyhow::Result<Self> {
+        let live = info.pace == Pace::Live;
+        let policy = if live { WhenFull::DropOldest } else { WhenFull::Block };
+        let room = (QUEUE_BYTES / Picture::bytes(info.size)).clamp(2, options.queue.max(2));
+        let (filling, pictures) = queue::bounded(room, policy, None);
+        let (coding, coded) = queue::bounded(1, policy, Some(waker));
+        let orders = Arc::new(Watched::new(Order { demand: Demand::idle(options.quality, live), stop: false }));
+        let counts = Arc::new(Counts::default());
+        let smallest = options.datagram.unwrap_or(SizeClass::ANY);
+        let settings = encode::Settings { rate: info.rate, live, smallest };
+        let running = source.start(filling);
+        let encoder = encode::spawn(settings, pictures, Arc::clone(&orders), Arc::clone(&counts), coding)
+            .context("the encoder's thread could not be started")?;
+        let start = output.start();
+        Ok(Self {
+            usage: running.usage(),
+            running: Some(running),
+            encoder: Some(encoder),
+            options,
+            info,
+            output,
+            orders,
+            counts,
+            coded,
+            end: None,
+            killed: false,
+            departures: 0,
+            position: Unit(0),
+            departure_error: Windowed::default(),
+            next_tick: start + TICK,
+            last: (start, 0, 0),
+        })
+    }
+
+    fn announce(&mut self, local: SocketAddr) {
+        let listening = json!({
+            "address": local.ip().to_string(), "port": local.port(), "audio_port": Value::Null,
+            "title": self.info.title, "width": self.info.size.width, "height": self.info.size.height,
+            "fps_num": self.info.rate.num(), "fps_den": self.info.rate.den(), "details": self.info.details,
+        });
+        if self.output.event("listening", listening).is_err() {
+            self.end = Some(End::Interrupted);
+        }
+        let (title, details) = (&self.info.title, &self.info.details);
+        let text = format!("{title}: {details}");
+        self.output.say(&text);
+        let port = local.port();
+        self.output.say(&format!("Listening on port {port}. Watch with: udpstream watch HOST:{port}"));
+    }
+
+    /// Gives the server its next picture, or the news that there is none.
+    fn feed(&mut self, now: Time, server: &mut Server) {
+        if server.wants_picture() {
+            match self.coded.try_pop() {
+                Pop::Item(picture) => server.handle(now, MachineInput::Local(Local::Picture(picture))),
+                Pop::Closed => {
+                    let local = self.source_ended();
+                    server.handle(now, MachineInput::Local(local));
+                }
+                Pop::Empty => {}
+            }
+        }
+        self.orders.store(Order { demand: server.demand(), stop: false });
+    }
+
+    fn source_ended(&mut self) -> Local {
+        let encoded = self.encoder.take().map(JoinHandle::join);
+        let failure = match encoded {
+            Some(Ok(Err(error))) => Some(error.to_string()),
+            Some(Err(_)) => Some("the encoder's thread died: this is a bug".to_owned()),
+            Some(Ok(Ok(()))) | None => self.running.take().and_then(|r| r.join().err()).map(|error| error.to_string()),
+        };
+        match failure {
+            Some(sentence) => {
+                self.output.warn(&format!("error: {sentence}"));
+                self.end = Some(End::Failed);
+                Local::Stop(format!("The source failed: {sentence}"))
+            }
+            None => {
+                self.end.get_or_insert(End::End);
+                Local::Ended
+            }
+        }
+    }
+
+    fn stop(&mut self, now: Time, server: &mut Server, end: End, sentence: &str) {
+        self.end.get_or_insert(end);
+        server.handle(now, MachineInput::Local(Local::Stop(sentence.to_owned())));
+    }
+
+    fn tick(&mut self, now: Time, server: &Server) -> Flow {
+        let figures = self.figures(now, server, false);
+        let totals = server.totals();
+        let (last, pictures, bytes) = self.last;
+        let seconds = now.since(last).as_secs_f64().max(1e-9);
+        let fps = (totals.pictures - pictures) as f64 / seconds;
+        let bps = (totals.bytes - bytes) as f64 * 8.0 / seconds;
+        self.last = (now, totals.pictures, totals.bytes);
+        self.departure_error.recent.clear();
+        let position = clock_text(self.info.rate.at(u64::from(self.position.0)).as_secs_f64());
+        let length = self.info.length.map_or(String::new(), |length| format!("/{}", clock_text(length.as_secs_f64())));
+        let watchers = match server.watchers() {
+            1 => "1 watcher".to_owned(),
+            n => format!("{n} watchers"),
+        };
+        self.output.status(&format!("{position}{length}  {fps:.1} fps  {watchers}  {}", rate_text(bps)));
+        match self.output.event("stats", figures) {
+            Ok(()) => Flow::Continue,
+            Err(_) => Flow::Stop,
+        }
+    }
+
+    fn figures(&self, now: Time, server: &Server, whole: bool) -> Value {
+        let totals = server.totals();
+        let (since, pictures, bytes) = if whole { (self.output.start(), 0, 0) } else { self.last };
+        let seconds = now.since(since).as_secs_f64().max(1e-9);
+        let errors = if whole { &self.departure_error.total } else { &self.departure_error.recent };
+        let mut watchers: Vec<_> = server.sessions().collect();
+        let loss = |lost: u64, reported: u64| lost as f64 / reported.max(1) as f64;
+        watchers.sort_by(|a, b| loss(b.3.lost, b.3.reported).total_cmp(&loss(a.3.lost, a.3.reported)));
+        let per_watcher: Vec<Value> = watchers.iter().take(LISTED).map(|(id, address, class, stats)| {
+            json!({
+                "id": format!("{id:016x}"), "address": address.to_string(), "rendition": 0, "cut": class.datagram(),
+                "quality": self.options.quality, "loss": rounded(loss(stats.lost, stats.reported), 1e6),
+                "rtt_ms": stats.rtt.map(|rtt| rounded(rtt.as_secs_f64() * 1e3, 1e3)),
+                "sent": stats.pictures, "thinned": stats.thinned, "why": Value::Null,
+            })
+        }).collect();
+        json!({
+            "pictures_sent": totals.pictures,
+            "pictures_skipped": self.counts.skipped.load(Ordering::Relaxed),
+            "pictures_unwatched": self.counts.discarded.load(Ordering::Relaxed),
+            "watchers": server.watchers(),
+            "fps": rounded((totals.pictures - pictures) as f64 / seconds, 1e3),
+            "departure_error_us": block(errors.block(1.0)),
+            "datagrams": totals.datagrams, "bytes": totals.bytes,
+            "bitrate_bps": ((totals.bytes - bytes) as f64 * 8.0 / seconds).round(),
+            "quality": self.options.quality, "refused": totals.refused, "send_errors": totals.send_errors,
+            "cpu_seconds": rounded(figures::cpu_seconds(), 1e3), "rss_bytes": figures::rss_bytes(),
+            "source_cpu_seconds": rounded(self.usage.cpu_seconds(), 1e3),
+            "per_watcher": per_watcher,
+        })
+    }
+
+    /// Ends all threads and says the last word.
+    fn finish(mut self, server: &Server) -> Exit {
+        let order = Order { stop: true, ..self.orders.load() };
+        self.orders.store(order);
+        drop(self.running.take());
+        let end = self.end.unwrap_or(End::Interrupted);
+        let mut figures = self.figures(crate::clock::now(), server, true);
+        figures["end"] = end.name().into();
+        // Whoever has closed our output does not want the summary either.
+        self.output.event("summary", figures).ok();
+        let Self { coded, encoder, killed, .. } = self;
+        drop(coded);
+        if let Some(encoder) = encoder {
+            encoder.join().ok();
+        }
+        match (killed, end) {
+            (true, _) => Exit::Killed,
+            (_, End::Failed) => Exit::Failed,
+            _ => Exit::Done,
+        }
+    }
+
+    fn says(&mut self, event: &Event) {
+        match event {
+            Event::Joined { address, watchers, .. } => {
+                tracing::info!(%address, watchers, "joined");
+            }
+            Event::Left { address, why, watchers, .. } => {
+                tracing::info!(%address, ?why, watchers, "left");
+                if *why == Gone::Silent {
+                    self.output.say(&format!("{address} has fallen silent and was dropped."));
+                }
+            }
+            Event::Moved { from, to, .. } => tracing::info!(%from, %to, "moved"),
+            Event::Stalled(time) => {
+                self.output.say(&format!("The source stood still for {:.1} s; the film goes on from there.", time.as_secs_f64()));
+            }
+            Event::Refused { address, why } => tracing::info!(%address, why, "refused"),
+            Event::Skipped(unit) => tracing::warn!(unit = unit.0, "not cuttable to the datagram size"),
+            Event::Started(_) | Event::Departed { .. } | Event::Finished => {}
+        }
+    }
+
+    fn departed(&mut self, now: Time, server: &mut Server, unit: Unit, due: Time, at: Time) {
+        self.departures += 1;
+        self.position = unit;
+        if self.info.pace == Pace::File {
+            self.departure_error.record(at.since(due).as_secs_f64() * 1e6);
+        }
+        if self.options.frames.is_some_and(|frames| self.departures >= frames) {
+            self.end.get_or_insert(End::Limit);
+            server.handle(now, MachineInput::Local(Local::Ended));
+        }
+    }
+}
+
+impl App<Server> for Serving {
+    fn event(&mut self, now: Time, server: &mut Server, event: Event) -> Flow {
+        self.says(&event);
+        match event {
+            Event::Departed { unit, due, at, .. } => self.departed(now, server, unit, due, at),
+            Event::Finished => return Flow::Stop,
+            _ => {}
+        }
+        self.feed(now, server);
+        Flow::Continue
+    }
+
+    fn turn(&mut self, now: Time, server: &mut Server) -> Flow {
+        self.feed(now, server);
+        if self.options.duration.is_some_and(|limit| now >= self.output.start() + limit) && self.end.is_none() {
+            self.stop(now, server, End::Limit, "The server's time is up.");
+        }
+        if now < self.next_tick {
+            return Flow::Continue;
+        }
+        self.next_tick = (self.next_tick + TICK).max(now);
+        self.tick(now, server)
+    }
+
+    fn deadline(&self) -> Time {
+        let limit = self.options.duration.map_or(Time::NEVER, |limit| self.output.start() + limit);
+        if self.end.is_some() { self.next_tick } else { self.next_tick.min(limit) }
+    }
+
+    fn signal(&mut self, now: Time, server: &mut Server, _signal: i32) -> Flow {
+        if self.end == Some(End::Interrupted) {
+            self.killed = true;
+            return Flow::Stop;
+        }
+        self.end = Some(End::Interrupted);
+        self.stop(now, server, End::Interrupted, "The server was stopped.");
+        Flow::Continue
+    }
+}

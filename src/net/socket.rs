@@ -1,0 +1,126 @@
+//! A UDP socket for both address families, with the don't-fragment bit on, that sends two slices as one datagram.
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use mio::net::UdpSocket;
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket as Raw, Type};
+
+use crate::proto::Transmit;
+
+/// Room for the bursts of a few pictures; the system caps it (`net.core.rmem_max`).
+const BUFFER: usize = 4 << 20;
+
+pub struct Socket {
+    pub(super) udp: UdpSocket,
+    dual: bool,
+}
+
+/// How a socket is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub address: SocketAddr,
+    /// Receive buffer asked of the system; `None` for a generous one.
+    pub receive_buffer: Option<usize>,
+}
+
+impl Socket {
+    /// Binds; `[::]` takes both families and falls back to IPv4 where there is no IPv6.
+    pub fn bind(options: Options) -> io::Result<Self> {
+        let any6 = options.address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        match Self::bind_to(options) {
+            Err(error) if any6 && is_no_ipv6(&error) => {
+                let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, options.address.port()));
+                Self::bind_to(Options { address, ..options })
+            }
+            other => other,
+        }
+    }
+
+    fn bind_to(Options { address, receive_buffer }: Options) -> io::Result<Self> {
+        let raw = Raw::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            raw.set_only_v6(address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED))?;
+        }
+        raw.set_nonblocking(true)?;
+        raw.set_recv_buffer_size(receive_buffer.unwrap_or(BUFFER))?;
+        raw.set_send_buffer_size(BUFFER)?;
+        dont_fragment(&raw, address)?;
+        raw.bind(&address.into())?;
+        let dual = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        Ok(Self { udp: UdpSocket::from_std(raw.into()), dual })
+    }
+
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.udp.local_addr()
+    }
+
+    /// What the system granted, in bytes of kernel memory.
+    pub fn receive_buffer(&self) -> io::Result<usize> {
+        SockRef::from(&self.udp).recv_buffer_size()
+    }
+
+    /// One `sendmsg` of hop header and body.
+    pub(super) fn send(&self, transmit: &Transmit) -> io::Result<usize> {
+        let to = SockAddr::from(self.outward(transmit.to));
+        let parts = [IoSlice::new(&transmit.hop), IoSlice::new(transmit.body.bytes())];
+        self.udp.try_io(|| SockRef::from(&self.udp).send_to_vectored(&parts, &to))
+    }
+
+    /// One datagram; the address is IPv4 where it is IPv4, however it was carried.
+    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let (length, from) = self.udp.recv_from(buffer)?;
+        Ok((length, plain(from)))
+    }
+
+    fn outward(&self, to: SocketAddr) -> SocketAddr {
+        match to {
+            SocketAddr::V4(v4) if self.dual => SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into(),
+            other => other,
+        }
+    }
+}
+
+/// ::ffff:a.b.c.d is a.b.c.d.
+pub fn plain(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port()).with_scope_of(address)
+}
+
+trait WithScope {
+    fn with_scope_of(self, other: SocketAddr) -> Self;
+}
+
+impl WithScope for SocketAddr {
+    fn with_scope_of(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::V6(v6), Self::V6(scoped)) => SocketAddrV6::new(*v6.ip(), v6.port(), 0, scoped.scope_id()).into(),
+            (address, _) => address,
+        }
+    }
+}
+
+fn is_no_ipv6(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
+}
+
+/// PROBE, not DO: the kernel must neither fragment nor believe a forged "too big". On a dual-stack socket each family
+/// has its own option.
+#[cfg(target_os = "linux")]
+fn dont_fragment(raw: &Raw, address: SocketAddr) -> io::Result<()> {
+    use rustix::net::sockopt::{
+        Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+    };
+    if address.is_ipv6() {
+        set_ipv6_mtu_discover(raw, Ipv6PathMtuDiscovery::PROBE)?;
+    }
+    if address.is_ipv4() || address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        set_ip_mtu_discover(raw, Ipv4PathMtuDiscovery::PROBE)?;
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn dont_fragment(_raw: &Raw, _address: SocketAddr) -> io::Result<()> {
+    Ok(())
+}
