@@ -1,8 +1,10 @@
 //! What the packets are about: pictures, coded pictures and their slices, canvases, cards, y4m. Bytes and numbers
 //! only; no IO, no clock.
 
+pub mod card;
 pub mod convert;
 pub mod picture;
+pub mod text;
 pub mod y4m;
 
 pub use picture::Picture;
