@@ -3,4 +3,6 @@
 pub mod clock;
 pub mod media;
 pub mod queue;
+#[cfg(feature = "app")]
+pub mod source;
 pub mod units;
