@@ -86,7 +86,7 @@ struct Weights {
 impl Weights {
     /// Limited range in `matrix` → full range in BT.601.
     fn limited(matrix: Matrix) -> Self {
-        let column = |y: f64, u: f64, v: f64| BT601.from_rgb(matrix.to_rgb([y * 255.0 / 219.0, u, v]));
+        let column = |y: f64, u: f64, v: f64| BT601.yuv_of(matrix.rgb_of([y * 255.0 / 219.0, u, v]));
         let scale = 255.0 / 224.0;
         let (y, u, v) = (column(1.0, 0.0, 0.0), column(0.0, scale, 0.0), column(0.0, 0.0, scale));
         let fixed = |weight: f64| (weight * f64::from(ONE)).round() as i32;
@@ -151,12 +151,12 @@ const BT601: Matrix = Matrix { red: 0.299, blue: 0.114 };
 const BT709: Matrix = Matrix { red: 0.2126, blue: 0.0722 };
 
 impl Matrix {
-    fn to_rgb(self, [y, u, v]: [f64; 3]) -> [f64; 3] {
+    fn rgb_of(self, [y, u, v]: [f64; 3]) -> [f64; 3] {
         let (red, blue) = (y + 2.0 * (1.0 - self.red) * v, y + 2.0 * (1.0 - self.blue) * u);
         [red, (y - self.red * red - self.blue * blue) / (1.0 - self.red - self.blue), blue]
     }
 
-    fn from_rgb(self, [red, green, blue]: [f64; 3]) -> [f64; 3] {
+    fn yuv_of(self, [red, green, blue]: [f64; 3]) -> [f64; 3] {
         let y = self.red * red + (1.0 - self.red - self.blue) * green + self.blue * blue;
         [y, (blue - y) / (2.0 * (1.0 - self.blue)), (red - y) / (2.0 * (1.0 - self.red))]
     }
@@ -182,7 +182,7 @@ mod tests {
 
     /// One colour as a limited- or full-range sample triple.
     fn coded(matrix: Matrix, full: bool, rgb: [f64; 3]) -> [u8; 3] {
-        let [y, u, v] = matrix.from_rgb(rgb);
+        let [y, u, v] = matrix.yuv_of(rgb);
         let (scale, chroma_scale, zero) = if full { (1.0, 1.0, 0.0) } else { (219.0 / 255.0, 224.0 / 255.0, 16.0) };
         [y * scale + zero, u * chroma_scale + 128.0, v * chroma_scale + 128.0].map(|value| value.round() as u8)
     }
@@ -209,7 +209,7 @@ mod tests {
                     let picture = decoded(&line, coded(matrix, full, rgb), size);
                     for planes in [picture.planes().map(|plane| plane[0]), picture.planes().map(|p| p[p.len() - 1])] {
                         let [y, u, v] = planes.map(f64::from);
-                        let shown = BT601.to_rgb([y, u - 128.0, v - 128.0]);
+                        let shown = BT601.rgb_of([y, u - 128.0, v - 128.0]);
                         for (shown, meant) in shown.into_iter().zip(rgb) {
                             assert!((shown - meant).abs() < 3.0, "{line}: {rgb:?} shown as {shown:?}");
                         }

@@ -1,6 +1,5 @@
 //! Child processes with manners: found through PATH, niced, their stderr drained, killed and reaped when we stop,
 //! and their processor time counted even after they are gone.
-#![cfg_attr(clippy, allow(clippy::disallowed_types, reason = "this file is where children are started"))]
 
 use std::env;
 use std::io::{self, Read, Write};

@@ -65,7 +65,7 @@ impl Plan {
 
     /// The filter refuses odd sizes; full-range films and those that are not YUV go through swscale's formats.
     pub fn suits_colorspace(&self) -> bool {
-        let even = self.size.width % 2 == 0 && self.size.height % 2 == 0;
+        let even = self.size.width.is_multiple_of(2) && self.size.height.is_multiple_of(2);
         even && !self.film.full_range && matrix_name(self.film.matrix).is_some()
     }
 

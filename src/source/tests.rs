@@ -101,7 +101,9 @@ fn colours_are_true_whatever_the_film_was_coded_in() {
         (640, 481, "smpte170m", true),
     ] {
         let row: Vec<u8> = (0..width).flat_map(|x| COLOURS[x * 8 / width]).collect();
-        for (range, format) in [("tv", "yuv420p"), ("tv", "yuv444p"), ("pc", "yuv420p"), ("tv", "yuv420p10le")] {
+        for (range, format) in
+            [("tv", "yuv420p"), ("tv", "yuv444p"), ("pc", "yuv420p"), ("tv", "yuv420p10le"), ("pc", "bgr0")]
+        {
             if (!tags && range == "pc") || (height % 2 == 1 && format != "yuv444p") {
                 continue;
             }
@@ -110,9 +112,11 @@ fn colours_are_true_whatever_the_film_was_coded_in() {
             let arguments = format!(
                 "-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r 25 -i pipe:0 -frames:v 2 -vf \
                  scale=out_color_matrix={matrix}:out_range={range}:flags=accurate_rnd+full_chroma_int,format={format} \
-                 -c:v libx264 -preset ultrafast -crf 1 {}",
+                 -c:v {} {}",
+                if format == "bgr0" { "ffv1" } else { "libx264 -preset ultrafast -crf 1" },
                 if tags { tag.as_str() } else { "" }
             );
+            let arguments = if format == "bgr0" { arguments.replace(":out_range=pc", "") } else { arguments };
             let film = make(&folder, "bars.mkv", &arguments, &row.repeat(height * 2));
             let got = pictures(open_with(&file(&film), Options::default()), usize::MAX);
             assert_eq!(got.len(), 2);
@@ -136,11 +140,11 @@ fn colours_are_true_whatever_the_film_was_coded_in() {
 fn unusual_films_come_upright_square_and_whole() {
     let folder = TempDir::new().expect("a folder");
     let base = "-f lavfi -i testsrc2=size=320x240:rate=25:duration=0.4";
-    let odd = "-f lavfi -i testsrc2=size=321x241:rate=25:duration=0.4";
+    let odd = "-f lavfi -i testsrc2=size=320x240:rate=25:duration=0.4 -vf format=yuv444p,scale=321:241";
     let big = "-f lavfi -i testsrc2=size=2560x1440:rate=25:duration=0.08";
     for (name, arguments, size, count) in [
         ("odd.mkv", format!("{odd} -pix_fmt yuv444p -c:v ffv1"), Size::new(321, 241), 10),
-        ("rgb.avi", format!("{base} -pix_fmt bgr0 -c:v rawvideo"), Size::new(320, 240), 10),
+        ("rgb.mkv", format!("{base} -pix_fmt bgr0 -c:v ffv1"), Size::new(320, 240), 10),
         ("grey.mkv", format!("{base} -pix_fmt gray -c:v ffv1"), Size::new(320, 240), 10),
         ("ten.mkv", format!("{base} -pix_fmt yuv420p10le -c:v ffv1"), Size::new(320, 240), 10),
         ("wide.mkv", format!("{base} -vf setsar=2 -c:v libx264"), Size::new(640, 240), 10),
