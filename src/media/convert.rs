@@ -101,7 +101,8 @@ impl Weights {
     /// `u` and `v` hold the source's chroma and are converted in place; their share of the luma goes first.
     fn apply(&self, luma: &[u8], size: Size, y: &mut [u8], u: &mut [u8], v: &mut [u8]) {
         let (width, chroma_width) = (usize::from(size.width), usize::from(Picture::chroma(size).width));
-        let mut offsets = vec![0; chroma_width];
+        // One for every pixel of a row, so that the inner loop is a plain one.
+        let mut offsets = vec![0; 2 * chroma_width];
         let chroma_rows = u.chunks_exact_mut(chroma_width).zip(v.chunks_exact_mut(chroma_width));
         let luma_rows = luma.chunks(2 * width).zip(y.chunks_mut(2 * width));
         for ((u, v), (luma, y)) in chroma_rows.zip(luma_rows) {
@@ -113,19 +114,18 @@ impl Weights {
     }
 
     fn chroma_row(&self, u: &mut [u8], v: &mut [u8], offsets: &mut [i32]) {
-        for ((u, v), offset) in u.iter_mut().zip(v).zip(offsets) {
+        for ((u, v), offset) in u.iter_mut().zip(v).zip(offsets.chunks_exact_mut(2)) {
             let (from_u, from_v) = (i32::from(*u) - 128, i32::from(*v) - 128);
-            *offset = self.luma[1] * from_u + self.luma[2] * from_v + HALF - self.luma_zero * self.luma[0];
+            let share = self.luma[1] * from_u + self.luma[2] * from_v + HALF - self.luma_zero * self.luma[0];
+            offset.fill(share);
             *u = clamp(self.u[0] * from_u + self.u[1] * from_v + HALF + 128 * ONE);
             *v = clamp(self.v[0] * from_u + self.v[1] * from_v + HALF + 128 * ONE);
         }
     }
 
     fn luma_row(&self, luma: &[u8], offsets: &[i32], y: &mut [u8]) {
-        for ((luma, y), &offset) in luma.chunks(2).zip(y.chunks_mut(2)).zip(offsets) {
-            for (luma, y) in luma.iter().zip(y) {
-                *y = clamp(self.luma[0] * i32::from(*luma) + offset);
-            }
+        for ((&luma, y), &offset) in luma.iter().zip(y).zip(offsets) {
+            *y = clamp(self.luma[0] * i32::from(luma) + offset);
         }
     }
 }
