@@ -1,16 +1,16 @@
 //! A moving gradient in a window, and how long each frame took from its order to the screen: `cargo run --example
-//! window [FRAMES]`. Shows how to use `udpstream::view`: buffers go in by value and come back.
+//! window [FRAMES]`. Shows how to use `udpstream::view`: pictures go in shared, and the window says when each was on the screen.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use udpstream::clock;
+use udpstream::media::Canvas;
 use udpstream::units::{Size, Time};
 use udpstream::view::{self, Frame, Happened, Order};
 
 fn main() -> std::process::ExitCode {
     let count = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
-    let (buffers, returned) = mpsc::channel();
     let mut sent = Vec::new();
     let (stamp, stamps) = mpsc::channel::<Time>();
     let happened = |happened| match happened {

@@ -13,6 +13,8 @@ pub mod net;
 pub mod proto;
 pub mod queue;
 pub mod seal;
+#[cfg(feature = "app")]
+pub mod source;
 pub mod stats;
 pub mod units;
 #[cfg(feature = "app")]

@@ -96,7 +96,7 @@ fn windowed(options: Options, servers: Vec<SocketAddr>) -> anyhow::Result<Exit> 
             }
         }
     };
-    view::run(&title, FIRST_SIZE, ready, happened)?;
+    view::run(&title, FIRST_SIZE, ready, happened).map_err(|error| anyhow!("{error}"))?;
     drop(presented);
     outcome.recv_timeout(Duration::from_secs(5)).unwrap_or(Ok(Exit::Done))
 }

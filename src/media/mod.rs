@@ -2,9 +2,13 @@
 //! only; no IO, no clock.
 
 pub mod canvas;
+pub mod card;
 pub mod coded;
+pub mod convert;
 pub mod jpeg;
 pub mod picture;
+pub mod text;
+pub mod y4m;
 
 pub use canvas::Canvas;
 pub use picture::Picture;

@@ -56,6 +56,7 @@ pub fn run(
         canvas: None,
         shown: None,
         last_click: Time::ZERO,
+        start_fullscreen: false,
         failed: None,
     };
     let ended = event_loop.run_app(&mut viewer);
@@ -76,6 +77,7 @@ struct Viewer<F> {
     /// The frame on the screen, or waiting for the window to open.
     shown: Option<Frame>,
     last_click: Time,
+    start_fullscreen: bool,
     failed: Option<ViewError>,
 }
 
@@ -186,6 +188,9 @@ impl<F: FnMut(Happened)> ApplicationHandler<()> for Viewer<F> {
             Err(error) => return self.fail(event_loop, error),
         }
         (self.happened)(Happened::Opened);
+        if std::mem::take(&mut self.start_fullscreen) {
+            self.fullscreen();
+        }
         self.present_new(event_loop);
     }
 

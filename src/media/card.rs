@@ -1,0 +1,224 @@
+//! Pictures we draw ourselves, straight in full-range BT.601 4:2:0: the moving test card, and a dark card with a
+//! sentence for whatever went wrong.
+
+use crate::media::Picture;
+use crate::media::text::{Face, fill, wrap};
+use crate::queue::Pool;
+use crate::units::{Rate, Size, Time};
+
+/// The moving test card: bars, a grey ramp, a bouncing square, the picture number and its timecode.
+///
+/// All that stands still is drawn once; a picture is a copy of that and two small areas.
+pub struct Card {
+    size: Size,
+    rate: Rate,
+    background: Vec<u8>,
+    face: Face,
+}
+
+impl Card {
+    pub fn new(size: Size, rate: Rate) -> Self {
+        let pool = Pool::new(1);
+        let mut picture = Picture::from_pool(&pool, size, 0, Time::ZERO);
+        draw_bars(&mut picture);
+        draw_ramp(&mut picture);
+        let letters = u32::from(size.width) / 26;
+        let face = Face::of_height((u32::from(size.height) / 8).min(letters * 2));
+        Self { size, rate, background: picture.planes_mut().to_vec(), face }
+    }
+
+    /// Draws picture `number` over whatever `picture` held; does nothing if its size is not the card's.
+    pub fn draw(&self, picture: &mut Picture, number: u32) {
+        if picture.size != self.size {
+            return;
+        }
+        picture.planes_mut().copy_from_slice(&self.background);
+        self.draw_square(picture, number);
+        self.draw_number(picture, number);
+    }
+
+    /// A white square in a black frame; it crosses the picture in two seconds and the height in three.
+    fn draw_square(&self, picture: &mut Picture, number: u32) {
+        let (width, height) = (u32::from(self.size.width), u32::from(self.size.height));
+        let side = (height.min(width) / 6).max(2);
+        let seconds = self.rate.at(u64::from(number)).as_secs_f64();
+        let x = bounce(seconds / 2.0, width.saturating_sub(side));
+        let y = bounce(seconds / 3.0, (height * 3 / 4).saturating_sub(side));
+        let frame = (side / 8).max(1);
+        paint(picture, (x, y), (side, side), BLACK);
+        let inner = side.saturating_sub(2 * frame);
+        paint(picture, (x + frame as i32, y + frame as i32), (inner, inner), WHITE);
+    }
+
+    fn draw_number(&self, picture: &mut Picture, number: u32) {
+        let text = format!("{number:06}  {}", timecode(self.rate, number));
+        let (wide, high) = (self.face.width(&text), self.face.line_height());
+        let x = (i32::from(self.size.width) - wide as i32) / 2;
+        let y = i32::from(self.size.height) * 3 / 8 - high as i32 / 2;
+        let margin = self.face.letter_width();
+        paint(picture, (x - margin as i32, y), (wide + 2 * margin, high), BLACK);
+        write(picture, (x, y), self.face, WHITE[0], &text);
+    }
+}
+
+/// `hours:minutes:seconds:pictures` at this rate.
+pub fn timecode(rate: Rate, number: u32) -> String {
+    let second = rate.at(u64::from(number)).as_secs();
+    let first = rate.index_at(std::time::Duration::from_secs(second));
+    let first = if rate.at(first).as_secs() < second { first + 1 } else { first };
+    let picture = u64::from(number).saturating_sub(first);
+    format!("{:02}:{:02}:{:02}:{picture:02}", second / 3_600, second / 60 % 60, second % 60)
+}
+
+/// A dark card of the stream's size: `title`, and below it each of `lines`, wrapped and centred.
+pub fn text_card(size: Size, title: &str, lines: &[&str]) -> Picture {
+    let mut picture = Picture::from_pool(&Pool::new(1), size, 0, Time::ZERO);
+    paint(&mut picture, (0, 0), (u32::from(size.width), u32::from(size.height)), DARK);
+    let height = u32::from(size.height);
+    // The largest letters with which everything fits; at worst the smallest, cut at the edge.
+    let faces = (1..=8).rev().map(Face::scaled).filter(|face| face.line_height() <= height / 12);
+    let fits = |face: &Face| layout(size, *face, title, lines).len() as u32 * face.line_height() <= height;
+    let face = faces.chain([Face::scaled(1)]).find(fits).unwrap_or(Face::SMALLEST);
+    let rows = layout(size, face, title, lines);
+    let mut y = (i32::from(size.height) - rows.len() as i32 * face.line_height() as i32) / 2;
+    for (text, luma) in rows {
+        let x = (i32::from(size.width) - face.width(&text) as i32) / 2;
+        write(&mut picture, (x, y), face, luma, &text);
+        y += face.line_height() as i32;
+    }
+    picture
+}
+
+/// Every row of a text card with its brightness.
+fn layout(size: Size, face: Face, title: &str, lines: &[&str]) -> Vec<(String, u8)> {
+    let columns = (u32::from(size.width) / face.letter_width()).saturating_sub(2) as usize;
+    let mut rows: Vec<_> = wrap(title, columns).into_iter().map(|row| (row, WHITE[0])).collect();
+    for line in lines {
+        rows.push((String::new(), 0));
+        rows.extend(wrap(line, columns).into_iter().map(|row| (row, 190)));
+    }
+    rows
+}
+
+fn draw_bars(picture: &mut Picture) {
+    let (width, height) = (u32::from(picture.size.width), u32::from(picture.size.height));
+    let count = BARS.len() as u32;
+    for (bar, rgb) in (0..).zip(BARS) {
+        let (left, right) = (width * bar / count, width * (bar + 1) / count);
+        paint(picture, (left as i32, 0), (right - left, height * 3 / 4), yuv(rgb));
+    }
+}
+
+fn draw_ramp(picture: &mut Picture) {
+    let (width, height) = (u32::from(picture.size.width), u32::from(picture.size.height));
+    let top = height * 3 / 4;
+    paint(picture, (0, top as i32), (width, height - top), BLACK);
+    let [luma, ..] = picture.split_mut();
+    for row in luma.chunks_exact_mut(width as usize).skip(top as usize) {
+        for (x, pixel) in (0..).zip(row) {
+            *pixel = (x * 255 / (width - 1).max(1)) as u8;
+        }
+    }
+}
+
+/// Fills a rectangle; chroma covers every sample it touches from its even corner on.
+fn paint(picture: &mut Picture, (x, y): (i32, i32), (w, h): (u32, u32), colour: [u8; 3]) {
+    let width = usize::from(picture.size.width);
+    let chroma_width = usize::from(Picture::chroma(picture.size).width);
+    let [luma, u, v] = picture.split_mut();
+    fill(luma, width, (x, y), (w, h), colour[0]);
+    let half = |from: i32, length: u32| {
+        let start = from.div_euclid(2);
+        (start, ((from + length as i32 + 1).div_euclid(2) - start).max(0) as u32)
+    };
+    let ((x, w), (y, h)) = (half(x, w), half(y, h));
+    for (plane, value) in [(u, colour[1]), (v, colour[2])] {
+        fill(plane, chroma_width, (x, y), (w, h), value);
+    }
+}
+
+fn write(picture: &mut Picture, at: (i32, i32), face: Face, value: u8, text: &str) {
+    let width = usize::from(picture.size.width);
+    let [luma, ..] = picture.split_mut();
+    face.draw(text, at, |x, y, side| fill(luma, width, (x, y), (side, side), value));
+}
+
+/// There and back between 0 and `range`, one way in one `time`.
+fn bounce(time: f64, range: u32) -> i32 {
+    let phase = time.rem_euclid(2.0);
+    (phase.min(2.0 - phase) * f64::from(range)).round() as i32
+}
+
+/// Full-range BT.601 (ITU-T T.871).
+fn yuv([red, green, blue]: [f64; 3]) -> [u8; 3] {
+    let luma = 0.299 * red + 0.587 * green + 0.114 * blue;
+    [luma, 128.0 + (blue - luma) / 1.772, 128.0 + (red - luma) / 1.402].map(|value| value.round() as u8)
+}
+
+/// The 75 % bars of SMPTE EG 1, in RGB.
+const BARS: [[f64; 3]; 7] = [
+    [191.0, 191.0, 191.0],
+    [191.0, 191.0, 0.0],
+    [0.0, 191.0, 191.0],
+    [0.0, 191.0, 0.0],
+    [191.0, 0.0, 191.0],
+    [191.0, 0.0, 0.0],
+    [0.0, 0.0, 191.0],
+];
+const BLACK: [u8; 3] = [0, 128, 128];
+const WHITE: [u8; 3] = [255, 128, 128];
+/// A very dark blue, so that a card is not taken for a dead screen.
+const DARK: [u8; 3] = [28, 134, 126];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate() -> Rate {
+        Rate::new(30, 1).expect("usual")
+    }
+
+    #[test]
+    fn cards_of_any_size_move() {
+        for (width, height) in [(1, 1), (2, 1), (1, 9), (17, 13), (320, 240), (481, 271), (1280, 720)] {
+            let size = Size::new(width, height);
+            let card = Card::new(size, rate());
+            let pool = Pool::new(2);
+            let draw = |number| {
+                let mut picture = Picture::from_pool(&pool, size, number, Time::ZERO);
+                card.draw(&mut picture, number);
+                picture.planes_mut().to_vec()
+            };
+            assert_eq!(draw(3), draw(3), "{size}: a picture depends on its number alone");
+            assert!(size.pixels() < 300 || draw(3) != draw(4), "{size}: it moves");
+            draw(u32::MAX);
+        }
+    }
+
+    #[test]
+    fn timecodes_count_pictures_within_their_second() {
+        assert_eq!(timecode(rate(), 0), "00:00:00:00");
+        assert_eq!(timecode(rate(), 30 * 3_661 + 7), "01:01:01:07");
+        let ntsc = Rate::new(30_000, 1_001).expect("usual");
+        assert_eq!(timecode(ntsc, 29), "00:00:00:29");
+        assert_eq!(timecode(ntsc, 30), "00:00:01:00");
+    }
+
+    #[test]
+    fn a_text_card_shows_its_words_at_any_size() {
+        for (width, height) in [(1, 1), (16, 16), (176, 144), (641, 361), (3840, 2160)] {
+            let card =
+                text_card(Size::new(width, height), "The film was not found", &["Check its name.", "Then try again."]);
+            let [luma, ..] = card.planes();
+            assert!(width < 100 || luma.contains(&255), "{width}×{height} has a title");
+        }
+    }
+
+    #[test]
+    fn the_bars_have_their_colours() {
+        let size = Size::new(700, 400);
+        let card = Card::new(size, rate());
+        assert_eq!(yuv([0.0, 0.0, 191.0])[0], card.background[699]);
+        assert_eq!(yuv([191.0; 3]), [191, 128, 128]);
+    }
+}

@@ -1,0 +1,327 @@
+//! One run of ffmpeg: any film in, YUV4MPEG2 in full-range BT.601 4:2:0 out, each picture exactly once.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::process::ChildStdin;
+use std::thread::{Builder, JoinHandle};
+
+use ffmpeg_sidecar::command::FfmpegCommand;
+
+use super::child::{self, Control, Tail, Tap};
+use super::probe::{self, Film, Matrix, NoFilm};
+use super::{Pace, SourceError};
+use crate::clock;
+use crate::media::Picture;
+use crate::media::y4m::Reader;
+use crate::queue::Pool;
+use crate::units::{Rate, Size, Time};
+
+/// Everything ffmpeg must be told; the same for every pass of a loop.
+#[derive(Clone)]
+pub(super) struct Plan {
+    /// What follows `-i`.
+    pub input: OsString,
+    /// Only files, pipes and what hangs on them may be opened.
+    pub local: bool,
+    /// Read at the film's own speed (`-re`).
+    pub paced: bool,
+    /// Hand on each picture as soon as it is there.
+    pub live: bool,
+    pub film: Film,
+    pub size: Size,
+    /// `fps=`, only where pictures must be added or left out.
+    pub rate: Option<Rate>,
+    /// How the film is called in messages.
+    pub name: String,
+}
+
+impl Plan {
+    /// The filters in order. `plain` leaves the colour to swscale, which takes anything but needs twice the time.
+    pub fn filters(&self, plain: bool) -> String {
+        let mut filters = Vec::new();
+        if self.film.interlaced {
+            filters.push("bwdif=mode=send_frame".to_owned());
+        }
+        filters.extend(self.rate.map(|rate| format!("fps={}/{}", rate.num(), rate.den())));
+        let (Size { width, height }, film) = (self.size, &self.film);
+        if plain || !self.suits_colorspace() {
+            let scale = format!("scale={width}:{height}:flags=bicubic+accurate_rnd+full_chroma_int");
+            filters.push(format!("{scale}{}:out_color_matrix=bt601:out_range=full", swscale_input(film)));
+            filters.push("format=yuv420p".to_owned());
+        } else {
+            if (film.width, film.height) != (width.into(), height.into()) {
+                filters.push(format!("scale={width}:{height}:flags=bicubic"));
+            }
+            filters.push("format=yuv420p".to_owned());
+            // The same primaries and transfer on both sides: only matrix and range change.
+            let space = matrix_name(film.matrix).unwrap_or("bt709");
+            let from = format!("ispace={space}:irange=tv:iprimaries=bt709:itrc=bt709");
+            let to = "space=bt470bg:range=pc:primaries=bt709:trc=bt709:format=yuv420p";
+            filters.push(format!("colorspace={from}:{to}"));
+        }
+        filters.push("setsar=1".to_owned());
+        filters.join(",")
+    }
+
+    /// The filter refuses odd sizes; full-range films and those that are not YUV go through swscale's formats.
+    pub fn suits_colorspace(&self) -> bool {
+        let even = self.size.width.is_multiple_of(2) && self.size.height.is_multiple_of(2);
+        even && !self.film.full_range && matrix_name(self.film.matrix).is_some()
+    }
+
+    fn command(&self, program: &OsStr, plain: bool) -> FfmpegCommand {
+        let mut command = FfmpegCommand::new_with_path(program);
+        command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"]);
+        if self.local {
+            command.args(["-protocol_whitelist", LOCAL]);
+        }
+        if self.live {
+            command.args(["-fflags", "nobuffer", "-flags", "low_delay"]);
+        }
+        if self.paced {
+            command.arg("-re");
+        }
+        command.arg("-i").arg(&self.input);
+        command.args(["-map", &format!("0:{}", self.film.stream), "-an", "-sn", "-dn"]);
+        command.args(["-vf", &self.filters(plain), "-fps_mode", "passthrough"]);
+        command.args(["-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "pipe:1"]);
+        command
+    }
+
+    /// Starts ffmpeg; it works ahead until its pipe is full.
+    pub fn spawn(&self, control: &Control, plain: bool) -> Result<Child, SourceError> {
+        let program = child::find("ffmpeg")?;
+        let failed = |error: io::Error| SourceError::Start(error);
+        let mut ffmpeg = self.command(program.as_os_str(), plain).spawn().map_err(failed)?;
+        let (stdin, stdout, stderr) = (ffmpeg.take_stdin(), ffmpeg.take_stdout(), ffmpeg.take_stderr());
+        let id = control.adopt(ffmpeg);
+        let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
+            control.kill(id);
+            return Err(failed(io::ErrorKind::BrokenPipe.into()));
+        };
+        if !self.live {
+            // Half the processor time in the hand-over; where the limit is lower the pipe stays as it is.
+            rustix::pipe::fcntl_setpipe_size(&stdout, PIPE).ok();
+        }
+        let stderr = Tail::of(stderr).map_err(failed).inspect_err(|_| control.kill(id))?;
+        let tap = Tap::new(stdout, control);
+        Ok(Child { id, stdin, tap, stderr, control: control.clone(), name: self.name.clone() })
+    }
+
+    /// Starts ffmpeg and waits for its header. If the colour filter refuses the film, swscale takes it.
+    pub fn open(&self, control: &Control) -> Result<Pass, SourceError> {
+        match self.spawn(control, false)?.open() {
+            Err(SourceError::NotFilm { .. }) if self.suits_colorspace() => self.spawn(control, true)?.open(),
+            opened => opened,
+        }
+    }
+}
+
+/// A started ffmpeg whose header has not been read.
+pub(super) struct Child {
+    id: u32,
+    stdin: Option<ChildStdin>,
+    tap: Tap,
+    stderr: Tail,
+    control: Control,
+    name: String,
+}
+
+impl Child {
+    /// Copies `input` to ffmpeg on a thread of its own until either side ends.
+    pub fn feed(&mut self, mut input: Tap) -> Result<Option<JoinHandle<()>>, SourceError> {
+        let Some(mut stdin) = self.stdin.take() else { return Ok(None) };
+        let copy = move || {
+            let mut block = vec![0; 64 << 10];
+            while let Ok(count @ 1..) = input.read(&mut block) {
+                if stdin.write_all(&block[..count]).is_err() {
+                    break;
+                }
+            }
+        };
+        Builder::new().name("ffmpeg stdin".into()).spawn(copy).map(Some).map_err(SourceError::Start)
+    }
+
+    /// Waits for the header.
+    pub fn open(mut self) -> Result<Pass, SourceError> {
+        // Not fed: a film from a file must not wait for a stdin that nobody writes.
+        self.stdin = None;
+        match Reader::new(self.tap) {
+            Ok(reader) => {
+                Ok(Pass { id: self.id, reader, stderr: self.stderr, control: self.control, name: self.name, count: 0 })
+            }
+            Err(_) => {
+                self.control.kill(self.id);
+                Err(SourceError::NotFilm { name: self.name, why: self.stderr.finish() })
+            }
+        }
+    }
+}
+
+/// One pass through the film.
+pub(super) struct Pass {
+    id: u32,
+    pub reader: Reader<Tap>,
+    stderr: Tail,
+    control: Control,
+    name: String,
+    /// Pictures so far.
+    pub count: u32,
+}
+
+impl Pass {
+    /// The next picture, stamped when it began to arrive; `None` at the end of the film.
+    pub fn read(&mut self, pool: &Pool<Vec<u8>>) -> Result<Option<Picture>, SourceError> {
+        match self.reader.read(pool, clock::now) {
+            Ok(Some(picture)) => {
+                self.count += 1;
+                Ok(Some(picture))
+            }
+            Ok(None) => self.finish().map(|()| None),
+            Err(_) => {
+                self.control.kill(self.id);
+                Err(self.died())
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), SourceError> {
+        match self.control.reap(self.id) {
+            Some(status) if !status.success() => Err(self.died()),
+            // Killed by us: that is an end as well.
+            _ => Ok(()),
+        }
+    }
+
+    fn died(&mut self) -> SourceError {
+        SourceError::Died { name: self.name.clone(), pictures: self.count, why: self.stderr.finish() }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.control.kill(self.id);
+    }
+}
+
+/// Asks ffprobe about a film; `feed` is what it finds on its stdin.
+pub(super) fn probe(input: &OsStr, local: bool, name: &str, feed: &[u8]) -> Result<Film, SourceError> {
+    let program = child::find("ffprobe")?;
+    let mut arguments: Vec<&OsStr> = ["-hide_banner", "-loglevel", "error"].map(OsStr::new).to_vec();
+    if local {
+        arguments.extend(["-protocol_whitelist", LOCAL].map(OsStr::new));
+    }
+    arguments.extend(["-of", "json", "-show_streams", "-show_format", "-i"].map(OsStr::new));
+    arguments.push(input);
+    let (succeeded, json, words) = child::run(&program, &arguments, feed).map_err(SourceError::Start)?;
+    // ffprobe repeats the address it was given, which may hold a password.
+    let words = words.replace(&*input.to_string_lossy(), name);
+    match probe::parse(&json) {
+        Ok(film) => Ok(film),
+        Err(NoFilm::SoundOnly) => Err(SourceError::NoPicture(name.to_owned())),
+        Err(NoFilm::Nothing) if succeeded => Err(SourceError::NoPicture(name.to_owned())),
+        Err(NoFilm::Nothing) => Err(SourceError::NotFilm { name: name.to_owned(), why: words }),
+    }
+}
+
+/// The size a film is shown at: square pixels, within 1920×1080 or `width` wide, its shape kept.
+pub(super) fn fit(film: &Film, width: Option<u16>) -> Size {
+    let (num, den) = (f64::from(film.aspect.0), f64::from(film.aspect.1));
+    let own = (f64::from(film.width) * num / den, f64::from(film.height));
+    let scale = match width {
+        Some(width) => f64::from(width.max(1)) / own.0,
+        None => (1920.0 / own.0).min(1080.0 / own.1).min(1.0),
+    };
+    let side = |length: f64| length.round().clamp(1.0, f64::from(LONGEST_SIDE)) as u16;
+    let even = |length: f64| side((length / 2.0).round().max(1.0) * 2.0);
+    match width {
+        Some(width) => Size::new(width.clamp(1, LONGEST_SIDE), even(own.1 * scale)),
+        None if scale < 1.0 => Size::new(even(own.0 * scale), even(own.1 * scale)),
+        // Untouched, odd or not, unless its samples are not square.
+        None if film.aspect.0 == film.aspect.1 => Size::new(side(own.0), side(own.1)),
+        None => Size::new(even(own.0), side(own.1)),
+    }
+}
+
+/// One line for people.
+pub(super) fn describe(film: &Film, size: Size, rate: Rate) -> String {
+    let mut line = format!("{} {}×{}", film.codec, film.width, film.height);
+    if (film.width, film.height) != (size.width.into(), size.height.into()) {
+        line.push_str(&format!(" → {size}"));
+    }
+    line.push_str(&format!(", {rate} fps"));
+    if let Some(length) = film.length {
+        line.push_str(&format!(", {:.1} s", length.as_secs_f64()));
+    }
+    line.push_str(if film.has_sound { ", with sound" } else { ", no sound" });
+    line
+}
+
+/// What ten pictures said about how fast they come; see [`decide`].
+pub(super) struct Decision {
+    pub pace: Pace,
+    pub held: Vec<Picture>,
+}
+
+/// Finds out whether a pipe brings a file or something live: from the first read that had to wait, ten pictures in
+/// less than five intervals is a file. Pictures that lay in the pipe before say nothing. Holds what it reads.
+pub(super) fn decide(
+    rate: Rate,
+    mut read: impl FnMut() -> Result<Option<(Picture, Option<Time>)>, SourceError>,
+) -> Result<Decision, SourceError> {
+    let (mut held, mut bytes, mut fresh) = (Vec::new(), 0, Vec::<Time>::new());
+    loop {
+        let Some((picture, first_wait)) = read()? else {
+            return Ok(Decision { pace: Pace::File, held });
+        };
+        bytes += Picture::bytes(picture.size);
+        if fresh.is_empty() && first_wait.is_none() && bytes <= PIPE_BACKLOG {
+            held.push(picture);
+            continue;
+        }
+        fresh.push(picture.captured);
+        held.push(picture);
+        let elapsed = clock::now().since(fresh[0]);
+        let limit = rate.at(5);
+        if elapsed >= limit {
+            return Ok(Decision { pace: Pace::Live, held });
+        }
+        if fresh.len() >= 10 || bytes >= HELD {
+            // Too large to hold ten: judge by those there are, at the same speed.
+            let live = elapsed.saturating_mul(10) >= limit.saturating_mul(fresh.len() as u32);
+            return Ok(Decision { pace: if live { Pace::Live } else { Pace::File }, held });
+        }
+    }
+}
+
+fn matrix_name(matrix: Matrix) -> Option<&'static str> {
+    match matrix {
+        Matrix::Bt601 => Some("bt470bg"),
+        Matrix::Bt709 => Some("bt709"),
+        Matrix::Smpte240m => Some("smpte240m"),
+        Matrix::Bt2020 => Some("bt2020ncl"),
+        Matrix::Other => None,
+    }
+}
+
+fn swscale_input(film: &Film) -> String {
+    let matrix = match film.matrix {
+        Matrix::Bt601 => "bt601",
+        Matrix::Bt709 => "bt709",
+        Matrix::Smpte240m => "smpte240m",
+        Matrix::Bt2020 => "bt2020",
+        Matrix::Other => return String::new(),
+    };
+    format!(":in_color_matrix={matrix}:in_range={}", if film.full_range { "full" } else { "limited" })
+}
+
+/// A playlist that came as a file must not make us fetch things from the network.
+const LOCAL: &str = "file,pipe,crypto,data";
+/// The most an unprivileged process may ask for.
+const PIPE: usize = 1 << 20;
+/// A Linux pipe as it comes holds 64 kB; twice that, to be sure, may have waited for us.
+const PIPE_BACKLOG: usize = 128 << 10;
+/// The most that is held back before the pace is known.
+const HELD: usize = 48 << 20;
+/// As long as a side of a YUV4MPEG2 picture may be.
+const LONGEST_SIDE: u16 = 16_384;

@@ -1,0 +1,106 @@
+//! What the user named, as text: a path, an address, stdin or the test card.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::SourceError;
+use crate::units::{Rate, Size};
+
+/// Where pictures come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    File(PathBuf),
+    Url(String),
+    Stdin,
+    Test { size: Size, rate: Rate },
+}
+
+impl Input {
+    /// What it is called in messages; never with a password or a query.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Url(url) => public_part(url),
+            Self::Stdin => "standard input".to_owned(),
+            Self::Test { .. } => "test card".to_owned(),
+        }
+    }
+}
+
+impl FromStr for Input {
+    type Err = SourceError;
+
+    /// `-`, `test:[WxH][@FPS]`, anything with `scheme://`, else a path.
+    fn from_str(text: &str) -> Result<Self, SourceError> {
+        if text == "-" {
+            return Ok(Self::Stdin);
+        }
+        if let Some(card) = text.strip_prefix("test:") {
+            return test_card(card).ok_or_else(|| SourceError::BadTest(text.to_owned()));
+        }
+        let is_scheme = |scheme: &str| {
+            !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        };
+        match text.split_once("://") {
+            Some((scheme, _)) if is_scheme(scheme) => Ok(Self::Url(text.to_owned())),
+            _ => Ok(Self::File(PathBuf::from(text))),
+        }
+    }
+}
+
+fn test_card(text: &str) -> Option<Input> {
+    let (size, rate) = match text.split_once('@') {
+        Some((size, fps)) => (size, Rate::from_fps(fps.parse().ok()?)?),
+        None => (text, Rate::new(30, 1)?),
+    };
+    let side = |text: &str| text.parse().ok().filter(|side| (1..=16_384_u16).contains(side));
+    let size = match size.split_once(['x', 'X', '×']) {
+        Some((width, height)) => Size::new(side(width)?, side(height)?),
+        None if size.is_empty() => Size::new(1280, 720),
+        None => return None,
+    };
+    Some(Input::Test { size, rate })
+}
+
+/// The address without user, password, query and fragment.
+fn public_part(url: &str) -> String {
+    let plain = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = plain.split_once("://") else { return plain.to_owned() };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_are_told_apart() {
+        let card = |width, height, fps| Input::Test {
+            size: Size::new(width, height),
+            rate: Rate::from_fps(fps).expect("usual"),
+        };
+        for (text, input) in [
+            ("-", Input::Stdin),
+            ("test:", card(1280, 720, 30.0)),
+            ("test:@60", card(1280, 720, 60.0)),
+            ("test:640x481@29.97", card(640, 481, 29.97)),
+            ("rtsp://a/b", Input::Url("rtsp://a/b".into())),
+            ("C:/a b.mp4", Input::File("C:/a b.mp4".into())),
+            ("://x", Input::File("://x".into())),
+        ] {
+            assert_eq!(text.parse::<Input>().expect(text), input);
+        }
+        for text in ["test:0x5", "test:5", "test:1x1@0", "test:1x1@x", "test:@", "test:axb"] {
+            let error = text.parse::<Input>().expect_err(text).to_string();
+            assert!(error.contains("write test:"), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_hide_passwords() {
+        assert_eq!(public_part("rtsp://me:pass@cam/one?key=1"), "rtsp://cam/one");
+        assert_eq!(public_part("http://host"), "http://host");
+    }
+}

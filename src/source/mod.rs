@@ -1,0 +1,218 @@
+//! Where pictures come from: files and addresses through an ffmpeg child, YUV4MPEG2 on stdin, the test card.
+//!
+//! [`open`] finds out all there is to know and starts ffmpeg; [`Source::start`] puts the pictures into a queue from a
+//! thread of its own; [`Running`] ends it all, children included, when dropped. Every picture is stamped when its
+//! first byte arrived here (test card: when it was drawn).
+
+mod card;
+mod child;
+mod ffmpeg;
+mod file;
+mod input;
+mod probe;
+mod stdin;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel as channel;
+
+pub use self::input::Input;
+pub use self::probe::fuzz_probe;
+use crate::media::Picture;
+use crate::media::y4m::Y4mError;
+use crate::queue::Producer;
+use crate::units::{Rate, Size};
+
+/// Whether pictures leave at their deadline or as they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    File,
+    Live,
+}
+
+/// What the user asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PaceChoice {
+    #[default]
+    Auto,
+    File,
+    Live,
+}
+
+/// How a source is to be opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Scale to this width, keeping the shape. Without it the own size is kept within 1920×1080.
+    pub width: Option<u16>,
+    /// Exactly this rate, pictures left out or doubled as needed.
+    pub rate: Option<Rate>,
+    pub pace: PaceChoice,
+    /// Begin again at the end; picture numbers go on. Not for stdin.
+    pub looped: bool,
+}
+
+/// What is known before the first picture.
+#[derive(Clone, Debug)]
+pub struct Info {
+    pub title: String,
+    pub size: Size,
+    pub rate: Rate,
+    /// One pass.
+    pub length: Option<Duration>,
+    /// Pictures in one pass, where the film says so.
+    pub pictures: Option<u32>,
+    pub pace: Pace,
+    /// One line for people: codec, size, rate, length, sound.
+    pub details: String,
+    pub has_sound: bool,
+}
+
+/// Why there are no (more) pictures; each text is a sentence with advice.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    #[error("{0} was not found; check its name and folder")]
+    NotFound(String),
+    #[error("{0} is a folder; name one film in it")]
+    Directory(String),
+    #[error("{name} cannot be read ({why}); check its permissions")]
+    Unreadable { name: String, why: io::Error },
+    #[error("{0} is empty; copy or record it again")]
+    Empty(String),
+    #[error("{name} is not a film that ffmpeg can read ({why}); try it with `ffplay`")]
+    NotFilm { name: String, why: String },
+    #[error("{0} has no picture in it, only sound or data; choose a film")]
+    NoPicture(String),
+    #[error("{program} is not installed or not on the PATH; install it, for example with `sudo apt install ffmpeg`")]
+    NoFfmpeg { program: &'static str },
+    #[error("ffmpeg stopped in the middle of {name}, after {pictures} pictures ({why}); check the film with `ffplay`")]
+    Died { name: String, pictures: u32, why: String },
+    #[error(transparent)]
+    Y4m(#[from] Y4mError),
+    #[error("{0:?} is not a test card; write test:, test:1280x720, test:@30 or test:1280x720@30")]
+    BadTest(String),
+    #[error("the source could not be started ({0}); close some programs and try again")]
+    Start(#[source] io::Error),
+}
+
+/// Finds out what `input` is and starts what it takes; waits until the first picture is certain.
+pub fn open(input: &Input, options: &Options) -> Result<Source, SourceError> {
+    let control = child::Control::new().map_err(SourceError::Start)?;
+    let guard = Guard { control, threads: Vec::new() };
+    match input {
+        Input::File(_) | Input::Url(_) => file::open(input, options, guard),
+        Input::Stdin => stdin::open(options, guard),
+        Input::Test { size, rate } => card::open(*size, *rate, options, guard),
+    }
+}
+
+/// The work of a source: pushes pictures until the end, a failure, or a closed queue.
+type Work = Box<dyn FnOnce(Producer<Picture>) -> Result<Finished, SourceError> + Send>;
+
+/// An open source, not yet producing.
+pub struct Source {
+    info: Info,
+    work: Work,
+    guard: Guard,
+}
+
+impl Source {
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// Begins to fill `out`. The queue's own policy decides what happens when it is full.
+    pub fn start(self, out: Producer<Picture>) -> Running {
+        let Self { work, guard, .. } = self;
+        let (sender, result) = channel::bounded(1);
+        let thread = Builder::new().name("source".into()).spawn(move || {
+            sender.send(work(out)).ok();
+        });
+        let (thread, failed) = match thread {
+            Ok(thread) => (Some(thread), None),
+            Err(error) => (None, Some(SourceError::Start(error))),
+        };
+        Running { result, failed, thread, guard }
+    }
+}
+
+/// A source came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Pictures handed over, all passes together.
+    pub pictures: u32,
+}
+
+/// A producing source. Dropping it kills and reaps its children and ends its threads.
+pub struct Running {
+    result: channel::Receiver<Result<Finished, SourceError>>,
+    failed: Option<SourceError>,
+    thread: Option<JoinHandle<()>>,
+    guard: Guard,
+}
+
+impl Running {
+    /// A meter that may be read from any thread, also after the end.
+    pub fn usage(&self) -> Usage {
+        Usage(self.guard.control.clone())
+    }
+
+    /// Ends the source soon; children are gone when this returns.
+    pub fn stop(&self) {
+        self.guard.control.stop();
+    }
+
+    /// Waits for the end. A stopped source finished; only failures are errors.
+    pub fn join(mut self) -> Result<Finished, SourceError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let lost = || SourceError::Start(io::Error::other("the source thread ended without a result"));
+        self.result.recv().unwrap_or_else(|_| Err(lost()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+        let Some(thread) = self.thread.take() else { return };
+        // A thread that waits for room in a full queue ends with its consumer, not with us: do not wait for that.
+        let ended = !matches!(self.result.recv_timeout(PATIENCE), Err(channel::RecvTimeoutError::Timeout));
+        if ended {
+            thread.join().ok();
+        }
+    }
+}
+
+/// Processor time of a source's children.
+#[derive(Clone)]
+pub struct Usage(child::Control);
+
+impl Usage {
+    /// User and system seconds of every ffmpeg of this source, also of those that have ended.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.0.cpu_seconds()
+    }
+}
+
+/// Stops everything when dropped, whichever stage the source was in.
+struct Guard {
+    control: child::Control,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.control.stop();
+        for thread in self.threads.drain(..) {
+            thread.join().ok();
+        }
+    }
+}
+
+/// Long enough for a thread that is not stuck to see that it should end.
+const PATIENCE: Duration = Duration::from_millis(500);

@@ -1,0 +1,190 @@
+//! A film on stdin. YUV4MPEG2 is parsed in this process, with no delay at all; everything else, and what must be
+//! scaled, re-timed or deinterlaced, passes through ffmpeg. The pace shows in how the first pictures come.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::time::Duration;
+
+use rustix::stdio;
+
+use super::child::{Control, Tap};
+use super::ffmpeg::{self, Pass};
+use super::probe::{Film, Matrix};
+use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError, file};
+use crate::clock;
+use crate::media::Picture;
+use crate::media::y4m::{self, Header, Reader, Y4mError};
+use crate::queue::{Pool, Producer};
+use crate::units::Time;
+
+pub(super) fn open(options: &Options, guard: Guard) -> Result<Source, SourceError> {
+    let stdin = stdio::stdin().try_clone_to_owned().map_err(SourceError::Start)?;
+    let tap = Tap::new(stdin, &guard.control);
+    open_pipe(tap, options, guard)
+}
+
+/// Any pipe; `tap` has not been read from.
+pub(super) fn open_pipe(mut tap: Tap, options: &Options, guard: Guard) -> Result<Source, SourceError> {
+    let start = read_up_to(&mut tap, y4m::MAGIC.len())?;
+    if start.is_empty() {
+        return Err(SourceError::Empty(NAME.to_owned()));
+    }
+    if start != y4m::MAGIC {
+        return open_film(tap, start, options, guard);
+    }
+    let mut line = start;
+    y4m::read_line(&mut tap, &mut line)?;
+    match Header::parse(&line) {
+        Ok(header) if as_it_comes(&header, options) => open_raw(Reader::with_header(tap, header), options, guard),
+        // Formats of more than eight bits and the like: ffmpeg knows them, and its probe tells their size.
+        Ok(_) | Err(Y4mError::Unsupported(_)) => {
+            line.push(b'\n');
+            open_film(tap, line, options, guard)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether nothing has to be done that takes ffmpeg.
+fn as_it_comes(header: &Header, options: &Options) -> bool {
+    let film = film(header);
+    let rate_fits = options.rate.is_none_or(|rate| rate == header.rate);
+    rate_fits && !header.interlaced && ffmpeg::fit(&film, options.width) == header.size
+}
+
+fn film(header: &Header) -> Film {
+    Film {
+        stream: 0,
+        codec: "yuv4mpeg".to_owned(),
+        width: header.size.width.into(),
+        height: header.size.height.into(),
+        aspect: header.aspect,
+        rate: header.rate,
+        uneven: false,
+        matrix: Matrix::Other,
+        full_range: header.full_range,
+        interlaced: header.interlaced,
+        length: None,
+        pictures: None,
+        has_sound: false,
+    }
+}
+
+/// Pictures that are read in this process.
+fn open_raw(mut reader: Reader<Tap>, options: &Options, guard: Guard) -> Result<Source, SourceError> {
+    let header = *reader.header();
+    let pool = Pool::new(POOL);
+    let read = || {
+        let picture = reader.read(&pool, clock::now)?;
+        Ok(picture.map(|picture| (picture, reader.input_mut().first_wait())))
+    };
+    let (pace, held) = pace(options, header.rate, read)?;
+    let mut details = ffmpeg::describe(&film(&header), header.size, header.rate);
+    if !header.rate_known {
+        details.push_str(" (the rate is not given: 25 assumed)");
+    }
+    let info = Info {
+        title: NAME.to_owned(),
+        size: header.size,
+        rate: header.rate,
+        length: None,
+        pictures: None,
+        pace,
+        details,
+        has_sound: false,
+    };
+    let control = guard.control.clone();
+    let work = Box::new(move |out: Producer<Picture>| {
+        let next = || reader.read(&pool, clock::now).map_err(SourceError::from);
+        run(held.into(), next, &control, &out)
+    });
+    Ok(Source { info, work, guard })
+}
+
+/// Pictures that ffmpeg makes of what comes; `start` was read already.
+fn open_film(mut tap: Tap, start: Vec<u8>, options: &Options, mut guard: Guard) -> Result<Source, SourceError> {
+    let start = gather(&mut tap, start);
+    let mut film = ffmpeg::probe(OsStr::new(PIPE), true, NAME, &start)?;
+    // Of a film that was cut off here only its own index knows how long it is.
+    film.length = film.length.filter(|_| film.pictures.is_some());
+    let mut plan = file::plan(OsString::from(PIPE), true, film, options, NAME.to_owned());
+    plan.live = options.pace == PaceChoice::Live;
+    let mut child = plan.spawn(&guard.control, false)?;
+    tap.put_back(start);
+    guard.threads.extend(child.feed(tap)?);
+    let mut pass = child.open()?;
+    let pool = Pool::new(POOL);
+    let rate = plan.rate.unwrap_or(plan.film.rate);
+    let read = |pass: &mut Pass| {
+        let picture = pass.read(&pool)?;
+        Ok(picture.map(|picture| (picture, pass.reader.input_mut().first_wait())))
+    };
+    let (pace, held) = pace(options, rate, || read(&mut pass))?;
+    let info = file::info(&plan, NAME.to_owned(), &pass, pace);
+    let control = guard.control.clone();
+    let work = Box::new(move |out: Producer<Picture>| run(held.into(), || pass.read(&pool), &control, &out));
+    Ok(Source { info, work, guard })
+}
+
+fn pace(
+    options: &Options,
+    rate: crate::units::Rate,
+    read: impl FnMut() -> Result<Option<(Picture, Option<Time>)>, SourceError>,
+) -> Result<(Pace, Vec<Picture>), SourceError> {
+    match options.pace {
+        PaceChoice::File => Ok((Pace::File, Vec::new())),
+        PaceChoice::Live => Ok((Pace::Live, Vec::new())),
+        PaceChoice::Auto => ffmpeg::decide(rate, read).map(|decision| (decision.pace, decision.held)),
+    }
+}
+
+/// First what was held back, then what comes.
+fn run(
+    mut held: VecDeque<Picture>,
+    mut next: impl FnMut() -> Result<Option<Picture>, SourceError>,
+    control: &Control,
+    out: &Producer<Picture>,
+) -> Result<Finished, SourceError> {
+    let mut pictures = 0;
+    loop {
+        let picture = match held.pop_front() {
+            Some(picture) => Ok(Some(picture)),
+            None => next(),
+        };
+        if control.stopped() {
+            break;
+        }
+        let Some(picture) = picture? else { break };
+        if out.push(picture).is_err() {
+            break;
+        }
+        pictures += 1;
+    }
+    Ok(Finished { pictures })
+}
+
+/// Enough for ffprobe to see what it is: a megabyte, or what comes within a second, or all there is.
+fn gather(tap: &mut Tap, mut bytes: Vec<u8>) -> Vec<u8> {
+    let until = clock::now() + Duration::from_secs(1);
+    let mut block = vec![0; 64 << 10];
+    while bytes.len() < PROBED && tap.ready(until) {
+        match tap.read(&mut block) {
+            Ok(count @ 1..) => bytes.extend_from_slice(&block[..count]),
+            _ => break,
+        }
+    }
+    bytes
+}
+
+fn read_up_to(tap: &mut Tap, count: usize) -> Result<Vec<u8>, SourceError> {
+    let mut bytes = Vec::with_capacity(count);
+    let read = tap.take(count as u64).read_to_end(&mut bytes);
+    read.map_err(|why| SourceError::Unreadable { name: NAME.to_owned(), why })?;
+    Ok(bytes)
+}
+
+const NAME: &str = "standard input";
+const PIPE: &str = "pipe:0";
+const POOL: usize = 16;
+const PROBED: usize = 1 << 20;

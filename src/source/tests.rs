@@ -1,0 +1,302 @@
+//! Sources end to end: films made by ffmpeg on the spot, decoded by ours.
+
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock;
+use crate::queue::{self, Pop, WhenFull};
+
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/sample.mp4");
+
+fn file(path: impl AsRef<Path>) -> Input {
+    Input::File(path.as_ref().to_path_buf())
+}
+
+/// Makes `name` in `folder` with ffmpeg; `arguments` are split at spaces.
+fn make(folder: &TempDir, name: &str, arguments: &str, stdin: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-y"]).args(arguments.split_whitespace()).arg(&path);
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("ffmpeg is installed");
+    child.stdin.take().expect("piped").write_all(stdin).expect("ffmpeg reads");
+    assert!(child.wait().expect("ends").success(), "ffmpeg {arguments}");
+    path
+}
+
+/// All pictures, with their numbers checked, or the first `most` of them.
+fn pictures(source: Source, most: usize) -> Vec<Picture> {
+    let (producer, consumer) = queue::bounded(10, WhenFull::Block, None);
+    let running = source.start(producer);
+    let got: Vec<_> = std::iter::from_fn(|| consumer.pop()).take(most).collect();
+    drop(consumer);
+    running.join().expect("a clean end");
+    assert!(got.iter().zip(0..).all(|(picture, number)| picture.number == number), "numbers count up from 0");
+    got
+}
+
+fn open_with(input: &Input, options: Options) -> Source {
+    open(input, &options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn rgb(picture: &Picture, x: usize, y: usize) -> [f64; 3] {
+    let (width, chroma) = (usize::from(picture.size.width), usize::from(Picture::chroma(picture.size).width));
+    let [luma, u, v] = picture.planes();
+    let at = y / 2 * chroma + x / 2;
+    let (luma, u, v) = (f64::from(luma[y * width + x]), f64::from(u[at]) - 128.0, f64::from(v[at]) - 128.0);
+    [luma + 1.402 * v, luma - 0.344_136 * u - 0.714_136 * v, luma + 1.772 * u].map(|value| value.clamp(0.0, 255.0))
+}
+
+#[test]
+fn the_sample_has_132_pictures_and_a_description() {
+    let source = open_with(&file(SAMPLE), Options::default());
+    let info = source.info().clone();
+    assert_eq!((info.size, info.rate.fps(), info.pictures), (Size::new(1280, 720), 25.0, Some(132)));
+    assert_eq!((info.pace, info.has_sound, info.length), (Pace::File, true, Some(Duration::from_millis(5_280))));
+    assert_eq!(
+        (info.title.as_str(), info.details.as_str()),
+        ("sample.mp4", "h264 1280×720, 25 fps, 5.3 s, with sound")
+    );
+    let got = pictures(source, usize::MAX);
+    assert_eq!(got.len(), 132);
+    assert!(got.windows(2).all(|pair| pair[0].captured <= pair[1].captured));
+}
+
+#[test]
+fn width_rate_and_loop_are_obeyed() {
+    let options = Options { width: Some(500), rate: Rate::new(10, 1), ..Options::default() };
+    let source = open_with(&file(SAMPLE), options);
+    assert_eq!((source.info().size, source.info().rate.fps()), (Size::new(500, 282), 10.0));
+    let count = pictures(source, usize::MAX).len();
+    assert!((52..=54).contains(&count), "{count} pictures in 5.28 s at 10 fps");
+    let source = open_with(&file(SAMPLE), Options { width: Some(320), looped: true, ..Options::default() });
+    assert_eq!(pictures(source, 300).len(), 300, "more than two passes");
+}
+
+/// What a bar must look like when its film was encoded and read with the right matrix and range.
+#[test]
+fn colours_are_true_whatever_the_film_was_coded_in() {
+    const COLOURS: [[u8; 3]; 8] = [
+        [191, 191, 191],
+        [191, 191, 0],
+        [0, 191, 191],
+        [0, 191, 0],
+        [191, 0, 191],
+        [191, 0, 0],
+        [0, 0, 191],
+        [16, 16, 16],
+    ];
+    let folder = TempDir::new().expect("a folder");
+    let mut worst = 0.0_f64;
+    for (width, height, matrix, tags) in [
+        (1280, 720, "bt709", true),
+        (1280, 720, "bt709", false),
+        (640, 480, "smpte170m", true),
+        (640, 480, "smpte170m", false),
+        (640, 481, "smpte170m", true),
+    ] {
+        let row: Vec<u8> = (0..width).flat_map(|x| COLOURS[x * 8 / width]).collect();
+        for (range, format) in
+            [("tv", "yuv420p"), ("tv", "yuv444p"), ("pc", "yuv420p"), ("tv", "yuv420p10le"), ("pc", "bgr0")]
+        {
+            if (!tags && range == "pc") || (height % 2 == 1 && format != "yuv444p") {
+                continue;
+            }
+            let tag =
+                format!("-colorspace {matrix} -color_primaries {matrix} -color_trc {matrix} -color_range {range}");
+            let arguments = format!(
+                "-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r 25 -i pipe:0 -frames:v 2 -vf \
+                 scale=out_color_matrix={matrix}:out_range={range}:flags=accurate_rnd+full_chroma_int,format={format} \
+                 -c:v {} {}",
+                if format == "bgr0" { "ffv1" } else { "libx264 -preset ultrafast -crf 1" },
+                if tags { tag.as_str() } else { "" }
+            );
+            let arguments = if format == "bgr0" { arguments.replace(":out_range=pc", "") } else { arguments };
+            let film = make(&folder, "bars.mkv", &arguments, &row.repeat(height * 2));
+            let got = pictures(open_with(&file(&film), Options::default()), usize::MAX);
+            assert_eq!(got.len(), 2);
+            for (bar, meant) in COLOURS.iter().enumerate() {
+                let shown = rgb(&got[0], (2 * bar + 1) * width / 16, height / 2);
+                for (shown, &meant) in shown.into_iter().zip(meant) {
+                    let error = (shown - f64::from(meant)).abs();
+                    worst = worst.max(error);
+                    assert!(
+                        error <= 4.0,
+                        "{width}×{height} {matrix} {range} {format} tagged {tags}: bar {bar} is {error} off"
+                    );
+                }
+            }
+        }
+    }
+    println!("the worst bar is {worst:.2} of 255 off");
+}
+
+#[test]
+fn unusual_films_come_upright_square_and_whole() {
+    let folder = TempDir::new().expect("a folder");
+    let base = "-f lavfi -i testsrc2=size=320x240:rate=25:duration=0.4";
+    let odd = "-f lavfi -i testsrc2=size=320x240:rate=25:duration=0.4 -vf format=yuv444p,scale=321:241";
+    let big = "-f lavfi -i testsrc2=size=2560x1440:rate=25:duration=0.08";
+    for (name, arguments, size, count) in [
+        ("odd.mkv", format!("{odd} -pix_fmt yuv444p -c:v ffv1"), Size::new(321, 241), 10),
+        ("rgb.mkv", format!("{base} -pix_fmt bgr0 -c:v ffv1"), Size::new(320, 240), 10),
+        ("grey.mkv", format!("{base} -pix_fmt gray -c:v ffv1"), Size::new(320, 240), 10),
+        ("ten.mkv", format!("{base} -pix_fmt yuv420p10le -c:v ffv1"), Size::new(320, 240), 10),
+        ("wide.mkv", format!("{base} -vf setsar=2 -c:v libx264"), Size::new(640, 240), 10),
+        ("fields.mkv", format!("{base} -c:v libx264 -flags +ildct+ilme -x264opts tff=1"), Size::new(320, 240), 10),
+        ("camera.mkv", format!("{base} -c:v mjpeg -pix_fmt yuvj420p"), Size::new(320, 240), 10),
+        ("big.mkv", format!("{big} -c:v libx264 -preset ultrafast"), Size::new(1920, 1080), 2),
+        ("a: b#%.mp4", format!("{base} -c:v libx264"), Size::new(320, 240), 10),
+    ] {
+        let film = make(&folder, name, &arguments, &[]);
+        let source = open_with(&file(&film), Options::default());
+        assert_eq!(source.info().size, size, "{name}");
+        assert_eq!(pictures(source, usize::MAX).len(), count, "{name}");
+    }
+    let straight = make(&folder, "straight.mp4", &format!("{base} -c:v libx264"), &[]);
+    let turn = format!("-i {} -c copy -metadata:s:v:0 rotate=90", straight.display());
+    let turned = make(&folder, "turned.mp4", &turn, &[]);
+    assert_eq!(open_with(&file(turned), Options::default()).info().size, Size::new(240, 320));
+}
+
+#[test]
+fn what_is_not_a_film_is_told_in_a_sentence() {
+    let folder = TempDir::new().expect("a folder");
+    let write = |name: &str, data: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, data).expect("writable");
+        path
+    };
+    let noise: Vec<u8> = (0..40_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let sound = make(&folder, "sound.mp4", "-f lavfi -i sine=duration=1 -c:a aac", &[]);
+    for (path, words) in [
+        (folder.path().join("none.mp4"), "was not found"),
+        (folder.path().to_path_buf(), "is a folder"),
+        (write("empty.mp4", b""), "is empty"),
+        (write("noise.mp4", &noise), "is not a film"),
+        (sound, "has no picture in it"),
+    ] {
+        let error = open(&file(&path), &Options::default()).err().expect("no film").to_string();
+        assert!(error.contains(words) && error.contains(';'), "{error}");
+        assert!(!error.contains('\n') && !error.contains("file:"), "{error}");
+    }
+}
+
+/// Our own children, living or zombies, by their number.
+fn children_of(running: &Running) -> Vec<u32> {
+    running.guard.control.children()
+}
+
+#[test]
+fn dropping_a_source_leaves_no_process() {
+    for keep_consumer in [false, true] {
+        let source = open_with(&file(SAMPLE), Options { looped: true, ..Options::default() });
+        let (producer, consumer) = queue::bounded(10, WhenFull::Block, None);
+        let running = source.start(producer);
+        for _ in 0..120 {
+            consumer.pop().expect("a picture");
+        }
+        let (children, usage) = (children_of(&running), running.usage());
+        assert!(!children.is_empty() && usage.cpu_seconds() > 0.0);
+        let kept = keep_consumer.then_some(consumer);
+        drop(running);
+        for child in children {
+            assert!(!Path::new(&format!("/proc/{child}")).exists(), "{child} is gone, not even a zombie");
+        }
+        assert!(usage.cpu_seconds() > 0.0, "the time of the dead counts");
+        drop(kept);
+    }
+    drop(open_with(&file(SAMPLE), Options::default()));
+}
+
+/// A pipe with a writer thread that writes `header`, then `count` pictures `gap` apart.
+fn pipe(header: &'static str, bytes: usize, count: u32, gap: Duration) -> OwnedFd {
+    let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
+    std::thread::spawn(move || {
+        let mut writer = std::fs::File::from(writer);
+        let mut picture = b"FRAME\n".to_vec();
+        picture.resize(bytes + 6, 100);
+        let start = clock::now();
+        writer.write_all(header.as_bytes()).ok();
+        for n in 0..count {
+            std::thread::sleep((start + gap * n).since(clock::now()));
+            writer.write_all(&picture).ok();
+        }
+    });
+    reader
+}
+
+fn open_pipe(reader: OwnedFd, options: Options) -> Result<Source, SourceError> {
+    let control = child::Control::new().expect("an eventfd");
+    let tap = child::Tap::new(reader, &control);
+    stdin::open_pipe(tap, &options, Guard { control, threads: Vec::new() })
+}
+
+#[test]
+fn a_pipe_tells_its_pace_and_loses_nothing() {
+    const SMALL: &str = "YUV4MPEG2 W64 H48 F25:1 C420 XCOLORRANGE=FULL\n";
+    const LARGE: &str = "YUV4MPEG2 W640 H480 F25:1 C420jpeg\n";
+    for (header, bytes, gap, pace) in [
+        (SMALL, 4_608, 40, Pace::Live),
+        (SMALL, 4_608, 0, Pace::File),
+        (LARGE, 460_800, 40, Pace::Live),
+        (LARGE, 460_800, 0, Pace::File),
+    ] {
+        let reader = pipe(header, bytes, 60, Duration::from_millis(gap));
+        std::thread::sleep(Duration::from_millis(100));
+        let source = open_pipe(reader, Options::default()).expect("a stream");
+        assert_eq!(source.info().pace, pace, "{header} every {gap} ms");
+        assert_eq!(pictures(source, usize::MAX).len(), 60);
+    }
+}
+
+#[test]
+fn other_films_on_stdin_pass_through_ffmpeg() {
+    let folder = TempDir::new().expect("a folder");
+    let film = make(&folder, "film.mkv", "-f lavfi -i testsrc2=size=320x240:rate=25:duration=2 -c:v libx264", &[]);
+    let source = open_pipe(std::fs::File::open(film).expect("made").into(), Options::default()).expect("a film");
+    assert_eq!((source.info().size, source.info().pace), (Size::new(320, 240), Pace::File));
+    assert_eq!(pictures(source, usize::MAX).len(), 50);
+    let reader = pipe("YUV4MPEG2 W64 H48 F25:1 C420\n", 4_608, 40, Duration::ZERO);
+    let source = open_pipe(reader, Options { width: Some(32), ..Options::default() }).expect("a stream");
+    assert_eq!(source.info().size, Size::new(32, 24));
+    assert_eq!(pictures(source, usize::MAX).len(), 40);
+    let empty = std::fs::File::open("/dev/null").expect("a device");
+    let error = open_pipe(empty.into(), Options::default()).err().expect("nothing there");
+    assert!(error.to_string().contains("standard input is empty"), "{error}");
+    let reader = pipe("YUV4MPEG2 W64 H48 F25:1 C420 XCOLORRANGE=FULL\n", 9, 1, Duration::ZERO);
+    let error = open_pipe(reader, Options::default()).err().expect("cut short");
+    assert!(error.to_string().contains("in the middle of picture 0"), "{error}");
+}
+
+#[test]
+fn a_silent_pipe_can_be_stopped() {
+    let (reader, _writer) = {
+        let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
+        let mut writer = std::fs::File::from(writer);
+        writer.write_all(b"YUV4MPEG2 W64 H48 F25:1 C420 XCOLORRANGE=FULL\n").expect("room");
+        (reader, writer)
+    };
+    let source = open_pipe(reader, Options { pace: PaceChoice::Live, ..Options::default() }).expect("a stream");
+    let (producer, consumer) = queue::bounded(10, WhenFull::DropOldest, None);
+    let running = source.start(producer);
+    running.stop();
+    assert_eq!(running.join().expect("stopped, not failed"), Finished { pictures: 0 });
+    assert!(matches!(consumer.try_pop(), Pop::Closed));
+}
+
+#[test]
+fn the_test_card_comes_at_once_or_at_its_rate() {
+    let input: Input = "test:320x240@50".parse().expect("a test card");
+    assert_eq!(pictures(open_with(&input, Options::default()), 100).len(), 100);
+    let source = open_with(&input, Options { pace: PaceChoice::Live, ..Options::default() });
+    assert_eq!(source.info().pace, Pace::Live);
+    let got = pictures(source, 26);
+    let took = got[25].captured.since(got[0].captured);
+    assert!(took >= Duration::from_millis(495), "25 intervals of 20 ms took {took:?}");
+}
