@@ -23,7 +23,7 @@ fn picture() -> Picture {
     let mut state = 1_u32;
     let mut noise = |amount: u32| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 16) * amount >> 16
+        ((state >> 16) * amount) >> 16
     };
     for (plane, samples) in picture.split_mut().into_iter().enumerate() {
         let (width, grain) = if plane == 0 { (1_280, GRAIN) } else { (640, 2) };

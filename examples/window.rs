@@ -9,6 +9,8 @@ use udpstream::media::Canvas;
 use udpstream::units::{Size, Time};
 use udpstream::view::{self, Frame, Happened, Order};
 
+const SIZE: Size = Size::new(1_280, 720);
+
 fn main() -> std::process::ExitCode {
     let count = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
     let mut sent = Vec::new();

@@ -20,7 +20,11 @@ use crate::view::{Frame, Handle, Order as ViewOrder};
 /// What the event loop hands over, in order.
 pub enum Work {
     Slice(Slice),
-    Show { picture: Ready, due: Option<Time>, at: Time },
+    Show {
+        picture: Ready,
+        due: Option<Time>,
+        at: Time,
+    },
     /// Another stream, or the same at another size: nothing is left to conceal with.
     Reset,
 }
@@ -58,7 +62,8 @@ pub fn spawn(
     Builder::new().name("decode".into()).spawn(move || {
         let decoder = Decoder::new().map_err(|error| error.to_string())?;
         let canvases = Canvases::default();
-        let mut worker = Worker { settings, decoder, canvases, canvas: None, previous: None, shown, bad: 0, stale: false };
+        let mut worker =
+            Worker { settings, decoder, canvases, canvas: None, previous: None, shown, bad: 0, stale: false };
         work.iter().for_each(|work| worker.work(work));
         worker.save_snapshot()
     })
@@ -129,15 +134,8 @@ impl Worker {
     fn show(&mut self, picture: Ready, due: Option<Time>, handed: Time) {
         let bad = std::mem::take(&mut self.bad);
         let stale = std::mem::take(&mut self.stale);
-        let shown = Shown {
-            picture,
-            due,
-            handed,
-            decoded: now(),
-            presented: now(),
-            superseded: stale,
-            undecodable: bad,
-        };
+        let shown =
+            Shown { picture, due, handed, decoded: now(), presented: now(), superseded: stale, undecodable: bad };
         if stale {
             self.canvas = None;
             return self.tell(shown);

@@ -63,7 +63,8 @@ pub fn spawn(
     out: Producer<CodedPicture>,
 ) -> io::Result<JoinHandle<Result<(), EncodeError>>> {
     Builder::new().name("encode".into()).spawn(move || {
-        let mut worker = Worker { settings, orders, counts, encoder: Encoder::new()?, cost: Cost::default(), zero: None };
+        let mut worker =
+            Worker { settings, orders, counts, encoder: Encoder::new()?, cost: Cost::default(), zero: None };
         worker.run(&pictures, &out)
     })
 }

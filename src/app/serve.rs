@@ -105,7 +105,7 @@ fn config(options: &Options, info: &Info, seed: seal::Seed) -> Config {
 /// Why the server ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    End,
+    Over,
     Interrupted,
     Limit,
     Failed,
@@ -114,7 +114,7 @@ enum End {
 impl End {
     const fn name(self) -> &'static str {
         match self {
-            Self::End => "end",
+            Self::Over => "end",
             Self::Interrupted => "interrupted",
             Self::Limit => "limit",
             Self::Failed => "failed",
@@ -227,7 +227,7 @@ impl Serving {
                 Local::Stop(format!("The source failed: {sentence}"))
             }
             None => {
-                self.end.get_or_insert(End::End);
+                self.end.get_or_insert(End::Over);
                 Local::Ended
             }
         }
@@ -268,14 +268,18 @@ impl Serving {
         let mut watchers: Vec<_> = server.sessions().collect();
         let loss = |lost: u64, reported: u64| lost as f64 / reported.max(1) as f64;
         watchers.sort_by(|a, b| loss(b.3.lost, b.3.reported).total_cmp(&loss(a.3.lost, a.3.reported)));
-        let per_watcher: Vec<Value> = watchers.iter().take(LISTED).map(|(id, address, class, stats)| {
-            json!({
-                "id": format!("{id:016x}"), "address": address.to_string(), "rendition": 0, "cut": class.datagram(),
-                "quality": self.options.quality, "loss": rounded(loss(stats.lost, stats.reported), 1e6),
-                "rtt_ms": stats.rtt.map(|rtt| rounded(rtt.as_secs_f64() * 1e3, 1e3)),
-                "sent": stats.pictures, "thinned": stats.thinned, "why": Value::Null,
+        let per_watcher: Vec<Value> = watchers
+            .iter()
+            .take(LISTED)
+            .map(|(id, address, class, stats)| {
+                json!({
+                    "id": format!("{id:016x}"), "address": address.to_string(), "rendition": 0, "cut": class.datagram(),
+                    "quality": self.options.quality, "loss": rounded(loss(stats.lost, stats.reported), 1e6),
+                    "rtt_ms": stats.rtt.map(|rtt| rounded(rtt.as_secs_f64() * 1e3, 1e3)),
+                    "sent": stats.pictures, "thinned": stats.thinned, "why": Value::Null,
+                })
             })
-        }).collect();
+            .collect();
         json!({
             "pictures_sent": totals.pictures,
             "pictures_skipped": self.counts.skipped.load(Ordering::Relaxed),
@@ -283,7 +287,7 @@ impl Serving {
             "watchers": server.watchers(),
             "fps": rounded((totals.pictures - pictures) as f64 / seconds, 1e3),
             "departure_error_us": block(errors.block(1.0)),
-            "datagrams": totals.datagrams, "bytes": totals.bytes,
+            "largest_datagram": totals.largest, "datagrams": totals.datagrams, "bytes": totals.bytes,
             "bitrate_bps": ((totals.bytes - bytes) as f64 * 8.0 / seconds).round(),
             "quality": self.options.quality, "refused": totals.refused, "send_errors": totals.send_errors,
             "cpu_seconds": rounded(figures::cpu_seconds(), 1e3), "rss_bytes": figures::rss_bytes(),
@@ -327,7 +331,10 @@ impl Serving {
             }
             Event::Moved { from, to, .. } => tracing::info!(%from, %to, "moved"),
             Event::Stalled(time) => {
-                self.output.say(&format!("The source stood still for {:.1} s; the film goes on from there.", time.as_secs_f64()));
+                self.output.say(&format!(
+                    "The source stood still for {:.1} s; the film goes on from there.",
+                    time.as_secs_f64()
+                ));
             }
             Event::Refused { address, why } => tracing::info!(%address, why, "refused"),
             Event::Skipped(unit) => tracing::warn!(unit = unit.0, "not cuttable to the datagram size"),

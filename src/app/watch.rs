@@ -51,7 +51,9 @@ pub struct Options {
 pub fn watch(options: Options) -> anyhow::Result<Exit> {
     let servers = options.server.look_up()?;
     if options.headless {
-        return start(options, servers, None, unbounded())?.join().map_err(|_| anyhow!("the network thread died: this is a bug"))?;
+        return start(options, servers, None, unbounded())?
+            .join()
+            .map_err(|_| anyhow!("the network thread died: this is a bug"))?;
     }
     windowed(options, servers)
 }
@@ -150,7 +152,7 @@ fn start_with(
 /// Why watching ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum End {
-    End,
+    Over,
     Interrupted,
     Limit,
     Unreachable,
@@ -160,7 +162,7 @@ enum End {
 impl End {
     const fn name(&self) -> &'static str {
         match self {
-            Self::End => "end",
+            Self::Over => "end",
             Self::Interrupted => "interrupted",
             Self::Limit => "limit",
             Self::Unreachable => "unreachable",
@@ -459,7 +461,7 @@ impl App<Receiver> for Watching {
                 return self.warn("lost", &text);
             }
             Event::Over { sentence, .. } => {
-                self.end.get_or_insert(End::End);
+                self.end.get_or_insert(End::Over);
                 self.output.say(&sentence);
             }
             Event::Finished => return Flow::Stop,

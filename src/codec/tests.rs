@@ -272,7 +272,7 @@ fn the_noisiest_picture_fits_the_buffer() {
     let size = Size::new(320, 240);
     let mut picture = Picture::from_pool(&Pool::new(1), size, 0, Time::ZERO);
     let mut random = Random(5);
-    picture.planes_mut().iter_mut().for_each(|sample| *sample = if random.next() % 2 == 0 { 0 } else { 255 });
+    picture.planes_mut().iter_mut().for_each(|sample| *sample = if random.next().is_multiple_of(2) { 0 } else { 255 });
     let jpeg = encoder.encode(&picture, 100, 1).expect("encodes");
     assert_eq!(index(&jpeg).expect("sound").intervals.len(), 300);
 }

@@ -96,9 +96,8 @@ impl Hops {
     pub fn report(&mut self, now: Time) -> (u32, Vec<Arrival>) {
         let first = self.unreported.max(self.base);
         let skip = (first - self.base) as usize;
-        let fate = |cell: &Option<Time>| {
-            cell.map_or(Arrival::LOST, |at| Arrival::received(now.since(at).as_micros() as u64))
-        };
+        let fate =
+            |cell: &Option<Time>| cell.map_or(Arrival::LOST, |at| Arrival::received(now.since(at).as_micros() as u64));
         let cells = self.cells.iter().skip(skip).take(MAX_ARRIVALS);
         let arrivals: Vec<Arrival> = cells.map(fate).collect();
         self.unreported = first + arrivals.len() as u64;

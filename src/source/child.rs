@@ -1,5 +1,6 @@
 //! Child processes with manners: found through PATH, niced, their stderr drained, killed and reaped when we stop,
 //! and their processor time counted even after they are gone.
+#![expect(clippy::disallowed_methods, reason = "this is the one place that starts ffprobe, and it reaps it")]
 
 use std::env;
 use std::io::{self, Read, Write};

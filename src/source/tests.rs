@@ -1,4 +1,5 @@
 //! Sources end to end: films made by ffmpeg on the spot, decoded by ours.
+#![expect(clippy::disallowed_methods, reason = "tests make films with ffmpeg and play a slow writer")]
 
 use std::io::Write;
 use std::os::fd::OwnedFd;

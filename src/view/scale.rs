@@ -107,8 +107,8 @@ fn blacken_around(place: Rect, target: &mut [u32], window: Size) {
 mod tests {
     use std::sync::Arc;
 
-    use crate::media::Canvas;
     use super::*;
+    use crate::media::Canvas;
 
     #[test]
     fn a_picture_keeps_its_shape_and_stands_in_the_middle() {

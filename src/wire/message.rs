@@ -10,6 +10,8 @@ use crate::units::{MediaTime, Rate, Time, Unit};
 
 /// Length of a cookie: key id (1), minute (1), MAC (22).
 pub const COOKIE_LEN: usize = 24;
+/// Most bytes of UTF-8 in one Say.
+pub const MAX_SAY: usize = 500;
 /// Most names in one Nack.
 pub const MAX_NAMES: usize = 64;
 
@@ -243,7 +245,7 @@ impl<'a> Message<'a> {
             Kind::REPORT => Self::Report(Report::parse(body)?),
             Kind::NACK => Self::nack(&mut r)?,
             Kind::WANT => Self::Want { session: r.u64()?, number: r.u32()?, tlvs: Tlvs::parse(r.rest())? },
-            Kind::SAY => Self::Say { session: r.u64()?, text: r.text()? },
+            Kind::SAY => Self::say(&mut r)?,
             Kind::LIST => Self::List { nonce: r.u64()?, cookie: r.array()? },
             Kind::LISTING => Self::Listing { nonce: r.u64()?, tlvs: Tlvs::parse(r.rest())? },
             Kind::GET => Self::Get { session: r.u64()?, range: NameRange::parse(&mut r)? },
@@ -258,6 +260,14 @@ impl<'a> Message<'a> {
             return Err(WireError::Value { what: "a probe's size" });
         }
         Ok(Self::Probe { size })
+    }
+
+    fn say(r: &mut Reader<'a>) -> Result<Self, WireError> {
+        let (session, text) = (r.u64()?, r.text()?);
+        if text.len() > MAX_SAY {
+            return Err(WireError::Value { what: "a text's length" });
+        }
+        Ok(Self::Say { session, text })
     }
 
     fn nack(r: &mut Reader<'a>) -> Result<Self, WireError> {
@@ -350,7 +360,7 @@ impl<'a> Message<'a> {
             }
             Self::Say { session, text } => {
                 out.u64(*session);
-                out.text(text);
+                out.text(tlv::shorten(text, MAX_SAY));
             }
             Self::List { nonce, cookie } => {
                 out.u64(*nonce);
@@ -480,7 +490,7 @@ impl NameRange {
 }
 
 impl<'a> Parity<'a> {
-    const FIXED: usize = 26;
+    const FIXED: usize = 24;
 
     fn parse(mut r: Reader<'a>) -> Result<Self, WireError> {
         let (scheme, kind, rendition, cut) = (r.u8()?, Type(r.u8()?), r.u8()?, r.u8()?);

@@ -51,14 +51,14 @@ impl SizeClass {
 
     /// The class of exactly `bytes`, for a size that was asked for by hand; `None` outside 1 200 … 65 488.
     pub const fn forced(bytes: usize) -> Option<Self> {
-        match bytes {
-            65_488 => Some(Self::LOOPBACK),
-            8_952 => Some(Self::JUMBO),
-            1_452 => Some(Self::ETHERNET),
-            1_200 => Some(Self::ANY),
-            MIN_DATAGRAM..=MAX_DATAGRAM => Some(Self { id: 4, bytes: bytes as u16 }),
-            _ => None,
-        }
+        let id = match bytes {
+            MAX_DATAGRAM => 0,
+            8_952 => 1,
+            1_452 => 2,
+            MIN_DATAGRAM => 3,
+            _ => 4,
+        };
+        if bytes >= MIN_DATAGRAM && bytes <= MAX_DATAGRAM { Some(Self { id, bytes: bytes as u16 }) } else { None }
     }
 
     /// Largest UDP payload.

@@ -1,4 +1,4 @@
-//! Type-length-value extensions: u16 type, u16 length, value. Unknown ones are skipped and counted.
+//! Type-length-value extensions: u16 type, u16 length, value. Unknown ones are skipped.
 
 use super::WireError;
 use super::bytes::{Put, Reader};

@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(steps(120), [15, 12, 10, 8, 6, 5, 4, 3, 2, 1]);
         assert_eq!(steps(11), [11, 1]);
         assert_eq!(steps(17), [1]);
-        assert_eq!(steps(0), []);
+        assert!(steps(0).is_empty());
     }
 
     /// Every pixel is in exactly one slice, no slice is too large, and none could have taken in its successor.

@@ -1,5 +1,8 @@
 //! The poll's own timeout: whole milliseconds, rounded up.
-#![cfg_attr(all(target_os = "linux", not(test)), expect(dead_code, reason = "compiled everywhere so that it keeps compiling"))]
+#![cfg_attr(
+    all(target_os = "linux", not(test)),
+    expect(dead_code, reason = "compiled everywhere so that it keeps compiling")
+)]
 
 use std::io;
 use std::time::Duration;

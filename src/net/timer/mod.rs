@@ -12,7 +12,6 @@ pub use linux::Timer;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::clock::now;
     use crate::units::Time;
     use mio::{Events, Poll, Token};

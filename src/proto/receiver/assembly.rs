@@ -65,7 +65,9 @@ pub enum Took {
     Held,
     Duplicate,
     /// Of a unit that has been shown or given up: late.
-    Late { first: bool },
+    Late {
+        first: bool,
+    },
     /// Contradicts what came before it.
     Nonsense,
 }
@@ -233,7 +235,7 @@ impl Assembly {
 
     fn learn_parts(&mut self, parts: u16, last: bool, part: u16) {
         if self.parts == 0 {
-            self.parts = if last { part + 1 } else { parts };
+            self.parts = if last { part.saturating_add(1) } else { parts };
         }
     }
 }

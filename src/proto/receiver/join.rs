@@ -27,9 +27,15 @@ pub struct Join {
 #[derive(Clone, Copy)]
 enum Step {
     Hello,
-    Join { server: SocketAddr, cookie: [u8; COOKIE_LEN] },
+    Join {
+        server: SocketAddr,
+        cookie: [u8; COOKIE_LEN],
+    },
     /// Accepted; until the Description is there, Join is repeated.
-    Describe { server: SocketAddr, cookie: [u8; COOKIE_LEN] },
+    Describe {
+        server: SocketAddr,
+        cookie: [u8; COOKIE_LEN],
+    },
     Joined,
 }
 
@@ -107,7 +113,10 @@ impl Receiver {
             return;
         }
         self.clock = crate::proto::clocksync::ClockSync::default();
-        self.clock.exchange(self.join.sent, Duration::ZERO, Time::from_micros(accept.clock), now);
+        if self.join.tries == 1 {
+            // After a repeat nobody knows which Join was answered; the first clock update will tell the time.
+            self.clock.exchange(self.join.sent, Duration::ZERO, Time::from_micros(accept.clock), now);
+        }
         let report_interval = Duration::from_millis(u64::from(accept.report_interval_ms.clamp(10, 2_000)));
         self.session = Some(Session {
             id: accept.session,
@@ -119,6 +128,7 @@ impl Receiver {
             report_interval,
             next_report: now + report_interval,
             update_ack: 0,
+            timeline: None,
             bye: None,
         });
         self.lost = false;
@@ -165,6 +175,6 @@ impl Receiver {
 impl Stream {
     fn new(id: u64, description: Description) -> Self {
         let units = super::Units::default();
-        Self { id, description, units, timeline: None, last_shown: None, ended_at: None }
+        Self { id, description, units, last_shown: None, ended_at: None }
     }
 }

@@ -57,17 +57,31 @@ pub enum Local {
 #[derive(Clone, Debug)]
 pub enum Event {
     /// Accepted by a server, with the stream's description.
-    Playing { description: Description, stream: u64, server: SocketAddr, rejoined: bool },
+    Playing {
+        description: Description,
+        stream: u64,
+        server: SocketAddr,
+        rejoined: bool,
+    },
     /// To be decoded into the canvas of its unit; slices of one unit come between two Shows.
     Slice(Slice),
     /// The picture's time has come. `due` is when it should have left the server (paced) or was captured (live), in
     /// our clock.
-    Show { picture: Ready, due: Option<Time> },
-    Refused { code: RefuseCode, sentence: String },
+    Show {
+        picture: Ready,
+        due: Option<Time>,
+    },
+    Refused {
+        code: RefuseCode,
+        sentence: String,
+    },
     /// Nothing has been heard for a while; looking for the server.
     Lost,
     /// The stream ended, or the server stopped, with its sentence.
-    Over { ended: bool, sentence: String },
+    Over {
+        ended: bool,
+        sentence: String,
+    },
     /// All is said; the program can end.
     Finished,
 }
@@ -83,6 +97,7 @@ struct Session {
     report_interval: Duration,
     next_report: Time,
     update_ack: u32,
+    timeline: Option<Timeline>,
     bye: Option<(u16, String)>,
 }
 
@@ -91,7 +106,6 @@ struct Stream {
     id: u64,
     description: Description,
     units: Units,
-    timeline: Option<Timeline>,
     last_shown: Option<Ready>,
     ended_at: Option<Time>,
 }
@@ -149,17 +163,24 @@ impl Receiver {
     fn datagram_of(&mut self, now: Time, datagram: Received<'_>, hop: Hop, body: &[u8]) {
         self.counts.datagrams += 1;
         self.counts.bytes += datagram.bytes.len() as u64;
-        if hop.kind != Kind::OBJECT {
-            match Message::parse(hop.kind, body) {
-                Ok(message) => self.message(now, datagram.from, hop, message),
-                Err(_) => self.counts.rejected += 1,
+        if hop.kind == Kind::OBJECT {
+            // A damaged object did not arrive, as far as its hop sequence is concerned.
+            let Ok(object) = ObjectView::parse(body) else {
+                self.counts.rejected += 1;
+                return;
+            };
+            if let Some(sequence) = self.in_session(now, datagram.from, hop) {
+                self.object(now, datagram.from, sequence, &object);
             }
             return;
         }
-        let Some(sequence) = self.in_session(now, datagram.from, hop) else { return };
-        match ObjectView::parse(body) {
-            Ok(object) => self.object(now, datagram.from, sequence, &object),
-            Err(_) => self.counts.rejected += 1,
+        match Message::parse(hop.kind, body) {
+            Ok(message) => self.message(now, datagram.from, hop, message),
+            Err(_) => {
+                // A kind of a later version: skipped and counted, but it did arrive.
+                self.counts.rejected += 1;
+                self.in_session(now, datagram.from, hop);
+            }
         }
     }
 
@@ -230,9 +251,9 @@ impl Receiver {
     }
 
     fn timeline(&mut self, timeline: Timeline) {
-        let Some(stream) = self.stream.as_mut() else { return };
-        if stream.timeline.is_none_or(|old| timeline.generation >= old.generation) {
-            stream.timeline = Some(timeline);
+        let Some(session) = self.session.as_mut() else { return };
+        if session.timeline.is_none_or(|old| timeline.generation >= old.generation) {
+            session.timeline = Some(timeline);
         }
     }
 

@@ -47,6 +47,7 @@ impl Server {
         let Some(picture) = due.filter(|due| *due <= now).and_then(|_| self.next.take()) else {
             return self.end(now);
         };
+        self.units = self.units.max(picture.unit.0.saturating_add(1));
         let due = self.note_departure(now, &picture);
         let watchers = self.hand_out(now, &picture);
         self.totals.pictures += 1;
@@ -78,7 +79,7 @@ impl Server {
         let mut watchers = 0;
         for slot in 0..self.sessions.len() {
             let Some(session) = self.sessions[slot].as_mut().filter(|session| session.ready) else { continue };
-            let class = self.config.datagram.unwrap_or(session.class);
+            let class = self.config.datagram.map_or(session.class, |forced| forced.min(session.limit));
             let cut = cuts.entry(class).or_insert_with(|| picture.cut(self.stream, class).ok().map(Arc::new));
             let Some(cut) = cut else { continue };
             let overhead = cut.parts() * HOP_LEN;

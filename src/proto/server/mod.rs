@@ -75,16 +75,38 @@ pub enum Local {
 /// What the server tells the program around it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    Joined { id: u64, address: SocketAddr, watchers: usize },
-    Left { id: u64, address: SocketAddr, why: Gone, watchers: usize, stats: SessionStats },
-    Moved { id: u64, from: SocketAddr, to: SocketAddr },
+    Joined {
+        id: u64,
+        address: SocketAddr,
+        watchers: usize,
+    },
+    Left {
+        id: u64,
+        address: SocketAddr,
+        why: Gone,
+        watchers: usize,
+        stats: SessionStats,
+    },
+    Moved {
+        id: u64,
+        from: SocketAddr,
+        to: SocketAddr,
+    },
     Started(Time),
     /// The timeline moved because everything stood still for this long.
     Stalled(Duration),
-    Departed { unit: Unit, due: Time, at: Time, watchers: usize },
+    Departed {
+        unit: Unit,
+        due: Time,
+        at: Time,
+        watchers: usize,
+    },
     /// Never left: too late for its moment, or not cuttable.
     Skipped(Unit),
-    Refused { address: SocketAddr, why: &'static str },
+    Refused {
+        address: SocketAddr,
+        why: &'static str,
+    },
     /// All is said; the program can end.
     Finished,
 }
@@ -95,6 +117,8 @@ pub struct Totals {
     pub pictures: u64,
     pub datagrams: u64,
     pub bytes: u64,
+    /// UDP payload of the largest media datagram.
+    pub largest: usize,
     pub refused: u64,
     pub rejected: u64,
     pub send_errors: u64,
@@ -106,7 +130,9 @@ enum Phase {
     Running,
     /// The last picture is on its way; goodbyes follow when it has left.
     Ending(Goodbye),
-    Leaving { until: Time },
+    Leaving {
+        until: Time,
+    },
     Finished,
 }
 
@@ -207,7 +233,7 @@ impl Server {
     }
 
     fn class_of(&self, session: &Session) -> SizeClass {
-        self.config.datagram.unwrap_or(session.class)
+        self.config.datagram.map_or(session.class, |forced| forced.min(session.limit))
     }
 
     fn datagram(&mut self, now: Time, datagram: Received<'_>) {
@@ -237,7 +263,10 @@ impl Server {
         let Some(&slot) = self.by_id.get(&report.session) else { return };
         let Some(session) = self.sessions[slot].as_mut() else { return };
         if session.address == from {
-            session.report(now, report, hop.sent_at);
+            let first = session.heard_stamp.is_none();
+            if session.report(now, report, hop.sent_at) && first {
+                self.next_upkeep = now;
+            }
         } else {
             self.new_address(now, slot, from);
         }
@@ -272,6 +301,12 @@ impl Server {
         Duration::from_millis((50 + self.by_id.len() as u64).min(1_000))
     }
 
+    fn send(&mut self, transmit: Transmit) -> Output<Event> {
+        self.totals.datagrams += 1;
+        self.totals.bytes += transmit.len() as u64;
+        Output::Send(transmit)
+    }
+
     fn soonest(&self) -> (Time, Reason) {
         let departure = self.next.as_ref().and_then(|next| self.departure_of(next));
         let upkeep = (!self.by_id.is_empty() || self.phase != Phase::Running).then_some(self.next_upkeep);
@@ -291,10 +326,7 @@ impl Machine for Server {
         match input {
             Input::Datagram(datagram) => self.datagram(now, datagram),
             Input::NotSent(_, to, failure) => self.not_sent(to, failure),
-            Input::Local(Local::Picture(picture)) => {
-                self.units = self.units.max(picture.unit.0.saturating_add(1));
-                self.next = Some(picture);
-            }
+            Input::Local(Local::Picture(picture)) => self.next = Some(picture),
             Input::Local(Local::Ended) => self.ended = true,
             Input::Local(Local::Stop(sentence)) => {
                 self.next = None;
@@ -311,14 +343,11 @@ impl Machine for Server {
             return Output::Event(event);
         }
         if let Some(transmit) = self.out.pop_front() {
-            self.totals.datagrams += 1;
-            self.totals.bytes += transmit.len() as u64;
-            return Output::Send(transmit);
+            return self.send(transmit);
         }
         if let Some(transmit) = self.media(now) {
-            self.totals.datagrams += 1;
-            self.totals.bytes += transmit.len() as u64;
-            return Output::Send(transmit);
+            self.totals.largest = self.totals.largest.max(transmit.len());
+            return self.send(transmit);
         }
         let (at, reason) = self.soonest();
         Output::Wait(at, reason)

@@ -193,6 +193,10 @@ impl Session {
         }
         self.report = Some(report.number);
         self.heard = now;
+        if self.heard_stamp.is_none() {
+            // The first report is answered with our clock at once.
+            self.next_clock = now;
+        }
         self.ready = true;
         self.heard_stamp = Some((sent_at, now));
         let rtt = Duration::from_micros(u64::from(age - report.held));

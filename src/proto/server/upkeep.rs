@@ -15,7 +15,7 @@ const UPDATE_REPEAT: Duration = Duration::from_millis(100);
 const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
 /// Goodbyes: five in half a second, and a second in all for the answers.
 const BYES: u8 = 5;
-const BYE_REPEAT: Duration = Duration::from_millis(125);
+const BYE_REPEAT: Duration = Duration::from_millis(100);
 const LEAVE_LIMIT: Duration = Duration::from_secs(1);
 
 impl Server {
