@@ -7,3 +7,4 @@ mod net;
 mod random;
 
 mod schedule;
+mod paths;
