@@ -119,6 +119,7 @@ impl Receiver {
             report_interval,
             next_report: now + report_interval,
             update_ack: 0,
+            timeline: None,
             bye: None,
         });
         self.lost = false;
@@ -165,6 +166,6 @@ impl Receiver {
 impl Stream {
     fn new(id: u64, description: Description) -> Self {
         let units = super::Units::default();
-        Self { id, description, units, timeline: None, last_shown: None, ended_at: None }
+        Self { id, description, units, last_shown: None, ended_at: None }
     }
 }

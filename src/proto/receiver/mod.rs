@@ -83,6 +83,8 @@ struct Session {
     report_interval: Duration,
     next_report: Time,
     update_ack: u32,
+    /// May come before the Description.
+    timeline: Option<Timeline>,
     bye: Option<(u16, String)>,
 }
 
@@ -91,7 +93,6 @@ struct Stream {
     id: u64,
     description: Description,
     units: Units,
-    timeline: Option<Timeline>,
     last_shown: Option<Ready>,
     ended_at: Option<Time>,
 }
@@ -224,15 +225,10 @@ impl Receiver {
         if let Some(Ok(clock)) = tlvs.find(kind::CLOCK).map(ClockEcho::parse) {
             self.clock.echo(clock.echo, clock.held, Time::from_micros(clock.clock), now);
         }
-        if let Some(Ok(timeline)) = tlvs.find(kind::TIMELINE).map(Timeline::parse) {
-            self.timeline(timeline);
-        }
-    }
-
-    fn timeline(&mut self, timeline: Timeline) {
-        let Some(stream) = self.stream.as_mut() else { return };
-        if stream.timeline.is_none_or(|old| timeline.generation >= old.generation) {
-            stream.timeline = Some(timeline);
+        if let Some(Ok(timeline)) = tlvs.find(kind::TIMELINE).map(Timeline::parse)
+            && session.timeline.is_none_or(|old| timeline.generation >= old.generation)
+        {
+            session.timeline = Some(timeline);
         }
     }
 

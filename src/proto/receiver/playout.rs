@@ -16,7 +16,7 @@ impl Receiver {
         while self.show_at().is_some_and(|at| at <= now) {
             let Some(stream) = self.stream.as_mut() else { return };
             let Some(Shown { picture, held, overtaken }) = stream.units.show() else { return };
-            let due = stream.timeline.and_then(|_| self.due(picture.media_time));
+            let due = self.due(picture.media_time);
             self.account(&picture, &overtaken);
             self.events.push_back(Event::Show { picture, due });
             let decodable = held.into_iter().filter(|slice| !slice.jpeg.is_empty());
@@ -49,7 +49,7 @@ impl Receiver {
 
     /// When a moment of the stream was due at the server, in our clock.
     fn due(&self, media: MediaTime) -> Option<Time> {
-        let timeline = self.stream.as_ref()?.timeline?;
+        let timeline = self.session.as_ref()?.timeline?;
         let since = media.micros().saturating_sub(timeline.media.micros()).saturating_mul(1_000);
         self.clock.local(timeline.clock).map(|zero| zero.offset(since))
     }
