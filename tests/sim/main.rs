@@ -8,3 +8,5 @@ mod random;
 
 mod schedule;
 mod paths;
+mod attacks;
+mod sessions;
