@@ -125,7 +125,10 @@ fn whole_film(path: &str, pictures: u64, extra: &[&str], largest: u64) {
     assert_eq!((code, &sent["end"]), (0, &Value::from("end")));
     assert_eq!(sent["pictures_sent"], pictures);
     let sent_largest = sent["largest_datagram"].as_u64().unwrap();
-    assert!(sent_largest <= largest && (largest > 9_000 || sent_largest > largest / 2), "{sent_largest} bytes at --datagram {largest}");
+    assert!(
+        sent_largest <= largest && (largest > 9_000 || sent_largest > largest / 2),
+        "{sent_largest} bytes at --datagram {largest}"
+    );
 }
 
 #[test]

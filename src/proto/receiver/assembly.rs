@@ -47,6 +47,15 @@ pub struct Ready {
     pub last_hop: u64,
 }
 
+/// A unit whose time has come, and what follows from that.
+pub struct Shown {
+    pub picture: Ready,
+    /// Slices of the next unit that were held back.
+    pub held: Vec<Slice>,
+    /// Units that came, but after a later one was put in front of them.
+    pub overtaken: Vec<Unit>,
+}
+
 struct Assembly {
     ready: Ready,
     parts: u16,
@@ -138,27 +147,29 @@ impl Units {
         later.map(|(_, assembly)| assembly.ready.first_at).min()
     }
 
-    /// Takes the front unit out to be shown, and returns the slices of the next one that were held back.
-    pub fn show(&mut self) -> Option<(Ready, Vec<Slice>)> {
+    /// Takes the front unit out to be shown.
+    pub fn show(&mut self) -> Option<Shown> {
         let front = self.front.take()?;
         let shown = self.units.remove(&front)?;
         self.bytes -= shown.bytes;
         self.done = Some(front);
         // A unit that starts after a later one was put in front can no longer be shown.
         let later = self.units.split_off(&front);
-        self.units = later;
+        let overtaken = std::mem::replace(&mut self.units, later);
+        self.bytes -= overtaken.values().map(|assembly| assembly.bytes).sum::<usize>();
         self.front = self.units.keys().next().copied();
         let held = self.front.and_then(|unit| self.units.get_mut(&unit)).map(|next| {
             self.bytes -= std::mem::take(&mut next.bytes);
             std::mem::take(&mut next.held)
         });
-        Some((shown.ready, held.unwrap_or_default()))
+        let overtaken = overtaken.into_keys().collect();
+        Some(Shown { picture: shown.ready, held: held.unwrap_or_default(), overtaken })
     }
 
     /// Remembers units that were given up without a trace, in case something of them still comes.
-    pub fn gave_up(&mut self, units: std::ops::Range<u32>) {
+    pub fn gave_up(&mut self, units: std::ops::Range<u32>, overtaken: &[Unit]) {
         let recent = units.start.max(units.end.saturating_sub(REMEMBERED));
-        self.traceless.extend((recent..units.end).map(Unit));
+        self.traceless.extend((recent..units.end).map(Unit).filter(|unit| !overtaken.contains(unit)));
         while self.traceless.len() > REMEMBERED as usize {
             self.traceless.pop_first();
         }

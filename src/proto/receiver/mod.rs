@@ -97,6 +97,7 @@ struct Session {
     report_interval: Duration,
     next_report: Time,
     update_ack: u32,
+    /// May come before the Description.
     timeline: Option<Timeline>,
     bye: Option<(u16, String)>,
 }
@@ -245,14 +246,9 @@ impl Receiver {
         if let Some(Ok(clock)) = tlvs.find(kind::CLOCK).map(ClockEcho::parse) {
             self.clock.echo(clock.echo, clock.held, Time::from_micros(clock.clock), now);
         }
-        if let Some(Ok(timeline)) = tlvs.find(kind::TIMELINE).map(Timeline::parse) {
-            self.timeline(timeline);
-        }
-    }
-
-    fn timeline(&mut self, timeline: Timeline) {
-        let Some(session) = self.session.as_mut() else { return };
-        if session.timeline.is_none_or(|old| timeline.generation >= old.generation) {
+        if let Some(Ok(timeline)) = tlvs.find(kind::TIMELINE).map(Timeline::parse)
+            && session.timeline.is_none_or(|old| timeline.generation >= old.generation)
+        {
             session.timeline = Some(timeline);
         }
     }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::assembly::Shown;
 use super::{Event, Receiver, Stream, gap, last_of, reorder_window};
-use crate::units::{MediaTime, Time};
+use crate::units::{MediaTime, Time, Unit};
 use crate::wire::message::bye;
 
 /// After the end was announced, stragglers of the last pictures are waited for at most this long.
@@ -14,9 +15,9 @@ impl Receiver {
     pub(super) fn playout(&mut self, now: Time) {
         while self.show_at().is_some_and(|at| at <= now) {
             let Some(stream) = self.stream.as_mut() else { return };
-            let Some((picture, held)) = stream.units.show() else { return };
+            let Some(Shown { picture, held, overtaken }) = stream.units.show() else { return };
             let due = self.due(picture.media_time);
-            self.account(&picture);
+            self.account(&picture, &overtaken);
             self.events.push_back(Event::Show { picture, due });
             let decodable = held.into_iter().filter(|slice| !slice.jpeg.is_empty());
             self.events.extend(decodable.map(Event::Slice));
@@ -24,7 +25,7 @@ impl Receiver {
         self.consider_end(now);
     }
 
-    fn account(&mut self, picture: &super::Ready) {
+    fn account(&mut self, picture: &super::Ready, overtaken: &[Unit]) {
         let counts = &mut self.counts;
         counts.shown += 1;
         counts.damaged += u64::from(picture.missing > 0);
@@ -32,13 +33,16 @@ impl Receiver {
         let Some(stream) = self.stream.as_mut() else { return };
         if let Some(before) = stream.last_shown {
             let (between, missing) = gap(self.session.as_ref().map(|s| &s.hops), &before, picture);
+            // Before the first picture shown nothing counts; behind the last, whatever came is in this gap.
+            counts.late += overtaken.len() as u64;
+            let between = between.saturating_sub(overtaken.len() as u32);
             if missing > 0 {
                 counts.lost += u64::from(between);
                 counts.slices_lost += if between > 0 { missing as u64 } else { 0 };
             } else {
                 counts.thinned += u64::from(between);
             }
-            stream.units.gave_up(before.unit.0 + 1..picture.unit.0);
+            stream.units.gave_up(before.unit.0 + 1..picture.unit.0, overtaken);
         }
         stream.last_shown = Some(*picture);
     }

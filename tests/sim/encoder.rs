@@ -1,0 +1,134 @@
+//! A source, its bounded queue and an encoder that obeys the server's demand, in virtual time.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::Duration;
+
+use udpstream::media::coded::CodedPicture;
+use udpstream::proto::schedule::{Cost, Verdict};
+use udpstream::proto::server::Local;
+use udpstream::proto::{Input, Machine, Server};
+use udpstream::units::{Time, Unit};
+
+use crate::jpeg::Film;
+
+const QUEUE: usize = 10;
+
+pub struct Encoder {
+    pub film: Rc<Film>,
+    /// The source reads a picture in this time.
+    pub decode: Duration,
+    pub cost: Duration,
+    /// Nothing is read in this time.
+    pub stall: Range<Time>,
+    /// Pictures in all.
+    pub length: u32,
+    pub skipped: u64,
+    pub discarded: u64,
+    pub encoded: u64,
+    estimate: Cost,
+    next: u32,
+    next_read: Time,
+    queue: VecDeque<(Unit, Time)>,
+    /// What is being encoded, since when and until when.
+    busy: Option<(Unit, Time, Time)>,
+    /// The hand-off.
+    slot: Option<CodedPicture>,
+    hold: Time,
+    told: bool,
+}
+
+impl Encoder {
+    pub fn new(film: Rc<Film>) -> Self {
+        Self {
+            film,
+            decode: Duration::from_micros(500),
+            cost: Duration::from_millis(2),
+            stall: Time::NEVER..Time::NEVER,
+            length: u32::MAX,
+            skipped: 0,
+            discarded: 0,
+            encoded: 0,
+            estimate: Cost::default(),
+            next: 0,
+            next_read: Time::ZERO,
+            queue: VecDeque::new(),
+            busy: None,
+            slot: None,
+            hold: Time::NEVER,
+            told: false,
+        }
+    }
+
+    pub fn wake(&self) -> Time {
+        let read = self.may_read().then_some(self.next_read);
+        let done = self.busy.map(|(_, _, done)| done);
+        [read, done].into_iter().flatten().min().unwrap_or(Time::NEVER).min(self.hold)
+    }
+
+    fn may_read(&self) -> bool {
+        self.queue.len() < QUEUE && self.next < self.length
+    }
+
+    /// Does what is due; returns whether the server was given something.
+    pub fn step(&mut self, now: Time, server: &mut Server) -> bool {
+        let mut gave = false;
+        loop {
+            self.read(now);
+            if let Some((unit, since, _)) = self.busy.take_if(|(_, _, done)| *done <= now) {
+                self.estimate.observe(now.since(since));
+                self.encoded += 1;
+                self.slot = Some(self.film.picture(unit, since, now));
+            }
+            if server.wants_picture()
+                && let Some(picture) = self.slot.take()
+            {
+                server.handle(now, Input::Local(Local::Picture(picture)));
+                gave = true;
+            }
+            if !self.take(now, server) {
+                break;
+            }
+        }
+        let over = self.next == self.length && self.queue.is_empty() && self.busy.is_none() && self.slot.is_none();
+        if over && !self.told && server.wants_picture() {
+            self.told = true;
+            server.handle(now, Input::Local(Local::Ended));
+            gave = true;
+        }
+        gave
+    }
+
+    fn read(&mut self, now: Time) {
+        while self.may_read() && self.next_read <= now {
+            if self.stall.contains(&now) {
+                self.next_read = self.stall.end;
+                return;
+            }
+            self.queue.push_back((Unit(self.next), now));
+            self.next += 1;
+            self.next_read = now + self.decode;
+        }
+    }
+
+    /// Decides on the picture in front; returns whether there is more to do now.
+    fn take(&mut self, now: Time, server: &Server) -> bool {
+        self.hold = Time::NEVER;
+        if self.busy.is_some() || self.slot.is_some() {
+            return false;
+        }
+        let Some(&(unit, _)) = self.queue.front() else { return false };
+        match server.demand().verdict(unit, now, self.estimate.estimate(), self.queue.len() > 1) {
+            Verdict::Hold(until) => {
+                self.hold = until;
+                return false;
+            }
+            Verdict::Encode => self.busy = Some((unit, now, now + self.cost)),
+            Verdict::Skip => self.skipped += 1,
+            Verdict::Discard => self.discarded += 1,
+        }
+        self.queue.pop_front();
+        true
+    }
+}

@@ -1,0 +1,12 @@
+//! The protocol machines in virtual time: a server, its encoder, watchers and bad networks in one thread, from a seed.
+
+mod encoder;
+mod jpeg;
+mod link;
+mod net;
+mod random;
+
+mod attacks;
+mod paths;
+mod schedule;
+mod sessions;

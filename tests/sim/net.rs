@@ -1,0 +1,515 @@
+//! The world: one server, its encoder, any number of watchers, and a network, in one thread and in virtual time.
+//!
+//! Everything is drawn from one seed; it is printed when a test fails. Each link has random numbers of its own, so that
+//! what happens to one watcher changes nothing for the others.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use udpstream::proto::receiver::{self, Counts, Ready};
+use udpstream::proto::server::{self, Config};
+use udpstream::proto::{Input, Machine, Output, Port, Reason, Received, Receiver, Server, Transmit};
+use udpstream::units::{Time, Unit};
+use udpstream::wire::object::Type;
+use udpstream::wire::{Description, Hop, Kind, ObjectView, SizeClass};
+
+use crate::encoder::Encoder;
+use crate::jpeg::Film;
+use crate::link::{Link, Path};
+use crate::random::Random;
+
+pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 9_688);
+/// What a default socket buffer holds.
+const SOCKET_BUFFER: usize = 92;
+
+/// An address in the network of the watchers.
+pub fn address(host: u8, port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 1, host)), port)
+}
+
+pub fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A datagram that left somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub at: Time,
+    pub from: SocketAddr,
+    pub to: SocketAddr,
+    pub kind: Kind,
+    pub bytes: usize,
+    /// Of a picture's slice: unit and part.
+    pub slice: Option<(Unit, u16)>,
+}
+
+/// The next so many datagrams of this kind to this address are lost.
+#[derive(Clone, Copy, Debug)]
+pub struct Lose {
+    pub to: SocketAddr,
+    pub kind: Kind,
+    /// Of objects, only those of this type.
+    pub object: Option<Type>,
+    pub count: usize,
+}
+
+/// What a node does with what reaches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Running,
+    /// Stopped: datagrams pile up in the socket buffer.
+    Stopped,
+    /// Gone without a word.
+    Dead,
+}
+
+pub struct ServerNode {
+    pub machine: Server,
+    pub state: State,
+    pub wake: Time,
+    pub events: Vec<(Time, server::Event)>,
+    inbox: VecDeque<(SocketAddr, Vec<u8>)>,
+}
+
+pub struct Watcher {
+    pub machine: Receiver,
+    pub address: SocketAddr,
+    pub state: State,
+    pub seen: Seen,
+    wake: Time,
+    inbox: VecDeque<Vec<u8>>,
+    down: Link,
+    up: Link,
+}
+
+/// What a watcher's program was told.
+#[derive(Default)]
+pub struct Seen {
+    pub playing: Vec<(Time, u64, bool)>,
+    pub shown: Vec<(Time, Ready, Option<Time>)>,
+    pub slices: u64,
+    pub refused: u64,
+    pub lost: u64,
+    pub over: Vec<(Time, bool)>,
+    pub finished: Option<Time>,
+    pub last_report: Time,
+    /// Slices since the last picture shown.
+    open: Vec<(Unit, u16, u16)>,
+}
+
+pub struct World {
+    pub seed: u64,
+    pub now: Time,
+    pub film: Rc<Film>,
+    pub server: ServerNode,
+    pub encoder: Encoder,
+    pub watchers: Vec<Watcher>,
+    /// The server's timer fires up to this late.
+    pub lateness: Duration,
+    pub lose: Vec<Lose>,
+    /// Everything that left anybody, if `record` is set.
+    pub sent: Vec<Sent>,
+    pub record: bool,
+    /// What reached addresses where nobody listens.
+    pub stray: BTreeMap<SocketAddr, Vec<(Time, Vec<u8>)>>,
+    flights: BTreeMap<(Time, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
+    number: u64,
+    random: Random,
+    log: DefaultHasher,
+}
+
+pub fn description(film: &Film) -> Description {
+    let title = "A film".to_owned();
+    let (size, rate) = (film.size, film.rate);
+    Description { title, size, rate, length: None, live: false, sound: false, ended: None }
+}
+
+pub fn secret(seed: u64, purpose: u64) -> [u8; 32] {
+    let bytes = Random::fork(seed, purpose).bytes(32);
+    bytes.try_into().expect("32 bytes")
+}
+
+impl World {
+    pub fn new(seed: u64, film: &Rc<Film>) -> Self {
+        Self::with(seed, film, Time::from_millis(60_000), |_| {})
+    }
+
+    /// A world whose clock starts at `now`, and a server configured by hand.
+    pub fn with(seed: u64, film: &Rc<Film>, now: Time, configure: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::new(secret(seed, 1), description(film));
+        configure(&mut config);
+        let machine = Server::new(config);
+        Self {
+            seed,
+            now,
+            film: Rc::clone(film),
+            server: ServerNode {
+                machine,
+                state: State::Running,
+                wake: now,
+                events: Vec::new(),
+                inbox: VecDeque::new(),
+            },
+            encoder: Encoder::new(Rc::clone(film)),
+            watchers: Vec::new(),
+            lateness: Duration::ZERO,
+            lose: Vec::new(),
+            sent: Vec::new(),
+            record: false,
+            stray: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            number: 0,
+            random: Random::fork(seed, 2),
+            log: DefaultHasher::new(),
+        }
+    }
+
+    /// A watcher starts now; returns its number.
+    pub fn watch(&mut self, path: Path) -> usize {
+        self.watch_with(path, |_| {})
+    }
+
+    pub fn watch_with(&mut self, path: Path, configure: impl FnOnce(&mut receiver::Config)) -> usize {
+        let n = self.watchers.len();
+        let purpose = 1_000 + 10 * n as u64;
+        let mut config = receiver::Config {
+            seed: secret(self.seed, purpose),
+            servers: vec![SERVER],
+            max_datagram: 0,
+            latency: Duration::ZERO,
+        };
+        configure(&mut config);
+        self.watchers.push(Watcher {
+            machine: Receiver::new(config, self.now),
+            address: address(n as u8 + 10, 40_000),
+            state: State::Running,
+            seen: Seen::default(),
+            wake: self.now,
+            inbox: VecDeque::new(),
+            down: Link::new(path, Random::fork(self.seed, purpose + 1)),
+            up: Link::new(path, Random::fork(self.seed, purpose + 2)),
+        });
+        n
+    }
+
+    /// Both directions of a watcher's path from now on.
+    pub fn path(&mut self, watcher: usize, path: Path) {
+        self.watchers[watcher].down.path = path;
+        self.watchers[watcher].up.path = path;
+    }
+
+    /// Only what comes down to the watcher.
+    pub fn path_down(&mut self, watcher: usize, path: Path) {
+        self.watchers[watcher].down.path = path;
+    }
+
+    /// Stops or starts the server's process with its encoder.
+    pub fn server_state(&mut self, state: State) {
+        self.server.state = state;
+        if state == State::Running {
+            for (from, bytes) in std::mem::take(&mut self.server.inbox) {
+                self.to_server(from, bytes);
+            }
+            self.server.wake = self.now;
+        }
+    }
+
+    /// The server's process ends and another starts on the same port.
+    pub fn restart_server(&mut self, seed: u64) {
+        let config = Config::new(secret(seed, 1), description(&self.film));
+        self.server.machine = Server::new(config);
+        self.server.wake = self.now;
+        self.encoder = Encoder::new(Rc::clone(&self.film));
+    }
+
+    pub fn watcher_state(&mut self, watcher: usize, state: State) {
+        let now = self.now;
+        let node = &mut self.watchers[watcher];
+        node.state = state;
+        if state == State::Running {
+            for bytes in std::mem::take(&mut node.inbox) {
+                node.machine.handle(now, Input::Datagram(received(SERVER, &bytes)));
+            }
+            node.wake = now;
+        }
+    }
+
+    pub fn tell_server(&mut self, local: server::Local) {
+        self.server.machine.handle(self.now, Input::Local(local));
+        self.server.wake = self.now;
+    }
+
+    /// A datagram reaches the server now, whoever sent it.
+    pub fn inject(&mut self, from: SocketAddr, bytes: &[u8]) {
+        self.to_server(from, bytes.to_vec());
+    }
+
+    pub fn run(&mut self, time: Duration) {
+        self.run_until(self.now + time);
+    }
+
+    pub fn run_until(&mut self, end: Time) {
+        loop {
+            let next = self.next();
+            if next > end {
+                break;
+            }
+            self.now = self.now.max(next);
+            self.deliver();
+            self.turn_server();
+            for n in 0..self.watchers.len() {
+                self.turn_watcher(n);
+            }
+        }
+        self.now = end;
+    }
+
+    fn next(&self) -> Time {
+        let flight = self.flights.first_key_value().map_or(Time::NEVER, |((at, _), _)| *at);
+        let server = match self.server.state {
+            State::Running => self.server.wake.min(self.encoder.wake()),
+            State::Stopped | State::Dead => Time::NEVER,
+        };
+        let running = self.watchers.iter().filter(|watcher| watcher.state == State::Running);
+        running.map(|watcher| watcher.wake).min().unwrap_or(Time::NEVER).min(flight).min(server)
+    }
+
+    fn deliver(&mut self) {
+        while let Some(entry) = self.flights.first_entry()
+            && entry.key().0 <= self.now
+        {
+            let (from, to, bytes) = entry.remove();
+            if to == SERVER {
+                self.to_server(from, bytes);
+            } else if let Some(n) = self.watchers.iter().position(|w| w.address == to && w.state != State::Dead) {
+                self.to_watcher(n, from, bytes);
+            } else {
+                self.stray.entry(to).or_default().push((self.now, bytes));
+            }
+        }
+    }
+
+    fn to_server(&mut self, from: SocketAddr, bytes: Vec<u8>) {
+        match self.server.state {
+            State::Running => {
+                self.server.machine.handle(self.now, Input::Datagram(received(from, &bytes)));
+                self.server.wake = self.now;
+            }
+            State::Stopped if self.server.inbox.len() < SOCKET_BUFFER => self.server.inbox.push_back((from, bytes)),
+            State::Stopped | State::Dead => {}
+        }
+    }
+
+    fn to_watcher(&mut self, n: usize, from: SocketAddr, bytes: Vec<u8>) {
+        let watcher = &mut self.watchers[n];
+        match watcher.state {
+            State::Running => {
+                watcher.machine.handle(self.now, Input::Datagram(received(from, &bytes)));
+                watcher.wake = self.now;
+            }
+            State::Stopped if watcher.inbox.len() < SOCKET_BUFFER => watcher.inbox.push_back(bytes),
+            State::Stopped | State::Dead => {}
+        }
+    }
+
+    fn turn_server(&mut self) {
+        if self.server.state != State::Running {
+            return;
+        }
+        if self.encoder.wake() <= self.now && self.encoder.step(self.now, &mut self.server.machine) {
+            self.server.wake = self.now;
+        }
+        if self.server.wake > self.now {
+            return;
+        }
+        loop {
+            match self.server.machine.poll(self.now) {
+                Output::Send(transmit) => self.send(SERVER, &transmit),
+                Output::Event(event) => {
+                    (self.now, format!("{event:?}")).hash(&mut self.log);
+                    self.server.events.push((self.now, event));
+                }
+                Output::Wait(at, reason) => {
+                    assert!(at > self.now, "the server would spin for {reason:?} at {:?}", self.now);
+                    if self.encoder.step(self.now, &mut self.server.machine) {
+                        continue;
+                    }
+                    let late = if reason == Reason::Departure { self.lateness } else { Duration::ZERO };
+                    self.server.wake = at + self.random.duration(late);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn turn_watcher(&mut self, n: usize) {
+        while self.watchers[n].state == State::Running && self.watchers[n].wake <= self.now {
+            let from = self.watchers[n].address;
+            match self.watchers[n].machine.poll(self.now) {
+                Output::Send(transmit) => {
+                    if Hop::parse(&transmit.hop).is_ok_and(|(hop, _)| hop.kind == Kind::REPORT) {
+                        self.watchers[n].seen.last_report = self.now;
+                    }
+                    self.send(from, &transmit);
+                }
+                Output::Event(event) => {
+                    self.log_event(n, &event);
+                    self.watchers[n].seen.take(self.now, &event, &self.film);
+                }
+                Output::Wait(at, reason) => {
+                    assert!(at > self.now, "watcher {n} would spin for {reason:?} at {:?}", self.now);
+                    self.watchers[n].wake = at;
+                }
+            }
+        }
+    }
+
+    fn log_event(&mut self, n: usize, event: &receiver::Event) {
+        (self.now, n).hash(&mut self.log);
+        match event {
+            receiver::Event::Slice(slice) => {
+                (slice.unit, slice.x8, slice.y8, slice.jpeg.bytes()).hash(&mut self.log);
+            }
+            event => format!("{event:?}").hash(&mut self.log),
+        }
+    }
+
+    fn send(&mut self, from: SocketAddr, transmit: &Transmit) {
+        let (hop, _) = Hop::parse(&transmit.hop).expect("a machine's own hop header");
+        let object = (hop.kind == Kind::OBJECT).then(|| ObjectView::parse(transmit.body.bytes()).expect("own object"));
+        let header = object.map(|object| object.header);
+        (self.now, from, transmit.to, &transmit.hop, transmit.body.bytes()).hash(&mut self.log);
+        if self.record {
+            let picture = header.filter(|header| header.kind == Type::PICTURE);
+            let slice = picture.map(|header| (header.unit, header.part));
+            let (at, to, kind, bytes) = (self.now, transmit.to, hop.kind, transmit.len());
+            self.sent.push(Sent { at, from, to, kind, bytes, slice });
+        }
+        let matches = |lose: &&mut Lose| {
+            lose.count > 0
+                && (lose.to, lose.kind) == (transmit.to, hop.kind)
+                && lose.object.is_none_or(|kind| header.is_some_and(|header| header.kind == kind))
+        };
+        if let Some(lose) = self.lose.iter_mut().find(matches) {
+            lose.count -= 1;
+            return;
+        }
+        let bytes = [&transmit.hop[..], transmit.body.bytes()].concat();
+        let watcher = if from == SERVER { transmit.to } else { from };
+        let link = self.watchers.iter_mut().find(|w| w.address == watcher);
+        let link = link.map(|w| if from == SERVER { &mut w.down } else { &mut w.up });
+        let arrivals = link.map_or_else(|| vec![self.now + ms(1)], |link| link.carry(self.now, bytes.len()));
+        for at in arrivals {
+            self.number += 1;
+            self.flights.insert((at, self.number), (from, transmit.to, bytes.clone()));
+        }
+    }
+
+    /// A digest of everything that was sent and said.
+    pub fn digest(&self) -> u64 {
+        self.log.finish()
+    }
+
+    /// Unit, due and actual time of every departure.
+    pub fn departures(&self) -> Vec<(Unit, Time, Time)> {
+        let departed = |(_, event): &(Time, server::Event)| match event {
+            server::Event::Departed { unit, due, at, .. } => Some((*unit, *due, *at)),
+            _ => None,
+        };
+        self.server.events.iter().filter_map(departed).collect()
+    }
+
+    pub fn started(&self) -> Time {
+        let started = |(_, event): &(Time, server::Event)| match event {
+            server::Event::Started(at) => Some(*at),
+            _ => None,
+        };
+        self.server.events.iter().find_map(started).expect("the clock runs")
+    }
+
+    pub fn counts(&self, watcher: usize) -> Counts {
+        *self.watchers[watcher].machine.counts()
+    }
+
+    /// Everything that must hold of a watcher at any time, on any path.
+    pub fn check(&self, watcher: usize) {
+        let Watcher { machine, seen, .. } = &self.watchers[watcher];
+        let counts = machine.counts();
+        assert_eq!(counts.shown, seen.shown.len() as u64, "{counts:?}");
+        let damaged = seen.shown.iter().filter(|(_, ready, _)| ready.missing > 0).count();
+        assert_eq!(counts.damaged, damaged as u64, "{counts:?}");
+        // What is held back for the next picture has been counted but not handed out.
+        assert!(seen.slices <= counts.slices, "{counts:?}");
+        if let (Some((_, first, _)), Some((_, last, _)), 0, None) =
+            (seen.shown.first(), seen.shown.last(), counts.reconnects, seen.finished)
+        {
+            let sum = counts.shown + counts.lost + counts.late + counts.thinned;
+            assert_eq!(sum, u64::from(last.unit.0 - first.unit.0 + 1), "{counts:?}");
+        }
+    }
+}
+
+impl Seen {
+    fn take(&mut self, now: Time, event: &receiver::Event, film: &Film) {
+        assert!(self.finished.is_none(), "nothing after Finished");
+        match event {
+            receiver::Event::Playing { stream, rejoined, .. } => {
+                self.playing.push((now, *stream, *rejoined));
+            }
+            receiver::Event::Slice(slice) => {
+                self.slices += 1;
+                let name = (slice.unit, slice.x8, slice.y8);
+                assert!(
+                    film.has(slice.unit, slice.x8, slice.y8, slice.jpeg.bytes()),
+                    "not the sender's bytes: {name:?}"
+                );
+                assert!(!self.open.contains(&name), "handed out twice: {name:?}");
+                self.open.push(name);
+            }
+            receiver::Event::Show { picture, due } => self.show(now, picture, *due),
+            receiver::Event::Refused { .. } => self.refused += 1,
+            receiver::Event::Lost => self.lost += 1,
+            receiver::Event::Over { ended, .. } => self.over.push((now, *ended)),
+            receiver::Event::Finished => self.finished = Some(now),
+        }
+    }
+
+    fn show(&mut self, now: Time, picture: &Ready, due: Option<Time>) {
+        let open = std::mem::take(&mut self.open);
+        assert!(open.iter().all(|(unit, ..)| *unit == picture.unit), "slices of another picture: {open:?} {picture:?}");
+        assert_eq!(open.len(), usize::from(picture.received), "{picture:?}");
+        let since = self.playing.last().map_or(Time::ZERO, |(at, ..)| *at);
+        let before = self.shown.last().filter(|(at, ..)| *at >= since);
+        assert!(before.is_none_or(|(_, before, _)| before.unit < picture.unit), "{picture:?} after {before:?}");
+        self.shown.push((now, *picture, due));
+    }
+
+    /// Pictures shown from `from` until `until`.
+    pub fn shown_between(&self, from: Time, until: Time) -> usize {
+        self.shown.iter().filter(|(at, ..)| (from..until).contains(at)).count()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the world of seed {} failed at {:?}", self.seed, self.now);
+        }
+    }
+}
+
+const fn received(from: SocketAddr, bytes: &[u8]) -> Received<'_> {
+    Received { port: Port(0), from, bytes }
+}
+
+/// Slices of one picture at the smallest class, for tests that need several.
+pub fn parts(film: &Film) -> usize {
+    film.slices(Unit(0), SizeClass::ANY)
+}

@@ -1,0 +1,175 @@
+//! What bad paths do to watchers: loss, duplication, reordering, bottlenecks. Counts must always add up.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use udpstream::units::{Bitrate, Rate, Size, Unit};
+use udpstream::wire::SizeClass;
+
+use crate::jpeg::Film;
+use crate::link::Path;
+use crate::net::{World, ms, parts, seconds};
+use crate::random::Random;
+
+/// Some 12 kB and a dozen slices a picture at the smallest class.
+fn film() -> Rc<Film> {
+    Rc::new(Film::new(Size::new(320, 240), Rate::new(30, 1).expect("30 fps"), 16))
+}
+
+fn ethernet() -> Path {
+    Path { mtu: SizeClass::ANY.datagram(), jitter: ms(1), ..Path::GOOD }
+}
+
+#[test]
+fn a_clean_path_loses_nothing() {
+    let film = film();
+    assert!(parts(&film) >= 8, "{} slices", parts(&film));
+    for mtu in [1_200, 1_452, 8_952, 65_488] {
+        let mut world = World::new(1, &film);
+        let watcher = world.watch(Path { mtu, ..Path::GOOD });
+        world.run(seconds(20));
+        world.check(watcher);
+        let counts = world.counts(watcher);
+        let bad = [counts.lost, counts.late, counts.thinned, counts.damaged, counts.slices_lost, counts.rejected];
+        assert_eq!(bad, [0; 6], "{counts:?}");
+        assert!(counts.shown >= 595, "{counts:?}");
+        let class = world.server.machine.sessions().next().expect("joined").2;
+        assert_eq!(class.datagram(), mtu, "the largest class that passes is found");
+    }
+}
+
+#[test]
+fn one_percent_of_loss_costs_one_percent_of_slices() {
+    let film = film();
+    let (mut shown, mut sent) = (0, 0);
+    for seed in 0..20 {
+        let mut world = World::new(seed, &film);
+        let watcher = world.watch(ethernet());
+        world.run(seconds(1));
+        world.path_down(watcher, Path { loss: 0.01, ..ethernet() });
+        world.run(seconds(30));
+        world.check(watcher);
+        let counts = world.counts(watcher);
+        assert_eq!((counts.thinned, counts.late), (0, 0), "{counts:?}");
+        assert!(counts.damaged > 0, "{counts:?}");
+        let seen = &world.watchers[watcher].seen;
+        let (first, last) = (seen.shown[0].1.unit.0, seen.shown[seen.shown.len() - 1].1.unit.0);
+        sent += (first..=last).map(|unit| film.slices(Unit(unit), SizeClass::ANY)).sum::<usize>();
+        shown += seen.shown.iter().map(|(_, ready, _)| usize::from(ready.received)).sum::<usize>();
+    }
+    let share = shown as f64 / sent as f64;
+    assert!((0.988..0.992).contains(&share), "{share} of {sent} slices were shown");
+}
+
+#[test]
+fn counts_add_up_on_every_path() {
+    let film = film();
+    for seed in 0..60 {
+        let mut random = Random::fork(seed, 77);
+        let mut draw = || Path {
+            latency: random.duration(ms(30)),
+            jitter: random.duration(ms(10)),
+            loss: random.below(20) as f64 / 100.0,
+            duplicate: random.below(20) as f64 / 100.0,
+            reorder: random.below(30) as f64 / 100.0,
+            held_back: random.duration(ms(120)),
+            mtu: SizeClass::ALL[random.below(4) as usize].datagram(),
+            ..Path::GOOD
+        };
+        let mut world = World::new(seed, &film);
+        let watcher = world.watch(ethernet());
+        world.run(seconds(1));
+        for _ in 0..8 {
+            let path = draw();
+            world.path(watcher, path);
+            let before = world.counts(watcher).shown;
+            world.run(seconds(2));
+            world.check(watcher);
+            assert!(world.counts(watcher).shown > before, "pictures go on being shown: {path:?}");
+        }
+        world.path(watcher, ethernet());
+        let before = world.counts(watcher);
+        world.run(seconds(5));
+        world.check(watcher);
+        let after = world.counts(watcher);
+        assert!(after.shown - before.shown >= 145, "all is well again: {before:?} {after:?}");
+    }
+}
+
+#[test]
+fn steps_of_a_bottleneck() {
+    let film = film();
+    for seed in 0..10 {
+        let mut world = World::new(seed, &film);
+        let watcher = world.watch(ethernet());
+        world.run(seconds(1));
+        // The stream takes some 4 Mb/s.
+        for mbps in [20, 6, 3, 1, 8, 2, 20] {
+            let rate = Some(Bitrate::bps(mbps * 1_000_000));
+            world.path_down(watcher, Path { rate, queue: ms(80), ..ethernet() });
+            let before = world.counts(watcher).shown;
+            world.run(seconds(3));
+            world.check(watcher);
+            assert!(world.counts(watcher).shown > before + 20, "{mbps} Mb/s: {:?}", world.counts(watcher));
+        }
+        assert_eq!(world.watchers[watcher].seen.lost, 0);
+    }
+}
+
+#[test]
+fn overtaken_pictures_are_late_and_leave_no_trace() {
+    // One datagram a picture: each that is held back for longer than an interval is overtaken by its successor, and
+    // comes while that waits for its moment. 40 kB a time would fill the assembly within the first minutes.
+    let film = Rc::new(Film::new(Size::new(640, 480), Rate::new(30, 1).expect("30 fps"), 16));
+    let mut world = World::new(5, &film);
+    let watcher = world.watch_with(Path::GOOD, |config| config.latency = ms(30));
+    world.run(seconds(1));
+    world.path_down(watcher, Path { reorder: 0.3, held_back: ms(100), ..Path::GOOD });
+    world.run(seconds(600));
+    world.check(watcher);
+    let before = world.counts(watcher);
+    assert!(before.late > 2_000, "what came and was not shown is late: {before:?}");
+    assert_eq!((before.lost, before.thinned), (0, 0), "{before:?}");
+    world.path_down(watcher, Path::GOOD);
+    world.run(seconds(5));
+    let after = world.counts(watcher);
+    assert!(after.shown - before.shown >= 145, "{before:?} {after:?}");
+    assert_eq!(after.rejected, 0, "no sound slice is refused");
+}
+
+#[test]
+fn a_chosen_latency_is_kept() {
+    let film = film();
+    let latency = ms(150);
+    let mut world = World::new(6, &film);
+    let path = Path { jitter: ms(60), latency: ms(20), ..ethernet() };
+    let watcher = world.watch_with(path, |config| config.latency = latency);
+    world.run(seconds(30));
+    world.check(watcher);
+    let seen = &world.watchers[watcher].seen;
+    for (at, _, due) in seen.shown.iter().skip(30) {
+        assert_eq!(*at, due.expect("known") + latency);
+    }
+    assert!(seen.shown.len() >= 885, "{:?}", world.counts(watcher));
+    let intervals = seen.shown.windows(2).skip(30).map(|pair| pair[1].0.since(pair[0].0));
+    // The clock of the server is learnt better and better, so it may move a little.
+    assert!(intervals.max().expect("shown") < Duration::from_millis(45));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_world() {
+    let film = film();
+    let digest = |seed| {
+        let mut world = World::new(seed, &film);
+        let path = Path { loss: 0.02, duplicate: 0.02, reorder: 0.02, held_back: ms(20), ..ethernet() };
+        (0..3).for_each(|_| {
+            world.watch(path);
+            world.run(ms(700));
+        });
+        world.run(seconds(10));
+        world.digest()
+    };
+    assert_eq!(digest(1), digest(1));
+    assert_eq!(digest(2), digest(2));
+    assert_ne!(digest(1), digest(2));
+}

@@ -1,0 +1,155 @@
+//! When pictures leave: exactly on time for an hour, at half the rate when encoding is slow, and after a stall.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use udpstream::proto::server;
+use udpstream::units::{Rate, Size, Time, Unit};
+
+use crate::jpeg::Film;
+use crate::link::Path;
+use crate::net::{State, World, ms, seconds};
+
+fn tiny(num: u32, den: u32) -> Rc<Film> {
+    Rc::new(Film::new(Size::new(32, 32), Rate::new(num, den).expect("a usual rate"), 0))
+}
+
+/// An hour across the moment at which the clock on the wire wraps.
+fn an_hour(num: u32, den: u32) {
+    let film = tiny(num, den);
+    let begin = Time::from_micros(u64::from(u32::MAX)) - seconds(1_800);
+    let mut world = World::with(u64::from(num), &film, begin, |_| {});
+    world.lateness = Duration::from_micros(1_500);
+    world.watch(Path { jitter: ms(2), ..Path::GOOD });
+    world.run(seconds(3_600));
+
+    let start = world.started();
+    let departures = world.departures();
+    let expected = film.rate.index_at(world.now.since(start));
+    assert!(departures.len() as u64 >= expected, "{} of {expected}", departures.len());
+    for (n, (unit, due, at)) in departures.iter().enumerate() {
+        assert_eq!(*unit, Unit(n as u32), "none is skipped");
+        assert_eq!(*due, start + film.rate.at(n as u64), "nothing accumulates");
+        assert!(at.signed_since(*due) >= 0 && at.since(*due) < ms(2), "{unit:?} left {:?} late", at.since(*due));
+    }
+    world.check(0);
+    let counts = world.counts(0);
+    assert_eq!((counts.lost, counts.late, counts.thinned, counts.damaged), (0, 0, 0, 0), "{counts:?}");
+    assert_eq!(world.watchers[0].seen.lost, 0, "the server was always there");
+    assert!(counts.shown + 2 >= departures.len() as u64);
+    for (at, picture, due) in world.watchers[0].seen.shown.iter().skip(100) {
+        let due = due.expect("the timeline is known");
+        let error = due.signed_since(start + film.rate.at(u64::from(picture.unit.0))).unsigned_abs();
+        assert!(error < 2_500_000, "the clocks are {error} ns apart");
+        assert!(at.since(due) < ms(8));
+    }
+}
+
+#[test]
+fn an_hour_at_23_976_fps() {
+    an_hour(24_000, 1_001);
+}
+
+#[test]
+fn an_hour_at_25_fps() {
+    an_hour(25, 1);
+}
+
+#[test]
+fn an_hour_at_29_97_fps() {
+    an_hour(30_000, 1_001);
+}
+
+#[test]
+fn an_hour_at_30_fps() {
+    an_hour(30, 1);
+}
+
+#[test]
+fn an_hour_at_60_fps() {
+    an_hour(60, 1);
+}
+
+/// The shortest and the longest time between departures.
+fn gaps(departures: &[(Unit, Time, Time)]) -> (Duration, Duration) {
+    let gaps = departures.windows(2).map(|pair| pair[1].2.since(pair[0].2));
+    (gaps.clone().min().expect("departures"), gaps.max().expect("departures"))
+}
+
+#[test]
+fn encoding_that_takes_two_intervals_halves_the_rate() {
+    for (num, den) in [(24_000, 1_001), (25, 1), (30_000, 1_001), (30, 1), (60, 1)] {
+        let film = tiny(num, den);
+        let interval = film.rate.interval();
+        let mut world = World::new(1, &film);
+        world.encoder.cost = interval * 2;
+        world.watch(Path::GOOD);
+        world.run(seconds(2));
+        let from = world.departures().len();
+        world.run(seconds(60));
+        let departures = &world.departures()[from..];
+        let fps = departures.len() as f64 / 60.0;
+        assert!((fps - film.rate.fps() / 2.0).abs() < film.rate.fps() * 0.1, "{fps} of {}", film.rate);
+        let (shortest, longest) = gaps(departures);
+        assert!(shortest >= interval / 2 && longest <= interval * 3, "{shortest:?} … {longest:?} at {interval:?}");
+        assert!(world.encoder.skipped > 0);
+        world.check(0);
+    }
+}
+
+#[test]
+fn a_source_that_stalls_goes_on_where_it_was() {
+    for lateness in [0, 500] {
+        let film = tiny(30, 1);
+        let interval = film.rate.interval();
+        let mut world = World::new(2, &film);
+        world.lateness = Duration::from_micros(lateness);
+        world.encoder.stall = world.now + seconds(5)..world.now + seconds(35);
+        world.watch(Path::GOOD);
+        world.run(seconds(60));
+        let departures = world.departures();
+        let (shortest, longest) = gaps(&departures);
+        assert!(shortest >= interval / 2, "a burst: {shortest:?}");
+        assert!(longest > seconds(29) && longest < seconds(31), "{longest:?}");
+        for (n, (unit, ..)) in departures.iter().enumerate() {
+            assert_eq!(*unit, Unit(n as u32), "nothing is lost");
+        }
+        let stalls = world.server.events.iter().filter(|(_, event)| matches!(event, server::Event::Stalled(_)));
+        assert_eq!(stalls.count(), 1);
+        assert_eq!(world.server.machine.demand().schedule.expect("runs").generation(), 2);
+        // The watcher was kept company, and was told of the new timeline.
+        assert_eq!((world.watchers[0].seen.lost, world.counts(0).reconnects), (0, 0));
+        let (at, _, due) = world.watchers[0].seen.shown.last().expect("shown");
+        assert!(at.since(due.expect("known")) < ms(5), "{at:?} {due:?}");
+        world.check(0);
+        assert_eq!(world.counts(0).shown, u64::from(world.watchers[0].seen.shown.last().expect("shown").1.unit.0) + 1);
+    }
+}
+
+#[test]
+fn a_stopped_server_recovers_without_a_burst() {
+    let film = tiny(30, 1);
+    let interval = film.rate.interval();
+    let mut world = World::new(3, &film);
+    world.watch(Path::GOOD);
+    world.run(seconds(5));
+    world.server_state(State::Stopped);
+    world.run(seconds(30));
+    let back = world.now;
+    world.server_state(State::Running);
+    world.run(seconds(10));
+
+    let departures = world.departures();
+    let (shortest, longest) = gaps(&departures);
+    assert!(shortest >= interval / 2, "a burst: {shortest:?}");
+    assert!(longest < seconds(31), "{longest:?}");
+    // Everybody had fallen silent, so at most what was due until they are back goes uncoded.
+    let (first, last) = (departures[0].0.0, departures[departures.len() - 1].0.0);
+    let skipped = (last - first + 1) as usize - departures.len();
+    assert!(skipped <= 15, "{skipped} pictures were lost");
+    let seen = &world.watchers[0].seen;
+    let again = seen.shown.iter().find(|(at, ..)| *at > back).expect("shown again");
+    assert!(again.0.since(back) < ms(600), "{:?}", again.0.since(back));
+    assert!(seen.shown_between(back + seconds(1), world.now) >= 268, "{:?}", world.counts(0));
+    assert_eq!(seen.lost, 1);
+}

@@ -1,0 +1,193 @@
+//! Coming, going, moving and ending.
+
+use std::rc::Rc;
+
+use udpstream::proto::server::{self, Event};
+use udpstream::units::{Rate, Size, Time, Unit};
+use udpstream::wire::Kind;
+use udpstream::wire::object::Type;
+
+use crate::jpeg::Film;
+use crate::link::Path;
+use crate::net::{Lose, SERVER, State, World, address, ms, seconds};
+
+fn film() -> Rc<Film> {
+    Rc::new(Film::new(Size::new(160, 96), Rate::new(30, 1).expect("30 fps"), 12))
+}
+
+/// When every slice left for a watcher.
+fn slices_to(world: &World, watcher: usize) -> Vec<(Time, Unit, u16)> {
+    let to = world.watchers[watcher].address;
+    let of = world.sent.iter().filter(|sent| sent.to == to);
+    of.filter_map(|sent| sent.slice.map(|(unit, part)| (sent.at, unit, part))).collect()
+}
+
+#[test]
+fn a_dead_and_a_stalled_watcher_cost_the_others_nothing() {
+    let film = film();
+    let run = |bad: bool| {
+        let mut world = World::new(1, &film);
+        world.record = true;
+        let path = Path { loss: 0.01, jitter: ms(2), mtu: 1_452, ..Path::GOOD };
+        world.watch(path);
+        world.run(seconds(2));
+        world.watch(path);
+        world.run(ms(1_234));
+        if bad {
+            world.watch(path);
+            world.watch(path);
+        }
+        world.run(seconds(5));
+        if bad {
+            world.watcher_state(2, State::Dead);
+            world.watcher_state(3, State::Stopped);
+        }
+        world.run(seconds(10));
+        if bad {
+            world.watcher_state(3, State::Running);
+        }
+        world.run(seconds(5));
+        (0..world.watchers.len()).for_each(|n| world.check(n));
+        world
+    };
+    let (alone, crowded) = (run(false), run(true));
+    assert_eq!(alone.departures(), crowded.departures());
+    for watcher in [0, 1] {
+        assert_eq!(slices_to(&alone, watcher), slices_to(&crowded, watcher));
+        assert_eq!(crowded.watchers[watcher].seen.lost, 0);
+    }
+    let dead = &crowded.watchers[2];
+    let last = crowded.sent.iter().rfind(|sent| sent.to == dead.address).expect("was watching");
+    assert!(last.at.since(dead.seen.last_report) <= ms(3_500), "{:?}", last.at.since(dead.seen.last_report));
+    let silent = |(_, event): &&(Time, Event)| matches!(event, Event::Left { why: server::Gone::Silent, .. });
+    assert_eq!(crowded.server.events.iter().filter(silent).count(), 2);
+    // The stalled one is back.
+    assert_eq!(crowded.server.machine.watchers(), 3);
+    assert_eq!(crowded.counts(3).reconnects, 1);
+    assert!(crowded.watchers[3].seen.shown_between(crowded.now - seconds(3), crowded.now) >= 88);
+}
+
+#[test]
+fn a_watcher_that_moves_is_followed() {
+    let film = film();
+    let mut world = World::new(2, &film);
+    world.record = true;
+    let watcher = world.watch(Path::GOOD);
+    world.run(seconds(3));
+    let (old, new) = (world.watchers[watcher].address, address(200, 5_555));
+    world.watchers[watcher].address = new;
+    let moved = world.now;
+    world.run(seconds(5));
+    world.check(watcher);
+    assert!(
+        world
+            .server
+            .events
+            .iter()
+            .any(|(_, event)| matches!(event, Event::Moved { from, to, .. } if (*from, *to) == (old, new)))
+    );
+    let followed = world.sent.iter().find(|sent| sent.to == new && sent.slice.is_some()).expect("followed");
+    let first = followed.at;
+    assert!(first.since(moved) < ms(150), "{:?}", first.since(moved));
+    assert!(world.sent.iter().all(|sent| sent.to != old || sent.at <= first), "the old address gets nothing more");
+    assert_eq!(world.watchers[watcher].seen.lost, 0);
+    assert_eq!((world.counts(watcher).reconnects, world.server.machine.watchers()), (0, 1));
+    assert!(world.watchers[watcher].seen.shown_between(moved, world.now) >= 144);
+    // Until it had proved its address, it was sent less than it said.
+    let bytes = |of: &dyn Fn(&&crate::net::Sent) -> bool| {
+        world.sent.iter().filter(|s| s.at < first).filter(of).map(|s| s.bytes).sum::<usize>()
+    };
+    assert!(bytes(&|sent| sent.to == new) <= bytes(&|sent| sent.from == new));
+}
+
+#[test]
+fn joining_survives_the_loss_of_any_message() {
+    let film = film();
+    let kinds = [
+        (Kind::HELLO, None, true),
+        (Kind::CHALLENGE, None, false),
+        (Kind::JOIN, None, true),
+        (Kind::ACCEPT, None, false),
+        (Kind::OBJECT, Some(Type::DESCRIPTION), false),
+        (Kind::UPDATE, None, false),
+        (Kind::PROBE, None, false),
+        (Kind::REPORT, None, true),
+    ];
+    for (kind, object, up) in kinds {
+        for count in 1..=3 {
+            let mut world = World::new(3, &film);
+            let to = if up { SERVER } else { address(10, 40_000) };
+            world.lose.push(Lose { to, kind, object, count });
+            let begin = world.now;
+            let watcher = world.watch(Path::GOOD);
+            world.run(seconds(5));
+            world.check(watcher);
+            let seen = &world.watchers[watcher].seen;
+            let (first, ..) = seen.shown.first().unwrap_or_else(|| panic!("{count} × {kind:?}: nothing was shown"));
+            assert!(first.since(begin) < ms(700), "{count} × {kind:?}: {:?}", first.since(begin));
+            let (_, _, due) = seen.shown.last().expect("shown");
+            assert!(due.is_some(), "{count} × {kind:?}: the timeline is known");
+            assert_eq!(world.server.machine.watchers(), 1, "{count} × {kind:?}");
+            assert_eq!(seen.playing.len(), 1, "{count} × {kind:?}");
+        }
+    }
+}
+
+#[test]
+fn a_restarted_server_is_found_again() {
+    let film = film();
+    for seed in 0..10 {
+        let mut world = World::new(seed, &film);
+        let watcher = world.watch(Path { loss: 0.02, ..Path::GOOD });
+        world.run(seconds(4) + ms(37 * seed));
+        world.restart_server(seed + 100);
+        let restarted = world.now;
+        world.run(seconds(6));
+        world.check(watcher);
+        let seen = &world.watchers[watcher].seen;
+        assert_eq!((seen.lost, world.counts(watcher).reconnects, seen.playing.len()), (1, 1, 2));
+        let (again, stream, rejoined) = seen.playing[1];
+        assert!(rejoined && stream == world.server.machine.stream() && stream != seen.playing[0].1);
+        assert!(again.since(restarted) < seconds(2), "{:?}", again.since(restarted));
+        assert!(seen.shown.last().is_some_and(|(at, ..)| world.now.since(*at) < ms(100)));
+    }
+}
+
+#[test]
+fn at_the_end_everybody_is_told() {
+    let film = film();
+    for (seed, loss) in [(0, 0.0), (1, 0.05), (2, 0.2), (3, 0.2)] {
+        let mut world = World::new(seed, &film);
+        world.encoder.length = 90;
+        for _ in 0..5 {
+            world.watch(Path { loss, ..Path::GOOD });
+        }
+        world.run(ms(6_500));
+        let departures = world.departures();
+        assert_eq!(departures.len(), 90);
+        let (.., last) = departures[89];
+        let finished = world.server.events.iter().find(|(_, event)| *event == Event::Finished).expect("finished").0;
+        assert!(finished.since(last) <= ms(1_100), "{:?}", finished.since(last));
+        for (n, watcher) in world.watchers.iter().enumerate() {
+            world.check(n);
+            let [(_, ended)] = watcher.seen.over[..] else { panic!("over {} times", watcher.seen.over.len()) };
+            assert!(ended && watcher.seen.finished.is_some());
+            let counts = world.counts(n);
+            let first = u64::from(watcher.seen.shown[0].1.unit.0);
+            assert_eq!(counts.shown + counts.lost + counts.late + counts.thinned, 90 - first, "{counts:?}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_stopped_says_why() {
+    let film = film();
+    let mut world = World::new(4, &film);
+    let watcher = world.watch(Path::GOOD);
+    world.run(seconds(1));
+    world.tell_server(server::Local::Stop("Interrupted.".to_owned()));
+    world.run(ms(1_100));
+    assert!(world.server.events.iter().any(|(_, event)| *event == Event::Finished));
+    let seen = &world.watchers[watcher].seen;
+    assert!(matches!(seen.over[..], [(_, false)]) && seen.finished.is_some());
+}
