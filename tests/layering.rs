@@ -32,7 +32,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["app", "cli", "main"]),
     ("clap", &["app", "cli", "main"]),
     ("crc32fast", &["wire"]),
-    ("crossbeam_channel", &["queue", "app"]),
+    ("crossbeam_channel", &["queue", "source", "app"]),
     ("embedded_graphics", &["media"]),
     ("fast_image_resize", &["view"]),
     ("ffmpeg_sidecar", &["source"]),
