@@ -7,7 +7,7 @@
 use udpstream::codec::{Decoder, Encoder};
 use udpstream::media::card::Card;
 use udpstream::media::coded::{CodedPicture, Stamps};
-use udpstream::media::jpeg::{header_of_slice, index, restart_interval};
+use udpstream::media::jpeg::{header_of_slice, index, plan, restart_interval};
 use udpstream::media::{Canvas, Picture};
 use udpstream::queue::Pool;
 use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
@@ -16,11 +16,16 @@ use udpstream::wire::{ObjectView, SizeClass};
 fn coded(encoder: &mut Encoder, card: &Card, size: Size, number: u32) -> CodedPicture {
     let mut picture = Picture::from_pool(&Pool::new(1), size, number, Time::ZERO);
     card.draw(&mut picture, number);
-    let interval = restart_interval(size.width.div_ceil(16), 0).unwrap();
-    let jpeg = encoder.encode(&picture, 80, interval).unwrap();
-    let index = index(&jpeg).unwrap();
+    let (layout, jpeg, index) = (0..8)
+        .find_map(|layout| {
+            let interval = restart_interval(size.width.div_ceil(16), layout)?;
+            let jpeg = encoder.encode(&picture, 80, interval).unwrap();
+            let index = index(&jpeg).unwrap();
+            plan(&index, jpeg.len(), SizeClass::ANY.body_max()).is_ok().then_some((layout, jpeg, index))
+        })
+        .unwrap();
     let (unit, media_time, stamps) = (Unit(number), MediaTime::ZERO, Stamps::default());
-    CodedPicture { unit, media_time, size, rendition: 0, quality: 80, layout: 0, jpeg, index, stamps }
+    CodedPicture { unit, media_time, size, rendition: 0, quality: 80, layout, jpeg, index, stamps }
 }
 
 #[test]
