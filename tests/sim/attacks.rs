@@ -103,7 +103,8 @@ fn a_cookie_is_good_for_nobody_else() {
     let (_, challenge) = world.stray[&honest][0].clone();
     let (hop, body) = Hop::parse(&challenge).expect("a challenge");
     let Ok(Message::Challenge { nonce: 5, cookie, .. }) = Message::parse(hop.kind, body) else { panic!("{hop:?}") };
-    let join = |nonce, cookie| Join { nonce, cookie, role: Role::Watch, fec: 0, max_datagram: 0, tlvs: Tlvs::default() };
+    let join =
+        |nonce, cookie| Join { nonce, cookie, role: Role::Watch, fec: 0, max_datagram: 0, tlvs: Tlvs::default() };
     let mut attack = Attack::default();
     let mut forged = cookie;
     forged[9] ^= 1;

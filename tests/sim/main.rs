@@ -6,7 +6,7 @@ mod link;
 mod net;
 mod random;
 
-mod schedule;
-mod paths;
 mod attacks;
+mod paths;
+mod schedule;
 mod sessions;

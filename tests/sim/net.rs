@@ -466,7 +466,10 @@ impl Seen {
             receiver::Event::Slice(slice) => {
                 self.slices += 1;
                 let name = (slice.unit, slice.x8, slice.y8);
-                assert!(film.has(slice.unit, slice.x8, slice.y8, slice.jpeg.bytes()), "not the sender's bytes: {name:?}");
+                assert!(
+                    film.has(slice.unit, slice.x8, slice.y8, slice.jpeg.bytes()),
+                    "not the sender's bytes: {name:?}"
+                );
                 assert!(!self.open.contains(&name), "handed out twice: {name:?}");
                 self.open.push(name);
             }

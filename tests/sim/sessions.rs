@@ -79,7 +79,13 @@ fn a_watcher_that_moves_is_followed() {
     let moved = world.now;
     world.run(seconds(5));
     world.check(watcher);
-    assert!(world.server.events.iter().any(|(_, event)| matches!(event, Event::Moved { from, to, .. } if (*from, *to) == (old, new))));
+    assert!(
+        world
+            .server
+            .events
+            .iter()
+            .any(|(_, event)| matches!(event, Event::Moved { from, to, .. } if (*from, *to) == (old, new)))
+    );
     let followed = world.sent.iter().find(|sent| sent.to == new && sent.slice.is_some()).expect("followed");
     let first = followed.at;
     assert!(first.since(moved) < ms(150), "{:?}", first.since(moved));
