@@ -252,7 +252,7 @@ fn sample() -> Parts {
         text: "It is over — thank you.".to_owned(),
         tlvs: extensions,
         symbol: (0..100).collect(),
-        cells: (0..60).map(|n| 0x8000 | n * 7).collect(),
+        cells: (0..60).map(|n| 0x8000 | (n * 7)).collect(),
     }
 }
 

@@ -215,7 +215,7 @@ impl World {
         self.server.state = state;
         if state == State::Running {
             for (from, bytes) in std::mem::take(&mut self.server.inbox) {
-                self.to_server(from, bytes);
+                self.reach_server(from, bytes);
             }
             self.server.wake = self.now;
         }
@@ -248,7 +248,7 @@ impl World {
 
     /// A datagram reaches the server now, whoever sent it.
     pub fn inject(&mut self, from: SocketAddr, bytes: &[u8]) {
-        self.to_server(from, bytes.to_vec());
+        self.reach_server(from, bytes.to_vec());
     }
 
     pub fn run(&mut self, time: Duration) {
@@ -287,16 +287,16 @@ impl World {
         {
             let (from, to, bytes) = entry.remove();
             if to == SERVER {
-                self.to_server(from, bytes);
+                self.reach_server(from, bytes);
             } else if let Some(n) = self.watchers.iter().position(|w| w.address == to && w.state != State::Dead) {
-                self.to_watcher(n, from, bytes);
+                self.reach_watcher(n, from, bytes);
             } else {
                 self.stray.entry(to).or_default().push((self.now, bytes));
             }
         }
     }
 
-    fn to_server(&mut self, from: SocketAddr, bytes: Vec<u8>) {
+    fn reach_server(&mut self, from: SocketAddr, bytes: Vec<u8>) {
         match self.server.state {
             State::Running => {
                 self.server.machine.handle(self.now, Input::Datagram(received(from, &bytes)));
@@ -307,7 +307,7 @@ impl World {
         }
     }
 
-    fn to_watcher(&mut self, n: usize, from: SocketAddr, bytes: Vec<u8>) {
+    fn reach_watcher(&mut self, n: usize, from: SocketAddr, bytes: Vec<u8>) {
         let watcher = &mut self.watchers[n];
         match watcher.state {
             State::Running => {
