@@ -61,7 +61,7 @@ mod tests {
         let server = |ours: u64| Time::from_micros(ours + 5_000_000);
         // Up 1 ms, down 9 ms: off by 4 ms.
         sync.exchange(Time::from_micros(0), Duration::ZERO, server(1_000), Time::from_micros(10_000));
-        assert_eq!(sync.local(server(50_000)), Some(Time::from_micros(46_000)));
+        assert_eq!(sync.local(server(50_000)), Some(Time::from_micros(54_000)));
         // 0.1 ms each way.
         sync.echo(20_000, 1_000, server(21_100), Time::from_micros(21_200));
         assert_eq!(sync.local(server(50_000)), Some(Time::from_micros(50_000)));
