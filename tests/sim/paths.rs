@@ -173,3 +173,28 @@ fn the_same_seed_gives_the_same_world() {
     assert_eq!(digest(2), digest(2));
     assert_ne!(digest(1), digest(2));
 }
+
+#[test]
+fn a_path_that_narrows_is_noticed_and_one_that_widens_too() {
+    let film = film();
+    let mut world = World::new(8, &film);
+    let watcher = world.watch(Path::GOOD);
+    world.run(seconds(2));
+    let class = |world: &World| world.server.machine.sessions().next().expect("watching").2;
+    assert_eq!(class(&world), SizeClass::LOOPBACK);
+    for mtu in [1_452, 1_200] {
+        let path = Path { mtu, ..Path::GOOD };
+        world.path(watcher, path);
+        world.run(seconds(2));
+        let before = world.counts(watcher);
+        world.run(ms(1_500));
+        let after = world.counts(watcher);
+        assert!(after.shown - before.shown >= 30, "at {mtu}: {before:?} {after:?}");
+        world.check(watcher);
+    }
+    world.path(watcher, Path::GOOD);
+    world.run(seconds(65));
+    assert_eq!(class(&world), SizeClass::LOOPBACK, "larger datagrams are tried again");
+    world.check(watcher);
+    assert_eq!(world.watchers[watcher].seen.lost, 0);
+}

@@ -19,6 +19,9 @@ const ECHO_LIMIT: Duration = Duration::from_secs(2);
 const HISTORY: usize = 4_096;
 /// So many large datagrams lost in a row, while small ones arrive, are a black hole (RFC 4821 §7.7 asks for the same).
 const BLACK_HOLE: u8 = 3;
+/// When nothing that was sent for so long has been reported, and reports come, something small must show the gap: the
+/// watcher knows of a loss only when something after it arrives.
+const UNSEEN: Duration = Duration::from_millis(250);
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +82,8 @@ pub struct Session {
     history: VecDeque<Sent>,
     report: Option<u32>,
     large_lost: u8,
+    /// When a report last told of an arrival.
+    seen: Time,
     reprobe: Option<(Time, Duration)>,
 }
 
@@ -128,6 +133,7 @@ impl Session {
             history: VecDeque::new(),
             report: None,
             large_lost: 0,
+            seen: now,
             reprobe: None,
         }
     }
@@ -222,6 +228,9 @@ impl Session {
 
     fn arrival(&mut self, now: Time, sent: Sent, received: bool) {
         let bytes = usize::from(sent.bytes);
+        if received {
+            self.seen = now;
+        }
         if sent.kind == Kind::PROBE {
             if received && bytes == SizeClass::ANY.datagram() && self.large_lost >= BLACK_HOLE {
                 self.black_hole(now);
@@ -243,8 +252,10 @@ impl Session {
     }
 
     /// Large datagrams vanish: does a small one arrive?
-    pub const fn wants_small_probe(&self) -> bool {
-        self.large_lost >= BLACK_HOLE
+    pub fn wants_small_probe(&self, now: Time) -> bool {
+        let unseen = now.since(self.seen) > UNSEEN && now.since(self.heard) < UNSEEN;
+        let sent = self.history.back().is_some_and(|sent| !sent.reported);
+        self.large_lost >= BLACK_HOLE || (unseen && sent && self.class > SizeClass::ANY)
     }
 
     fn black_hole(&mut self, now: Time) {

@@ -43,7 +43,7 @@ impl Server {
             return false;
         }
         session.ready |= now >= session.joined + FIRST_REPORT;
-        let (small, reprobe) = (session.wants_small_probe(), session.reprobe_due(now));
+        let (small, reprobe) = (session.wants_small_probe(now), session.reprobe_due(now));
         if let Some((number, tlvs)) = session.update.clone().filter(|_| now >= session.next_update) {
             session.next_update = now + UPDATE_REPEAT;
             let (to, tag) = (session.address, session.tag());

@@ -1,0 +1,367 @@
+//! The wire format from outside: round trips of everything, damaged datagrams of every kind, and a few exact bytes.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
+use udpstream::wire::message::{
+    Accept, ClockEcho, Join, Message, Missing, NameRange, Parity, Refuse, RefuseCode, Role, State, Timeline,
+};
+use udpstream::wire::object::{ObjectHeader, Type, flags};
+use udpstream::wire::report::Arrival;
+use udpstream::wire::tlv::{self, Tlvs};
+use udpstream::wire::{Description, HOP_LEN, Hop, Kind, MIN_DATAGRAM, ObjectView, Report, fuzz_wire};
+
+fn tlvs() -> impl Strategy<Value = Vec<u8>> {
+    vec((any::<u16>(), vec(any::<u8>(), 0..40)), 0..6).prop_map(|pairs| {
+        let mut out = Vec::new();
+        pairs.iter().for_each(|(kind, value)| tlv::put(&mut out, *kind, value));
+        out
+    })
+}
+
+fn rate() -> impl Strategy<Value = Rate> {
+    (1..=120_000_u32, 1..=2_000_u32).prop_filter_map("a usual rate", |(num, den)| Rate::new(num, den))
+}
+
+/// Whatever a message may be made of.
+#[derive(Clone, Debug)]
+struct Parts {
+    ids: (u64, u64, u64),
+    numbers: (u32, u32, u32, u32),
+    words: (u16, u16, u16),
+    bytes: (u8, u8, u8, u8),
+    cookie: [u8; 24],
+    token: [u8; 8],
+    text: String,
+    tlvs: Vec<u8>,
+    symbol: Vec<u8>,
+    cells: Vec<u16>,
+}
+
+fn parts() -> impl Strategy<Value = Parts> {
+    let fixed = (any::<(u64, u64, u64)>(), any::<(u32, u32, u32, u32)>(), any::<(u16, u16, u16)>());
+    let arrays = (any::<(u8, u8, u8, u8)>(), any::<[u8; 24]>(), any::<[u8; 8]>());
+    let tails = ("\\PC{0,200}", tlvs(), vec(any::<u8>(), 0..1_100), vec(any::<u16>(), 0..=560));
+    (fixed, arrays, tails).prop_map(|((ids, numbers, words), (bytes, cookie, token), (text, tlvs, symbol, cells))| {
+        Parts { ids, numbers, words, bytes, cookie, token, text, tlvs, symbol, cells }
+    })
+}
+
+impl Parts {
+    /// One message of every kind.
+    fn messages(&self) -> Vec<Message<'_>> {
+        let (a, b, c) = self.ids;
+        let (n, m, o, p) = self.numbers;
+        let (x, y, z) = self.words;
+        let (i, j, k, l) = self.bytes;
+        let cookie = self.cookie;
+        let tlvs = Tlvs::parse(&self.tlvs).expect("sound extensions");
+        let role = [Role::Watch, Role::Relay, Role::Publish][usize::from(i % 3)];
+        let range = NameRange { stream: b, kind: Type(i), rendition: j, cut: k, first: Unit(n), last: Unit(m) };
+        let missing =
+            Missing { stream: b, kind: Type(i), rendition: j, cut: k, unit: Unit(n), first_part: x, bitmap: c };
+        let join = Join { nonce: a, cookie, role, fec: j, max_datagram: x, tlvs };
+        let accept =
+            Accept { nonce: a, session: b, clock: c, report_interval_ms: x, silence_limit_ms: y, sound_port: z, tlvs };
+        let refuse = Refuse {
+            nonce: a,
+            highest: i,
+            lowest: j,
+            code: RefuseCode(x),
+            retry_after_ms: n,
+            sentence: &self.text,
+            tlvs,
+        };
+        let parity = Parity {
+            scheme: i,
+            kind: Type(j),
+            rendition: k,
+            cut: l,
+            stream: a,
+            unit: Unit(n),
+            first_part: x,
+            k: i,
+            m: j,
+            index: k,
+            symbol: &self.symbol,
+        };
+        let arrivals = self.cells.iter().copied().map(Arrival).collect();
+        let report =
+            Report { session: a, number: n, echo: m, held: o, first: p, update_ack: n ^ m, buffer: o ^ p, arrivals };
+        vec![
+            Message::Hello { highest: i, lowest: j, nonce: a },
+            Message::Challenge { nonce: a, cookie, server_nonce: b },
+            Message::Join(join),
+            Message::Accept(accept),
+            Message::Refuse(refuse),
+            Message::Bye { session: a, code: x, sentence: &self.text },
+            Message::PathCheck { token: self.token },
+            Message::PathReply { session: a, token: self.token },
+            Message::Update { number: n, tlvs },
+            Message::Parity(parity),
+            Message::Probe { size: x.clamp(18, 65_488) },
+            Message::Report(report),
+            Message::Nack { session: a, names: vec![missing; usize::from(l) % 65] },
+            Message::Want { session: a, number: n, tlvs },
+            Message::Say { session: a, text: &self.text },
+            Message::List { nonce: a, cookie },
+            Message::Listing { nonce: a, tlvs },
+            Message::Get { session: a, range },
+            Message::Gone { session: a, range },
+        ]
+    }
+
+    fn header(&self) -> ObjectHeader {
+        let (x, y, z) = self.words;
+        let (i, j, k, l) = self.bytes;
+        ObjectHeader {
+            kind: Type(i),
+            flags: x,
+            stream: self.ids.0,
+            rendition: j,
+            cut: k,
+            tables: l,
+            format: i,
+            unit: Unit(self.numbers.0),
+            part: y.min(z.saturating_sub(1)),
+            parts: z,
+            media_time: MediaTime::from_micros(self.ids.1.cast_signed()),
+            size: Size::new(x, y),
+            x8: y,
+            y8: z,
+        }
+    }
+}
+
+/// Hop header and message.
+fn datagram(message: &Message<'_>) -> Vec<u8> {
+    let hop = Hop { kind: message.kind(), tag: 0x0102_0304, sequence: 7, sent_at: 99 };
+    let mut out = hop.to_bytes().to_vec();
+    message.emit(&mut out);
+    out
+}
+
+fn object(header: &ObjectHeader, body: &[u8]) -> Vec<u8> {
+    let mut out = Hop { kind: Kind::OBJECT, tag: 1, sequence: 2, sent_at: 3 }.to_bytes().to_vec();
+    header.emit(&mut out, |out| out.extend_from_slice(body));
+    out
+}
+
+proptest! {
+    #[test]
+    fn every_message_comes_back(parts in parts()) {
+        for message in parts.messages() {
+            let mut body = Vec::new();
+            message.emit(&mut body);
+            prop_assert_eq!(Message::parse(message.kind(), &body), Ok(message));
+        }
+    }
+
+    #[test]
+    fn hop_headers_come_back(kind in any::<u8>(), tag in any::<u32>(), sequence in any::<u32>(), sent_at in any::<u32>()) {
+        let hop = Hop { kind: Kind(kind), tag, sequence, sent_at };
+        let bytes = hop.to_bytes();
+        let parsed = Hop::parse(&bytes).map(|(parsed, rest)| (parsed, rest.len()));
+        prop_assert_eq!(parsed, Ok((hop, 0)));
+    }
+
+    #[test]
+    fn objects_come_back(parts in parts()) {
+        let header = parts.header();
+        let bytes = object(&header, &parts.symbol);
+        prop_assert_eq!(ObjectView::parse(&bytes[HOP_LEN..]), Ok(ObjectView { header, body: &parts.symbol }));
+    }
+
+    #[test]
+    fn descriptions_come_back(
+        (title, width, height, rate) in ("\\PC{0,40}", 1..=u16::MAX, 1..=u16::MAX, rate()),
+        length in any::<Option<u64>>(), live in any::<bool>(), sound in any::<bool>(), ended in any::<Option<u32>>(),
+    ) {
+        let title = tlv::printable(tlv::shorten(&title, 200));
+        let (size, ended) = (Size::new(width, height), ended.map(Unit));
+        let description = Description { title, size, rate, length, live, sound, ended };
+        let mut body = Vec::new();
+        description.emit(&mut body);
+        prop_assert_eq!(Description::parse(&body), Ok(description));
+    }
+
+    #[test]
+    fn timelines_and_clocks_come_back(parts in parts(), clock in 0..u64::MAX / 1_000, speed in rate()) {
+        let state = [State::Waiting, State::Playing, State::Paused, State::Ended][usize::from(parts.bytes.0 % 4)];
+        let media = MediaTime::from_micros(parts.ids.0.cast_signed());
+        let clock = Time::from_micros(clock);
+        let timeline = Timeline { generation: parts.numbers.0, state, media, clock, speed };
+        let echo = ClockEcho { echo: parts.numbers.1, held: parts.numbers.2, clock: parts.ids.1 };
+        let mut out = Vec::new();
+        timeline.put(&mut out);
+        echo.put(&mut out);
+        let tlvs = Tlvs::parse(&out).expect("sound");
+        prop_assert_eq!(tlvs.find(tlv::kind::TIMELINE).map(Timeline::parse), Some(Ok(timeline)));
+        prop_assert_eq!(tlvs.find(tlv::kind::CLOCK).map(ClockEcho::parse), Some(Ok(echo)));
+    }
+
+    #[test]
+    fn noise_does_not_panic(bytes in vec(any::<u8>(), 0..200)) {
+        fuzz_wire(&bytes);
+        for kind in 0..=0x28 {
+            let hop = Hop { kind: Kind(kind), tag: 0, sequence: 0, sent_at: 0 };
+            fuzz_wire(&[&hop.to_bytes()[..], &bytes].concat());
+        }
+    }
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % bound.max(1) as u64) as usize
+    }
+
+    /// One to four bytes changed, put in or cut off, most of them near the front.
+    fn damage(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut out = bytes.to_vec();
+        for _ in 0..=self.below(4) {
+            let reach = if self.below(3) > 0 { out.len().min(96) } else { out.len() };
+            let (at, value) = (self.below(reach), self.below(256) as u8);
+            match self.below(8) {
+                0 => out.truncate(at),
+                1 => out.insert(at, value),
+                _ => out.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= value),
+            }
+        }
+        out
+    }
+}
+
+fn sample() -> Parts {
+    let mut extensions = Vec::new();
+    tlv::put(&mut extensions, 4, b"elsewhere:9688");
+    tlv::put(&mut extensions, 99, &[]);
+    Parts {
+        ids: (0x1122_3344_5566_7788, 0x99aa_bbcc_ddee_ff00, 0x0123_4567_89ab_cdef),
+        numbers: (1, 2, 3, 4),
+        words: (1_200, 3, 9),
+        bytes: (1, 1, 3, 80),
+        cookie: [0x5a; 24],
+        token: *b"12345678",
+        text: "It is over — thank you.".to_owned(),
+        tlvs: extensions,
+        symbol: (0..100).collect(),
+        cells: (0..60).map(|n| 0x8000 | (n * 7)).collect(),
+    }
+}
+
+#[test]
+fn damaged_datagrams_do_not_panic() {
+    let parts = sample();
+    let mut random = Random(1);
+    for message in parts.messages() {
+        let whole = datagram(&message);
+        (0..whole.len()).for_each(|length| fuzz_wire(&whole[..length]));
+        (0..20_000).for_each(|_| fuzz_wire(&random.damage(&whole)));
+    }
+}
+
+#[test]
+fn a_damaged_object_is_refused() {
+    let description = Description {
+        title: "A film".to_owned(),
+        size: Size::new(1_280, 720),
+        rate: Rate::new(30_000, 1_001).expect("NTSC"),
+        length: Some(60_000_000),
+        live: false,
+        sound: true,
+        ended: Some(Unit(1_798)),
+    };
+    let mut body = Vec::new();
+    description.emit(&mut body);
+    let mut random = Random(2);
+    for body in [&body[..], &[], &sample().symbol] {
+        let whole = object(&sample().header(), body);
+        let sound = &whole[HOP_LEN..];
+        assert!(ObjectView::parse(sound).is_ok());
+        (0..sound.len()).for_each(|length| assert!(ObjectView::parse(&sound[..length]).is_err()));
+        for bit in 0..sound.len() * 8 {
+            let mut damaged = sound.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(ObjectView::parse(&damaged).is_err(), "bit {bit}");
+        }
+        for _ in 0..20_000 {
+            let damaged = random.damage(sound);
+            fuzz_wire(&[&whole[..HOP_LEN], &damaged].concat());
+            // What follows an object is no part of it.
+            if !damaged.starts_with(sound) {
+                assert!(ObjectView::parse(&damaged).is_err(), "{damaged:02x?}");
+            }
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn the_exact_bytes() {
+    let hello = datagram(&Message::Hello { highest: 1, lowest: 1, nonce: 0x1122_3344_5566_7788 });
+    assert_eq!(hello.len(), MIN_DATAGRAM);
+    assert_eq!(hex(&hello[..28]), concat!("5553010101020304", "0000000700000063", "01010000", "1122334455667788"));
+    assert!(hello[28..].iter().all(|byte| *byte == 0));
+
+    let accept = Accept {
+        nonce: 0x1122_3344_5566_7788,
+        session: 0xaabb_ccdd_0102_0304,
+        clock: 1_000_000,
+        report_interval_ms: 51,
+        silence_limit_ms: 3_000,
+        sound_port: 9_687,
+        tlvs: Tlvs::default(),
+    };
+    let expected = concat!(
+        "5553010401020304",
+        "0000000700000063",
+        "1122334455667788",
+        "aabbccdd01020304",
+        "00000000000f4240",
+        "00330bb825d70000"
+    );
+    assert_eq!(hex(&datagram(&Message::Accept(accept))), expected);
+
+    let header = ObjectHeader {
+        kind: Type::PICTURE,
+        flags: flags::LAST,
+        stream: 0x1122_3344_5566_7788,
+        rendition: 0,
+        cut: 0x12,
+        tables: 80,
+        format: 0,
+        unit: Unit(1_000),
+        part: 4,
+        parts: 5,
+        media_time: MediaTime::from_micros(33_366_666),
+        size: Size::new(1_280, 720),
+        x8: 20,
+        y8: 88,
+    };
+    let expected = concat!(
+        "5553011000000001",
+        "0000000200000003",
+        "0b010002",
+        "1122334455667788",
+        "00125000",
+        "000003e8",
+        "00040005",
+        "0000000001fd228a",
+        "050002d0",
+        "00140058",
+        "00030000",
+        "ffd8ff",
+        "1299563d"
+    );
+    assert_eq!(hex(&object(&header, &[0xff, 0xd8, 0xff])), expected);
+}
