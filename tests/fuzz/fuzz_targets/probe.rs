@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| udpstream::source::probe::fuzz_probe(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| udpstream::source::fuzz_probe(bytes));
