@@ -43,7 +43,7 @@ impl Socket {
             raw.set_only_v6(address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED))?;
         }
         raw.set_nonblocking(true)?;
-        raw.set_recv_buffer_size(receive_buffer.unwrap_or(BUFFER))?;
+        receive_room(&raw, receive_buffer)?;
         raw.set_send_buffer_size(BUFFER)?;
         dont_fragment(&raw, address)?;
         raw.bind(&address.into())?;
@@ -79,6 +79,15 @@ impl Socket {
             other => other,
         }
     }
+}
+
+/// A size that was asked for is set as asked. Otherwise as much as we want, past the system's cap where we may.
+fn receive_room(raw: &Raw, wanted: Option<usize>) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if wanted.is_none() && rustix::net::sockopt::set_socket_recv_buffer_size_force(raw, BUFFER).is_ok() {
+        return Ok(());
+    }
+    raw.set_recv_buffer_size(wanted.unwrap_or(BUFFER))
 }
 
 /// ::ffff:a.b.c.d is a.b.c.d.

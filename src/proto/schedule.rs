@@ -5,7 +5,8 @@
 //!
 //! - work takes longer than an interval: pictures that could no longer leave in time are skipped before they are
 //!   encoded, as long as a fresher one is waiting;
-//! - a picture is a little late: it leaves at once, but never sooner than half an interval after the one before;
+//! - a picture is late although work is quick enough: it leaves at once, but never sooner than half an interval after
+//!   the one before, so that a short halt is made good without a loss and without a burst;
 //! - everything stood still ([`STALL`]: a stalled source, a stopped process): the timeline moves, nothing is lost.
 
 use std::time::Duration;
@@ -91,7 +92,7 @@ impl Demand {
             (false, _) if now < due => Verdict::Hold(due),
             (false, _) => Verdict::Discard,
             (true, false) => Verdict::Encode,
-            (true, true) if more && now.since(due) <= STALL => Verdict::Skip,
+            (true, true) if more && cost > schedule.rate.interval() && now.since(due) <= STALL => Verdict::Skip,
             (true, true) => Verdict::Encode,
         }
     }
@@ -109,14 +110,15 @@ pub enum Verdict {
     Hold(Time),
 }
 
-/// A smoothed estimate of how long encoding takes, quick to rise and slow to fall.
+/// A smoothed estimate of how long encoding takes. One picture that was held up does not count for more than three.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cost(Duration);
 
 impl Cost {
     pub fn observe(&mut self, took: Duration) {
-        let weight = if took > self.0 { 2 } else { 16 };
-        self.0 = (self.0 * (weight - 1) + took) / weight;
+        let first = self.0.is_zero();
+        let took = if first { took } else { took.min(self.0 * 3) };
+        self.0 = if first { took } else { (self.0 * 7 + took) / 8 };
     }
 
     pub const fn estimate(&self) -> Duration {
@@ -165,6 +167,8 @@ mod tests {
         assert_eq!(demand.verdict(Unit(2), now, cost, true), Verdict::Skip);
         assert_eq!(demand.verdict(Unit(2), now, cost, false), Verdict::Encode);
         assert_eq!(demand.verdict(Unit(4), now, cost, true), Verdict::Encode);
+        let quick = Duration::from_millis(5);
+        assert_eq!(demand.verdict(Unit(0), now, quick, true), Verdict::Encode, "late, but it can be made good");
         let unwatched = Demand { watched: false, ..demand };
         assert_eq!(unwatched.verdict(Unit(2), now, cost, true), Verdict::Hold(Time::from_millis(1_080)));
         assert_eq!(unwatched.verdict(Unit(1), now, cost, true), Verdict::Discard);

@@ -339,15 +339,16 @@ impl Machine for Server {
         self.begin(now);
         self.depart(now);
         self.upkeep(now);
-        if let Some(event) = self.events.pop_front() {
-            return Output::Event(event);
-        }
         if let Some(transmit) = self.out.pop_front() {
             return self.send(transmit);
         }
         if let Some(transmit) = self.media(now) {
             self.totals.largest = self.totals.largest.max(transmit.len());
             return self.send(transmit);
+        }
+        // Last: whoever hears of a departure wakes the encoder, which may cost the sender its processor.
+        if let Some(event) = self.events.pop_front() {
+            return Output::Event(event);
         }
         let (at, reason) = self.soonest();
         Output::Wait(at, reason)
