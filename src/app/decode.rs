@@ -118,7 +118,9 @@ impl Worker {
     }
 
     fn slice(&mut self, slice: &Slice) {
-        if self.settings.newest.load(Ordering::Relaxed).saturating_sub(slice.unit.0) > BEHIND {
+        // Without a window every picture is decoded, however late: nobody waits for the newest.
+        let windowed = self.settings.window.is_some();
+        if windowed && self.settings.newest.load(Ordering::Relaxed).saturating_sub(slice.unit.0) > BEHIND {
             self.stale = true;
             return;
         }

@@ -7,6 +7,9 @@ use super::{Event, Receiver, Stream, gap, last_of, reorder_window};
 use crate::units::{MediaTime, Time, Unit};
 use crate::wire::message::bye;
 
+/// A picture with gaps that no later one has followed is waited for this long: nothing newer is held up by it, and a
+/// sender that was halted in the middle of a picture goes on.
+const ALONE_PATIENCE: Duration = Duration::from_millis(500);
 /// After the end was announced, stragglers of the last pictures are waited for at most this long.
 const END_PATIENCE: Duration = Duration::from_millis(250);
 
@@ -67,7 +70,8 @@ impl Receiver {
         }
         let rate = stream.description.rate;
         let overtaken = stream.units.overtaken_at().map(|at| at + reorder_window(rate));
-        let alone = front.last_at + rate.interval() + reorder_window(rate);
+        let alone = front.last_at + ALONE_PATIENCE.max(rate.interval());
+        let alone = stream.ended_at.map_or(alone, |at| alone.min(at + END_PATIENCE));
         Some(earliest.max(overtaken.map_or(alone, |at| at.min(alone))))
     }
 
