@@ -77,7 +77,8 @@ impl Receiver {
 
     pub(super) fn playout_deadline(&self) -> Option<Time> {
         let end = self.stream.as_ref().and_then(|stream| stream.ended_at).map(|at| at + END_PATIENCE);
-        let bye = self.session.as_ref().is_some_and(|session| session.bye.is_some());
+        let played = self.stream.as_ref().is_none_or(|stream| stream.units.is_empty());
+        let bye = played && self.session.as_ref().is_some_and(|session| session.bye.is_some());
         [self.show_at(), end.filter(|_| bye)].into_iter().flatten().min()
     }
 
