@@ -69,6 +69,42 @@ impl Drop for Server {
     }
 }
 
+/// A running `watch --headless` that has shown its first second of figures.
+struct Watcher {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Watcher {
+    fn start(address: &str) -> Self {
+        let mut command = program();
+        command.args(["watch", address, "--headless", "--stats", "json"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut watcher = Self { child, stdout };
+        let mut line = String::new();
+        while !line.contains("\"stats\"") {
+            line.clear();
+            assert!(watcher.stdout.read_line(&mut line).unwrap() > 0, "the watcher ended before its first figures");
+        }
+        watcher
+    }
+
+    /// Waits for the end: exit code and summary.
+    fn end(mut self) -> (i32, Value) {
+        let mut text = String::new();
+        self.stdout.read_to_string(&mut text).unwrap();
+        (self.child.wait().unwrap().code().unwrap_or(-1), summary(&text))
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
 fn wait(child: &mut Child, within: Duration) -> i32 {
     let start = Instant::now();
     loop {
@@ -202,26 +238,15 @@ fn what_is_shown_has_the_colours_of_the_film() {
 
 #[test]
 fn one_watcher_is_killed_and_another_does_not_notice() {
-    let server = Server::start(&[SAMPLE, "--loop", "--duration", "6"]);
-    let mut victim = program()
-        .args(["watch", &server.address(), "--headless", "--quiet"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let watching = program()
-        .args(["watch", &server.address(), "--headless", "--stats", "json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    std::thread::sleep(Duration::from_secs(1));
-    victim.kill().unwrap();
-    victim.wait().unwrap();
-    let output = watching.wait_with_output().unwrap();
-    let figures = figures(&output);
+    let server = Server::start(&[SAMPLE, "--loop", "--duration", "8"]);
+    let victim = Watcher::start(&server.address());
+    let watching = Watcher::start(&server.address());
+    // SIGKILL: it cannot say goodbye.
+    drop(victim);
+    let (code, figures) = watching.end();
+    assert_eq!(code, 0);
     assert_eq!((&figures["pictures_lost"], &figures["pictures_damaged"]), (&0.into(), &0.into()), "{figures}");
-    // Six seconds of 25 pictures, less what passed before joining: the film went round.
+    // Eight seconds of 25 pictures, less the one or two before joining; the film went round after five.
     assert!(figures["pictures_shown"].as_u64().unwrap() > 100, "{figures}");
     let (code, sent) = server.end(Duration::from_secs(10));
     assert_eq!((code, &sent["end"]), (0, &Value::from("limit")));
@@ -316,18 +341,12 @@ fn a_port_in_use_is_named() {
 #[test]
 fn interrupting_the_server_ends_everybody_in_good_order() {
     let server = Server::start(&["test:320x180@25"]);
-    let watcher = program()
-        .args(["watch", &server.address(), "--headless", "--stats", "json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    std::thread::sleep(Duration::from_secs(1));
+    let watcher = Watcher::start(&server.address());
     let pid = server.child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let (code, sent) = server.end(END);
     assert_eq!((code, &sent["end"]), (0, &Value::from("interrupted")));
-    let shown = figures(&watcher.wait_with_output().unwrap());
-    assert_eq!(shown["end"], "end");
+    let (code, shown) = watcher.end();
+    assert_eq!((code, &shown["end"]), (0, &Value::from("end")));
     assert_eq!(shown["pictures_lost"], 0, "{shown}");
 }
