@@ -22,6 +22,9 @@ fn main() -> std::process::ExitCode {
             println!("frame {id} after {:?}", at.since(sent[id as usize]));
         }
         Happened::Superseded { id } => println!("frame {id} came too late"),
+        Happened::Withheld { id } => println!("frame {id} came while the picture was frozen"),
+        Happened::Snapshot { id, .. } => println!("frame {id} is to be saved"),
+        Happened::Wished(wish) => println!("wished: {wish:?}"),
         Happened::Quit => println!("quit"),
     };
     let paint = move |handle: view::Handle| {

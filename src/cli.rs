@@ -127,6 +127,9 @@ pub struct WatchArgs {
     /// Start in fullscreen.
     #[arg(long)]
     pub fullscreen: bool,
+    /// Leave when the stream ends, instead of waiting for the next one [always with --headless].
+    #[arg(long)]
+    pub autoexit: bool,
     /// Receive buffer to ask of the system, in bytes [default: 4 MiB; the system may grant less].
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(4_096..=1 << 30))]
     pub receive_buffer: Option<u32>,
@@ -193,6 +196,7 @@ impl WatchArgs {
             server: self.server,
             headless: self.headless,
             fullscreen: self.fullscreen,
+            autoexit: self.autoexit,
             frames: self.frames,
             duration: self.duration,
             timeout: self.timeout,

@@ -12,6 +12,8 @@ pub mod media;
 pub mod net;
 pub mod proto;
 pub mod queue;
+#[cfg(feature = "app")]
+pub mod record;
 pub mod seal;
 #[cfg(feature = "app")]
 pub mod source;

@@ -14,8 +14,9 @@ use crate::codec::Decoder;
 use crate::media::Canvas;
 use crate::proto::receiver::{Ready, Slice};
 use crate::queue;
+use crate::record::still;
 use crate::units::{Size, Time};
-use crate::view::{Frame, Handle, Order as ViewOrder};
+use crate::view::{Card, Frame, Handle, Order as ViewOrder};
 
 /// What the event loop hands over, in order.
 pub enum Work {
@@ -25,6 +26,8 @@ pub enum Work {
         due: Option<Time>,
         at: Time,
     },
+    /// What is the matter, to be shown after the pictures before it.
+    Card(Card),
     /// Another stream, or the same at another size: nothing is left to conceal with.
     Reset,
 }
@@ -113,6 +116,11 @@ impl Worker {
         match work {
             Work::Slice(slice) => self.slice(&slice),
             Work::Show { picture, due, at } => self.show(picture, due, at),
+            Work::Card(card) => {
+                if let Some(window) = &self.settings.window {
+                    window.send(ViewOrder::Card(card)).ok();
+                }
+            }
             Work::Reset => (self.canvas, self.previous) = (None, None),
         }
     }
@@ -177,13 +185,6 @@ impl Worker {
     fn save_snapshot(&self) -> Result<(), String> {
         let Some(path) = &self.settings.snapshot else { return Ok(()) };
         let Some(canvas) = &self.previous else { return Err("no picture came, so none was saved".to_owned()) };
-        let mut rgb = Vec::with_capacity(canvas.size().pixels() * 3);
-        for pixel in canvas.pixels() {
-            let [_, r, g, b] = pixel.to_be_bytes();
-            rgb.extend_from_slice(&[r, g, b]);
-        }
-        let (width, height) = (u32::from(canvas.size().width), u32::from(canvas.size().height));
-        let image = image::RgbImage::from_raw(width, height, rgb).ok_or("the picture has no pixels")?;
-        image.save(path).map_err(|error| format!("{} could not be written: {error}", path.display()))
+        still::save(canvas, path).map_err(|error| error.to_string())
     }
 }

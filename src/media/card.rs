@@ -2,7 +2,7 @@
 //! sentence for whatever went wrong.
 
 use crate::media::Picture;
-use crate::media::text::{Face, fill, wrap};
+use crate::media::text::{Face, Layout, fill};
 use crate::queue::Pool;
 use crate::units::{Rate, Size, Time};
 
@@ -74,30 +74,11 @@ pub fn timecode(rate: Rate, number: u32) -> String {
 pub fn text_card(size: Size, title: &str, lines: &[&str]) -> Picture {
     let mut picture = Picture::from_pool(&Pool::new(1), size, 0, Time::ZERO);
     paint(&mut picture, (0, 0), (u32::from(size.width), u32::from(size.height)), DARK);
-    let height = u32::from(size.height);
-    // The largest letters with which everything fits; at worst the smallest, cut at the edge.
-    let faces = (1..=8).rev().map(Face::scaled).filter(|face| face.line_height() <= height / 12);
-    let fits = |face: &Face| layout(size, *face, title, lines).len() as u32 * face.line_height() <= height;
-    let face = faces.chain([Face::scaled(1)]).find(fits).unwrap_or(Face::SMALLEST);
-    let rows = layout(size, face, title, lines);
-    let mut y = (i32::from(size.height) - rows.len() as i32 * face.line_height() as i32) / 2;
-    for (text, luma) in rows {
-        let x = (i32::from(size.width) - face.width(&text) as i32) / 2;
-        write(&mut picture, (x, y), face, luma, &text);
-        y += face.line_height() as i32;
+    let layout = Layout::new(size, title, lines);
+    for (row, at) in layout.placed() {
+        write(&mut picture, at, layout.face, if row.is_title { WHITE[0] } else { GREY }, &row.text);
     }
     picture
-}
-
-/// Every row of a text card with its brightness.
-fn layout(size: Size, face: Face, title: &str, lines: &[&str]) -> Vec<(String, u8)> {
-    let columns = (u32::from(size.width) / face.letter_width()).saturating_sub(2) as usize;
-    let mut rows: Vec<_> = wrap(title, columns).into_iter().map(|row| (row, WHITE[0])).collect();
-    for line in lines {
-        rows.push((String::new(), 0));
-        rows.extend(wrap(line, columns).into_iter().map(|row| (row, 190)));
-    }
-    rows
 }
 
 fn draw_bars(picture: &mut Picture) {
@@ -167,6 +148,8 @@ const BARS: [[f64; 3]; 7] = [
 ];
 const BLACK: [u8; 3] = [0, 128, 128];
 const WHITE: [u8; 3] = [255, 128, 128];
+/// Luma of the sentences below a title.
+const GREY: u8 = 190;
 /// A very dark blue, so that a card is not taken for a dead screen.
 const DARK: [u8; 3] = [28, 134, 126];
 

@@ -10,6 +10,8 @@ use embedded_graphics::pixelcolor::BinaryColor;
 use embedded_graphics::prelude::{DrawTarget, Drawable, OriginDimensions, Pixel, Point, Size as Extent};
 use embedded_graphics::text::{Baseline, Text};
 
+use crate::units::Size;
+
 /// A font at a size.
 #[derive(Clone, Copy, Debug)]
 pub struct Face {
@@ -113,6 +115,54 @@ fn push(lines: &mut [String], gap: bool, letters: &[char]) {
     }
 }
 
+/// A title and sentences, broken into centred rows that fit an area.
+pub struct Layout {
+    pub face: Face,
+    pub rows: Vec<Row>,
+    /// Where the first row begins.
+    top: i32,
+    width: i32,
+}
+
+/// One row of a [`Layout`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub text: String,
+    /// Part of the title, and so brighter than the rest.
+    pub is_title: bool,
+}
+
+impl Layout {
+    /// The largest letters, up to eight times the smallest, with which everything fits; at worst cut at the edges.
+    pub fn new(size: Size, title: &str, lines: &[&str]) -> Self {
+        let height = u32::from(size.height);
+        let faces = (1..=8).rev().map(Face::scaled).filter(|face| face.line_height() <= height / 12);
+        let fits = |face: &Face| rows(size, *face, title, lines).len() as u32 * face.line_height() <= height;
+        let face = faces.chain([Face::scaled(1)]).find(fits).unwrap_or(Face::SMALLEST);
+        let rows = rows(size, face, title, lines);
+        let top = (i32::from(size.height) - rows.len() as i32 * face.line_height() as i32) / 2;
+        Self { face, rows, top, width: i32::from(size.width) }
+    }
+
+    /// Each row and its top left corner.
+    pub fn placed(&self) -> impl Iterator<Item = (&Row, (i32, i32))> {
+        let height = self.face.line_height() as i32;
+        let x = |row: &Row| (self.width - self.face.width(&row.text) as i32) / 2;
+        (0..).zip(&self.rows).map(move |(i, row)| (row, (x(row), self.top + i * height)))
+    }
+}
+
+fn rows(size: Size, face: Face, title: &str, lines: &[&str]) -> Vec<Row> {
+    let columns = (u32::from(size.width) / face.letter_width()).saturating_sub(2) as usize;
+    let row = |text, is_title| Row { text, is_title };
+    let mut rows: Vec<_> = wrap(title, columns).into_iter().map(|text| row(text, true)).collect();
+    for line in lines {
+        rows.push(row(String::new(), false));
+        rows.extend(wrap(line, columns).into_iter().map(|text| row(text, false)));
+    }
+    rows
+}
+
 /// One plane of `width` bytes a row: fills a rectangle, cut to the plane.
 pub fn fill(plane: &mut [u8], width: usize, (x, y): (i32, i32), (w, h): (u32, u32), value: u8) {
     fill_any(plane, width, (x, y), (w, h), |pixels| pixels.fill(value));
@@ -121,6 +171,11 @@ pub fn fill(plane: &mut [u8], width: usize, (x, y): (i32, i32), (w, h): (u32, u3
 /// Draws one line of text on a BGRX buffer of `width` pixels a row.
 pub fn draw_bgrx(pixels: &mut [u32], width: usize, at: (i32, i32), face: Face, colour: u32, text: &str) {
     face.draw(text, at, |x, y, side| fill_any(pixels, width, (x, y), (side, side), |row| row.fill(colour)));
+}
+
+/// Fills a rectangle of a BGRX buffer, cut to the buffer.
+pub fn fill_bgrx(pixels: &mut [u32], width: usize, at: (i32, i32), size: (u32, u32), colour: u32) {
+    fill_any(pixels, width, at, size, |row| row.fill(colour));
 }
 
 /// Darkens a rectangle of a BGRX buffer to a quarter, so that text on it can be read over any picture.

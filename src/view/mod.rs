@@ -1,13 +1,18 @@
-//! A window that shows pictures the moment they arrive. It knows pixels, keys and the screen; not where pictures come
-//! from. Frames are shared: the caller may keep one to fill gaps of the next from, and has it for itself again when the
-//! window has dropped it.
+//! A window that shows pictures the moment they arrive. It knows pixels, words, keys and the screen; not where pictures
+//! come from. Frames are shared: the caller may keep one to fill gaps of the next from, and has it for itself again when
+//! the window has dropped it.
 //!
 //! The window keeps the frame it shows, to draw it again after a resize, and drops it when the next one has taken its
-//! place. Of several frames waiting only the newest is drawn. Nothing here waits on time.
+//! place. Of several frames waiting only the newest is drawn. No picture ever waits on time; only notices do, to go.
 
+mod guard;
+mod hud;
+mod keys;
 mod scale;
+mod surface;
 mod window;
 
+pub use hud::Card;
 pub use scale::{Rect, fit, letterbox};
 pub use window::{Handle, run};
 
@@ -25,7 +30,14 @@ pub struct Frame {
 
 /// What the window is told.
 pub enum Order {
+    /// A picture; it ends whatever card there was.
     Show(Frame),
+    /// What is the matter, instead of a picture; the last picture stays behind it, dark.
+    Card(Card),
+    /// A sentence over the picture for a few seconds.
+    Notice(String),
+    /// The lines of the figures, which the i key shows.
+    Figures(Vec<String>),
     Title(String),
     /// Fill the screen, as the f key does.
     Fullscreen,
@@ -40,8 +52,30 @@ pub enum Happened {
     Presented { id: u64, at: Time },
     /// The frame with this number was superseded before it was ever presented.
     Superseded { id: u64 },
+    /// The frame with this number was not presented because the user has frozen the picture.
+    Withheld { id: u64 },
+    /// The user wants the picture on the screen in a file.
+    Snapshot { canvas: Arc<Canvas>, id: u64, still: Still },
+    /// The user wants what is not the window's to give.
+    Wished(Wish),
     /// The user closed the window; [`run`] returns next. Not told after [`Order::Close`].
     Quit,
+}
+
+/// The kind of file a snapshot is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Still {
+    Png,
+    Jpeg,
+}
+
+/// What a key asks of the program behind the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    Record,
+    Mute,
+    Louder,
+    Quieter,
 }
 
 /// The window is gone: nothing can be shown any more.
@@ -56,7 +90,7 @@ pub enum ViewError {
     #[error("no display to open a window on ({0}); use --headless to receive without a window")]
     NoDisplay(String),
     #[error("the display stopped answering: {0}")]
-    Lost(#[source] winit::error::EventLoopError),
+    Lost(String),
     #[error("the display refused a window: {0}")]
     Window(#[source] winit::error::OsError),
     #[error("the window cannot be drawn on: {0}")]

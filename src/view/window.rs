@@ -1,22 +1,21 @@
-//! The window itself: winit's loop on the main thread, softbuffer's memory, keys, fullscreen.
+//! The window's life: winit's loop on the main thread, orders in, keys and clicks out.
 //!
 //! A frame is drawn and presented as soon as the loop wakes, not when the window system asks; only what the window
 //! lost (a resize, a part uncovered) waits for its redraw request, which merges many into one.
 
-use std::num::NonZeroU32;
-use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use winit::application::ApplicationHandler;
-use winit::dpi::PhysicalSize;
-use winit::event::{ElementState, MouseButton, WindowEvent};
-use winit::event_loop::{ActiveEventLoop, EventLoop, EventLoopProxy};
-use winit::keyboard::{Key, NamedKey};
-use winit::window::{Fullscreen, Window, WindowId};
+use winit::event::{ElementState, KeyEvent, MouseButton, StartCause, WindowEvent};
+use winit::event_loop::{ActiveEventLoop, ControlFlow, EventLoop, EventLoopProxy};
+use winit::window::WindowId;
 
-use super::scale::{Scaler, fit};
-use super::{Frame, Gone, Happened, Order, ViewError};
+use super::guard;
+use super::hud::Hud;
+use super::keys::{self, Action};
+use super::surface::Surface;
+use super::{Frame, Gone, Happened, Order, Still, ViewError};
 use crate::clock;
 use crate::units::{Size, Time};
 
@@ -53,16 +52,19 @@ pub fn run(
         wanted: size_hint,
         orders,
         happened,
-        canvas: None,
+        surface: None,
         shown: None,
+        withheld: None,
+        hud: Hud::default(),
         last_click: Time::ZERO,
         start_fullscreen: false,
         failed: None,
     };
-    let ended = event_loop.run_app(&mut viewer);
-    match viewer.failed {
-        Some(error) => Err(error),
-        None => ended.map_err(ViewError::Lost),
+    let ended = guard::run(|| event_loop.run_app(&mut viewer));
+    match (viewer.failed, ended) {
+        (Some(error), _) => Err(error),
+        (None, Some(ended)) => ended.map_err(|error| ViewError::Lost(error.to_string())),
+        (None, None) => Err(ViewError::Lost("it has gone away".to_owned())),
     }
 }
 
@@ -73,9 +75,12 @@ struct Viewer<F> {
     orders: mpsc::Receiver<Order>,
     happened: F,
     /// None until the window system let us open the window.
-    canvas: Option<Canvas>,
+    surface: Option<Surface>,
     /// The frame on the screen, or waiting for the window to open.
     shown: Option<Frame>,
+    /// The newest frame that came while the picture was frozen.
+    withheld: Option<Frame>,
+    hud: Hud,
     last_click: Time,
     start_fullscreen: bool,
     failed: Option<ViewError>,
@@ -84,18 +89,49 @@ struct Viewer<F> {
 impl<F: FnMut(Happened)> Viewer<F> {
     /// Takes every order that waits; of the frames only the newest is worth drawing.
     fn drain(&mut self, event_loop: &ActiveEventLoop) {
-        let mut newest = None;
+        let (mut newest, mut changed) = (None, false);
         while let Ok(order) = self.orders.try_recv() {
             match order {
-                Order::Show(frame) => self.supersede(newest.replace(frame)),
+                Order::Show(frame) => {
+                    changed |= self.hud.card.take().is_some();
+                    self.supersede(newest.replace(frame));
+                }
                 Order::Title(title) => self.retitle(title),
-                Order::Fullscreen => self.fullscreen(),
+                Order::Fullscreen => self.go_fullscreen(),
                 Order::Close => return event_loop.exit(),
+                other => changed |= self.words(other),
             }
         }
-        if let Some(frame) = newest {
-            self.shown = Some(frame);
-            self.present_new(event_loop);
+        match newest {
+            Some(frame) if self.hud.frozen => self.withhold(frame),
+            Some(frame) => {
+                self.shown = Some(frame);
+                return self.present_new(event_loop);
+            }
+            None => {}
+        }
+        if changed {
+            self.present(event_loop);
+        }
+    }
+
+    /// Orders that change what lies over the picture; true if that is to be seen.
+    fn words(&mut self, order: Order) -> bool {
+        match order {
+            Order::Card(card) => {
+                self.hud.paused();
+                self.hud.card.replace(card).as_ref() != self.hud.card.as_ref()
+            }
+            Order::Notice(text) => {
+                self.hud.notice(text, clock::now());
+                true
+            }
+            Order::Figures(lines) => {
+                self.hud.lines = lines;
+                // Pictures redraw them anyway, where there are any.
+                self.hud.figures && (self.hud.frozen || self.hud.card.is_some())
+            }
+            _ => false,
         }
     }
 
@@ -105,40 +141,48 @@ impl<F: FnMut(Happened)> Viewer<F> {
         }
     }
 
-    fn fullscreen(&mut self) {
-        match &self.canvas {
-            Some(canvas) if !canvas.is_fullscreen() => canvas.toggle_fullscreen(),
+    fn withhold(&mut self, frame: Frame) {
+        (self.happened)(Happened::Withheld { id: frame.id });
+        self.withheld = Some(frame);
+    }
+
+    fn go_fullscreen(&mut self) {
+        match &mut self.surface {
+            Some(surface) if !surface.is_fullscreen() => surface.toggle_fullscreen(clock::now()),
             Some(_) => {}
             None => self.start_fullscreen = true,
         }
     }
 
     fn retitle(&mut self, title: String) {
-        if let Some(canvas) = &self.canvas {
-            canvas.window.set_title(&title);
-        }
         self.title = title;
+        if let Some(surface) = &self.surface {
+            let state = if self.hud.frozen { " (frozen)" } else { "" };
+            surface.window.set_title(&format!("{}{state}", self.title));
+        }
     }
 
     /// Presents a frame for the first time, and says so.
     fn present_new(&mut self, event_loop: &ActiveEventLoop) {
         let Some(frame) = &self.shown else { return };
         let (id, size) = (frame.id, frame.canvas.size());
-        if let Some(canvas) = &mut self.canvas
+        if let Some(surface) = &mut self.surface
             && self.wanted != size
         {
-            canvas.follow(event_loop, size);
+            surface.follow(event_loop, size);
         }
         self.wanted = size;
         if self.present(event_loop) {
-            (self.happened)(Happened::Presented { id, at: clock::now() });
+            let at = clock::now();
+            self.hud.presented(at);
+            (self.happened)(Happened::Presented { id, at });
         }
     }
 
     /// Draws what there is; true if it is on the screen now.
     fn present(&mut self, event_loop: &ActiveEventLoop) -> bool {
-        let Some(canvas) = &mut self.canvas else { return false };
-        match canvas.present(self.shown.as_ref()) {
+        let Some(surface) = &mut self.surface else { return false };
+        match surface.present(self.shown.as_ref(), &self.hud) {
             Ok(presented) => presented,
             Err(error) => {
                 self.fail(event_loop, error.into());
@@ -157,13 +201,38 @@ impl<F: FnMut(Happened)> Viewer<F> {
         event_loop.exit();
     }
 
-    fn key(&mut self, event_loop: &ActiveEventLoop, key: &Key) {
-        let Some(canvas) = &mut self.canvas else { return };
-        match key.as_ref() {
-            Key::Named(NamedKey::Escape) if canvas.is_fullscreen() => canvas.toggle_fullscreen(),
-            Key::Named(NamedKey::Escape | NamedKey::Enter) | Key::Character("q" | "Q") => self.quit(event_loop),
-            Key::Character("f" | "F") => canvas.toggle_fullscreen(),
-            _ => {}
+    fn act(&mut self, event_loop: &ActiveEventLoop, action: Action) {
+        let Some(surface) = &mut self.surface else { return };
+        match action {
+            Action::Leave if surface.is_fullscreen() => surface.toggle_fullscreen(clock::now()),
+            Action::Leave | Action::Quit => return self.quit(event_loop),
+            Action::Fullscreen => surface.toggle_fullscreen(clock::now()),
+            Action::Figures => self.hud.figures = !self.hud.figures,
+            Action::Help => self.hud.help = !self.hud.help,
+            Action::Freeze => self.freeze(),
+            Action::Snapshot(still) => self.snapshot(still),
+            Action::Wish(wish) => (self.happened)(Happened::Wished(wish)),
+        }
+        self.present(event_loop);
+    }
+
+    fn freeze(&mut self) {
+        self.hud.frozen = !self.hud.frozen;
+        self.hud.paused();
+        if let Some(frame) = self.withheld.take() {
+            self.wanted = frame.canvas.size();
+            self.shown = Some(frame);
+        }
+        self.retitle(self.title.clone());
+    }
+
+    fn snapshot(&mut self, still: Still) {
+        match &self.shown {
+            Some(frame) => {
+                let (canvas, id) = (Arc::clone(&frame.canvas), frame.id);
+                (self.happened)(Happened::Snapshot { canvas, id, still });
+            }
+            None => self.hud.notice("There is no picture to save yet.".to_owned(), clock::now()),
         }
     }
 
@@ -172,26 +241,50 @@ impl<F: FnMut(Happened)> Viewer<F> {
         let doubled = now.since(self.last_click) < DOUBLE_CLICK;
         // A third click starts anew instead of toggling back.
         self.last_click = if doubled { Time::ZERO } else { now };
-        if let (true, Some(canvas)) = (doubled, &self.canvas) {
-            canvas.toggle_fullscreen();
+        if let (true, Some(surface)) = (doubled, &mut self.surface) {
+            surface.toggle_fullscreen(now);
+        }
+    }
+
+    /// Something was to happen by now: a notice goes, or fullscreen is looked after.
+    fn due(&mut self, event_loop: &ActiveEventLoop) {
+        let now = clock::now();
+        if let Some(surface) = &mut self.surface {
+            surface.check_fullscreen(now);
+        }
+        if self.hud.expire(now) {
+            self.present(event_loop);
         }
     }
 }
 
 impl<F: FnMut(Happened)> ApplicationHandler<()> for Viewer<F> {
     fn resumed(&mut self, event_loop: &ActiveEventLoop) {
-        if self.canvas.is_some() {
+        if self.surface.is_some() {
             return;
         }
-        match Canvas::open(event_loop, &self.title, self.wanted) {
-            Ok(canvas) => self.canvas = Some(canvas),
+        match Surface::open(event_loop, &self.title, self.wanted) {
+            Ok(surface) => self.surface = Some(surface),
             Err(error) => return self.fail(event_loop, error),
         }
         (self.happened)(Happened::Opened);
         if std::mem::take(&mut self.start_fullscreen) {
-            self.fullscreen();
+            self.go_fullscreen();
         }
         self.present_new(event_loop);
+    }
+
+    fn new_events(&mut self, event_loop: &ActiveEventLoop, cause: StartCause) {
+        if matches!(cause, StartCause::ResumeTimeReached { .. }) {
+            self.due(event_loop);
+        }
+    }
+
+    fn about_to_wait(&mut self, event_loop: &ActiveEventLoop) {
+        let surface = self.surface.as_ref().and_then(Surface::deadline);
+        let next = [surface, self.hud.expiry()].into_iter().flatten().min();
+        event_loop
+            .set_control_flow(next.map_or(ControlFlow::Wait, |at| ControlFlow::wait_duration(at.since(clock::now()))));
     }
 
     fn user_event(&mut self, event_loop: &ActiveEventLoop, (): ()) {
@@ -201,80 +294,26 @@ impl<F: FnMut(Happened)> ApplicationHandler<()> for Viewer<F> {
     fn window_event(&mut self, event_loop: &ActiveEventLoop, _: WindowId, event: WindowEvent) {
         match event {
             WindowEvent::CloseRequested => self.quit(event_loop),
-            WindowEvent::Resized(_) => {
-                if let Some(canvas) = &self.canvas {
-                    canvas.window.request_redraw();
+            WindowEvent::Resized(_) | WindowEvent::ScaleFactorChanged { .. } => {
+                if let Some(surface) = &self.surface {
+                    surface.window.request_redraw();
                 }
             }
             WindowEvent::RedrawRequested => {
                 self.present(event_loop);
             }
-            WindowEvent::KeyboardInput { event, .. } if event.state == ElementState::Pressed && !event.repeat => {
-                self.key(event_loop, &event.logical_key);
+            WindowEvent::KeyboardInput {
+                event: KeyEvent { logical_key, state: ElementState::Pressed, repeat, .. },
+                is_synthetic: false,
+                ..
+            } => {
+                if let Some(action) = keys::action(&logical_key, repeat) {
+                    self.act(event_loop, action);
+                }
             }
             WindowEvent::MouseInput { state: ElementState::Pressed, button: MouseButton::Left, .. } => self.click(),
             _ => {}
         }
-    }
-}
-
-/// The open window and the memory it is drawn in.
-struct Canvas {
-    window: Rc<Window>,
-    surface: softbuffer::Surface<Rc<Window>, Rc<Window>>,
-    scaler: Scaler,
-    /// The size we asked for; while the window still has it, it follows the picture's.
-    asked: Size,
-}
-
-impl Canvas {
-    fn open(event_loop: &ActiveEventLoop, title: &str, picture: Size) -> Result<Self, ViewError> {
-        let asked = fit(picture, room(event_loop));
-        let attributes = Window::default_attributes().with_title(title).with_inner_size(physical(asked));
-        let window = Rc::new(event_loop.create_window(attributes).map_err(ViewError::Window)?);
-        let context = softbuffer::Context::new(Rc::clone(&window))?;
-        let surface = softbuffer::Surface::new(&context, Rc::clone(&window))?;
-        Ok(Self { window, surface, scaler: Scaler::default(), asked })
-    }
-
-    fn size(&self) -> Size {
-        let size = self.window.inner_size();
-        let side = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX);
-        Size::new(side(size.width), side(size.height))
-    }
-
-    /// A picture of another size came: the window takes its size unless the user has chosen one.
-    fn follow(&mut self, event_loop: &ActiveEventLoop, picture: Size) {
-        if self.size() == self.asked && !self.is_fullscreen() {
-            self.asked = fit(picture, room(event_loop));
-            let _at_once_or_later = self.window.request_inner_size(physical(self.asked));
-        }
-    }
-
-    /// Draws the frame, or black, and hands it to the screen. False while the window has no area (minimised).
-    fn present(&mut self, frame: Option<&Frame>) -> Result<bool, softbuffer::SoftBufferError> {
-        let size = self.size();
-        let sides = (NonZeroU32::new(size.width.into()), NonZeroU32::new(size.height.into()));
-        let (Some(width), Some(height)) = sides else { return Ok(false) };
-        self.surface.resize(width, height)?;
-        let mut buffer = self.surface.buffer_mut()?;
-        match frame {
-            Some(frame) => self.scaler.draw(frame, &mut buffer, size),
-            None => buffer.fill(0),
-        }
-        self.window.pre_present_notify();
-        buffer.present()?;
-        Ok(true)
-    }
-
-    fn is_fullscreen(&self) -> bool {
-        self.window.fullscreen().is_some()
-    }
-
-    fn toggle_fullscreen(&self) {
-        let fullscreen = !self.is_fullscreen();
-        self.window.set_fullscreen(fullscreen.then_some(Fullscreen::Borderless(None)));
-        self.window.set_cursor_visible(!fullscreen);
     }
 }
 
@@ -285,18 +324,6 @@ fn why_no_display() -> String {
         Some(display) => format!("the display {display} does not answer"),
         None => "neither WAYLAND_DISPLAY nor DISPLAY is set".to_owned(),
     }
-}
-
-/// Nine tenths of the screen, which leaves room for title and task bars.
-fn room(event_loop: &ActiveEventLoop) -> Size {
-    let monitor = event_loop.primary_monitor().or_else(|| event_loop.available_monitors().next());
-    let size = monitor.map(|monitor| monitor.size()).filter(|size| size.width > 0 && size.height > 0);
-    let most = |pixels: u32| u16::try_from(u64::from(pixels) * 9 / 10).unwrap_or(u16::MAX);
-    size.map_or(Size::new(u16::MAX, u16::MAX), |size| Size::new(most(size.width), most(size.height)))
-}
-
-fn physical(size: Size) -> PhysicalSize<u32> {
-    PhysicalSize::new(size.width.into(), size.height.into())
 }
 
 /// The usual default of desktops.

@@ -5,6 +5,7 @@ mod jpeg;
 mod link;
 mod net;
 mod random;
+mod rejoin;
 
 mod attacks;
 mod paths;

@@ -97,6 +97,7 @@ pub struct Seen {
     pub slices: u64,
     pub refused: u64,
     pub lost: u64,
+    pub troubles: Vec<(Time, receiver::Trouble)>,
     pub over: Vec<(Time, bool)>,
     pub finished: Option<Time>,
     pub last_report: Time,
@@ -184,6 +185,7 @@ impl World {
             servers: vec![SERVER],
             max_datagram: 0,
             latency: Duration::ZERO,
+            stay: false,
         };
         configure(&mut config);
         self.watchers.push(Watcher {
@@ -475,7 +477,10 @@ impl Seen {
             }
             receiver::Event::Show { picture, due } => self.show(now, picture, *due),
             receiver::Event::Refused { .. } => self.refused += 1,
-            receiver::Event::Lost => self.lost += 1,
+            receiver::Event::Trouble(trouble) => {
+                self.lost += u64::from(*trouble == receiver::Trouble::Silent);
+                self.troubles.push((now, *trouble));
+            }
             receiver::Event::Over { ended, .. } => self.over.push((now, *ended)),
             receiver::Event::Finished => self.finished = Some(now),
         }

@@ -147,9 +147,11 @@ fn a_chosen_latency_is_kept() {
     world.run(seconds(30));
     world.check(watcher);
     let seen = &world.watchers[watcher].seen;
-    for (at, _, due) in seen.shown.iter().skip(30) {
-        assert_eq!(*at, due.expect("known") + latency);
-    }
+    let late: Vec<Duration> =
+        seen.shown.iter().skip(30).map(|(at, _, due)| at.since(due.expect("known") + latency)).collect();
+    assert!(seen.shown.iter().skip(30).all(|(at, _, due)| *at >= due.expect("known") + latency), "none early");
+    // When the server's clock is learnt better, the moment of the picture in hand may turn out to have passed.
+    assert!(late.iter().filter(|late| !late.is_zero()).count() <= 3, "{late:?}");
     assert!(seen.shown.len() >= 885, "{:?}", world.counts(watcher));
     let intervals = seen.shown.windows(2).skip(30).map(|pair| pair[1].0.since(pair[0].0));
     // The clock of the server is learnt better and better, so it may move a little.

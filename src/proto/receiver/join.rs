@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Event, LOST_AFTER, Receiver, Session, Stream};
+use super::{Event, LOST_AFTER, Receiver, SUSPECT_AFTER, Session, Stream, Trouble};
 use crate::proto::hops::Hops;
 use crate::proto::{Transmit, hop};
 use crate::units::Time;
@@ -14,6 +14,10 @@ use crate::wire::{Description, Kind, VERSION};
 
 /// Waits between tries: short at first, then steady, so that a server that comes back is found within half a second.
 const RETRY_MILLIS: [u64; 4] = [50, 100, 200, 250];
+/// After a halt of this machine Challenges may be read before the pictures that waited with them.
+const SECOND_THOUGHTS: Duration = Duration::from_millis(100);
+/// Nobody may be slow to answer for longer than this without a word about it.
+const NOBODY_AFTER: Duration = Duration::from_secs(1);
 
 /// How far joining has got.
 pub struct Join {
@@ -22,6 +26,10 @@ pub struct Join {
     tries: usize,
     next: Option<Time>,
     sent: Time,
+    since: Time,
+    /// Datagrams of this try that could not be sent, and whether that was all of them the last time.
+    failures: usize,
+    stuck: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -41,7 +49,13 @@ enum Step {
 
 impl Join {
     pub const fn start(nonce: u64, now: Time) -> Self {
-        Self { nonce, step: Step::Hello, tries: 0, next: Some(now), sent: now }
+        let (tries, failures, stuck) = (0, 0, false);
+        Self { nonce, step: Step::Hello, tries, next: Some(now), sent: now, since: now, failures, stuck }
+    }
+
+    /// A datagram of this try could not be sent.
+    pub const fn not_sent(&mut self) {
+        self.failures += 1;
     }
 
     /// When to try again.
@@ -59,27 +73,80 @@ impl Join {
 impl Receiver {
     /// Sends the Hello or Join that is due, and notices a server that has fallen silent.
     pub(super) fn look_for_server(&mut self, now: Time) {
-        if !self.lost && self.session.as_ref().is_some_and(|session| now >= session.heard + LOST_AFTER) {
-            self.lost = true;
+        let joined = matches!(self.join.step, Step::Joined);
+        if joined && self.session.as_ref().is_some_and(|session| now >= session.suspect_at()) {
             self.join = Join::start(self.random.id(), now);
-            self.events.push_back(Event::Lost);
         }
-        if self.join.next.is_none_or(|next| now < next) {
-            return;
+        if self.join.next.is_some_and(|next| now >= next) {
+            self.try_again(now);
         }
-        let wait = RETRY_MILLIS[self.join.tries.min(RETRY_MILLIS.len() - 1)];
-        self.join.tries += 1;
-        self.join.next = Some(now + Duration::from_millis(wait));
-        self.join.sent = now;
-        match self.join.step {
+        let trouble = self.trouble_at(now).filter(|trouble| self.trouble != Some(*trouble));
+        if let Some(trouble) = trouble {
+            self.trouble = Some(trouble);
+            self.events.push_back(Event::Trouble(trouble));
+        }
+    }
+
+    fn try_again(&mut self, now: Time) {
+        let join = &mut self.join;
+        let wait = RETRY_MILLIS[join.tries.min(RETRY_MILLIS.len() - 1)];
+        join.stuck = join.tries > 0 && join.failures >= self.config.servers.len();
+        (join.tries, join.failures) = (join.tries + 1, 0);
+        (join.next, join.sent) = (Some(now + Duration::from_millis(wait)), now);
+        match join.step {
             Step::Hello => self.send_hello(now),
             // A cookie is good for a minute or two; a server that has restarted knows nothing of it.
-            Step::Join { .. } | Step::Describe { .. } if self.join.tries > 8 => {
+            Step::Join { .. } | Step::Describe { .. } if join.tries > 8 => {
                 self.join = Join::start(self.random.id(), now);
             }
             Step::Join { server, cookie } | Step::Describe { server, cookie } => self.send_join(now, server, cookie),
             Step::Joined => {}
         }
+    }
+
+    /// What is to be said about the silence by now, if anything.
+    fn trouble_at(&self, now: Time) -> Option<Trouble> {
+        let (limit, silent) = self.silence()?;
+        (now >= limit).then_some(if self.join.stuck { Trouble::Network } else { silent })
+    }
+
+    /// When silence becomes trouble, and which. After a goodbye, or a refusal, enough has been said.
+    fn silence(&self) -> Option<(Time, Trouble)> {
+        match &self.session {
+            Some(session) => Some((session.heard + LOST_AFTER, Trouble::Silent)),
+            None if self.stream.is_none()
+                && matches!(self.trouble, None | Some(Trouble::Nobody | Trouble::Network)) =>
+            {
+                Some((self.join.since + NOBODY_AFTER, Trouble::Nobody))
+            }
+            None => None,
+        }
+    }
+
+    /// When silence is looked at next.
+    pub(super) fn alarm(&self) -> Option<Time> {
+        let suspect = self.session.as_ref().filter(|_| matches!(self.join.step, Step::Joined)).map(Session::suspect_at);
+        let trouble = self.silence().filter(|_| self.trouble.is_none()).map(|(limit, _)| limit);
+        [suspect, trouble].into_iter().flatten().min()
+    }
+
+    /// The session lives after all: whatever is looked for is not needed.
+    pub(super) fn heard_again(&mut self, id: u64) {
+        let looking = matches!(self.join.step, Step::Hello | Step::Join { .. });
+        let Some(session) = self.session.as_ref().filter(|session| looking && session.id == id) else { return };
+        self.join.step(Step::Joined, None);
+        if let (Some(_), Some(stream)) = (self.trouble.take(), &self.stream) {
+            let (description, stream, server) = (stream.description.clone(), stream.id, session.server);
+            self.events.push_back(Event::Playing { description, stream, server, rejoined: true });
+        }
+    }
+
+    /// After a goodbye: looks for the server, or one in its place, for as long as it takes.
+    pub(super) fn start_over(&mut self, now: Time) {
+        self.say_goodbye(now);
+        self.session = None;
+        self.trouble = None;
+        self.join = Join::start(self.random.id(), now + Duration::from_millis(RETRY_MILLIS[3]));
     }
 
     fn send_hello(&mut self, now: Time) {
@@ -102,7 +169,9 @@ impl Receiver {
     }
 
     pub(super) fn challenge(&mut self, now: Time, server: SocketAddr, nonce: u64, cookie: [u8; COOKIE_LEN]) {
-        if nonce == self.join.nonce && matches!(self.join.step, Step::Hello) {
+        // A session that is only suspected to be gone gets a moment to prove that it is not.
+        let patient = self.session.is_some() && now < self.join.since + SECOND_THOUGHTS;
+        if nonce == self.join.nonce && matches!(self.join.step, Step::Hello) && !patient {
             self.join.step(Step::Join { server, cookie }, Some(now));
         }
     }
@@ -131,7 +200,7 @@ impl Receiver {
             timeline: None,
             bye: None,
         });
-        self.lost = false;
+        self.trouble = None;
         self.join.step(Step::Describe { server, cookie }, Some(now + Duration::from_millis(RETRY_MILLIS[0])));
     }
 
@@ -140,9 +209,15 @@ impl Receiver {
             return;
         }
         let code = if refuse.other_versions().is_some() { RefuseCode::VERSION } else { refuse.code };
-        self.events.push_back(Event::Refused { code, sentence: printable(refuse.sentence) });
         let wait = Duration::from_millis(u64::from(refuse.retry_after_ms.clamp(250, 60_000)));
         self.join = Join::start(self.random.id(), now + wait);
+        if code == RefuseCode::ENDED && self.stream.is_some() {
+            // The server we have just said goodbye to has not gone yet; the next one may be there at any moment.
+            self.join.next = Some(now + Duration::from_millis(RETRY_MILLIS[3]));
+            return;
+        }
+        self.join.since = now + wait;
+        self.events.push_back(Event::Refused { code, sentence: printable(refuse.sentence) });
     }
 
     pub(super) fn description(&mut self, now: Time, server: SocketAddr, object: &ObjectView<'_>) {
@@ -169,6 +244,13 @@ impl Receiver {
             None => self.stream = Some(Stream::new(id, description)),
         }
         self.consider_end(now);
+    }
+}
+
+impl Session {
+    /// When silence becomes suspicious: never before the server was to speak.
+    fn suspect_at(&self) -> Time {
+        self.heard + SUSPECT_AFTER.max(self.report_interval)
     }
 }
 

@@ -27,7 +27,10 @@ use crate::wire::{Description, Hop, Kind, Report};
 use assembly::{Took, Units};
 use join::Join;
 
-/// A server that says nothing for this long is looked for again; it speaks at least twice a second.
+/// A server speaks at least four times a second, to a thousand watchers twice. After this much silence it is asked
+/// whether it is there, or a new one in its place; nothing is said about that yet.
+const SUSPECT_AFTER: Duration = Duration::from_millis(500);
+/// After this much silence it counts as lost.
 const LOST_AFTER: Duration = Duration::from_millis(1_200);
 /// A report goes out after so many datagrams even if its time has not come.
 const REPORT_DATAGRAMS: usize = 400;
@@ -44,6 +47,8 @@ pub struct Config {
     pub max_datagram: u16,
     /// Show pictures this long after they are due; zero: as soon as they are there.
     pub latency: Duration,
+    /// After a goodbye look for the server again, instead of finishing.
+    pub stay: bool,
 }
 
 /// What the program around the receiver tells it.
@@ -76,14 +81,25 @@ pub enum Event {
         sentence: String,
     },
     /// Nothing has been heard for a while; looking for the server.
-    Lost,
-    /// The stream ended, or the server stopped, with its sentence.
+    Trouble(Trouble),
+    /// The stream ended, or the server stopped, with its sentence. Unless [`Config::stay`], `Finished` follows.
     Over {
         ended: bool,
         sentence: String,
     },
     /// All is said; the program can end.
     Finished,
+}
+
+/// Why no pictures come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nobody has answered since the start.
+    Nobody,
+    /// The server was there and has fallen silent.
+    Silent,
+    /// This machine has no way to the server: nothing can even be sent.
+    Network,
 }
 
 /// A session with a server.
@@ -119,7 +135,8 @@ pub struct Receiver {
     stream: Option<Stream>,
     clock: ClockSync,
     counts: Counts,
-    lost: bool,
+    /// What was last said about missing pictures; none while all is well.
+    trouble: Option<Trouble>,
     finished: bool,
     out: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -136,7 +153,7 @@ impl Receiver {
             stream: None,
             clock: ClockSync::default(),
             counts: Counts::default(),
-            lost: false,
+            trouble: None,
             finished: false,
             out: VecDeque::new(),
             events: VecDeque::new(),
@@ -145,6 +162,11 @@ impl Receiver {
 
     pub const fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// A goodbye is not the end.
+    pub const fn is_staying(&self) -> bool {
+        self.config.stay
     }
 
     pub const fn rtt(&self) -> Option<Duration> {
@@ -164,6 +186,7 @@ impl Receiver {
     fn datagram_of(&mut self, now: Time, datagram: Received<'_>, hop: Hop, body: &[u8]) {
         self.counts.datagrams += 1;
         self.counts.bytes += datagram.bytes.len() as u64;
+        self.counts.largest = self.counts.largest.max(datagram.bytes.len());
         if hop.kind == Kind::OBJECT {
             // A damaged object did not arrive, as far as its hop sequence is concerned.
             let Ok(object) = ObjectView::parse(body) else {
@@ -189,6 +212,9 @@ impl Receiver {
     fn in_session(&mut self, now: Time, from: SocketAddr, hop: Hop) -> Option<u64> {
         let session = self.session.as_mut().filter(|s| s.id as u32 == hop.tag && s.server == from)?;
         session.heard = now;
+        let id = session.id;
+        self.heard_again(id);
+        let session = self.session.as_mut()?;
         let newest = session.echo.is_none_or(|(echo, _)| hop.sent_at.wrapping_sub(echo).cast_signed() >= 0);
         if newest {
             session.echo = Some((hop.sent_at, now));
@@ -318,12 +344,16 @@ impl Receiver {
     }
 
     fn stop(&mut self, now: Time) {
+        self.say_goodbye(now);
+        self.finish();
+    }
+
+    fn say_goodbye(&mut self, now: Time) {
         if let Some(session) = &self.session {
             let goodbye = Message::Bye { session: session.id, code: bye::LEAVING, sentence: "" };
             let (to, tag) = (session.server, session.id as u32);
             self.out.push_back(Transmit::message(to, hop(Kind::BYE, tag, now), &goodbye));
         }
-        self.finish();
     }
 
     fn finish(&mut self) {
@@ -335,11 +365,10 @@ impl Receiver {
 
     fn soonest(&self) -> Soonest {
         let report = self.session.as_ref().filter(|s| s.echo.is_some()).map(|s| s.next_report);
-        let lost = self.session.as_ref().filter(|_| !self.lost).map(|s| s.heard + LOST_AFTER);
         Soonest::new()
             .or(self.join.deadline(), Reason::Retry)
             .or(report, Reason::Report)
-            .or(lost, Reason::Retry)
+            .or(self.alarm(), Reason::Retry)
             .or(self.playout_deadline(), Reason::Playout)
     }
 }
@@ -352,8 +381,11 @@ impl Machine for Receiver {
         match input {
             _ if self.finished => {}
             Input::Datagram(datagram) => self.datagram(now, datagram),
-            // Nobody there yet, or no route for a moment: the retry timer is the answer.
-            Input::NotSent(..) => self.counts.send_errors += 1,
+            // No route, perhaps for a moment: the retry timer is the answer.
+            Input::NotSent(..) => {
+                self.counts.send_errors += 1;
+                self.join.not_sent();
+            }
             Input::Local(Local::Stop) => self.stop(now),
         }
     }

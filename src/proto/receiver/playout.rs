@@ -90,7 +90,7 @@ impl Receiver {
         }
         self.count_tail();
         self.events.push_back(Event::Over { ended: code == bye::ENDED, sentence });
-        self.stop(now);
+        if self.config.stay { self.start_over(now) } else { self.stop(now) }
     }
 
     /// Pictures that should have come after the last one shown.

@@ -22,6 +22,8 @@ pub struct Counts {
     pub duplicates: u64,
     pub datagrams: u64,
     pub bytes: u64,
+    /// The largest datagram that came, in bytes.
+    pub largest: usize,
     pub reconnects: u64,
     pub send_errors: u64,
 }

@@ -11,8 +11,9 @@ use crate::wire::{Kind, SizeClass};
 
 /// An unacknowledged update is repeated this often.
 const UPDATE_REPEAT: Duration = Duration::from_millis(100);
-/// Each watcher hears from us this often even when there is nothing to show, and can set its clock by it.
-const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
+/// Each watcher hears from us this often even when there is nothing to show, and can set its clock by it. Less often
+/// where watchers are many.
+const CLOCK_INTERVAL: Duration = Duration::from_millis(250);
 /// Goodbyes: five in half a second, and a second in all for the answers.
 const BYES: u8 = 5;
 const BYE_REPEAT: Duration = Duration::from_millis(100);
@@ -97,15 +98,16 @@ impl Server {
     }
 
     fn tell_clock(&mut self, now: Time, slot: usize) {
-        let interval = self.report_interval().as_millis() as u16;
+        let (interval, clock) = (self.report_interval(), CLOCK_INTERVAL.max(self.report_interval() / 2));
         let Some(session) = self.sessions[slot].as_mut().filter(|session| now >= session.next_clock) else { return };
-        session.next_clock = now + CLOCK_INTERVAL;
+        session.next_clock = now + clock;
         let mut tlvs = Vec::with_capacity(32);
         if let Some((echo, at)) = session.heard_stamp {
             let held = u32::try_from(now.since(at).as_micros()).unwrap_or(u32::MAX);
             ClockEcho { echo, held, clock: now.micros() }.put(&mut tlvs);
         }
-        tlv::put(&mut tlvs, tlv::kind::REPORT_INTERVAL, &interval.to_be_bytes());
+        let millis = interval.as_millis() as u16;
+        tlv::put(&mut tlvs, tlv::kind::REPORT_INTERVAL, &millis.to_be_bytes());
         let (to, tag) = (session.address, session.tag());
         self.say(now, to, Kind::UPDATE, tag, &Message::Update { number: 0, tlvs: Tlvs::trusted(&tlvs) });
     }

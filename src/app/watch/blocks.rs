@@ -1,0 +1,177 @@
+//! What is measured of each picture, and the figures made of it: JSON for programs, lines for the window.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::app::decode::Shown;
+use crate::app::figures::{self, block, clock_text, rate_text, rounded};
+use crate::proto::receiver::Receiver;
+use crate::stats::Windowed;
+use crate::units::Time;
+use crate::wire::Description;
+
+/// What is measured once a picture, in microseconds.
+#[derive(Default)]
+struct Blocks {
+    interval: Windowed,
+    shown_interval: Windowed,
+    latency: Windowed,
+    network: Windowed,
+    wait: Windowed,
+    decode: Windowed,
+    present: Windowed,
+}
+
+impl Blocks {
+    fn picture(&mut self, shown: &Shown, before: Option<&Shown>) {
+        let micros = |from: Time, to: Time| to.since(from).as_secs_f64() * 1e6;
+        let picture = &shown.picture;
+        if let Some(due) = shown.due {
+            self.latency.record(micros(due, shown.presented));
+            self.network.record(micros(due, picture.first_at));
+        }
+        self.wait.record(micros(picture.last_at, shown.handed));
+        self.decode.record(micros(shown.handed, shown.decoded));
+        self.present.record(micros(shown.decoded, shown.presented));
+        if let Some(before) = before.filter(|before| before.picture.unit.next() == picture.unit) {
+            self.interval.record(micros(before.picture.first_at, picture.first_at));
+            self.shown_interval.record(micros(before.presented, shown.presented));
+        }
+    }
+
+    fn next_second(&mut self) {
+        let Self { interval, shown_interval, latency, network, wait, decode, present } = self;
+        let all = [interval, shown_interval, latency, network, wait, decode, present];
+        all.into_iter().for_each(|block| block.recent.clear());
+    }
+}
+
+/// All figures of one run.
+pub struct Figures {
+    start: Time,
+    blocks: Blocks,
+    /// Handed out, but the screen had a newer one already.
+    superseded: u64,
+    undecodable: u64,
+    last_shown: Option<Shown>,
+    first_picture: Option<Duration>,
+    /// When the running second began, and pictures and bytes until then.
+    second: (Time, u64, u64),
+}
+
+impl Figures {
+    pub fn new(start: Time) -> Self {
+        Self {
+            start,
+            blocks: Blocks::default(),
+            superseded: 0,
+            undecodable: 0,
+            last_shown: None,
+            first_picture: None,
+            second: (start, 0, 0),
+        }
+    }
+
+    /// A picture was shown, or came too late for the screen.
+    pub fn take(&mut self, shown: Shown) {
+        self.undecodable += u64::from(shown.undecodable);
+        if shown.superseded {
+            self.superseded += 1;
+            return;
+        }
+        self.blocks.picture(&shown, self.last_shown.as_ref());
+        self.first_picture.get_or_insert(shown.presented.since(self.start));
+        self.last_shown = Some(shown);
+    }
+
+    /// Begins a new second.
+    pub fn next_second(&mut self, now: Time, receiver: &Receiver) {
+        self.second = (now, receiver.counts().shown, receiver.counts().bytes);
+        self.blocks.next_second();
+    }
+
+    /// Pictures and bits a second, of the running second or of the whole run.
+    fn rates(&self, now: Time, receiver: &Receiver, whole: bool) -> (f64, f64) {
+        let (since, shown, bytes) = if whole { (self.start, 0, 0) } else { self.second };
+        let seconds = now.since(since).as_secs_f64().max(1e-9);
+        let counts = receiver.counts();
+        ((counts.shown - shown) as f64 / seconds, (counts.bytes - bytes) as f64 * 8.0 / seconds)
+    }
+
+    /// The fields of `stats` (the last second) or `summary` (the whole run).
+    pub fn json(&self, now: Time, receiver: &Receiver, whole: bool) -> Value {
+        let counts = receiver.counts();
+        let (fps, bps) = self.rates(now, receiver, whole);
+        let of = |w: &Windowed| block(if whole { w.total.block(1e3) } else { w.recent.block(1e3) });
+        let b = &self.blocks;
+        json!({
+            // What the receiver handed out but the screen could not take was late after all.
+            "pictures_shown": counts.shown.saturating_sub(self.superseded),
+            "pictures_damaged": counts.damaged, "pictures_lost": counts.lost,
+            "pictures_late": counts.late + self.superseded, "pictures_thinned": counts.thinned,
+            "slices_received": counts.slices, "slices_lost": counts.slices_lost, "slices_repaired": 0,
+            "slices_rejected": counts.rejected + self.undecodable,
+            "largest_datagram": counts.largest, "datagrams": counts.datagrams, "bytes": counts.bytes,
+            "bitrate_bps": bps.round(), "fps": rounded(fps, 1e3),
+            "interval_ms": of(&b.interval), "shown_interval_ms": of(&b.shown_interval), "latency_ms": of(&b.latency),
+            "stages_ms": {
+                "encode": Value::Null, "send": Value::Null, "network": of(&b.network), "wait": of(&b.wait),
+                "decode": of(&b.decode), "present": of(&b.present),
+            },
+            "first_picture_ms": self.first_picture.map(|first| rounded(first.as_secs_f64() * 1e3, 1e3)),
+            "reconnects": counts.reconnects, "rendition": 0, "quality": Value::Null, "audio": Value::Null,
+            "rtt_ms": receiver.rtt().map(|rtt| rounded(rtt.as_secs_f64() * 1e3, 1e3)),
+            "cpu_seconds": rounded(figures::cpu_seconds(), 1e3), "rss_bytes": figures::rss_bytes(),
+        })
+    }
+
+    /// Position, and length if there is one: `0:12/0:40`.
+    fn position(&self, description: Option<&Description>) -> String {
+        let position = clock_text(self.last_shown.map_or(0.0, |shown| shown.picture.media_time.seconds()));
+        let length = description.and_then(|d| d.length).map(|length| clock_text(length as f64 / 1e6));
+        length.map_or_else(|| position.clone(), |length| format!("{position}/{length}"))
+    }
+
+    /// The running second in one line.
+    pub fn line(&self, now: Time, receiver: &Receiver, description: Option<&Description>) -> String {
+        let (fps, bps) = self.rates(now, receiver, false);
+        let jitter = self.blocks.shown_interval.recent.block(1e3).map_or(0.0, |b| b.stdev);
+        let lost = receiver.counts().lost + receiver.counts().damaged;
+        let position = self.position(description);
+        format!("{position}  {fps:.1} fps  jitter {jitter:.1} ms  {lost} lost  {}", rate_text(bps))
+    }
+
+    /// The running second for the window's figures.
+    pub fn lines(&self, now: Time, receiver: &Receiver, description: Option<&Description>) -> Vec<String> {
+        let (fps, bps) = self.rates(now, receiver, false);
+        let counts = receiver.counts();
+        let b = &self.blocks;
+        let p50 = |w: &Windowed| w.recent.block(1e3).map_or_else(|| "-".to_owned(), |b| format!("{:.1}", b.p50));
+        let p99 = |w: &Windowed| w.recent.block(1e3).map_or_else(|| "-".to_owned(), |b| format!("{:.1}", b.p99));
+        let stdev = b.shown_interval.recent.block(1e3).map_or(0.0, |b| b.stdev);
+        let units = (counts.shown + counts.lost + counts.late + counts.thinned).max(1);
+        let loss = 100.0 * (counts.lost + counts.damaged) as f64 / units as f64;
+        let late = counts.late + self.superseded;
+        let rtt = receiver.rtt().map_or_else(|| "-".to_owned(), |rtt| format!("{:.1}", rtt.as_secs_f64() * 1e3));
+        let mut lines = Vec::with_capacity(8);
+        if let Some(Description { title, size, rate, .. }) = description {
+            lines.push(title.chars().take(40).collect());
+            lines.push(format!("{size}  {rate} fps  {}", self.position(description)));
+        }
+        lines.extend([
+            format!("fps {fps:.1}  jitter {stdev:.1} ms"),
+            format!("latency {} ms  p99 {} ms", p50(&b.latency), p99(&b.latency)),
+            format!(
+                " network {}  wait {}  decode {}  show {}",
+                p50(&b.network),
+                p50(&b.wait),
+                p50(&b.decode),
+                p50(&b.present)
+            ),
+            format!("loss {loss:.2} %  damaged {}  late {late}", counts.damaged),
+            format!("{}  datagrams {} B  rtt {rtt} ms", rate_text(bps), counts.largest),
+        ]);
+        lines
+    }
+}

@@ -1,0 +1,63 @@
+//! What the watcher's program tells its window, if it has one.
+
+use std::env;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use crate::media::Canvas;
+use crate::record::still::{self, Kind};
+use crate::view::{Handle, Order, Still};
+
+/// The window, or none. A window that is gone hears nothing; its end comes by another way.
+#[derive(Clone)]
+pub struct Screen(pub Option<Handle>);
+
+impl Screen {
+    fn send(&self, order: Order) {
+        if let Some(window) = &self.0 {
+            window.send(order).ok();
+        }
+    }
+
+    pub const fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// `what – udpstream`.
+    pub fn title(&self, what: &str) {
+        self.send(Order::Title(format!("{what} – udpstream")));
+    }
+
+    pub fn notice(&self, text: &str) {
+        self.send(Order::Notice(text.to_owned()));
+    }
+
+    pub fn figures(&self, lines: Vec<String>) {
+        self.send(Order::Figures(lines));
+    }
+
+    /// Saves a picture in the current folder, on a thread of its own: a large PNG takes longer than a picture's time.
+    pub fn save(&self, canvas: Arc<Canvas>, title: String, id: u64, kind: Still) -> Option<JoinHandle<()>> {
+        let screen = self.clone();
+        let save = move || {
+            let kind = match kind {
+                Still::Png => Kind::Png,
+                Still::Jpeg => Kind::Jpeg,
+            };
+            let folder = env::current_dir().unwrap_or_else(|_| ".".into());
+            match still::save_new(&canvas, &folder, &title, id, kind) {
+                Ok(path) => {
+                    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+                    screen.notice(&format!("Saved as {name}."));
+                    tracing::info!(path = %path.display(), "snapshot saved");
+                }
+                Err(error) => {
+                    screen.notice(&format!("Not saved: {error}."));
+                    tracing::warn!("no snapshot: {error}");
+                }
+            }
+        };
+        let thread = Builder::new().name("snapshot".into()).spawn(save);
+        thread.inspect_err(|error| self.notice(&format!("Not saved: no thread could be started ({error})."))).ok()
+    }
+}

@@ -1,0 +1,88 @@
+//! What is said when no pictures come: the same words on a card in the window and, as one sentence, on stderr.
+
+use crate::proto::receiver::Trouble;
+use crate::view::Card;
+use crate::wire::message::RefuseCode;
+
+/// A card that can be read as a sentence.
+pub fn sentence(card: &Card) -> String {
+    let lines = card.lines.join(" ");
+    format!("{}. {lines}", card.title)
+}
+
+fn card(title: String, lines: &[&str]) -> Card {
+    Card { title, lines: lines.iter().map(|line| (*line).to_owned()).collect() }
+}
+
+/// Nothing comes from `server`, and why.
+pub fn silence(trouble: Trouble, server: &str) -> Card {
+    match trouble {
+        Trouble::Nobody => card(
+            format!("Nobody answers at {server}"),
+            &[
+                "Check that `udpstream serve` runs there, its port, and firewalls in between (UDP).",
+                "Still trying, four times a second.",
+            ],
+        ),
+        Trouble::Silent => card(
+            format!("{server} has fallen silent"),
+            &[
+                "Its program, its machine or the network has stopped.",
+                "Looking for it; the picture comes back by itself.",
+            ],
+        ),
+        Trouble::Network => card(
+            format!("No way to {server}"),
+            &[
+                "This machine's network is down or knows no route there; check cable, Wi-Fi and address.",
+                "The picture comes back by itself.",
+            ],
+        ),
+    }
+}
+
+/// The server does not take us, in its own words, and what to do about it.
+pub fn refused(code: RefuseCode, words: &str, server: &str) -> Card {
+    let advice = match code {
+        RefuseCode::VERSION => "Install the same release of udpstream on both machines.",
+        RefuseCode::FULL | RefuseCode::TOO_MANY_FROM_ADDRESS => "Somebody has to leave first; trying again by itself.",
+        RefuseCode::BUSY => "Trying again in a moment.",
+        RefuseCode::ENDED => "Waiting for the next one.",
+        RefuseCode::NO_SUCH_STREAM => "Check the name behind the address.",
+        _ => "Trying again by itself.",
+    };
+    card(format!("{server} refused"), &[words, advice])
+}
+
+/// The server said goodbye: the stream came to its end, or it was stopped.
+pub fn over(ended: bool, words: &str, server: &str) -> Card {
+    let title = if ended { "The stream is over".to_owned() } else { format!("{server} has stopped") };
+    let words = if ended { "It came to its end." } else { words };
+    card(title, &[words, "The picture comes back by itself when it is served again; q quits."])
+}
+
+/// Joined, but there is no picture to show.
+pub fn waiting(server: &str) -> Card {
+    card(
+        format!("Connected to {server}"),
+        &["No picture has come yet: its source stands still, or the network lets only small datagrams through."],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_card_reads_as_sentences() {
+        let server = "robot:9688";
+        let mut cards = vec![over(true, "", server), over(false, "The server was stopped.", server), waiting(server)];
+        cards.extend([Trouble::Nobody, Trouble::Silent, Trouble::Network].map(|trouble| silence(trouble, server)));
+        cards.extend((1..9).map(|code| refused(RefuseCode(code), "No room.", server)));
+        for card in cards {
+            let text = sentence(&card);
+            assert!(text.ends_with('.') && text.contains(". "), "{text}");
+            assert!(text.len() < 240, "{text}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The program around the receiver: what its events mean to people, programs, decoder and window; when to end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver as Inbox, Sender};
+use serde_json::{Value, json};
+
+use super::blocks::Figures;
+use super::screen::Screen;
+use super::{Options, trouble};
+use crate::app::Exit;
+use crate::app::decode::{Shown, Work};
+use crate::app::figures::Output;
+use crate::media::Canvas;
+use crate::net::{App, Flow};
+use crate::proto::receiver::{Event, Local, Ready, Receiver};
+use crate::proto::{Input, Machine};
+use crate::units::Time;
+use crate::view::{Card, Still, Wish};
+use crate::wire::Description;
+
+const TICK: Duration = Duration::from_secs(1);
+/// Without a window nobody sees that nothing comes: give up after this time unless told otherwise.
+const HEADLESS_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connected, and yet no picture: after this long that is worth a word.
+const PICTURE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the user does at the window.
+pub enum Act {
+    Quit,
+    Snapshot { canvas: Arc<Canvas>, id: u64, still: Still },
+    Wish(Wish),
+}
+
+/// What connects the event loop with the decoder and the window.
+pub struct Wiring {
+    pub work: Sender<Work>,
+    pub figures: Inbox<Shown>,
+    pub newest: Arc<AtomicU32>,
+    pub acts: Inbox<Act>,
+}
+
+/// Why watching ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Over,
+    Interrupted,
+    Limit,
+    Unreachable,
+    Refused,
+}
+
+impl End {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Over => "end",
+            Self::Interrupted => "interrupted",
+            Self::Limit => "limit",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+pub struct Watching {
+    options: Options,
+    output: Output,
+    screen: Screen,
+    work: Option<Sender<Work>>,
+    shown: Inbox<Shown>,
+    newest: Arc<AtomicU32>,
+    acts: Inbox<Act>,
+    figures: Figures,
+    end: Option<End>,
+    killed: bool,
+    description: Option<Description>,
+    stream: u64,
+    server: String,
+    handed: u64,
+    datagrams: u64,
+    heard: Time,
+    next_tick: Time,
+    /// When to say that no picture has come, while none has.
+    no_picture: Option<Time>,
+    /// What was last said about missing pictures, so that it is said once.
+    said: String,
+    savers: Vec<JoinHandle<()>>,
+}
+
+impl Watching {
+    pub fn new(options: Options, output: Output, screen: Screen, wiring: Wiring) -> Self {
+        let start = output.start();
+        let server = options.server.to_string();
+        Self {
+            options,
+            output,
+            screen,
+            work: Some(wiring.work),
+            shown: wiring.figures,
+            newest: wiring.newest,
+            acts: wiring.acts,
+            figures: Figures::new(start),
+            end: None,
+            killed: false,
+            description: None,
+            stream: 0,
+            server,
+            handed: 0,
+            datagrams: 0,
+            heard: start,
+            next_tick: start + TICK,
+            no_picture: None,
+            said: String::new(),
+            savers: Vec::new(),
+        }
+    }
+
+    fn work(&self, work: Work) {
+        if let Some(sender) = &self.work {
+            // A decoder that died is found when it is joined.
+            sender.send(work).ok();
+        }
+    }
+
+    fn publish(&self, name: &str, fields: Value) -> Flow {
+        match self.output.event(name, fields) {
+            Ok(()) => Flow::Continue,
+            Err(_) => Flow::Stop,
+        }
+    }
+
+    fn stop(&mut self, now: Time, receiver: &mut Receiver, end: End) {
+        self.end.get_or_insert(end);
+        receiver.handle(now, Input::Local(Local::Stop));
+    }
+
+    fn playing(&mut self, now: Time, description: Description, stream: u64, rejoined: bool) -> Flow {
+        if stream != self.stream {
+            self.stream = stream;
+            self.newest.store(0, Ordering::Relaxed);
+            self.work(Work::Reset);
+        }
+        let (size, rate) = (description.size, description.rate);
+        let again = if rejoined { "Back: " } else { "" };
+        let title = &description.title;
+        self.output.say(&format!("{again}{title}, {size}, {rate} fps, from {}", self.server));
+        self.screen.title(title);
+        self.said.clear();
+        self.no_picture = Some(now + PICTURE_PATIENCE);
+        let playing = json!({
+            "width": size.width, "height": size.height, "fps_num": rate.num(), "fps_den": rate.den(),
+            "length_s": description.length.map(|length| length as f64 / 1e6), "audio": description.sound,
+            "stream": format!("{stream:016x}"), "title": title,
+        });
+        self.description = Some(description);
+        self.publish("playing", playing)
+    }
+
+    /// Says what is the matter, once: on stderr, to programs, and on a card that takes its turn behind the pictures
+    /// that are still being decoded.
+    fn trouble(&mut self, code: &str, card: Card) -> Flow {
+        let text = trouble::sentence(&card);
+        if text == self.said {
+            return Flow::Continue;
+        }
+        self.output.warn(&text);
+        self.screen.title(&card.title);
+        self.no_picture = None;
+        self.work(Work::Card(card));
+        let flow = self.publish("warning", json!({ "code": code, "text": text }));
+        self.said = text;
+        flow
+    }
+
+    fn show(&mut self, now: Time, receiver: &mut Receiver, picture: Ready, due: Option<Time>) {
+        self.handed += 1;
+        self.no_picture = None;
+        self.newest.store(picture.unit.0, Ordering::Relaxed);
+        self.work(Work::Show { picture, due, at: now });
+        if self.options.frames.is_some_and(|frames| self.handed >= frames) {
+            self.stop(now, receiver, End::Limit);
+        }
+    }
+
+    fn collect(&mut self) {
+        self.shown.try_iter().for_each(|shown| self.figures.take(shown));
+    }
+
+    fn tick(&mut self, now: Time, receiver: &Receiver) -> Flow {
+        let description = self.description.as_ref();
+        self.output.status(&self.figures.line(now, receiver, description));
+        if self.screen.is_there() {
+            self.screen.figures(self.figures.lines(now, receiver, description));
+        }
+        let json = self.figures.json(now, receiver, false);
+        self.figures.next_second(now, receiver);
+        self.publish("stats", json)
+    }
+
+    /// Ends the decoder and says the last word.
+    pub fn finish(mut self, receiver: &Receiver, decoder: JoinHandle<Result<(), String>>) -> Exit {
+        self.work = None;
+        let decoded = decoder.join().unwrap_or_else(|_| Err("the decoder's thread died: this is a bug".to_owned()));
+        self.savers.into_iter().for_each(|saver| drop(saver.join()));
+        self.shown.try_iter().for_each(|shown| self.figures.take(shown));
+        if let Err(sentence) = &decoded {
+            self.output.warn(&format!("error: {sentence}"));
+        }
+        let end = self.end.unwrap_or(End::Interrupted);
+        let mut figures = self.figures.json(crate::clock::now(), receiver, true);
+        figures["end"] = end.name().into();
+        // Whoever has closed our output does not want the summary either.
+        self.output.event("summary", figures).ok();
+        let nothing = receiver.counts().shown == 0;
+        match end {
+            _ if self.killed => Exit::Killed,
+            End::Unreachable | End::Refused => Exit::Unreachable,
+            End::Limit if nothing => Exit::Unreachable,
+            _ if decoded.is_err() => Exit::Failed,
+            _ => Exit::Done,
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.options.timeout.or(self.options.headless.then_some(HEADLESS_TIMEOUT))
+    }
+
+    fn check_limits(&mut self, now: Time, receiver: &mut Receiver) {
+        if self.end.is_some() {
+            return;
+        }
+        if self.options.duration.is_some_and(|limit| now >= self.output.start() + limit) {
+            self.stop(now, receiver, End::Limit);
+        } else if self.timeout().is_some_and(|limit| now >= self.heard + limit) {
+            let seconds = now.since(self.heard).as_secs_f64();
+            self.output.warn(&format!(
+                "error: nothing was heard from {} for {seconds:.0} s: check that `udpstream serve` runs there, its port, \
+                 and firewalls in between",
+                self.server
+            ));
+            self.stop(now, receiver, End::Unreachable);
+        } else if self.no_picture.is_some_and(|at| now >= at) {
+            self.no_picture = None;
+            self.work(Work::Card(trouble::waiting(&self.server)));
+        }
+    }
+
+    fn act(&mut self, now: Time, receiver: &mut Receiver, act: Act) {
+        match act {
+            Act::Quit => self.stop(now, receiver, End::Interrupted),
+            Act::Snapshot { canvas, id, still } => {
+                let title = self.description.as_ref().map_or_else(String::new, |description| description.title.clone());
+                self.savers.retain(|saver| !saver.is_finished());
+                self.savers.extend(self.screen.save(canvas, title, id, still));
+            }
+            Act::Wish(Wish::Record) => self.screen.notice("This release does not record yet."),
+            Act::Wish(Wish::Mute | Wish::Louder | Wish::Quieter) => self.screen.notice("This stream has no sound."),
+        }
+    }
+}
+
+impl App<Receiver> for Watching {
+    fn event(&mut self, now: Time, receiver: &mut Receiver, event: Event) -> Flow {
+        match event {
+            Event::Playing { description, stream, rejoined, .. } => {
+                return self.playing(now, description, stream, rejoined);
+            }
+            Event::Slice(slice) => self.work(Work::Slice(slice)),
+            Event::Show { picture, due } => self.show(now, receiver, picture, due),
+            Event::Refused { code, sentence } => {
+                let flow = self.trouble("refused", trouble::refused(code, &sentence, &self.server));
+                if self.options.headless && self.description.is_none() {
+                    self.stop(now, receiver, End::Refused);
+                }
+                return flow;
+            }
+            Event::Trouble(why) => return self.trouble("lost", trouble::silence(why, &self.server)),
+            Event::Over { ended, sentence } if receiver.is_staying() => {
+                return self.trouble("over", trouble::over(ended, &sentence, &self.server));
+            }
+            Event::Over { sentence, .. } => {
+                self.end.get_or_insert(End::Over);
+                self.output.say(&sentence);
+            }
+            Event::Finished => return Flow::Stop,
+        }
+        Flow::Continue
+    }
+
+    fn turn(&mut self, now: Time, receiver: &mut Receiver) -> Flow {
+        self.collect();
+        while let Ok(act) = self.acts.try_recv() {
+            self.act(now, receiver, act);
+        }
+        if receiver.counts().datagrams != self.datagrams {
+            self.datagrams = receiver.counts().datagrams;
+            self.heard = now;
+        }
+        self.check_limits(now, receiver);
+        if now < self.next_tick {
+            return Flow::Continue;
+        }
+        self.next_tick = (self.next_tick + TICK).max(now);
+        self.tick(now, receiver)
+    }
+
+    fn deadline(&self) -> Time {
+        if self.end.is_some() {
+            return self.next_tick;
+        }
+        let limit = self.options.duration.map(|limit| self.output.start() + limit);
+        let silence = self.timeout().map(|limit| self.heard + limit);
+        [limit, silence, self.no_picture].into_iter().flatten().fold(self.next_tick, Time::min)
+    }
+
+    fn signal(&mut self, now: Time, receiver: &mut Receiver, _signal: i32) -> Flow {
+        if self.end == Some(End::Interrupted) {
+            self.killed = true;
+            return Flow::Stop;
+        }
+        self.end = None;
+        self.stop(now, receiver, End::Interrupted);
+        Flow::Continue
+    }
+}

@@ -1,0 +1,3 @@
+//! What is kept: pictures as files.
+
+pub mod still;

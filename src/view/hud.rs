@@ -1,0 +1,301 @@
+//! What is drawn over the picture: figures with a graph, the help sheet, notices, cards. Words and pixels in, pixels
+//! out; it is told the time, and says when it wants to be drawn again.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::keys::HELP;
+use crate::media::text::{Face, Layout, draw_bgrx, fill_bgrx, shade_bgrx};
+use crate::units::{Size, Time};
+
+/// Instead of a picture: what is the matter, and what to do about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Card {
+    pub title: String,
+    pub lines: Vec<String>,
+}
+
+/// Everything that may lie over the picture.
+#[derive(Default)]
+pub struct Hud {
+    pub figures: bool,
+    pub help: bool,
+    pub frozen: bool,
+    pub card: Option<Card>,
+    /// What the figures say, line by line.
+    pub lines: Vec<String>,
+    notices: VecDeque<(String, Time)>,
+    intervals: VecDeque<Duration>,
+    last: Option<Time>,
+}
+
+impl Hud {
+    /// A sentence for a few seconds; the newest few are kept, and the same one is not shown twice.
+    pub fn notice(&mut self, text: String, now: Time) {
+        self.notices.retain(|(old, _)| *old != text);
+        self.notices.push_back((text, now + NOTICE));
+        if self.notices.len() > NOTICES {
+            self.notices.pop_front();
+        }
+    }
+
+    /// Drops notices whose time is over; true if there were any.
+    pub fn expire(&mut self, now: Time) -> bool {
+        let before = self.notices.len();
+        self.notices.retain(|(_, until)| *until > now);
+        self.notices.len() != before
+    }
+
+    /// When the next notice goes.
+    pub fn expiry(&self) -> Option<Time> {
+        self.notices.iter().map(|(_, until)| *until).min()
+    }
+
+    /// A picture came onto the screen: a bar for the graph.
+    pub fn presented(&mut self, now: Time) {
+        if let Some(last) = self.last.replace(now) {
+            self.intervals.push_back(now.since(last));
+            if self.intervals.len() > BARS {
+                self.intervals.pop_front();
+            }
+        }
+    }
+
+    /// Pictures stopped coming on purpose: the pause is no interval.
+    pub fn paused(&mut self) {
+        self.last = None;
+    }
+
+    /// Draws all of it over `target` (`window.pixels()` long). `zoom`: how many pixels of the screen a letter's dot takes.
+    pub fn draw(&self, target: &mut [u32], window: Size, zoom: u32) {
+        if target.len() != window.pixels() {
+            return;
+        }
+        let mut page = Page { target, window, zoom: zoom.max(1) };
+        match &self.card {
+            Some(card) => page.card(card),
+            None if self.frozen => page.tag("FROZEN"),
+            None => {}
+        }
+        if self.figures && self.card.is_none() {
+            page.figures(&self.lines, &self.intervals);
+        }
+        page.notices(self.notices.iter().map(|(text, _)| text.as_str()));
+        if self.help {
+            page.help();
+        }
+    }
+}
+
+/// A window's pixels while they are drawn on.
+struct Page<'a> {
+    target: &'a mut [u32],
+    window: Size,
+    zoom: u32,
+}
+
+impl Page<'_> {
+    fn width(&self) -> usize {
+        self.window.width.into()
+    }
+
+    /// The face at the window's zoom, or a smaller one with which a block of so many letters and lines fits.
+    fn face(&self, columns: usize, lines: usize) -> Face {
+        let (width, height) = (u32::from(self.window.width), u32::from(self.window.height));
+        let fits = |face: &Face| {
+            let (w, h) = (face.letter_width() * (columns as u32 + 4), face.line_height() * (lines as u32 + 2));
+            w <= width && h <= height
+        };
+        (1..=self.zoom.min(8)).rev().map(Face::scaled).find(fits).unwrap_or(Face::SMALLEST)
+    }
+
+    fn text(&mut self, at: (i32, i32), face: Face, colour: u32, text: &str) {
+        let width = self.width();
+        draw_bgrx(self.target, width, at, face, colour, text);
+    }
+
+    fn shade(&mut self, at: (i32, i32), size: (u32, u32)) {
+        let width = self.width();
+        shade_bgrx(self.target, width, at, size);
+    }
+
+    /// The last picture, if any, lies dark behind it.
+    fn card(&mut self, card: &Card) {
+        let (width, height) = (u32::from(self.window.width), u32::from(self.window.height));
+        self.shade((0, 0), (width, height));
+        self.shade((0, 0), (width, height));
+        let lines: Vec<&str> = card.lines.iter().map(String::as_str).collect();
+        let layout = Layout::new(self.window, &card.title, &lines);
+        for (row, at) in layout.placed() {
+            self.text(at, layout.face, if row.is_title { WHITE } else { GREY }, &row.text);
+        }
+    }
+
+    fn figures(&mut self, lines: &[String], intervals: &VecDeque<Duration>) {
+        let columns = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0).max(24);
+        let face = self.face(columns, lines.len() + GRAPH_LINES);
+        let (letter, line) = (face.letter_width() as i32, face.line_height() as i32);
+        let size =
+            (face.letter_width() * (columns as u32 + 2), face.line_height() * (lines.len() + GRAPH_LINES) as u32);
+        self.shade((letter, line), (size.0, size.1 + face.line_height() / 2));
+        for (row, text) in (1..).zip(lines) {
+            self.text((2 * letter, row * line + line / 4), face, WHITE, text);
+        }
+        let top = (lines.len() as i32 + 1) * line + line / 2;
+        let room = (face.letter_width() * columns as u32, (GRAPH_LINES as u32 - 1) * face.line_height());
+        self.graph((2 * letter, top), room, intervals);
+    }
+
+    /// Time from picture to picture, newest on the right; the line is the median, which stands at half the height.
+    fn graph(&mut self, (x, y): (i32, i32), (wide, high): (u32, u32), intervals: &VecDeque<Duration>) {
+        let width = self.width();
+        let mut sorted: Vec<Duration> = intervals.iter().copied().collect();
+        sorted.sort_unstable();
+        let Some(median) = sorted.get(sorted.len() / 2).filter(|median| !median.is_zero()) else { return };
+        let bar = (wide / BARS as u32).max(1);
+        let shown = intervals.iter().rev().take((wide / bar) as usize);
+        for (i, interval) in (1..).zip(shown) {
+            let ratio = interval.as_secs_f64() / median.as_secs_f64();
+            let height = ((ratio / 2.0).min(1.0) * f64::from(high)).round() as u32;
+            let colour = if ratio > 1.5 { RED } else { GREEN };
+            let at = (x + (wide - i * bar) as i32, y + (high - height) as i32);
+            fill_bgrx(self.target, width, at, (bar.saturating_sub(1).max(1), height), colour);
+        }
+        fill_bgrx(self.target, width, (x, y + high as i32 / 2), (wide, 1), GREY);
+    }
+
+    fn notices<'a>(&mut self, texts: impl DoubleEndedIterator<Item = &'a str>) {
+        let (width, height) = (u32::from(self.window.width), i32::from(self.window.height));
+        let face = self.face(60, 8);
+        let columns = (width / face.letter_width()).saturating_sub(4) as usize;
+        let line = face.line_height() as i32;
+        let mut y = height - line / 2;
+        for row in texts.rev().flat_map(|text| crate::media::text::wrap(text, columns).into_iter().rev()) {
+            y -= line;
+            self.shade((face.letter_width() as i32, y), (face.width(&row) + 2 * face.letter_width(), line as u32));
+            self.text((2 * face.letter_width() as i32, y), face, YELLOW, &row);
+        }
+    }
+
+    fn help(&mut self) {
+        let rows: Vec<String> = HELP.iter().map(|(keys, what)| format!("{keys:<17}{what}")).collect();
+        let columns = rows.iter().map(|row| row.chars().count()).max().unwrap_or(0);
+        let face = self.face(columns, rows.len() + 1);
+        let (letter, line) = (face.letter_width() as i32, face.line_height() as i32);
+        let (wide, high) = (letter * (columns as i32 + 2), line * (rows.len() as i32 + 1));
+        let x = (i32::from(self.window.width) - wide) / 2;
+        let y = (i32::from(self.window.height) - high) / 2;
+        for _ in 0..2 {
+            self.shade((x, y), (wide as u32, high as u32));
+        }
+        for (row, text) in (0..).zip(&rows) {
+            self.text((x + letter, y + line / 2 + row * line), face, WHITE, text);
+        }
+    }
+
+    /// A word in the top right corner.
+    fn tag(&mut self, text: &str) {
+        let face = self.face(text.len(), 1);
+        let letter = face.letter_width();
+        let wide = face.width(text) + 2 * letter;
+        let x = i32::from(self.window.width) - wide as i32 - letter as i32;
+        let y = face.line_height() as i32;
+        self.shade((x, y), (wide, face.line_height()));
+        self.text((x + letter as i32, y), face, YELLOW, text);
+    }
+}
+
+/// Long enough to read two lines, short enough not to be in the way.
+const NOTICE: Duration = Duration::from_secs(4);
+const NOTICES: usize = 4;
+/// Pictures in the graph: four seconds at 30 a second.
+const BARS: usize = 120;
+/// Lines of text that the graph is high, with the gap above it.
+const GRAPH_LINES: usize = 4;
+const WHITE: u32 = 0x00FF_FFFF;
+const GREY: u32 = 0x00BE_BEBE;
+const YELLOW: u32 = 0x00FF_E066;
+const GREEN: u32 = 0x0050_D060;
+const RED: u32 = 0x00F0_5040;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PICTURE: u32 = 0x0080_8080;
+
+    fn drawn(hud: &Hud, size: Size, zoom: u32) -> Vec<u32> {
+        let mut target = vec![PICTURE; size.pixels()];
+        hud.draw(&mut target, size, zoom);
+        target
+    }
+
+    fn full() -> Hud {
+        let mut hud = Hud { figures: true, help: true, frozen: true, ..Hud::default() };
+        hud.lines = vec!["30.0 fps".to_owned(), "latency 6.5 ms".to_owned()];
+        for n in 0..200 {
+            hud.presented(Time::ZERO + Duration::from_millis(33 * n + n % 3));
+        }
+        hud.notice("Saved as sample-000012.png.".to_owned(), Time::ZERO);
+        hud
+    }
+
+    #[test]
+    fn nothing_is_drawn_unless_it_is_switched_on() {
+        let hud = Hud { lines: vec!["hidden".to_owned()], ..Hud::default() };
+        assert!(drawn(&hud, Size::new(320, 240), 1).iter().all(|pixel| *pixel == PICTURE));
+    }
+
+    #[test]
+    fn every_size_and_zoom_is_drawn_inside_the_window() {
+        for (width, height) in [(1, 1), (9, 400), (176, 144), (1_280, 720), (3_840, 2_160)] {
+            for zoom in [0, 1, 2, 9] {
+                let mut hud = full();
+                drawn(&hud, Size::new(width, height), zoom);
+                hud.card = Some(Card { title: "Gone".to_owned(), lines: vec!["Check the cable.".to_owned()] });
+                drawn(&hud, Size::new(width, height), zoom);
+            }
+        }
+        full().draw(&mut [], Size::new(10, 10), 1);
+    }
+
+    #[test]
+    fn each_part_has_its_place() {
+        let size = Size::new(1_280, 720);
+        let lit = |hud: &Hud| {
+            let pixels = drawn(hud, size, 1);
+            let any = |x: std::ops::Range<usize>, y: std::ops::Range<usize>| {
+                y.clone().any(|y| pixels[y * 1_280..][x.clone()].iter().any(|pixel| *pixel != PICTURE))
+            };
+            // Top left, top right, middle, bottom left.
+            [any(0..200, 0..200), any(1_080..1_280, 0..100), any(500..780, 300..420), any(0..200, 660..720)]
+        };
+        assert_eq!(lit(&Hud { help: false, frozen: false, ..full() }), [true, false, false, true]);
+        assert_eq!(lit(&Hud { frozen: true, ..Hud::default() }), [false, true, false, false]);
+        assert_eq!(lit(&Hud { help: true, ..Hud::default() }), [false, false, true, false]);
+        let card = Some(Card { title: "Gone".to_owned(), lines: Vec::new() });
+        assert_eq!(lit(&Hud { card, ..Hud::default() }), [true; 4]);
+    }
+
+    #[test]
+    fn notices_go_when_their_time_is_over() {
+        let mut hud = Hud::default();
+        hud.notice("one".to_owned(), Time::ZERO);
+        hud.notice("one".to_owned(), Time::ZERO + NOTICE / 2);
+        assert_eq!(hud.expiry(), Some(Time::ZERO + NOTICE + NOTICE / 2));
+        assert!(!hud.expire(Time::ZERO + NOTICE));
+        assert!(hud.expire(Time::ZERO + NOTICE * 2) && hud.expiry().is_none());
+        (0..9).for_each(|n| hud.notice(n.to_string(), Time::ZERO));
+        assert_eq!(hud.notices.len(), NOTICES);
+    }
+
+    #[test]
+    fn letters_grow_with_the_screens_scale() {
+        let white = |zoom| {
+            let hud = Hud { help: true, ..Hud::default() };
+            drawn(&hud, Size::new(3_840, 2_160), zoom).iter().filter(|pixel| **pixel == WHITE).count()
+        };
+        assert_eq!(white(2), 4 * white(1));
+        assert_eq!(white(3), 9 * white(1));
+    }
+}

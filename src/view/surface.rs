@@ -1,0 +1,137 @@
+//! The open window and the memory it is drawn in: size, fullscreen, presenting.
+
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::time::Duration;
+
+use winit::dpi::{PhysicalPosition, PhysicalSize};
+use winit::event_loop::ActiveEventLoop;
+use winit::window::{Fullscreen, Window};
+
+use super::hud::Hud;
+use super::scale::{Scaler, fit};
+use super::{Frame, ViewError};
+use crate::units::{Size, Time};
+
+/// A window with its buffer.
+pub struct Surface {
+    pub window: Rc<Window>,
+    surface: softbuffer::Surface<Rc<Window>, Rc<Window>>,
+    scaler: Scaler,
+    /// The size we asked for; while the window still has it, it follows the picture's.
+    asked: Size,
+    full: Option<Full>,
+}
+
+/// A window that fills the screen.
+struct Full {
+    /// Where it was before.
+    size: PhysicalSize<u32>,
+    position: Option<PhysicalPosition<i32>>,
+    /// When to look whether a window manager has done it.
+    check: Option<Time>,
+    /// Nobody did, so we have.
+    ourselves: bool,
+}
+
+impl Surface {
+    pub fn open(event_loop: &ActiveEventLoop, title: &str, picture: Size) -> Result<Self, ViewError> {
+        let asked = fit(picture, room(event_loop));
+        let attributes = Window::default_attributes().with_title(title).with_inner_size(physical(asked));
+        let window = Rc::new(event_loop.create_window(attributes).map_err(ViewError::Window)?);
+        let context = softbuffer::Context::new(Rc::clone(&window))?;
+        let surface = softbuffer::Surface::new(&context, Rc::clone(&window))?;
+        Ok(Self { window, surface, scaler: Scaler::default(), asked, full: None })
+    }
+
+    fn size(&self) -> Size {
+        let size = self.window.inner_size();
+        let side = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX);
+        Size::new(side(size.width), side(size.height))
+    }
+
+    /// A picture of another size came: the window takes its size unless the user has chosen one.
+    pub fn follow(&mut self, event_loop: &ActiveEventLoop, picture: Size) {
+        if self.size() == self.asked && !self.is_fullscreen() {
+            self.asked = fit(picture, room(event_loop));
+            let _at_once_or_later = self.window.request_inner_size(physical(self.asked));
+        }
+    }
+
+    /// Draws the frame, or black, and what lies over it, and hands it to the screen. False while the window has no
+    /// area (minimised).
+    pub fn present(&mut self, frame: Option<&Frame>, hud: &Hud) -> Result<bool, softbuffer::SoftBufferError> {
+        let size = self.size();
+        let sides = (NonZeroU32::new(size.width.into()), NonZeroU32::new(size.height.into()));
+        let (Some(width), Some(height)) = sides else { return Ok(false) };
+        self.surface.resize(width, height)?;
+        let mut buffer = self.surface.buffer_mut()?;
+        match frame {
+            Some(frame) => self.scaler.draw(frame, &mut buffer, size),
+            None => buffer.fill(0),
+        }
+        // A screen of twice the usual density gets letters of twice the dots.
+        let zoom = self.window.scale_factor().round().clamp(1.0, 8.0) as u32;
+        hud.draw(&mut buffer, size, zoom);
+        self.window.pre_present_notify();
+        buffer.present()?;
+        Ok(true)
+    }
+
+    pub const fn is_fullscreen(&self) -> bool {
+        self.full.is_some()
+    }
+
+    pub fn toggle_fullscreen(&mut self, now: Time) {
+        match self.full.take() {
+            None => {
+                let (size, position) = (self.window.inner_size(), self.window.outer_position().ok());
+                self.full = Some(Full { size, position, check: Some(now + MANAGED), ourselves: false });
+                self.window.set_fullscreen(Some(Fullscreen::Borderless(None)));
+            }
+            Some(full) => {
+                self.window.set_fullscreen(None);
+                if full.ourselves {
+                    self.place(full.position.unwrap_or_default(), full.size);
+                }
+            }
+        }
+        self.window.set_cursor_visible(self.full.is_none());
+    }
+
+    /// When [`Surface::check_fullscreen`] wants to be called.
+    pub fn deadline(&self) -> Option<Time> {
+        self.full.as_ref().and_then(|full| full.check)
+    }
+
+    /// Where no window manager runs (a kiosk, a robot) nobody has obeyed: fills the screen by itself.
+    pub fn check_fullscreen(&mut self, now: Time) {
+        let Some(full) = self.full.as_mut().filter(|full| full.check.is_some_and(|at| at <= now)) else { return };
+        full.check = None;
+        let Some(monitor) = self.window.current_monitor() else { return };
+        if monitor.size() != self.window.inner_size() {
+            full.ourselves = true;
+            self.place(monitor.position(), monitor.size());
+        }
+    }
+
+    fn place(&self, position: PhysicalPosition<i32>, size: PhysicalSize<u32>) {
+        self.window.set_outer_position(position);
+        let _at_once_or_later = self.window.request_inner_size(size);
+    }
+}
+
+/// Nine tenths of the screen, which leaves room for title and task bars.
+fn room(event_loop: &ActiveEventLoop) -> Size {
+    let monitor = event_loop.primary_monitor().or_else(|| event_loop.available_monitors().next());
+    let size = monitor.map(|monitor| monitor.size()).filter(|size| size.width > 0 && size.height > 0);
+    let most = |pixels: u32| u16::try_from(u64::from(pixels) * 9 / 10).unwrap_or(u16::MAX);
+    size.map_or(Size::new(u16::MAX, u16::MAX), |size| Size::new(most(size.width), most(size.height)))
+}
+
+fn physical(size: Size) -> PhysicalSize<u32> {
+    PhysicalSize::new(size.width.into(), size.height.into())
+}
+
+/// Window managers need some tens of milliseconds to fill the screen.
+const MANAGED: Duration = Duration::from_millis(300);

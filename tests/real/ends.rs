@@ -1,0 +1,60 @@
+//! How it ends: failures, a port in use, Ctrl-C.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::program::{END, SAMPLE, Server, Watcher, program};
+
+#[test]
+fn every_failure_is_one_sentence_and_a_code() {
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["serve", "no-such-film.mp4"], 1, "was not found"),
+        (&["serve", "/"], 1, "is a folder"),
+        (&["serve", "/dev/null"], 1, ""),
+        (&["serve", "test:0x0"], 2, "is not a test card"),
+        (&["serve", SAMPLE, "--datagram", "100"], 2, "1200"),
+        (&["serve", SAMPLE, "--quality", "0"], 2, "1..=100"),
+        (&["serve", "test:", "--bind", "192.0.2.1"], 1, "is not an address of this machine"),
+        (&["watch", "no-such-host.invalid", "--headless"], 1, "no address is known"),
+        (&["watch", "tcp://localhost"], 2, "tcp://"),
+        (&["watch", "127.0.0.1:9", "--headless", "--timeout", "0.3"], 3, "nothing was heard"),
+        (&["watch", "127.0.0.1:9", "--headless", "--duration", "0.3"], 3, ""),
+        (&["watch"], 2, "SERVER"),
+        (&["sreve"], 2, "serve"),
+    ];
+    for (arguments, code, text) in cases {
+        let output = program().args(*arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {said}");
+        assert!(said.contains(text), "{arguments:?}: {said}");
+        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+    }
+    let mut no_display = program();
+    no_display.args(["watch", "127.0.0.1:9"]).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+    let output = no_display.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--headless"));
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let server = Server::start(&["test:"]);
+    let port = server.port.to_string();
+    let output = program().args(["serve", "test:", "--bind", "127.0.0.1", "--port", &port]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is in use"));
+}
+
+#[test]
+fn interrupting_the_server_ends_everybody_in_good_order() {
+    let server = Server::start(&["test:320x180@25"]);
+    let watcher = Watcher::start(&server.address());
+    let pid = server.child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let (code, sent) = server.end(END);
+    assert_eq!((code, &sent["end"]), (0, &Value::from("interrupted")));
+    let (code, shown) = watcher.end();
+    assert_eq!((code, &shown["end"]), (0, &Value::from("end")));
+    assert_eq!(shown["pictures_lost"], 0, "{shown}");
+}

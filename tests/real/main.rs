@@ -1,0 +1,13 @@
+//! The program as a user runs it: real sockets, real time, real films, real windows. Alone on the machine, one test
+//! after the other.
+
+#![cfg(feature = "app")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a black-box test starts programs and may panic")]
+
+mod program;
+mod screen;
+
+mod cards;
+mod ends;
+mod films;
+mod window;

@@ -1,0 +1,126 @@
+//! A window under X: found, looked at, typed into.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use image::RgbImage;
+use serde_json::Value;
+
+use crate::program::{program, summary, wait};
+
+/// Generous: a machine with two busy cores must pass too.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether there is a screen; the gate brings its own.
+pub fn is_there() -> bool {
+    let there = std::env::var_os("DISPLAY").is_some();
+    assert!(there || std::env::var_os("CI").is_none(), "the gate brings its own display");
+    there
+}
+
+pub fn xdotool(arguments: &[&str]) -> String {
+    let output = Command::new("xdotool").args(arguments).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Asks again and again until the answer is yes.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// `watch` in a window.
+pub struct Viewer {
+    pub child: Child,
+    stdout: BufReader<ChildStdout>,
+    pub id: String,
+}
+
+impl Viewer {
+    pub fn start(address: &str, arguments: &[&str], folder: &Path) -> Self {
+        let mut command = program();
+        command.args(["watch", address, "--stats", "json"]).args(arguments).current_dir(folder);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let pid = child.id().to_string();
+        let mut id = String::new();
+        until("a window", || {
+            id = xdotool(&["search", "--onlyvisible", "--pid", &pid]).lines().next().unwrap_or_default().to_owned();
+            !id.is_empty()
+        });
+        xdotool(&["windowfocus", "--sync", &id]);
+        Self { child, stdout, id }
+    }
+
+    /// Reads JSON lines up to one with this event.
+    pub fn event(&mut self, name: &str) -> Value {
+        loop {
+            let mut line = String::new();
+            assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it ended before any {name}");
+            let value: Value = serde_json::from_str(&line).unwrap();
+            if value["event"] == name {
+                return value;
+            }
+        }
+    }
+
+    pub fn key(&self, key: &str) {
+        xdotool(&["key", key]);
+    }
+
+    pub fn title(&self) -> String {
+        xdotool(&["getwindowname", &self.id])
+    }
+
+    pub fn size(&self) -> (u32, u32) {
+        let text = xdotool(&["getwindowgeometry", "--shell", &self.id]);
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap();
+        (field("WIDTH="), field("HEIGHT="))
+    }
+
+    pub fn shot(&self) -> RgbImage {
+        let output = Command::new("import").args(["-window", &self.id, "png:-"]).output().unwrap();
+        image::load_from_memory(&output.stdout).unwrap().to_rgb8()
+    }
+
+    /// Waits until the picture on the screen is frozen, and returns it.
+    pub fn freeze(&self) -> RgbImage {
+        self.key("space");
+        until("a frozen picture", || self.title().contains("(frozen)"));
+        self.steady(|_| true)
+    }
+
+    /// The window's pixels once they are as wanted and no longer change.
+    pub fn steady(&self, wanted: impl Fn(&RgbImage) -> bool) -> RgbImage {
+        let mut before = self.shot();
+        until("steady pixels", || {
+            let shot = self.shot();
+            let steady = shot == before && wanted(&shot);
+            before = shot;
+            steady
+        });
+        before
+    }
+
+    /// Waits for the end: exit code, summary and everything on stderr.
+    pub fn end(mut self) -> (i32, Value, String) {
+        let code = wait(&mut self.child, PATIENCE);
+        let (mut text, mut said) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut text).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(!said.contains("panicked"), "{said}");
+        (code, summary(&text), said)
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}

@@ -1,0 +1,228 @@
+//! The window: what it shows, and what each key does.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use image::RgbImage;
+
+use crate::films::{psnr, true_rgb};
+use crate::program::{END, SAMPLE, Server, program};
+use crate::screen::{self, Viewer, until, xdotool};
+
+/// The pixels of a rectangle.
+fn part(image: &RgbImage, (x, y): (u32, u32), (width, height): (u32, u32)) -> Vec<u8> {
+    image::imageops::crop_imm(image, x, y, width, height).to_image().into_raw()
+}
+
+/// The one file in a folder with this ending, once it is whole.
+fn file(folder: &Path, ending: &str) -> Option<RgbImage> {
+    let mut paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let path = paths.find(|path| path.extension().is_some_and(|end| end == ending))?;
+    image::open(path).ok().map(|image| image.to_rgb8())
+}
+
+#[test]
+fn a_window_shows_the_whole_film_and_leaves_when_told() {
+    if !screen::is_there() {
+        return;
+    }
+    let server = Server::start(&[SAMPLE]);
+    let folder = tempfile::tempdir().unwrap();
+    let viewer = Viewer::start(&server.address(), &["--autoexit"], folder.path());
+    let (code, shown, said) = viewer.end();
+    assert_eq!(code, 0, "{said}");
+    assert_eq!((&shown["pictures_lost"], &shown["pictures_damaged"]), (&0.into(), &0.into()), "{shown}");
+    let (on_screen, late) = (shown["pictures_shown"].as_u64().unwrap(), shown["pictures_late"].as_u64().unwrap());
+    assert_eq!(on_screen + late, 132, "{shown}");
+    assert!(on_screen > 100, "{shown}");
+    assert_eq!(server.end(END).0, 0);
+}
+
+#[test]
+fn freezing_snapshots_figures_and_help() {
+    if !screen::is_there() {
+        return;
+    }
+    let server = Server::start(&[SAMPLE, "--loop"]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut viewer = Viewer::start(&server.address(), &[], folder.path());
+    viewer.event("stats");
+    until("a moving picture", || viewer.shot() != viewer.shot());
+    let still = viewer.freeze();
+
+    viewer.key("s");
+    until("a PNG", || file(folder.path(), "png").is_some());
+    let saved = file(folder.path(), "png").unwrap();
+    // Without the word in the corner and the notice at the bottom it is what is on the screen.
+    assert_eq!(part(&saved, (0, 100), (1_280, 500)), part(&still, (0, 100), (1_280, 500)));
+    let name = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().file_name().into_string().unwrap();
+    let number: u64 = name.trim_start_matches("sample-").trim_end_matches(".png").parse().unwrap();
+    let truth = RgbImage::from_raw(1_280, 720, true_rgb(SAMPLE, number % 132, "bt709")).unwrap();
+    let psnr = psnr(&part(&still, (0, 100), (1_280, 500)), &part(&truth, (0, 100), (1_280, 500)));
+    assert!(psnr >= 38.0, "picture {number}: {psnr:.1} dB");
+    viewer.key("S");
+    until("a JPEG", || file(folder.path(), "jpg").is_some());
+
+    // The notice goes by itself, and the picture stands still while others come.
+    viewer.steady(|shot| *shot == still);
+    let differs = |shot: &RgbImage, at, size| part(shot, at, size) != part(&still, at, size);
+    viewer.key("i");
+    let figures = viewer.steady(|shot| differs(shot, (0, 0), (200, 100)));
+    assert!(!differs(&figures, (700, 300), (580, 420)), "the figures stay in their corner");
+    viewer.key("i");
+    viewer.steady(|shot| *shot == still);
+    viewer.key("question");
+    viewer.steady(|shot| differs(shot, (500, 300), (280, 120)));
+    viewer.key("question");
+    viewer.steady(|shot| *shot == still);
+    // Nothing records or sounds yet, and it says so.
+    for key in ["m", "r", "Up", "Down", "9", "0"] {
+        viewer.key(key);
+        viewer.steady(|shot| differs(shot, (0, 640), (300, 80)));
+        viewer.steady(|shot| *shot == still);
+    }
+    viewer.key("space");
+    until("a moving picture again", || !viewer.title().contains("frozen") && viewer.shot() != viewer.shot());
+    viewer.key("q");
+    let (code, shown, _) = viewer.end();
+    assert_eq!((code, &shown["end"]), (0, &"interrupted".into()));
+    assert_eq!(shown["pictures_lost"], 0, "{shown}");
+}
+
+#[test]
+fn fullscreen_and_the_keys_that_leave() {
+    if !screen::is_there() {
+        return;
+    }
+    let server = Server::start(&["test:640x360@25"]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut viewer = Viewer::start(&server.address(), &[], folder.path());
+    viewer.event("stats");
+    let screen = xdotool(&["getdisplaygeometry"]);
+    let screen: Vec<u32> = screen.split_whitespace().map(|side| side.parse().unwrap()).collect();
+    until("the picture's size", || viewer.size() == (640, 360));
+    for (enter, leave) in [("f", "f"), ("f", "Escape"), ("", "Escape")] {
+        match enter {
+            "" => xdotool(&["mousemove", "100", "100", "click", "--repeat", "2", "--delay", "50", "1"]),
+            key => xdotool(&["key", key]),
+        };
+        until("a full screen", || viewer.size() == (screen[0], screen[1]));
+        viewer.key(leave);
+        until("a window again", || viewer.size() == (640, 360));
+    }
+    viewer.key("Escape");
+    assert_eq!(viewer.end().0, 0);
+    for key in ["Return", "q"] {
+        let viewer = Viewer::start(&server.address(), &["--fullscreen"], folder.path());
+        until("a full screen", || viewer.size() == (screen[0], screen[1]));
+        viewer.key(key);
+        assert_eq!(viewer.end().0, 0, "{key}");
+    }
+}
+
+#[test]
+fn every_shape_is_shown_whole_and_in_proportion() {
+    if !screen::is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (card, size) in [
+        ("test:176x144@10", (176, 144)),
+        ("test:361x641@10", (361, 641)),
+        ("test:333x77@10", (333, 77)),
+        // Larger than the screen's nine tenths.
+        ("test:3840x2160@5", (1_440, 810)),
+        ("test:1000x2000@5", (450, 900)),
+    ] {
+        let server = Server::start(&[card]);
+        let mut viewer = Viewer::start(&server.address(), &[], folder.path());
+        viewer.event("stats");
+        until(card, || viewer.size() == size);
+        let shot = viewer.freeze();
+        // The bars' first colour and last, top left and top right (beside the word).
+        let (left, right) = (shot.get_pixel(2, 2).0, shot.get_pixel(size.0 - 2, 2).0);
+        assert!(left.iter().all(|c| c.abs_diff(191) < 12), "{card}: {left:?}");
+        assert!(right[0] < 40 && right[1] < 40 && right[2] > 150, "{card}: {right:?}");
+        viewer.key("q");
+        assert_eq!(viewer.end().0, 0, "{card}");
+    }
+}
+
+#[test]
+fn resizing_leaves_no_hole_in_the_picture() {
+    if !screen::is_there() {
+        return;
+    }
+    let server = Server::start(&["test:640x360@25"]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut viewer = Viewer::start(&server.address(), &[], folder.path());
+    viewer.event("stats");
+    for (width, height) in [(801, 601), (300, 700), (1_200, 200), (33, 21), (640, 360)] {
+        xdotool(&["windowsize", &viewer.id, &width.to_string(), &height.to_string()]);
+        until("the new size", || viewer.size() == (width, height));
+        let (wide, high) = (width.min(height * 640 / 360), height.min(width * 360 / 640));
+        let grey = |shot: &RgbImage| {
+            let (x, y) = ((width - wide) / 2 + wide / 20, (height - high) / 2 + high / 8);
+            shot.get_pixel(x, y).0.iter().all(|c| c.abs_diff(191) < 25)
+        };
+        until("the picture at the new size", || grey(&viewer.shot()));
+        // Bars beside it are black.
+        let shot = viewer.shot();
+        let corner = shot.get_pixel(0, 0).0;
+        assert!(
+            wide == width && high == height
+                || corner == [0, 0, 0]
+                || wide.abs_diff(width).max(high.abs_diff(height)) < 2
+        );
+    }
+    viewer.key("q");
+    assert_eq!(viewer.end().0, 0);
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_saved_is_a_notice() {
+    if !screen::is_there() {
+        return;
+    }
+    let server = Server::start(&["test:640x360@25"]);
+    // Not even the superuser can make a file here.
+    let mut viewer = Viewer::start(&server.address(), &[], Path::new("/proc/self"));
+    viewer.event("stats");
+    let still = viewer.freeze();
+    viewer.key("s");
+    viewer.steady(|shot| part(shot, (0, 300), (300, 60)) != part(&still, (0, 300), (300, 60)));
+    viewer.key("q");
+    let (code, _, said) = viewer.end();
+    assert_eq!(code, 0);
+    assert!(said.contains("could not be written"), "{said}");
+}
+
+#[test]
+fn a_display_that_dies_is_a_sentence() {
+    if !screen::is_there() {
+        return;
+    }
+    let mut xvfb = Command::new("Xvfb");
+    xvfb.args(["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"]);
+    let mut xvfb = xvfb.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut number = String::new();
+    BufReader::new(xvfb.stdout.take().unwrap()).read_line(&mut number).unwrap();
+    let server = Server::start(&["test:320x180@25"]);
+    let mut command = program();
+    command.args(["watch", &server.address(), "--stats", "json"]).env("DISPLAY", format!(":{}", number.trim()));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("\"stats\"") {
+        line.clear();
+        assert!(stdout.read_line(&mut line).unwrap() > 0, "it ended at once");
+    }
+    xvfb.kill().unwrap();
+    xvfb.wait().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("the display stopped answering") && !said.contains("panicked"), "{said}");
+}
