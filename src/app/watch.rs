@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::address::Address;
 use super::decode::{self, Shown, Work};
-use super::figures::{self, Output, block, clock_text, rate_text, rounded};
+use super::figures::{self, Output, block, rounded};
+use super::words::{self, Place};
 use super::{Exit, StatsFormat};
 use crate::net::{App, Flow, Loop, Options as SocketOptions, Socket};
 use crate::proto::receiver::{Config, Event, Local, Ready, Receiver};
@@ -344,20 +345,14 @@ impl Watching {
     fn tick(&mut self, now: Time, receiver: &Receiver) -> Flow {
         let figures = self.figures(now, receiver, false);
         let counts = receiver.counts();
-        let (last, shown, bytes) = self.last;
-        let seconds = now.since(last).as_secs_f64().max(1e-9);
-        let fps = (counts.shown - shown) as f64 / seconds;
-        let bps = (counts.bytes - bytes) as f64 * 8.0 / seconds;
-        let jitter = self.blocks.shown_interval.recent.block(1e3).map_or(0.0, |b| b.stdev);
         self.last = (now, counts.shown, counts.bytes);
         self.blocks.all_mut().into_iter().for_each(|block| block.recent.clear());
-        let position = self.last_shown.map_or(0.0, |shown| shown.picture.media_time.seconds());
-        let length = self.description.as_ref().and_then(|d| d.length);
-        let length = length.map_or(String::new(), |length| format!("/{}", clock_text(length as f64 / 1e6)));
-        let position = clock_text(position);
-        let lost = counts.lost + counts.damaged;
-        let rate = rate_text(bps);
-        self.output.status(&format!("{position}{length}  {fps:.1} fps  jitter {jitter:.1} ms  {lost} lost  {rate}"));
+        let length = self.description.as_ref().and_then(|d| d.length).map(Duration::from_micros);
+        let place = self.last_shown.map(|shown| {
+            let micros = shown.picture.media_time.micros().max(0).unsigned_abs();
+            Place { position: Duration::from_micros(micros), length, looped: false }
+        });
+        self.output.status(&words::watching(&self.server, place, &figures));
         match self.output.event("stats", figures) {
             Ok(()) => Flow::Continue,
             Err(_) => Flow::Stop,
@@ -403,6 +398,9 @@ impl Watching {
         let end = self.end.clone().unwrap_or(End::Interrupted);
         let mut figures = self.figures(crate::clock::now(), receiver, true);
         figures["end"] = end.name().into();
+        if !self.killed {
+            self.output.conclude(&words::watched(self.output.elapsed(), &figures));
+        }
         // Whoever has closed our output does not want the summary either.
         self.output.event("summary", figures).ok();
         let nothing = receiver.counts().shown == 0;
