@@ -1,6 +1,7 @@
 //! `run` drives any protocol machine: one mio loop over its sockets, a precise timer, signals, and a waker for other
 //! threads. It knows nothing of what the machine does.
 
+pub mod probe;
 mod socket;
 pub mod timer;
 
