@@ -6,20 +6,22 @@ mod cli;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use udpstream::app::{Exit, serve, terminal, watch};
+use udpstream::app::{Exit, doctor, serve, terminal, watch};
 
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     log(cli.quiet, cli.verbose);
     let outcome = match cli.command {
         Command::Serve(args) => serve::serve(args.options(cli.quiet)),
         Command::Watch(args) => watch::watch(args.options(cli.quiet)),
+        Command::Doctor(args) => Ok(doctor::doctor(args.options(cli.quiet))),
+        Command::Completions { shell } => Ok(cli::completions(shell)),
+        Command::Man { command } => Ok(cli::man(command.as_deref())),
     };
     match outcome {
         Ok(exit) => ExitCode::from(exit as u8),

@@ -31,6 +31,8 @@ const TOLD_THE_TIME: &[&str] = &["wire", "media", "seal", "proto", "gateway"];
 const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["app", "cli", "main"]),
     ("clap", &["app", "cli", "main"]),
+    ("clap_complete", &["cli", "main"]),
+    ("clap_mangen", &["cli", "main"]),
     ("crc32fast", &["wire"]),
     ("crossbeam_channel", &["queue", "source", "app"]),
     ("embedded_graphics", &["media"]),
@@ -49,7 +51,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tracing", &["net", "app", "cli", "main"]),
     ("tracing_subscriber", &["app", "cli", "main"]),
     ("turbojpeg", &["codec"]),
-    ("winit", &["view"]),
+    ("winit", &["view", "app"]),
     ("zerocopy", &["wire", "view"]),
 ];
 const ANYWHERE: &[&str] = &["thiserror"];

@@ -2,6 +2,7 @@
 
 pub mod address;
 mod decode;
+pub mod doctor;
 mod encode;
 mod figures;
 pub mod serve;
