@@ -27,7 +27,8 @@ const ROWS: &[&[&str]] = &[
 /// Lower, and yet out of bounds: these layers are told the time and never ask.
 const TOLD_THE_TIME: &[&str] = &["wire", "media", "seal", "proto", "gateway"];
 
-/// Who may name which crate. Crates that only derive (`thiserror`) may be named anywhere.
+/// Who may name which crate. Crates that only derive (`thiserror`) may be named anywhere; `app` names winit only to see
+/// whether a display answers.
 const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["app", "cli", "main"]),
     ("clap", &["app", "cli", "main"]),

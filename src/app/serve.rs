@@ -202,7 +202,8 @@ impl Serving {
         let text = format!("{title}: {details}");
         self.output.say(&text);
         let port = local.port();
-        self.output.say(&format!("Listening on port {port}. Watch with: udpstream watch HOST:{port}"));
+        let place = if local.ip().is_unspecified() { format!("HOST:{port}") } else { local.to_string() };
+        self.output.say(&format!("Listening on port {port}. Watch with: udpstream watch {place}"));
     }
 
     /// Gives the server its next picture, or the news that there is none.

@@ -119,7 +119,11 @@ fn fps_text(fps: Option<f64>) -> String {
 }
 
 fn jitter_text(millis: Option<f64>) -> String {
-    millis.map_or(String::new(), |millis| format!("jitter {millis:.1} ms"))
+    match millis {
+        Some(millis) if millis < 1.0 => format!("jitter {millis:.2} ms"),
+        Some(millis) => format!("jitter {millis:.1} ms"),
+        None => String::new(),
+    }
 }
 
 /// The rate of so many pictures from the first to the last; nothing to say of too few.
@@ -174,7 +178,7 @@ mod tests {
         let sent = json!({ "watchers": 2, "fps": 29.97, "bitrate_bps": 27.1e6, "pictures_skipped": 1_200,
             "departure_error_us": { "stdev": 320.0 } });
         let line = serving(place(second(5), Some(second(40)), false), &sent).join("  ");
-        assert_eq!(line, "0:05/0:40  30.0 fps  jitter 0.3 ms  2 watchers  27.1 Mb/s  1 200 skipped");
+        assert_eq!(line, "0:05/0:40  30.0 fps  jitter 0.32 ms  2 watchers  27.1 Mb/s  1 200 skipped");
         let line = serving(place(second(85), Some(second(40)), true), &json!({ "watchers": 1 })).join("  ");
         assert_eq!(line, "0:05/0:40 round 3  0.0 fps    1 watcher  0 kb/s  ");
         assert_eq!(serving(None, &json!({ "watchers": 0 })), ["waiting for the first watcher"]);
