@@ -1,38 +1,79 @@
 //! The command line: arguments as typed → checked options.
 
+mod generate;
+mod help;
+mod slips;
+mod values;
+
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use udpstream::app::address::{Address, DEFAULT_PORT};
-use udpstream::app::{StatsFormat, serve, watch};
+use udpstream::app::{StatsFormat, doctor, serve, watch};
 use udpstream::source::{self, Input, PaceChoice};
 use udpstream::units::Rate;
-use udpstream::wire::SizeClass;
+
+pub use generate::{completions, man};
+use help::{FIGURES, INPUT, LIMITS, NETWORK, TIMING, WINDOW};
+use values::{Datagram, datagram, ip, number, rate, seconds};
 
 /// Moving pictures over UDP with the least possible delay.
 ///
-/// On one machine: udpstream serve film.mp4 — on another: udpstream watch HOST
+/// On one machine: udpstream serve film.mp4. On another: udpstream watch HOST.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, propagate_version = true)]
+#[command(after_help = help::MORE, after_long_help = help::PROGRAM)]
 pub struct Cli {
     /// Say nothing but errors.
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say more on stderr; twice for everything.
+    /// Say more on standard error; twice for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     #[command(subcommand)]
     pub command: Command,
 }
 
+impl Cli {
+    /// Reads the process's arguments; ends it after help, and with 2 and advice after a slip.
+    pub fn read() -> Self {
+        let arguments: Vec<_> = std::env::args_os().collect();
+        Self::try_parse_from(&arguments).unwrap_or_else(|error| slips::advise(error, &arguments).exit())
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Send a film, a pipe or a test card to whoever watches.
+    #[command(after_help = help::MORE, after_long_help = help::SERVE)]
     Serve(ServeArgs),
     /// Show a stream in a window, or receive it without one.
+    #[command(after_help = help::MORE, after_long_help = help::WATCH)]
     Watch(WatchArgs),
+    /// Look at ffmpeg, display, sound, sockets and timer, and say what to do about each.
+    ///
+    /// One line for each, marked ok, warning or problem. The exit code is 0 if everything needed to serve and to watch
+    /// is there, and 1 if something needed is missing. Nothing is changed.
+    #[command(after_help = help::MORE, after_long_help = help::DOCTOR)]
+    Doctor(DoctorArgs),
+    /// Print the completions for a shell.
+    #[command(after_help = help::MORE, after_long_help = help::COMPLETIONS)]
+    Completions {
+        /// The shell that is to complete `udpstream`.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    ///
+    /// Without COMMAND it is one page about everything.
+    #[command(after_help = help::MORE, after_long_help = help::MAN)]
+    Man {
+        /// Only about this command: serve, watch, doctor, completions or man [default: all].
+        #[arg(value_parser = ["serve", "watch", "doctor", "completions", "man"], hide_possible_values = true)]
+        command: Option<String>,
+    },
 }
 
 /// Figures on the way: a line for people, or JSON for programs.
@@ -40,7 +81,7 @@ pub enum Command {
 pub enum Stats {
     /// A line on the terminal that updates itself.
     Text,
-    /// One JSON object a line on stdout.
+    /// One JSON object a line on standard output.
     Json,
 }
 
@@ -56,106 +97,97 @@ pub enum Pace {
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// A film or URL that ffmpeg reads; - for stdin (y4m, or anything that ffmpeg reads); test:[WxH][@FPS].
+    /// A film or URL that ffmpeg reads; - for standard input (y4m, or anything that ffmpeg reads);
+    /// test:[WxH][@FPS] for the test card (1280x720@30).
+    #[arg(value_hint = ValueHint::FilePath)]
     pub input: Input,
-    /// UDP port; 0 takes a free one.
-    #[arg(long, default_value_t = DEFAULT_PORT)]
+    /// Scale to this width in pixels, 16 to 16384, keeping the shape [default: as it is, within 1920×1080].
+    #[arg(long, value_name = "PIXELS", value_parser = number(16_u16, 16_384), help_heading = INPUT)]
+    pub width: Option<u16>,
+    /// Pictures a second, such as 25, 29.97 or 30000/1001 [default: the film's own].
+    #[arg(long, value_name = "N", value_parser = rate, help_heading = INPUT)]
+    pub fps: Option<Rate>,
+    /// Begin again at the end; not for standard input [default: end with the film].
+    #[arg(long = "loop", help_heading = INPUT)]
+    pub looped: bool,
+    /// JPEG quality, 1 to 100.
+    #[arg(long, value_name = "N", default_value_t = 80, value_parser = number(1_u8, 100), help_heading = INPUT)]
+    pub quality: u8,
+    /// Pictures decoded ahead, 2 to 1000 (at most 48 MB).
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = number(2_u16, 1_000), help_heading = INPUT)]
+    pub queue: u16,
+    /// UDP port, 0 to 65535; 0 takes a free one and says which.
+    #[arg(long, default_value_t = DEFAULT_PORT, value_parser = number(0_u16, u16::MAX), help_heading = NETWORK)]
     pub port: u16,
     /// Listen on this address only [default: all, IPv6 and IPv4].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = ip, help_heading = NETWORK)]
     pub bind: Option<IpAddr>,
-    /// Scale to this width in pixels, keeping the shape [default: as it is, within 1920×1080].
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(16..=16_384))]
-    pub width: Option<u16>,
-    /// JPEG quality, 1 to 100.
-    #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub quality: u8,
-    /// Pictures a second, such as 25 or 29.97 [default: the film's own].
-    #[arg(long, value_name = "N", value_parser = rate)]
-    pub fps: Option<Rate>,
-    /// Begin again at the end.
-    #[arg(long = "loop")]
-    pub looped: bool,
-    /// Start at once instead of with the first watcher.
-    #[arg(long)]
+    /// Largest UDP payload in bytes, 1200 to 65488; auto finds it for each watcher.
+    #[arg(long, value_name = "auto|BYTES", default_value = "auto", value_parser = datagram, help_heading = NETWORK)]
+    pub datagram: Datagram,
+    /// Start at once [default: start with the first watcher].
+    #[arg(long, help_heading = TIMING)]
     pub no_wait: bool,
     /// Whether pictures leave at their deadline or as they come.
-    #[arg(long, value_enum, default_value_t = Pace::Auto)]
+    #[arg(long, value_enum, default_value_t = Pace::Auto, help_heading = TIMING)]
     pub pace: Pace,
-    /// Pictures decoded ahead, 2 to 1000 (at most 48 MB).
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=1_000))]
-    pub queue: u16,
-    /// Largest UDP payload in bytes, 1200 to 65488; auto finds it for each watcher.
-    #[arg(long, value_name = "auto|BYTES", default_value = "auto", value_parser = datagram)]
-    pub datagram: Datagram,
-    /// Stop after so many pictures.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Stop after so many pictures [default: no limit].
+    #[arg(long, value_name = "N", value_parser = number(1_u64, u64::MAX), help_heading = LIMITS)]
     pub frames: Option<u64>,
-    /// Stop after so many seconds.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    /// Stop after so many seconds [default: no limit].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
     pub duration: Option<Duration>,
     /// Figures each second and at the end.
-    #[arg(long, value_enum, default_value_t = Stats::Text)]
+    #[arg(long, value_enum, default_value_t = Stats::Text, help_heading = FIGURES)]
     pub stats: Stats,
 }
 
 #[derive(Debug, Args)]
 pub struct WatchArgs {
     /// The server: [udp://]HOST[:PORT], an IPv6 address as [ADDR]:PORT; the port is 9688 unless given.
+    #[arg(value_hint = ValueHint::Hostname)]
     pub server: Address,
-    /// No window: receive and decode all the same.
-    #[arg(long)]
+    /// Receive and decode without a window [default: in a window].
+    #[arg(long, help_heading = WINDOW)]
     pub headless: bool,
-    /// Figures each second and at the end.
-    #[arg(long, value_enum, default_value_t = Stats::Text)]
-    pub stats: Stats,
-    /// Stop after so many pictures.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Start in fullscreen [default: in a window].
+    #[arg(long, help_heading = WINDOW)]
+    pub fullscreen: bool,
+    /// Leave when the stream ends [default: wait for the next one; with --headless always leave].
+    #[arg(long, help_heading = WINDOW)]
+    pub autoexit: bool,
+    /// Save the last picture shown, as PNG or JPEG [default: save none].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = WINDOW)]
+    pub snapshot: Option<PathBuf>,
+    /// Receive buffer to ask of the system, in bytes [default: 4194304; the system may grant less].
+    #[arg(long, value_name = "BYTES", value_parser = number(4_096_u32, 1 << 30), help_heading = NETWORK)]
+    pub receive_buffer: Option<u32>,
+    /// Show pictures so many milliseconds after they are due, at most 10000: smoother on an uneven network; 0 shows
+    /// them at once.
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = number(0_u64, 10_000), help_heading = TIMING)]
+    pub latency: u64,
+    /// Stop after so many pictures [default: no limit].
+    #[arg(long, value_name = "N", value_parser = number(1_u64, u64::MAX), help_heading = LIMITS)]
     pub frames: Option<u64>,
-    /// Stop after so many seconds.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    /// Stop after so many seconds [default: no limit].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
     pub duration: Option<Duration>,
     /// Give up when nothing was heard for so many seconds [default: 30 with --headless, never in a window].
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
     pub timeout: Option<Duration>,
-    /// Show pictures so many milliseconds after they are due: smoother on an uneven network; 0 shows them at once.
-    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000))]
-    pub latency: u64,
-    /// Save the last picture shown as PNG or JPEG.
-    #[arg(long, value_name = "FILE")]
-    pub snapshot: Option<PathBuf>,
-    /// Start in fullscreen.
+    /// Figures each second and at the end.
+    #[arg(long, value_enum, default_value_t = Stats::Text, help_heading = FIGURES)]
+    pub stats: Stats,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Do not look for a display: only `watch --headless` is wanted here [default: look for one].
     #[arg(long)]
-    pub fullscreen: bool,
-    /// Leave when the stream ends, instead of waiting for the next one [always with --headless].
+    pub headless: bool,
+    /// One JSON object a line on standard output [default: text].
     #[arg(long)]
-    pub autoexit: bool,
-    /// Receive buffer to ask of the system, in bytes [default: 4 MiB; the system may grant less].
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(4_096..=1 << 30))]
-    pub receive_buffer: Option<u32>,
-}
-
-/// `--datagram` as checked: a forced class, or none.
-#[derive(Clone, Copy, Debug)]
-pub struct Datagram(Option<SizeClass>);
-
-fn datagram(text: &str) -> Result<Datagram, String> {
-    if text == "auto" {
-        return Ok(Datagram(None));
-    }
-    let class = text.parse().ok().and_then(SizeClass::forced);
-    class.map(|class| Datagram(Some(class))).ok_or_else(|| "write auto, or a number from 1200 to 65488".to_owned())
-}
-
-fn rate(text: &str) -> Result<Rate, String> {
-    let fraction = text.split_once('/').and_then(|(n, d)| Rate::new(n.parse().ok()?, d.parse().ok()?));
-    let rate = fraction.or_else(|| text.parse().ok().and_then(Rate::from_fps));
-    rate.ok_or_else(|| "write a number of pictures a second, such as 25, 29.97 or 30000/1001".to_owned())
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|seconds: &f64| *seconds > 0.0 && *seconds <= 1e9);
-    seconds.map(Duration::from_secs_f64).ok_or_else(|| "write a number of seconds above 0".to_owned())
+    pub json: bool,
 }
 
 impl From<Stats> for StatsFormat {
@@ -206,5 +238,11 @@ impl WatchArgs {
             stats: self.stats.into(),
             quiet,
         }
+    }
+}
+
+impl DoctorArgs {
+    pub const fn options(self, quiet: bool) -> doctor::Options {
+        doctor::Options { json: self.json, headless: self.headless, quiet }
     }
 }

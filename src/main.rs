@@ -6,30 +6,42 @@ mod cli;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use tracing_subscriber::filter::LevelFilter;
-use udpstream::app::{Exit, serve, watch};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use udpstream::app::{Exit, doctor, serve, terminal, watch};
 
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let level = match (cli.quiet, cli.verbose) {
+    let cli = Cli::read();
+    log(cli.quiet, cli.verbose);
+    let outcome = match cli.command {
+        Command::Serve(args) => serve::serve(args.options(cli.quiet)),
+        Command::Watch(args) => watch::watch(args.options(cli.quiet)),
+        Command::Doctor(args) => Ok(doctor::doctor(args.options(cli.quiet))),
+        Command::Completions { shell } => Ok(cli::completions(shell)),
+        Command::Man { command } => Ok(cli::man(command.as_deref())),
+    };
+    match outcome {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(error) => {
+            terminal::message(&format!("error: {error:#}"));
+            ExitCode::from(Exit::Failed as u8)
+        }
+    }
+}
+
+fn log(quiet: bool, verbose: u8) {
+    let level = match (quiet, verbose) {
         (true, _) => LevelFilter::OFF,
         (_, 0) => LevelFilter::WARN,
         (_, 1) => LevelFilter::INFO,
         _ => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false).init();
-    let outcome = match cli.command {
-        Command::Serve(args) => serve::serve(args.options(cli.quiet)),
-        Command::Watch(args) => watch::watch(args.options(cli.quiet)),
-    };
-    match outcome {
-        Ok(exit) => ExitCode::from(exit as u8),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(Exit::Failed as u8)
-        }
-    }
+    // The window library warns of what a plain desktop lacks, which nobody misses.
+    let window = if verbose > 0 { level } else { level.min(LevelFilter::ERROR) };
+    let lines = tracing_subscriber::fmt().with_writer(|| terminal::Log).with_ansi(terminal::colours());
+    let lines = lines.with_max_level(level).with_target(false).finish();
+    lines.with(Targets::new().with_default(level).with_target("winit", window)).with(watch::OnScreen).init();
 }

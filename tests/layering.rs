@@ -27,10 +27,13 @@ const ROWS: &[&[&str]] = &[
 /// Lower, and yet out of bounds: these layers are told the time and never ask.
 const TOLD_THE_TIME: &[&str] = &["wire", "media", "seal", "proto", "gateway"];
 
-/// Who may name which crate. Crates that only derive (`thiserror`) may be named anywhere.
+/// Who may name which crate. Crates that only derive (`thiserror`) may be named anywhere; `app` names winit only to see
+/// whether a display answers.
 const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["app", "cli", "main"]),
     ("clap", &["app", "cli", "main"]),
+    ("clap_complete", &["cli", "main"]),
+    ("clap_mangen", &["cli", "main"]),
     ("crc32fast", &["wire"]),
     ("crossbeam_channel", &["queue", "source", "app"]),
     ("embedded_graphics", &["media"]),
@@ -49,7 +52,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tracing", &["net", "app", "cli", "main"]),
     ("tracing_subscriber", &["app", "cli", "main"]),
     ("turbojpeg", &["codec"]),
-    ("winit", &["view"]),
+    ("winit", &["view", "app"]),
     ("zerocopy", &["wire", "view"]),
 ];
 const ANYWHERE: &[&str] = &["thiserror"];

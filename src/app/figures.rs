@@ -1,10 +1,12 @@
-//! Statistics on their way out: JSON lines on stdout for programs, one line that updates itself for people.
+//! Statistics on their way out: JSON lines on stdout for programs, sentences and one line that updates itself for
+//! people (in words.rs and terminal.rs).
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::StatsFormat;
+use super::{StatsFormat, terminal};
 use crate::clock::now;
 use crate::stats::Block;
 use crate::units::Time;
@@ -13,8 +15,6 @@ use crate::units::Time;
 pub struct Output {
     format: StatsFormat,
     start: Time,
-    terminal: bool,
-    line: bool,
     quiet: bool,
 }
 
@@ -24,12 +24,16 @@ pub struct Closed;
 
 impl Output {
     pub fn new(format: StatsFormat, quiet: bool) -> Self {
-        let terminal = io::stderr().is_terminal();
-        Self { format, start: now(), terminal, line: false, quiet }
+        Self { format, start: now(), quiet }
     }
 
     pub const fn start(&self) -> Time {
         self.start
+    }
+
+    /// Time since the start.
+    pub fn elapsed(&self) -> Duration {
+        now().since(self.start)
     }
 
     pub fn is_json(&self) -> bool {
@@ -41,7 +45,7 @@ impl Output {
         if !self.is_json() {
             return Ok(());
         }
-        let t = now().since(self.start).as_secs_f64();
+        let t = self.elapsed().as_secs_f64();
         let mut object = Map::new();
         object.insert("event".into(), name.into());
         object.insert("v".into(), 1.into());
@@ -53,34 +57,36 @@ impl Output {
         writeln!(stdout, "{}", Value::Object(object)).and_then(|()| stdout.flush()).map_err(|_| Closed)
     }
 
-    /// The line that updates itself; nothing where stderr is not a terminal.
-    pub fn status(&mut self, text: &str) {
-        if self.terminal && !self.quiet && !self.is_json() {
-            // A terminal that went away takes its line with it.
-            write!(io::stderr(), "\r\x1b[K{text}").ok();
-            self.line = true;
+    /// The line that updates itself, made of fields in order of importance.
+    pub fn status(&self, fields: &[String]) {
+        if !self.quiet && !self.is_json() {
+            terminal::status(fields);
         }
     }
 
     /// A sentence for people, on stderr.
-    pub fn say(&mut self, text: &str) {
+    pub fn say(&self, text: &str) {
         if !self.quiet {
-            self.warn(text);
+            terminal::message(text);
         }
     }
 
     /// A sentence that is said even when quiet.
-    pub fn warn(&mut self, text: &str) {
-        let clear = if std::mem::take(&mut self.line) { "\r\x1b[K" } else { "" };
-        writeln!(io::stderr(), "{clear}{text}").ok();
+    pub fn warn(&self, text: &str) {
+        terminal::message(text);
+    }
+
+    /// The last sentence, in place of the line; programs have the summary instead.
+    pub fn conclude(&self, text: &str) {
+        if !self.quiet && !self.is_json() {
+            terminal::conclude(text);
+        }
     }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if self.line {
-            writeln!(io::stderr()).ok();
-        }
+        terminal::leave();
     }
 }
 
@@ -107,18 +113,4 @@ pub fn rss_bytes() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
-}
-
-/// `83.4` seconds as 1:23.
-pub fn clock_text(seconds: f64) -> String {
-    let whole = seconds.max(0.0) as u64;
-    match (whole / 3_600, whole / 60 % 60, whole % 60) {
-        (0, m, s) => format!("{m}:{s:02}"),
-        (h, m, s) => format!("{h}:{m:02}:{s:02}"),
-    }
-}
-
-/// Bits per second in the unit that fits.
-pub fn rate_text(bps: f64) -> String {
-    if bps >= 1e6 { format!("{:.1} Mb/s", bps / 1e6) } else { format!("{:.0} kb/s", bps / 1e3) }
 }

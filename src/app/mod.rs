@@ -2,10 +2,13 @@
 
 pub mod address;
 mod decode;
+pub mod doctor;
 mod encode;
 mod figures;
 pub mod serve;
+pub mod terminal;
 pub mod watch;
+mod words;
 
 /// How a command ended; the number is the program's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 
 use super::encode::{self, Counts, EncodeError, Order};
-use super::figures::{self, Output, block, clock_text, rate_text, rounded};
+use super::figures::{self, Output, block, rounded};
+use super::words::{self, Place};
 use super::{Exit, StatsFormat};
 use crate::media::Picture;
 use crate::media::coded::CodedPicture;
@@ -136,6 +137,10 @@ struct Serving {
     killed: bool,
     departures: u64,
     position: Unit,
+    /// When the first picture departed, and the last so far.
+    sent: Option<(Time, Time)>,
+    /// At once.
+    most_watchers: usize,
     departure_error: Windowed,
     next_tick: Time,
     last: (Time, u64, u64),
@@ -176,6 +181,8 @@ impl Serving {
             killed: false,
             departures: 0,
             position: Unit(0),
+            sent: None,
+            most_watchers: 0,
             departure_error: Windowed::default(),
             next_tick: start + TICK,
             last: (start, 0, 0),
@@ -195,7 +202,8 @@ impl Serving {
         let text = format!("{title}: {details}");
         self.output.say(&text);
         let port = local.port();
-        self.output.say(&format!("Listening on port {port}. Watch with: udpstream watch HOST:{port}"));
+        let place = if local.ip().is_unspecified() { format!("HOST:{port}") } else { local.to_string() };
+        self.output.say(&format!("Listening on port {port}. Watch with: udpstream watch {place}"));
     }
 
     /// Gives the server its next picture, or the news that there is none.
@@ -241,19 +249,14 @@ impl Serving {
     fn tick(&mut self, now: Time, server: &Server) -> Flow {
         let figures = self.figures(now, server, false);
         let totals = server.totals();
-        let (last, pictures, bytes) = self.last;
-        let seconds = now.since(last).as_secs_f64().max(1e-9);
-        let fps = (totals.pictures - pictures) as f64 / seconds;
-        let bps = (totals.bytes - bytes) as f64 * 8.0 / seconds;
         self.last = (now, totals.pictures, totals.bytes);
         self.departure_error.recent.clear();
-        let position = clock_text(self.info.rate.at(u64::from(self.position.0)).as_secs_f64());
-        let length = self.info.length.map_or(String::new(), |length| format!("/{}", clock_text(length.as_secs_f64())));
-        let watchers = match server.watchers() {
-            1 => "1 watcher".to_owned(),
-            n => format!("{n} watchers"),
-        };
-        self.output.status(&format!("{position}{length}  {fps:.1} fps  {watchers}  {}", rate_text(bps)));
+        let place = self.sent.map(|_| Place {
+            position: self.info.rate.at(u64::from(self.position.0)),
+            length: self.info.length,
+            looped: self.options.source.looped,
+        });
+        self.output.status(&words::serving(place, &figures));
         match self.output.event("stats", figures) {
             Ok(()) => Flow::Continue,
             Err(_) => Flow::Stop,
@@ -304,6 +307,10 @@ impl Serving {
         let end = self.end.unwrap_or(End::Interrupted);
         let mut figures = self.figures(crate::clock::now(), server, true);
         figures["end"] = end.name().into();
+        if !self.killed {
+            let took = self.sent.map_or(Duration::ZERO, |(first, last)| last.since(first));
+            self.output.conclude(&words::served(took, self.most_watchers, &figures));
+        }
         // Whoever has closed our output does not want the summary either.
         self.output.event("summary", figures).ok();
         let Self { coded, encoder, killed, .. } = self;
@@ -322,6 +329,7 @@ impl Serving {
         match event {
             Event::Joined { address, watchers, .. } => {
                 tracing::info!(%address, watchers, "joined");
+                self.most_watchers = self.most_watchers.max(*watchers);
             }
             Event::Left { address, why, watchers, .. } => {
                 tracing::info!(%address, ?why, watchers, "left");
@@ -345,6 +353,7 @@ impl Serving {
     fn departed(&mut self, now: Time, server: &mut Server, unit: Unit, due: Time, at: Time) {
         self.departures += 1;
         self.position = unit;
+        self.sent = Some((self.sent.map_or(at, |(first, _)| first), at));
         if self.info.pace == Pace::File {
             self.departure_error.record(at.since(due).as_secs_f64() * 1e6);
         }

@@ -1,6 +1,7 @@
 //! `run` drives any protocol machine: one mio loop over its sockets, a precise timer, signals, and a waker for other
 //! threads. It knows nothing of what the machine does.
 
+pub mod probe;
 mod socket;
 pub mod timer;
 
@@ -26,6 +27,10 @@ const BATCH: usize = 64;
 /// More than any UDP datagram.
 const BUFFER: usize = 65_536;
 
+const HANGUP: i32 = 1;
+const INTERRUPT: i32 = 2;
+const TERMINATE: i32 = 15;
+
 /// Whether the loop goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
@@ -41,7 +46,7 @@ pub trait App<M: Machine> {
     fn turn(&mut self, now: Time, machine: &mut M) -> Flow;
     /// When to call `turn` even if nothing happens.
     fn deadline(&self) -> Time;
-    /// Ctrl-C (2) or SIGTERM (15).
+    /// Ctrl-C (2), SIGTERM (15), or, once, SIGHUP (1): the terminal is gone.
     fn signal(&mut self, now: Time, machine: &mut M, signal: i32) -> Flow;
 }
 
@@ -51,6 +56,7 @@ pub struct Loop {
     waker: Arc<Waker>,
     timer: timer::Timer,
     signals: Option<Signals>,
+    hung_up: bool,
     sockets: Vec<Line>,
 }
 
@@ -66,7 +72,7 @@ impl Loop {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let timer = timer::Timer::new(poll.registry(), TIMER)?;
-        let mut this = Self { poll, waker, timer, signals: None, sockets: Vec::new() };
+        let mut this = Self { poll, waker, timer, signals: None, hung_up: false, sockets: Vec::new() };
         for (i, mut socket) in sockets.into_iter().enumerate() {
             let interest = Interest::READABLE | Interest::WRITABLE;
             this.poll.registry().register(&mut socket.udp, Token(i), interest)?;
@@ -75,9 +81,12 @@ impl Loop {
         Ok(this)
     }
 
-    /// Handles Ctrl-C and SIGTERM in this loop from now on.
+    /// Handles Ctrl-C, SIGTERM and the end of the terminal in this loop from now on.
     pub fn catch_signals(&mut self) -> io::Result<()> {
-        let mut signals = Signals::new([2, 15])?;
+        let mut signals = Signals::new([INTERRUPT, TERMINATE])?;
+        if !hangup_is_ignored() {
+            signals.add_signal(HANGUP)?;
+        }
         self.poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         self.signals = Some(signals);
         Ok(())
@@ -126,15 +135,25 @@ impl Loop {
             WAKER => {}
             SIGNALS => {
                 let signals: Vec<i32> = self.signals.as_mut().map_or_else(Vec::new, |s| s.pending().collect());
-                return match signals.into_iter().any(|s| app.signal(now(), machine, s) == Flow::Stop) {
-                    true => Flow::Stop,
-                    false => Flow::Continue,
-                };
+                return self.caught(&signals, machine, app);
             }
             Token(port) => {
                 if let Some(port) = self.sockets.get_mut(port) {
                     port.readable |= event.is_readable() || event.is_error();
                 }
+            }
+        }
+        Flow::Continue
+    }
+
+    fn caught<M: Machine>(&mut self, signals: &[i32], machine: &mut M, app: &mut impl App<M>) -> Flow {
+        for &signal in signals {
+            // The system and the shell may both say that the terminal is gone; that is no second request.
+            if signal == HANGUP && std::mem::replace(&mut self.hung_up, true) {
+                continue;
+            }
+            if app.signal(now(), machine, signal) == Flow::Stop {
+                return Flow::Stop;
             }
         }
         Flow::Continue
@@ -204,4 +223,11 @@ impl Loop {
             }
         }
     }
+}
+
+/// Whether we were started by `nohup`, to outlive the terminal. Where the system does not tell we were not.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & (1 << (HANGUP - 1)) != 0)
 }

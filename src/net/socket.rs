@@ -60,6 +60,11 @@ impl Socket {
         SockRef::from(&self.udp).recv_buffer_size()
     }
 
+    /// As [`Socket::receive_buffer`], of the other direction.
+    pub fn send_buffer(&self) -> io::Result<usize> {
+        SockRef::from(&self.udp).send_buffer_size()
+    }
+
     /// One `sendmsg` of hop header and body.
     pub(super) fn send(&self, transmit: &Transmit) -> io::Result<usize> {
         let to = SockAddr::from(self.outward(transmit.to));

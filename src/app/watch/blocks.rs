@@ -1,11 +1,12 @@
-//! What is measured of each picture, and the figures made of it: JSON for programs, lines for the window.
+//! What is measured of each picture, and the figures made of it.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::app::decode::Shown;
-use crate::app::figures::{self, block, clock_text, rate_text, rounded};
+use crate::app::figures::{self, block, rounded};
+use crate::app::words::Place;
 use crate::proto::receiver::Receiver;
 use crate::stats::Windowed;
 use crate::units::Time;
@@ -126,52 +127,12 @@ impl Figures {
         })
     }
 
-    /// Position, and length if there is one: `0:12/0:40`.
-    fn position(&self, description: Option<&Description>) -> String {
-        let position = clock_text(self.last_shown.map_or(0.0, |shown| shown.picture.media_time.seconds()));
-        let length = description.and_then(|d| d.length).map(|length| clock_text(length as f64 / 1e6));
-        length.map_or_else(|| position.clone(), |length| format!("{position}/{length}"))
-    }
-
-    /// The running second in one line.
-    pub fn line(&self, now: Time, receiver: &Receiver, description: Option<&Description>) -> String {
-        let (fps, bps) = self.rates(now, receiver, false);
-        let jitter = self.blocks.shown_interval.recent.block(1e3).map_or(0.0, |b| b.stdev);
-        let lost = receiver.counts().lost + receiver.counts().damaged;
-        let position = self.position(description);
-        format!("{position}  {fps:.1} fps  jitter {jitter:.1} ms  {lost} lost  {}", rate_text(bps))
-    }
-
-    /// The running second for the window's figures.
-    pub fn lines(&self, now: Time, receiver: &Receiver, description: Option<&Description>) -> Vec<String> {
-        let (fps, bps) = self.rates(now, receiver, false);
-        let counts = receiver.counts();
-        let b = &self.blocks;
-        let p50 = |w: &Windowed| w.recent.block(1e3).map_or_else(|| "-".to_owned(), |b| format!("{:.1}", b.p50));
-        let p99 = |w: &Windowed| w.recent.block(1e3).map_or_else(|| "-".to_owned(), |b| format!("{:.1}", b.p99));
-        let stdev = b.shown_interval.recent.block(1e3).map_or(0.0, |b| b.stdev);
-        let units = (counts.shown + counts.lost + counts.late + counts.thinned).max(1);
-        let loss = 100.0 * (counts.lost + counts.damaged) as f64 / units as f64;
-        let late = counts.late + self.superseded;
-        let rtt = receiver.rtt().map_or_else(|| "-".to_owned(), |rtt| format!("{:.1}", rtt.as_secs_f64() * 1e3));
-        let mut lines = Vec::with_capacity(8);
-        if let Some(Description { title, size, rate, .. }) = description {
-            lines.push(title.chars().take(40).collect());
-            lines.push(format!("{size}  {rate} fps  {}", self.position(description)));
-        }
-        lines.extend([
-            format!("fps {fps:.1}  jitter {stdev:.1} ms"),
-            format!("latency {} ms  p99 {} ms", p50(&b.latency), p99(&b.latency)),
-            format!(
-                " network {}  wait {}  decode {}  show {}",
-                p50(&b.network),
-                p50(&b.wait),
-                p50(&b.decode),
-                p50(&b.present)
-            ),
-            format!("loss {loss:.2} %  damaged {}  late {late}", counts.damaged),
-            format!("{}  datagrams {} B  rtt {rtt} ms", rate_text(bps), counts.largest),
-        ]);
-        lines
+    /// Where in the film the last picture shown was.
+    pub fn place(&self, description: Option<&Description>) -> Option<Place> {
+        let length = description.and_then(|description| description.length).map(Duration::from_micros);
+        self.last_shown.map(|shown| {
+            let micros = shown.picture.media_time.micros().max(0).unsigned_abs();
+            Place { position: Duration::from_micros(micros), length, looped: false }
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! `udpstream watch`: sockets → receiver → decoder → window, or as far as decoded pixels.
 
 mod blocks;
+mod onscreen;
 mod screen;
 mod trouble;
 mod watching;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use crossbeam_channel::{Receiver as Inbox, Sender, unbounded};
 
+pub use self::onscreen::OnScreen;
 use self::screen::Screen;
 use self::watching::{Act, Watching, Wiring};
 use super::address::Address;
@@ -155,6 +157,7 @@ fn run(
     (shown, figures): (Sender<Shown>, Inbox<Shown>),
     acts: Inbox<Act>,
 ) -> anyhow::Result<Exit> {
+    onscreen::attach(&screen);
     let (work, works) = unbounded();
     let newest = Arc::new(AtomicU32::new(0));
     let settings = decode::Settings {

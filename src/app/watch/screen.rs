@@ -52,8 +52,9 @@ impl Screen {
                     tracing::info!(path = %path.display(), "snapshot saved");
                 }
                 Err(error) => {
-                    screen.notice(&format!("Not saved: {error}."));
-                    tracing::warn!("no snapshot: {error}");
+                    let text = format!("Not saved: {error}.");
+                    screen.notice(&text);
+                    tracing::warn!("{text}");
                 }
             }
         };

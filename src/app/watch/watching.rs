@@ -14,6 +14,7 @@ use super::{Options, trouble};
 use crate::app::Exit;
 use crate::app::decode::{Shown, Work};
 use crate::app::figures::Output;
+use crate::app::words;
 use crate::media::Canvas;
 use crate::net::{App, Flow};
 use crate::proto::receiver::{Event, Local, Ready, Receiver};
@@ -27,6 +28,11 @@ const TICK: Duration = Duration::from_secs(1);
 const HEADLESS_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connected, and yet no picture: after this long that is worth a word.
 const PICTURE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two warnings of loss.
+const LOSS_PAUSE: Duration = Duration::from_secs(30);
+/// Letters of a title among the figures.
+const TITLE: usize = 40;
 
 /// What the user does at the window.
 pub enum Act {
@@ -88,6 +94,10 @@ pub struct Watching {
     /// What was last said about missing pictures, so that it is said once.
     said: String,
     savers: Vec<JoinHandle<()>>,
+    /// Pictures that came badly, and all, until the last second.
+    loss: (u64, u64),
+    /// Loss is not spoken of before this.
+    loss_said: Time,
 }
 
 impl Watching {
@@ -115,6 +125,8 @@ impl Watching {
             no_picture: None,
             said: String::new(),
             savers: Vec::new(),
+            loss: (0, 0),
+            loss_said: Time::ZERO,
         }
     }
 
@@ -190,14 +202,42 @@ impl Watching {
     }
 
     fn tick(&mut self, now: Time, receiver: &Receiver) -> Flow {
-        let description = self.description.as_ref();
-        self.output.status(&self.figures.line(now, receiver, description));
-        if self.screen.is_there() {
-            self.screen.figures(self.figures.lines(now, receiver, description));
-        }
+        let place = self.figures.place(self.description.as_ref());
         let json = self.figures.json(now, receiver, false);
+        self.output.status(&words::watching(&self.server, place, &json));
+        if self.screen.is_there() {
+            let mut lines = Vec::new();
+            if let Some(Description { title, size, rate, .. }) = &self.description {
+                lines.push(title.chars().take(TITLE).collect());
+                lines.push(format!("{size}  {rate} fps"));
+            }
+            lines.extend(words::panel(place, &json));
+            self.screen.figures(lines);
+        }
         self.figures.next_second(now, receiver);
-        self.publish("stats", json)
+        match self.publish("stats", json) {
+            Flow::Continue => self.check_loss(now, receiver),
+            Flow::Stop => Flow::Stop,
+        }
+    }
+
+    /// A second in which many pictures were lost is worth a word, now and then.
+    fn check_loss(&mut self, now: Time, receiver: &Receiver) -> Flow {
+        let counts = receiver.counts();
+        let (bad, all) = (counts.lost + counts.damaged, counts.shown + counts.lost);
+        let (bad_before, all_before) = std::mem::replace(&mut self.loss, (bad, all));
+        let (bad, all) = (bad - bad_before.min(bad), all - all_before.min(all));
+        if bad * 20 <= all || now < self.loss_said {
+            return Flow::Continue;
+        }
+        self.loss_said = now + LOSS_PAUSE;
+        let text = format!(
+            "{bad} of {all} pictures came damaged or not at all in the last second: try a cable instead of Wi-Fi, or \
+             serve with a smaller --width or --quality."
+        );
+        self.output.say(&text);
+        self.screen.notice(&text);
+        self.publish("warning", json!({ "code": "loss", "text": text }))
     }
 
     /// Ends the decoder and says the last word.
@@ -212,6 +252,9 @@ impl Watching {
         let end = self.end.unwrap_or(End::Interrupted);
         let mut figures = self.figures.json(crate::clock::now(), receiver, true);
         figures["end"] = end.name().into();
+        if !self.killed {
+            self.output.conclude(&words::watched(self.output.elapsed(), &figures));
+        }
         // Whoever has closed our output does not want the summary either.
         self.output.event("summary", figures).ok();
         let nothing = receiver.counts().shown == 0;

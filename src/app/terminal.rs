@@ -1,0 +1,200 @@
+//! Standard error as people see it: messages, and below them one line that updates itself. Whatever is written there
+//! goes through here, the log too, so that the line never ends up in the middle of a message.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Draws the line from fields in order of importance; what does not fit in the terminal's width is left out. Nothing
+/// where standard error is not a terminal.
+pub fn status(fields: &[String]) {
+    // A terminal that was halted (Ctrl-S) must not halt the stream.
+    if io::stderr().is_terminal() && is_writable() {
+        let columns = columns();
+        let drawn = line().draw(fields, columns, knows_escapes());
+        put(&drawn);
+    }
+}
+
+/// Writes a sentence above the line.
+pub fn message(text: &str) {
+    above(&format!("{text}\n"));
+}
+
+/// Writes a last sentence in place of the line.
+pub fn conclude(text: &str) {
+    let erased = line().erase(columns(), knows_escapes());
+    put(&format!("{erased}{text}\n"));
+}
+
+/// Leaves the line as it is and goes on below it.
+pub fn leave() {
+    if line().leave() {
+        put("\n");
+    }
+}
+
+/// Whether colours are wanted on standard error.
+pub fn colours() -> bool {
+    wants_colours(io::stderr().is_terminal())
+}
+
+/// Whether colours are wanted on standard output.
+pub fn colours_on_stdout() -> bool {
+    wants_colours(io::stdout().is_terminal())
+}
+
+/// Where log lines go; each write is one whole event.
+pub struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        above(&String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What stands in the last row of the terminal.
+struct Line {
+    text: String,
+}
+
+/// A process has one standard error, and so one such line.
+static LINE: Mutex<Line> = Mutex::new(Line { text: String::new() });
+
+impl Line {
+    fn draw(&mut self, fields: &[String], columns: usize, escapes: bool) -> String {
+        let erased = self.erase(columns, escapes);
+        self.text = fit(fields, columns);
+        format!("{erased}{}", self.text)
+    }
+
+    fn erase(&mut self, columns: usize, escapes: bool) -> String {
+        let width = std::mem::take(&mut self.text).chars().count();
+        match (width, escapes) {
+            (0, _) => String::new(),
+            (_, true) => "\r\x1b[K".to_owned(),
+            (_, false) => format!("\r{}\r", " ".repeat(width.min(room(columns)))),
+        }
+    }
+
+    /// The line, what stands above it, and the line again.
+    fn above(&mut self, text: &str, columns: usize, escapes: bool) -> String {
+        let fields = [self.text.clone()];
+        let erased = self.erase(columns, escapes);
+        let again = if fields[0].is_empty() { String::new() } else { self.draw(&fields, columns, escapes) };
+        format!("{erased}{text}{again}")
+    }
+
+    /// False if there was none.
+    fn leave(&mut self) -> bool {
+        !std::mem::take(&mut self.text).is_empty()
+    }
+}
+
+fn line() -> MutexGuard<'static, Line> {
+    LINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn above(text: &str) {
+    let mut line = line();
+    put(&line.above(text, columns(), knows_escapes()));
+}
+
+/// In one write, so that nobody else's words come in between.
+fn put(text: &str) {
+    // A terminal that went away takes its messages with it.
+    io::stderr().write_all(text.as_bytes()).ok();
+}
+
+/// As many fields as have room, two spaces between them; if not even one has, its beginning.
+fn fit(fields: &[String], columns: usize) -> String {
+    let room = room(columns);
+    let mut text = String::new();
+    for field in fields.iter().filter(|field| !field.is_empty()) {
+        let longer = if text.is_empty() { field.clone() } else { format!("{text}  {field}") };
+        if longer.chars().count() > room {
+            break;
+        }
+        text = longer;
+    }
+    let first = fields.first().filter(|_| text.is_empty());
+    first.map_or(text, |first| first.chars().take(room).collect())
+}
+
+/// The last column stays free: some terminals go to the next row as soon as it is written to.
+fn room(columns: usize) -> usize {
+    columns.saturating_sub(1)
+}
+
+/// Asked for each time: people resize their windows.
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(USUAL_COLUMNS)
+}
+
+fn is_writable() -> bool {
+    let stderr = io::stderr();
+    let mut files = [PollFd::new(&stderr, PollFlags::OUT)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut files, Some(&at_once)).is_ok_and(|ready| ready > 0)
+}
+
+fn knows_escapes() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// By the rules of <https://no-color.org>.
+fn wants_colours(terminal: bool) -> bool {
+    terminal && knows_escapes() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Where the terminal does not say.
+const USUAL_COLUMNS: usize = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_field_by_field() {
+        let three = fields(&["0:05/0:10", "30.0 fps", "1 watcher"]);
+        assert_eq!(fit(&three, 80), "0:05/0:10  30.0 fps  1 watcher");
+        assert_eq!(fit(&three, 31), "0:05/0:10  30.0 fps  1 watcher");
+        assert_eq!(fit(&three, 30), "0:05/0:10  30.0 fps");
+        assert_eq!(fit(&three, 10), "0:05/0:10");
+        assert_eq!(fit(&three, 6), "0:05/");
+        assert_eq!(fit(&three, 0), "");
+        assert_eq!(fit(&fields(&["a", "", "b"]), 80), "a  b");
+        assert_eq!(fit(&[], 80), "");
+    }
+
+    #[test]
+    fn a_message_goes_above_the_line_and_the_line_comes_back() {
+        let mut line = Line { text: String::new() };
+        assert_eq!(line.above("one\n", 80, true), "one\n");
+        assert_eq!(line.draw(&fields(&["0:01"]), 80, true), "0:01");
+        assert_eq!(line.draw(&fields(&["0:02"]), 80, true), "\r\x1b[K0:02");
+        assert_eq!(line.above("two\n", 80, true), "\r\x1b[Ktwo\n0:02");
+        assert_eq!(line.erase(80, true), "\r\x1b[K");
+        assert_eq!(line.erase(80, true), "");
+    }
+
+    #[test]
+    fn a_dumb_terminal_gets_spaces_and_no_escapes() {
+        let mut line = Line { text: String::new() };
+        line.draw(&fields(&["0:01", "9 fps"]), 80, false);
+        assert_eq!(line.draw(&fields(&["0:02"]), 80, false), "\r           \r0:02");
+        assert_eq!(line.above("hm\n", 3, false), "\r  \rhm\n0:");
+        assert!(line.leave() && !line.leave());
+    }
+}

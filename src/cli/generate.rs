@@ -1,0 +1,74 @@
+//! Completions and the manual page, both made from the command line's own description.
+
+use std::io::{self, Write};
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use clap_mangen::Man;
+use udpstream::app::Exit;
+
+use super::Cli;
+
+/// Prints the completions of one shell.
+pub fn completions(shell: Shell) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+    print(&script)
+}
+
+/// Prints the manual page: of one command, or one about everything.
+pub fn man(command: Option<&str>) -> Exit {
+    let mut page = Vec::new();
+    let mut program = Cli::command();
+    // Inherited flags and whole names, such as `udpstream serve`, are there once it is built.
+    program.build();
+    let written = match command.and_then(|name| program.find_subcommand(name)) {
+        Some(command) => Man::new(command.clone()).manual(MANUAL).render(&mut page),
+        None => whole(program, &mut page),
+    };
+    match written {
+        Ok(()) => print(String::from_utf8_lossy(&page).replace("\n.SH EXTRA", "\n.SH NOTES").as_bytes()),
+        Err(_) => Exit::Failed,
+    }
+}
+
+/// The program's sections, then all sections of each command, one level down.
+fn whole(program: clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
+    let commands: Vec<_> = program.get_subcommands().filter(|command| command.get_name() != "help").cloned().collect();
+    let man = Man::new(program).manual(MANUAL);
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    for command in commands {
+        let title = command.get_name().to_uppercase();
+        let mut sections = Vec::new();
+        let man = Man::new(command);
+        man.render_synopsis_section(&mut sections)?;
+        man.render_description_section(&mut sections)?;
+        man.render_options_section(&mut sections)?;
+        man.render_extra_section(&mut sections)?;
+        writeln!(page, ".SH {title}")?;
+        page.extend_from_slice(
+            String::from_utf8_lossy(&sections)
+                .replace("\n.SH EXTRA", "\n.SH NOTES")
+                .replace("\n.SH ", "\n.SS ")
+                .as_bytes(),
+        );
+    }
+    man.render_extra_section(page)?;
+    man.render_version_section(page)
+}
+
+/// A reader that has seen enough, such as `head`, is no failure.
+fn print(bytes: &[u8]) -> Exit {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Failed,
+        _ => Exit::Done,
+    }
+}
+
+const NAME: &str = "udpstream";
+const MANUAL: &str = "User Commands";

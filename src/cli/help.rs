@@ -1,0 +1,77 @@
+//! What long help says after the flags: examples, keys, exit codes. A paragraph is one line: help is wrapped to the
+//! terminal's width.
+
+pub const INPUT: &str = "Input";
+pub const NETWORK: &str = "Network";
+pub const TIMING: &str = "Timing";
+pub const LIMITS: &str = "Limits";
+pub const WINDOW: &str = "Picture";
+pub const FIGURES: &str = "Figures";
+
+pub const MORE: &str = "--help says more, with examples.";
+
+pub const PROGRAM: &str = "\
+Examples:
+  udpstream serve film.mp4             Send a film; it starts with its first watcher
+  udpstream watch 192.168.1.20         Watch it from another machine
+  udpstream serve test:                Send the test card, which needs no film and no ffmpeg
+  udpstream doctor                     See whether this machine has what it takes
+  udpstream help watch                 All about one command
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the server could not be reached or refused, 130 stopped by a second \
+Ctrl-C. The first Ctrl-C ends everything in order.";
+
+pub const SERVE: &str = "\
+Examples:
+  udpstream serve film.mp4
+  udpstream serve film.mp4 --loop --width 960 --quality 70
+  udpstream serve test:1920x1080@60 --no-wait
+  udpstream serve rtsp://camera/stream --port 9700
+  ffmpeg -i film.mov -f yuv4mpegpipe - | udpstream serve -
+
+On a terminal one line tells position/length, pictures a second, jitter (the deviation of departures from \
+their deadlines), watchers and bit rate. Ctrl-C says goodbye to the watchers and ends with 0; a second one ends at once.";
+
+pub const WATCH: &str = "\
+Keys of the window:
+  q, Enter   quit
+  Esc        leave fullscreen, else quit
+  f          fullscreen and back; so does a double click
+  s          save the picture
+  i          figures over the picture
+  Space      freeze the picture, and go on
+  ?          these keys
+
+Examples:
+  udpstream watch 127.0.0.1
+  udpstream watch robot:9700 --fullscreen
+  udpstream watch '[2001:db8::7]:9688' --latency 40
+  udpstream watch robot --headless --stats json --duration 10
+
+On a terminal one line tells position/length, pictures a second, jitter (the deviation of the intervals between \
+pictures), pictures lost or damaged, and bit rate.";
+
+pub const DOCTOR: &str = "\
+Examples:
+  udpstream doctor
+  udpstream doctor --headless          On a machine without a screen
+  udpstream doctor --json              One object a line, the last with the event summary";
+
+pub const COMPLETIONS: &str = "\
+To install them:
+  bash         udpstream completions bash > ~/.local/share/bash-completion/completions/udpstream
+  zsh          udpstream completions zsh > ~/.zfunc/_udpstream
+               (with fpath+=~/.zfunc before compinit in ~/.zshrc)
+  fish         udpstream completions fish > ~/.config/fish/completions/udpstream.fish
+  powershell   udpstream completions powershell >> $PROFILE
+  elvish       udpstream completions elvish >> ~/.config/elvish/rc.elv
+
+The folder must exist; then start a new shell.";
+
+pub const MAN: &str = "\
+To read it at once:
+  udpstream man | man -l -
+
+To install it:
+  mkdir -p ~/.local/share/man/man1
+  udpstream man > ~/.local/share/man/man1/udpstream.1";

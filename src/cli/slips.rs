@@ -1,0 +1,118 @@
+//! Common slips of the command line: the parser knows near misses of names, this file what people meant otherwise.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::Path;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use udpstream::app::address::Address;
+
+/// The same error, with the command that was meant if we can tell.
+pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let words: Vec<String> = arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let tips = match error.kind() {
+        ErrorKind::InvalidSubcommand => without_verb(&words),
+        ErrorKind::UnknownArgument => port_apart(&words),
+        ErrorKind::MissingRequiredArgument => nothing_named(&words),
+        _ => None,
+    };
+    if let Some(tips) = tips {
+        let tips = tips.into_iter().map(Into::into).collect();
+        // A near miss of a verb is no help to somebody who left the verb out.
+        error.remove(ContextKind::SuggestedSubcommand);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    }
+    error
+}
+
+/// `udpstream film.mp4`, `udpstream 192.168.1.20`.
+fn without_verb(words: &[String]) -> Option<Vec<String>> {
+    let word = words.iter().find(|word| !word.starts_with('-') || *word == "-")?;
+    let rest: String = words.iter().map(|word| format!(" {}", quoted(word))).collect();
+    if is_server(word) {
+        return Some(vec![format!("to watch it: udpstream watch{rest}")]);
+    }
+    let is_input = word == "-" || word.starts_with("test:") || word.contains("://") || word.contains(['.', '/', '\\']);
+    (is_input || Path::new(word).exists()).then(|| vec![format!("to send it: udpstream serve{rest}")])
+}
+
+/// An IP address, with a port or without, or a name with a port.
+fn is_server(word: &str) -> bool {
+    let Ok(Address { host, port: _ }) = word.parse::<Address>() else { return false };
+    let named_port = word.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    host.parse::<IpAddr>().is_ok() || (named_port && !Path::new(word).exists())
+}
+
+/// `udpstream watch 127.0.0.1 9688`, with `--port` before the number or without; `udpstream serve film.mp4 9688`.
+fn port_apart(words: &[String]) -> Option<Vec<String>> {
+    let verb = words.iter().position(|word| word == "watch" || word == "serve")?;
+    let plain: Vec<&String> = words[verb + 1..].iter().filter(|word| !word.starts_with('-')).collect();
+    let [what, port, ..] = plain[..] else { return None };
+    let port: u16 = port.strip_prefix("--port=").unwrap_or(port).parse().ok()?;
+    let command = if words[verb] == "serve" {
+        format!("udpstream serve {} --port {port}", quoted(what))
+    } else if what.matches(':').count() > 1 && !what.starts_with('[') {
+        format!("udpstream watch '[{what}]:{port}'")
+    } else {
+        format!("udpstream watch {}:{port}", quoted(what))
+    };
+    Some(vec![format!("a port is written like this: {command}")])
+}
+
+/// `udpstream serve`, `udpstream watch`.
+fn nothing_named(words: &[String]) -> Option<Vec<String>> {
+    let verb = words.iter().find(|word| ["serve", "watch"].contains(&word.as_str()))?;
+    let tips: &[&str] = match verb.as_str() {
+        "serve" => &[
+            "name a film: udpstream serve film.mp4",
+            "without a film there is the test card: udpstream serve test:",
+            "from a pipe: … | udpstream serve -",
+        ],
+        _ => &["name the machine that serves: udpstream watch 192.168.1.20", "this one: udpstream watch 127.0.0.1"],
+    };
+    Some(tips.iter().map(|&tip| tip.to_owned()).collect())
+}
+
+/// As a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:,=@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    fn tip(tips: Option<Vec<String>>) -> String {
+        tips.map_or(String::new(), |tips| tips.concat())
+    }
+
+    #[test]
+    fn a_missing_verb() {
+        let tip = |line| tip(without_verb(&words(line)));
+        assert_eq!(tip("film.mp4 --loop"), "to send it: udpstream serve film.mp4 --loop");
+        assert_eq!(tip("test:"), "to send it: udpstream serve test:");
+        assert_eq!(tip("http://a/b?c=1"), "to send it: udpstream serve 'http://a/b?c=1'");
+        assert_eq!(tip("192.168.1.20"), "to watch it: udpstream watch 192.168.1.20");
+        assert_eq!(tip("-v robot:9688"), "to watch it: udpstream watch -v robot:9688");
+        assert_eq!(tip("wacth"), "");
+    }
+
+    #[test]
+    fn a_port_apart() {
+        let tip = |line| tip(port_apart(&words(line)));
+        assert!(tip("watch 127.0.0.1 9688").ends_with("udpstream watch 127.0.0.1:9688"));
+        assert!(tip("watch robot --port 7").ends_with("udpstream watch robot:7"));
+        assert!(tip("watch ::1 9688").ends_with("udpstream watch '[::1]:9688'"));
+        assert!(tip("serve film.mp4 9688").ends_with("udpstream serve film.mp4 --port 9688"));
+        assert_eq!(tip("watch robot --colour"), "");
+    }
+}

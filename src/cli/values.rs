@@ -1,0 +1,69 @@
+//! Values of flags as people type them; an error says what to write instead.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use udpstream::units::Rate;
+use udpstream::wire::SizeClass;
+
+/// `--datagram` as checked: a forced class, or none.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram(pub Option<SizeClass>);
+
+pub fn datagram(text: &str) -> Result<Datagram, String> {
+    if text == "auto" {
+        return Ok(Datagram(None));
+    }
+    let class = text.parse().ok().and_then(SizeClass::forced);
+    class.map(|class| Datagram(Some(class))).ok_or_else(|| "write auto, or a number from 1200 to 65488".to_owned())
+}
+
+pub fn rate(text: &str) -> Result<Rate, String> {
+    let fraction = text.split_once('/').and_then(|(n, d)| Rate::new(n.parse().ok()?, d.parse().ok()?));
+    let rate = fraction.or_else(|| text.parse().ok().and_then(Rate::from_fps));
+    rate.ok_or_else(|| "write a number of pictures a second, such as 25, 29.97 or 30000/1001".to_owned())
+}
+
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds: &f64| *seconds > 0.0 && *seconds <= 1e9);
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "write a number of seconds above 0".to_owned())
+}
+
+pub fn ip(text: &str) -> Result<IpAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().map_err(|_| "write an IP address of this machine, such as 192.168.1.20 or ::1".to_owned())
+}
+
+/// A parser of whole numbers from `least` to `most`; a `most` that is its type's own limit is none.
+pub fn number<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: FromStr + PartialOrd + Display + Copy + Send + Sync + 'static,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| match most.to_string().len() {
+            0..=10 => format!("write a whole number from {least} to {most}"),
+            _ => format!("write a whole number from {least} up"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_within_and_without() {
+        assert_eq!(number(2_u16, 1_000)("1000"), Ok(1_000));
+        for bad in ["1", "1001", "70000", "-1", "ten", ""] {
+            assert_eq!(number(2_u16, 1_000)(bad), Err("write a whole number from 2 to 1000".to_owned()), "{bad}");
+        }
+        assert_eq!(number(1_u64, u64::MAX)("0"), Err("write a whole number from 1 up".to_owned()));
+        assert_eq!(ip("[::1]"), Ok(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])));
+        assert!(ip("robot").is_err() && seconds("0").is_err() && rate("0").is_err());
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1_500)));
+        assert!(datagram("auto").is_ok() && datagram("1452").is_ok() && datagram("1199").is_err());
+    }
+}

@@ -1,0 +1,185 @@
+//! Help, advice after slips, completions, the manual page.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use super::{have, program, run, stderr, stdout};
+
+const VERBS: [&str; 5] = ["serve", "watch", "doctor", "completions", "man"];
+
+/// The flags in a help text, each with its whole description in one line.
+fn flags(verb: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    let output = run([verb, "--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    for line in stdout(&output).lines() {
+        let words = line.trim();
+        // `- auto: …` is a value.
+        if words.starts_with("--") || words.get(2..4) == Some(", ") {
+            let name = words.split([' ', ',', '.']).find(|word| word.starts_with("--"));
+            found.extend(name.map(|name| (name.to_owned(), String::new())));
+        } else if line.starts_with("  ") || words.is_empty() {
+            let Some((_, description)) = found.last_mut() else { continue };
+            description.push_str(words);
+            description.push(' ');
+        }
+    }
+    found
+}
+
+#[test]
+fn every_flag_says_its_default_and_its_unit() {
+    const EVERYWHERE: [&str; 4] = ["--quiet", "--verbose", "--help", "--version"];
+    const UNITS: [(&str, &str); 14] = [
+        ("--width", "pixels"),
+        ("--fps", "Pictures a second"),
+        ("--quality", "1 to 100"),
+        ("--queue", "Pictures"),
+        ("--port", "0 to 65535"),
+        ("--datagram", "bytes"),
+        ("--receive-buffer", "bytes"),
+        ("--frames", "pictures"),
+        ("--duration", "seconds"),
+        ("--timeout", "seconds"),
+        ("--latency", "milliseconds"),
+        ("--pace", "live"),
+        ("--stats", "json"),
+        ("--snapshot", "PNG"),
+    ];
+    let mut described = 0;
+    for verb in VERBS {
+        for (flag, text) in flags(verb).iter().filter(|(flag, _)| !EVERYWHERE.contains(&flag.as_str())) {
+            assert!(text.contains("[default: "), "{verb} {flag}: {text}");
+            let unit = UNITS.iter().find(|(name, _)| name == flag).map_or("", |(_, unit)| unit);
+            assert!(text.contains(unit), "{verb} {flag} does not say {unit}: {text}");
+            described += usize::from(!unit.is_empty());
+        }
+    }
+    assert!(described >= UNITS.len(), "a flag of the table is in no help");
+}
+
+#[test]
+fn help_is_short_or_long_with_examples_and_keys() {
+    for verb in VERBS {
+        let (short, long) = (stdout(&run([verb, "-h"])), stdout(&run([verb, "--help"])));
+        assert!(short.lines().count() < long.lines().count(), "{verb}");
+        assert!(short.contains("--help says more"), "{verb}: {short}");
+        assert!(long.contains(&format!("udpstream {verb}")), "{verb}: {long}");
+        assert!(long.lines().all(|line| line.chars().count() <= 100), "{verb}: {long}");
+    }
+    for heading in ["Input:", "Network:", "Timing:", "Limits:", "Figures:", "Examples:"] {
+        assert!(stdout(&run(["serve", "--help"])).contains(heading), "{heading}");
+    }
+    let long = stdout(&run(["watch", "--help"]));
+    for key in ["q, Enter", "Esc", "f  ", "s  ", "i  ", "Space", "?  "] {
+        assert!(long.contains(&format!("\n  {key}")), "{key:?}: {long}");
+    }
+}
+
+#[test]
+fn slips_get_the_command_that_was_meant() {
+    for (line, advice) in [
+        ("film.mp4", "udpstream serve film.mp4"),
+        ("film.mp4 --loop", "udpstream serve film.mp4 --loop"),
+        ("test:", "udpstream serve test:"),
+        ("192.168.1.20", "udpstream watch 192.168.1.20"),
+        ("watch 127.0.0.1 9688", "udpstream watch 127.0.0.1:9688"),
+        ("watch robot --port 9700", "udpstream watch robot:9700"),
+        ("watch ::1 9688", "udpstream watch '[::1]:9688'"),
+        ("serve film.mp4 9700", "udpstream serve film.mp4 --port 9700"),
+        ("serve", "udpstream serve film.mp4"),
+        ("watch", "udpstream watch 127.0.0.1"),
+        ("serv film.mp4", "'serve'"),
+        ("wacth robot", "'watch'"),
+        ("doctr", "'doctor'"),
+        ("serve test: --qualty 5", "'--quality'"),
+        ("watch robot --headles", "'--headless'"),
+        ("serve test: --pace fiel", "'file'"),
+        ("serve test: --pace fast", "auto, file, live"),
+        ("serve test: --stats xml", "text, json"),
+        ("serve test: --port abc", "0 to 65535"),
+        ("serve test: --port 70000", "0 to 65535"),
+        ("serve test: --quality 101", "1 to 100"),
+        ("serve test: --datagram 9", "1200 to 65488"),
+        ("serve test: --duration no", "seconds above 0"),
+        ("serve test: --bind here", "IP address"),
+        ("serve test:x", "write test:"),
+        ("watch tcp://robot", "tcp://"),
+        ("completions tcsh", "bash, elvish, fish, powershell, zsh"),
+        ("man film", "serve, watch, doctor"),
+    ] {
+        let output = run(line.split(' '));
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{line}: {text}");
+        assert!(text.contains(advice) && text.starts_with("error: "), "{line}: {text}");
+        assert!(stdout(&output).is_empty() && !text.contains('\x1b'), "{line}: {text}");
+    }
+    assert_eq!(run([""; 0]).status.code(), Some(2));
+}
+
+#[test]
+fn completions_are_scripts_that_know_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    for (shell, check) in [("bash", "-n"), ("zsh", "-n"), ("fish", "-n"), ("elvish", ""), ("powershell", "")] {
+        let output = run(["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        let script = stdout(&output);
+        assert!(VERBS.iter().all(|verb| script.contains(verb)), "{shell}");
+        assert!(script.contains("receive-buffer"), "{shell}");
+        let path = folder.path().join(shell);
+        std::fs::write(&path, script).unwrap();
+        if !check.is_empty() && have(shell) {
+            let checked = Command::new(shell).arg(check).arg(&path).output().unwrap();
+            assert!(checked.status.success() && checked.stderr.is_empty(), "{shell}: {}", stderr(&checked));
+        }
+    }
+    let ask = "source \"$0\"; COMP_WORDS=(udpstream serve --lo); COMP_CWORD=2; \
+               _udpstream udpstream --lo serve; echo \"${COMPREPLY[@]}\"";
+    if have("bash") {
+        let answer = Command::new("bash").args(["-c", ask]).arg(folder.path().join("bash")).output().unwrap();
+        assert_eq!(stdout(&answer), "--loop\n", "{}", stderr(&answer));
+    }
+}
+
+/// Text as a reader sees it: roff's escaped hyphens are hyphens.
+fn page(arguments: &[&str]) -> String {
+    let output = run([&["man"], arguments].concat());
+    assert_eq!(output.status.code(), Some(0));
+    stdout(&output).replace("\\-", "-")
+}
+
+#[test]
+fn the_manual_page_has_every_flag_of_every_verb() {
+    let whole = page(&[]);
+    for verb in VERBS {
+        let section =
+            whole.split(&format!("\n.SH {}\n", verb.to_uppercase())).nth(1).unwrap_or_else(|| panic!("{verb}"));
+        let section = section.split("\n.SH ").next().unwrap();
+        let alone = page(&[verb]);
+        for (flag, _) in flags(verb) {
+            assert!(section.contains(&flag), "{verb} {flag}: {section}");
+            assert!(alone.contains(&flag), "{verb} {flag}: {alone}");
+        }
+        assert!(alone.contains(&format!("udpstream-{verb}")), "{alone}");
+    }
+    if have("man") {
+        let mut man = Command::new("man");
+        man.args(["-l", "-"]).env("MANWIDTH", "80").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut man = man.spawn().unwrap();
+        man.stdin.take().unwrap().write_all(&run(["man"]).stdout).unwrap();
+        let shown = man.wait_with_output().unwrap();
+        assert!(shown.status.success() && shown.stderr.is_empty(), "{}", stderr(&shown));
+        assert!(stdout(&shown).contains("EXAMPLES") || stdout(&shown).contains("Examples"), "{}", stdout(&shown));
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    for arguments in [&["man"][..], &["completions", "bash"], &["doctor", "--headless"]] {
+        let mut child = program().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(stderr(&output), "", "{arguments:?}");
+        assert!(output.status.code().is_some_and(|code| code < 2), "{arguments:?}");
+    }
+}
