@@ -1,11 +1,11 @@
 //! The command line: arguments as typed → checked options.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use udpstream::app::address::{Address, DEFAULT_PORT};
+use udpstream::app::address::{self, Address, DEFAULT_PORT};
 use udpstream::app::{StatsFormat, serve, watch};
 use udpstream::source::{self, Input, PaceChoice};
 use udpstream::units::Rate;
@@ -61,9 +61,9 @@ pub struct ServeArgs {
     /// UDP port; 0 takes a free one.
     #[arg(long, default_value_t = DEFAULT_PORT)]
     pub port: u16,
-    /// Listen on this address only [default: all, IPv6 and IPv4].
-    #[arg(long, value_name = "ADDR")]
-    pub bind: Option<IpAddr>,
+    /// Listen on this address only, link-local ones as ADDR%INTERFACE [default: all, IPv6 and IPv4].
+    #[arg(long, value_name = "ADDR", value_parser = address::local)]
+    pub bind: Option<SocketAddr>,
     /// Scale to this width in pixels, keeping the shape [default: as it is, within 1920×1080].
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(16..=16_384))]
     pub width: Option<u16>,
@@ -122,7 +122,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000))]
     pub latency: u64,
     /// Save the last picture shown as PNG or JPEG.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = snapshot)]
     pub snapshot: Option<PathBuf>,
     /// Start in fullscreen.
     #[arg(long)]
@@ -142,6 +142,15 @@ fn datagram(text: &str) -> Result<Datagram, String> {
     }
     let class = text.parse().ok().and_then(SizeClass::forced);
     class.map(|class| Datagram(Some(class))).ok_or_else(|| "write auto, or a number from 1200 to 65488".to_owned())
+}
+
+/// A name without an ending is a PNG.
+fn snapshot(text: &str) -> Result<PathBuf, String> {
+    let ending = Path::new(text).extension().map(|ending| ending.to_ascii_lowercase());
+    match ending.as_ref().map(|ending| ending.to_str()) {
+        None | Some(Some("png" | "jpg" | "jpeg")) => Ok(PathBuf::from(text)),
+        Some(_) => Err("write a name that ends in .png or .jpg".to_owned()),
+    }
 }
 
 fn rate(text: &str) -> Result<Rate, String> {
@@ -171,10 +180,12 @@ impl ServeArgs {
             Pace::File => PaceChoice::File,
             Pace::Live => PaceChoice::Live,
         };
+        let mut bind = self.bind.unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
+        bind.set_port(self.port);
         serve::Options {
             input: self.input,
             source: source::Options { width: self.width, rate: self.fps, pace, looped: self.looped },
-            bind: SocketAddr::new(self.bind.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)), self.port),
+            bind,
             quality: self.quality,
             no_wait: self.no_wait,
             queue: usize::from(self.queue),
