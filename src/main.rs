@@ -4,6 +4,7 @@
 
 mod cli;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -20,7 +21,9 @@ fn main() -> ExitCode {
         (_, 1) => LevelFilter::INFO,
         _ => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false).init();
+    // Where stderr is closed there is nobody to tell that it is.
+    let log = tracing_subscriber::fmt().with_writer(io::stderr).log_internal_errors(false);
+    log.with_max_level(level).with_target(false).init();
     let outcome = match cli.command {
         Command::Serve(args) => serve::serve(args.options(cli.quiet)),
         Command::Watch(args) => watch::watch(args.options(cli.quiet)),
@@ -28,7 +31,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            writeln!(io::stderr(), "error: {error:#}").ok();
             ExitCode::from(Exit::Failed as u8)
         }
     }
