@@ -1,6 +1,7 @@
 //! The decoder's thread: slices into canvases, missing rectangles from the picture before, finished canvases to the
 //! window (or, headless, to nobody).
 
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender};
+use image::ImageFormat;
 
 use crate::clock::now;
 use crate::codec::Decoder;
@@ -184,6 +186,16 @@ impl Worker {
         }
         let (width, height) = (u32::from(canvas.size().width), u32::from(canvas.size().height));
         let image = image::RgbImage::from_raw(width, height, rgb).ok_or("the picture has no pixels")?;
-        image.save(path).map_err(|error| format!("{} could not be written: {error}", path.display()))
+        let format = ImageFormat::from_path(path).unwrap_or(ImageFormat::Png);
+        let failed = |why: String| format!("{} could not be written ({why}); choose another place", path.display());
+        let mut file = io::Cursor::new(Vec::new());
+        image.write_to(&mut file, format).map_err(|error| failed(error.to_string()))?;
+        fs::write(path, file.into_inner()).map_err(|error| {
+            // Half a picture is of no use to anybody; a device is left alone.
+            if fs::symlink_metadata(path).is_ok_and(|written| written.is_file()) {
+                fs::remove_file(path).ok();
+            }
+            failed(error.to_string())
+        })
     }
 }
