@@ -4,6 +4,7 @@ pub mod address;
 mod decode;
 mod encode;
 mod figures;
+mod opening;
 pub mod serve;
 pub mod watch;
 
