@@ -50,6 +50,7 @@ struct Report {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Format {
+    format_name: String,
     duration: Option<String>,
 }
 
@@ -133,6 +134,8 @@ impl Stream {
         let aspect = ratio(&self.sample_aspect_ratio).unwrap_or((1, 1));
         let aspect = if turned { (aspect.1, aspect.0) } else { aspect };
         let (rate, uneven) = self.rate();
+        // Matroska's average is what its header claims, however far apart the pictures are.
+        let uneven = uneven || format.format_name.starts_with("matroska");
         let length = self.duration.as_deref().or(format.duration.as_deref()).and_then(seconds);
         Film {
             stream: self.index,
