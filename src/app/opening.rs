@@ -26,7 +26,8 @@ pub fn open(input: &Input, options: Options) -> anyhow::Result<Option<Source>> {
     let mut app = Opening { result, stopper, opened: None, interrupted: false };
     waiting.run(&mut Nothing, &mut app).context("the event loop failed")?;
     thread.join().map_err(|_| anyhow!("the thread that opens the source died: this is a bug"))?;
-    let opened = app.opened.transpose()?;
+    // Its text is the whole sentence: the causes are in it.
+    let opened = app.opened.transpose().map_err(|error| anyhow!("{error}"))?;
     Ok(opened.filter(|_| !app.interrupted))
 }
 

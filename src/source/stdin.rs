@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use rustix::stdio;
@@ -34,7 +34,7 @@ pub(super) fn open_pipe(mut tap: Tap, options: &Options, guard: Guard) -> Result
         return open_film(tap, start, options, guard);
     }
     let mut line = start;
-    y4m::read_line(&mut tap, &mut line)?;
+    y4m::read_line(&mut tap, &mut line).map_err(cut_short)?;
     match Header::parse(&line) {
         Ok(header) if as_it_comes(&header, options) => open_raw(Reader::with_header(tap, header), options, guard),
         // Formats of more than eight bits and the like: ffmpeg knows them, and its probe tells their size.
@@ -43,6 +43,14 @@ pub(super) fn open_pipe(mut tap: Tap, options: &Options, guard: Guard) -> Result
             open_film(tap, line, options, guard)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// A pipe that ends within its header ends before its first picture.
+fn cut_short(error: Y4mError) -> Y4mError {
+    match error {
+        Y4mError::Io(why) if why.kind() == io::ErrorKind::UnexpectedEof => Y4mError::Truncated(0),
+        other => other,
     }
 }
 
