@@ -5,19 +5,19 @@ mod help;
 mod slips;
 mod values;
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use udpstream::app::address::{Address, DEFAULT_PORT};
+use udpstream::app::address::{self, Address, DEFAULT_PORT};
 use udpstream::app::{StatsFormat, doctor, serve, watch};
 use udpstream::source::{self, Input, PaceChoice};
 use udpstream::units::Rate;
 
 pub use generate::{completions, man};
 use help::{FIGURES, INPUT, LIMITS, NETWORK, TIMING, WINDOW};
-use values::{Datagram, datagram, ip, number, rate, seconds};
+use values::{Datagram, datagram, number, rate, seconds, snapshot};
 
 /// Moving pictures over UDP with the least possible delay.
 ///
@@ -119,9 +119,9 @@ pub struct ServeArgs {
     /// UDP port, 0 to 65535; 0 takes a free one and says which.
     #[arg(long, default_value_t = DEFAULT_PORT, value_parser = number(0_u16, u16::MAX), help_heading = NETWORK)]
     pub port: u16,
-    /// Listen on this address only [default: all, IPv6 and IPv4].
-    #[arg(long, value_name = "ADDR", value_parser = ip, help_heading = NETWORK)]
-    pub bind: Option<IpAddr>,
+    /// Listen on this address only, link-local ones as ADDR%INTERFACE [default: all, IPv6 and IPv4].
+    #[arg(long, value_name = "ADDR", value_parser = address::local, help_heading = NETWORK)]
+    pub bind: Option<SocketAddr>,
     /// Largest UDP payload in bytes, 1200 to 65488; auto finds it for each watcher.
     #[arg(long, value_name = "auto|BYTES", default_value = "auto", value_parser = datagram, help_heading = NETWORK)]
     pub datagram: Datagram,
@@ -157,7 +157,7 @@ pub struct WatchArgs {
     #[arg(long, help_heading = WINDOW)]
     pub autoexit: bool,
     /// Save the last picture shown, as PNG or JPEG [default: save none].
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = WINDOW)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = snapshot, help_heading = WINDOW)]
     pub snapshot: Option<PathBuf>,
     /// Receive buffer to ask of the system, in bytes [default: 4194304; the system may grant less].
     #[arg(long, value_name = "BYTES", value_parser = number(4_096_u32, 1 << 30), help_heading = NETWORK)]
@@ -201,6 +201,8 @@ impl From<Stats> for StatsFormat {
 
 impl ServeArgs {
     pub fn options(self, quiet: bool) -> serve::Options {
+        let mut bind = self.bind.unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
+        bind.set_port(self.port);
         let pace = match self.pace {
             Pace::Auto => PaceChoice::Auto,
             Pace::File => PaceChoice::File,
@@ -209,7 +211,7 @@ impl ServeArgs {
         serve::Options {
             input: self.input,
             source: source::Options { width: self.width, rate: self.fps, pace, looped: self.looped },
-            bind: SocketAddr::new(self.bind.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)), self.port),
+            bind,
             quality: self.quality,
             no_wait: self.no_wait,
             queue: usize::from(self.queue),

@@ -30,8 +30,9 @@ pub fn bounded<T>(capacity: usize, when_full: WhenFull, waker: Option<Waker>) ->
     let (sender, receiver) = channel::bounded(capacity.max(1));
     let (done, closed) = channel::bounded(0);
     let dropped = Arc::new(AtomicU64::new(0));
+    let (oldest, closing) = (receiver.clone(), channel::never());
     let producer =
-        Producer { sender, oldest: receiver.clone(), closed, when_full, waker, dropped: Arc::clone(&dropped) };
+        Producer { sender, oldest, closed, closing, when_full, dropped: Arc::clone(&dropped), waking: Waking(waker) };
     (producer, Consumer { receiver, dropped, _open: done })
 }
 
@@ -42,24 +43,60 @@ pub struct Producer<T> {
     oldest: channel::Receiver<T>,
     /// Disconnects when the consumer is dropped; our own `oldest` would otherwise keep the queue open for ever.
     closed: channel::Receiver<()>,
+    /// Hears of the [`Closer`], if there is one.
+    closing: channel::Receiver<()>,
     when_full: WhenFull,
-    waker: Option<Waker>,
     dropped: Arc<AtomicU64>,
+    /// The last field: by the time it wakes the reader, the queue is seen to be closed.
+    waking: Waking,
+}
+
+/// Wakes the reader, at last when it is dropped.
+struct Waking(Option<Waker>);
+
+impl Waking {
+    fn wake(&self) {
+        if let Some(wake) = &self.0 {
+            wake();
+        }
+    }
+}
+
+impl Drop for Waking {
+    fn drop(&mut self) {
+        self.wake();
+    }
+}
+
+/// Ends a blocked [`Producer::push`] from the writing side; so does dropping it.
+pub struct Closer(channel::Sender<()>);
+
+impl Closer {
+    pub fn close(&self) {
+        // Full: it is closing already.
+        self.0.try_send(()).ok();
+    }
 }
 
 impl<T> Producer<T> {
+    /// The one way to end a push that waits for room while the consumer lives on.
+    pub fn closer(&mut self) -> Closer {
+        let (closer, closing) = channel::bounded(1);
+        self.closing = closing;
+        Closer(closer)
+    }
+
     /// Puts one item in; blocks or drops the oldest when full.
     pub fn push(&self, item: T) -> Result<(), Closed> {
         match self.when_full {
             WhenFull::Block => channel::select! {
                 send(self.sender, item) -> sent => sent.map_err(|_| Closed)?,
                 recv(self.closed) -> _ => return Err(Closed),
+                recv(self.closing) -> _ => return Err(Closed),
             },
             WhenFull::DropOldest => self.push_newest(item)?,
         }
-        if let Some(wake) = &self.waker {
-            wake();
-        }
+        self.waking.wake();
         Ok(())
     }
 
@@ -78,14 +115,6 @@ impl<T> Producer<T> {
                     }
                 }
             }
-        }
-    }
-}
-
-impl<T> Drop for Producer<T> {
-    fn drop(&mut self) {
-        if let Some(wake) = &self.waker {
-            wake();
         }
     }
 }
@@ -280,6 +309,32 @@ mod tests {
             drop(consumer);
             assert_eq!(writer.join().expect("no panic"), Some(Err(Closed)));
         }
+    }
+
+    #[test]
+    fn a_blocked_producer_can_be_closed_from_its_own_side() {
+        let (mut producer, consumer) = bounded(1, WhenFull::Block, None);
+        let closer = producer.closer();
+        producer.push(1).expect("room for one");
+        let writer = std::thread::spawn(move || producer.push(2));
+        closer.close();
+        assert_eq!(writer.join().expect("no panic"), Err(Closed));
+        assert_eq!((consumer.pop(), consumer.pop()), (Some(1), None));
+    }
+
+    #[test]
+    fn whoever_is_woken_by_the_end_sees_it() {
+        let reader = Arc::new(Mutex::new(None::<Consumer<u8>>));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (looking, saw) = (Arc::clone(&reader), Arc::clone(&seen));
+        let look = move || {
+            let looked = looking.lock().expect("no panic").as_ref().map(Consumer::try_pop);
+            saw.lock().expect("no panic").push(looked);
+        };
+        let (producer, consumer) = bounded(1, WhenFull::Block, Some(Arc::new(look)));
+        *reader.lock().expect("no panic") = Some(consumer);
+        drop(producer);
+        assert_eq!(*seen.lock().expect("no panic"), [Some(Pop::Closed)]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! `[udp://]HOST[:PORT]` as people type it.
+//! `[udp://]HOST[:PORT]` as people type it, and addresses of this machine; link-local ones with their interface, as in
+//! `fe80::1%eth0` (RFC 4007, section 11).
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::fs;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::str::FromStr;
 
 use crate::net::plain;
@@ -26,6 +28,12 @@ pub enum AddressError {
     Port(String),
     #[error("named streams are not there yet: leave out /{0}")]
     Name(String),
+    #[error("{0:?} is not an IP address: write 0.0.0.0, 192.0.2.7, :: or fe80::1%INTERFACE")]
+    NotIp(String),
+    #[error("{address} is valid on every link: name the interface as well, as in {address}%{}", example(.interfaces))]
+    NoInterface { address: Ipv6Addr, interfaces: Vec<String> },
+    #[error("no network interface is called {name:?}: there are {}", .interfaces.join(", "))]
+    UnknownInterface { name: String, interfaces: Vec<String> },
     #[error("no address is known for {host}: check the name, or use the server's IP address ({why})")]
     Unknown { host: String, why: String },
 }
@@ -76,6 +84,9 @@ fn split(place: &str) -> Option<(&str, Option<&str>)> {
 impl Address {
     /// All socket addresses of the host.
     pub fn look_up(&self) -> Result<Vec<SocketAddr>, AddressError> {
+        if let Some(address) = numeric(&self.host, self.port)? {
+            return Ok(vec![plain(address)]);
+        }
         let unknown = |why: String| AddressError::Unknown { host: self.host.clone(), why };
         let found = (self.host.as_str(), self.port).to_socket_addrs().map_err(|error| unknown(error.to_string()))?;
         let mut all: Vec<SocketAddr> = found.map(plain).collect();
@@ -83,6 +94,56 @@ impl Address {
         if all.is_empty() { Err(unknown("the name has no address".to_owned())) } else { Ok(all) }
     }
 }
+
+/// An address to listen on, without a port.
+pub fn local(text: &str) -> Result<SocketAddr, AddressError> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    numeric(bare, 0)?.ok_or_else(|| AddressError::NotIp(text.to_owned()))
+}
+
+/// The address that `text` writes out; `None` if it is a name.
+fn numeric(text: &str, port: u16) -> Result<Option<SocketAddr>, AddressError> {
+    let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
+    let Ok(ip) = address.parse() else { return Ok(None) };
+    match (ip, zone) {
+        (IpAddr::V4(_), Some(_)) => Err(AddressError::NotIp(text.to_owned())),
+        (IpAddr::V6(ip), Some(zone)) => {
+            let index = interface(zone)?;
+            // Anywhere else the system leaves it out of what it reports, and the address would not be known again.
+            let scope = if ip.is_unicast_link_local() { index } else { 0 };
+            Ok(Some(SocketAddrV6::new(ip, port, 0, scope).into()))
+        }
+        (IpAddr::V6(address), None) if address.is_unicast_link_local() => {
+            Err(AddressError::NoInterface { address, interfaces: interfaces() })
+        }
+        (ip, None) => Ok(Some(SocketAddr::new(ip, port))),
+    }
+}
+
+/// The system's number of an interface, which may be given itself.
+fn interface(name: &str) -> Result<u32, AddressError> {
+    let interfaces = interfaces();
+    // Only a name that was listed becomes part of a path.
+    let listed = interfaces.iter().any(|listed| listed == name);
+    let index = if listed { fs::read_to_string(format!("{INTERFACES}/{name}/ifindex")).ok() } else { None };
+    let index = index.as_deref().unwrap_or(name).trim().parse().ok().filter(|&index| index > 0);
+    index.ok_or_else(|| AddressError::UnknownInterface { name: name.to_owned(), interfaces })
+}
+
+/// The names of all interfaces; none where the system does not tell.
+fn interfaces() -> Vec<String> {
+    let entries = fs::read_dir(INTERFACES).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+fn example(interfaces: &[String]) -> &str {
+    interfaces.iter().find(|name| *name != "lo").map_or("eth0", String::as_str)
+}
+
+/// One folder an interface, by name (sysfs, Documentation/ABI/testing/sysfs-class-net).
+const INTERFACES: &str = "/sys/class/net";
 
 #[cfg(test)]
 mod tests {
@@ -104,6 +165,36 @@ mod tests {
         assert_eq!(address("robot:99999"), Err(AddressError::Port("99999".to_owned())));
         for bad in ["", ":9", "[]:9", "[::1", "[::1]9"] {
             assert!(matches!(address(bad), Err(AddressError::Host(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn link_local_addresses_have_an_interface() {
+        let look_up = |text: &str| text.parse::<Address>().and_then(|address| address.look_up());
+        let scoped = |port, scope| SocketAddr::from(SocketAddrV6::new("fe80::1".parse().unwrap(), port, 0, scope));
+        assert_eq!(look_up("[fe80::1%7]:9"), Ok(vec![scoped(9, 7)]));
+        assert_eq!(local("fe80::1%7"), Ok(scoped(0, 7)));
+        assert_eq!(local("[fe80::1%7]"), Ok(scoped(0, 7)));
+        if let Ok(index) = fs::read_to_string("/sys/class/net/lo/ifindex") {
+            assert_eq!(local("fe80::1%lo"), Ok(scoped(0, index.trim().parse().unwrap())));
+        }
+        assert!(matches!(look_up("fe80::1"), Err(AddressError::NoInterface { .. })));
+        assert!(matches!(local("fe80::1"), Err(AddressError::NoInterface { .. })));
+        for zone in ["no such", "", "0", "../net/lo", "-1"] {
+            let error = local(&format!("fe80::1%{zone}"));
+            assert!(matches!(error, Err(AddressError::UnknownInterface { .. })), "{zone}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_this_machine() {
+        for text in ["0.0.0.0", "::", "192.0.2.7", "2001:db8::7"] {
+            assert_eq!(local(text).map(|address| address.ip().to_string()).as_deref(), Ok(text));
+        }
+        // Nothing but link-local addresses needs an interface, and the system reports none for them.
+        assert_eq!(local("::1%1"), local("::1"));
+        for bad in ["", "robot", "192.0.2.7%1", "192.0.2.7:9", "[::1"] {
+            assert!(matches!(local(bad), Err(AddressError::NotIp(_))), "{bad:?}");
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::encode::{self, Counts, EncodeError, Order};
 use super::figures::{self, Output, block, rounded};
 use super::words::{self, Place};
-use super::{Exit, StatsFormat};
+use super::{Exit, StatsFormat, opening};
 use crate::media::Picture;
 use crate::media::coded::CodedPicture;
 use crate::net::{App, Flow, Loop, Options as SocketOptions, Socket};
@@ -52,12 +52,12 @@ pub struct Options {
 pub fn serve(options: Options) -> anyhow::Result<Exit> {
     let socket = bind(options.bind)?;
     let local = socket.local_addr().context("the socket has no address")?;
-    let source = source::open(&options.input, &options.source)?;
+    let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
+    event_loop.catch_signals().context("signals could not be caught")?;
+    let Some(source) = opening::open(&options.input, options.source)? else { return Ok(Exit::Done) };
     let info = source.info().clone();
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
     let mut server = Server::new(config(&options, &info, seed));
-    let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
-    event_loop.catch_signals().context("signals could not be caught")?;
 
     let output = Output::new(options.stats, options.quiet);
     let mut app = Serving::start(options, source, info, output, event_loop.waker())?;
@@ -79,7 +79,7 @@ fn bind(address: SocketAddr) -> anyhow::Result<Socket> {
             std::io::ErrorKind::AddrNotAvailable => {
                 anyhow!("{} is not an address of this machine: choose one that is with --bind", address.ip())
             }
-            _ => anyhow!("{address} cannot be listened on: {error}"),
+            _ => anyhow!("{address} cannot be listened on ({error}): choose another address with --bind"),
         }
     })
 }

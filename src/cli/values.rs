@@ -1,10 +1,11 @@
 //! Values of flags as people type them; an error says what to write instead.
 
 use std::fmt::Display;
-use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use udpstream::record::still::Kind;
 use udpstream::units::Rate;
 use udpstream::wire::SizeClass;
 
@@ -31,9 +32,10 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "write a number of seconds above 0".to_owned())
 }
 
-pub fn ip(text: &str) -> Result<IpAddr, String> {
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    bare.parse().map_err(|_| "write an IP address of this machine, such as 192.168.1.20 or ::1".to_owned())
+/// The name of a picture file; without an ending it is a PNG.
+pub fn snapshot(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    Kind::of(&path).map(|_| path).map_err(|_| "write a name that ends in .png or .jpg".to_owned())
 }
 
 /// A parser of whole numbers from `least` to `most`; a `most` that is its type's own limit is none.
@@ -61,8 +63,8 @@ mod tests {
             assert_eq!(number(2_u16, 1_000)(bad), Err("write a whole number from 2 to 1000".to_owned()), "{bad}");
         }
         assert_eq!(number(1_u64, u64::MAX)("0"), Err("write a whole number from 1 up".to_owned()));
-        assert_eq!(ip("[::1]"), Ok(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])));
-        assert!(ip("robot").is_err() && seconds("0").is_err() && rate("0").is_err());
+        assert!(snapshot("a.JPG").is_ok() && snapshot("a").is_ok() && snapshot("a.gif").is_err());
+        assert!(seconds("0").is_err() && rate("0").is_err());
         assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1_500)));
         assert!(datagram("auto").is_ok() && datagram("1452").is_ok() && datagram("1199").is_err());
     }

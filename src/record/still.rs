@@ -18,11 +18,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What a file's name asks for.
+    /// What a file's name asks for; without an ending a PNG.
     pub fn of(path: &Path) -> Result<Self, StillError> {
         let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
         match ending.as_str() {
-            "png" => Ok(Self::Png),
+            "" | "png" => Ok(Self::Png),
             "jpg" | "jpeg" => Ok(Self::Jpeg),
             _ => Err(StillError::Kind(path.display().to_string())),
         }

@@ -1,21 +1,22 @@
 //! Child processes with manners: found through PATH, niced, their stderr drained, killed and reaped when we stop,
 //! and their processor time counted even after they are gone.
-#![expect(clippy::disallowed_methods, reason = "this is the one place that starts ffprobe, and it reaps it")]
 
 use std::env;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::thread::Builder;
 
-use ffmpeg_sidecar::child::FfmpegChild;
+use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::Access;
 use rustix::process::{Pid, WaitId, WaitIdOptions, setpriority_process, waitid};
 
 use super::SourceError;
+use super::tail::{Tail, Words};
 use crate::clock;
 use crate::units::Time;
 
@@ -25,6 +26,29 @@ pub(super) fn find(name: &'static str) -> Result<PathBuf, SourceError> {
     let runs = |file: &PathBuf| file.is_file() && rustix::fs::access(file, Access::EXEC_OK).is_ok();
     let mut files = env::split_paths(&path).filter(|folder| folder.is_absolute()).map(|folder| folder.join(name));
     files.find(runs).ok_or(SourceError::NoFfmpeg { program: name })
+}
+
+/// A child in care, and its ends of the pipes.
+pub(super) struct Started {
+    pub id: u32,
+    pub stdin: Option<ChildStdin>,
+    pub stdout: ChildStdout,
+    pub stderr: ChildStderr,
+}
+
+/// What a program said before it ended.
+pub(super) struct Answer {
+    pub succeeded: bool,
+    pub output: Vec<u8>,
+    pub words: Words,
+}
+
+/// What a program is asked: `feed` is what it finds on its stdin, `name` what its `input` is called in messages.
+pub(super) struct Question<'a> {
+    pub command: FfmpegCommand,
+    pub feed: &'a [u8],
+    pub input: &'a str,
+    pub name: &'a str,
 }
 
 /// Everything one source has running, and the one way to end it. Clones share it.
@@ -38,7 +62,7 @@ pub(super) struct Control {
 #[derive(Default)]
 struct Family {
     stopping: bool,
-    children: Vec<FfmpegChild>,
+    children: Vec<Child>,
     /// Processor seconds of the children that are gone.
     spent: f64,
 }
@@ -49,9 +73,25 @@ impl Control {
         Ok(Self { family: Arc::default(), wake: Arc::new(wake) })
     }
 
-    /// Takes a child into care: niced, and killed at once if we are stopping. Returns its process id.
-    pub fn adopt(&self, mut child: FfmpegChild) -> u32 {
-        let id = child.as_inner().id();
+    /// Starts a child and takes it into care. It gets a group of its own: Ctrl-C in a terminal is meant for us, and a
+    /// child that it ended as well would look like one that failed.
+    pub fn start(&self, command: &mut FfmpegCommand) -> io::Result<Started> {
+        // Not by `FfmpegCommand::spawn`, which adds an argument that ffprobe refuses.
+        let mut child = command.as_inner_mut().process_group(0).spawn()?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let id = self.adopt(child);
+        match (stdout, stderr) {
+            (Some(stdout), Some(stderr)) => Ok(Started { id, stdin, stdout, stderr }),
+            _ => {
+                self.kill(id);
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+        }
+    }
+
+    /// Niced, and killed at once if we are stopping. Returns its process id.
+    fn adopt(&self, mut child: Child) -> u32 {
+        let id = child.id();
         if let Some(pid) = pid(id) {
             // A refusal costs nothing but politeness.
             setpriority_process(Some(pid), NICE).ok();
@@ -65,12 +105,33 @@ impl Control {
         id
     }
 
+    /// Runs a program to its end; `None` if it took longer than `until` or we were stopped, and then it is gone.
+    pub fn ask(&self, mut question: Question<'_>, until: Time) -> io::Result<Option<Answer>> {
+        let Started { id, stdin, stdout, stderr } = self.start(&mut question.command)?;
+        let kill = |_: &io::Error| self.kill(id);
+        let mut stderr = Tail::of(stderr).inspect_err(kill)?;
+        let mut tap = Tap::new(stdout, self);
+        let output = std::thread::scope(|scope| {
+            // A program that has seen enough closes its end; that is no error.
+            let write = || stdin.map(|mut stdin| stdin.write_all(question.feed));
+            Builder::new().name("probe stdin".into()).spawn_scoped(scope, write).inspect_err(kill)?;
+            let output = tap.read_until(until);
+            if output.is_none() {
+                self.kill(id);
+            }
+            io::Result::Ok(output)
+        })?;
+        let Some((output, status)) = output.zip(self.reap(id)) else { return Ok(None) };
+        let words = stderr.finish(question.input, question.name);
+        Ok(Some(Answer { succeeded: status.success(), output, words }))
+    }
+
     /// Waits until child `id` has ended and reaps it; `None` if it was killed by [`Control::stop`].
     pub fn reap(&self, id: u32) -> Option<ExitStatus> {
         // Waited for without the lock, so that `stop` can still kill it; the zombie keeps its number until then.
         wait_for_end(id);
         let mut family = self.lock();
-        let at = family.children.iter_mut().position(|child| child.as_inner().id() == id)?;
+        let at = family.children.iter().position(|child| child.id() == id)?;
         let mut child = family.children.swap_remove(at);
         family.spent += processor_seconds(id);
         child.wait().ok()
@@ -79,7 +140,7 @@ impl Control {
     /// Ends child `id` at once.
     pub fn kill(&self, id: u32) {
         let mut family = self.lock();
-        if let Some(at) = family.children.iter_mut().position(|child| child.as_inner().id() == id) {
+        if let Some(at) = family.children.iter().position(|child| child.id() == id) {
             let mut child = family.children.swap_remove(at);
             family.spent += end(&mut child).0;
         }
@@ -101,8 +162,8 @@ impl Control {
 
     /// Processor seconds of all children, living and gone.
     pub fn cpu_seconds(&self) -> f64 {
-        let mut family = self.lock();
-        let living: f64 = family.children.iter_mut().map(|child| processor_seconds(child.as_inner().id())).sum();
+        let family = self.lock();
+        let living: f64 = family.children.iter().map(|child| processor_seconds(child.id())).sum();
         family.spent + living
     }
 
@@ -119,7 +180,7 @@ impl Control {
 
     #[cfg(test)]
     pub fn children(&self) -> Vec<u32> {
-        self.lock().children.iter_mut().map(|child| child.as_inner().id()).collect()
+        self.lock().children.iter().map(|child| child.id()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Family> {
@@ -154,8 +215,8 @@ fn wait_for_end(id: u32) {
 }
 
 /// Kills, counts and reaps.
-fn end(child: &mut FfmpegChild) -> (f64, Option<ExitStatus>) {
-    let id = child.as_inner().id();
+fn end(child: &mut Child) -> (f64, Option<ExitStatus>) {
+    let id = child.id();
     child.kill().ok();
     wait_for_end(id);
     (processor_seconds(id), child.wait().ok())
@@ -168,62 +229,6 @@ fn processor_seconds(id: u32) -> f64 {
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     ticks as f64 / TICKS_PER_SECOND
-}
-
-/// What a child says on stderr, read as it comes; only the end is kept.
-pub(super) struct Tail {
-    kept: Arc<Mutex<Vec<u8>>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Tail {
-    pub fn of(mut stderr: impl Read + Send + 'static) -> io::Result<Self> {
-        let kept = Arc::new(Mutex::new(Vec::new()));
-        let shared = Arc::clone(&kept);
-        let thread = Builder::new().name("ffmpeg stderr".into()).spawn(move || drain(&mut stderr, &shared))?;
-        Ok(Self { kept, thread: Some(thread) })
-    }
-
-    /// The last lines in one; waits for the child to close its stderr, so call it when the child is gone.
-    pub fn finish(&mut self) -> String {
-        if let Some(thread) = self.thread.take() {
-            thread.join().ok();
-        }
-        last_lines(&self.kept.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-fn drain(stderr: &mut impl Read, kept: &Mutex<Vec<u8>>) {
-    let mut block = [0; 1_024];
-    while let Ok(count @ 1..) = stderr.read(&mut block) {
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend_from_slice(&block[..count]);
-        let surplus = kept.len().saturating_sub(TAIL);
-        kept.drain(..surplus);
-    }
-}
-
-/// At most three lines, joined; "no message" if there is none.
-pub(super) fn last_lines(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let last = lines[lines.len().saturating_sub(3)..].join("; ");
-    if last.is_empty() { "no message".into() } else { last }
-}
-
-/// Runs a program to its end with `feed` on its stdin: whether it succeeded, its output and its last words.
-pub(super) fn run(program: &Path, arguments: &[&std::ffi::OsStr], feed: &[u8]) -> io::Result<(bool, Vec<u8>, String)> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn()?;
-    let stdin = child.stdin.take();
-    let output = std::thread::scope(|scope| {
-        // A program that has seen enough closes its end; that is no error.
-        let writer = Builder::new().name("probe stdin".into());
-        writer.spawn_scoped(scope, move || stdin.map(|mut stdin| stdin.write_all(feed)))?;
-        child.wait_with_output()
-    })?;
-    Ok((output.status.success(), output.stdout, last_lines(&output.stderr)))
 }
 
 /// A pipe or file that is read without a buffer, can be stopped, and knows when it first had to wait.
@@ -254,6 +259,18 @@ impl Tap {
     pub fn ready(&self, until: Time) -> bool {
         self.control.wait_readable(self.file.as_fd(), until)
     }
+
+    /// All there is; `None` if the end has not come by then.
+    fn read_until(&mut self, until: Time) -> Option<Vec<u8>> {
+        let (mut bytes, mut block) = (Vec::new(), [0; 16 << 10]);
+        while self.ready(until) {
+            match self.file.read(&mut block) {
+                Ok(count @ 1..) => bytes.extend_from_slice(&block[..count]),
+                _ => return Some(bytes),
+            }
+        }
+        None
+    }
 }
 
 impl Read for Tap {
@@ -276,5 +293,3 @@ impl Read for Tap {
 const NICE: i32 = 5;
 /// USER_HZ, which is 100 on every Linux whatever the kernel's own HZ.
 const TICKS_PER_SECOND: f64 = 100.0;
-/// Bytes of stderr kept: some twenty lines.
-const TAIL: usize = 2_048;

@@ -1,18 +1,21 @@
 //! One run of ffmpeg: any film in, YUV4MPEG2 in full-range BT.601 4:2:0 out, each picture exactly once.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read, Write};
-use std::process::ChildStdin;
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ChildStdin, ExitStatus};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use ffmpeg_sidecar::command::FfmpegCommand;
 
-use super::child::{self, Control, Tail, Tap};
+use super::child::{self, Answer, Control, Question, Started, Tap};
 use super::probe::{self, Film, Matrix, NoFilm};
+use super::tail::{Tail, Words};
 use super::{Pace, SourceError};
 use crate::clock;
 use crate::media::Picture;
-use crate::media::y4m::Reader;
+use crate::media::y4m::{Reader, Y4mError};
 use crate::queue::Pool;
 use crate::units::{Rate, Size, Time};
 
@@ -91,40 +94,75 @@ impl Plan {
     /// Starts ffmpeg; it works ahead until its pipe is full.
     pub fn spawn(&self, control: &Control, plain: bool) -> Result<Child, SourceError> {
         let program = child::find("ffmpeg")?;
-        let failed = |error: io::Error| SourceError::Start(error);
-        let mut ffmpeg = self.command(program.as_os_str(), plain).spawn().map_err(failed)?;
-        let (stdin, stdout, stderr) = (ffmpeg.take_stdin(), ffmpeg.take_stdout(), ffmpeg.take_stderr());
-        let id = control.adopt(ffmpeg);
-        let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
-            control.kill(id);
-            return Err(failed(io::ErrorKind::BrokenPipe.into()));
-        };
+        let started = control.start(&mut self.command(program.as_os_str(), plain)).map_err(SourceError::Start)?;
+        let Started { id, stdin, stdout, stderr } = started;
         if !self.live {
             // Half the processor time in the hand-over; where the limit is lower the pipe stays as it is.
             rustix::pipe::fcntl_setpipe_size(&stdout, PIPE).ok();
         }
-        let stderr = Tail::of(stderr).map_err(failed).inspect_err(|_| control.kill(id))?;
-        let tap = Tap::new(stdout, control);
-        Ok(Child { id, stdin, tap, stderr, control: control.clone(), name: self.name.clone() })
+        let stderr = Tail::of(stderr).map_err(SourceError::Start).inspect_err(|_| control.kill(id))?;
+        let input = self.input.to_string_lossy().into_owned();
+        let run = Run { id, stderr, control: control.clone(), input, name: self.name.clone(), local: self.local };
+        Ok(Child { stdin, tap: Tap::new(stdout, control), run })
     }
 
-    /// Starts ffmpeg and waits for its header. If the colour filter refuses the film, swscale takes it.
+    /// Starts ffmpeg and waits for its first picture. If the colour filter refuses the film, swscale takes it.
     pub fn open(&self, control: &Control) -> Result<Pass, SourceError> {
-        match self.spawn(control, false)?.open() {
-            Err(SourceError::NotFilm { .. }) if self.suits_colorspace() => self.spawn(control, true)?.open(),
+        match self.spawn(control, false)?.open(FIRST_PICTURE) {
+            Err(SourceError::NotFilm { .. } | SourceError::NotOpened { .. }) if self.suits_colorspace() => {
+                self.spawn(control, true)?.open(FIRST_PICTURE)
+            }
             opened => opened,
         }
     }
 }
 
-/// A started ffmpeg whose header has not been read.
-pub(super) struct Child {
+/// A running ffmpeg, whatever it has written so far.
+struct Run {
     id: u32,
-    stdin: Option<ChildStdin>,
-    tap: Tap,
     stderr: Tail,
     control: Control,
+    /// As ffmpeg knows it.
+    input: String,
     name: String,
+    local: bool,
+}
+
+impl Run {
+    fn words(&mut self) -> Words {
+        self.stderr.finish(&self.input, &self.name)
+    }
+
+    /// Why it wrote not even a header.
+    fn no_header(&mut self) -> SourceError {
+        self.control.kill(self.id);
+        if self.control.stopped() {
+            return SourceError::Stopped;
+        }
+        let words = self.words();
+        no_film(&words, self.local, &self.name)
+    }
+
+    /// It has ended, or ends soon, before its film did.
+    fn died(&mut self, pictures: u32, status: Option<ExitStatus>) -> SourceError {
+        let signal = status.and_then(|status| status.signal());
+        let why = signal.map(|signal| format!("it was killed by signal {signal}"));
+        let why = why.or_else(|| self.words().gist()).unwrap_or_else(|| "it does not say why".to_owned());
+        SourceError::Died { name: self.name.clone(), pictures, why }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.control.kill(self.id);
+    }
+}
+
+/// A started ffmpeg whose header has not been read.
+pub(super) struct Child {
+    stdin: Option<ChildStdin>,
+    tap: Tap,
+    run: Run,
 }
 
 impl Child {
@@ -142,29 +180,25 @@ impl Child {
         Builder::new().name("ffmpeg stdin".into()).spawn(copy).map(Some).map_err(SourceError::Start)
     }
 
-    /// Waits for the header.
-    pub fn open(mut self) -> Result<Pass, SourceError> {
+    /// Waits for the header, which comes with the first picture, no longer than `patience`.
+    pub fn open(mut self, patience: Duration) -> Result<Pass, SourceError> {
         // Not fed: a film from a file must not wait for a stdin that nobody writes.
         self.stdin = None;
+        let ready = self.tap.ready(clock::now() + patience);
+        if !ready && !self.run.control.stopped() {
+            return Err(silent(self.run.local, &self.run.name, patience));
+        }
         match Reader::new(self.tap) {
-            Ok(reader) => {
-                Ok(Pass { id: self.id, reader, stderr: self.stderr, control: self.control, name: self.name, count: 0 })
-            }
-            Err(_) => {
-                self.control.kill(self.id);
-                Err(SourceError::NotFilm { name: self.name, why: self.stderr.finish() })
-            }
+            Ok(reader) => Ok(Pass { reader, run: self.run, count: 0 }),
+            Err(_) => Err(self.run.no_header()),
         }
     }
 }
 
 /// One pass through the film.
 pub(super) struct Pass {
-    id: u32,
     pub reader: Reader<Tap>,
-    stderr: Tail,
-    control: Control,
-    name: String,
+    run: Run,
     /// Pictures so far.
     pub count: u32,
 }
@@ -178,50 +212,70 @@ impl Pass {
                 Ok(Some(picture))
             }
             Ok(None) => self.finish().map(|()| None),
+            // It closed its end in the middle of a picture: how it ends says why.
+            Err(Y4mError::Truncated(_)) => {
+                let status = self.run.control.reap(self.run.id);
+                Err(self.run.died(self.count, status))
+            }
             Err(_) => {
-                self.control.kill(self.id);
-                Err(self.died())
+                self.run.control.kill(self.run.id);
+                Err(self.run.died(self.count, None))
             }
         }
     }
 
     fn finish(&mut self) -> Result<(), SourceError> {
-        match self.control.reap(self.id) {
-            Some(status) if !status.success() => Err(self.died()),
+        match self.run.control.reap(self.run.id) {
+            Some(status) if !status.success() => Err(self.run.died(self.count, Some(status))),
             // Killed by us: that is an end as well.
             _ => Ok(()),
         }
     }
-
-    fn died(&mut self) -> SourceError {
-        SourceError::Died { name: self.name.clone(), pictures: self.count, why: self.stderr.finish() }
-    }
-}
-
-impl Drop for Pass {
-    fn drop(&mut self) {
-        self.control.kill(self.id);
-    }
 }
 
 /// Asks ffprobe about a film; `feed` is what it finds on its stdin.
-pub(super) fn probe(input: &OsStr, local: bool, name: &str, feed: &[u8]) -> Result<Film, SourceError> {
+pub(super) fn probe(
+    control: &Control,
+    input: &OsStr,
+    local: bool,
+    name: &str,
+    feed: &[u8],
+) -> Result<Film, SourceError> {
     let program = child::find("ffprobe")?;
-    let mut arguments: Vec<&OsStr> = ["-hide_banner", "-loglevel", "error"].map(OsStr::new).to_vec();
+    let mut command = FfmpegCommand::new_with_path(program.as_os_str());
+    command.args(["-hide_banner", "-loglevel", "error"]);
     if local {
-        arguments.extend(["-protocol_whitelist", LOCAL].map(OsStr::new));
+        command.args(["-protocol_whitelist", LOCAL]);
     }
-    arguments.extend(["-of", "json", "-show_streams", "-show_format", "-i"].map(OsStr::new));
-    arguments.push(input);
-    let (succeeded, json, words) = child::run(&program, &arguments, feed).map_err(SourceError::Start)?;
-    // ffprobe repeats the address it was given, which may hold a password.
-    let words = words.replace(&*input.to_string_lossy(), name);
-    match probe::parse(&json) {
+    command.args(["-of", "json", "-show_streams", "-show_format", "-i"]).arg(input);
+    let patience = if local { PROBE_FILE } else { PROBE_ADDRESS };
+    let question = Question { command, feed, input: &input.to_string_lossy(), name };
+    let answer = control.ask(question, clock::now() + patience).map_err(SourceError::Start)?;
+    let Some(Answer { succeeded, output, words }) = answer else {
+        return Err(if control.stopped() { SourceError::Stopped } else { silent(local, name, patience) });
+    };
+    match probe::parse(&output) {
         Ok(film) => Ok(film),
-        Err(NoFilm::SoundOnly) => Err(SourceError::NoPicture(name.to_owned())),
-        Err(NoFilm::Nothing) if succeeded => Err(SourceError::NoPicture(name.to_owned())),
-        Err(NoFilm::Nothing) => Err(SourceError::NotFilm { name: name.to_owned(), why: words }),
+        Err(NoFilm::Nothing) if !succeeded => Err(no_film(&words, local, name)),
+        Err(_) => Err(SourceError::NoPicture(name.to_owned())),
     }
+}
+
+/// What ffmpeg's words mean when it opened nothing.
+fn no_film(words: &Words, local: bool, name: &str) -> SourceError {
+    let name = name.to_owned();
+    match words.gist() {
+        _ if local && words.point_elsewhere() => SourceError::Elsewhere(name),
+        None => SourceError::NoPicture(name),
+        Some(_) if words.say_empty() => SourceError::NoPicture(name),
+        Some(why) if local => SourceError::NotFilm { name, why },
+        Some(why) => SourceError::NotOpened { name, why },
+    }
+}
+
+fn silent(local: bool, name: &str, patience: Duration) -> SourceError {
+    let (name, seconds) = (name.to_owned(), patience.as_secs());
+    if local { SourceError::NothingCame { name, seconds } } else { SourceError::NoAnswer { name, seconds } }
 }
 
 /// The size a film is shown at: square pixels, within 1920×1080 or `width` wide, its shape kept.
@@ -261,6 +315,14 @@ pub(super) fn describe(film: &Film, size: Size, rate: Rate) -> String {
 pub(super) struct Decision {
     pub pace: Pace,
     pub held: Vec<Picture>,
+    /// What ended the pictures meanwhile: those that are held come first.
+    pub failed: Option<SourceError>,
+}
+
+impl Decision {
+    pub fn new(pace: Pace, held: Vec<Picture>) -> Self {
+        Self { pace, held, failed: None }
+    }
 }
 
 /// Finds out whether a pipe brings a file or something live: from the first read that had to wait, ten pictures in
@@ -271,8 +333,11 @@ pub(super) fn decide(
 ) -> Result<Decision, SourceError> {
     let (mut held, mut bytes, mut fresh) = (Vec::new(), 0, Vec::<Time>::new());
     loop {
-        let Some((picture, first_wait)) = read()? else {
-            return Ok(Decision { pace: Pace::File, held });
+        let (picture, first_wait) = match read() {
+            Ok(Some(read)) => read,
+            Ok(None) => return Ok(Decision::new(Pace::File, held)),
+            Err(error) if held.is_empty() => return Err(error),
+            Err(error) => return Ok(Decision { failed: Some(error), ..Decision::new(Pace::File, held) }),
         };
         bytes += Picture::bytes(picture.size);
         if fresh.is_empty() && first_wait.is_none() && bytes <= PIPE_BACKLOG {
@@ -284,12 +349,12 @@ pub(super) fn decide(
         let elapsed = clock::now().since(fresh[0]);
         let limit = rate.at(5);
         if elapsed >= limit {
-            return Ok(Decision { pace: Pace::Live, held });
+            return Ok(Decision::new(Pace::Live, held));
         }
         if fresh.len() >= 10 || bytes >= HELD {
             // Too large to hold ten: judge by those there are, at the same speed.
             let live = elapsed.saturating_mul(10) >= limit.saturating_mul(fresh.len() as u32);
-            return Ok(Decision { pace: if live { Pace::Live } else { Pace::File }, held });
+            return Ok(Decision::new(if live { Pace::Live } else { Pace::File }, held));
         }
     }
 }
@@ -315,6 +380,12 @@ fn swscale_input(film: &Film) -> String {
     format!(":in_color_matrix={matrix}:in_range={}", if film.full_range { "full" } else { "limited" })
 }
 
+/// A dead address must not hold anybody up; ffprobe itself looks at a live one for five seconds.
+const PROBE_ADDRESS: Duration = Duration::from_secs(10);
+/// A disc that sleeps wakes in less, and so does a machine that is busy.
+const PROBE_FILE: Duration = Duration::from_secs(30);
+/// A camera begins with its next whole picture, which may be ten seconds away.
+pub(super) const FIRST_PICTURE: Duration = Duration::from_secs(30);
 /// A playlist that came as a file must not make us fetch things from the network.
 const LOCAL: &str = "file,pipe,crypto,data";
 /// The most an unprivileged process may ask for.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::child::Control;
@@ -20,7 +20,7 @@ pub(super) fn open(input: &Input, options: &Options, guard: Guard) -> Result<Sou
         Input::Url(url) => (OsString::from(url), false),
         Input::Stdin | Input::Test { .. } => return Err(SourceError::NotFound(name)),
     };
-    let film = ffmpeg::probe(&address, local, &name, &[])?;
+    let film = ffmpeg::probe(&guard.control, &address, local, &name, &[])?;
     let pace = match options.pace {
         PaceChoice::File => Pace::File,
         PaceChoice::Live => Pace::Live,
@@ -68,18 +68,16 @@ pub(super) fn info(plan: &Plan, title: String, pass: &Pass, pace: Pace) -> Info 
 /// `file:` before the path, so that neither a colon nor a dash in it means anything.
 fn local_address(path: &Path, name: &str) -> Result<OsString, SourceError> {
     let unreadable = |why: io::Error| match why.kind() {
-        io::ErrorKind::NotFound => SourceError::NotFound(name.to_owned()),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => SourceError::NotFound(name.to_owned()),
         _ => SourceError::Unreadable { name: name.to_owned(), why },
     };
     let data = fs::metadata(path).map_err(unreadable)?;
     if data.is_dir() {
         return Err(SourceError::Directory(name.to_owned()));
     }
-    if data.is_file() {
-        File::open(path).map_err(unreadable)?;
-        if data.len() == 0 {
-            return Err(SourceError::Empty(name.to_owned()));
-        }
+    // One byte tells more than the length does: files of the system have none and yet may be read, or not.
+    if data.is_file() && File::open(path).and_then(|mut file| file.read(&mut [0])).map_err(unreadable)? == 0 {
+        return Err(SourceError::Empty(name.to_owned()));
     }
     let mut address = OsString::from("file:");
     address.push(path);
@@ -121,7 +119,10 @@ impl Passes {
                     self.look_ahead()?;
                 }
                 // A pass without a picture would be repeated for ever.
-                Ok(None) if self.looped && self.pass.count > 0 => self.again()?,
+                Ok(None) if self.looped && self.pass.count > 0 => match self.again() {
+                    Err(SourceError::Stopped) => break,
+                    again => again?,
+                },
                 Ok(None) => break,
                 Err(error) => return Err(error),
             }
@@ -142,7 +143,7 @@ impl Passes {
     fn again(&mut self) -> Result<(), SourceError> {
         self.known = Some(self.pass.count);
         self.pass = match self.next.take() {
-            Some(child) => child.open()?,
+            Some(child) => child.open(ffmpeg::FIRST_PICTURE)?,
             None => self.plan.open(&self.control)?,
         };
         Ok(())

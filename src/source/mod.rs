@@ -11,6 +11,7 @@ mod file;
 mod input;
 mod probe;
 mod stdin;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +25,7 @@ pub use self::input::Input;
 pub use self::probe::fuzz_probe;
 use crate::media::Picture;
 use crate::media::y4m::Y4mError;
-use crate::queue::Producer;
+use crate::queue::{Closer, Producer};
 use crate::units::{Rate, Size};
 
 /// Whether pictures leave at their deadline or as they come.
@@ -83,13 +84,25 @@ pub enum SourceError {
     Unreadable { name: String, why: io::Error },
     #[error("{0} is empty; copy or record it again")]
     Empty(String),
-    #[error("{name} is not a film that ffmpeg can read ({why}); try it with `ffplay`")]
+    #[error(
+        "{name} is not a film that ffmpeg can read ({why}); it may be damaged or cut short: record or copy it again"
+    )]
     NotFilm { name: String, why: String },
-    #[error("{0} has no picture in it, only sound or data; choose a film")]
+    #[error("{name} cannot be opened ({why}); check the address, and that what it names is there")]
+    NotOpened { name: String, why: String },
+    #[error("{0} is a list that points where a file may not point to; serve what it points to, by its own name")]
+    Elsewhere(String),
+    #[error("{name} did not answer within {seconds} s; check the address, the network, and that its server runs")]
+    NoAnswer { name: String, seconds: u64 },
+    #[error("nothing came out of {name} within {seconds} s; check that something fills it, or copy it to this machine")]
+    NothingCame { name: String, seconds: u64 },
+    #[error("{0} has no picture in it; choose a film that has more than sound, words or data")]
     NoPicture(String),
     #[error("{program} is not installed or not on the PATH; install it, for example with `sudo apt install ffmpeg`")]
     NoFfmpeg { program: &'static str },
-    #[error("ffmpeg stopped in the middle of {name}, after {pictures} pictures ({why}); check the film with `ffplay`")]
+    #[error(
+        "ffmpeg stopped in the middle of {name}, after {pictures} pictures ({why}); start again, and if it stops there again repair the film"
+    )]
     Died { name: String, pictures: u32, why: String },
     #[error(transparent)]
     Y4m(#[from] Y4mError),
@@ -97,12 +110,28 @@ pub enum SourceError {
     BadTest(String),
     #[error("the source could not be started ({0}); close some programs and try again")]
     Start(#[source] io::Error),
+    #[error("the source was stopped before its first picture; start it again")]
+    Stopped,
+}
+
+/// Ends a source from any thread, also while it is being opened.
+#[derive(Clone)]
+pub struct Stopper(child::Control);
+
+impl Stopper {
+    pub fn new() -> Result<Self, SourceError> {
+        child::Control::new().map(Self).map_err(SourceError::Start)
+    }
+
+    /// Children are gone when this returns, and every wait of the source ends, now and later.
+    pub fn stop(&self) {
+        self.0.stop();
+    }
 }
 
 /// Finds out what `input` is and starts what it takes; waits until the first picture is certain.
-pub fn open(input: &Input, options: &Options) -> Result<Source, SourceError> {
-    let control = child::Control::new().map_err(SourceError::Start)?;
-    let guard = Guard { control, threads: Vec::new() };
+pub fn open(input: &Input, options: &Options, stopper: &Stopper) -> Result<Source, SourceError> {
+    let guard = Guard { control: stopper.0.clone(), threads: Vec::new() };
     match input {
         Input::File(_) | Input::Url(_) => file::open(input, options, guard),
         Input::Stdin => stdin::open(options, guard),
@@ -126,8 +155,9 @@ impl Source {
     }
 
     /// Begins to fill `out`. The queue's own policy decides what happens when it is full.
-    pub fn start(self, out: Producer<Picture>) -> Running {
+    pub fn start(self, mut out: Producer<Picture>) -> Running {
         let Self { work, guard, .. } = self;
+        let closer = out.closer();
         let (sender, result) = channel::bounded(1);
         let thread = Builder::new().name("source".into()).spawn(move || {
             sender.send(work(out)).ok();
@@ -136,7 +166,7 @@ impl Source {
             Ok(thread) => (Some(thread), None),
             Err(error) => (None, Some(SourceError::Start(error))),
         };
-        Running { result, failed, thread, guard }
+        Running { result, failed, thread, closer, guard }
     }
 }
 
@@ -152,6 +182,7 @@ pub struct Running {
     result: channel::Receiver<Result<Finished, SourceError>>,
     failed: Option<SourceError>,
     thread: Option<JoinHandle<()>>,
+    closer: Closer,
     guard: Guard,
 }
 
@@ -161,9 +192,10 @@ impl Running {
         Usage(self.guard.control.clone())
     }
 
-    /// Ends the source soon; children are gone when this returns.
+    /// Ends the source soon, also one that waits for room in its queue; children are gone when this returns.
     pub fn stop(&self) {
         self.guard.control.stop();
+        self.closer.close();
     }
 
     /// Waits for the end. A stopped source finished; only failures are errors.
@@ -179,10 +211,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
-        let Some(thread) = self.thread.take() else { return };
-        // A thread that waits for room in a full queue ends with its consumer, not with us: do not wait for that.
-        let ended = !matches!(self.result.recv_timeout(PATIENCE), Err(channel::RecvTimeoutError::Timeout));
-        if ended {
+        if let Some(thread) = self.thread.take() {
             thread.join().ok();
         }
     }
@@ -213,6 +242,3 @@ impl Drop for Guard {
         }
     }
 }
-
-/// Long enough for a thread that is not stuck to see that it should end.
-const PATIENCE: Duration = Duration::from_millis(500);

@@ -50,6 +50,7 @@ struct Report {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Format {
+    format_name: String,
     duration: Option<String>,
 }
 
@@ -108,7 +109,7 @@ pub(super) enum NoFilm {
 pub(super) fn parse(json: &[u8]) -> Result<Film, NoFilm> {
     let report: Report = serde_json::from_slice(json).map_err(|_| NoFilm::Nothing)?;
     let has_sound = report.streams.iter().any(|stream| stream.codec_type == "audio");
-    let is_film = |stream: &&Stream| stream.codec_type == "video" && stream.width > 0 && stream.height > 0;
+    let is_film = |stream: &&Stream| stream.is_film();
     let mut films = report.streams.iter().filter(is_film);
     // A cover is not a film, unless there is nothing else at all.
     let film = films.clone().find(|stream| stream.disposition.attached_pic == 0);
@@ -121,12 +122,20 @@ pub(super) fn parse(json: &[u8]) -> Result<Film, NoFilm> {
 }
 
 impl Stream {
+    fn is_film(&self) -> bool {
+        // Text drawn as pictures: ffmpeg takes any file for it whose name ends in .txt, .nfo or .bin.
+        let text = matches!(self.codec_name.as_str(), "ansi" | "bintext" | "xbin" | "idf");
+        self.codec_type == "video" && self.width > 0 && self.height > 0 && !text
+    }
+
     fn film(&self, format: &Format, has_sound: bool) -> Film {
         let turned = self.turned();
         let (width, height) = if turned { (self.height, self.width) } else { (self.width, self.height) };
         let aspect = ratio(&self.sample_aspect_ratio).unwrap_or((1, 1));
         let aspect = if turned { (aspect.1, aspect.0) } else { aspect };
         let (rate, uneven) = self.rate();
+        // Matroska's average is what its header claims, however far apart the pictures are.
+        let uneven = uneven || format.format_name.starts_with("matroska");
         let length = self.duration.as_deref().or(format.duration.as_deref()).and_then(seconds);
         Film {
             stream: self.index,
@@ -249,6 +258,12 @@ mod tests {
         assert_eq!(parse(song.as_bytes()), Err(NoFilm::SoundOnly));
         assert_eq!(parse(b"{}"), Err(NoFilm::Nothing));
         assert_eq!(parse(b"noise"), Err(NoFilm::Nothing));
+    }
+
+    #[test]
+    fn text_is_no_film() {
+        let noise = r#"{"streams":[{"codec_type":"video","codec_name":"bintext","width":1280,"height":2000}]}"#;
+        assert_eq!(parse(noise.as_bytes()), Err(NoFilm::Nothing));
     }
 
     #[test]

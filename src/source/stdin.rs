@@ -3,20 +3,20 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use rustix::stdio;
 
 use super::child::{Control, Tap};
-use super::ffmpeg::{self, Pass};
+use super::ffmpeg::{self, Decision, Pass};
 use super::probe::{Film, Matrix};
 use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError, file};
 use crate::clock;
 use crate::media::Picture;
 use crate::media::y4m::{self, Header, Reader, Y4mError};
 use crate::queue::{Pool, Producer};
-use crate::units::Time;
+use crate::units::{Rate, Time};
 
 pub(super) fn open(options: &Options, guard: Guard) -> Result<Source, SourceError> {
     let stdin = stdio::stdin().try_clone_to_owned().map_err(SourceError::Start)?;
@@ -34,7 +34,7 @@ pub(super) fn open_pipe(mut tap: Tap, options: &Options, guard: Guard) -> Result
         return open_film(tap, start, options, guard);
     }
     let mut line = start;
-    y4m::read_line(&mut tap, &mut line)?;
+    y4m::read_line(&mut tap, &mut line).map_err(cut_short)?;
     match Header::parse(&line) {
         Ok(header) if as_it_comes(&header, options) => open_raw(Reader::with_header(tap, header), options, guard),
         // Formats of more than eight bits and the like: ffmpeg knows them, and its probe tells their size.
@@ -43,6 +43,14 @@ pub(super) fn open_pipe(mut tap: Tap, options: &Options, guard: Guard) -> Result
             open_film(tap, line, options, guard)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// A pipe that ends within its header ends before its first picture.
+fn cut_short(error: Y4mError) -> Y4mError {
+    match error {
+        Y4mError::Io(why) if why.kind() == io::ErrorKind::UnexpectedEof => Y4mError::Truncated(0),
+        other => other,
     }
 }
 
@@ -79,7 +87,7 @@ fn open_raw(mut reader: Reader<Tap>, options: &Options, guard: Guard) -> Result<
         let picture = reader.read(&pool, clock::now)?;
         Ok(picture.map(|picture| (picture, reader.input_mut().first_wait())))
     };
-    let (pace, held) = pace(options, header.rate, read)?;
+    let start = decide(options, header.rate, read)?;
     let mut details = ffmpeg::describe(&film(&header), header.size, header.rate);
     if !header.rate_known {
         details.push_str(" (the rate is not given: 25 assumed)");
@@ -90,14 +98,14 @@ fn open_raw(mut reader: Reader<Tap>, options: &Options, guard: Guard) -> Result<
         rate: header.rate,
         length: None,
         pictures: None,
-        pace,
+        pace: start.pace,
         details,
         has_sound: false,
     };
     let control = guard.control.clone();
     let work = Box::new(move |out: Producer<Picture>| {
         let next = || reader.read(&pool, clock::now).map_err(SourceError::from);
-        run(held.into(), next, &control, &out)
+        run(start, next, &control, &out)
     });
     Ok(Source { info, work, guard })
 }
@@ -105,7 +113,7 @@ fn open_raw(mut reader: Reader<Tap>, options: &Options, guard: Guard) -> Result<
 /// Pictures that ffmpeg makes of what comes; `start` was read already.
 fn open_film(mut tap: Tap, start: Vec<u8>, options: &Options, mut guard: Guard) -> Result<Source, SourceError> {
     let start = gather(&mut tap, start);
-    let mut film = ffmpeg::probe(OsStr::new(PIPE), true, NAME, &start)?;
+    let mut film = ffmpeg::probe(&guard.control, OsStr::new(PIPE), true, NAME, &start)?;
     // Of a film that was cut off here only its own index knows how long it is.
     film.length = film.length.filter(|_| film.pictures.is_some());
     let mut plan = file::plan(OsString::from(PIPE), true, film, options, NAME.to_owned());
@@ -113,44 +121,46 @@ fn open_film(mut tap: Tap, start: Vec<u8>, options: &Options, mut guard: Guard) 
     let mut child = plan.spawn(&guard.control, false)?;
     tap.put_back(start);
     guard.threads.extend(child.feed(tap)?);
-    let mut pass = child.open()?;
+    // Whoever fills a pipe may take as long as he likes.
+    let mut pass = child.open(Duration::MAX)?;
     let pool = Pool::new(POOL);
     let rate = plan.rate.unwrap_or(plan.film.rate);
     let read = |pass: &mut Pass| {
         let picture = pass.read(&pool)?;
         Ok(picture.map(|picture| (picture, pass.reader.input_mut().first_wait())))
     };
-    let (pace, held) = pace(options, rate, || read(&mut pass))?;
-    let info = file::info(&plan, NAME.to_owned(), &pass, pace);
+    let start = decide(options, rate, || read(&mut pass))?;
+    let info = file::info(&plan, NAME.to_owned(), &pass, start.pace);
     let control = guard.control.clone();
-    let work = Box::new(move |out: Producer<Picture>| run(held.into(), || pass.read(&pool), &control, &out));
+    let work = Box::new(move |out: Producer<Picture>| run(start, || pass.read(&pool), &control, &out));
     Ok(Source { info, work, guard })
 }
 
-fn pace(
+fn decide(
     options: &Options,
-    rate: crate::units::Rate,
+    rate: Rate,
     read: impl FnMut() -> Result<Option<(Picture, Option<Time>)>, SourceError>,
-) -> Result<(Pace, Vec<Picture>), SourceError> {
+) -> Result<Decision, SourceError> {
     match options.pace {
-        PaceChoice::File => Ok((Pace::File, Vec::new())),
-        PaceChoice::Live => Ok((Pace::Live, Vec::new())),
-        PaceChoice::Auto => ffmpeg::decide(rate, read).map(|decision| (decision.pace, decision.held)),
+        PaceChoice::File => Ok(Decision::new(Pace::File, Vec::new())),
+        PaceChoice::Live => Ok(Decision::new(Pace::Live, Vec::new())),
+        PaceChoice::Auto => ffmpeg::decide(rate, read),
     }
 }
 
 /// First what was held back, then what comes.
 fn run(
-    mut held: VecDeque<Picture>,
+    start: Decision,
     mut next: impl FnMut() -> Result<Option<Picture>, SourceError>,
     control: &Control,
     out: &Producer<Picture>,
 ) -> Result<Finished, SourceError> {
+    let (mut held, mut failed) = (VecDeque::from(start.held), start.failed);
     let mut pictures = 0;
     loop {
         let picture = match held.pop_front() {
             Some(picture) => Ok(Some(picture)),
-            None => next(),
+            None => failed.take().map_or_else(&mut next, Err),
         };
         if control.stopped() {
             break;

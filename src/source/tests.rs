@@ -1,5 +1,9 @@
 //! Sources end to end: films made by ffmpeg on the spot, decoded by ours.
-#![expect(clippy::disallowed_methods, reason = "tests make films with ffmpeg and play a slow writer")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests make films with ffmpeg, play a slow writer, and a server that says nothing"
+)]
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -41,8 +45,12 @@ fn pictures(source: Source, most: usize) -> Vec<Picture> {
     got
 }
 
+fn try_open(input: &Input, options: Options) -> Result<Source, SourceError> {
+    open(input, &options, &Stopper::new().expect("an eventfd"))
+}
+
 fn open_with(input: &Input, options: Options) -> Source {
-    open(input, &options).unwrap_or_else(|error| panic!("{error}"))
+    try_open(input, options).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn rgb(picture: &Picture, x: usize, y: usize) -> [f64; 3] {
@@ -182,8 +190,8 @@ fn what_is_not_a_film_is_told_in_a_sentence() {
         (write("noise.mp4", &noise), "is not a film"),
         (sound, "has no picture in it"),
     ] {
-        let error = open(&file(&path), &Options::default()).err().expect("no film").to_string();
-        assert!(error.contains(words) && error.contains(';'), "{error}");
+        let error = try_open(&file(&path), Options::default()).err().expect("no film").to_string();
+        assert!(error.contains(words) && error.contains([';', ':']), "{error}");
         assert!(!error.contains('\n') && !error.contains("file:"), "{error}");
     }
 }
@@ -273,6 +281,31 @@ fn other_films_on_stdin_pass_through_ffmpeg() {
     let reader = pipe("YUV4MPEG2 W64 H48 F25:1 C420 XCOLORRANGE=FULL\n", 9, 1, Duration::ZERO);
     let error = open_pipe(reader, Options::default()).err().expect("cut short");
     assert!(error.to_string().contains("in the middle of picture 0"), "{error}");
+}
+
+#[test]
+fn a_source_that_waits_for_room_can_be_stopped() {
+    let source = open_with(&file(SAMPLE), Options::default());
+    let (producer, consumer) = queue::bounded(1, WhenFull::Block, None);
+    let running = source.start(producer);
+    assert!(consumer.pop().is_some());
+    running.stop();
+    assert!(running.join().expect("stopped, not failed").pictures >= 1);
+}
+
+#[test]
+fn an_address_that_never_answers_can_be_given_up() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let stopper = Stopper::new().expect("an eventfd");
+    let opening = {
+        let stopper = stopper.clone();
+        std::thread::spawn(move || open(&Input::Url(format!("http://{address}/")), &Options::default(), &stopper))
+    };
+    // ffprobe has connected, asks, and never hears a word.
+    let _connection = listener.accept().expect("ffprobe");
+    stopper.stop();
+    assert!(matches!(opening.join().expect("no panic"), Err(SourceError::Stopped)));
 }
 
 #[test]

@@ -1,0 +1,149 @@
+//! What a child says on stderr: read as it comes, its end kept, and one line of it chosen for a sentence.
+
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+/// The end of a child's stderr.
+pub(super) struct Tail {
+    kept: Arc<Mutex<Kept>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    /// The first line has lost its beginning.
+    cut: bool,
+}
+
+impl Tail {
+    pub fn of(mut stderr: impl Read + Send + 'static) -> io::Result<Self> {
+        let kept = Arc::new(Mutex::new(Kept::default()));
+        let shared = Arc::clone(&kept);
+        let thread = Builder::new().name("ffmpeg stderr".into()).spawn(move || drain(&mut stderr, &shared))?;
+        Ok(Self { kept, thread: Some(thread) })
+    }
+
+    /// What was said last; waits for the child to close its stderr, so call it when the child is gone. The `input` as
+    /// it was given to the child may hold a password: it is called `name` here.
+    pub fn finish(&mut self, input: &str, name: &str) -> Words {
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&kept.bytes);
+        let whole = text.split_once('\n').map_or("", |(_, rest)| rest);
+        Words::new(if kept.cut { whole } else { &text }, input, name)
+    }
+}
+
+fn drain(stderr: &mut impl Read, kept: &Mutex<Kept>) {
+    let mut block = [0; 1_024];
+    while let Ok(count @ 1..) = stderr.read(&mut block) {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.bytes.extend_from_slice(&block[..count]);
+        let surplus = kept.bytes.len().saturating_sub(TAIL);
+        kept.bytes.drain(..surplus);
+        kept.cut |= surplus > 0;
+    }
+}
+
+/// The lines of ffmpeg or ffprobe, without what only their makers understand.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Words(Vec<String>);
+
+impl Words {
+    fn new(text: &str, input: &str, name: &str) -> Self {
+        let line = |line: &str| plain(line, input).replace(input, name);
+        Self(text.lines().map(line).filter(|line| !line.is_empty()).collect())
+    }
+
+    /// The line that says most: the last one, or, if that only says that something failed, the first that says what.
+    pub fn gist(&self) -> Option<String> {
+        let telling = |line: &&String| !GENERIC.iter().any(|start| line.starts_with(start));
+        let last = self.0.last()?;
+        let line = if telling(&last) { last } else { self.0.iter().find(telling).unwrap_or(last) };
+        Some(shortened(line))
+    }
+
+    /// A list, and what it names lies where files may not point to.
+    pub fn point_elsewhere(&self) -> bool {
+        self.mention("not on whitelist") || self.mention("Unsafe file name")
+    }
+
+    /// There are streams, but nothing is in them.
+    pub fn say_empty(&self) -> bool {
+        self.mention("after EOF")
+    }
+
+    fn mention(&self, words: &str) -> bool {
+        self.0.iter().any(|line| line.contains(words))
+    }
+}
+
+/// Without `[error] `, `[mov @ 0x5651] ` and the name of the input in front.
+fn plain<'a>(line: &'a str, input: &str) -> &'a str {
+    let mut rest = line.trim();
+    while let Some((_, after)) = rest.strip_prefix('[').and_then(|inner| inner.split_once("] ")) {
+        rest = after.trim_start();
+    }
+    rest = rest.strip_prefix("Error opening input: ").unwrap_or(rest);
+    let named = rest.strip_prefix(input).and_then(|rest| rest.strip_prefix(": "));
+    named.unwrap_or(rest).trim_end_matches('.')
+}
+
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// Bytes of stderr kept: some twenty lines.
+const TAIL: usize = 2_048;
+/// Characters of a line that fit into a sentence.
+const LONGEST: usize = 160;
+/// Lines that say that something failed, and not what.
+const GENERIC: [&str; 6] = [
+    "Invalid data found",
+    "End of file",
+    "Error opening",
+    "Error marking filters",
+    "Conversion failed",
+    "Operation not permitted",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gist(text: &str) -> Option<String> {
+        Words::new(text, "file:a.mp4", "a.mp4").gist()
+    }
+
+    #[test]
+    fn one_line_is_chosen_and_freed_of_its_prefix() {
+        for (text, line) in [
+            ("[mov,mp4 @ 0x55f] moov atom not found\nfile:a.mp4: Invalid data found when…\n", "moov atom not found"),
+            ("[error] [h264 @ 0x1] [error] no frame!\n[fatal] Conversion failed!", "no frame!"),
+            ("file:a.mp4: Invalid data found\n", "Invalid data found"),
+            ("[tcp @ 0x1] Connection to tcp://h:1?timeout=0 failed\nfile:a.mp4: Refused", "Refused"),
+            ("[in] Error opening input: Refused\nError opening input file file:a.mp4.", "Refused"),
+        ] {
+            assert_eq!(gist(text).as_deref(), Some(line), "{text}");
+        }
+        assert_eq!(gist("\n \n"), None);
+        let long = gist(&"é".repeat(1_000)).expect("a line");
+        assert_eq!(long.chars().count(), LONGEST + 1);
+    }
+
+    #[test]
+    fn only_the_end_is_kept_and_no_half_line() {
+        let text: Vec<u8> = (0..1_000).flat_map(|n| format!("line {n} of many\n").into_bytes()).collect();
+        let mut tail = Tail::of(io::Cursor::new(text)).expect("a thread");
+        let Words(lines) = tail.finish("many", "all");
+        assert!(lines.len() > 50 && lines.iter().all(|line| line.starts_with("line")));
+        assert_eq!(lines.last().map(String::as_str), Some("line 999 of all"));
+    }
+}

@@ -1,0 +1,40 @@
+//! Arguments that are wrong, and nearly right ones.
+
+use super::program::udpstream;
+
+#[test]
+fn a_wrong_argument_names_the_right_ones() {
+    for (arguments, words) in [
+        (&["serve", "x", "--port", "99999"][..], &["99999", "65535"][..]),
+        (&["serve", "x", "--port", "video"], &["video", "--port"]),
+        (&["serve", "x", "--quality", "101"], &["101", "1..=100"]),
+        (&["serve", "x", "--quality", "0"], &["1..=100"]),
+        (&["serve", "x", "--pace", "never"], &["auto", "file", "live"]),
+        (&["serve", "x", "--stats", "xml"], &["text", "json"]),
+        (&["serve", "x", "--fps", "0"], &["29.97"]),
+        (&["serve", "x", "--fps", "many"], &["29.97"]),
+        (&["serve", "x", "--duration=-1"], &["--duration"]),
+        (&["serve", "x", "--frames", "0"], &["--frames"]),
+        (&["serve", "x", "--width", "3"], &["16..=16384"]),
+        (&["serve", "x", "--queue", "1"], &["2..=1000"]),
+        (&["serve", "x", "--datagram", "99"], &["auto", "1200", "65488"]),
+        (&["serve", "x", "--quailty", "80"], &["--quality"]),
+        (&["serv", "x"], &["serve"]),
+        (&["wathc", "x"], &["watch"]),
+        (&["serve"], &["INPUT"]),
+        (&["serve", "test:0x0"], &["test:1280x720"]),
+        (&["watch"], &["SERVER"]),
+        (&["watch", "tcp://localhost"], &["UDP"]),
+        (&["watch", "localhost:99999"], &["65535"]),
+        (&["watch", "localhost:0"], &["65535"]),
+        (&["watch", "[::1"], &["HOST:PORT"]),
+        (&["watch", "localhost", "--latency=-5"], &["--latency"]),
+        (&["watch", "localhost", "--timeout", "soon"], &["number of seconds"]),
+        (&["watch", "localhost", "--snapshot", "shot.bmp"], &[".png", ".jpg"]),
+        (&[], &["Usage"]),
+    ] {
+        let ended = udpstream(arguments).end();
+        ended.says(2, words);
+        assert_eq!(ended.stdout, [""; 0], "{arguments:?}");
+    }
+}

@@ -1,0 +1,100 @@
+//! Odd but good films are shown, upright, square, at their own rate and within 1920×1080.
+
+use super::program::{film, shown, small};
+
+/// Serves and watches a film of a few pictures: its size and rate as announced, and how many pictures were shown.
+fn seen(path: &str) -> ((u64, u64), (u64, u64), u64) {
+    let (listening, summary) = shown(path, &[], &[]);
+    let number = |name: &str| listening[name].as_u64().unwrap();
+    let size = (number("width"), number("height"));
+    (size, (number("fps_num"), number("fps_den")), summary["pictures_shown"].as_u64().unwrap())
+}
+
+#[test]
+fn one_picture_is_a_film() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["one.png", "one.jpg", "one.mp4", "one.mkv"] {
+        let codec =
+            if name.starts_with("one.m") { small(1) } else { small(1).replace("-c:v libx264 -preset ultrafast", "") };
+        assert_eq!(seen(&film(folder.path(), name, &codec)), ((160, 120), (25, 1), 1), "{name}");
+    }
+    let dot = film(folder.path(), "dot.png", "-f lavfi -i color=size=16x16 -frames:v 1 -vf scale=1:1");
+    assert_eq!(seen(&dot), ((1, 1), (25, 1), 1));
+}
+
+#[test]
+fn rates_are_exact() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, rate) in [("a.mp4", (24_000, 1_001)), ("b.mkv", (30_000, 1_001)), ("c.ts", (30_000, 1_001))] {
+        let at = format!("rate={}/{}", rate.0, rate.1);
+        let (_, announced, pictures) = seen(&film(folder.path(), name, &small(12).replace("rate=25", &at)));
+        assert_eq!(announced, rate, "{name}");
+        assert!((11..=13).contains(&pictures), "{name}: {pictures} of 12");
+    }
+}
+
+/// Twenty pictures at full rate, then every third one: the film must take its two seconds.
+#[test]
+fn an_uneven_film_keeps_its_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let thin = "-vf select='lt(n,20)+not(mod(n,3))' -fps_mode vfr";
+    for name in ["uneven.mkv", "uneven.mp4"] {
+        let path = film(folder.path(), name, &format!("{} {thin}", small(40)).replace("-frames:v 40", "-t 2"));
+        let (_, (num, den), pictures) = seen(&path);
+        let length = pictures as f64 * den as f64 / num as f64;
+        assert!((1.7..2.3).contains(&length), "{name}: {pictures} pictures at {num}/{den} last {length} s");
+    }
+}
+
+#[test]
+fn shapes_come_out_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let straight = film(at, "straight.mp4", &small(5));
+    let turned = film(at, "turned.mp4", &format!("-i {straight} -c copy -metadata:s:v:0 rotate=90"));
+    let resized = |size: &str| small(3).replace("160x120", size);
+    let odd =
+        resized("322x242").replace("libx264", "ffv1 -vf scale=321:241,format=yuv444p").replace("-preset ultrafast", "");
+    for (path, size) in [
+        (turned, (120, 160)),
+        (film(at, "anamorphic.mp4", &format!("{} -vf setsar=2", small(3))), (320, 120)),
+        (film(at, "odd.mkv", &odd), (321, 241)),
+        (film(at, "ten.mp4", &format!("{} -pix_fmt yuv420p10le", small(3))), (160, 120)),
+        (film(at, "large.mp4", &resized("2560x1440")), (1_920, 1_080)),
+        (film(at, "tall.mp4", &resized("1080x2160")), (540, 1_080)),
+    ] {
+        assert_eq!(seen(&path).0, size, "{path}");
+    }
+}
+
+#[test]
+fn eight_thousand_pixels_are_fitted() {
+    let folder = tempfile::tempdir().unwrap();
+    let huge = "-f lavfi -i color=c=red:size=7680x4320:rate=25 -frames:v 2 -c:v libx264 -preset ultrafast";
+    assert_eq!(seen(&film(folder.path(), "huge.mp4", huge)), ((1_920, 1_080), (25, 1), 2));
+}
+
+/// How much neighbouring lines differ. The film has upright bars only, so whatever does is a comb.
+fn comb(path: &std::path::Path) -> f64 {
+    let picture = image::open(path).unwrap().to_luma8();
+    let below = |x: u32, y: u32| f64::from(picture.get_pixel(x, y)[0].abs_diff(picture.get_pixel(x, y + 1)[0]));
+    let places = (0..picture.width()).flat_map(|x| (8..picture.height() - 9).map(move |y| (x, y)));
+    places.map(|(x, y)| below(x, y)).sum::<f64>() / f64::from(picture.width() * picture.height())
+}
+
+#[test]
+fn fields_are_woven_without_a_comb() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = film(
+        folder.path(),
+        "fields.mkv",
+        "-f lavfi -i smptebars=size=320x240:rate=50 -frames:v 12 -c:v libx264 -preset ultrafast -pix_fmt yuv420p \
+         -vf crop=320:160:0:0,scroll=horizontal=0.02,tinterlace=interleave_top,setfield=tff \
+         -flags +ildct+ilme -x264opts tff=1",
+    );
+    let raw = film(folder.path(), "raw.png", &format!("-i {path} -vf select=eq(n\\,5) -frames:v 1"));
+    let shot = folder.path().join("shot.png");
+    shown(&path, &[], &["--snapshot", shot.to_str().unwrap()]);
+    let (before, after) = (comb(raw.as_ref()), comb(&shot));
+    assert!(before > 3.0 && after < before / 4.0, "lines differ by {before}, and deinterlaced by {after}");
+}
