@@ -139,7 +139,6 @@ struct Serving {
     position: Unit,
     /// When the first picture departed, and the last so far.
     sent: Option<(Time, Time)>,
-    /// At once.
     most_watchers: usize,
     departure_error: Windowed,
     next_tick: Time,
@@ -198,9 +197,7 @@ impl Serving {
         if self.output.event("listening", listening).is_err() {
             self.end = Some(End::Interrupted);
         }
-        let (title, details) = (&self.info.title, &self.info.details);
-        let text = format!("{title}: {details}");
-        self.output.say(&text);
+        self.output.say(&format!("{}: {}", self.info.title, self.info.details));
         let port = local.port();
         let place = if local.ip().is_unspecified() { format!("HOST:{port}") } else { local.to_string() };
         self.output.say(&format!("Listening on port {port}. Watch with: udpstream watch {place}"));
@@ -257,10 +254,7 @@ impl Serving {
             looped: self.options.source.looped,
         });
         self.output.status(&words::serving(place, &figures));
-        match self.output.event("stats", figures) {
-            Ok(()) => Flow::Continue,
-            Err(_) => Flow::Stop,
-        }
+        self.output.event("stats", figures).map_or(Flow::Stop, |()| Flow::Continue)
     }
 
     fn figures(&self, now: Time, server: &Server, whole: bool) -> Value {

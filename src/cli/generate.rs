@@ -23,7 +23,7 @@ pub fn man(command: Option<&str>) -> Exit {
     // Inherited flags and whole names, such as `udpstream serve`, are there once it is built.
     program.build();
     let written = match command.and_then(|name| program.find_subcommand(name)) {
-        Some(command) => Man::new(command.clone()).manual(MANUAL).render(&mut page),
+        Some(command) => titled(command.clone()).render(&mut page),
         None => whole(program, &mut page),
     };
     match written {
@@ -32,10 +32,15 @@ pub fn man(command: Option<&str>) -> Exit {
     }
 }
 
+/// A page that says which version it is of. The date is a space: an empty one would let what follows move up.
+fn titled(command: clap::Command) -> Man {
+    Man::new(command).date(" ").source(concat!("udpstream ", env!("CARGO_PKG_VERSION"))).manual("User Commands")
+}
+
 /// The program's sections, then all sections of each command, one level down.
 fn whole(program: clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
     let commands: Vec<_> = program.get_subcommands().filter(|command| command.get_name() != "help").cloned().collect();
-    let man = Man::new(program).manual(MANUAL);
+    let man = titled(program);
     man.render_title(page)?;
     man.render_name_section(page)?;
     man.render_synopsis_section(page)?;
@@ -71,4 +76,3 @@ fn print(bytes: &[u8]) -> Exit {
 }
 
 const NAME: &str = "udpstream";
-const MANUAL: &str = "User Commands";

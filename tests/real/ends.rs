@@ -14,7 +14,7 @@ fn every_failure_is_one_sentence_and_a_code() {
         (&["serve", "/dev/null"], 1, ""),
         (&["serve", "test:0x0"], 2, "is not a test card"),
         (&["serve", SAMPLE, "--datagram", "100"], 2, "1200"),
-        (&["serve", SAMPLE, "--quality", "0"], 2, "1..=100"),
+        (&["serve", SAMPLE, "--quality", "0"], 2, "1 to 100"),
         (&["serve", "test:", "--bind", "192.0.2.1"], 1, "is not an address of this machine"),
         (&["watch", "no-such-host.invalid", "--headless"], 1, "no address is known"),
         (&["watch", "tcp://localhost"], 2, "tcp://"),

@@ -106,7 +106,7 @@ const QUALITY: u8 = 80;
 /// The encoder's own choice at this width.
 const RESTART: u16 = 16;
 /// Makes a JPEG of about 134 kB, the size of a film's picture.
-const GRAIN: u32 = 14;
+const GRAIN: u32 = 19;
 const ROUNDS: u32 = 9;
 const ENOUGH_FPS: f64 = 60.0;
 
