@@ -11,11 +11,16 @@ use crate::queue::{Consumer, Pop, WhenFull, bounded};
 use crate::source::{self, Input, Options, Source, SourceError, Stopper};
 use crate::units::Time;
 
-/// The source, with its first picture certain; `None` if a signal came first. Nothing is left behind then.
-pub fn open(input: &Input, options: Options) -> anyhow::Result<Option<Source>> {
-    let stopper = Stopper::new()?;
+/// A loop that hears signals. Made before any other that does, it misses none.
+pub fn listen() -> anyhow::Result<Loop> {
     let mut waiting = Loop::new(Vec::new()).context("the event loop could not be started")?;
     waiting.catch_signals().context("signals could not be caught")?;
+    Ok(waiting)
+}
+
+/// The source, with its first picture certain; `None` if a signal came first. Nothing is left behind then.
+pub fn open(waiting: Loop, input: &Input, options: Options) -> anyhow::Result<Option<Source>> {
+    let stopper = Stopper::new()?;
     let (answer, result) = bounded(1, WhenFull::Block, Some(waiting.waker()));
     let (input, opener) = (input.clone(), stopper.clone());
     let open = move || {

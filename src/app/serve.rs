@@ -52,9 +52,10 @@ pub struct Options {
 pub fn serve(options: Options) -> anyhow::Result<Exit> {
     let socket = bind(options.bind)?;
     let local = socket.local_addr().context("the socket has no address")?;
+    let waiting = opening::listen()?;
     let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
     event_loop.catch_signals().context("signals could not be caught")?;
-    let Some(source) = opening::open(&options.input, options.source)? else { return Ok(Exit::Done) };
+    let Some(source) = opening::open(waiting, &options.input, options.source)? else { return Ok(Exit::Done) };
     let info = source.info().clone();
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
     let mut server = Server::new(config(&options, &info, seed));
@@ -229,7 +230,7 @@ impl Serving {
             Some(sentence) => {
                 self.output.warn(&format!("error: {sentence}"));
                 self.end = Some(End::Failed);
-                Local::Stop(format!("The source failed: {sentence}"))
+                Local::Failed(format!("The source failed: {sentence}."))
             }
             None => {
                 self.end.get_or_insert(End::Over);

@@ -152,6 +152,8 @@ pub mod bye {
     pub const ENDED: u16 = 1;
     pub const STOPPED: u16 = 2;
     pub const SILENT: u16 = 3;
+    /// The source of the stream failed.
+    pub const FAILED: u16 = 4;
 }
 
 /// One unit's missing parts: bit `i` of `bitmap` is part `first_part + i`.

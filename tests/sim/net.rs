@@ -98,7 +98,7 @@ pub struct Seen {
     pub refused: u64,
     pub lost: u64,
     pub troubles: Vec<(Time, receiver::Trouble)>,
-    pub over: Vec<(Time, bool)>,
+    pub over: Vec<(Time, receiver::Over)>,
     pub finished: Option<Time>,
     pub last_report: Time,
     /// Slices since the last picture shown.
@@ -481,7 +481,7 @@ impl Seen {
                 self.lost += u64::from(*trouble == receiver::Trouble::Silent);
                 self.troubles.push((now, *trouble));
             }
-            receiver::Event::Over { ended, .. } => self.over.push((now, *ended)),
+            receiver::Event::Over { why, .. } => self.over.push((now, *why)),
             receiver::Event::Finished => self.finished = Some(now),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use udpstream::proto::receiver::Over;
 use udpstream::proto::server::{self, Event};
 use udpstream::units::{Rate, Size, Time, Unit};
 use udpstream::wire::Kind;
@@ -171,8 +172,8 @@ fn at_the_end_everybody_is_told() {
         assert!(finished.since(last) <= ms(1_100), "{:?}", finished.since(last));
         for (n, watcher) in world.watchers.iter().enumerate() {
             world.check(n);
-            let [(_, ended)] = watcher.seen.over[..] else { panic!("over {} times", watcher.seen.over.len()) };
-            assert!(ended && watcher.seen.finished.is_some());
+            let [(_, why)] = watcher.seen.over[..] else { panic!("over {} times", watcher.seen.over.len()) };
+            assert!(why == Over::Ended && watcher.seen.finished.is_some());
             let counts = world.counts(n);
             let first = u64::from(watcher.seen.shown[0].1.unit.0);
             assert_eq!(counts.shown + counts.lost + counts.late + counts.thinned, 90 - first, "{counts:?}");
@@ -190,5 +191,5 @@ fn a_server_that_is_stopped_says_why() {
     world.run(ms(1_100));
     assert!(world.server.events.iter().any(|(_, event)| *event == Event::Finished));
     let seen = &world.watchers[watcher].seen;
-    assert!(matches!(seen.over[..], [(_, false)]) && seen.finished.is_some());
+    assert!(matches!(seen.over[..], [(_, Over::Stopped)]) && seen.finished.is_some());
 }

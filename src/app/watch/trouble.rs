@@ -1,6 +1,6 @@
 //! What is said when no pictures come: the same words on a card in the window and, as one sentence, on stderr.
 
-use crate::proto::receiver::Trouble;
+use crate::proto::receiver::{Over, Trouble};
 use crate::view::Card;
 use crate::wire::message::RefuseCode;
 
@@ -55,9 +55,12 @@ pub fn refused(code: RefuseCode, words: &str, server: &str) -> Card {
 }
 
 /// The server said goodbye: the stream came to its end, or it was stopped.
-pub fn over(ended: bool, words: &str, server: &str) -> Card {
-    let title = if ended { "The stream is over".to_owned() } else { format!("{server} has stopped") };
-    let words = if ended { "It came to its end." } else { words };
+pub fn over(why: Over, words: &str, server: &str) -> Card {
+    let (title, words) = match why {
+        Over::Ended => ("The stream is over".to_owned(), "It came to its end."),
+        Over::Stopped => (format!("{server} has stopped"), words),
+        Over::Failed => (format!("{server} has lost its source"), words),
+    };
     card(title, &[words, "The picture comes back by itself when it is served again; q quits."])
 }
 
@@ -76,7 +79,8 @@ mod tests {
     #[test]
     fn every_card_reads_as_sentences() {
         let server = "robot:9688";
-        let mut cards = vec![over(true, "", server), over(false, "The server was stopped.", server), waiting(server)];
+        let mut cards = vec![waiting(server)];
+        cards.extend([Over::Ended, Over::Stopped, Over::Failed].map(|why| over(why, "That is why.", server)));
         cards.extend([Trouble::Nobody, Trouble::Silent, Trouble::Network].map(|trouble| silence(trouble, server)));
         cards.extend((1..9).map(|code| refused(RefuseCode(code), "No room.", server)));
         for card in cards {

@@ -17,7 +17,7 @@ use crate::app::figures::Output;
 use crate::app::words;
 use crate::media::Canvas;
 use crate::net::{App, Flow};
-use crate::proto::receiver::{Event, Local, Ready, Receiver};
+use crate::proto::receiver::{Event, Local, Over, Ready, Receiver};
 use crate::proto::{Input, Machine};
 use crate::units::Time;
 use crate::view::{Card, Still, Wish};
@@ -57,6 +57,7 @@ enum End {
     Limit,
     Unreachable,
     Refused,
+    Failed,
 }
 
 impl End {
@@ -67,6 +68,7 @@ impl End {
             Self::Limit => "limit",
             Self::Unreachable => "unreachable",
             Self::Refused => "refused",
+            Self::Failed => "failed",
         }
     }
 }
@@ -252,16 +254,19 @@ impl Watching {
         let end = self.end.unwrap_or(End::Interrupted);
         let mut figures = self.figures.json(crate::clock::now(), receiver, true);
         figures["end"] = end.name().into();
-        if !self.killed {
+        let nothing = receiver.counts().shown == 0;
+        // What failed has been said.
+        let failed = nothing && matches!(end, End::Unreachable | End::Refused | End::Failed);
+        if !self.killed && !failed {
             self.output.conclude(&words::watched(self.output.elapsed(), &figures));
         }
         // Whoever has closed our output does not want the summary either.
         self.output.event("summary", figures).ok();
-        let nothing = receiver.counts().shown == 0;
         match end {
             _ if self.killed => Exit::Killed,
             End::Unreachable | End::Refused => Exit::Unreachable,
             End::Limit if nothing => Exit::Unreachable,
+            End::Failed => Exit::Failed,
             _ if decoded.is_err() => Exit::Failed,
             _ => Exit::Done,
         }
@@ -321,8 +326,12 @@ impl App<Receiver> for Watching {
                 return flow;
             }
             Event::Trouble(why) => return self.trouble("lost", trouble::silence(why, &self.server)),
-            Event::Over { ended, sentence } if receiver.is_staying() => {
-                return self.trouble("over", trouble::over(ended, &sentence, &self.server));
+            Event::Over { why, sentence } if receiver.is_staying() => {
+                return self.trouble("over", trouble::over(why, &sentence, &self.server));
+            }
+            Event::Over { why: Over::Failed, sentence } => {
+                self.end.get_or_insert(End::Failed);
+                self.output.warn(&format!("error: {sentence}"));
             }
             Event::Over { sentence, .. } => {
                 self.end.get_or_insert(End::Over);

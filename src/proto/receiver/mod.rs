@@ -84,11 +84,32 @@ pub enum Event {
     Trouble(Trouble),
     /// The stream ended, or the server stopped, with its sentence. Unless [`Config::stay`], `Finished` follows.
     Over {
-        ended: bool,
+        why: Over,
         sentence: String,
     },
     /// All is said; the program can end.
     Finished,
+}
+
+/// Why a server said goodbye.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// The stream came to its end.
+    Ended,
+    /// Somebody stopped the server.
+    Stopped,
+    /// The stream's source failed.
+    Failed,
+}
+
+impl Over {
+    const fn of(code: u16) -> Self {
+        match code {
+            bye::ENDED => Self::Ended,
+            bye::FAILED => Self::Failed,
+            _ => Self::Stopped,
+        }
+    }
 }
 
 /// Why no pictures come.

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::assembly::Shown;
-use super::{Event, Receiver, Stream, gap, last_of, reorder_window};
+use super::{Event, Over, Receiver, Stream, gap, last_of, reorder_window};
 use crate::units::{MediaTime, Time, Unit};
-use crate::wire::message::bye;
 
 /// A picture with gaps that no later one has followed is waited for this long: nothing newer is held up by it, and a
 /// sender that was halted in the middle of a picture goes on.
@@ -89,7 +88,7 @@ impl Receiver {
             return;
         }
         self.count_tail();
-        self.events.push_back(Event::Over { ended: code == bye::ENDED, sentence });
+        self.events.push_back(Event::Over { why: Over::of(code), sentence });
         if self.config.stay { self.start_over(now) } else { self.stop(now) }
     }
 

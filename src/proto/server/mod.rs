@@ -70,6 +70,8 @@ pub enum Local {
     Ended,
     /// Say goodbye with this sentence and finish.
     Stop(String),
+    /// The source failed: say so and finish.
+    Failed(String),
 }
 
 /// What the server tells the program around it.
@@ -280,6 +282,11 @@ impl Server {
         }
     }
 
+    fn stop(&mut self, now: Time, goodbye: Goodbye) {
+        self.next = None;
+        self.begin_leaving(now, goodbye);
+    }
+
     const fn leaving(&self) -> bool {
         matches!(self.phase, Phase::Leaving { .. })
     }
@@ -328,10 +335,8 @@ impl Machine for Server {
             Input::NotSent(_, to, failure) => self.not_sent(to, failure),
             Input::Local(Local::Picture(picture)) => self.next = Some(picture),
             Input::Local(Local::Ended) => self.ended = true,
-            Input::Local(Local::Stop(sentence)) => {
-                self.next = None;
-                self.begin_leaving(now, Goodbye { code: bye::STOPPED, sentence });
-            }
+            Input::Local(Local::Stop(sentence)) => self.stop(now, Goodbye { code: bye::STOPPED, sentence }),
+            Input::Local(Local::Failed(sentence)) => self.stop(now, Goodbye { code: bye::FAILED, sentence }),
         }
     }
 
