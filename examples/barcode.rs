@@ -59,7 +59,7 @@ fn play(mut options: Options) -> io::Result<()> {
     let Options { size, rate, full, .. } = options;
     let range = if full { "FULL" } else { "LIMITED" };
     let (width, height, num, den) = (size.width, size.height, rate.num(), rate.den());
-    write!(out, "YUV4MPEG2 W{width} H{height} F{num}:{den} Ip A1:1 C420jpeg XCOLORRANGE={range}\n")?;
+    writeln!(out, "YUV4MPEG2 W{width} H{height} F{num}:{den} Ip A1:1 C420jpeg XCOLORRANGE={range}")?;
     let scene = Scene::new(size);
     let mut frame = Vec::with_capacity(6 + size.pixels() * 3 / 2);
     let start = clock::now();
