@@ -4,9 +4,9 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use udpstream::codec::{Decoder, Encoder};
+use udpstream::codec::{Decoder, Encoder, PairedDecoder, PairedEncoder};
 use udpstream::media::jpeg::{self, Index, Slice};
-use udpstream::media::{Canvas, Picture};
+use udpstream::media::{Canvas, Picture, y4m};
 use udpstream::queue::Pool;
 use udpstream::units::{Size, Time};
 
@@ -77,6 +77,33 @@ fn encode(c: &mut Criterion) {
     }
 }
 
+/// One thread and two, as a file's and a live picture's encoder use them: the same bytes.
+fn encode_in_bands(c: &mut Criterion) {
+    let picture = picture();
+    let expected = encoder().encode(&picture, QUALITY, restart()).expect("encodes");
+    let mut group = c.benchmark_group("encode and index");
+    for (name, paired) in [("one thread", false), ("two threads", true)] {
+        let mut encoder = PairedEncoder::new(paired).expect("an encoder");
+        let (jpeg, index) = encoder.encode(&picture, QUALITY, restart()).expect("encodes");
+        assert!(jpeg == expected && FILM_BYTES.contains(&jpeg.len()) && index.intervals.len() == 5 * 45);
+        group.bench_function(name, |b| b.iter(|| encoder.encode(black_box(&picture), QUALITY, restart())));
+    }
+}
+
+/// Limited-range BT.709, as cameras and films have it, off a reader that costs nothing.
+fn convert(c: &mut Criterion) {
+    let pool = Pool::new(1);
+    let mut group = c.benchmark_group("read 720p y4m");
+    for range in ["FULL", "LIMITED"] {
+        let mut film = format!("YUV4MPEG2 W1280 H720 F30:1 C420 XCOLORRANGE={range}\nFRAME\n").into_bytes();
+        film.extend(picture().planes().concat());
+        let read = || y4m::Reader::new(black_box(film.as_slice())).and_then(|mut film| film.read(&pool, || Time::ZERO));
+        let first = read().expect("sound").expect("one").planes()[0][0];
+        assert_eq!(first == picture().planes()[0][0], range == "FULL");
+        group.bench_function(range, |b| b.iter(read));
+    }
+}
+
 fn index(c: &mut Criterion) {
     let coded = coded();
     let mut group = c.benchmark_group("index");
@@ -125,6 +152,16 @@ fn decode(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new(format!("{} slices of", bodies.len()), body_max), |b| {
             b.iter(&mut decode_slices);
         });
+        let mut paired = PairedDecoder::new().expect("a decoder");
+        let mut decode_paired = || {
+            canvas.clear_coverage();
+            for (x8, y8, body) in &bodies {
+                paired.decode(QUALITY, black_box(body), &mut canvas, *x8, *y8).expect("decodes");
+            }
+        };
+        group.bench_function(BenchmarkId::new(format!("two threads, {} slices of", bodies.len()), body_max), |b| {
+            b.iter(&mut decode_paired);
+        });
         assert!(canvas.is_complete() && canvas.pixels() == whole.pixels(), "every pixel, and the same");
     }
 }
@@ -145,5 +182,5 @@ fn conceal(c: &mut Criterion) {
     c.bench_function("conceal half a picture", |b| b.iter(|| canvas.fill_missing(Some(black_box(&before)))));
 }
 
-criterion_group!(benches, encode, index, cut, decode, conceal);
+criterion_group!(benches, encode, encode_in_bands, convert, index, cut, decode, conceal);
 criterion_main!(benches);

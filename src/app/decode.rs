@@ -10,7 +10,7 @@ use std::thread::{Builder, JoinHandle};
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::clock::now;
-use crate::codec::Decoder;
+use crate::codec::PairedDecoder;
 use crate::media::Canvas;
 use crate::proto::receiver::{Ready, Slice};
 use crate::queue;
@@ -63,7 +63,7 @@ pub fn spawn(
     shown: Sender<Shown>,
 ) -> io::Result<JoinHandle<Result<(), String>>> {
     Builder::new().name("decode".into()).spawn(move || {
-        let decoder = Decoder::new().map_err(|error| error.to_string())?;
+        let decoder = PairedDecoder::new().map_err(|error| error.to_string())?;
         let canvases = Canvases::default();
         let mut worker =
             Worker { settings, decoder, canvases, canvas: None, previous: None, shown, bad: 0, stale: false };
@@ -98,7 +98,7 @@ impl Canvases {
 
 struct Worker {
     settings: Settings,
-    decoder: Decoder,
+    decoder: PairedDecoder,
     canvases: Canvases,
     canvas: Option<Arc<Canvas>>,
     previous: Option<Arc<Canvas>>,

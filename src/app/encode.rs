@@ -8,10 +8,10 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use crate::clock::now;
-use crate::codec::{CodecError, Encoder};
+use crate::codec::{CodecError, PairedEncoder};
 use crate::media::Picture;
 use crate::media::coded::{CodedPicture, Stamps};
-use crate::media::jpeg::{JpegError, index, plan, restart_interval};
+use crate::media::jpeg::{plan, restart_interval};
 use crate::proto::schedule::{Cost, Demand, Verdict};
 use crate::queue::{Consumer, Pop, Producer, Watched};
 use crate::units::{MediaTime, Rate, Time, Unit};
@@ -39,8 +39,6 @@ pub struct Counts {
 pub enum EncodeError {
     #[error("a picture could not be encoded: {0}")]
     Codec(#[from] CodecError),
-    #[error("the encoder wrote a JPEG that cannot be cut: {0}")]
-    Index(#[from] JpegError),
     #[error("a picture is too complex to cut into datagrams of this size even at the lowest quality")]
     TooComplex,
 }
@@ -63,8 +61,8 @@ pub fn spawn(
     out: Producer<CodedPicture>,
 ) -> io::Result<JoinHandle<Result<(), EncodeError>>> {
     Builder::new().name("encode".into()).spawn(move || {
-        let mut worker =
-            Worker { settings, orders, counts, encoder: Encoder::new()?, cost: Cost::default(), zero: None };
+        let encoder = PairedEncoder::new(settings.live)?;
+        let mut worker = Worker { settings, orders, counts, encoder, cost: Cost::default(), zero: None };
         worker.run(&pictures, &out)
     })
 }
@@ -73,7 +71,7 @@ struct Worker {
     settings: Settings,
     orders: Arc<Watched<Order>>,
     counts: Arc<Counts>,
-    encoder: Encoder,
+    encoder: PairedEncoder,
     cost: Cost,
     /// When the first live picture was captured.
     zero: Option<Time>,
@@ -142,8 +140,7 @@ impl Worker {
                 (layout, quality) = (layout - 1, quality.saturating_sub(15).max(5));
                 continue;
             };
-            let jpeg = self.encoder.encode(picture, quality, interval)?;
-            let index = index(&jpeg)?;
+            let (jpeg, index) = self.encoder.encode(picture, quality, interval)?;
             if plan(&index, jpeg.len(), self.settings.smallest.body_max()).is_err() {
                 layout += 1;
                 continue;

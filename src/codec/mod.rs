@@ -1,7 +1,9 @@
 //! Picture → one JPEG with restart intervals; JPEG or slice of one → rectangle of a canvas. By libjpeg-turbo.
 
+mod bands;
 mod turbo;
 
+pub use bands::{PairedDecoder, PairedEncoder};
 pub use turbo::{Decoder, Encoder};
 
 use crate::media::jpeg::JpegError;
@@ -21,6 +23,8 @@ pub enum CodecError {
     Empty(Size),
     #[error("a slice of {slice} at {x}, {y} does not lie within the picture of {canvas}")]
     Outside { slice: Size, x: u32, y: u32, canvas: Size },
+    #[error("a second thread could not help: {0}")]
+    Thread(String),
     #[error("libjpeg-turbo: {0}")]
     Library(String),
 }

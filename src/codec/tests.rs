@@ -104,6 +104,44 @@ fn sliced_decode_is_bit_identical_and_join_gives_the_picture_back() {
 }
 
 #[test]
+fn two_threads_encode_the_same_bytes_as_one() {
+    let (mut one, mut two) = (Encoder::new().expect("encoder"), PairedEncoder::new(true).expect("encoders"));
+    for size in SIZES {
+        for (noise, quality) in [(8, 30), (40, 80), (4, 95)] {
+            let picture = picture(size, noise, 5);
+            for step in 0..2 {
+                let Some(interval) = restart_interval(size.width.div_ceil(16), step) else { continue };
+                let expected = one.encode(&picture, quality, interval).expect("encodes");
+                let (jpeg, found) = two.encode(&picture, quality, interval).expect("encodes");
+                assert!(jpeg == expected, "{size} q{quality} interval {interval}");
+                assert_eq!(found, index(&expected).expect("sound"));
+            }
+        }
+    }
+    assert_eq!(two.encode(&picture(SIZES[0], 4, 1), 0, 16).map(|_| ()), Err(CodecError::Quality(0)));
+}
+
+#[test]
+fn two_threads_decode_the_same_pixels_as_one() {
+    let mut encoder = Encoder::new().expect("encoder");
+    let (mut one, mut two) = (Decoder::new().expect("decoder"), PairedDecoder::new().expect("decoders"));
+    for size in SIZES {
+        for body_max in [8_832, 65_368, usize::MAX] {
+            let (jpeg, index, slices) = encode(&mut encoder, &picture(size, 40, 7), 80, body_max);
+            let expected = whole(&mut one, &jpeg, size);
+            let mut canvas = Canvas::new(size);
+            if slices.is_empty() {
+                two.decode(0, &jpeg, &mut canvas, 0, 0).expect("whole");
+            }
+            for (x8, y8, body) in bodies(&jpeg, &index, &slices) {
+                two.decode(80, &body, &mut canvas, x8, y8).expect("slice");
+            }
+            assert!(canvas.is_complete() && canvas.pixels() == expected.pixels(), "{size} body {body_max}");
+        }
+    }
+}
+
+#[test]
 fn our_tables_are_the_ones_libjpeg_writes() {
     let mut encoder = Encoder::new().expect("encoder");
     let picture = picture(Size::new(32, 32), 4, 1);
@@ -159,8 +197,10 @@ fn slices_outside_the_canvas_are_refused_before_a_pixel_is_written() {
 #[test]
 fn damaged_bodies_never_harm_the_decoder() {
     let (mut encoder, mut decoder) = (Encoder::new().expect("encoder"), Decoder::new().expect("decoder"));
+    let mut paired = PairedDecoder::new().expect("decoders");
     let size = Size::new(333, 201);
     let (jpeg, index, slices) = encode(&mut encoder, &picture(size, 30, 3), 80, 1_080);
+    assert!(jpeg.len() > 16_000, "long enough for two threads");
     let expected = whole(&mut decoder, &jpeg, size);
     let bodies = bodies(&jpeg, &index, &slices);
     let mut random = Random(2_026);
@@ -181,7 +221,14 @@ fn damaged_bodies_never_harm_the_decoder() {
         let other = Size::new(1 + random.below(400) as u16, 1 + random.below(240) as u16);
         canvas.reset(if random.below(2) == 0 { size } else { other });
         let (tables, x8, y8) = if inline { (0, 0, 0) } else { (80, *x8, *y8) };
-        match decoder.decode(tables, &damaged, &mut canvas, x8, y8) {
+        let alone = decoder.decode(tables, &damaged, &mut canvas, x8, y8);
+        let missing = canvas.missing();
+        canvas.clear_coverage();
+        // Surplus bytes before the seam are seen by one decoder alone.
+        let together = paired.decode(tables, &damaged, &mut canvas, x8, y8);
+        assert!(together.is_ok() || alone.is_err(), "{together:?}");
+        assert_eq!(canvas.missing() == missing, together.is_ok() == alone.is_ok());
+        match alone {
             Ok(()) => taken += 1,
             Err(_) => refused += 1,
         }

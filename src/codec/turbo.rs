@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "libjpeg-turbo is C; this file is its only door")]
 
 use std::ffi::{CStr, c_int};
+use std::ops::Range;
 
 use turbojpeg::raw;
 
@@ -33,16 +34,43 @@ impl Encoder {
 
     /// One JPEG with a restart marker every `restart_blocks` MCUs (0 = none), in a vector of exactly its size.
     pub fn encode(&mut self, picture: &Picture, quality: u8, restart_blocks: u16) -> Result<Vec<u8>, CodecError> {
+        self.encode_planes(picture.planes(), picture.size, quality, restart_blocks)
+    }
+
+    /// A JPEG of these rows alone; they begin at an even one.
+    pub(super) fn encode_rows(
+        &mut self,
+        picture: &Picture,
+        rows: Range<u16>,
+        quality: u8,
+        restart_blocks: u16,
+    ) -> Result<Vec<u8>, CodecError> {
+        let size = Size::new(picture.size.width, rows.end.saturating_sub(rows.start));
+        let above = Size::new(size.width, rows.start);
+        let (chroma, chroma_above) = (Picture::chroma(size), Picture::chroma(above));
+        let [y, u, v] = picture.planes();
+        let planes = [(y, above, size), (u, chroma_above, chroma), (v, chroma_above, chroma)];
+        let planes = planes
+            .map(|(plane, above, size)| plane.get(above.pixels()..above.pixels() + size.pixels()).unwrap_or_default());
+        self.encode_planes(planes, size, quality, restart_blocks)
+    }
+
+    fn encode_planes(
+        &mut self,
+        planes: [&[u8]; 3],
+        size: Size,
+        quality: u8,
+        restart_blocks: u16,
+    ) -> Result<Vec<u8>, CodecError> {
         if !(1..=100).contains(&quality) {
             return Err(CodecError::Quality(quality));
         }
         self.handle.set(raw::TJPARAM_TJPARAM_QUALITY, c_int::from(quality))?;
         self.handle.set(raw::TJPARAM_TJPARAM_RESTARTBLOCKS, c_int::from(restart_blocks))?;
-        self.make_room(picture.size)?;
-        let [y, u, v] = picture.planes();
-        let (y, stride) = pad_luma(y, picture.size, &mut self.padded);
-        let chroma = Picture::chroma(picture.size);
-        let length = self.handle.compress([y, u, v], stride, picture.size, chroma, &mut self.buffer)?;
+        self.make_room(size)?;
+        let [y, u, v] = planes;
+        let (y, stride) = pad_luma(y, size, &mut self.padded);
+        let length = self.handle.compress([y, u, v], stride, size, Picture::chroma(size), &mut self.buffer)?;
         Ok(self.buffer.get(..length).unwrap_or_default().to_vec())
     }
 
@@ -101,6 +129,20 @@ impl Decoder {
         Ok(())
     }
 
+    /// Decodes one slice from the rectangle's first pixel on. Nobody marks it.
+    pub(super) fn decode_slice(
+        &mut self,
+        quality: u8,
+        body: &[u8],
+        rectangle: Rectangle<'_>,
+    ) -> Result<(), CodecError> {
+        let size = self.prepare(quality, body)?;
+        let jpeg = std::mem::take(&mut self.scratch);
+        let done = self.decompress(&jpeg, true, size, rectangle);
+        self.scratch = jpeg;
+        done
+    }
+
     /// Puts tables and body together in the scratch buffer; the tables stay there for the next slice.
     fn prepare(&mut self, quality: u8, body: &[u8]) -> Result<Size, CodecError> {
         let header = jpeg::header_of_slice(body)?;
@@ -127,6 +169,10 @@ impl Decoder {
         let outside =
             CodecError::Outside { slice: size, x: u32::from(x8) * 8, y: u32::from(y8) * 8, canvas: canvas.size() };
         let rectangle = canvas.rectangle_mut(x8, y8, size.width, size.height).ok_or(outside)?;
+        self.decompress(jpeg, ours, size, rectangle)
+    }
+
+    fn decompress(&mut self, jpeg: &[u8], ours: bool, size: Size, rectangle: Rectangle<'_>) -> Result<(), CodecError> {
         match self.handle.decompress(jpeg, size, rectangle) {
             Ok(()) => Ok(()),
             Err(failure) => {

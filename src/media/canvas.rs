@@ -23,6 +23,15 @@ pub struct Rectangle<'a> {
     pub stride: usize,
 }
 
+impl Rectangle<'_> {
+    /// Its first `rows` rows and the others, to be written at the same time; `None` if it has no more than those.
+    pub fn split_at_row(&mut self, rows: u16) -> Option<[Rectangle<'_>; 2]> {
+        let stride = self.stride;
+        let (upper, lower) = self.pixels.split_at_mut_checked(usize::from(rows) * stride)?;
+        (!lower.is_empty()).then_some([upper, lower].map(|pixels| Rectangle { pixels, stride }))
+    }
+}
+
 impl Canvas {
     /// A black canvas that nothing has come for.
     pub fn new(size: Size) -> Self {

@@ -24,21 +24,30 @@ impl Conversion {
         (!identical).then_some(Self { chroma: header.chroma, weights })
     }
 
-    /// Converts one picture; `source` holds its planes one after the other. Does nothing if `source` is short.
+    /// Whether [`Conversion::apply`] wants nothing but the picture's own planes, read straight into their place.
+    pub fn is_in_place(&self) -> bool {
+        self.chroma == Chroma::C420
+    }
+
+    /// Converts one picture; `source` holds its planes one after the other, unless they are in their place already.
+    /// Does nothing if `source` is short.
     pub fn apply(&self, source: &[u8], picture: &mut Picture) {
         let size = picture.size;
-        let plane = self.chroma.plane(size).pixels();
-        if source.len() < size.pixels() + 2 * plane {
-            return;
+        if !self.is_in_place() {
+            let plane = self.chroma.plane(size).pixels();
+            if source.len() < size.pixels() + 2 * plane {
+                return;
+            }
+            let (luma, chroma) = source.split_at(size.pixels());
+            let (first, second) = chroma.split_at(plane);
+            let [y, u, v] = picture.split_mut();
+            y.copy_from_slice(luma);
+            resample(first, self.chroma, size, u);
+            resample(second, self.chroma, size, v);
         }
-        let (luma, chroma) = source.split_at(size.pixels());
-        let (first, second) = chroma.split_at(plane);
-        let [y, u, v] = picture.split_mut();
-        resample(first, self.chroma, size, u);
-        resample(second, self.chroma, size, v);
-        match &self.weights {
-            Some(weights) => weights.apply(luma, size, y, u, v),
-            None => y.copy_from_slice(luma),
+        if let Some(weights) = &self.weights {
+            let [y, u, v] = picture.split_mut();
+            weights.apply(size, y, u, v);
         }
     }
 }
@@ -50,7 +59,8 @@ fn resample(source: &[u8], from: Chroma, size: Size, out: &mut [u8]) {
     let out_width = usize::from(Picture::chroma(size).width);
     match from {
         Chroma::Mono => out.fill(128),
-        Chroma::C420 => out.copy_from_slice(&source[..out.len()]),
+        // In its place already.
+        Chroma::C420 => {}
         Chroma::C422 | Chroma::C444 => {
             for (row, out) in out.chunks_exact_mut(out_width).enumerate() {
                 let upper = &source[2 * row * width..][..width];
@@ -74,13 +84,15 @@ fn halve_both(upper: &[u8], lower: &[u8], out: &mut [u8]) {
     }
 }
 
-/// Fixed-point rows of the conversion: y·Y + u·U + v·V each, U and V counted from 128.
+/// The conversion y·Y + u·U + v·V with U and V counted from 128, [`BITS`] behind the point: all of it fits 16 bits, and
+/// each loop does one plain thing, so that eight samples go through the vector unit at a time.
 #[derive(Debug)]
 struct Weights {
-    luma: [i32; 3],
-    luma_zero: i32,
-    u: [i32; 2],
-    v: [i32; 2],
+    luma: u16,
+    /// Chroma's share of the luma.
+    shares: [i16; 2],
+    u: [i16; 2],
+    v: [i16; 2],
 }
 
 impl Weights {
@@ -89,54 +101,80 @@ impl Weights {
         let column = |y: f64, u: f64, v: f64| BT601.yuv_of(matrix.rgb_of([y * 255.0 / 219.0, u, v]));
         let scale = 255.0 / 224.0;
         let (y, u, v) = (column(1.0, 0.0, 0.0), column(0.0, scale, 0.0), column(0.0, 0.0, scale));
-        let fixed = |weight: f64| (weight * f64::from(ONE)).round() as i32;
+        let fixed = |weight: f64| (weight * f64::from(1 << BITS)).round() as i16;
         Self {
-            luma: [fixed(y[0]), fixed(u[0]), fixed(v[0])],
-            luma_zero: 16,
+            luma: fixed(y[0]).unsigned_abs(),
+            shares: [fixed(u[0]), fixed(v[0])],
             u: [fixed(u[1]), fixed(v[1])],
             v: [fixed(u[2]), fixed(v[2])],
         }
     }
 
-    /// `u` and `v` hold the source's chroma and are converted in place; their share of the luma goes first.
-    fn apply(&self, luma: &[u8], size: Size, y: &mut [u8], u: &mut [u8], v: &mut [u8]) {
+    /// Everything in its place; chroma's share of the luma goes first.
+    fn apply(&self, size: Size, y: &mut [u8], u: &mut [u8], v: &mut [u8]) {
         let (width, chroma_width) = (usize::from(size.width), usize::from(Picture::chroma(size).width));
-        // One for every pixel of a row, so that the inner loop is a plain one.
-        let mut offsets = vec![0; 2 * chroma_width];
+        // One share for every sample of a row of chroma, and the same for every pixel.
+        let (mut shares, mut doubled) = (vec![0; chroma_width], vec![0; 2 * chroma_width]);
+        let mut before = vec![0; chroma_width];
         let chroma_rows = u.chunks_exact_mut(chroma_width).zip(v.chunks_exact_mut(chroma_width));
-        let luma_rows = luma.chunks(2 * width).zip(y.chunks_mut(2 * width));
-        for ((u, v), (luma, y)) in chroma_rows.zip(luma_rows) {
-            self.chroma_row(u, v, &mut offsets);
-            for (luma, y) in luma.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
-                self.luma_row(luma, &offsets, y);
-            }
+        for ((u, v), y) in chroma_rows.zip(y.chunks_mut(2 * width)) {
+            self.share_row(u, v, &mut shares);
+            double_row(&shares, &mut doubled);
+            self.chroma_row(u, v, &mut before);
+            y.chunks_exact_mut(width).for_each(|y| self.luma_row(&doubled, y));
         }
     }
 
-    fn chroma_row(&self, u: &mut [u8], v: &mut [u8], offsets: &mut [i32]) {
-        for ((u, v), offset) in u.iter_mut().zip(v).zip(offsets.chunks_exact_mut(2)) {
-            let (from_u, from_v) = (i32::from(*u) - 128, i32::from(*v) - 128);
-            let share = self.luma[1] * from_u + self.luma[2] * from_v + HALF - self.luma_zero * self.luma[0];
-            offset.fill(share);
-            *u = clamp(self.u[0] * from_u + self.u[1] * from_v + HALF + 128 * ONE);
-            *v = clamp(self.v[0] * from_u + self.v[1] * from_v + HALF + 128 * ONE);
+    /// What chroma and the black level add to the luma, counted from −[`BELOW`] so that no sum is negative.
+    fn share_row(&self, u: &[u8], v: &[u8], shares: &mut [u16]) {
+        let zero = (BELOW << BITS) + HALF - 16 * self.luma.cast_signed();
+        for ((&u, &v), share) in u.iter().zip(v).zip(shares) {
+            *share = (weighted(u, v, self.shares) + zero).cast_unsigned();
         }
     }
 
-    fn luma_row(&self, luma: &[u8], offsets: &[i32], y: &mut [u8]) {
-        for ((&luma, y), &offset) in luma.iter().zip(y).zip(offsets) {
-            *y = clamp(self.luma[0] * i32::from(luma) + offset);
+    /// `before` takes what `u` was: each loop writes one row, or the compiler leaves the vector unit idle.
+    fn chroma_row(&self, u: &mut [u8], v: &mut [u8], before: &mut [u8]) {
+        before.copy_from_slice(u);
+        for ((u, &before), &v) in u.iter_mut().zip(&*before).zip(&*v) {
+            *u = chroma(before, v, self.u);
+        }
+        for (v, &before) in v.iter_mut().zip(&*before) {
+            *v = chroma(before, *v, self.v);
+        }
+    }
+
+    fn luma_row(&self, shares: &[u16], y: &mut [u8]) {
+        for (y, &share) in y.iter_mut().zip(shares) {
+            let sum = u16::from(*y).wrapping_mul(self.luma).wrapping_add(share);
+            *y = clamp((sum >> BITS).cast_signed() - BELOW);
         }
     }
 }
 
-fn clamp(fixed: i32) -> u8 {
-    (fixed >> SHIFT).clamp(0, 255) as u8
+fn double_row(shares: &[u16], doubled: &mut [u16]) {
+    for (&share, pair) in shares.iter().zip(doubled.as_chunks_mut::<2>().0) {
+        *pair = [share; 2];
+    }
 }
 
-const SHIFT: u32 = 16;
-const ONE: i32 = 1 << SHIFT;
-const HALF: i32 = ONE / 2;
+fn chroma(u: u8, v: u8, weights: [i16; 2]) -> u8 {
+    clamp(((weighted(u, v, weights) + HALF) >> BITS) + 128)
+}
+
+fn weighted(u: u8, v: u8, weights: [i16; 2]) -> i16 {
+    let [u, v] = [u, v].map(|sample| i16::from(sample) - 128);
+    u.wrapping_mul(weights[0]).wrapping_add(v.wrapping_mul(weights[1]))
+}
+
+fn clamp(value: i16) -> u8 {
+    value.clamp(0, 255) as u8
+}
+
+const BITS: u32 = 7;
+const HALF: i16 = 1 << (BITS - 1);
+/// Lower than any luma that comes out before it is clamped.
+const BELOW: i16 = 64;
 
 /// The shares of red and blue in luma; green has the rest.
 #[derive(Clone, Copy)]

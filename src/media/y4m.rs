@@ -234,6 +234,11 @@ impl<R: Read> Reader<R> {
         let mut picture = Picture::from_pool(pool, self.header.size, self.next, now());
         let read = match &self.conversion {
             None => self.input.read_exact(picture.planes_mut()),
+            Some(conversion) if conversion.is_in_place() => {
+                let read = self.input.read_exact(picture.planes_mut());
+                conversion.apply(&[], &mut picture);
+                read
+            }
             Some(conversion) => {
                 self.scratch.resize(self.header.frame_bytes(), 0);
                 let read = self.input.read_exact(&mut self.scratch);

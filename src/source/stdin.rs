@@ -21,7 +21,13 @@ use crate::units::{Rate, Time};
 pub(super) fn open(options: &Options, guard: Guard) -> Result<Source, SourceError> {
     let stdin = stdio::stdin().try_clone_to_owned().map_err(SourceError::Start)?;
     let tap = Tap::new(stdin, &guard.control);
-    open_pipe(tap, options, guard)
+    let source = open_pipe(tap, options, guard)?;
+    if source.info().pace == Pace::Live {
+        // The pace was found out with the pipe as it came; from here on a picture is to pass in few pieces. A refusal
+        // (not a pipe, or the user's pipes have all the memory they may) costs nothing but that.
+        rustix::pipe::fcntl_setpipe_size(stdio::stdin(), LIVE_PIPE).ok();
+    }
+    Ok(source)
 }
 
 /// Any pipe; `tap` has not been read from.
@@ -197,4 +203,6 @@ fn read_up_to(tap: &mut Tap, count: usize) -> Result<Vec<u8>, SourceError> {
 const NAME: &str = "standard input";
 const PIPE: &str = "pipe:0";
 const POOL: usize = 16;
+/// Bytes of a live pipe: what an ordinary user may have.
+const LIVE_PIPE: usize = 1 << 20;
 const PROBED: usize = 1 << 20;

@@ -1,12 +1,19 @@
 //! The body of a fuzz target, compiled with the crate so that it cannot rot.
 
-use super::{JpegError, header_of_slice, index, join, plan, tables, whole};
+use super::{JpegError, halve, header_of_slice, index, join, plan, tables, whole};
 
 /// Any bytes: index → plan → write → header → join. Panics only when a promise of this folder is broken.
 pub fn fuzz_jpeg(data: &[u8]) {
     let _ = header_of_slice(data);
     let _ = whole(80, data, &mut Vec::new());
     let _ = tables::with_huffman(data);
+    for tables in [0, 80] {
+        let (mut upper, mut lower) = (Vec::new(), Vec::new());
+        if let Some(halves) = halve(tables, data, &mut upper, &mut lower) {
+            let rows = [&upper, &lower].map(|half| header_of_slice(half).map_or(0, |header| header.height));
+            assert_eq!(rows, [halves.upper_rows, halves.size.height - halves.upper_rows]);
+        }
+    }
     let Ok(index) = index(data) else { return };
     for body_max in [0, 200, 1_080, 8_832] {
         let Ok(slices) = plan(&index, data.len(), body_max) else { continue };

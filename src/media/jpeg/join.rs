@@ -59,7 +59,7 @@ pub fn join(size: Size, quality: u8, slices: &[(u16, u16, &[u8])]) -> Result<Vec
 }
 
 /// The order in which libjpeg writes its segments.
-fn append_whole_header(size: Size, quality: u8, subsampling: Subsampling, restart: u16, out: &mut Vec<u8>) {
+pub(super) fn append_whole_header(size: Size, quality: u8, subsampling: Subsampling, restart: u16, out: &mut Vec<u8>) {
     let grey = subsampling == Subsampling::Grey;
     out.extend_from_slice(&SOI);
     out.extend_from_slice(&JFIF);
@@ -103,7 +103,7 @@ fn edge(start8: u16, length: u16, picture: u16, mcu: u16) -> Result<usize, JpegE
     }
 }
 
-fn abbreviated(body: &[u8]) -> Result<Header<'_>, JpegError> {
+pub(super) fn abbreviated(body: &[u8]) -> Result<Header<'_>, JpegError> {
     let header = Header::walk(body)?;
     header.check_abbreviated()?;
     Ok(header)

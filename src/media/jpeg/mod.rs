@@ -4,6 +4,7 @@
 
 pub mod cut;
 mod fuzz;
+pub mod halve;
 mod header;
 pub mod index;
 pub mod join;
@@ -14,6 +15,7 @@ pub mod tables;
 pub use cut::{Slice, TooBig, plan, restart_interval};
 #[doc(hidden)]
 pub use fuzz::fuzz_jpeg;
+pub use halve::{Halves, halve, stack};
 pub use index::{Index, index};
 pub use join::{SliceHeader, header_of_slice, join, whole};
 

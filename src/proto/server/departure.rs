@@ -84,7 +84,7 @@ impl Server {
             let Some(cut) = cut else { continue };
             let overhead = cut.parts() * HOP_LEN;
             let queued = session.sending.is_some();
-            session.start(Arc::clone(cut), Pace::new(now, cut.total() + overhead, interval));
+            session.start(Arc::clone(cut), Pace::new(now, cut.total() + overhead, class, interval));
             watchers += 1;
             if queued {
                 self.paced.retain(|(_, other)| *other != slot);

@@ -1,0 +1,97 @@
+//! What the viewer sees, from outside: reads the numbers that `barcode` drew off the X screen and prints when each
+//! first stood there, as `NUMBER NANOSECONDS` of CLOCK_MONOTONIC. It asks for one row of pixels of the one window that
+//! has the picture's size, about 3 000 times a second, and ends when the number has stood still for a second, or after
+//! SECONDS.
+//!
+//! `glass 1280x720 SECONDS`
+
+use std::io::Write;
+use std::time::Duration;
+
+use rustix::thread::nanosleep;
+use rustix::time::Timespec;
+use udpstream::clock;
+use udpstream::units::Size;
+use x11rb::connection::Connection;
+use x11rb::protocol::xproto::{ConnectionExt, ImageFormat, MapState};
+use x11rb::rust_connection::RustConnection;
+
+#[path = "barcode/code.rs"]
+mod code;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// Between two looks, beside the look itself.
+const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000 };
+/// A film whose number stands still for so long has ended.
+const STILL: Duration = Duration::from_secs(1);
+/// Until a window of the right size has been found.
+const SEARCH: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
+
+fn main() -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip(1);
+    let size = arguments.next().as_deref().and_then(code::size).ok_or("which size?")?;
+    let seconds = arguments.next().and_then(|text| text.parse().ok()).ok_or("how many seconds?")?;
+    let until = clock::now() + Duration::from_secs_f64(seconds);
+    let (connection, screen) = x11rb::connect(None)?;
+    let glass = Glass { root: connection.setup().roots[screen].root, connection, size };
+    let (mut out, mut last, mut found, mut looks) = (std::io::stdout().lock(), None, None, 0_u64);
+    let (mut since, mut seen) = (clock::now(), clock::now());
+    while clock::now() < until {
+        let Some(corner) = found else {
+            found = glass.find()?;
+            let _early_or_not = nanosleep(&SEARCH);
+            (since, seen) = (clock::now(), clock::now());
+            continue;
+        };
+        let number = glass.read(corner, 1)?;
+        let at = clock::now();
+        looks += 1;
+        if number.is_some() && number != last {
+            if last.is_none() && glass.read(corner, 0)?.is_none() {
+                return Err("the picture is not shown at 1:1".into());
+            }
+            (last, seen) = (number, at);
+            writeln!(out, "{} {}", number.unwrap_or_default(), at.nanos())?;
+        }
+        if last.is_some() && at.since(seen) > STILL {
+            break;
+        }
+        let _early_or_not = nanosleep(&PAUSE);
+    }
+    let rate = looks as f64 / clock::now().since(since).as_secs_f64().max(1e-9);
+    eprintln!("{rate:.0} looks a second");
+    Ok(())
+}
+
+struct Glass {
+    connection: RustConnection,
+    root: u32,
+    size: Size,
+}
+
+impl Glass {
+    /// Where on the screen the visible window of the picture's size stands.
+    fn find(&self) -> Result<Option<(i16, i16)>, Failure> {
+        for window in self.connection.query_tree(self.root)?.reply()?.children {
+            // A window may vanish between two questions.
+            let Ok(geometry) = self.connection.get_geometry(window)?.reply() else { continue };
+            let Ok(attributes) = self.connection.get_window_attributes(window)?.reply() else { continue };
+            let fits = (geometry.width, geometry.height) == (self.size.width, self.size.height);
+            if fits && attributes.map_state == MapState::VIEWABLE {
+                return Ok(Some((geometry.x, geometry.y)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The number in one of the picture's corners, if one can be read there.
+    fn read(&self, (x, y): (i16, i16), corner: usize) -> Result<Option<u32>, Failure> {
+        let (left, top) = code::corners(self.size)[corner];
+        let (x, y) = (x + left as i16, y + (top + code::HEIGHT / 2) as i16);
+        let width = (code::SQUARES * code::SQUARE) as u16;
+        let image = self.connection.get_image(ImageFormat::Z_PIXMAP, self.root, x, y, width, 1, u32::MAX)?;
+        let data = image.reply()?.data;
+        Ok(code::read(|pixel| data.get(pixel * 4 + 1).copied().unwrap_or(128)))
+    }
+}
