@@ -59,6 +59,10 @@ impl Scaler {
             target.fill(0);
             return;
         }
+        if place.size == window && window == frame.canvas.size() {
+            target.copy_from_slice(pixels);
+            return;
+        }
         blacken_around(place, target, window);
         if place.size == frame.canvas.size() {
             copy(pixels, place, target, window);
