@@ -42,6 +42,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hdrhistogram", &["stats"]),
     ("image", &["record", "app"]),
     ("mio", &["net"]),
+    ("rayon", &["codec"]),
     ("ring", &["seal"]),
     ("rustix", &["clock", "net", "source", "app", "cli", "main"]),
     ("serde", &["source", "app", "cli"]),

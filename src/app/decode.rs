@@ -10,7 +10,7 @@ use std::thread::{Builder, JoinHandle};
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::clock::now;
-use crate::codec::PairedDecoder;
+use crate::codec::{PairedDecoder, second_thread};
 use crate::media::Canvas;
 use crate::proto::receiver::{Ready, Slice};
 use crate::queue;
@@ -64,6 +64,7 @@ pub fn spawn(
 ) -> io::Result<JoinHandle<Result<(), String>>> {
     Builder::new().name("decode".into()).spawn(move || {
         let decoder = PairedDecoder::new().map_err(|error| error.to_string())?;
+        let _second = second_thread("decode").map_err(|error| error.to_string())?;
         let canvases = Canvases::default();
         let mut worker =
             Worker { settings, decoder, canvases, canvas: None, previous: None, shown, bad: 0, stale: false };

@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use crate::clock::now;
-use crate::codec::{CodecError, PairedEncoder};
+use crate::codec::{CodecError, PairedEncoder, second_thread};
 use crate::media::Picture;
 use crate::media::coded::{CodedPicture, Stamps};
 use crate::media::jpeg::{plan, restart_interval};
@@ -62,6 +62,7 @@ pub fn spawn(
 ) -> io::Result<JoinHandle<Result<(), EncodeError>>> {
     Builder::new().name("encode".into()).spawn(move || {
         let encoder = PairedEncoder::new(settings.live)?;
+        let _second = settings.live.then(|| second_thread("encode")).transpose()?;
         let mut worker = Worker { settings, orders, counts, encoder, cost: Cost::default(), zero: None };
         worker.run(&pictures, &out)
     })

@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 
 use super::encode::{self, Counts, EncodeError, Order};
-use super::figures::{self, Output, block, rounded};
+use super::figures::{self, Output, Stages, block, rounded};
 use super::words::{self, Place};
 use super::{Exit, StatsFormat, opening};
 use crate::media::Picture;
@@ -142,6 +142,7 @@ struct Serving {
     sent: Option<(Time, Time)>,
     most_watchers: usize,
     departure_error: Windowed,
+    stages: Stages,
     next_tick: Time,
     last: (Time, u64, u64),
 }
@@ -184,6 +185,7 @@ impl Serving {
             sent: None,
             most_watchers: 0,
             departure_error: Windowed::default(),
+            stages: Stages::default(),
             next_tick: start + TICK,
             last: (start, 0, 0),
         })
@@ -249,6 +251,7 @@ impl Serving {
         let totals = server.totals();
         self.last = (now, totals.pictures, totals.bytes);
         self.departure_error.recent.clear();
+        self.stages.next_second();
         let place = self.sent.map(|_| Place {
             position: self.info.rate.at(u64::from(self.position.0)),
             length: self.info.length,
@@ -284,7 +287,7 @@ impl Serving {
             "pictures_unwatched": self.counts.discarded.load(Ordering::Relaxed),
             "watchers": server.watchers(),
             "fps": rounded((totals.pictures - pictures) as f64 / seconds, 1e3),
-            "departure_error_us": block(errors.block(1.0)),
+            "departure_error_us": block(errors.block(1.0)), "stages_ms": self.stages.json(whole),
             "largest_datagram": totals.largest, "datagrams": totals.datagrams, "bytes": totals.bytes,
             "bitrate_bps": ((totals.bytes - bytes) as f64 * 8.0 / seconds).round(),
             "quality": self.options.quality, "refused": totals.refused, "send_errors": totals.send_errors,
@@ -363,7 +366,10 @@ impl App<Server> for Serving {
     fn event(&mut self, now: Time, server: &mut Server, event: Event) -> Flow {
         self.says(&event);
         match event {
-            Event::Departed { unit, due, at, .. } => self.departed(now, server, unit, due, at),
+            Event::Departed { unit, due, at, stamps, .. } => {
+                self.stages.record(&stamps, at);
+                self.departed(now, server, unit, due, at);
+            }
             Event::Finished => return Flow::Stop,
             _ => {}
         }

@@ -1,7 +1,8 @@
 //! One picture on two threads. Restart intervals know nothing of each other, so the upper and the lower half can be
-//! encoded or decoded at the same time, and the JPEG is the same to the byte as one thread would have made it.
+//! encoded or decoded at the same time, and the JPEG is the same to the byte as one thread would have made it. Where no
+//! processor is free for the second half, the first thread does both: nobody is waited for.
 
-use std::thread::{self, Builder};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{CodecError, Decoder, Encoder};
 use crate::media::jpeg::{self, Halves, Index, Subsampling};
@@ -37,7 +38,7 @@ impl PairedEncoder {
         };
         let half =
             |encoder: &mut Encoder, rows| indexed(encoder.encode_rows(picture, rows, quality, restart_blocks)?);
-        let (upper, lower) = both(|| half(upper, 0..middle), || half(lower, middle..picture.size.height));
+        let (upper, lower) = rayon::join(|| half(upper, 0..middle), || half(lower, middle..picture.size.height));
         match (upper, lower) {
             (Ok((upper, above)), Ok((lower, below))) => Ok(jpeg::stack((&upper, &above), (&lower, &below))?),
             // One alone does it, or says why not: for want of a thread no picture is lost.
@@ -85,26 +86,19 @@ impl PairedDecoder {
         let mut rectangle = canvas.rectangle_mut(x8, y8, size.width, size.height)?;
         let [above, below] = rectangle.split_at_row(upper_rows)?;
         let Self { upper, lower, .. } = self;
-        let (upper, lower) =
-            both(|| upper.decode_slice(quality, upper_body, above), || lower.decode_slice(quality, lower_body, below));
+        let (upper, lower) = rayon::join(
+            || upper.decode_slice(quality, upper_body, above),
+            || lower.decode_slice(quality, lower_body, below),
+        );
         upper.and(lower).ok()?;
         canvas.cover(x8, y8, size.width, size.height);
         Some(())
     }
 }
 
-/// Does one thing here and the other on a thread of its own. Starting one takes as long as waking one that waits, and
-/// it may borrow.
-fn both<A, B: Send>(
-    here: impl FnOnce() -> Result<A, CodecError>,
-    there: impl FnOnce() -> Result<B, CodecError> + Send,
-) -> (Result<A, CodecError>, Result<B, CodecError>) {
-    thread::scope(|scope| {
-        let there = Builder::new().name("half".into()).spawn_scoped(scope, there);
-        let here = here();
-        let there = there.map(|thread| thread.join().unwrap_or_else(|_| Err(CodecError::Thread(DIED.to_owned()))));
-        (here, there.unwrap_or_else(|error| Err(CodecError::Thread(error.to_string()))))
-    })
+/// A second thread for the one that calls this, for as long as the value lives: what [`PairedEncoder`] and
+/// [`PairedDecoder`] do at the same time is then done by these two. Without it they borrow threads that all share.
+pub fn second_thread(name: &'static str) -> Result<ThreadPool, CodecError> {
+    let pool = ThreadPoolBuilder::new().num_threads(2).use_current_thread().thread_name(move |_| format!("{name} 2"));
+    pool.build().map_err(|error| CodecError::Thread(error.to_string()))
 }
-
-const DIED: &str = "it died, which is a bug";

@@ -3,7 +3,7 @@
 mod bands;
 mod turbo;
 
-pub use bands::{PairedDecoder, PairedEncoder};
+pub use bands::{PairedDecoder, PairedEncoder, second_thread};
 pub use turbo::{Decoder, Encoder};
 
 use crate::media::jpeg::JpegError;
@@ -23,7 +23,7 @@ pub enum CodecError {
     Empty(Size),
     #[error("a slice of {slice} at {x}, {y} does not lie within the picture of {canvas}")]
     Outside { slice: Size, x: u32, y: u32, canvas: Size },
-    #[error("a second thread could not help: {0}")]
+    #[error("no second thread could be started: {0}")]
     Thread(String),
     #[error("libjpeg-turbo: {0}")]
     Library(String),

@@ -25,7 +25,7 @@ pub struct CodedPicture {
 }
 
 /// When each stage was done with the picture.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamps {
     pub captured: Time,
     pub encoding: Time,

@@ -51,7 +51,7 @@ impl Server {
         let due = self.note_departure(now, &picture);
         let watchers = self.hand_out(now, &picture);
         self.totals.pictures += 1;
-        self.events.push_back(Event::Departed { unit: picture.unit, due, at: now, watchers });
+        self.events.push_back(Event::Departed { unit: picture.unit, due, at: now, watchers, stamps: picture.stamps });
     }
 
     /// Returns when the picture should have left.

@@ -17,7 +17,7 @@ pub use session::{Gone, SessionStats};
 
 use super::schedule::{Demand, Schedule};
 use super::{Input, Machine, Output, Reason, Received, Soonest, Transmit};
-use crate::media::coded::CodedPicture;
+use crate::media::coded::{CodedPicture, Stamps};
 use crate::seal::{CookieJar, Random, Seed};
 use crate::units::{Time, Unit};
 use crate::wire::message::{Message, bye};
@@ -102,6 +102,7 @@ pub enum Event {
         due: Time,
         at: Time,
         watchers: usize,
+        stamps: Stamps,
     },
     /// Never left: too late for its moment, or not cuttable.
     Skipped(Unit),
