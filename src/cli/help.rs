@@ -37,7 +37,7 @@ Keys of the window:
   q, Enter   quit
   Esc        leave fullscreen, else quit
   f          fullscreen and back; so does a double click
-  s          save the picture
+  s, S       save the picture, as PNG or as JPEG
   i          figures over the picture
   Space      freeze the picture, and go on
   ?          these keys

@@ -71,7 +71,7 @@ fn help_is_short_or_long_with_examples_and_keys() {
         assert!(stdout(&run(["serve", "--help"])).contains(heading), "{heading}");
     }
     let long = stdout(&run(["watch", "--help"]));
-    for key in ["q, Enter", "Esc", "f  ", "s  ", "i  ", "Space", "?  "] {
+    for key in ["q, Enter", "Esc", "f  ", "s, S", "i  ", "Space", "?  "] {
         assert!(long.contains(&format!("\n  {key}")), "{key:?}: {long}");
     }
 }
