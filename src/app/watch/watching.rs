@@ -93,6 +93,8 @@ pub struct Watching {
     next_tick: Time,
     /// When to say that no picture has come, while none has.
     no_picture: Option<Time>,
+    /// A goodbye that was said, and when to show it.
+    parting: Option<(Time, Card)>,
     /// What was last said about missing pictures, so that it is said once.
     said: String,
     savers: Vec<JoinHandle<()>>,
@@ -125,6 +127,7 @@ impl Watching {
             heard: start,
             next_tick: start + TICK,
             no_picture: None,
+            parting: None,
             said: String::new(),
             savers: Vec::new(),
             loss: (0, 0),
@@ -163,6 +166,7 @@ impl Watching {
         self.output.say(&format!("{again}{title}, {size}, {rate} fps, from {}", self.server));
         self.screen.title(title);
         self.said.clear();
+        self.parting = None;
         self.no_picture = Some(now + PICTURE_PATIENCE);
         let playing = json!({
             "width": size.width, "height": size.height, "fps_num": rate.num(), "fps_den": rate.den(),
@@ -327,7 +331,9 @@ impl App<Receiver> for Watching {
             }
             Event::Trouble(why) => return self.trouble("lost", trouble::silence(why, &self.server)),
             Event::Over { why, sentence } if receiver.is_staying() => {
-                return self.trouble("over", trouble::over(why, &sentence, &self.server));
+                // The last picture has its time on the screen first.
+                let interval = self.description.as_ref().map_or(Duration::ZERO, |stream| stream.rate.interval());
+                self.parting = Some((now + interval, trouble::over(why, &sentence, &self.server)));
             }
             Event::Over { why: Over::Failed, sentence } => {
                 self.end.get_or_insert(End::Failed);
@@ -352,6 +358,11 @@ impl App<Receiver> for Watching {
             self.heard = now;
         }
         self.check_limits(now, receiver);
+        if let Some((_, card)) = self.parting.take_if(|(at, _)| now >= *at)
+            && self.trouble("over", card) == Flow::Stop
+        {
+            return Flow::Stop;
+        }
         if now < self.next_tick {
             return Flow::Continue;
         }
@@ -365,7 +376,8 @@ impl App<Receiver> for Watching {
         }
         let limit = self.options.duration.map(|limit| self.output.start() + limit);
         let silence = self.timeout().map(|limit| self.heard + limit);
-        [limit, silence, self.no_picture].into_iter().flatten().fold(self.next_tick, Time::min)
+        let parting = self.parting.as_ref().map(|(at, _)| *at);
+        [limit, silence, self.no_picture, parting].into_iter().flatten().fold(self.next_tick, Time::min)
     }
 
     fn signal(&mut self, now: Time, receiver: &mut Receiver, _signal: i32) -> Flow {
