@@ -50,6 +50,11 @@ impl Viewer {
         let pid = child.id().to_string();
         let mut id = String::new();
         until("a window", || {
+            if let Some(status) = child.try_wait().unwrap() {
+                let mut said = String::new();
+                child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+                panic!("it ended before it had a window: {status}: {said}");
+            }
             id = xdotool(&["search", "--onlyvisible", "--pid", &pid]).lines().next().unwrap_or_default().to_owned();
             !id.is_empty()
         });

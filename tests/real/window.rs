@@ -206,7 +206,7 @@ fn a_display_that_dies_is_a_sentence() {
         return;
     }
     let mut xvfb = Command::new("Xvfb");
-    xvfb.args(["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"]);
+    xvfb.args(["-noreset", "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"]);
     let mut xvfb = xvfb.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut number = String::new();
     BufReader::new(xvfb.stdout.take().unwrap()).read_line(&mut number).unwrap();
