@@ -1,42 +1,27 @@
 //! What one 720p picture costs on its way: encode, index, cut for each size class, decode whole and in slices.
 //! Each bench asserts that it measures what it names.
 
+#[expect(dead_code, reason = "each bench needs another part of it")]
+mod stage;
+
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
+use stage::{QUALITY, Sample, is_short, is_whole, median, timed};
+use turbojpeg::{Compressor, Subsamp, YuvImage};
 use udpstream::codec::{Decoder, Encoder, PairedDecoder, PairedEncoder};
+use udpstream::media::coded::CodedPicture;
 use udpstream::media::jpeg::{self, Index, Slice};
 use udpstream::media::{Canvas, Picture, y4m};
 use udpstream::queue::Pool;
 use udpstream::units::{Size, Time};
+use udpstream::wire::SizeClass;
 
 const SIZE: Size = Size::new(1_280, 720);
-const QUALITY: u8 = 80;
 /// Body limits of the classes 1 200, 1 452, 8 952 and 65 488.
 const BODIES: [usize; 4] = [1_080, 1_332, 8_832, 65_368];
 /// What real film of this size and quality takes is 134 kB; outside these bounds the content is not like it.
 const FILM_BYTES: std::ops::Range<usize> = 110_000..160_000;
-
-/// Blurred shapes over a gradient with grain in luma: as many bytes as film.
-fn picture() -> Picture {
-    let mut picture = Picture::from_pool(&Pool::new(1), SIZE, 0, Time::ZERO);
-    let mut state = 1_u32;
-    let mut noise = |amount: u32| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        ((state >> 16) * amount) >> 16
-    };
-    for (plane, samples) in picture.split_mut().into_iter().enumerate() {
-        let (width, grain) = if plane == 0 { (1_280, GRAIN) } else { (640, 2) };
-        for (at, sample) in samples.iter_mut().enumerate() {
-            let (x, y) = ((at % width) as u32, (at / width) as u32);
-            let wave = (f64::from(x * x) / 9_000.0).sin() + (f64::from(y * (x + y)) / 20_000.0).cos();
-            *sample = (110.0 + 40.0 * wave) as u8 + noise(grain) as u8;
-        }
-    }
-    picture
-}
-
-const GRAIN: u32 = 13;
 
 struct Coded {
     jpeg: Vec<u8>,
@@ -51,12 +36,16 @@ fn coded() -> Coded {
     Coded { jpeg, index }
 }
 
+fn picture() -> Picture {
+    stage::picture(SIZE)
+}
+
 fn encoder() -> Encoder {
     Encoder::new().expect("an encoder")
 }
 
 fn restart() -> u16 {
-    jpeg::restart_interval(SIZE.width.div_ceil(16), 0).expect("a divisor")
+    stage::restart(SIZE)
 }
 
 fn plan(coded: &Coded, body_max: usize) -> Vec<Slice> {
@@ -182,5 +171,53 @@ fn conceal(c: &mut Criterion) {
     c.bench_function("conceal half a picture", |b| b.iter(|| canvas.fill_missing(Some(black_box(&before)))));
 }
 
+/// Everything between the planes and the datagrams' bodies, beside one plain call of the library that we encode with.
+/// Both in turn, so that a slow moment of the machine strikes both.
+fn beside_the_library() {
+    let rounds = if is_short() { 3 } else { 400 };
+    println!("\nencode + index + cut beside a bare turbojpeg call, {rounds} rounds of each in turn, medians:");
+    println!("{:>12}{:>8}{:>10}{:>14}{:>14}{:>8}", "picture", "class", "bytes", "ours µs", "bare µs", "ratio");
+    for size in [Size::new(500, 282), SIZE, Size::new(1_920, 1_080)] {
+        for class in [SizeClass::LOOPBACK, SizeClass::ANY] {
+            in_turn(size, class, rounds);
+        }
+    }
+}
+
+fn in_turn(size: Size, class: SizeClass, rounds: usize) {
+    let (picture, sample, restart) = (stage::picture(size), Sample::new(size), stage::restart(size));
+    let mut encoder = PairedEncoder::new(false).expect("an encoder");
+    let mut bare = Compressor::new().expect("a compressor");
+    bare.set_quality(QUALITY.into()).expect("a quality");
+    bare.set_subsamp(Subsamp::Sub2x2).expect("4:2:0");
+    let pixels = picture.planes().concat();
+    let (width, height) = (size.width.into(), size.height.into());
+    let planes = YuvImage { pixels, width, align: 1, height, subsamp: Subsamp::Sub2x2 };
+    let mut out = vec![0; 2 * planes.pixels.len()];
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for unit in 0..rounds as u32 {
+        let (took, cut) = timed(|| {
+            let (jpeg, index) = encoder.encode(black_box(&picture), QUALITY, restart).expect("encodes");
+            CodedPicture { jpeg, index, ..sample.blank(unit) }.cut(1, class).expect("fits")
+        });
+        assert!(cut.total() > sample.index.scan.len(), "every byte of the scan is in the cut");
+        ours.push(took);
+        let (took, bytes) =
+            timed(|| bare.compress_yuv_to_slice(black_box(planes.as_deref()), &mut out).expect("encodes"));
+        assert!(bytes.abs_diff(sample.jpeg.len()) < sample.jpeg.len() / 20, "the same work");
+        theirs.push(took);
+    }
+    let [ours, theirs] = [ours, theirs].map(|mut took| median(&mut took).as_secs_f64() * 1e6);
+    print!("{:>12}{:>8}{:>10}", size.to_string(), class.datagram(), sample.jpeg.len());
+    println!("{ours:>14.0}{theirs:>14.0}{:>8.3}", ours / theirs);
+}
+
 criterion_group!(benches, encode, encode_in_bands, convert, index, cut, decode, conceal);
-criterion_main!(benches);
+
+fn main() {
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    if is_whole() {
+        beside_the_library();
+    }
+}

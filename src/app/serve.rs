@@ -26,8 +26,8 @@ use crate::stats::Windowed;
 use crate::units::{Time, Unit};
 use crate::wire::{Description, SizeClass};
 
-/// The most that raw pictures may take in the queue.
-const QUEUE_BYTES: usize = 48 << 20;
+/// The most that raw pictures may take in the queue: ten of 1080p, two of 4K.
+const QUEUE_BYTES: usize = 36 << 20;
 const TICK: Duration = Duration::from_secs(1);
 /// Watchers listed in the statistics.
 const LISTED: usize = 100;

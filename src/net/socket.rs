@@ -65,8 +65,8 @@ impl Socket {
         SockRef::from(&self.udp).send_buffer_size()
     }
 
-    /// One `sendmsg` of hop header and body.
-    pub(super) fn send(&self, transmit: &Transmit) -> io::Result<usize> {
+    /// One `sendmsg` of hop header and body; `WouldBlock` while the socket is full.
+    pub fn send(&self, transmit: &Transmit) -> io::Result<usize> {
         let to = SockAddr::from(self.outward(transmit.to));
         let parts = [IoSlice::new(&transmit.hop), IoSlice::new(transmit.body.bytes())];
         self.udp.try_io(|| SockRef::from(&self.udp).send_to_vectored(&parts, &to))

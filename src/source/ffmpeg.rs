@@ -72,6 +72,13 @@ impl Plan {
         even && !self.film.full_range && matrix_name(self.film.matrix).is_some()
     }
 
+    /// So few pixels a second that one thread decodes them several times faster than they are shown. More threads would
+    /// only talk to each other: at 720p one takes a quarter less processor time than two (measured).
+    fn is_light(&self) -> bool {
+        let pixels = f64::from(self.film.width) * f64::from(self.film.height) * self.film.rate.fps();
+        pixels <= LIGHT
+    }
+
     fn command(&self, program: &OsStr, plain: bool) -> FfmpegCommand {
         let mut command = FfmpegCommand::new_with_path(program);
         command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"]);
@@ -83,6 +90,9 @@ impl Plan {
         }
         if self.paced {
             command.arg("-re");
+        }
+        if self.is_light() {
+            command.args(["-threads", "1", "-filter_threads", "1"]);
         }
         command.arg("-i").arg(&self.input);
         command.args(["-map", &format!("0:{}", self.film.stream), "-an", "-sn", "-dn"]);
@@ -380,6 +390,8 @@ fn swscale_input(film: &Film) -> String {
     format!(":in_color_matrix={matrix}:in_range={}", if film.full_range { "full" } else { "limited" })
 }
 
+/// Pixels a second of 1080p at 30 fps; one thread decodes ordinary H.264 at five times that and more.
+const LIGHT: f64 = 64e6;
 /// A dead address must not hold anybody up; ffprobe itself looks at a live one for five seconds.
 const PROBE_ADDRESS: Duration = Duration::from_secs(10);
 /// A disc that sleeps wakes in less, and so does a machine that is busy.

@@ -1,10 +1,11 @@
-//! Departure: the moment at which a picture is cut and handed to every watcher's queue, and the sending itself.
+//! Departure: the moment at which a picture is handed to every watcher's queue, and the sending itself. A picture that
+//! waits for its moment is cut before it comes.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Event, Goodbye, Phase, Server};
+use super::{Cuts, Event, Goodbye, Next, Phase, Server};
 use crate::media::coded::{CodedPicture, CutPicture};
 use crate::proto::pace::Pace;
 use crate::proto::schedule::Schedule;
@@ -22,7 +23,7 @@ impl Server {
         let first = self.sessions.iter().flatten().any(|session| session.ready) && self.next.is_some();
         if first || self.config.no_wait {
             // The first picture held is the first shown, whatever its number.
-            let skip = self.next.as_ref().map_or(0, |next| u64::from(next.unit.0));
+            let skip = self.next.as_ref().map_or(0, |next| u64::from(next.picture.unit.0));
             self.start(Schedule::new(now - self.config.description.rate.at(skip), self.config.description.rate));
             self.events.push_back(Event::Started(now));
         }
@@ -31,6 +32,19 @@ impl Server {
     fn start(&mut self, schedule: Schedule) {
         self.schedule = Some(schedule);
         (0..self.sessions.len()).for_each(|slot| self.tell_timeline(slot));
+    }
+
+    /// Takes a picture in hand. Cutting it now keeps the moment of departure free for sending.
+    pub(super) fn take(&mut self, picture: CodedPicture) {
+        let mut cuts = BTreeMap::new();
+        for session in self.sessions.iter().flatten() {
+            cuts.entry(self.class_of(session)).or_insert_with_key(|class| self.cut(&picture, *class));
+        }
+        self.next = Some(Next { picture, cuts });
+    }
+
+    fn cut(&self, picture: &CodedPicture, class: SizeClass) -> Option<Arc<CutPicture>> {
+        picture.cut(self.stream, class).ok().map(Arc::new)
     }
 
     /// When the picture in hand leaves; `None` while the clock does not run.
@@ -43,13 +57,13 @@ impl Server {
 
     /// Sends the picture in hand on its way if its moment has come.
     pub(super) fn depart(&mut self, now: Time) {
-        let due = self.next.as_ref().and_then(|next| self.departure_of(next));
-        let Some(picture) = due.filter(|due| *due <= now).and_then(|_| self.next.take()) else {
+        let due = self.next.as_ref().and_then(|next| self.departure_of(&next.picture));
+        let Some(Next { picture, cuts }) = due.filter(|due| *due <= now).and_then(|_| self.next.take()) else {
             return self.end(now);
         };
         self.units = self.units.max(picture.unit.0.saturating_add(1));
         let due = self.note_departure(now, &picture);
-        let watchers = self.hand_out(now, &picture);
+        let watchers = self.hand_out(now, &picture, cuts);
         self.totals.pictures += 1;
         self.events.push_back(Event::Departed { unit: picture.unit, due, at: now, watchers, stamps: picture.stamps });
     }
@@ -72,16 +86,15 @@ impl Server {
         due
     }
 
-    /// Cuts for each class in use and gives every watcher its share. Returns how many got one.
-    fn hand_out(&mut self, now: Time, picture: &CodedPicture) -> usize {
+    /// Gives every watcher its share; cuts for those whose class has only just come into use. Returns how many got one.
+    fn hand_out(&mut self, now: Time, picture: &CodedPicture, mut cuts: Cuts) -> usize {
         let interval = self.config.description.rate.interval();
-        let mut cuts: BTreeMap<SizeClass, Option<Arc<CutPicture>>> = BTreeMap::new();
         let mut watchers = 0;
         for slot in 0..self.sessions.len() {
-            let Some(session) = self.sessions[slot].as_mut().filter(|session| session.ready) else { continue };
-            let class = self.config.datagram.map_or(session.class, |forced| forced.min(session.limit));
-            let cut = cuts.entry(class).or_insert_with(|| picture.cut(self.stream, class).ok().map(Arc::new));
-            let Some(cut) = cut else { continue };
+            let Some(session) = self.sessions[slot].as_ref().filter(|session| session.ready) else { continue };
+            let class = self.class_of(session);
+            let cut = cuts.entry(class).or_insert_with(|| self.cut(picture, class));
+            let (Some(cut), Some(session)) = (cut, self.sessions[slot].as_mut()) else { continue };
             let overhead = cut.parts() * HOP_LEN;
             let queued = session.sending.is_some();
             session.start(Arc::clone(cut), Pace::new(now, cut.total() + overhead, class, interval));

@@ -1,8 +1,8 @@
 //! The server: one stream, many watchers, one shared timeline.
 //!
 //! It holds at most one coded picture, the next to leave; [`Server::wants_picture`] says when it can take another.
-//! A file's picture leaves at its deadline, a live one when it comes. At departure it is cut once for each size class
-//! in use, and each watcher gets the shared objects behind a hop header of its own.
+//! A file's picture leaves at its deadline, a live one when it comes. It is cut once for each size class in use, and each
+//! watcher gets the shared objects behind a hop header of its own.
 
 mod departure;
 mod join;
@@ -11,13 +11,14 @@ mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use session::{Gone, SessionStats};
 
 use super::schedule::{Demand, Schedule};
 use super::{Input, Machine, Output, Reason, Received, Soonest, Transmit};
-use crate::media::coded::{CodedPicture, Stamps};
+use crate::media::coded::{CodedPicture, CutPicture, Stamps};
 use crate::seal::{CookieJar, Random, Seed};
 use crate::units::{Time, Unit};
 use crate::wire::message::{Message, bye};
@@ -139,6 +140,15 @@ enum Phase {
     Finished,
 }
 
+/// The picture in hand, and its cuts.
+struct Next {
+    picture: CodedPicture,
+    cuts: Cuts,
+}
+
+/// A picture's cuts, one for each class in use; `None`: it cannot be cut so.
+type Cuts = BTreeMap<SizeClass, Option<Arc<CutPicture>>>;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Goodbye {
     code: u16,
@@ -157,7 +167,7 @@ pub struct Server {
     schedule: Option<Schedule>,
     /// A live stream's media zero in our clock.
     live_zero: Option<Time>,
-    next: Option<CodedPicture>,
+    next: Option<Next>,
     ended: bool,
     sessions: Vec<Option<Session>>,
     by_id: BTreeMap<u64, usize>,
@@ -316,7 +326,7 @@ impl Server {
     }
 
     fn soonest(&self) -> (Time, Reason) {
-        let departure = self.next.as_ref().and_then(|next| self.departure_of(next));
+        let departure = self.next.as_ref().and_then(|next| self.departure_of(&next.picture));
         let upkeep = (!self.by_id.is_empty() || self.phase != Phase::Running).then_some(self.next_upkeep);
         let Soonest(at, reason) = Soonest::new()
             .or(departure, Reason::Departure)
@@ -334,7 +344,7 @@ impl Machine for Server {
         match input {
             Input::Datagram(datagram) => self.datagram(now, datagram),
             Input::NotSent(_, to, failure) => self.not_sent(to, failure),
-            Input::Local(Local::Picture(picture)) => self.next = Some(picture),
+            Input::Local(Local::Picture(picture)) => self.take(picture),
             Input::Local(Local::Ended) => self.ended = true,
             Input::Local(Local::Stop(sentence)) => self.stop(now, Goodbye { code: bye::STOPPED, sentence }),
             Input::Local(Local::Failed(sentence)) => self.stop(now, Goodbye { code: bye::FAILED, sentence }),
