@@ -14,7 +14,8 @@ pub type Waker = Arc<dyn Fn() + Send + Sync>;
 /// What a producer does when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
-    /// Wait: a file loses nothing.
+    /// Wait until half of it is empty: a file loses nothing, and its producer works in long spells instead of waking up
+    /// for each item.
     Block,
     /// Throw the oldest away and count it: a live source stays live.
     DropOldest,
@@ -29,11 +30,11 @@ pub struct Closed;
 pub fn bounded<T>(capacity: usize, when_full: WhenFull, waker: Option<Waker>) -> (Producer<T>, Consumer<T>) {
     let (sender, receiver) = channel::bounded(capacity.max(1));
     let (done, closed) = channel::bounded(0);
+    let (low, room) = channel::bounded(1);
     let dropped = Arc::new(AtomicU64::new(0));
-    let (oldest, closing) = (receiver.clone(), channel::never());
-    let producer =
-        Producer { sender, oldest, closed, closing, when_full, dropped: Arc::clone(&dropped), waking: Waking(waker) };
-    (producer, Consumer { receiver, dropped, _open: done })
+    let (oldest, closing, waking) = (receiver.clone(), channel::never(), Waking(waker));
+    let producer = Producer { sender, oldest, room, closed, closing, when_full, dropped: Arc::clone(&dropped), waking };
+    (producer, Consumer { receiver, low, half: capacity / 2, dropped, _open: done })
 }
 
 /// The writing end.
@@ -41,6 +42,8 @@ pub struct Producer<T> {
     sender: channel::Sender<T>,
     /// A second receiver, used only to drop the oldest.
     oldest: channel::Receiver<T>,
+    /// Hears when the queue has become half empty.
+    room: channel::Receiver<()>,
     /// Disconnects when the consumer is dropped; our own `oldest` would otherwise keep the queue open for ever.
     closed: channel::Receiver<()>,
     /// Hears of the [`Closer`], if there is one.
@@ -89,15 +92,30 @@ impl<T> Producer<T> {
     /// Puts one item in; blocks or drops the oldest when full.
     pub fn push(&self, item: T) -> Result<(), Closed> {
         match self.when_full {
-            WhenFull::Block => channel::select! {
-                send(self.sender, item) -> sent => sent.map_err(|_| Closed)?,
-                recv(self.closed) -> _ => return Err(Closed),
-                recv(self.closing) -> _ => return Err(Closed),
-            },
+            WhenFull::Block => self.push_patiently(item)?,
             WhenFull::DropOldest => self.push_newest(item)?,
         }
         self.waking.wake();
         Ok(())
+    }
+
+    fn push_patiently(&self, mut item: T) -> Result<(), Closed> {
+        loop {
+            if self.closed.try_recv() == Err(channel::TryRecvError::Disconnected) {
+                return Err(Closed);
+            }
+            match self.sender.try_send(item) {
+                Ok(()) => return Ok(()),
+                Err(channel::TrySendError::Disconnected(_)) => return Err(Closed),
+                Err(channel::TrySendError::Full(back)) => item = back,
+            }
+            // The news may be old; then the queue is found full again.
+            channel::select! {
+                recv(self.room) -> _ => {}
+                recv(self.closed) -> _ => return Err(Closed),
+                recv(self.closing) -> _ => return Err(Closed),
+            }
+        }
     }
 
     fn push_newest(&self, mut item: T) -> Result<(), Closed> {
@@ -122,6 +140,8 @@ impl<T> Producer<T> {
 /// The reading end.
 pub struct Consumer<T> {
     receiver: channel::Receiver<T>,
+    low: channel::Sender<()>,
+    half: usize,
     dropped: Arc<AtomicU64>,
     _open: channel::Sender<()>,
 }
@@ -138,7 +158,7 @@ pub enum Pop<T> {
 impl<T> Consumer<T> {
     pub fn try_pop(&self) -> Pop<T> {
         match self.receiver.try_recv() {
-            Ok(item) => Pop::Item(item),
+            Ok(item) => self.popped(item),
             Err(channel::TryRecvError::Empty) => Pop::Empty,
             Err(channel::TryRecvError::Disconnected) => Pop::Closed,
         }
@@ -147,7 +167,7 @@ impl<T> Consumer<T> {
     /// Waits for an item at most `timeout`.
     pub fn pop_timeout(&self, timeout: Duration) -> Pop<T> {
         match self.receiver.recv_timeout(timeout) {
-            Ok(item) => Pop::Item(item),
+            Ok(item) => self.popped(item),
             Err(channel::RecvTimeoutError::Timeout) => Pop::Empty,
             Err(channel::RecvTimeoutError::Disconnected) => Pop::Closed,
         }
@@ -155,7 +175,21 @@ impl<T> Consumer<T> {
 
     /// Waits for an item; `None` when the queue is empty and closed.
     pub fn pop(&self) -> Option<T> {
-        self.receiver.recv().ok()
+        let item = self.receiver.recv().ok()?;
+        self.tell_of_room();
+        Some(item)
+    }
+
+    fn popped(&self, item: T) -> Pop<T> {
+        self.tell_of_room();
+        Pop::Item(item)
+    }
+
+    fn tell_of_room(&self) {
+        if self.receiver.len() <= self.half {
+            // Full: it has been told already. Disconnected: nobody waits.
+            self.low.try_send(()).ok();
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -298,6 +332,20 @@ mod tests {
         assert_eq!(got, (0..1_000).collect::<Vec<_>>());
         assert_eq!(consumer.dropped(), 0);
         assert_eq!(writer.join().expect("no panic"), Ok(()));
+    }
+
+    #[test]
+    fn a_full_queue_is_filled_again_when_half_of_it_is_empty() {
+        let (producer, consumer) = bounded(4, WhenFull::Block, None);
+        (0..4).for_each(|n| producer.push(n).expect("room"));
+        let (news, heard) = channel::bounded(1);
+        let writer = std::thread::spawn(move || producer.push(4).map(|()| news.send(()).expect("somebody hears")));
+        assert_eq!(consumer.pop(), Some(0));
+        assert!(heard.recv_timeout(Duration::from_millis(50)).is_err(), "one place is not worth waking up for");
+        assert_eq!(consumer.pop(), Some(1));
+        assert_eq!(heard.recv_timeout(Duration::from_secs(20)), Ok(()));
+        assert_eq!(writer.join().expect("no panic"), Ok(()));
+        assert_eq!([consumer.pop(), consumer.pop(), consumer.pop(), consumer.pop()], [Some(2), Some(3), Some(4), None]);
     }
 
     #[test]

@@ -48,12 +48,12 @@ impl Plan {
         filters.extend(self.rate.map(|rate| format!("fps={}/{}", rate.num(), rate.den())));
         let (Size { width, height }, film) = (self.size, &self.film);
         if plain || !self.suits_colorspace() {
-            let scale = format!("scale={width}:{height}:flags=bicubic+accurate_rnd+full_chroma_int");
+            let scale = format!("scale={width}:{height}:flags={}+accurate_rnd+full_chroma_int", self.scaler());
             filters.push(format!("{scale}{}:out_color_matrix=bt601:out_range=full", swscale_input(film)));
             filters.push("format=yuv420p".to_owned());
         } else {
             if (film.width, film.height) != (width.into(), height.into()) {
-                filters.push(format!("scale={width}:{height}:flags=bicubic"));
+                filters.push(format!("scale={width}:{height}:flags={}", self.scaler()));
             }
             filters.push("format=yuv420p".to_owned());
             // The same primaries and transfer on both sides: only matrix and range change.
@@ -64,6 +64,12 @@ impl Plan {
         }
         filters.push("setsar=1".to_owned());
         filters.join(",")
+    }
+
+    /// To half the width or less, each pixel is the mean of those it stands for: it takes a fifth less of the whole
+    /// decoding than bicubic, which would look at four times as many (measured, 1280 → 500).
+    fn scaler(&self) -> &'static str {
+        if self.film.width >= 2 * u32::from(self.size.width) { "area" } else { "bicubic" }
     }
 
     /// The filter refuses odd sizes; full-range films and those that are not YUV go through swscale's formats.
