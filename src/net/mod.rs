@@ -43,11 +43,17 @@ pub trait App<M: Machine> {
     /// Takes what the machine says.
     fn event(&mut self, now: Time, machine: &mut M, event: M::Event) -> Flow;
     /// Hands the machine what other threads have brought; called whenever the loop turns.
-    fn turn(&mut self, now: Time, machine: &mut M) -> Flow;
+    fn turn(&mut self, _now: Time, _machine: &mut M) -> Flow {
+        Flow::Continue
+    }
     /// When to call `turn` even if nothing happens.
-    fn deadline(&self) -> Time;
-    /// Ctrl-C (2), SIGTERM (15), or, once, SIGHUP (1): the terminal is gone.
-    fn signal(&mut self, now: Time, machine: &mut M, signal: i32) -> Flow;
+    fn deadline(&self) -> Time {
+        Time::NEVER
+    }
+    /// Ctrl-C (2), SIGTERM (15), or, once, SIGHUP (1): the terminal is gone. Comes only after [`Loop::catch_signals`].
+    fn signal(&mut self, _now: Time, _machine: &mut M, _signal: i32) -> Flow {
+        Flow::Stop
+    }
 }
 
 /// The loop before it runs.
