@@ -115,7 +115,7 @@ local function crc32(range)
   return bit.bnot(c) % 0x100000000
 end
 
--- A place in a datagram: buffer, position, end, and the numbers seen so far.
+-- A place in a datagram: its bytes, position, end, and the numbers seen so far.
 local special = {}
 local function walk(at, tree, layout)
   for word in layout:gmatch("%S+") do
@@ -129,7 +129,7 @@ local function walk(at, tree, layout)
         tree:add_proto_expert_info(short)
         return false
       end
-      local range = at.buffer(at.pos, length)
+      local range = at.tvb(at.pos, length)
       local item = tree:add(f.pf, range)
       if f.length and f.length <= 4 then at[key] = range:uint() end
       if key == "flags" then
@@ -148,12 +148,12 @@ local function take(at, tree, key, length)
     tree:add_proto_expert_info(short)
     return false
   end
-  if length > 0 then tree:add(fields[key].pf, at.buffer(at.pos, length)) end
+  if length > 0 then tree:add(fields[key].pf, at.tvb(at.pos, length)) end
   at.pos = at.pos + length
 end
 
 local function within(at, length)
-  return { buffer = at.buffer, pos = at.pos, stop = at.pos + length }
+  return { tvb = at.tvb, pos = at.pos, stop = at.pos + length }
 end
 
 function special.text(at, tree)
@@ -164,11 +164,11 @@ function special.rest(at, tree) return take(at, tree, "text", at.stop - at.pos) 
 function special.raw(at, tree) return take(at, tree, "value", at.stop - at.pos) end
 function special.symbol(at, tree) return take(at, tree, "symbol", at.symbol_length) end
 function special.zeros(at, tree)
-  if at.buffer:len() < 1200 then tree:add_proto_expert_info(wrong, "A Hello of less than 1200 bytes") end
+  if at.tvb:len() < 1200 then tree:add_proto_expert_info(wrong, "A Hello of less than 1200 bytes") end
   return take(at, tree, "padding", at.stop - at.pos)
 end
 function special.probe(at, tree)
-  if at.size ~= at.buffer:len() then tree:add_proto_expert_info(wrong, "The size is not that of the datagram") end
+  if at.size ~= at.tvb:len() then tree:add_proto_expert_info(wrong, "The size is not that of the datagram") end
   return take(at, tree, "padding", at.stop - at.pos)
 end
 function special.cells(at, tree)
@@ -176,24 +176,24 @@ function special.cells(at, tree)
   at.lost = 0
   for i = 0, at.n - 1 do
     if at.pos + 2 > at.stop then return take(at, tree, "cell", 2) end
-    local cell = at.buffer(at.pos, 2):uint()
+    local cell = at.tvb(at.pos, 2):uint()
     local received = cell >= 0x8000
     local fate = received and ("received %d µs before"):format(cell % 0x2000 * 16) or "lost"
-    tree:add(fields.cell.pf, at.buffer(at.pos, 2)):append_text((" %d %s"):format((at.first + i) % 2 ^ 32, fate))
+    tree:add(fields.cell.pf, at.tvb(at.pos, 2)):append_text((" %d %s"):format((at.first + i) % 2 ^ 32, fate))
     at.lost, at.pos = at.lost + (received and 0 or 1), at.pos + 2
   end
 end
 function special.names(at, tree)
   for i = 1, at.count do
     local length = math.min(26, at.stop - at.pos)
-    local name = tree:add(udpstream, at.buffer(at.pos, length), "Name " .. i)
+    local name = tree:add(udpstream, at.tvb(at.pos, length), "Name " .. i)
     if walk(at, name, names) == false then return false end
   end
 end
 function special.tlvs(at, tree, of)
   while at.pos < at.stop do
     local inner = within(at, at.stop - at.pos)
-    local item = tree:add(udpstream, at.buffer(at.pos, at.stop - at.pos), "TLV")
+    local item = tree:add(udpstream, at.tvb(at.pos, at.stop - at.pos), "TLV")
     if walk(inner, item, "tlv_type tlv_length") == false then return false end
     if inner.pos + inner.tlv_length > at.stop then
       item:add_proto_expert_info(short)
@@ -234,7 +234,7 @@ end
 
 function special.object(at, tree)
   local start = at.pos
-  local part = tree:add(udpstream, at.buffer(start, at.stop - start), "Object")
+  local part = tree:add(udpstream, at.tvb(start, at.stop - start), "Object")
   if walk(at, part, header) == false then return false end
   local body, stop = start + at.words * 4, start + at.words * 4 + at.body_length
   if at.words < 11 then return part:add_proto_expert_info(wrong, "A header of less than 11 words") end
@@ -245,17 +245,17 @@ function special.object(at, tree)
   end
   at.pos = body
   if at.type == 4 then
-    special.tlvs(within(at, at.body_length), part:add(udpstream, at.buffer(body, at.body_length), "Description"), description)
+    special.tlvs(within(at, at.body_length), part:add(udpstream, at.tvb(body, at.body_length), "Description"), description)
   elseif at.body_length > 0 and at.type == 1 and bit.band(at.flags, 1) == 0 then
-    jpeg(at.buffer(body, at.body_length), part)
+    jpeg(at.tvb(body, at.body_length), part)
   elseif at.body_length > 0 then
-    part:add(fields.body.pf, at.buffer(body, at.body_length))
+    part:add(fields.body.pf, at.tvb(body, at.body_length))
   end
   at.pos = stop
   walk(at, part, "crc")
   if udpstream.prefs.crc then
-    local good = crc32(at.buffer(start, stop - start)) == at.crc
-    local item = part:add(fields.crc_ok.pf, at.buffer(stop, 4), good)
+    local good = crc32(at.tvb(start, stop - start)) == at.crc
+    local item = part:add(fields.crc_ok.pf, at.tvb(stop, 4), good)
     item:set_generated()
     if not good then item:add_proto_expert_info(broken) end
   end
@@ -279,7 +279,7 @@ function udpstream.dissector(buffer, pinfo, tree)
   if buffer:len() < 2 or buffer(0, 2):uint() ~= 0x5553 then return 0 end
   pinfo.cols.protocol = "udpstream"
   local root = tree:add(udpstream, buffer())
-  local at = { buffer = buffer, pos = 0, stop = buffer:len() }
+  local at = { tvb = buffer, pos = 0, stop = buffer:len() }
   if walk(at, root, "magic version kind tag sequence sent_at") == false then return end
   local name = kinds[at.kind] or ("kind 0x%02x"):format(at.kind)
   root:append_text(", " .. name)
