@@ -1,9 +1,19 @@
-//! Clients that others may begin from, against a real server: the one in Python, and the one on the library.
+//! Clients that others may begin from, against a real server: the one in Python, and the one on the library. And the one
+//! in Python against what no server does yet.
+#![expect(clippy::disallowed_types, reason = "a server of another kind")]
 
+use std::net::UdpSocket;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use image::RgbImage;
+use image::codecs::jpeg::JpegEncoder;
 use serde_json::Value;
+use udpstream::units::{MediaTime, Rate, Size, Unit};
+use udpstream::wire::message::{Accept, Message, bye};
+use udpstream::wire::object::{ObjectHeader, Type, flags};
+use udpstream::wire::tlv::Tlvs;
+use udpstream::wire::{Description, Hop, Kind};
 
 use crate::films::psnr;
 use crate::program::{SAMPLE, Server, figures, watch};
@@ -22,7 +32,7 @@ fn python() -> &'static str {
 }
 
 fn in_python(arguments: &[&str]) -> Output {
-    Command::new(python()).arg(WATCH).args(arguments).output().unwrap()
+    Command::new(python()).arg("-B").arg(WATCH).args(arguments).output().unwrap()
 }
 
 /// The words `name=number` of the client's last line.
@@ -97,4 +107,108 @@ fn the_client_on_the_library_counts_pictures_and_leaves() {
     let (shown, ended) = client::client(&address, None).unwrap();
     assert!((1..=25).contains(&shown) && ended.failed.is_none(), "{shown} pictures, {:?}", ended.failed);
     assert_eq!(server.end(Duration::from_secs(2)).0, 0);
+}
+
+/// A server for one watcher that sends what is prepared, asks for its path, and says goodbye.
+struct Prepared {
+    socket: UdpSocket,
+    sequence: u32,
+}
+
+const SIZE: Size = Size::new(64, 48);
+const SESSION: u64 = 0x0123_4567_89ab_cdef;
+
+impl Prepared {
+    fn send(&mut self, to: std::net::SocketAddr, kind: Kind, body: &[u8]) {
+        let sequence = if kind.is_sequenced() { self.sequence } else { 0 };
+        self.sequence += u32::from(kind.is_sequenced());
+        let tag = if kind == Kind::CHALLENGE { 0 } else { SESSION as u32 };
+        let hop = Hop { kind, tag, sequence, sent_at: 1_000_000 + sequence };
+        self.socket.send_to(&[&hop.to_bytes(), body].concat(), to).unwrap();
+    }
+
+    fn say(&mut self, to: std::net::SocketAddr, message: &Message<'_>) {
+        let mut body = Vec::new();
+        message.emit(&mut body);
+        self.send(to, message.kind(), &body);
+    }
+
+    fn welcome(&mut self, to: std::net::SocketAddr, nonce: u64, whole: &[u8]) {
+        let tlvs = Tlvs::default();
+        let (session, clock, report_interval_ms, silence_limit_ms, sound_port) = (SESSION, 1, 50, 3_000, 0);
+        let accept = Accept { nonce, session, clock, report_interval_ms, silence_limit_ms, sound_port, tlvs };
+        self.say(to, &Message::Accept(accept));
+        let (title, rate) = ("prepared".to_owned(), Rate::new(25, 1).unwrap());
+        let ended = Some(Unit(3));
+        let description =
+            Description { title, size: SIZE, rate, length: None, live: false, sound: false, ended };
+        let mut body = Vec::new();
+        description.emit(&mut body);
+        let pictures = [
+            object(Type::DESCRIPTION, 1, flags::LAST, (0, 1), &body),
+            object(Type::PICTURE, 0, flags::LAST | flags::WHOLE, (0, 1), whole),
+            object(Type::PICTURE, 1, flags::LAST | flags::SAME, (0, 1), &[]),
+            // The other half of the last picture never comes.
+            object(Type::PICTURE, 2, 0, (0, 2), whole),
+        ];
+        let mut damaged = pictures[2].clone();
+        damaged[16] ^= 1;
+        self.send(to, Kind::OBJECT, &damaged);
+        pictures.iter().for_each(|object| self.send(to, Kind::OBJECT, object));
+        self.say(to, &Message::PathCheck { token: *b"whereto?" });
+        self.say(to, &Message::Bye { session: SESSION, code: bye::ENDED, sentence: "All is said." });
+    }
+
+    /// Serves one watcher; returns what it said of its path, and whether it said goodbye.
+    fn serve(mut self, whole: &[u8]) -> (Option<[u8; 8]>, bool) {
+        let (mut path, mut buffer, mut welcomed) = (None, [0; 2_048], false);
+        while let Ok((length, from)) = self.socket.recv_from(&mut buffer) {
+            let (hop, body) = Hop::parse(&buffer[..length]).unwrap();
+            match Message::parse(hop.kind, body).unwrap() {
+                Message::Hello { nonce, .. } => {
+                    self.say(from, &Message::Challenge { nonce, cookie: [7; 24], server_nonce: 9 });
+                }
+                Message::Join(join) if !welcomed => {
+                    assert_eq!(join.cookie, [7; 24]);
+                    welcomed = true;
+                    self.welcome(from, join.nonce, whole);
+                }
+                Message::PathReply { session: SESSION, token } => path = Some(token),
+                Message::Bye { session: SESSION, code: bye::LEAVING, .. } => return (path, true),
+                _ => {}
+            }
+        }
+        (path, false)
+    }
+}
+
+fn object(kind: Type, unit: u32, flags: u16, (part, parts): (u16, u16), body: &[u8]) -> Vec<u8> {
+    let media_time = MediaTime::ZERO;
+    let (stream, unit, rendition, cut, tables, format, x8, y8) = (1, Unit(unit), 0, 0, 0, 0, 0, 0);
+    let mut out = Vec::new();
+    let header = ObjectHeader {
+        kind, flags, stream, rendition, cut, tables, format, unit, part, parts, media_time, size: SIZE, x8, y8,
+    };
+    header.emit(&mut out, |out| out.extend_from_slice(body));
+    out
+}
+
+#[test]
+fn the_python_client_obeys_what_no_server_sends_yet() {
+    let picture = RgbImage::from_fn(64, 48, |x, y| image::Rgb([x as u8 * 4, y as u8 * 5, 128]));
+    let mut whole = Vec::new();
+    JpegEncoder::new_with_quality(&mut whole, 95).encode_image(&picture).unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    let server = std::thread::spawn(move || Prepared { socket, sequence: 0 }.serve(&whole));
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("last.png");
+    let output = in_python(&[&address, "--headless", "--save", saved.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let figures = ["shown", "damaged", "rejected", "last"].map(|name| number(&output, name));
+    assert_eq!(figures, [3, 1, 1, 2], "the whole picture, the same again, half of one; one object damaged");
+    assert_eq!(server.join().unwrap(), (Some(*b"whereto?"), true), "the path's answer, and a goodbye");
+    let psnr = psnr(image::open(saved).unwrap().to_rgb8().as_raw(), picture.as_raw());
+    assert!(psnr >= 34.0, "{psnr:.1} dB");
 }
