@@ -33,7 +33,7 @@ class Session:
         try:
             family, *_, self.server = sorted(socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM))[0]
         except OSError as why:
-            raise Fail(3, f"no address is known for {host}: check the name ({why.strerror})") from None
+            raise Fail(1, f"no address is known for {host}: check the name ({why.strerror})") from None
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.heard, self.stream, self.ended, self.units, self.shown = monotonic(), None, None, {}, -1

@@ -6,6 +6,7 @@ mod socket;
 pub mod timer;
 
 use std::io;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +57,13 @@ pub trait App<M: Machine> {
     }
 }
 
+/// A closure is an app that only takes what the machine says.
+impl<M: Machine, F: FnMut(Time, &mut M, M::Event) -> Flow> App<M> for F {
+    fn event(&mut self, now: Time, machine: &mut M, event: M::Event) -> Flow {
+        self(now, machine, event)
+    }
+}
+
 /// The loop before it runs.
 pub struct Loop {
     poll: Poll,
@@ -73,6 +81,12 @@ struct Line {
 }
 
 impl Loop {
+    /// A loop with one socket, on any port of both address families: all that a watcher needs.
+    pub fn on_any_port() -> io::Result<Self> {
+        let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        Self::new(vec![Socket::bind(Options { address, receive_buffer: None })?])
+    }
+
     /// Sockets in the order of the machine's ports.
     pub fn new(sockets: Vec<Socket>) -> io::Result<Self> {
         let poll = Poll::new()?;
