@@ -2,7 +2,7 @@
 """Watches a udpstream server with NumPy and OpenCV: `watch.py HOST[:PORT]`; q or Esc leaves. Written from
 docs/PROTOCOL.md alone; the datagrams are in session.py, the pictures here.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the server could not be reached or refused."""
-import argparse, re, struct, sys
+import argparse, os, re, struct, sys
 from functools import lru_cache
 
 from session import Fail, Session
@@ -66,6 +66,8 @@ def draw(session, size, parts, missing, before):
 def watch(session, options):
     """Shows pictures until it is over; returns the last one."""
     canvas = None
+    if not options.headless:
+        cv2.namedWindow(session.name, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
     while not session.is_over():
         session.wait()
         while (picture := session.picture()) is not None:
@@ -90,6 +92,8 @@ def main():
     place = re.fullmatch(r"(?:udp://)?(?:\[(.+)\]|([^:\[\]]+))(?::(\d{1,5}))?", options.server)
     if not place or not 0 < int(place[3] or 9688) < 65536:
         parser.error(f"{options.server!r} is no server: write HOST, HOST:PORT, 192.0.2.7:9688 or [2001:db8::7]:9688")
+    if not options.headless and sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
+        raise Fail(1, "there is no display: use --headless")
     session = Session(place[1] or place[2], int(place[3] or 9688), options.timeout)
     canvas = None
     try:

@@ -31,8 +31,10 @@ fn python() -> &'static str {
     if system.is_ok_and(|output| output.status.success()) { "/usr/bin/python3" } else { "python3" }
 }
 
-fn in_python(arguments: &[&str]) -> Output {
-    Command::new(python()).arg("-B").arg(WATCH).args(arguments).output().unwrap()
+fn in_python(arguments: &[&str]) -> Command {
+    let mut command = Command::new(python());
+    command.arg("-B").arg(WATCH).args(arguments);
+    command
 }
 
 /// The words `name=number` of the client's last line.
@@ -49,7 +51,8 @@ fn shows_the_same(serve: &[&str], n: u64, slices: impl Fn(i64) -> bool) {
     let [ours, theirs] = ["ours.png", "theirs.png"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
     let frames = (n + 1).to_string();
     let server = Server::start(serve);
-    let output = in_python(&[&server.address(), "--headless", "--frames", &frames, "--save", &theirs]);
+    let output =
+        in_python(&[&server.address(), "--headless", "--frames", &frames, "--save", &theirs]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!((number(&output, "shown"), number(&output, "last")), (n as i64 + 1, n as i64), "every picture is shown");
     assert_eq!((number(&output, "damaged"), number(&output, "rejected")), (0, 0));
@@ -65,17 +68,24 @@ fn shows_the_same(serve: &[&str], n: u64, slices: impl Fn(i64) -> bool) {
 }
 
 #[test]
-fn the_python_client_shows_what_the_program_shows() {
-    let card = "test:640x360@25";
-    shows_the_same(&[card], 19, |slices| slices >= 20);
-    shows_the_same(&[card, "--datagram", "1200"], 19, |slices| slices > 10 * 20);
+fn the_python_client_shows_whole_pictures() {
+    shows_the_same(&["test:640x360@25"], 19, |slices| slices >= 20);
+}
+
+#[test]
+fn the_python_client_puts_slices_together() {
+    shows_the_same(&["test:640x360@25", "--datagram", "1200"], 19, |slices| slices > 10 * 20);
+}
+
+#[test]
+fn the_python_client_shows_a_film() {
     shows_the_same(&[SAMPLE, "--width", "320", "--datagram", "1452"], 9, |slices| slices > 10 * 10);
 }
 
 #[test]
 fn the_python_client_stays_to_the_end_and_says_goodbye() {
     let server = Server::start(&["test:320x180@25", "--frames", "25", "--datagram", "1200"]);
-    let output = in_python(&[&server.address(), "--headless"]);
+    let output = in_python(&[&server.address(), "--headless"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!((number(&output, "shown"), number(&output, "last")), (25, 24));
     // A server whose watchers have all answered does not wait out its second.
@@ -89,9 +99,11 @@ fn the_python_client_says_in_one_sentence_what_is_wrong() {
     for (arguments, code, said) in [
         (&nobody[..], 3, "error: nobody answers at 127.0.0.1:9: check that"),
         (&["not a host:0", "--headless"], 2, "is no server: write HOST"),
+        (&["127.0.0.1:9"], 1, "error: there is no display: use --headless"),
         (&["127.0.0.1:9", "--no-such-flag"], 2, "unrecognized arguments"),
     ] {
-        let output = in_python(arguments);
+        let mut command = in_python(arguments);
+        let output = command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{text}");
         assert!(text.contains(said) && !text.contains("Traceback"), "{said:?} in {text}");
@@ -216,7 +228,7 @@ fn the_python_client_obeys_what_no_server_sends_yet() {
     let server = std::thread::spawn(move || Prepared { socket, sequence: 0 }.serve(&whole));
     let folder = tempfile::tempdir().unwrap();
     let saved = folder.path().join("last.png");
-    let output = in_python(&[&address, "--headless", "--save", saved.to_str().unwrap()]);
+    let output = in_python(&[&address, "--headless", "--save", saved.to_str().unwrap()]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let figures = ["shown", "damaged", "rejected", "last"].map(|name| number(&output, name));
     assert_eq!(figures, [3, 1, 1, 2], "the whole picture, the same again, half of one; one object damaged");
