@@ -1,6 +1,6 @@
 -- Wireshark dissector for udpstream, protocol version 1, by the tables of docs/PROTOCOL.md.
--- Try it: `tshark -X lua_script:udpstream.lua -r capture.pcap -V`; to keep it, copy it to the folder that Wireshark names
--- under Help, About, Folders, Personal Lua Plugins. UDP port 9688, and on other ports whatever begins with the magic.
+-- Try it: `tshark -X lua_script:udpstream.lua -r capture.pcap -V`; to keep it, copy it to the folder that Wireshark
+-- names under Help, About, Folders, Personal Lua Plugins. UDP port 9688, and on other ports whatever begins with the magic.
 
 local PORT = 9688
 local udpstream = Proto("udpstream", "udpstream, pictures over UDP")
@@ -29,7 +29,8 @@ local fields = {}
 local function field(key, length, name, show, names)
   local make = length and ProtoField["uint" .. length * 8] or ProtoField[show]
   local abbreviation = "udpstream." .. key
-  fields[key] = { length = length, pf = length and make(abbreviation, name, show or DEC, names) or make(abbreviation, name) }
+  local pf = length and make(abbreviation, name, show or DEC, names) or make(abbreviation, name)
+  fields[key] = { length = length, pf = pf }
 end
 for _, f in ipairs {
   { "magic", 2, "Magic", HEX }, { "version", 1, "Version" }, { "kind", 1, "Kind", HEX, kinds },
@@ -52,7 +53,8 @@ for _, f in ipairs {
   { "last", 4, "Last unit" }, { "generation", 4, "Generation" }, { "state", 1, "State", DEC, states },
   { "num", 4, "Numerator" }, { "den", 4, "Denominator" }, { "tlv_type", 2, "Type" }, { "tlv_length", 2, "Length" },
   { "reserved8", 1, "Reserved", HEX }, { "reserved16", 2, "Reserved", HEX }, { "length", 2, "Text length" },
-  { "number16", 2, "Value" }, { "number32", 4, "Value" }, { "number64", 8, "Value" }, { "cookie", nil, "Cookie", "bytes" },
+  { "number16", 2, "Value" }, { "number32", 4, "Value" }, { "number64", 8, "Value" },
+  { "cookie", nil, "Cookie", "bytes" },
   { "token", nil, "Token", "bytes" }, { "text", nil, "Text", "string" }, { "body", nil, "Body", "bytes" },
   { "symbol", nil, "Symbol", "bytes" }, { "padding", nil, "Padding", "bytes" }, { "value", nil, "Value", "bytes" },
   { "segment", nil, "JPEG segment", "bytes" }, { "reserved24", nil, "Reserved", "bytes" },
@@ -63,10 +65,11 @@ local all = {}
 for _, f in pairs(fields) do all[#all + 1] = f.pf end
 udpstream.fields = all
 
-local short = ProtoExpert.new("udpstream.short", "The datagram ends early", expert.group.PROTOCOL, expert.severity.ERROR)
-local wrong = ProtoExpert.new("udpstream.wrong", "Impossible value", expert.group.PROTOCOL, expert.severity.ERROR)
-local broken = ProtoExpert.new("udpstream.damaged", "CRC-32 does not match", expert.group.CHECKSUM, expert.severity.ERROR)
-local strange = ProtoExpert.new("udpstream.unknown", "Unknown", expert.group.UNDECODED, expert.severity.NOTE)
+local group, severity = expert.group, expert.severity
+local short = ProtoExpert.new("udpstream.short", "The datagram ends early", group.PROTOCOL, severity.ERROR)
+local wrong = ProtoExpert.new("udpstream.wrong", "Impossible value", group.PROTOCOL, severity.ERROR)
+local broken = ProtoExpert.new("udpstream.damaged", "CRC-32 does not match", group.CHECKSUM, severity.ERROR)
+local strange = ProtoExpert.new("udpstream.unknown", "Unknown", group.UNDECODED, severity.NOTE)
 udpstream.experts = { short, wrong, broken, strange }
 
 -- What follows the hop header. `cookie:24` has a length of its own; words with a `*` are functions below.
@@ -89,7 +92,8 @@ local tlv_layouts = {
   [1] = { "TIMELINE", "generation state reserved24:3 media clock num den" }, [2] = { "REPORT_INTERVAL", "interval" },
   [3] = { "THINNING", "number16" }, [4] = { "ELSEWHERE", "*rest" }, [5] = { "CLOCK", "echo held clock" },
   [16] = { "STREAM", "*rest" }, [17] = { "PROOF", "*raw" }, [18] = { "TICKET", "*raw" },
-  [19] = { "WITH_SESSION", "session" }, [20] = { "WANT", "*tlvs" }, [21] = { "NAME", "*rest" }, [22] = { "VIA", "*raw" },
+  [19] = { "WITH_SESSION", "session" }, [20] = { "WANT", "*tlvs" }, [21] = { "NAME", "*rest" },
+  [22] = { "VIA", "*raw" },
   [23] = { "GRANT", "*raw" }, [32] = { "RENDITION", "rendition cut" }, [33] = { "MAX_RATE", "number64" },
   [34] = { "QUALITY", "*raw" }, [35] = { "SOUND", "*raw" }, [36] = { "PAUSE", "" }, [37] = { "RESUME", "" },
   [38] = { "SEEK", "media" },
@@ -245,7 +249,8 @@ function special.object(at, tree)
   end
   at.pos = body
   if at.type == 4 then
-    special.tlvs(within(at, at.body_length), part:add(udpstream, at.tvb(body, at.body_length), "Description"), description)
+    local item = part:add(udpstream, at.tvb(body, at.body_length), "Description")
+    special.tlvs(within(at, at.body_length), item, description)
   elseif at.body_length > 0 and at.type == 1 and bit.band(at.flags, 1) == 0 then
     jpeg(at.tvb(body, at.body_length), part)
   elseif at.body_length > 0 then

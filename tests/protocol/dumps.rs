@@ -10,7 +10,7 @@ use crate::samples::{Sample, samples};
 
 /// Bytes in a line, and columns for what they are.
 const WIDTH: usize = 16;
-const NOTES: usize = 64;
+const NOTES: usize = 54;
 
 /// A dump: offset, bytes, what they are.
 struct Dump<'a> {
