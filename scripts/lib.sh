@@ -4,11 +4,14 @@
 RUST_NEEDED=1.88
 APT_PACKAGES=(
     ffmpeg cmake nasm pkg-config gcc g++ make xvfb xdotool imagemagick x11-utils libxkbcommon-x11-0
-    libx11-6 libx11-xcb1 libxcb1 libxcursor1 libxi6 libxrandr2
+    libx11-6 libx11-xcb1 libxcb1 libxcursor1 libxi6 libxrandr2 tshark python3-opencv
 )
-APT_COMMANDS=(ffmpeg ffprobe cmake nasm pkg-config cc c++ make Xvfb xdotool import xwininfo)
+APT_COMMANDS=(ffmpeg ffprobe cmake nasm pkg-config cc c++ make Xvfb xdotool import xwininfo tshark)
 # Opened by the window at run time, so no linker would notice that they are missing.
 APT_LIBRARIES=(libxkbcommon-x11.so.0 libX11.so.6 libX11-xcb.so.1 libxcb.so.1 libXcursor.so.1 libXi.so.6 libXrandr.so.2)
+
+# What the Python client imports.
+PYTHON_MODULES=(numpy cv2)
 
 heading() { printf '\n== %s\n' "$*"; }
 
@@ -40,6 +43,11 @@ missing() {
     libraries=$(PATH="$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null || true)
     for name in "${APT_LIBRARIES[@]}"; do
         case "$libraries" in *"$name"*) ;; *) printf '%s\n' "$name" ;; esac
+    done
+    # The system's Python has what apt installs; another one on PATH may have the modules of its own.
+    for name in "${PYTHON_MODULES[@]}"; do
+        /usr/bin/python3 -c "import $name" >/dev/null 2>&1 || python3 -c "import $name" >/dev/null 2>&1 ||
+            printf "Python's %s\n" "$name"
     done
 }
 

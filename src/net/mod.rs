@@ -6,6 +6,7 @@ mod socket;
 pub mod timer;
 
 use std::io;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,11 +44,24 @@ pub trait App<M: Machine> {
     /// Takes what the machine says.
     fn event(&mut self, now: Time, machine: &mut M, event: M::Event) -> Flow;
     /// Hands the machine what other threads have brought; called whenever the loop turns.
-    fn turn(&mut self, now: Time, machine: &mut M) -> Flow;
+    fn turn(&mut self, _now: Time, _machine: &mut M) -> Flow {
+        Flow::Continue
+    }
     /// When to call `turn` even if nothing happens.
-    fn deadline(&self) -> Time;
-    /// Ctrl-C (2), SIGTERM (15), or, once, SIGHUP (1): the terminal is gone.
-    fn signal(&mut self, now: Time, machine: &mut M, signal: i32) -> Flow;
+    fn deadline(&self) -> Time {
+        Time::NEVER
+    }
+    /// Ctrl-C (2), SIGTERM (15), or, once, SIGHUP (1): the terminal is gone. Comes only after [`Loop::catch_signals`].
+    fn signal(&mut self, _now: Time, _machine: &mut M, _signal: i32) -> Flow {
+        Flow::Stop
+    }
+}
+
+/// A closure is an app that only takes what the machine says.
+impl<M: Machine, F: FnMut(Time, &mut M, M::Event) -> Flow> App<M> for F {
+    fn event(&mut self, now: Time, machine: &mut M, event: M::Event) -> Flow {
+        self(now, machine, event)
+    }
 }
 
 /// The loop before it runs.
@@ -67,6 +81,12 @@ struct Line {
 }
 
 impl Loop {
+    /// A loop with one socket, on any port of both address families: all that a watcher needs.
+    pub fn on_any_port() -> io::Result<Self> {
+        let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        Self::new(vec![Socket::bind(Options { address, receive_buffer: None })?])
+    }
+
     /// Sockets in the order of the machine's ports.
     pub fn new(sockets: Vec<Socket>) -> io::Result<Self> {
         let poll = Poll::new()?;

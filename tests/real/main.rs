@@ -8,6 +8,7 @@ mod program;
 mod screen;
 
 mod cards;
+mod clients;
 mod ends;
 mod films;
 mod window;

@@ -51,6 +51,13 @@ pub struct Config {
     pub stay: bool,
 }
 
+impl Config {
+    /// Datagrams of any size, pictures as soon as they are there, and the end of the stream is the end.
+    pub const fn new(seed: Seed, servers: Vec<SocketAddr>) -> Self {
+        Self { seed, servers, max_datagram: 0, latency: Duration::ZERO, stay: false }
+    }
+}
+
 /// What the program around the receiver tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Local {

@@ -1,0 +1,306 @@
+-- Wireshark dissector for udpstream, protocol version 1, by the tables of docs/PROTOCOL.md.
+-- Try it: `tshark -X lua_script:udpstream.lua -r capture.pcap -V`; to keep it, copy it to the folder that Wireshark
+-- names under Help, About, Folders, Personal Lua Plugins. UDP port 9688, and on other ports whatever begins with the magic.
+
+local PORT = 9688
+local udpstream = Proto("udpstream", "udpstream, pictures over UDP")
+udpstream.prefs.crc = Pref.bool("Check the CRC-32 of objects", true, "Takes some milliseconds for each large object")
+
+local kinds = {
+  [0x01] = "Hello", [0x02] = "Challenge", [0x03] = "Join", [0x04] = "Accept", [0x05] = "Refuse", [0x06] = "Bye",
+  [0x07] = "PathCheck", [0x08] = "PathReply", [0x09] = "Update", [0x10] = "Object", [0x11] = "Parity", [0x12] = "Probe",
+  [0x20] = "Report", [0x21] = "Nack", [0x22] = "Want", [0x23] = "Say", [0x24] = "List", [0x25] = "Listing",
+  [0x26] = "Get", [0x27] = "Gone",
+}
+local types = { [1] = "picture", [2] = "sound", [3] = "tables", [4] = "description", [5] = "text" }
+local roles = { [0] = "watch", [1] = "relay", [2] = "publish" }
+local states = { [0] = "waiting", [1] = "playing", [2] = "paused", [3] = "ended" }
+local formats = { [0] = "4:2:0", [1] = "4:2:2", [2] = "4:4:4", [3] = "grey" }
+local refusals = {
+  [1] = "no version in common", [2] = "full", [3] = "too many from this address", [4] = "busy",
+  [5] = "the stream has ended", [6] = "no such stream", [7] = "role not served",
+}
+local goodbyes = { [0] = "leaving", [1] = "ended", [2] = "stopped", [3] = "silent", [4] = "source failed" }
+local flags = { { 1, "SEALED" }, { 2, "LAST" }, { 4, "WHOLE" }, { 8, "CARD" }, { 16, "SAME" }, { 32, "DISCONTINUITY" } }
+
+-- Fields by their last name; {length, ProtoField, name, base or names}. Length nil: told by what comes before.
+local DEC, HEX = base.DEC, base.HEX
+local fields = {}
+local function field(key, length, name, show, names)
+  local make = length and ProtoField["uint" .. length * 8] or ProtoField[show]
+  local abbreviation = "udpstream." .. key
+  local pf = length and make(abbreviation, name, show or DEC, names) or make(abbreviation, name)
+  fields[key] = { length = length, pf = pf }
+end
+for _, f in ipairs {
+  { "magic", 2, "Magic", HEX }, { "version", 1, "Version" }, { "kind", 1, "Kind", HEX, kinds },
+  { "tag", 4, "Tag", HEX }, { "sequence", 4, "Hop sequence" }, { "sent_at", 4, "Sent at (µs)" },
+  { "highest", 1, "Highest version" }, { "lowest", 1, "Lowest version" }, { "nonce", 8, "Nonce", HEX },
+  { "server_nonce", 8, "Server nonce", HEX }, { "role", 1, "Role", DEC, roles }, { "fec", 1, "FEC schemes", HEX },
+  { "largest", 2, "Largest datagram wanted" }, { "session", 8, "Session id", HEX }, { "clock", 8, "Clock (µs)" },
+  { "interval", 2, "Report interval (ms)" }, { "silence", 2, "Silence limit (ms)" }, { "sound_port", 2, "Sound port" },
+  { "refusal", 2, "Code", DEC, refusals }, { "retry", 4, "Retry after (ms)" }, { "goodbye", 2, "Code", DEC, goodbyes },
+  { "number", 4, "Number" }, { "size", 2, "Size" }, { "echo", 4, "Echo (µs)" }, { "held", 4, "Held (µs)" },
+  { "first", 4, "First hop sequence" }, { "n", 2, "Cells" }, { "update_ack", 4, "Update acknowledged" },
+  { "buffer", 4, "Buffer (µs)" }, { "cell", 2, "Cell", HEX }, { "words", 1, "Header length (words)" },
+  { "type", 1, "Type", DEC, types }, { "flags", 2, "Flags", HEX }, { "stream", 8, "Stream id", HEX },
+  { "rendition", 1, "Rendition" }, { "cut", 1, "Cut", HEX }, { "tables", 1, "Tables" },
+  { "format", 1, "Format", DEC, formats }, { "unit", 4, "Unit" }, { "part", 2, "Part" }, { "parts", 2, "Parts" },
+  { "width", 2, "Width" }, { "height", 2, "Height" }, { "x8", 2, "Left edge (8 pixels)" },
+  { "y8", 2, "Upper edge (8 pixels)" }, { "body_length", 2, "Body length" }, { "crc", 4, "CRC-32", HEX },
+  { "scheme", 1, "Scheme" }, { "k", 1, "Objects covered" }, { "m", 1, "Symbols made" }, { "index", 1, "Index" },
+  { "symbol_length", 2, "Symbol length" }, { "count", 1, "Count" }, { "bitmap", 8, "Bitmap", HEX },
+  { "last", 4, "Last unit" }, { "generation", 4, "Generation" }, { "state", 1, "State", DEC, states },
+  { "num", 4, "Numerator" }, { "den", 4, "Denominator" }, { "tlv_type", 2, "Type" }, { "tlv_length", 2, "Length" },
+  { "reserved8", 1, "Reserved", HEX }, { "reserved16", 2, "Reserved", HEX }, { "length", 2, "Text length" },
+  { "number16", 2, "Value" }, { "number32", 4, "Value" }, { "number64", 8, "Value" },
+  { "cookie", nil, "Cookie", "bytes" },
+  { "token", nil, "Token", "bytes" }, { "text", nil, "Text", "string" }, { "body", nil, "Body", "bytes" },
+  { "symbol", nil, "Symbol", "bytes" }, { "padding", nil, "Padding", "bytes" }, { "value", nil, "Value", "bytes" },
+  { "segment", nil, "JPEG segment", "bytes" }, { "reserved24", nil, "Reserved", "bytes" },
+} do field(f[1], f[2], f[3], f[4], f[5]) end
+fields.media = { length = 8, pf = ProtoField.int64("udpstream.media", "Media time (µs)") }
+fields.crc_ok = { pf = ProtoField.bool("udpstream.crc_ok", "CRC-32 matches") }
+local all = {}
+for _, f in pairs(fields) do all[#all + 1] = f.pf end
+udpstream.fields = all
+
+local group, severity = expert.group, expert.severity
+local short = ProtoExpert.new("udpstream.short", "The datagram ends early", group.PROTOCOL, severity.ERROR)
+local wrong = ProtoExpert.new("udpstream.wrong", "Impossible value", group.PROTOCOL, severity.ERROR)
+local broken = ProtoExpert.new("udpstream.damaged", "CRC-32 does not match", group.CHECKSUM, severity.ERROR)
+local strange = ProtoExpert.new("udpstream.unknown", "Unknown", group.UNDECODED, severity.NOTE)
+udpstream.experts = { short, wrong, broken, strange }
+
+-- What follows the hop header. `cookie:24` has a length of its own; words with a `*` are functions below.
+local layouts = {
+  [0x01] = "highest lowest reserved16 nonce *zeros", [0x02] = "nonce cookie:24 server_nonce",
+  [0x03] = "nonce cookie:24 role fec largest *tlvs",
+  [0x04] = "nonce session clock interval silence sound_port reserved16 *tlvs",
+  [0x05] = "nonce highest lowest refusal retry *text *tlvs", [0x06] = "session goodbye *text", [0x07] = "token:8",
+  [0x08] = "session token:8", [0x09] = "number *tlvs", [0x12] = "size *probe",
+  [0x11] = "scheme type rendition cut stream unit part k m index reserved8 symbol_length *symbol crc",
+  [0x20] = "session number echo held first n update_ack buffer *cells", [0x21] = "session count *names",
+  [0x22] = "session number *tlvs", [0x23] = "session *text", [0x24] = "nonce cookie:24", [0x25] = "nonce *tlvs",
+  [0x26] = "session stream type rendition cut reserved8 unit last", [0x10] = "*object",
+}
+layouts[0x27] = layouts[0x26]
+local header = "words type flags stream rendition cut tables format unit part parts media width height x8 y8 "
+  .. "body_length reserved16"
+local names = "stream type rendition cut reserved8 unit part bitmap"
+local tlv_layouts = {
+  [1] = { "TIMELINE", "generation state reserved24:3 media clock num den" }, [2] = { "REPORT_INTERVAL", "interval" },
+  [3] = { "THINNING", "number16" }, [4] = { "ELSEWHERE", "*rest" }, [5] = { "CLOCK", "echo held clock" },
+  [16] = { "STREAM", "*rest" }, [17] = { "PROOF", "*raw" }, [18] = { "TICKET", "*raw" },
+  [19] = { "WITH_SESSION", "session" }, [20] = { "WANT", "*tlvs" }, [21] = { "NAME", "*rest" },
+  [22] = { "VIA", "*raw" },
+  [23] = { "GRANT", "*raw" }, [32] = { "RENDITION", "rendition cut" }, [33] = { "MAX_RATE", "number64" },
+  [34] = { "QUALITY", "*raw" }, [35] = { "SOUND", "*raw" }, [36] = { "PAUSE", "" }, [37] = { "RESUME", "" },
+  [38] = { "SEEK", "media" },
+}
+local description = {
+  [1] = { "title", "*rest" }, [2] = { "pictures", "width height num den" }, [3] = { "length (µs)", "number64" },
+  [4] = { "sound", "" }, [5] = { "ended after", "number32" }, [6] = { "live", "" },
+}
+
+local crc_table = {}
+for n = 0, 255 do
+  local c = n
+  for _ = 1, 8 do
+    c = bit.band(c, 1) == 1 and bit.bxor(0xEDB88320, bit.rshift(c, 1)) or bit.rshift(c, 1)
+  end
+  crc_table[n] = c
+end
+local function crc32(range)
+  local c, bytes = 0xFFFFFFFF, range:bytes()
+  for i = 0, bytes:len() - 1 do
+    c = bit.bxor(crc_table[bit.band(bit.bxor(c, bytes:get_index(i)), 0xFF)], bit.rshift(c, 8))
+  end
+  return bit.bnot(c) % 0x100000000
+end
+
+-- A place in a datagram: its bytes, position, end, and the numbers seen so far.
+local special = {}
+local function walk(at, tree, layout)
+  for word in layout:gmatch("%S+") do
+    if word:sub(1, 1) == "*" then
+      if special[word:sub(2)](at, tree) == false then return false end
+    else
+      local key, bytes = word:match("^([^:]+):?(%d*)$")
+      local f = fields[key]
+      local length = f.length or tonumber(bytes)
+      if at.pos + length > at.stop then
+        tree:add_proto_expert_info(short)
+        return false
+      end
+      local range = at.tvb(at.pos, length)
+      local item = tree:add(f.pf, range)
+      if f.length and f.length <= 4 then at[key] = range:uint() end
+      if key == "flags" then
+        for _, flag in ipairs(flags) do
+          if bit.band(at.flags, flag[1]) ~= 0 then item:append_text(" " .. flag[2]) end
+        end
+      end
+      at.pos = at.pos + length
+    end
+  end
+end
+
+-- As many bytes of one field; false if they are not there.
+local function take(at, tree, key, length)
+  if at.pos + length > at.stop then
+    tree:add_proto_expert_info(short)
+    return false
+  end
+  if length > 0 then tree:add(fields[key].pf, at.tvb(at.pos, length)) end
+  at.pos = at.pos + length
+end
+
+local function within(at, length)
+  return { tvb = at.tvb, pos = at.pos, stop = at.pos + length }
+end
+
+function special.text(at, tree)
+  if walk(at, tree, "length") == false then return false end
+  return take(at, tree, "text", at.length)
+end
+function special.rest(at, tree) return take(at, tree, "text", at.stop - at.pos) end
+function special.raw(at, tree) return take(at, tree, "value", at.stop - at.pos) end
+function special.symbol(at, tree) return take(at, tree, "symbol", at.symbol_length) end
+function special.zeros(at, tree)
+  if at.tvb:len() < 1200 then tree:add_proto_expert_info(wrong, "A Hello of less than 1200 bytes") end
+  return take(at, tree, "padding", at.stop - at.pos)
+end
+function special.probe(at, tree)
+  if at.size ~= at.tvb:len() then tree:add_proto_expert_info(wrong, "The size is not that of the datagram") end
+  return take(at, tree, "padding", at.stop - at.pos)
+end
+function special.cells(at, tree)
+  if at.n > 560 then tree:add_proto_expert_info(wrong, "More than 560 cells") end
+  at.lost = 0
+  for i = 0, at.n - 1 do
+    if at.pos + 2 > at.stop then return take(at, tree, "cell", 2) end
+    local cell = at.tvb(at.pos, 2):uint()
+    local received = cell >= 0x8000
+    local fate = received and ("received %d µs before"):format(cell % 0x2000 * 16) or "lost"
+    tree:add(fields.cell.pf, at.tvb(at.pos, 2)):append_text((" %d %s"):format((at.first + i) % 2 ^ 32, fate))
+    at.lost, at.pos = at.lost + (received and 0 or 1), at.pos + 2
+  end
+end
+function special.names(at, tree)
+  for i = 1, at.count do
+    local length = math.min(26, at.stop - at.pos)
+    local name = tree:add(udpstream, at.tvb(at.pos, length), "Name " .. i)
+    if walk(at, name, names) == false then return false end
+  end
+end
+function special.tlvs(at, tree, of)
+  while at.pos < at.stop do
+    local inner = within(at, at.stop - at.pos)
+    local item = tree:add(udpstream, at.tvb(at.pos, at.stop - at.pos), "TLV")
+    if walk(inner, item, "tlv_type tlv_length") == false then return false end
+    if inner.pos + inner.tlv_length > at.stop then
+      item:add_proto_expert_info(short)
+      return false
+    end
+    item:set_len(4 + inner.tlv_length)
+    local known = (of or tlv_layouts)[inner.tlv_type] or { "unknown", "*raw" }
+    item:append_text((" %d: %s"):format(inner.tlv_type, known[1]))
+    if known[1] == "unknown" then item:add_proto_expert_info(strange) end
+    walk(within(inner, inner.tlv_length), item, known[2])
+    at.pos = inner.pos + inner.tlv_length
+  end
+end
+
+-- The segments of a JPEG, up to its scan.
+local segments = { [0xC0] = "SOF0", [0xC4] = "DHT", [0xDA] = "SOS", [0xDB] = "DQT", [0xDD] = "DRI", [0xE0] = "APP0" }
+local function jpeg(range, tree)
+  local body = tree:add(fields.body.pf, range)
+  body:set_text(("JPEG, %d bytes"):format(range:len()))
+  if range:len() < 4 or range(0, 2):uint() ~= 0xFFD8 then return body:add_proto_expert_info(wrong, "No JPEG") end
+  local at = 2
+  while at + 4 <= range:len() do
+    local marker, length = range(at + 1, 1):uint(), range(at + 2, 2):uint()
+    if range(at, 1):uint() ~= 0xFF or at + 2 + length > range:len() then
+      return body:add_proto_expert_info(wrong, "A segment reaches behind the end")
+    end
+    local item = body:add(fields.segment.pf, range(at, 2 + length))
+    item:set_text(("%s, %d bytes"):format(segments[marker] or ("marker ff%02x"):format(marker), 2 + length))
+    if marker == 0xC0 then item:append_text((": %d × %d"):format(range(at + 7, 2):uint(), range(at + 5, 2):uint())) end
+    if marker == 0xDD then item:append_text((": %d MCUs"):format(range(at + 4, 2):uint())) end
+    at = at + 2 + length
+    if marker == 0xDA then break end
+  end
+  if at < range:len() then
+    body:add(fields.segment.pf, range(at)):set_text(("scan, %d bytes, and EOI"):format(range:len() - at - 2))
+  end
+end
+
+function special.object(at, tree)
+  local start = at.pos
+  local part = tree:add(udpstream, at.tvb(start, at.stop - start), "Object")
+  if walk(at, part, header) == false then return false end
+  local body, stop = start + at.words * 4, start + at.words * 4 + at.body_length
+  if at.words < 11 then return part:add_proto_expert_info(wrong, "A header of less than 11 words") end
+  if at.parts > 0 and at.part >= at.parts then part:add_proto_expert_info(wrong, "The part is none of the parts") end
+  if stop + 4 > at.stop then
+    part:add_proto_expert_info(short)
+    return false
+  end
+  at.pos = body
+  if at.type == 4 then
+    local item = part:add(udpstream, at.tvb(body, at.body_length), "Description")
+    special.tlvs(within(at, at.body_length), item, description)
+  elseif at.body_length > 0 and at.type == 1 and bit.band(at.flags, 1) == 0 then
+    jpeg(at.tvb(body, at.body_length), part)
+  elseif at.body_length > 0 then
+    part:add(fields.body.pf, at.tvb(body, at.body_length))
+  end
+  at.pos = stop
+  walk(at, part, "crc")
+  if udpstream.prefs.crc then
+    local good = crc32(at.tvb(start, stop - start)) == at.crc
+    local item = part:add(fields.crc_ok.pf, at.tvb(stop, 4), good)
+    item:set_generated()
+    if not good then item:add_proto_expert_info(broken) end
+  end
+end
+
+local function info(at)
+  if at.kind == 0x10 and at.parts then
+    local words = { [1] = ("picture %d, part %d of %d"):format(at.unit, at.part, at.parts) }
+    return words[at.type] or types[at.type] or "type " .. at.type
+  elseif at.kind == 0x20 and at.lost then
+    return ("%d: %d from %d, %d lost"):format(at.number, at.n, at.first, at.lost)
+  elseif at.kind == 0x05 and at.refusal then
+    return refusals[at.refusal] or at.refusal
+  elseif at.kind == 0x06 and at.goodbye then
+    return goodbyes[at.goodbye] or at.goodbye
+  end
+  return at.size and at.size .. " bytes" or at.number and tostring(at.number) or ""
+end
+
+function udpstream.dissector(buffer, pinfo, tree)
+  if buffer:len() < 2 or buffer(0, 2):uint() ~= 0x5553 then return 0 end
+  pinfo.cols.protocol = "udpstream"
+  local root = tree:add(udpstream, buffer())
+  local at = { tvb = buffer, pos = 0, stop = buffer:len() }
+  if walk(at, root, "magic version kind tag sequence sent_at") == false then return end
+  local name = kinds[at.kind] or ("kind 0x%02x"):format(at.kind)
+  root:append_text(", " .. name)
+  if layouts[at.kind] == nil or (at.version ~= 1 and at.kind ~= 0x01 and at.kind ~= 0x05) then
+    root:add_proto_expert_info(strange, "Another version, or an unknown kind")
+    pinfo.cols.info = name
+    return
+  end
+  local whole = walk(at, root, layouts[at.kind])
+  if whole ~= false and at.pos < at.stop then root:add(fields.padding.pf, buffer(at.pos)) end
+  pinfo.cols.info = (name .. " " .. info(at)):gsub(" $", "")
+end
+
+DissectorTable.get("udp.port"):add(PORT, udpstream)
+udpstream:register_heuristic("udp", function(buffer, pinfo, tree)
+  local ours = buffer:len() >= 16 and buffer(0, 2):uint() == 0x5553 and kinds[buffer(3, 1):uint()] ~= nil
+  if ours then udpstream.dissector(buffer, pinfo, tree) end
+  return ours
+end)

@@ -1,0 +1,165 @@
+//! One datagram for each thing that the page shows: from the exchange where somebody sends it, else made by the
+//! library's own writers.
+
+use udpstream::units::{MediaTime, Size, Unit};
+use udpstream::wire::message::{Message, Missing, NameRange, Parity};
+use udpstream::wire::object::{ObjectHeader, Type, flags};
+use udpstream::wire::tlv::{self, Tlvs, kind};
+use udpstream::wire::{Hop, Kind, ObjectView, Report};
+
+use crate::exchange::{FIRST, MOVED, Packet, SECOND, SERVER, exchange};
+
+/// What one block of the page shows.
+pub struct Sample {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub bytes: Vec<u8>,
+}
+
+const STREAM: u64 = 0x5ca1_ab1e_0dba_115d;
+const SESSION: u64 = 0x0123_4567_89ab_cdef;
+
+pub fn samples() -> Vec<Sample> {
+    let log = exchange();
+    let mut samples = sent(&log);
+    samples.extend(reserved());
+    samples
+}
+
+fn kind_of(packet: &Packet) -> Kind {
+    Hop::parse(&packet.bytes).unwrap().0.kind
+}
+
+fn object(packet: &Packet) -> Option<ObjectView<'_>> {
+    (kind_of(packet) == Kind::OBJECT).then(|| ObjectView::parse(&packet.bytes[16..]).unwrap())
+}
+
+fn report(packet: &Packet) -> Option<Report> {
+    match Message::parse(kind_of(packet), &packet.bytes[16..]) {
+        Ok(Message::Report(report)) => Some(report),
+        _ => None,
+    }
+}
+
+/// Whether this is an Update that carries such a TLV.
+fn updates(packet: &Packet, tlv: u16) -> bool {
+    match Message::parse(kind_of(packet), &packet.bytes[16..]) {
+        Ok(Message::Update { tlvs, .. }) => tlvs.find(tlv).is_some(),
+        _ => false,
+    }
+}
+
+fn tells_of_a_loss(report: &Report) -> bool {
+    let lost = report.arrivals.iter().position(|cell| !cell.is_received());
+    lost.is_some_and(|lost| lost + 1 < report.arrivals.len())
+}
+
+/// The first datagram for which each condition holds.
+fn sent(log: &[Packet]) -> Vec<Sample> {
+    let first = |name: &'static str, title: &'static str, is_it: &dyn Fn(&Packet) -> bool| {
+        let packet = log.iter().find(|packet| is_it(packet)).unwrap_or_else(|| panic!("nobody sent {name}"));
+        Sample { name, title, bytes: packet.bytes.clone() }
+    };
+    let of = |name, title, wanted| first(name, title, &|packet| kind_of(packet) == wanted);
+    let picture = |packet: &Packet, part| {
+        object(packet).is_some_and(|object| object.header.kind == Type::PICTURE && object.header.part == part)
+    };
+    vec![
+        of("Hello", "**Hello**", Kind::HELLO),
+        of("Challenge", "**Challenge**", Kind::CHALLENGE),
+        of("Join", "**Join**", Kind::JOIN),
+        of("Accept", "**Accept**", Kind::ACCEPT),
+        first("Description", "**Object: the Description**", &|packet| {
+            object(packet).is_some_and(|object| object.header.kind == Type::DESCRIPTION)
+        }),
+        of("Refuse", "**Refuse**, of a Hello that spoke versions 2 to 3", Kind::REFUSE),
+        first("Probe", "**Probe** for Ethernet", &|packet| {
+            kind_of(packet) == Kind::PROBE && packet.bytes.len() == 1_452
+        }),
+        first("Report", "**Report** with a loss", &|packet| {
+            report(packet).is_some_and(|report| tells_of_a_loss(&report))
+        }),
+        first("Update", "**Update** with the timeline", &|packet| updates(packet, kind::TIMELINE)),
+        first("Clock", "**Update** with clock and report interval", &|packet| updates(packet, kind::CLOCK)),
+        first("Whole", "**Object: a whole picture**", &|packet| packet.to == FIRST && picture(packet, 0)),
+        first("Slice", "**Object: a slice**, the second of its picture", &|packet| {
+            packet.to == SECOND && picture(packet, 1)
+        }),
+        of("PathCheck", "**PathCheck**", Kind::PATH_CHECK),
+        first("PathReply", "**PathReply**", &|packet| packet.from == MOVED && kind_of(packet) == Kind::PATH_REPLY),
+        first("Bye", "**Bye** at the end of the stream", &|packet| {
+            packet.from == SERVER && kind_of(packet) == Kind::BYE
+        }),
+        first("Answer", "**Bye**, the answer", &|packet| packet.to == SERVER && kind_of(packet) == Kind::BYE),
+    ]
+}
+
+fn made(name: &'static str, title: &'static str, message: &Message<'_>) -> Sample {
+    let hop = Hop { kind: message.kind(), tag: SESSION as u32, sequence: 7, sent_at: 60_000_000 };
+    let mut bytes = hop.to_bytes().to_vec();
+    message.emit(&mut bytes);
+    // The names of the library and of the page are the same.
+    assert!(format!("{message:?}").starts_with(name), "{message:?} is no {name}");
+    Sample { name, title, bytes }
+}
+
+fn same() -> Sample {
+    let header = ObjectHeader {
+        kind: Type::PICTURE,
+        flags: flags::SAME | flags::LAST,
+        stream: STREAM,
+        rendition: 0,
+        cut: 0,
+        tables: 0,
+        format: 0,
+        unit: Unit(7),
+        part: 0,
+        parts: 1,
+        media_time: MediaTime::from_micros(280_000),
+        size: Size::new(64, 48),
+        x8: 0,
+        y8: 0,
+    };
+    let hop = Hop { kind: Kind::OBJECT, tag: SESSION as u32, sequence: 12, sent_at: 60_000_000 };
+    let mut bytes = hop.to_bytes().to_vec();
+    header.emit(&mut bytes, |_| {});
+    Sample { name: "Same", title: "**Object: SAME**", bytes }
+}
+
+/// What no server or watcher sends yet.
+fn reserved() -> Vec<Sample> {
+    let (session, kind_, nonce, cookie) = (SESSION, Type::PICTURE, 0xfeed_beef_0bad_cafe, [0x5a; 24]);
+    let range = NameRange { stream: STREAM, kind: kind_, rendition: 0, cut: 3, first: Unit(250), last: Unit(275) };
+    let missing =
+        Missing { stream: STREAM, kind: kind_, rendition: 0, cut: 3, unit: Unit(250), first_part: 4, bitmap: 0b101 };
+    let parity = Parity {
+        scheme: 1,
+        kind: kind_,
+        rendition: 0,
+        cut: 3,
+        stream: STREAM,
+        unit: Unit(250),
+        first_part: 0,
+        k: 8,
+        m: 2,
+        index: 0,
+        symbol: &[0xaa; 20],
+    };
+    let mut wishes = Vec::new();
+    tlv::put(&mut wishes, kind::RENDITION, &[1, 3]);
+    tlv::put(&mut wishes, kind::MAX_RATE, &8_000_000_u64.to_be_bytes());
+    tlv::put(&mut wishes, kind::PAUSE, &[]);
+    let mut listed = Vec::new();
+    tlv::put(&mut listed, kind::STREAM, b"A film");
+    vec![
+        same(),
+        made("Parity", "**Parity** (reserved)", &Message::Parity(parity)),
+        made("Nack", "**Nack** (reserved): parts 4 and 6", &Message::Nack { session, names: vec![missing] }),
+        made("Want", "**Want** (reserved)", &Message::Want { session, number: 1, tlvs: Tlvs::trusted(&wishes) }),
+        made("Say", "**Say** (reserved)", &Message::Say { session, text: "Hello, all." }),
+        made("List", "**List** (reserved)", &Message::List { nonce, cookie }),
+        made("Listing", "**Listing** (reserved)", &Message::Listing { nonce, tlvs: Tlvs::trusted(&listed) }),
+        made("Get", "**Get** (reserved)", &Message::Get { session, range }),
+        made("Gone", "**Gone** (reserved)", &Message::Gone { session, range }),
+    ]
+}
