@@ -5,7 +5,8 @@
 //!
 //! `arrivals plain|rtp|hello|udpstream ADDRESS SECONDS [FPS]`. Plain: each datagram is a picture. Rtp: those with the
 //! same timestamp are one. Both bind ADDRESS. Hello: asks there for plain ones. Udpstream: joins there by the protocol.
-//! It ends when nothing has come for a second, after SECONDS, or by the sender's goodbye.
+//! It ends when nothing has come for a second, after SECONDS, or by the sender's goodbye. Where it is bound it says on
+//! stderr, so that the port may be 0.
 #![expect(clippy::disallowed_types, reason = "the socket is read with the kernel's stamps, which net has no use for")]
 
 use std::io::{self, IoSliceMut, Write};
@@ -61,6 +62,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
     };
     let asks = matches!(kind.as_str(), "hello" | "udpstream");
     let socket = Stamped::bind(if asks { "127.0.0.1:0".parse()? } else { address })?;
+    eprintln!("bound {}", socket.udp.local_addr()?);
     if kind == "hello" {
         socket.udp.send_to(b"hello", address)?;
     }
@@ -132,7 +134,8 @@ impl Stamped {
         self.udp.set_read_timeout(Some(wait.max(Duration::from_micros(1))))?;
         let mut room = nix::cmsg_space!(TimeSpec);
         let mut parts = [IoSliceMut::new(buffer)];
-        let message = match recvmsg::<SockaddrIn>(self.udp.as_raw_fd(), &mut parts, Some(&mut room), MsgFlags::empty()) {
+        let message = match recvmsg::<SockaddrIn>(self.udp.as_raw_fd(), &mut parts, Some(&mut room), MsgFlags::empty())
+        {
             Ok(message) => message,
             Err(nix::Error::EAGAIN | nix::Error::EINTR) => return Ok(None),
             Err(why) => return Err(why.into()),
@@ -184,7 +187,8 @@ impl Grouping for Rtp {
         let header: &[u8; 12] = datagram.first_chunk()?;
         let sequence = u16::from_be_bytes([header[2], header[3]]);
         let stamp = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
-        let (sequence_before, stamp_before) = self.before.replace((sequence, stamp)).unwrap_or((sequence.wrapping_sub(1), stamp));
+        let (sequence_before, stamp_before) =
+            self.before.replace((sequence, stamp)).unwrap_or((sequence.wrapping_sub(1), stamp));
         self.ticks += i64::from(stamp.wrapping_sub(stamp_before) as i32);
         let missed = u32::from(sequence.wrapping_sub(sequence_before).wrapping_sub(1));
         Some(Place { number: (self.ticks as f64 * self.fps / RTP_RATE).round() as i64, missed })
