@@ -54,15 +54,15 @@ class Run:
         self.usage(file("usage"))
 
     def usage(self, path):
-        """Processor use in percent of one processor between both notes, and the most memory in MB, own and children's."""
+        """Processor use in percent of one processor between both notes, and most memory in MB, own and children's."""
         before, after = (list(map(float, line.split())) for line in path.read_text().splitlines())
         span = after[0] - before[0]
         self.cpu, self.child_cpu = ((after[n] - before[n]) / span for n in (1, 3))
         self.memory, self.child_memory = after[2] / 1e3, after[4] / 1e3
 
     def drift_ms(self):
-        """What ten minutes would bring, by the medians of the first and the last ten seconds or thirds of a short run: a
-        line through all would follow the halts of a busy machine."""
+        """What ten minutes would bring, by the medians of the first and the last ten seconds, of a short run its thirds:
+        a line through all would follow the halts of a busy machine."""
         begin, end = self.behind[0][0], self.behind[-1][0]
         window = min(10, (end - begin) / 3)
         first = statistics.median(late for due, late in self.behind if due < begin + window)
@@ -103,10 +103,11 @@ def cells(who, pool, glass):
     """One line of the table."""
     children = pool.child_cpu > 0 or pool.all_memory > pool.memory
     return (
-        NAMES[who], f"{percentile(pool.intervals, 50):.2f}", f"{percentile(pool.intervals, 99):.2f}", f"{pool.stdev:.3f}",
-        f"{pool.fps:.3f}", f"{pool.drift:+.1f}", f"{pool.lost} of {pool.offered}", f"{pool.picture_bytes:.0f}",
+        NAMES[who], f"{percentile(pool.intervals, 50):.2f}", f"{percentile(pool.intervals, 99):.2f}",
+        f"{pool.stdev:.3f}", f"{pool.fps:.3f}", f"{pool.drift:+.1f}", f"{pool.lost} of {pool.offered}", f"{pool.picture_bytes:.0f}",
         f"{pool.cpu:.1f}", f"{pool.child_cpu:.1f}" if children else "–", f"{pool.cpu / 5:.2f}", f"{pool.memory:.1f}",
-        f"{pool.all_memory:.1f}" if children else "–", f"{pool.first:.0f}", f"{glass[who]:.1f}" if who in glass else "–",
+        f"{pool.all_memory:.1f}" if children else "–", f"{pool.first:.0f}",
+        f"{glass[who]:.1f}" if who in glass else "–",
     )
 
 
@@ -130,7 +131,8 @@ def stream(folder, rounds, fps, seconds):
     print()
     show([("udpstream /", *(NAMES[who] for who in others))] + [
         (what, *(ratio(getattr(ours, of), getattr(pool, of)) for pool in others.values()))
-        for what, of in (("stdev", "stdev"), ("CPU, all", "cpu"), ("CPU, own", "own_cpu"), ("memory, all", "all_memory"))])
+        for what, of in (
+            ("stdev", "stdev"), ("CPU, all", "cpu"), ("CPU, own", "own_cpu"), ("memory, all", "all_memory"))])
     print("\nIntervals are between first datagrams, by the kernel's stamps, from a second after the first picture.\n"
           "First picture: from starting the sender; who must be asked is asked once it says that it listens.\n"
           "Glass: from the table `latency` of the same run, another path and size.\n" + CLAIMS)
@@ -145,7 +147,8 @@ def ratio(ours, theirs):
 def drift(folder, fps, seconds):
     run = Run(folder, "drift", fps, seconds)
     late = [late for _, late in run.behind]
-    print(f"{len(run.behind)} pictures in {run.behind[-1][0] - run.behind[0][0]:.0f} s, {run.lost} lost, {run.fps:.6f} fps")
+    span = run.behind[-1][0] - run.behind[0][0]
+    print(f"{len(run.behind)} pictures in {span:.0f} s, {run.lost} lost, {run.fps:.6f} fps")
     print(f"against the film's clock, in ten minutes: {run.drift_ms():+.3f} ms from the first to the last ten seconds, "
           f"{run.slope_ms():+.3f} ms by a line through all")
     print(f"arrival against the first one: at most {max(late):.1f} ms later, {-min(late):.1f} ms earlier")
@@ -154,7 +157,8 @@ def drift(folder, fps, seconds):
 
 def verdict(folder):
     """What must hold, from the tables that were made in this run."""
-    tables = {name: json.loads(path.read_text()) for name in ("stream", "drift") if (path := folder / f"{name}.json").exists()}
+    made = (path for name in ("stream", "drift") if (path := folder / f"{name}.json").exists())
+    tables = {path.stem: json.loads(path.read_text()) for path in made}
     lines = []
     if senders := tables.get("stream"):
         of = lambda what, who: senders["ours"][what] / senders[who][what]

@@ -32,9 +32,9 @@ python_with_opencv() {
 
 # The sample film as often as it takes, its pictures 1/30 s apart, none of them encoded anew: make_film FILE SECONDS.
 make_film() {
-    local pictures=$(($2 * fps)) copies one=$scratch/one.h264
+    local pictures=$(($2 * fps)) copies one=$scratch/one.h264 count=stream=nb_read_packets
     ffmpeg -v error -nostdin -y -i assets/sample.mp4 -an -c copy -f h264 "$one"
-    copies=$((pictures / $(ffprobe -v error -count_packets -show_entries stream=nb_read_packets -of csv=p=0 "$one") + 1))
+    copies=$((pictures / $(ffprobe -v error -count_packets -show_entries "$count" -of csv=p=0 "$one") + 1))
     # The last of them is cut short, which ends cat.
     for ((; copies > 0; copies--)); do cat "$one" || break; done |
         ffmpeg -v fatal -y -r "$fps" -f h264 -i - -c copy -frames:v "$pictures" "$1"
