@@ -1,5 +1,6 @@
 """The tables of scripts/compare, from what its samplers noted."""
 
+import json
 import math
 import pathlib
 import sys
@@ -75,6 +76,7 @@ def latency(folder, rounds):
         pooled[who] = row(f"{who}, all", every[who])
     ratios = [ours / theirs for ours, theirs in zip(pooled["ours"], pooled["gst"])]
     print(f"ours / GStreamer: p50 {ratios[0]:.2f}, p99 {ratios[1]:.2f}")
+    (folder / "latency.json").write_text(json.dumps({who: figures[0] for who, figures in pooled.items()}))
     firsts = " ".join(f"{one.first_ms:.0f}" for one in every["ours"])
     print(f"first picture on the screen after `watch` was started, ms: {firsts}")
     looks = " ".join((folder / f"ours.{n}.glass.err").read_text().strip() for n in range(1, rounds + 1))
