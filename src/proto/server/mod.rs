@@ -17,11 +17,11 @@ pub use session::{Gone, SessionStats};
 
 use super::schedule::{Demand, Schedule};
 use super::{Input, Machine, Output, Reason, Received, Soonest, Transmit};
-use crate::media::coded::{CodedPicture, Stamps};
+use crate::media::coded::{CodedPicture, Object, Stamps};
 use crate::seal::{CookieJar, Random, Seed};
 use crate::units::{Time, Unit};
 use crate::wire::message::{Message, bye};
-use crate::wire::{Description, Hop, Report, SizeClass};
+use crate::wire::{Description, Hop, Kind, Report, SizeClass};
 use session::Session;
 
 /// How long a watcher may be silent. Only reports that echo something recent count as heard.
@@ -145,6 +145,12 @@ struct Goodbye {
     sentence: String,
 }
 
+/// What waits to be handed out.
+enum Queued {
+    Message(Transmit),
+    Sequenced { session: u64, kind: Kind, body: Object },
+}
+
 pub struct Server {
     config: Config,
     stream: u64,
@@ -166,7 +172,9 @@ pub struct Server {
     ready: VecDeque<usize>,
     /// Watchers whose pacing lets them send again then.
     paced: BTreeSet<(Time, usize)>,
-    out: VecDeque<Transmit>,
+    out: VecDeque<Queued>,
+    /// The session whose sequence the datagram handed out last is in.
+    stamped: Option<u64>,
     events: VecDeque<Event>,
     joins: BTreeMap<IpAddr, u32>,
     joins_second: u64,
@@ -195,6 +203,7 @@ impl Server {
             ready: VecDeque::new(),
             paced: BTreeSet::new(),
             out: VecDeque::new(),
+            stamped: None,
             events: VecDeque::new(),
             joins: BTreeMap::new(),
             joins_second: 0,
@@ -345,7 +354,8 @@ impl Machine for Server {
         self.begin(now);
         self.depart(now);
         self.upkeep(now);
-        if let Some(transmit) = self.out.pop_front() {
+        self.stamped = None;
+        if let Some(transmit) = self.queued(now) {
             return self.send(transmit);
         }
         if let Some(transmit) = self.media(now) {
