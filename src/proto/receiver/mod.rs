@@ -4,6 +4,7 @@
 //! along with receiving; [`Event::Show`] closes the picture. Whatever is missing then is the decoder's to conceal.
 
 mod assembly;
+mod fuzz;
 mod join;
 mod playout;
 mod stats;

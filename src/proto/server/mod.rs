@@ -5,6 +5,7 @@
 //! in use, and each watcher gets the shared objects behind a hop header of its own.
 
 mod departure;
+mod fuzz;
 mod join;
 mod session;
 mod upkeep;

@@ -139,6 +139,14 @@ impl Session {
         }
     }
 
+    /// For fuzzing: panics if something grows without bound.
+    pub fn assert_sound(&self) {
+        assert!(self.history.len() <= HISTORY, "{} datagrams remembered", self.history.len());
+        assert!(self.class <= self.limit.max(SizeClass::ANY), "{:?} above {:?}", self.class, self.limit);
+        let sending = self.sending.as_ref();
+        assert!(sending.is_none_or(|sending| sending.part < sending.picture.parts()), "something is left to send");
+    }
+
     /// The low half of the session id, which every datagram to this watcher carries.
     pub const fn tag(&self) -> u32 {
         self.id as u32
