@@ -94,7 +94,7 @@ pub struct Ledger {
     /// Not of this protocol, or impossible.
     pub malformed: u64,
     pub duplicates: u64,
-    /// Datagrams behind a later one, and pictures complete after a later one.
+    /// Datagrams behind a later one (or far behind itself), and pictures complete after a later one.
     pub out_of_order: u64,
     /// Sessions after the first.
     pub rejoined: u64,
@@ -143,6 +143,7 @@ impl Ledger {
             self.out_of_order += u64::from(ahead < 0);
             self.duplicates += u64::from(ahead == 0);
             self.hops = Some((first, if ahead > 0 { hop.sequence } else { newest }));
+            return ahead != 0;
         }
         true
     }

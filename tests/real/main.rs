@@ -8,6 +8,7 @@ mod program;
 mod screen;
 
 mod cards;
+mod crowd;
 mod ends;
 mod films;
 mod window;
