@@ -56,7 +56,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if arguments.stats == "json" { println!("{}", figures.json()) } else { println!("{figures}") }
+    if arguments.stats == "json" {
+        println!("{}", figures.json())
+    } else {
+        println!("{figures}")
+    }
     match figures.wrong() {
         None => ExitCode::SUCCESS,
         Some(sentence) => {

@@ -48,5 +48,4 @@ impl Balance {
         let fair = account.proven || account.went <= account.came;
         assert!(fair, "{} was sent {} bytes for {}", transmit.to, account.went, account.came);
     }
-
 }

@@ -29,7 +29,9 @@ const STEPS: usize = 120;
 pub fn fuzz_server(data: &[u8]) {
     play(data, |world, script| match script.choice(8) {
         0 => world.to_server(outside(script.u8() % 8, script.u16() % 3), hello(script)),
-        1 => world.to_server(outside(script.u8() % 8, 40_000), datagram(Kind(script.u8()), script.u32(), script.bytes())),
+        1 => {
+            world.to_server(outside(script.u8() % 8, 40_000), datagram(Kind(script.u8()), script.u32(), script.bytes()))
+        }
         2 => world.to_server(outside(script.u8() % 3, 40_000), report(world.session, script)),
         3 => world.to_server(outside(script.u8() % 8, script.u16() % 3), join(script)),
         4 => {

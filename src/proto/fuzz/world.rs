@@ -8,7 +8,7 @@ use super::balance::Balance;
 use super::film::{Film, SIZE};
 use super::script::Script;
 use super::seen::Seen;
-use crate::proto::{Input, Machine, Output, Port, Receiver, Received, SendFailure, Server, Transmit, receiver, server};
+use crate::proto::{Input, Machine, Output, Port, Received, Receiver, SendFailure, Server, Transmit, receiver, server};
 use crate::units::{Rate, Time, Unit};
 use crate::wire::message::Message;
 use crate::wire::{Description, Hop, Kind, SizeClass};

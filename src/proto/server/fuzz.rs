@@ -15,7 +15,8 @@ impl Server {
             session.assert_sound();
         }
         assert!(self.out.is_empty() && self.events.is_empty() && self.ready.is_empty(), "all is said");
-        let paced = self.paced.iter().all(|(_, slot)| self.sessions[*slot].as_ref().is_some_and(|s| s.sending.is_some()));
+        let paced =
+            self.paced.iter().all(|(_, slot)| self.sessions[*slot].as_ref().is_some_and(|s| s.sending.is_some()));
         assert!(paced && self.paced.len() <= live, "only who has something to send is paced");
     }
 }

@@ -21,6 +21,9 @@ impl Server {
             self.totals.rejected += 1;
             return;
         }
+        if self.is_backed_up() {
+            return;
+        }
         if !(versions.0..=versions.1).contains(&VERSION) {
             let why = "This server speaks version 1 of the protocol only: use a watcher of the same release.";
             return self.refuse(now, datagram.from, nonce, &Refusal(RefuseCode::VERSION, why, 10_000));
@@ -34,6 +37,9 @@ impl Server {
         let from = datagram.from;
         if !self.jar.is_ours(minute(now), &subject(datagram, join.nonce), &join.cookie) {
             self.totals.rejected += 1;
+            return;
+        }
+        if self.is_backed_up() {
             return;
         }
         if let Some(&slot) = self.by_address.get(&from) {
@@ -171,6 +177,9 @@ impl Server {
     /// A known session speaks from elsewhere: it must prove that it receives there. 24 bytes for the 50 or more of
     /// its report.
     pub(super) fn new_address(&mut self, now: Time, slot: usize, address: SocketAddr) {
+        if self.is_backed_up() {
+            return;
+        }
         let token = self.random.u64().to_be_bytes();
         let Some(session) = self.sessions[slot].as_mut() else { return };
         // The token stays while the address does, so that a late reply still counts.

@@ -30,6 +30,10 @@ pub const SILENCE_LIMIT: Duration = Duration::from_secs(3);
 /// Sessions are looked after this often.
 const UPKEEP: Duration = Duration::from_millis(50);
 
+/// Answers to strangers are kept for a socket that takes nothing just now up to here; who gets none asks again. More
+/// than all sessions are sent at once in good order.
+const MAX_WAITING: usize = 8_192;
+
 /// What the operator chose.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -296,6 +300,13 @@ impl Server {
     fn stop(&mut self, now: Time, goodbye: Goodbye) {
         self.next = None;
         self.begin_leaving(now, goodbye);
+    }
+
+    /// Whether so much waits to be sent that strangers are not answered; each one who is not counts as rejected.
+    fn is_backed_up(&mut self) -> bool {
+        let full = self.out.len() + self.events.len() >= MAX_WAITING;
+        self.totals.rejected += u64::from(full);
+        full
     }
 
     const fn leaving(&self) -> bool {
