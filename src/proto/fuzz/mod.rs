@@ -227,6 +227,9 @@ mod tests {
             0, 0, 0, 250, 8, 2, 1, 0, 1, 0, 91, 0, 0, 152, 24, 95, 0, 36, 0, 2, 1, 64, 0, 0, 0, 0, 9, 9, 0, 100, 77,
             23, 201, 129, 0, 122, 12, 148, 57, 255, 122,
         ]);
+        // After eight Joins in vain the next Hello was due at once, and yet it was to be waited for.
+        fuzz_receiver(&[1, 0, 0, 5, 200, 208, 255, 255, 255, 9, 2, 0, 200, 0, 210, 210, 210, 210, 210, 210, 9, 210]);
+        fuzz_receiver(&[0, 0, 0, 7, 255, 66, 66, 66, 66, 66, 66, 66, 66, 255, 255, 208, 218, 252, 29, 250, 0, 126, 0]);
     }
 
     /// Otherwise the scripts would prove little.

@@ -98,6 +98,7 @@ impl Receiver {
             // A cookie is good for a minute or two; a server that has restarted knows nothing of it.
             Step::Join { .. } | Step::Describe { .. } if join.tries > 8 => {
                 self.join = Join::start(self.random.id(), now);
+                self.try_again(now);
             }
             Step::Join { server, cookie } | Step::Describe { server, cookie } => self.send_join(now, server, cookie),
             Step::Joined => {}
