@@ -73,7 +73,7 @@ fn draw(seed: u32) -> Vec<u8> {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         // Luma DC of category 3 is 100 and three bits, its end of block 1010; category 0 is 00. Chroma: 00 and 00.
         let (v, w) = (u64::from(state >> 29), u64::from(state >> 26 & 7));
-        let mcu = 0b100 << 37 | v << 34 | 0b1010 << 30 | 0b100 << 27 | w << 24 | 0b1010 << 20 | 0b00_1010_00_1010 << 8;
+        let mcu = 0b100 << 37 | v << 34 | 0b1010 << 30 | 0b100 << 27 | w << 24 | 0b1010 << 20 | 0b0010_1000_1010 << 8;
         out.extend_from_slice(&u64::to_be_bytes(mcu)[3..]);
     }
     out.extend_from_slice(&[0xff, 0xd9]);

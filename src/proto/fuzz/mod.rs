@@ -28,18 +28,21 @@ const STEPS: usize = 120;
 #[doc(hidden)]
 pub fn fuzz_server(data: &[u8]) {
     play(data, |world, script| match script.choice(8) {
-        0 => world.to_server(outside(script.u8() % 8, script.u16() % 3), hello(script)),
-        1 => {
-            world.to_server(outside(script.u8() % 8, 40_000), datagram(Kind(script.u8()), script.u32(), script.bytes()))
-        }
-        2 => world.to_server(outside(script.u8() % 3, 40_000), report(world.session, script)),
-        3 => world.to_server(outside(script.u8() % 8, script.u16() % 3), join(script)),
+        0 => world.send_server(outside(script.u8() % 8, script.u16() % 3), hello(script)),
+        1 => world
+            .send_server(outside(script.u8() % 8, 40_000), datagram(Kind(script.u8()), script.u32(), script.bytes())),
+        2 => world.send_server(outside(script.u8() % 3, 40_000), report(world.session, script)),
+        3 => world.send_server(outside(script.u8() % 8, script.u16() % 3), join(script)),
         4 => {
             let from = outside(script.u8() % 8, script.u16() % 3);
             world.replay(script.choice(64), |_| {}, Some(from));
         }
-        5 => world.to_server(outside(script.u8() % 8, 40_000), script.bytes().to_vec()),
-        6 => world.fail_next(if script.u8() % 2 == 0 { SendFailure::TooLarge } else { SendFailure::Unreachable }),
+        5 => world.send_server(outside(script.u8() % 8, 40_000), script.bytes().to_vec()),
+        6 => world.fail_next(if script.u8().is_multiple_of(2) {
+            SendFailure::TooLarge
+        } else {
+            SendFailure::Unreachable
+        }),
         _ => match script.choice(8) {
             0 => world.tell_server(server::Local::Ended),
             1 => world.tell_server(server::Local::Stop("Stopped.".to_owned())),
@@ -53,12 +56,12 @@ pub fn fuzz_server(data: &[u8]) {
 #[doc(hidden)]
 pub fn fuzz_receiver(data: &[u8]) {
     play(data, |world, script| match script.choice(6) {
-        0 => world.to_watcher(script.choice(2), datagram(Kind(script.u8()), world.session as u32, script.bytes())),
-        1 => world.to_watcher(script.choice(2), script.bytes().to_vec()),
+        0 => world.send_watcher(script.choice(2), datagram(Kind(script.u8()), world.session as u32, script.bytes())),
+        1 => world.send_watcher(script.choice(2), script.bytes().to_vec()),
         2 => {
             world.betray();
             let bytes = object(world.session as u32, world.hop, script);
-            world.to_watcher(0, bytes);
+            world.send_watcher(0, bytes);
         }
         3 => world.restart_server(),
         4 => match script.choice(4) {
@@ -113,7 +116,7 @@ fn hello(script: &mut Script<'_>) -> Vec<u8> {
 fn join(script: &mut Script<'_>) -> Vec<u8> {
     let mut cookie = [0; COOKIE_LEN];
     cookie.iter_mut().zip(script.bytes()).for_each(|(cookie, byte)| *cookie = *byte);
-    let role = if script.u8() % 4 == 0 { Role::Relay } else { Role::Watch };
+    let role = if script.u8().is_multiple_of(4) { Role::Relay } else { Role::Watch };
     let (nonce, max_datagram) = (u64::from(script.u8()), script.u16());
     let mut body = Vec::new();
     Message::Join(Join { nonce, cookie, role, fec: 0, max_datagram, tlvs: Tlvs::default() }).emit(&mut body);
@@ -229,6 +232,11 @@ mod tests {
         ]);
         // After eight Joins in vain the next Hello was due at once, and yet it was to be waited for.
         fuzz_receiver(&[1, 0, 0, 5, 200, 208, 255, 255, 255, 9, 2, 0, 200, 0, 210, 210, 210, 210, 210, 210, 9, 210]);
+        // A session whose Description was late was taken up again without one, and pictures came before their stream.
+        fuzz_receiver(&[
+            8, 15, 0, 0, 1, 7, 139, 255, 15, 255, 3, 3, 3, 3, 3, 26, 3, 3, 255, 255, 255, 255, 255, 165, 255, 255, 255,
+            255, 255, 255, 255, 255,
+        ]);
         fuzz_receiver(&[0, 0, 0, 7, 255, 66, 66, 66, 66, 66, 66, 66, 66, 255, 255, 208, 218, 252, 29, 250, 0, 126, 0]);
     }
 

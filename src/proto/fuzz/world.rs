@@ -183,12 +183,12 @@ impl World {
         self.arrive(flight);
     }
 
-    pub fn to_server(&mut self, from: SocketAddr, bytes: Vec<u8>) {
+    pub fn send_server(&mut self, from: SocketAddr, bytes: Vec<u8>) {
         self.arrive(Flight { from, to: SERVER, bytes });
     }
 
     /// In the server's name.
-    pub fn to_watcher(&mut self, n: usize, bytes: Vec<u8>) {
+    pub fn send_watcher(&mut self, n: usize, bytes: Vec<u8>) {
         let to = self.watchers[n % 2].address;
         self.arrive(Flight { from: SERVER, to, bytes });
     }

@@ -128,6 +128,8 @@ pub enum Trouble {
 struct Session {
     id: u64,
     server: SocketAddr,
+    /// Its Description has come: without one there is nothing to show.
+    described: bool,
     hops: Hops,
     heard: Time,
     echo: Option<(u32, Time)>,
