@@ -27,6 +27,8 @@ MARGIN_MB = 8
 MARGIN_COUNT = 2
 # Coming back: half a second of silence, a quarter until the next question, and a start of ffmpeg on a busy machine.
 RETURN_S = 10
+# A machine that stands still for a while is not what is tried here.
+PATIENCE_S = 600
 # A watcher that was killed is dropped after three seconds of silence.
 FORGET_S = 6
 HELLOS_A_SECOND = 2_000
@@ -168,7 +170,8 @@ class Soak:
         return server, server.last["listening"]["port"]
 
     def watch(self, port, *arguments):
-        return Program(self.options.program, "watch", f"127.0.0.1:{port}", "--headless", *arguments)
+        patience = ["--timeout", str(PATIENCE_S)]
+        return Program(self.options.program, "watch", f"127.0.0.1:{port}", "--headless", *patience, *arguments)
 
     def row(self, trial, what, program=None, most=None):
         figures = ["", "", "", ""]
