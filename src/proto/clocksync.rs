@@ -25,7 +25,7 @@ impl ClockSync {
     /// We sent at `sent`, the server held the question for `held` and answered at `server`; that came at `now`.
     pub fn exchange(&mut self, sent: Time, held: Duration, server: Time, now: Time) {
         let rtt = now.since(sent).saturating_sub(held);
-        let offset = server.signed_since(now) + rtt.as_nanos() as i64 / 2;
+        let offset = server.signed_since(now).saturating_add(rtt.as_nanos() as i64 / 2);
         self.last_rtt = Some(rtt);
         let expired = |best: &Sample| now.since(best.at) > MEMORY;
         if self.best.is_none_or(|best| rtt <= best.rtt || expired(&best)) {
@@ -65,6 +65,12 @@ mod tests {
         // 0.1 ms each way.
         sync.echo(20_000, 1_000, server(21_100), Time::from_micros(21_200));
         assert_eq!(sync.local(server(50_000)), Some(Time::from_micros(50_000)));
+        // A server that lies about its clock upsets nothing.
+        for server in [Time::ZERO, Time::NEVER, Time::from_nanos(u64::MAX / 2 + 40_000_000)] {
+            let mut sync = ClockSync::default();
+            sync.exchange(Time::from_micros(30_000), Duration::ZERO, server, Time::from_micros(40_000));
+            assert!(sync.local(server).is_some());
+        }
         sync.exchange(Time::from_micros(30_000), Duration::ZERO, server(39_000), Time::from_micros(40_000));
         assert_eq!(sync.local(server(50_000)), Some(Time::from_micros(50_000)));
     }

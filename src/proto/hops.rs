@@ -79,6 +79,11 @@ impl Hops {
         self.base + self.cells.len() as u64
     }
 
+    /// For fuzzing: panics if something grows without bound.
+    pub fn assert_sound(&self) {
+        assert!(self.cells.len() <= WINDOW, "{} arrivals remembered", self.cells.len());
+    }
+
     /// How many sequences strictly between the two never arrived. Those forgotten count as arrived.
     pub fn missing_between(&self, after: u64, before: u64) -> usize {
         let first = (after + 1).saturating_sub(self.base) as usize;

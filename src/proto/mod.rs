@@ -35,12 +35,15 @@ use crate::units::Time;
 use crate::wire::{HOP_LEN, Hop, Kind};
 
 mod clocksync;
+mod fuzz;
 mod hops;
 pub mod pace;
 pub mod receiver;
 pub mod schedule;
 pub mod server;
 
+#[doc(hidden)]
+pub use fuzz::{fuzz_receiver, fuzz_server};
 pub use receiver::Receiver;
 pub use server::Server;
 

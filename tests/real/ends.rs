@@ -1,10 +1,11 @@
 //! How it ends: failures, a port in use, Ctrl-C.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::{END, SAMPLE, Server, Watcher, program};
+use crate::program::{END, SAMPLE, Server, Watcher, figures, program};
 
 #[test]
 fn every_failure_is_one_sentence_and_a_code() {
@@ -57,4 +58,22 @@ fn interrupting_the_server_ends_everybody_in_good_order() {
     let (code, shown) = watcher.end();
     assert_eq!((code, &shown["end"]), (0, &Value::from("end")));
     assert_eq!(shown["pictures_lost"], 0, "{shown}");
+}
+
+#[test]
+fn a_watcher_that_stood_still_finds_its_server_again() {
+    let server = Server::start(&["test:320x180@25"]);
+    let mut command = program();
+    command.args(["watch", &server.address(), "--headless", "--stats", "json", "--timeout", "3", "--duration", "8"]);
+    let watcher = command.stdout(Stdio::piped()).spawn().unwrap();
+    let signal = |name: &str| {
+        assert!(Command::new("kill").args([name, &watcher.id().to_string()]).status().unwrap().success());
+    };
+    std::thread::sleep(Duration::from_secs(1));
+    signal("-STOP");
+    // Longer than its own patience, and than the server's.
+    std::thread::sleep(Duration::from_secs(4));
+    signal("-CONT");
+    let shown = figures(&watcher.wait_with_output().unwrap());
+    assert_eq!((&shown["end"], &shown["reconnects"]), (&Value::from("limit"), &1.into()), "{shown}");
 }

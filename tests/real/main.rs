@@ -9,6 +9,7 @@ mod screen;
 
 mod cards;
 mod clients;
+mod crowd;
 mod ends;
 mod films;
 mod window;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use udpstream::units::{Rate, Size};
+use udpstream::proto::{Input, Machine, Output, Port, Received};
+use udpstream::units::{Rate, Size, Time};
 use udpstream::wire::message::{Join, Message, Role, bye};
 use udpstream::wire::tlv::Tlvs;
 use udpstream::wire::{Hop, Kind, Report};
@@ -152,5 +153,27 @@ fn forged_words_of_a_known_session() {
     attack.not_amplified(&world);
     let kinds = world.sent.iter().filter(|s| s.to == stranger);
     assert!(kinds.clone().count() > 0 && kinds.clone().all(|s| s.kind == Kind::PATH_CHECK), "only asked for proof");
+    unharmed(&world, victim);
+}
+
+/// While the server's socket takes nothing, what strangers ask is not kept without end.
+#[test]
+fn a_flood_while_nothing_can_be_sent_takes_no_memory() {
+    let (mut world, victim) = world(8);
+    let mut bytes = datagram(0, &Message::Hello { highest: 1, lowest: 1, nonce: 1 });
+    bytes.resize(1_200, 0);
+    world.server.wake = Time::NEVER;
+    for n in 0..50_000_u32 {
+        let from = address(20 + (n % 200) as u8, 1_024 + (n / 200) as u16);
+        let received = Received { port: Port(0), from, bytes: &bytes };
+        world.server.machine.handle(world.now, Input::Datagram(received));
+    }
+    let mut answers = 0;
+    while let Output::Send(transmit) = world.server.machine.poll(world.now) {
+        answers += usize::from(Hop::parse(&transmit.hop).is_ok_and(|(hop, _)| hop.kind == Kind::CHALLENGE));
+    }
+    assert!((1..10_000).contains(&answers), "{answers} answers were kept");
+    world.server.wake = world.now;
+    world.run(seconds(1));
     unharmed(&world, victim);
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use udpstream::proto::receiver::{self, Counts, Ready};
 use udpstream::proto::server::{self, Config};
-use udpstream::proto::{Input, Machine, Output, Port, Reason, Received, Receiver, Server, Transmit};
+use udpstream::proto::{Input, Machine, Output, Port, Reason, Received, Receiver, SendFailure, Server, Transmit};
 use udpstream::units::{Time, Unit};
 use udpstream::wire::object::Type;
 use udpstream::wire::{Description, Hop, Kind, ObjectView, SizeClass};
@@ -114,6 +114,8 @@ pub struct World {
     pub watchers: Vec<Watcher>,
     /// The server's timer fires up to this late.
     pub lateness: Duration,
+    /// The server's system refuses larger datagrams (EMSGSIZE).
+    pub server_mtu: usize,
     pub lose: Vec<Lose>,
     /// Everything that left anybody, if `record` is set.
     pub sent: Vec<Sent>,
@@ -161,6 +163,7 @@ impl World {
             encoder: Encoder::new(Rc::clone(film)),
             watchers: Vec::new(),
             lateness: Duration::ZERO,
+            server_mtu: usize::MAX,
             lose: Vec::new(),
             sent: Vec::new(),
             record: false,
@@ -333,6 +336,10 @@ impl World {
         }
         loop {
             match self.server.machine.poll(self.now) {
+                Output::Send(transmit) if transmit.len() > self.server_mtu => {
+                    let failed = Input::NotSent(transmit.port, transmit.to, SendFailure::TooLarge);
+                    self.server.machine.handle(self.now, failed);
+                }
                 Output::Send(transmit) => self.send(SERVER, &transmit),
                 Output::Event(event) => {
                     (self.now, format!("{event:?}")).hash(&mut self.log);

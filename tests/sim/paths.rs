@@ -38,6 +38,26 @@ fn a_clean_path_loses_nothing() {
     }
 }
 
+/// A network card says at once what it does not carry; loopback alone never does.
+#[test]
+fn what_the_servers_own_system_refuses_ends_its_class_and_nothing_else() {
+    let film = film();
+    for mtu in [1_200, 1_452, 8_952] {
+        let mut world = World::new(1, &film);
+        world.server_mtu = mtu;
+        let watcher = world.watch(Path::GOOD);
+        world.run(seconds(5));
+        world.check(watcher);
+        let class = world.server.machine.sessions().next().expect("joined").2;
+        assert_eq!(class.datagram(), mtu, "the largest class that the system takes is used");
+        let counts = world.counts(watcher);
+        let bad = [counts.lost, counts.late, counts.thinned, counts.damaged, counts.duplicates, counts.rejected];
+        assert_eq!(bad, [0; 6], "{counts:?}");
+        let reported = world.server.machine.sessions().next().expect("joined").3;
+        assert_eq!((reported.lost, world.server.machine.totals().send_errors > 0), (0, true), "{reported:?}");
+    }
+}
+
 #[test]
 fn one_percent_of_loss_costs_one_percent_of_slices() {
     let film = film();

@@ -193,3 +193,20 @@ fn a_server_that_is_stopped_says_why() {
     let seen = &world.watchers[watcher].seen;
     assert!(matches!(seen.over[..], [(_, Over::Stopped)]) && seen.finished.is_some());
 }
+
+/// The session lives, other datagrams of it come, and yet without a Description there is nothing to show.
+#[test]
+fn a_description_lost_again_and_again_is_asked_for_until_it_comes() {
+    for count in [8, 9, 10, 12, 20] {
+        let mut world = World::new(5, &film());
+        let (to, object) = (address(10, 40_000), Some(Type::DESCRIPTION));
+        world.lose.push(Lose { to, kind: Kind::OBJECT, object, count });
+        let watcher = world.watch(Path::GOOD);
+        world.run(seconds(10));
+        world.check(watcher);
+        let seen = &world.watchers[watcher].seen;
+        let last = seen.shown.last().unwrap_or_else(|| panic!("{count} lost: nothing was shown"));
+        assert!(world.now.since(last.0) < ms(40), "{count} lost: {:?}", world.counts(watcher));
+        assert_eq!(seen.playing.len(), 1, "{count} lost");
+    }
+}

@@ -90,6 +90,7 @@ pub struct Watching {
     handed: u64,
     datagrams: u64,
     heard: Time,
+    turned: Time,
     next_tick: Time,
     /// When to say that no picture has come, while none has.
     no_picture: Option<Time>,
@@ -125,6 +126,7 @@ impl Watching {
             handed: 0,
             datagrams: 0,
             heard: start,
+            turned: start,
             next_tick: start + TICK,
             no_picture: None,
             parting: None,
@@ -352,6 +354,11 @@ impl App<Receiver> for Watching {
         self.collect();
         while let Ok(act) = self.acts.try_recv() {
             self.act(now, receiver, act);
+        }
+        // Time in which this program stood still (stopped, or a frozen machine) is no silence of the server's.
+        let halted = now.since(std::mem::replace(&mut self.turned, now));
+        if halted > 2 * TICK {
+            self.heard += halted;
         }
         if receiver.counts().datagrams != self.datagrams {
             self.datagrams = receiver.counts().datagrams;

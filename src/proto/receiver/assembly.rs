@@ -108,6 +108,10 @@ impl Units {
         if self.units.len() >= MAX_UNITS && !self.units.contains_key(&unit) || self.bytes > MAX_BYTES {
             return Took::Nonsense;
         }
+        if header.has(flags::SAME) && (header.parts > 1 || header.part > 0) {
+            // It would begin a picture that nothing can complete.
+            return Took::Nonsense;
+        }
         let assembly = self.units.entry(unit).or_insert_with(|| Assembly::new(now, hop, object));
         let took = assembly.add(now, hop, object);
         match took {
@@ -175,6 +179,14 @@ impl Units {
         }
     }
 
+    /// For fuzzing: panics if something grows without bound, or if units wait that nothing will show.
+    pub fn assert_sound(&self) {
+        assert!(self.units.len() <= MAX_UNITS && self.traceless.len() <= REMEMBERED as usize);
+        let held: usize = self.units.values().flat_map(|unit| &unit.held).map(|slice| slice.jpeg.len()).sum();
+        assert!(self.bytes == held && held <= MAX_BYTES + usize::from(u16::MAX), "{held} bytes held, {}", self.bytes);
+        assert_eq!(self.front.is_some(), !self.units.is_empty(), "one of those that wait is shown next");
+    }
+
     pub fn is_empty(&self) -> bool {
         self.units.is_empty()
     }
@@ -210,6 +222,7 @@ impl Assembly {
         header.size != self.ready.size
             || header.cut != self.cut
             || (self.parts != 0 && header.parts != 0 && header.parts != self.parts)
+            || (self.parts != 0 && header.part >= self.parts)
     }
 
     /// The slice, unless it contradicts the unit or is there already.
@@ -229,7 +242,7 @@ impl Assembly {
         }
         self.have[word] |= bit;
         let ready = &mut self.ready;
-        ready.received += 1;
+        ready.received = ready.received.saturating_add(1);
         ready.missing = if self.parts == 0 { 1 } else { self.parts.saturating_sub(ready.received) };
         ready.last_at = now;
         ready.first_hop = ready.first_hop.min(hop);

@@ -98,6 +98,7 @@ impl Receiver {
             // A cookie is good for a minute or two; a server that has restarted knows nothing of it.
             Step::Join { .. } | Step::Describe { .. } if join.tries > 8 => {
                 self.join = Join::start(self.random.id(), now);
+                self.try_again(now);
             }
             Step::Join { server, cookie } | Step::Describe { server, cookie } => self.send_join(now, server, cookie),
             Step::Joined => {}
@@ -133,7 +134,8 @@ impl Receiver {
     /// The session lives after all: whatever is looked for is not needed.
     pub(super) fn heard_again(&mut self, id: u64) {
         let looking = matches!(self.join.step, Step::Hello | Step::Join { .. });
-        let Some(session) = self.session.as_ref().filter(|session| looking && session.id == id) else { return };
+        let found = |session: &&Session| looking && session.described && session.id == id;
+        let Some(session) = self.session.as_ref().filter(found) else { return };
         self.join.step(Step::Joined, None);
         if let (Some(_), Some(stream)) = (self.trouble.take(), &self.stream) {
             let (description, stream, server) = (stream.description.clone(), stream.id, session.server);
@@ -190,6 +192,7 @@ impl Receiver {
         self.session = Some(Session {
             id: accept.session,
             server,
+            described: false,
             hops: Hops::default(),
             heard: now,
             echo: None,
@@ -227,9 +230,13 @@ impl Receiver {
         };
         let id = object.header.stream;
         let rejoined = self.stream.is_some();
-        if matches!(self.join.step, Step::Describe { .. }) {
-            self.join.step(Step::Joined, None);
-            self.counts.reconnects += u64::from(rejoined);
+        let first = self.session.as_mut().is_some_and(|session| !std::mem::replace(&mut session.described, true));
+        let renamed = self.stream.as_ref().is_some_and(|stream| stream.id != id);
+        if first || renamed {
+            if matches!(self.join.step, Step::Describe { .. }) {
+                self.join.step(Step::Joined, None);
+            }
+            self.counts.reconnects += u64::from(first && rejoined);
             let description = description.clone();
             self.events.push_back(Event::Playing { description, stream: id, server, rejoined });
         }

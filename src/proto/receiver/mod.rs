@@ -4,6 +4,7 @@
 //! along with receiving; [`Event::Show`] closes the picture. Whatever is missing then is the decoder's to conceal.
 
 mod assembly;
+mod fuzz;
 mod join;
 mod playout;
 mod stats;
@@ -134,6 +135,8 @@ pub enum Trouble {
 struct Session {
     id: u64,
     server: SocketAddr,
+    /// Its Description has come: without one there is nothing to show.
+    described: bool,
     hops: Hops,
     heard: Time,
     echo: Option<(u32, Time)>,

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Cuts, Event, Goodbye, Next, Phase, Server};
+use super::{Cuts, Event, Goodbye, Next, Phase, Queued, Server};
 use crate::media::coded::{CodedPicture, CutPicture};
 use crate::proto::pace::Pace;
 use crate::proto::schedule::Schedule;
-use crate::proto::{Port, SendFailure, Transmit};
+use crate::proto::{SendFailure, Transmit};
 use crate::units::Time;
 use crate::wire::message::bye;
-use crate::wire::{HOP_LEN, Hop, Kind, SizeClass};
+use crate::wire::{HOP_LEN, Kind, SizeClass};
 
 impl Server {
     /// Starts the clock when it is time: the first watcher is ready and the first picture is there.
@@ -133,16 +133,36 @@ impl Server {
             } else {
                 self.ready.push_back(slot);
             }
-            let sequence = session.stamp(Kind::OBJECT, HOP_LEN + body.len());
-            let hop = Hop { kind: Kind::OBJECT, tag: session.tag(), sequence, sent_at: now.wire_micros() };
-            return Some(Transmit { port: Port::default(), to: session.address, hop: hop.to_bytes(), body });
+            self.stamped = Some(session.id);
+            return Some(session.transmit(now, Kind::OBJECT, body));
         }
         None
     }
 
+    /// The next datagram that is no media. What is sequenced gets its number only now, so that the numbers are those
+    /// of what left, in the order in which it left.
+    pub(super) fn queued(&mut self, now: Time) -> Option<Transmit> {
+        while let Some(queued) = self.out.pop_front() {
+            let (id, kind, body) = match queued {
+                Queued::Message(transmit) => return Some(transmit),
+                Queued::Sequenced { session, kind, body } => (session, kind, body),
+            };
+            let slot = self.by_id.get(&id).copied();
+            // Whoever has gone in the meantime gets nothing.
+            if let Some(session) = slot.and_then(|slot| self.sessions[slot].as_mut()) {
+                self.stamped = Some(id);
+                return Some(session.transmit(now, kind, body));
+            }
+        }
+        None
+    }
+
+    /// The datagram handed out last did not leave. A number that it took is free again.
     pub(super) fn not_sent(&mut self, to: SocketAddr, failure: SendFailure) {
         self.totals.send_errors += 1;
-        let Some(session) = self.by_address.get(&to).and_then(|slot| self.sessions[*slot].as_mut()) else { return };
+        let slot = self.stamped.take().and_then(|id| self.by_id.get(&id).copied());
+        let session = slot.and_then(|slot| self.sessions[slot].as_mut());
+        let Some(session) = session.filter(|session| session.address == to) else { return };
         if failure == SendFailure::TooLarge
             && let Some(bytes) = session.unstamp()
         {

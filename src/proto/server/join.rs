@@ -4,13 +4,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::session::{Gone, NewPath, Session};
-use super::{Config, Event, Phase, SILENCE_LIMIT, Server};
+use super::{Config, Event, Phase, Queued, SILENCE_LIMIT, Server};
 use crate::proto::{Received, Transmit, hop};
 use crate::units::{MediaTime, Time, Unit};
 use crate::wire::message::{Accept, Join, Message, Refuse, RefuseCode, Role};
 use crate::wire::object::{ObjectHeader, Type, flags};
 use crate::wire::tlv::Tlvs;
-use crate::wire::{Description, Hop, Kind, MIN_DATAGRAM, SizeClass, VERSION};
+use crate::wire::{Description, Kind, MIN_DATAGRAM, SizeClass, VERSION};
 
 /// A refusal: the code for programs, the sentence for people, when to try again (ms).
 struct Refusal(RefuseCode, &'static str, u32);
@@ -19,6 +19,9 @@ impl Server {
     pub(super) fn hello(&mut self, now: Time, datagram: Received<'_>, versions: (u8, u8), nonce: u64) {
         if datagram.bytes.len() < MIN_DATAGRAM {
             self.totals.rejected += 1;
+            return;
+        }
+        if self.is_backed_up() {
             return;
         }
         if !(versions.0..=versions.1).contains(&VERSION) {
@@ -34,6 +37,9 @@ impl Server {
         let from = datagram.from;
         if !self.jar.is_ours(minute(now), &subject(datagram, join.nonce), &join.cookie) {
             self.totals.rejected += 1;
+            return;
+        }
+        if self.is_backed_up() {
             return;
         }
         if let Some(&slot) = self.by_address.get(&from) {
@@ -107,7 +113,7 @@ impl Server {
         self.sessions[slot] = Some(session);
         self.events.push_back(Event::Joined { id, address: from, watchers: self.by_id.len() });
         self.welcome(now, slot);
-        self.probe(now, slot);
+        self.probe(slot);
         self.tell_timeline(slot);
         self.next_upkeep = now;
     }
@@ -126,12 +132,13 @@ impl Server {
         let header = hop(Kind::ACCEPT, session.tag(), now);
         let body = session.welcome.clone().into();
         let to = session.address;
-        self.out.push_back(Transmit { port: crate::proto::Port::default(), to, hop: header.to_bytes(), body });
-        self.describe(now, slot);
+        let port = crate::proto::Port::default();
+        self.out.push_back(Queued::Message(Transmit { port, to, hop: header.to_bytes(), body }));
+        self.describe(slot);
     }
 
     /// A Description object: what the stream is, and whether it has ended.
-    pub(super) fn describe(&mut self, now: Time, slot: usize) {
+    pub(super) fn describe(&mut self, slot: usize) {
         let ended = self.leaving().then_some(Unit(self.units));
         let description = Description { ended, ..self.config.description.clone() };
         let header = ObjectHeader {
@@ -153,26 +160,26 @@ impl Server {
         };
         let mut object = Vec::with_capacity(128);
         header.emit(&mut object, |out| description.emit(out));
-        self.send_sequenced(now, slot, Kind::OBJECT, object);
+        self.send_sequenced(slot, Kind::OBJECT, object);
     }
 
-    /// Sends a sequenced message or object to one watcher.
-    pub(super) fn send_sequenced(&mut self, now: Time, slot: usize, kind: Kind, body: Vec<u8>) {
-        let Some(session) = self.sessions[slot].as_mut() else { return };
-        let sequence = session.stamp(kind, crate::wire::HOP_LEN + body.len());
-        let hop = Hop { kind, tag: session.tag(), sequence, sent_at: now.wire_micros() };
-        let (to, port) = (session.address, crate::proto::Port::default());
-        self.out.push_back(Transmit { port, to, hop: hop.to_bytes(), body: body.into() });
+    /// Sends a sequenced message or object to one watcher. It gets its place in the sequence when it leaves.
+    pub(super) fn send_sequenced(&mut self, slot: usize, kind: Kind, body: Vec<u8>) {
+        let Some(session) = &self.sessions[slot] else { return };
+        self.out.push_back(Queued::Sequenced { session: session.id, kind, body: body.into() });
     }
 
     /// Sends a message outside any sequence.
     pub(super) fn say(&mut self, now: Time, to: SocketAddr, kind: Kind, tag: u32, message: &Message<'_>) {
-        self.out.push_back(Transmit::message(to, hop(kind, tag, now), message));
+        self.out.push_back(Queued::Message(Transmit::message(to, hop(kind, tag, now), message)));
     }
 
     /// A known session speaks from elsewhere: it must prove that it receives there. 24 bytes for the 50 or more of
     /// its report.
     pub(super) fn new_address(&mut self, now: Time, slot: usize, address: SocketAddr) {
+        if self.is_backed_up() {
+            return;
+        }
         let token = self.random.u64().to_be_bytes();
         let Some(session) = self.sessions[slot].as_mut() else { return };
         // The token stays while the address does, so that a late reply still counts.

@@ -5,6 +5,7 @@
 //! watcher gets the shared objects behind a hop header of its own.
 
 mod departure;
+mod fuzz;
 mod join;
 mod session;
 mod upkeep;
@@ -18,17 +19,21 @@ pub use session::{Gone, SessionStats};
 
 use super::schedule::{Demand, Schedule};
 use super::{Input, Machine, Output, Reason, Received, Soonest, Transmit};
-use crate::media::coded::{CodedPicture, CutPicture, Stamps};
+use crate::media::coded::{CodedPicture, CutPicture, Object, Stamps};
 use crate::seal::{CookieJar, Random, Seed};
 use crate::units::{Time, Unit};
 use crate::wire::message::{Message, bye};
-use crate::wire::{Description, Hop, Report, SizeClass};
+use crate::wire::{Description, Hop, Kind, Report, SizeClass};
 use session::Session;
 
 /// How long a watcher may be silent. Only reports that echo something recent count as heard.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(3);
 /// Sessions are looked after this often.
 const UPKEEP: Duration = Duration::from_millis(50);
+
+/// Answers to strangers are kept for a socket that takes nothing just now up to here; who gets none asks again. More
+/// than all sessions are sent at once in good order.
+const MAX_WAITING: usize = 8_192;
 
 /// What the operator chose.
 #[derive(Clone, Debug)]
@@ -155,6 +160,12 @@ struct Goodbye {
     sentence: String,
 }
 
+/// What waits to be handed out.
+enum Queued {
+    Message(Transmit),
+    Sequenced { session: u64, kind: Kind, body: Object },
+}
+
 pub struct Server {
     config: Config,
     stream: u64,
@@ -176,7 +187,9 @@ pub struct Server {
     ready: VecDeque<usize>,
     /// Watchers whose pacing lets them send again then.
     paced: BTreeSet<(Time, usize)>,
-    out: VecDeque<Transmit>,
+    out: VecDeque<Queued>,
+    /// The session whose sequence the datagram handed out last is in.
+    stamped: Option<u64>,
     events: VecDeque<Event>,
     joins: BTreeMap<IpAddr, u32>,
     joins_second: u64,
@@ -205,6 +218,7 @@ impl Server {
             ready: VecDeque::new(),
             paced: BTreeSet::new(),
             out: VecDeque::new(),
+            stamped: None,
             events: VecDeque::new(),
             joins: BTreeMap::new(),
             joins_second: 0,
@@ -298,6 +312,13 @@ impl Server {
         self.begin_leaving(now, goodbye);
     }
 
+    /// Whether so much waits to be sent that strangers are not answered; each one who is not counts as rejected.
+    fn is_backed_up(&mut self) -> bool {
+        let full = self.out.len() + self.events.len() >= MAX_WAITING;
+        self.totals.rejected += u64::from(full);
+        full
+    }
+
     const fn leaving(&self) -> bool {
         matches!(self.phase, Phase::Leaving { .. })
     }
@@ -355,7 +376,8 @@ impl Machine for Server {
         self.begin(now);
         self.depart(now);
         self.upkeep(now);
-        if let Some(transmit) = self.out.pop_front() {
+        self.stamped = None;
+        if let Some(transmit) = self.queued(now) {
             return self.send(transmit);
         }
         if let Some(transmit) = self.media(now) {

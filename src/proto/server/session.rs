@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::media::coded::CutPicture;
+use crate::media::coded::{CutPicture, Object};
 use crate::proto::pace::Pace;
+use crate::proto::{Port, Transmit};
 use crate::units::{Time, Unit};
 use crate::wire::message::COOKIE_LEN;
-use crate::wire::{Kind, Report, SizeClass};
+use crate::wire::{HOP_LEN, Hop, Kind, Report, SizeClass};
 
 /// Media starts at the first report, or after this time without one.
 pub const FIRST_REPORT: Duration = Duration::from_millis(20);
@@ -138,13 +139,28 @@ impl Session {
         }
     }
 
+    /// For fuzzing: panics if something grows without bound.
+    pub fn assert_sound(&self) {
+        assert!(self.history.len() <= HISTORY, "{} datagrams remembered", self.history.len());
+        assert!(self.class <= self.limit.max(SizeClass::ANY), "{:?} above {:?}", self.class, self.limit);
+        let sending = self.sending.as_ref();
+        assert!(sending.is_none_or(|sending| sending.part < sending.picture.parts()), "something is left to send");
+    }
+
     /// The low half of the session id, which every datagram to this watcher carries.
     pub const fn tag(&self) -> u32 {
         self.id as u32
     }
 
+    /// A datagram to this watcher, with the next number of its sequence.
+    pub fn transmit(&mut self, now: Time, kind: Kind, body: Object) -> Transmit {
+        let sequence = self.stamp(kind, HOP_LEN + body.len());
+        let hop = Hop { kind, tag: self.tag(), sequence, sent_at: now.wire_micros() };
+        Transmit { port: Port::default(), to: self.address, hop: hop.to_bytes(), body }
+    }
+
     /// The next hop sequence, for a datagram of `bytes`.
-    pub fn stamp(&mut self, kind: Kind, bytes: usize) -> u32 {
+    fn stamp(&mut self, kind: Kind, bytes: usize) -> u32 {
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(1);
         if self.history.len() == HISTORY {

@@ -51,10 +51,10 @@ impl Server {
             self.say(now, to, Kind::UPDATE, tag, &Message::Update { number, tlvs: Tlvs::trusted(&tlvs) });
         }
         if small {
-            self.send_probe(now, slot, SizeClass::ANY);
+            self.send_probe(slot, SizeClass::ANY);
         }
         if reprobe {
-            self.probe(now, slot);
+            self.probe(slot);
         }
         self.tell_clock(now, slot);
         self.repeat_bye(now, slot);
@@ -62,18 +62,18 @@ impl Server {
     }
 
     /// One probe for each class above the one in use.
-    pub(super) fn probe(&mut self, now: Time, slot: usize) {
+    pub(super) fn probe(&mut self, slot: usize) {
         if self.config.datagram.is_some() {
             return;
         }
         let Some(session) = &self.sessions[slot] else { return };
-        session.probes().for_each(|class| self.send_probe(now, slot, class));
+        session.probes().for_each(|class| self.send_probe(slot, class));
     }
 
-    fn send_probe(&mut self, now: Time, slot: usize, class: SizeClass) {
+    fn send_probe(&mut self, slot: usize, class: SizeClass) {
         let mut body = Vec::with_capacity(class.datagram());
         Message::Probe { size: class.datagram() as u16 }.emit(&mut body);
-        self.send_sequenced(now, slot, Kind::PROBE, body);
+        self.send_sequenced(slot, Kind::PROBE, body);
     }
 
     /// Queues the timeline as a numbered update, to be repeated until it is acknowledged.
@@ -131,7 +131,7 @@ impl Server {
         leaving.byes += 1;
         leaving.next = now + BYE_REPEAT;
         let (to, tag, id) = (session.address, session.tag(), session.id);
-        self.describe(now, slot);
+        self.describe(slot);
         let Goodbye { code, sentence } = self.goodbye.clone();
         self.say(now, to, Kind::BYE, tag, &Message::Bye { session: id, code, sentence: &sentence });
     }

@@ -1,0 +1,65 @@
+//! What must hold of everything that a receiver tells its program.
+
+use super::film::Film;
+use crate::proto::receiver::{Counts, Event};
+use crate::units::Unit;
+
+#[derive(Default)]
+pub struct Seen {
+    stream: Option<u64>,
+    last: Option<Unit>,
+    /// Units from the first shown to the last, of all streams.
+    units: u64,
+    shown: u64,
+    damaged: u64,
+    open: Vec<(Unit, u16, u16)>,
+    over: bool,
+    pub finished: bool,
+    /// The server itself lies: its pictures need not be the origin's, and it may rename the stream at any time.
+    pub hostile: bool,
+}
+
+impl Seen {
+    pub fn event(&mut self, event: &Event, film: &Film) {
+        assert!(!self.finished, "something follows the end: {event:?}");
+        match event {
+            Event::Playing { stream, .. } => {
+                if self.stream.replace(*stream).is_some_and(|old| old != *stream) {
+                    (self.last, self.open) = (None, Vec::new());
+                }
+            }
+            Event::Slice(slice) => {
+                let stream = self.stream.unwrap_or_default();
+                let name = (slice.unit, slice.x8, slice.y8);
+                let made = film.has(stream, slice.unit, slice.x8, slice.y8, slice.jpeg.bytes());
+                assert!(self.hostile || made, "not the origin's bytes: {name:?}");
+                assert!(self.hostile || !self.open.contains(&name), "handed out twice: {name:?}");
+                self.open.push(name);
+            }
+            Event::Show { picture, .. } => {
+                let open = std::mem::take(&mut self.open);
+                assert!(picture.received > 0, "shown, but nothing of it came: {picture:?}");
+                let own = open.iter().all(|(unit, ..)| *unit == picture.unit);
+                assert!(self.hostile || own && open.len() == usize::from(picture.received), "{open:?} {picture:?}");
+                assert!(self.hostile || self.last < Some(picture.unit), "{:?} before {picture:?}", self.last);
+                self.units += self.last.map_or(1, |last| u64::from(picture.unit.0.saturating_sub(last.0)));
+                self.last = Some(picture.unit);
+                self.shown += 1;
+                self.damaged += u64::from(picture.missing > 0);
+            }
+            Event::Over { .. } => self.over = true,
+            Event::Finished => self.finished = true,
+            Event::Refused { .. } | Event::Trouble(_) => {}
+        }
+    }
+
+    /// Once all events have been heard.
+    pub fn agrees(&self, counts: &Counts) {
+        assert_eq!((counts.shown, counts.damaged), (self.shown, self.damaged), "{counts:?}");
+        // An announced end counts what was to come before it.
+        if !self.over && !self.hostile {
+            let sum = counts.shown + counts.lost + counts.late + counts.thinned;
+            assert_eq!(sum, self.units, "units are accounted for: {counts:?}");
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! A server, two watchers and whoever else sends, in one thread; the script decides what happens.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::balance::Balance;
+use super::film::{Film, SIZE};
+use super::script::Script;
+use super::seen::Seen;
+use crate::proto::{Input, Machine, Output, Port, Received, Receiver, SendFailure, Server, Transmit, receiver, server};
+use crate::units::{Rate, Time, Unit};
+use crate::wire::message::Message;
+use crate::wire::{Description, Hop, Kind, SizeClass};
+
+const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 9_688);
+/// Datagrams on their way, and old ones that may come again.
+const FLIGHTS: usize = 256;
+const OLD: usize = 64;
+/// Outputs in a row without a word of waiting: more than a picture for every session and all goodbyes.
+const PATIENCE: usize = 2_000;
+
+#[derive(Clone)]
+struct Flight {
+    from: SocketAddr,
+    to: SocketAddr,
+    bytes: Vec<u8>,
+}
+
+struct Watcher {
+    machine: Receiver,
+    address: SocketAddr,
+    seen: Seen,
+}
+
+pub struct World {
+    now: Time,
+    live: bool,
+    rate: Rate,
+    server: Server,
+    servers: u8,
+    unit: Unit,
+    /// When the last picture came from the source.
+    captured: Time,
+    film: Film,
+    watchers: Vec<Watcher>,
+    flights: VecDeque<Flight>,
+    old: VecDeque<Flight>,
+    balance: Balance,
+    /// What the path carries, and what the server's own system takes.
+    mtu: (usize, usize),
+    fails: Option<SendFailure>,
+    /// The last session that a watcher was given, for whoever would speak in its name, and its last hop sequence.
+    pub session: u64,
+    pub hop: u32,
+}
+
+impl World {
+    pub fn new(script: &mut Script<'_>) -> Option<Self> {
+        let (bits, path) = (script.u8(), script.u8());
+        let rate = Rate::new(if bits & 64 == 0 { 30 } else { 1 }, 1)?;
+        let class = |n: u8| SizeClass::ALL[usize::from(n) % 4].datagram();
+        let now = Time::from_millis(60_000);
+        let config = |n: u8| receiver::Config {
+            seed: [n; 32],
+            servers: vec![SERVER],
+            max_datagram: if bits & 32 == 0 { 0 } else { 1_452 },
+            latency: if bits & 4 == 0 { Duration::ZERO } else { Duration::from_millis(100) },
+            stay: bits & 8 != 0,
+        };
+        let watcher = |n: u8| Watcher {
+            machine: Receiver::new(config(n), now),
+            address: outside(n, 40_000),
+            seen: Seen::default(),
+        };
+        Some(Self {
+            now,
+            live: bits & 1 != 0,
+            rate,
+            server: serving(1, bits & 1 != 0, rate, bits & 2 != 0),
+            servers: 1,
+            unit: Unit(if bits & 16 == 0 { 0 } else { u32::MAX - 40 }),
+            captured: Time::ZERO,
+            film: Film::default(),
+            watchers: vec![watcher(1), watcher(2)],
+            flights: VecDeque::new(),
+            old: VecDeque::new(),
+            balance: Balance::default(),
+            mtu: (class(path), class(path >> 2)),
+            fails: None,
+            session: 0,
+            hop: 0,
+        })
+    }
+
+    /// A millisecond at a time, with pictures, and everything that is sent arrives.
+    pub fn run(&mut self, millis: u8) {
+        for _ in 0..millis {
+            self.now += Duration::from_millis(1);
+            self.feed();
+            self.turn();
+            for _ in 0..self.flights.len() {
+                self.deliver(0);
+            }
+        }
+    }
+
+    /// Time goes by while nothing arrives.
+    pub fn halt(&mut self, time: Duration) {
+        self.now += time;
+        self.turn();
+    }
+
+    /// The next picture, if the server would have one.
+    pub fn feed(&mut self) {
+        let due = !self.live || self.now >= self.captured + self.rate.interval();
+        if due
+            && self.server.wants_picture()
+            && let Some(picture) = self.film.picture(self.server.stream(), self.unit, self.rate, self.now)
+        {
+            (self.unit, self.captured) = (Unit(self.unit.0.saturating_add(1)), self.now);
+            self.server.handle(self.now, Input::Local(server::Local::Picture(picture)));
+        }
+    }
+
+    /// Pictures that never come to the server.
+    pub fn skip(&mut self, count: u8) {
+        self.unit = Unit(self.unit.0.saturating_add(u32::from(count)));
+    }
+
+    pub fn tell_server(&mut self, local: server::Local) {
+        let fits = !matches!(local, server::Local::Ended) || self.server.wants_picture();
+        if fits {
+            self.server.handle(self.now, Input::Local(local));
+        }
+        self.turn();
+    }
+
+    pub fn stop_watcher(&mut self, n: usize) {
+        let watcher = &mut self.watchers[n % 2];
+        watcher.machine.handle(self.now, Input::Local(receiver::Local::Stop));
+        self.turn();
+    }
+
+    /// A new process on the same port.
+    pub fn restart_server(&mut self) {
+        self.servers = self.servers.wrapping_add(1);
+        self.server = serving(self.servers, self.live, self.rate, false);
+        self.unit = Unit(0);
+        // It knows nothing of the old one's secrets, and owes nothing for it.
+        self.balance = Balance::default();
+        self.turn();
+    }
+
+    pub const fn fail_next(&mut self, failure: SendFailure) {
+        self.fails = Some(failure);
+    }
+
+    /// Whether the server is to be trusted no longer.
+    pub fn betray(&mut self) {
+        self.watchers.iter_mut().for_each(|watcher| watcher.seen.hostile = true);
+    }
+
+    /// One of the datagrams on their way arrives.
+    pub fn deliver(&mut self, n: usize) {
+        let n = n % self.flights.len().max(1);
+        if let Some(flight) = self.flights.remove(n) {
+            self.arrive(flight);
+        }
+    }
+
+    pub fn lose(&mut self, n: usize) {
+        let n = n % self.flights.len().max(1);
+        self.flights.remove(n);
+    }
+
+    /// One that has arrived comes again, after this was done to it.
+    pub fn replay(&mut self, n: usize, damage: impl FnOnce(&mut Vec<u8>), from: Option<SocketAddr>) {
+        let n = n % self.old.len().max(1);
+        let Some(mut flight) = self.old.get(n).cloned() else { return };
+        damage(&mut flight.bytes);
+        flight.from = from.unwrap_or(flight.from);
+        self.arrive(flight);
+    }
+
+    pub fn send_server(&mut self, from: SocketAddr, bytes: Vec<u8>) {
+        self.arrive(Flight { from, to: SERVER, bytes });
+    }
+
+    /// In the server's name.
+    pub fn send_watcher(&mut self, n: usize, bytes: Vec<u8>) {
+        let to = self.watchers[n % 2].address;
+        self.arrive(Flight { from: SERVER, to, bytes });
+    }
+
+    /// Pictures shown by both watchers together.
+    #[cfg(test)]
+    pub fn shown(&self) -> u64 {
+        self.watchers.iter().map(|watcher| watcher.machine.counts().shown).sum()
+    }
+
+    fn arrive(&mut self, flight: Flight) {
+        let Flight { from, to, bytes } = &flight;
+        let received = Received { port: Port(0), from: *from, bytes };
+        if *to == SERVER {
+            self.balance.came(*from, bytes);
+            self.server.handle(self.now, Input::Datagram(received));
+        } else if let Some(watcher) = self.watchers.iter_mut().find(|watcher| watcher.address == *to) {
+            watcher.machine.handle(self.now, Input::Datagram(received));
+        }
+        self.old.push_back(flight);
+        if self.old.len() > OLD {
+            self.old.pop_front();
+        }
+        self.turn();
+    }
+
+    /// Both sides do what is due, and are looked at.
+    pub fn turn(&mut self) {
+        self.turn_server();
+        (0..self.watchers.len()).for_each(|n| self.turn_watcher(n));
+    }
+
+    fn turn_server(&mut self) {
+        for _ in 0..PATIENCE {
+            match self.server.poll(self.now) {
+                Output::Send(transmit) => self.send(&transmit),
+                Output::Event(_) => {}
+                Output::Wait(at, reason) => {
+                    assert!(at > self.now, "the server would spin for {reason:?}");
+                    return self.server.assert_sound();
+                }
+            }
+        }
+        panic!("the server never waits");
+    }
+
+    fn send(&mut self, transmit: &Transmit) {
+        let (to, length) = (transmit.to, transmit.len());
+        let too_large = (length > self.mtu.1).then_some(SendFailure::TooLarge);
+        if let Some(failure) = self.fails.take().or(too_large) {
+            return self.server.handle(self.now, Input::NotSent(transmit.port, to, failure));
+        }
+        self.balance.went(transmit);
+        if let Ok((hop, _)) = Hop::parse(&transmit.hop)
+            && self.watchers[0].address == to
+        {
+            match Message::parse(hop.kind, transmit.body.bytes()) {
+                Ok(Message::Accept(accept)) => self.session = accept.session,
+                _ if hop.kind.is_sequenced() => self.hop = hop.sequence,
+                _ => {}
+            }
+        }
+        if length <= self.mtu.0 {
+            self.launch(SERVER, transmit);
+        }
+    }
+
+    fn launch(&mut self, from: SocketAddr, transmit: &Transmit) {
+        if self.flights.len() == FLIGHTS {
+            self.flights.pop_front();
+        }
+        let bytes = [&transmit.hop[..], transmit.body.bytes()].concat();
+        self.flights.push_back(Flight { from, to: transmit.to, bytes });
+    }
+
+    fn turn_watcher(&mut self, n: usize) {
+        for _ in 0..PATIENCE {
+            let watcher = &mut self.watchers[n];
+            match watcher.machine.poll(self.now) {
+                Output::Send(transmit) => {
+                    let from = watcher.address;
+                    self.launch(from, &transmit);
+                }
+                Output::Event(event) => watcher.seen.event(&event, &self.film),
+                Output::Wait(at, reason) => {
+                    assert!(at > self.now, "the watcher would spin for {reason:?}");
+                    watcher.machine.assert_sound();
+                    return watcher.seen.agrees(watcher.machine.counts());
+                }
+            }
+        }
+        panic!("the watcher never waits");
+    }
+}
+
+/// An address of the watchers' network.
+pub fn outside(host: u8, port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 1, host)), port)
+}
+
+/// A message as a datagram.
+pub fn datagram(kind: Kind, tag: u32, body: &[u8]) -> Vec<u8> {
+    [&Hop::unsequenced(kind, tag, 0).to_bytes()[..], body].concat()
+}
+
+fn serving(seed: u8, live: bool, rate: Rate, no_wait: bool) -> Server {
+    let title = "A film".to_owned();
+    let description = Description { title, size: SIZE, rate, length: None, live, sound: false, ended: None };
+    let mut config = server::Config::new([seed; 32], description);
+    config.no_wait = no_wait;
+    config.max_sessions = 6;
+    config.max_sessions_per_address = 3;
+    config.max_joins_per_second = 5;
+    Server::new(config)
+}

@@ -1,0 +1,22 @@
+//! What must hold of a server whenever it waits.
+
+use super::Server;
+
+impl Server {
+    /// Panics if something grows without bound, or if the tables disagree.
+    pub(in crate::proto) fn assert_sound(&self) {
+        let live = self.sessions.iter().flatten().count();
+        assert!(live <= self.config.max_sessions && self.sessions.len() <= self.config.max_sessions);
+        assert_eq!((self.by_id.len(), self.by_address.len()), (live, live), "each session has an id and an address");
+        for (slot, session) in self.sessions.iter().enumerate() {
+            let Some(session) = session else { continue };
+            assert_eq!(self.by_id.get(&session.id), Some(&slot));
+            assert_eq!(self.by_address.get(&session.address), Some(&slot));
+            session.assert_sound();
+        }
+        assert!(self.out.is_empty() && self.events.is_empty() && self.ready.is_empty(), "all is said");
+        let paced =
+            self.paced.iter().all(|(_, slot)| self.sessions[*slot].as_ref().is_some_and(|s| s.sending.is_some()));
+        assert!(paced && self.paced.len() <= live, "only who has something to send is paced");
+    }
+}
