@@ -41,6 +41,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ffmpeg_sidecar", &["source"]),
     ("hdrhistogram", &["stats"]),
     ("image", &["record", "app"]),
+    ("libc", &["net"]),
     ("mio", &["net"]),
     ("rayon", &["codec"]),
     ("ring", &["seal"]),

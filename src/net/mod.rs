@@ -2,6 +2,8 @@
 //! threads. It knows nothing of what the machine does.
 
 pub mod probe;
+#[cfg(target_os = "linux")]
+mod slice;
 mod socket;
 pub mod timer;
 
@@ -121,6 +123,8 @@ impl Loop {
 
     /// Runs until the app or an error of the system stops it.
     pub fn run<M: Machine>(mut self, machine: &mut M, app: &mut impl App<M>) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        slice::shorten();
         let mut events = Events::with_capacity(64);
         let mut buffer = vec![0; BUFFER];
         loop {

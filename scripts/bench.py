@@ -1,0 +1,145 @@
+"""What scripts/bench runs besides criterion's benches, and its table."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+LENGTH, SCRATCH, TARGET = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
+PARTS = sys.argv[4:]
+SHORT = LENGTH == "short"
+PROGRAM, CROWD = TARGET / "release/udpstream", TARGET / "release/examples/crowd"
+# What the project asks of itself: name, measured, limit, and whether it is held.
+aims = []
+
+
+def aim(name, measured, limit, held):
+    aims.append((name, measured, limit, held))
+
+
+class Serving:
+    """`serve` with statistics; ended politely."""
+
+    def __init__(self, *arguments):
+        command = [PROGRAM, "serve", *arguments, "--port", "0", "--bind", "127.0.0.1", "--stats", "json"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"error: serve did not start: {self.process.stderr.read().strip()}")
+        self.address = f"127.0.0.1:{json.loads(line)['port']}"
+
+    def rss(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1000
+
+    def end(self):
+        self.process.terminate()
+        output, _ = self.process.communicate(timeout=30)
+        return json.loads(output.splitlines()[-1])
+
+
+def watch(address, seconds):
+    command = [PROGRAM, "watch", address, "--headless", "--duration", str(seconds), "--stats", "json"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode != 0:
+        sys.exit(f"error: watch failed: {run.stderr.strip()}")
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def crowd():
+    watchers, seconds = (50, 2) if SHORT else (1000, 30)
+    serving = Serving("test:500x282@30", "--no-wait")
+    command = [CROWD, serving.address, "--watchers", str(watchers), "--duration", str(seconds), "--stats", "json"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    sent = serving.end()
+    if not run.stdout.strip():
+        sys.exit(f"error: the crowd failed: {run.stderr.strip()}")
+    figures = json.loads(run.stdout.splitlines()[-1])
+    print(f"\ncrowd of {watchers} for {seconds} s, 30 fps:")
+    for name, value in figures.items():
+        print(f"  {name:<24}{value}")
+    used = sent["cpu_seconds"] / max(1, sent["datagrams"]) * 1e6
+    print(f"  serve: {sent['datagrams']} datagrams, {used:.2f} µs of processor each, {sent['pictures_skipped']} skipped")
+    if run.stderr.strip():
+        print(f"  {run.stderr.strip()}")
+    aim(f"{watchers} watchers × 30 fps × 14 kB, nothing lost", f"exit code {run.returncode}", "0", run.returncode == 0)
+
+
+def memory():
+    seconds = 4 if SHORT else 60
+    serving = Serving("assets/sample.mp4", "--loop")
+    viewer = subprocess.Popen([PROGRAM, "watch", serving.address, "--headless", "-q"], stdout=subprocess.DEVNULL)
+    marks = []
+    for _ in range(8):
+        time.sleep(seconds / 8)
+        marks.append(serving.rss())
+    viewer.terminate()
+    viewer.wait()
+    serving.end()
+    print(f"\nmemory of serve (720p film in a loop), {seconds} s, MB: " + " ".join(f"{mark:.1f}" for mark in marks))
+    aim("serve without ffmpeg, MB", f"{max(marks):.1f}", "80", max(marks) <= 80)
+    growth = max(marks[4:]) - max(marks[:4])
+    aim("its growth from the first half to the second, MB", f"{growth:.1f}", "2", growth <= 2)
+
+
+def large():
+    seconds = 3 if SHORT else 20
+    serving = Serving("test:3840x2160@30")
+    got = watch(serving.address, seconds)
+    most = serving.rss()
+    sent = serving.end()
+    print(f"\n3840×2160 at 30 fps, {seconds} s: shown {got['pictures_shown']}, lost {got['pictures_lost']}, ", end="")
+    print(f"late {got['pictures_late']}, thinned {got['pictures_thinned']}, skipped {sent['pictures_skipped']}; ", end="")
+    print(f"serve {100 * sent['cpu_seconds'] / sent['t']:.0f} %, watch {100 * got['cpu_seconds'] / got['t']:.0f} %, ", end="")
+    print(f"serve {most:.0f} MB; due → decoded p50 {got['latency_ms']['p50']:.1f} ms")
+    units = sum(got[f"pictures_{what}"] for what in ("shown", "lost", "late", "thinned"))
+    aim("3840×2160 at 30 fps: shown of all", f"{got['pictures_shown']} of {units}", "99 %", got["pictures_shown"] >= 0.99 * units)
+    fps = got["pictures_shown"] / (got["t"] - got["first_picture_ms"] / 1e3)
+    aim("its fps", f"{fps:.2f}", "29.7", fps >= 29.7)
+
+
+def from_logs():
+    """Ratios from the tables that the benches print."""
+    log = lambda name: (SCRATCH / f"{name}.log").read_text() if (SCRATCH / f"{name}.log").exists() else ""
+    for watchers, ratio in re.findall(r"^ +(\d+) +\d+ +\d+ +([\d.]+)$", log("fanout"), re.M):
+        if watchers == "1000":
+            aim("send path to 1 000 / bare sendmsg loop", ratio, "1.15", float(ratio) <= 1.15)
+    for size, cut, ratio in re.findall(r"^ +(\d+×\d+) +(\d+) +\d+ +\d+ +\d+ +([\d.]+)$", log("codec"), re.M):
+        aim(f"encode + index + cut of {size} at {cut} / bare turbojpeg", ratio, "1.05", float(ratio) <= 1.05)
+    for ratio in re.findall(r"ours / floor: ([\d.]+)", log("jitter")):
+        aim("arrival interval stdev / bare timerfd loop", ratio, "1.2", float(ratio) <= 1.2)
+
+
+def scaled(nanoseconds):
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if nanoseconds >= size:
+            return f"{nanoseconds / size:.3f} {unit}"
+    return f"{nanoseconds:.1f} ns"
+
+
+def criterion():
+    begun = (SCRATCH / "begun").stat().st_mtime
+    rows = []
+    for path in TARGET.glob("criterion/**/new/estimates.json"):
+        if path.stat().st_mtime < begun:
+            continue
+        middle = json.loads(path.read_text())["median"]
+        name = json.loads((path.parent / "benchmark.json").read_text())["full_id"]
+        low, high = middle["confidence_interval"]["lower_bound"], middle["confidence_interval"]["upper_bound"]
+        rows.append((name, scaled(middle["point_estimate"]), scaled(low), scaled(high)))
+    if rows:
+        print(f"\n{'criterion: median of one iteration':<84}{'':>12}{'95 % from':>14}{'to':>14}")
+    for row in sorted(rows):
+        print(f"{row[0]:<84}{row[1]:>12}{row[2]:>14}{row[3]:>14}")
+
+
+for part in ("crowd", "memory", "large"):
+    if part in PARTS:
+        globals()[part]()
+from_logs()
+criterion()
+print(f"\n{'what is asked':<70}{'measured':>16}{'limit':>10}")
+for name, measured, limit, held in aims:
+    print(f"{name:<70}{measured:>16}{limit:>10}  {'held' if held else 'NOT held'}")
