@@ -48,6 +48,23 @@ def watch(address, seconds):
     return json.loads(run.stdout.splitlines()[-1])
 
 
+def film():
+    seconds = 3 if SHORT else 30
+    serving = Serving("assets/sample.mp4", "--fps", "30", "--loop")
+    got = watch(serving.address, seconds)
+    sent = serving.end()
+    blocks = {"departure error, µs": sent["departure_error_us"]}
+    blocks |= {name: got[f"{name}_ms"] for name in ("interval", "shown_interval", "latency")}
+    blocks |= {f"stage {name}": block for name, block in got["stages_ms"].items() if block}
+    print(f"\n720p film at 30 fps, {seconds} s, shown {got['pictures_shown']}, lost {got['pictures_lost']}; ms if not said otherwise:")
+    for name, block in blocks.items():
+        print(f"  {name:<24}" + "".join(f"{key:>6}{block[key]:>10.3f}" for key in ("p50", "p99", "stdev", "max")))
+    print(f"  first picture after `watch` began: {got['first_picture_ms']:.0f}", end="")
+    for name, used, of in (("serve", sent, "cpu"), ("ffmpeg", sent, "source_cpu"), ("watch", got, "cpu")):
+        print(f"; {name} {100 * used[f'{of}_seconds'] / used['t']:.1f} % of a core", end="")
+    print()
+
+
 def crowd():
     watchers, seconds = (50, 2) if SHORT else (1000, 30)
     serving = Serving("test:500x282@30", "--no-wait")
@@ -135,7 +152,7 @@ def criterion():
         print(f"{row[0]:<84}{row[1]:>12}{row[2]:>14}{row[3]:>14}")
 
 
-for part in ("crowd", "memory", "large"):
+for part in ("film", "crowd", "memory", "large"):
     if part in PARTS:
         globals()[part]()
 from_logs()

@@ -24,7 +24,9 @@ LENGTHS = {
 WARM_UP_S = 12
 # What a process may take beyond the most of its warm-up: allocators keep what they were given once.
 MARGIN_MB = 8
-MARGIN_COUNT = 2
+# Threads and descriptors come and go with each round of the film: what counts is where they settle, which is the least
+# of so many samples, half a second apart.
+SETTLED = 20
 # Coming back: half a second of silence, a quarter until the next question, and a start of ffmpeg on a busy machine.
 RETURN_S = 10
 # A machine that stands still for a while is not what is tried here.
@@ -142,21 +144,23 @@ class Program:
             left = {child for child, state in children(pid) if state == "Z"}.intersection(zombies)
             check(not left, f"{self.process.args[1]} has zombies: {left}")
 
-    def most(self):
-        return tuple(max(column) for column in zip(*self.samples))
+    def settled(self):
+        """Threads and descriptors, as they are in quiet moments, and the most MB."""
+        lately = self.samples[-SETTLED:]
+        return *(min(sample[n] for sample in lately) for n in (0, 1)), max(sample[2] for sample in self.samples)
 
     def warmed_up(self):
-        self.warm, self.samples = self.most(), []
+        self.warm, self.samples = self.settled(), []
 
     def is_flat(self, trial):
-        """Returns threads, descriptors and MB: of the warm-up, and since."""
-        most = self.most()
-        for n, what, margin in ((0, "threads", MARGIN_COUNT), (1, "descriptors", MARGIN_COUNT), (2, "MB", MARGIN_MB)):
-            grown = most[n] > self.warm[n] + margin
+        """Returns threads, descriptors and MB since the warm-up."""
+        now = self.settled()
+        for n, what, margin in ((0, "threads", 0), (1, "descriptors", 0), (2, "MB", MARGIN_MB)):
+            grown = now[n] > self.warm[n] + margin
             name = self.process.args[1]
-            check(not grown, f"{trial}: {name} grew to {most[n]:.1f} {what}, {self.warm[n]:.1f} after the warm-up")
+            check(not grown, f"{trial}: {name} grew to {now[n]:.1f} {what}, {self.warm[n]:.1f} after the warm-up")
         self.samples = []
-        return most
+        return now
 
 
 class Soak:
@@ -173,11 +177,11 @@ class Soak:
         patience = ["--timeout", str(PATIENCE_S)]
         return Program(self.options.program, "watch", f"127.0.0.1:{port}", "--headless", *patience, *arguments)
 
-    def row(self, trial, what, program=None, most=None):
+    def row(self, trial, what, program=None, now=None):
         figures = ["", "", "", ""]
         if program:
-            pairs = zip(program.warm, most)
-            figures = [program.process.args[1]] + [f"{warm:.0f}→{now:.0f}" for warm, now in pairs]
+            pairs = zip(program.warm, now)
+            figures = [program.process.args[1]] + [f"{warm:.0f}→{since:.0f}" for warm, since in pairs]
         self.rows.append((trial, *figures, what))
 
     # Kills.
@@ -355,7 +359,7 @@ class Soak:
         for row in [heads, *self.rows]:
             cells = [f"{cell:<{width}}" for cell, width in zip(row, widths)]
             print("  ".join([*cells, row[-1]]).rstrip())
-        print(f"warm-up→most since; at most {MARGIN_COUNT} threads, {MARGIN_COUNT} files and {MARGIN_MB} MB more are flat")
+        print(f"warm-up→since: settled threads and files, the most MB; {MARGIN_MB} MB more are flat, a thread or file is not")
 
 
 def leave(guest, killed):

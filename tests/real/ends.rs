@@ -65,7 +65,7 @@ fn a_watcher_that_stood_still_finds_its_server_again() {
     let server = Server::start(&["test:320x180@25"]);
     let mut command = program();
     command.args(["watch", &server.address(), "--headless", "--stats", "json", "--timeout", "3", "--duration", "8"]);
-    let watcher = command.stdout(Stdio::piped()).spawn().unwrap();
+    let watcher = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let signal = |name: &str| {
         assert!(Command::new("kill").args([name, &watcher.id().to_string()]).status().unwrap().success());
     };
