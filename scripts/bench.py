@@ -24,11 +24,15 @@ class Serving:
 
     def __init__(self, *arguments):
         command = [PROGRAM, "serve", *arguments, "--port", "0", "--bind", "127.0.0.1", "--stats", "json"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"error: serve did not start: {self.process.stderr.read().strip()}")
-        self.address = f"127.0.0.1:{json.loads(line)['port']}"
+        # A file: nobody reads along, and a full pipe would hold the server up.
+        self.output, self.errors = SCRATCH / "serve.out", SCRATCH / "serve.err"
+        with open(self.output, "w") as output, open(self.errors, "w") as errors:
+            self.process = subprocess.Popen(command, stdout=output, stderr=errors)
+        while "\n" not in self.output.read_text():
+            if self.process.poll() is not None:
+                sys.exit(f"error: serve did not start: {self.errors.read_text().strip()}")
+            time.sleep(0.02)
+        self.address = f"127.0.0.1:{json.loads(self.output.read_text().splitlines()[0])['port']}"
 
     def rss(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
@@ -36,8 +40,8 @@ class Serving:
 
     def end(self):
         self.process.terminate()
-        output, _ = self.process.communicate(timeout=30)
-        return json.loads(output.splitlines()[-1])
+        self.process.wait(timeout=30)
+        return json.loads(self.output.read_text().splitlines()[-1])
 
 
 def watch(address, seconds):

@@ -41,6 +41,11 @@ impl Pace {
         Self { start, burst, rate: Bitrate::bps(rate) }
     }
 
+    /// The same for a picture that leaves at `start`.
+    pub const fn from(self, start: Time) -> Self {
+        Self { start, ..self }
+    }
+
     /// When the byte after `sent` bytes may leave.
     pub fn release(&self, sent: usize) -> Time {
         match sent.checked_sub(self.burst) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Cuts, Event, Goodbye, Next, Phase, Queued, Server};
+use super::{Departing, Event, Goodbye, Next, Phase, Queued, Server};
 use crate::media::coded::{CodedPicture, CutPicture};
 use crate::proto::pace::Pace;
 use crate::proto::schedule::Schedule;
@@ -13,6 +13,9 @@ use crate::proto::{SendFailure, Transmit};
 use crate::units::Time;
 use crate::wire::message::bye;
 use crate::wire::{HOP_LEN, Kind, SizeClass};
+
+/// Watchers that are given their share of a picture together.
+const AT_ONCE: usize = 16;
 
 impl Server {
     /// Starts the clock when it is time: the first watcher is ready and the first picture is there.
@@ -38,13 +41,16 @@ impl Server {
     pub(super) fn take(&mut self, picture: CodedPicture) {
         let mut cuts = BTreeMap::new();
         for session in self.sessions.iter().flatten() {
-            cuts.entry(self.class_of(session)).or_insert_with_key(|class| self.cut(&picture, *class));
+            cuts.entry(self.class_of(session)).or_insert_with_key(|class| self.cut(&picture, *class, Time::ZERO));
         }
         self.next = Some(Next { picture, cuts });
     }
 
-    fn cut(&self, picture: &CodedPicture, class: SizeClass) -> Option<Arc<CutPicture>> {
-        picture.cut(self.stream, class).ok().map(Arc::new)
+    fn cut(&self, picture: &CodedPicture, class: SizeClass, at: Time) -> Option<(Arc<CutPicture>, Pace)> {
+        let cut = picture.cut(self.stream, class).ok()?;
+        let interval = self.config.description.rate.interval();
+        let pace = Pace::new(at, cut.total() + cut.parts() * HOP_LEN, class, interval);
+        Some((Arc::new(cut), pace))
     }
 
     /// When the picture in hand leaves; `None` while the clock does not run.
@@ -61,11 +67,13 @@ impl Server {
         let Some(Next { picture, cuts }) = due.filter(|due| *due <= now).and_then(|_| self.next.take()) else {
             return self.end(now);
         };
+        // Whoever has not had his turn with the picture before loses it here.
+        while self.hand_out() {}
         self.units = self.units.max(picture.unit.0.saturating_add(1));
         let due = self.note_departure(now, &picture);
-        let watchers = self.hand_out(now, &picture, cuts);
         self.totals.pictures += 1;
-        self.events.push_back(Event::Departed { unit: picture.unit, due, at: now, watchers, stamps: picture.stamps });
+        self.events.push_back(Event::Departed { unit: picture.unit, due, at: now, stamps: picture.stamps });
+        self.departing = Some(Departing { picture, cuts, at: now, slot: 0 });
     }
 
     /// Returns when the picture should have left.
@@ -86,29 +94,37 @@ impl Server {
         due
     }
 
-    /// Gives every watcher its share; cuts for those whose class has only just come into use. Returns how many got one.
-    fn hand_out(&mut self, now: Time, picture: &CodedPicture, mut cuts: Cuts) -> usize {
-        let interval = self.config.description.rate.interval();
-        let mut watchers = 0;
-        for slot in 0..self.sessions.len() {
-            let Some(session) = self.sessions[slot].as_ref().filter(|session| session.ready) else { continue };
-            let class = self.class_of(session);
-            let cut = cuts.entry(class).or_insert_with(|| self.cut(picture, class));
-            let (Some(cut), Some(session)) = (cut, self.sessions[slot].as_mut()) else { continue };
-            let overhead = cut.parts() * HOP_LEN;
-            let queued = session.sending.is_some();
-            session.start(Arc::clone(cut), Pace::new(now, cut.total() + overhead, class, interval));
-            watchers += 1;
-            if queued {
-                self.paced.retain(|(_, other)| *other != slot);
-                self.ready.retain(|other| *other != slot);
-            }
-            self.ready.push_back(slot);
+    /// Gives the next few watchers their share of the departing picture, not all at once: what is touched here is still
+    /// in the processor's cache when it is sent. False if there is none left.
+    fn hand_out(&mut self) -> bool {
+        let Some(mut departing) = self.departing.take() else { return false };
+        let until = self.sessions.len().min(departing.slot + AT_ONCE);
+        while departing.slot < until {
+            self.hand_to(&mut departing);
+            departing.slot += 1;
         }
-        if cuts.values().any(Option::is_none) {
-            self.events.push_back(Event::Skipped(picture.unit));
+        if until < self.sessions.len() {
+            self.departing = Some(departing);
+        } else if departing.cuts.values().any(Option::is_none) {
+            self.events.push_back(Event::Skipped(departing.picture.unit));
         }
-        watchers
+        true
+    }
+
+    /// One watcher's share; cut now if its class has only just come into use.
+    fn hand_to(&mut self, departing: &mut Departing) {
+        let Departing { picture, cuts, at, slot } = departing;
+        let Some(session) = self.sessions[*slot].as_ref().filter(|session| session.ready) else { return };
+        let class = self.class_of(session);
+        let cut = cuts.entry(class).or_insert_with(|| self.cut(picture, class, *at));
+        let (Some((cut, pace)), Some(session)) = (cut, self.sessions[*slot].as_mut()) else { return };
+        let queued = session.sending.is_some();
+        session.start(Arc::clone(cut), pace.from(*at));
+        if queued {
+            self.paced.retain(|(_, other)| other != slot);
+            self.ready.retain(|other| other != slot);
+        }
+        self.ready.push_back(*slot);
     }
 
     /// The next media datagram that may leave now, watchers in turn.
@@ -117,7 +133,7 @@ impl Server {
             self.paced.remove(&(at, slot));
             self.ready.push_back(slot);
         }
-        while let Some(slot) = self.ready.pop_front() {
+        while let Some(slot) = self.next_ready() {
             let Some(session) = self.sessions[slot].as_mut() else { continue };
             let Some(sending) = session.sending.as_mut() else { continue };
             let release = sending.pace.release(sending.sent);
@@ -137,6 +153,15 @@ impl Server {
             return Some(session.transmit(now, Kind::OBJECT, body));
         }
         None
+    }
+
+    fn next_ready(&mut self) -> Option<usize> {
+        loop {
+            let ready = self.ready.pop_front();
+            if ready.is_some() || !self.hand_out() {
+                return ready;
+            }
+        }
     }
 
     /// The next datagram that is no media. What is sequenced gets its number only now, so that the numbers are those
@@ -176,7 +201,7 @@ impl Server {
             let goodbye = Goodbye { code: bye::ENDED, sentence: "The stream is over.".to_owned() };
             self.phase = Phase::Ending(goodbye);
         }
-        let busy = !self.ready.is_empty() || !self.paced.is_empty();
+        let busy = self.departing.is_some() || !self.ready.is_empty() || !self.paced.is_empty();
         if let Phase::Ending(goodbye) = &self.phase
             && !busy
         {

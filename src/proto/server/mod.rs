@@ -17,6 +17,7 @@ use std::time::Duration;
 
 pub use session::{Gone, SessionStats};
 
+use super::pace::Pace;
 use super::schedule::{Demand, Schedule};
 use super::{Input, Machine, Output, Reason, Received, Soonest, Transmit};
 use crate::media::coded::{CodedPicture, CutPicture, Object, Stamps};
@@ -107,7 +108,6 @@ pub enum Event {
         unit: Unit,
         due: Time,
         at: Time,
-        watchers: usize,
         stamps: Stamps,
     },
     /// Never left: too late for its moment, or not cuttable.
@@ -151,8 +151,16 @@ struct Next {
     cuts: Cuts,
 }
 
-/// A picture's cuts, one for each class in use; `None`: it cannot be cut so.
-type Cuts = BTreeMap<SizeClass, Option<Arc<CutPicture>>>;
+/// A picture that has left, and who is next to get it.
+struct Departing {
+    picture: CodedPicture,
+    cuts: Cuts,
+    at: Time,
+    slot: usize,
+}
+
+/// A picture's cuts and how fast they may leave, one for each class in use; `None`: it cannot be cut so.
+type Cuts = BTreeMap<SizeClass, Option<(Arc<CutPicture>, Pace)>>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Goodbye {
@@ -179,6 +187,7 @@ pub struct Server {
     /// A live stream's media zero in our clock.
     live_zero: Option<Time>,
     next: Option<Next>,
+    departing: Option<Departing>,
     ended: bool,
     sessions: Vec<Option<Session>>,
     by_id: BTreeMap<u64, usize>,
@@ -211,6 +220,7 @@ impl Server {
             schedule: None,
             live_zero: None,
             next: None,
+            departing: None,
             ended: false,
             sessions: Vec::new(),
             by_id: BTreeMap::new(),
