@@ -50,7 +50,7 @@ pub enum Command {
     #[command(after_help = help::MORE, after_long_help = help::SERVE)]
     Serve(ServeArgs),
     /// Show a stream in a window, or receive it without one.
-    #[command(after_help = help::MORE, after_long_help = help::WATCH)]
+    #[command(after_help = help::MORE, after_long_help = help::watch())]
     Watch(WatchArgs),
     /// Look at ffmpeg, display, sound, sockets and timer, and say what to do about each.
     ///

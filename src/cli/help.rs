@@ -1,6 +1,8 @@
 //! What long help says after the flags: examples, keys, exit codes. A paragraph is one line: help is wrapped to the
 //! terminal's width.
 
+use udpstream::view::keys::HELP;
+
 pub const INPUT: &str = "Input";
 pub const NETWORK: &str = "Network";
 pub const TIMING: &str = "Timing";
@@ -32,16 +34,13 @@ Examples:
 On a terminal one line tells position/length, pictures a second, jitter (the deviation of departures from \
 their deadlines), watchers and bit rate. Ctrl-C says goodbye to the watchers and ends with 0; a second one ends at once.";
 
-pub const WATCH: &str = "\
-Keys of the window:
-  q, Enter   quit
-  Esc        leave fullscreen, else quit
-  f          fullscreen and back; so does a double click
-  s, S       save the picture, as PNG or as JPEG
-  i          figures over the picture
-  Space      freeze the picture, and go on
-  ?          these keys
+/// The keys are the help sheet's, from the one place where they are listed.
+pub fn watch() -> String {
+    let keys: String = HELP.iter().map(|(key, what)| format!("  {key:<18}{what}\n")).collect();
+    format!("Keys of the window:\n{keys}\n{WATCH}")
+}
 
+const WATCH: &str = "\
 Examples:
   udpstream watch 127.0.0.1
   udpstream watch robot:9700 --fullscreen

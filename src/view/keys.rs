@@ -38,7 +38,7 @@ pub fn action(key: &Key, repeated: bool) -> Option<Action> {
     (!repeated || matches!(action, Action::Wish(Wish::Louder | Wish::Quieter))).then_some(action)
 }
 
-/// The help sheet: keys, and what they do.
+/// What each key does, for the help sheet over the picture and `watch --help`.
 pub const HELP: &[(&str, &str)] = &[
     ("q, Enter", "quit"),
     ("Esc", "leave fullscreen, else quit"),
@@ -47,7 +47,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("s", "snapshot as PNG"),
     ("S", "snapshot as JPEG"),
     ("i", "figures and graph"),
-    ("?, h", "this sheet"),
+    ("?, h", "these keys"),
 ];
 
 #[cfg(test)]

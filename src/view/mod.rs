@@ -7,7 +7,7 @@
 
 mod guard;
 mod hud;
-mod keys;
+pub mod keys;
 mod scale;
 mod surface;
 mod window;

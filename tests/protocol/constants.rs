@@ -123,7 +123,7 @@ fn the_flags_of_the_page_are_those_of_the_library() {
 fn codes_and_kinds_of_the_page_are_those_of_the_library() {
     let page = Page::read();
     let codes: Vec<u64> = page.table("| then | TLVs | section 6").iter().map(|row| row[0].parse().unwrap()).collect();
-    assert_eq!(codes, numbers("wire/message.rs", "impl RefuseCode {").into_keys().collect::<Vec<_>>());
+    assert_eq!(codes, numbers("wire/message/join.rs", "impl RefuseCode {").into_keys().collect::<Vec<_>>());
 
     let hop = source("wire/hop.rs");
     let hex = |value: &str| u8::from_str_radix(value.strip_prefix("Self(0x")?.strip_suffix(')')?, 16).ok();
