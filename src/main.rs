@@ -19,14 +19,14 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(args) => serve::serve(args.options(cli.quiet)),
         Command::Watch(args) => watch::watch(args.options(cli.quiet)),
-        Command::Doctor(args) => Ok(doctor::doctor(args.options(cli.quiet))),
+        Command::Doctor(args) => doctor::doctor(args.options(cli.quiet)),
         Command::Completions { shell } => Ok(cli::completions(shell)),
         Command::Man { command } => Ok(cli::man(command.as_deref())),
     };
     match outcome {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
-            terminal::message(&format!("error: {error:#}"));
+            terminal::conclude(&format!("error: {error:#}"));
             ExitCode::from(Exit::Failed as u8)
         }
     }

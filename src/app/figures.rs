@@ -1,11 +1,12 @@
 //! Statistics on their way out: JSON lines on stdout for programs, sentences and one line that updates itself for
 //! people (in words.rs and terminal.rs).
 
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::lines::{Closed, Lines};
 use super::{StatsFormat, terminal};
 use crate::clock::now;
 use crate::media::coded::Stamps;
@@ -14,18 +15,16 @@ use crate::units::Time;
 
 /// Where figures and messages of one run go.
 pub struct Output {
-    format: StatsFormat,
+    /// Standard output, if it has JSON lines.
+    lines: Option<Lines>,
     start: Time,
     quiet: bool,
 }
 
-/// Standard output was closed by whoever read it: not an error, but a reason to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed;
-
 impl Output {
-    pub fn new(format: StatsFormat, quiet: bool) -> Self {
-        Self { format, start: now(), quiet }
+    pub fn new(format: StatsFormat, quiet: bool) -> io::Result<Self> {
+        let lines = if format == StatsFormat::Json { Some(Lines::to(io::stdout())?) } else { None };
+        Ok(Self { lines, start: now(), quiet })
     }
 
     pub const fn start(&self) -> Time {
@@ -38,14 +37,23 @@ impl Output {
     }
 
     pub fn is_json(&self) -> bool {
-        self.format == StatsFormat::Json
+        self.lines.is_some()
     }
 
-    /// One JSON object on stdout, with `event`, `v` and `t` first.
+    /// One JSON object on stdout, with `event`, `v` and `t` first. Never waits for whoever reads it.
     pub fn event(&self, name: &str, fields: Value) -> Result<(), Closed> {
-        if !self.is_json() {
-            return Ok(());
+        self.lines.as_ref().map_or(Ok(()), |lines| lines.put(self.line(name, fields)))
+    }
+
+    /// The last JSON object; waits a while for a reader that stalls.
+    pub fn summary(&mut self, fields: Value) {
+        let line = self.line("summary", fields);
+        if let Some(lines) = &mut self.lines {
+            lines.end(line);
         }
+    }
+
+    fn line(&self, name: &str, fields: Value) -> String {
         let t = self.elapsed().as_secs_f64();
         let mut object = Map::new();
         object.insert("event".into(), name.into());
@@ -54,8 +62,7 @@ impl Output {
         if let Value::Object(fields) = fields {
             object.extend(fields);
         }
-        let mut stdout = io::stdout().lock();
-        writeln!(stdout, "{}", Value::Object(object)).and_then(|()| stdout.flush()).map_err(|_| Closed)
+        format!("{}\n", Value::Object(object))
     }
 
     /// The line that updates itself, made of fields in order of importance.

@@ -5,6 +5,7 @@ mod decode;
 pub mod doctor;
 mod encode;
 mod figures;
+mod lines;
 mod opening;
 pub mod serve;
 pub mod terminal;

@@ -60,7 +60,7 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
     let mut server = Server::new(config(&options, &info, seed));
 
-    let output = Output::new(options.stats, options.quiet);
+    let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let mut app = Serving::start(options, source, info, output, event_loop.waker())?;
     app.announce(local);
     event_loop.run(&mut server, &mut app).context("the event loop failed")?;
@@ -309,8 +309,7 @@ impl Serving {
             let took = self.sent.map_or(Duration::ZERO, |(first, last)| last.since(first));
             self.output.conclude(&words::served(took, self.most_watchers, &figures));
         }
-        // Whoever has closed our output does not want the summary either.
-        self.output.event("summary", figures).ok();
+        self.output.summary(figures);
         let Self { coded, encoder, killed, .. } = self;
         drop(coded);
         if let Some(encoder) = encoder {

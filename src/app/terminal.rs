@@ -9,7 +9,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// Draws the line from fields in order of importance; what does not fit in the terminal's width is left out. Nothing
 /// where standard error is not a terminal.
 pub fn status(fields: &[String]) {
-    // A terminal that was halted (Ctrl-S) must not halt the stream.
     if io::stderr().is_terminal() && is_writable() {
         let columns = columns();
         let drawn = line().draw(fields, columns, knows_escapes());
@@ -26,6 +25,7 @@ pub fn message(text: &str) {
 pub fn conclude(text: &str) {
     let erased = line().erase(columns(), knows_escapes());
     put(&format!("{erased}{text}\n"));
+    flush();
 }
 
 /// Leaves the line as it is and goes on below it.
@@ -33,6 +33,7 @@ pub fn leave() {
     if line().leave() {
         put("\n");
     }
+    flush();
 }
 
 /// Whether colours are wanted on standard error.
@@ -63,6 +64,14 @@ impl Write for Log {
 struct Line {
     text: String,
 }
+
+/// What standard error had no room for.
+static KEPT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+const MOST_KEPT: usize = 64 << 10;
+/// POSIX's PIPE_BUF on Linux: so much a pipe takes at once if it takes anything.
+const PORTION: usize = 4096;
+/// How long the end of the program waits for a terminal that was halted.
+const LAST_WORDS: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// A process has one standard error, and so one such line.
 static LINE: Mutex<Line> = Mutex::new(Line { text: String::new() });
@@ -106,10 +115,30 @@ fn above(text: &str) {
     put(&line.above(text, columns(), knows_escapes()));
 }
 
-/// In one write, so that nobody else's words come in between.
+/// Writes at once what there is room for, and keeps the rest for the next time: a terminal that was halted (Ctrl-S), or a
+/// reader that stalls, must not halt the stream.
 fn put(text: &str) {
-    // A terminal that went away takes its messages with it.
-    io::stderr().write_all(text.as_bytes()).ok();
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.extend_from_slice(text.as_bytes());
+    write_while(&mut kept, is_writable);
+    if kept.len() > MOST_KEPT {
+        kept.clear();
+    }
+}
+
+/// Writes in portions that do not block where a poll says that there is room.
+fn write_while(kept: &mut Vec<u8>, ready: impl Fn() -> bool) {
+    while !kept.is_empty() && ready() {
+        let portion: Vec<u8> = kept.drain(..PORTION.min(kept.len())).collect();
+        // A terminal that went away takes its messages with it.
+        io::stderr().write_all(&portion).ok();
+    }
+}
+
+/// Waits a moment for the terminal to take what was kept.
+fn flush() {
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    write_while(&mut kept, || is_writable_within(LAST_WORDS));
 }
 
 /// As many fields as have room, two spaces between them; if not even one has, its beginning.
@@ -139,10 +168,13 @@ fn columns() -> usize {
 }
 
 fn is_writable() -> bool {
+    is_writable_within(Timespec { tv_sec: 0, tv_nsec: 0 })
+}
+
+fn is_writable_within(limit: Timespec) -> bool {
     let stderr = io::stderr();
     let mut files = [PollFd::new(&stderr, PollFlags::OUT)];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut files, Some(&at_once)).is_ok_and(|ready| ready > 0)
+    poll(&mut files, Some(&limit)).is_ok_and(|ready| ready > 0)
 }
 
 fn knows_escapes() -> bool {

@@ -9,6 +9,7 @@ mod tools;
 
 use std::io::{self, Write};
 
+use anyhow::Context as _;
 use serde_json::json;
 
 use super::figures::Output;
@@ -24,11 +25,11 @@ pub struct Options {
 }
 
 /// Looks at everything; [`Exit::Failed`] if something needed is missing.
-pub fn doctor(options: Options) -> Exit {
+pub fn doctor(options: Options) -> anyhow::Result<Exit> {
     let format = if options.json { StatsFormat::Json } else { StatsFormat::Text };
-    let output = Output::new(format, options.quiet);
+    let output = Output::new(format, options.quiet).context("standard output could not be written to")?;
     let report = Report { output, counts: [0; 3], quiet: options.quiet, open: true };
-    report.run(options.headless)
+    Ok(report.run(options.headless))
 }
 
 /// What to think of a finding.
@@ -131,7 +132,7 @@ impl Report {
     fn conclude(&mut self) {
         let [ok, warnings, problems] = self.counts;
         let fields = json!({ "end": "end", "ok": ok, "warnings": warnings, "problems": problems });
-        self.open &= self.output.event("summary", fields).is_ok();
+        self.output.summary(fields);
         if !self.quiet && !self.output.is_json() {
             self.print(&format!("\n{}\n", verdict(warnings, problems)));
         }

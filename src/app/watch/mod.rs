@@ -171,7 +171,7 @@ fn run(
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
     let stay = !options.headless && !options.autoexit;
     let config = Config { seed, servers, max_datagram: 0, latency: options.latency, stay };
-    let output = Output::new(options.stats, options.quiet);
+    let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let mut receiver = Receiver::new(config, output.start());
     let mut app = Watching::new(options, output, screen, Wiring { work, figures, newest, acts });
     event_loop.run(&mut receiver, &mut app).context("the event loop failed")?;

@@ -266,8 +266,7 @@ impl Watching {
         if !self.killed && !failed {
             self.output.conclude(&words::watched(self.output.elapsed(), &figures));
         }
-        // Whoever has closed our output does not want the summary either.
-        self.output.event("summary", figures).ok();
+        self.output.summary(figures);
         match end {
             _ if self.killed => Exit::Killed,
             End::Unreachable | End::Refused => Exit::Unreachable,
