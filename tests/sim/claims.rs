@@ -151,11 +151,14 @@ fn what_was_not_announced_is_not_decoded() {
     assert_eq!((told.slices, told.shown), (1, vec![(0, 0)]), "nor does it stand in the way of what was");
 }
 
+/// Part, parts and flags.
+type Part = (u16, u16, u16);
+
 #[test]
 fn the_number_of_parts_may_come_late() {
     let last = flags::LAST;
-    // Each unit: part, parts and flags of what comes; how many of them are taken.
-    let units: [(&[(u16, u16, u16)], u32); 5] = [
+    // Each unit: what comes, and how much of it is taken.
+    let units: [(&[Part], u32); 5] = [
         (&[(0, 0, 0), (1, 0, 0), (2, 0, last)], 3),
         (&[(2, 0, last), (0, 0, 0), (1, 0, 0)], 3),
         (&[(0, 0, 0), (1, 2, 0)], 2),
