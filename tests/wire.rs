@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
+use udpstream::wire::description::MAX_SIDE;
 use udpstream::wire::message::{
     Accept, ClockEcho, Join, Message, Missing, NameRange, Parity, Refuse, RefuseCode, Role, State, Timeline,
 };
@@ -175,7 +176,7 @@ proptest! {
 
     #[test]
     fn descriptions_come_back(
-        (title, width, height, rate) in ("\\PC{0,40}", 1..=u16::MAX, 1..=u16::MAX, rate()),
+        (title, width, height, rate) in ("\\PC{0,40}", 1..=MAX_SIDE, 1..=MAX_SIDE, rate()),
         length in any::<Option<u64>>(), live in any::<bool>(), sound in any::<bool>(), ended in any::<Option<u32>>(),
     ) {
         let title = tlv::printable(tlv::shorten(&title, 200));
@@ -299,6 +300,30 @@ fn a_damaged_object_is_refused() {
                 assert!(ObjectView::parse(&damaged).is_err(), "{damaged:02x?}");
             }
         }
+    }
+}
+
+#[test]
+fn pictures_without_area_or_too_large_are_not_described() {
+    for (width, height, sound) in [
+        (MAX_SIDE, MAX_SIDE, true),
+        (1, 1, true),
+        (MAX_SIDE + 1, 1, false),
+        (1, u16::MAX, false),
+        (0, 720, false),
+        (1_280, 0, false),
+    ] {
+        let mut body = Vec::new();
+        tlv::put(&mut body, 2, &[&width.to_be_bytes()[..], &height.to_be_bytes(), &[0, 0, 0, 25, 0, 0, 0, 1]].concat());
+        assert_eq!(Description::parse(&body).is_ok(), sound, "{width}×{height}");
+    }
+}
+
+#[test]
+fn a_part_lies_below_the_number_of_parts_and_that_is_sixteen_bits_long() {
+    for (part, parts, sound) in [(4, 5, true), (5, 5, false), (65_534, 0, true), (u16::MAX, 0, false), (0, 0, true)] {
+        let header = ObjectHeader { part, parts, ..sample().header() };
+        assert_eq!(ObjectView::parse(&object(&header, &[])[HOP_LEN..]).is_ok(), sound, "{part} of {parts}");
     }
 }
 

@@ -12,6 +12,10 @@ const SOUND: u16 = 4;
 const ENDED: u16 = 5;
 const LIVE: u16 = 6;
 
+/// As long as a side of a picture may be: what a watcher makes room for is bounded. It is the most that a source may
+/// have.
+pub const MAX_SIDE: u16 = 16_384;
+
 /// What a watcher must know before the first picture, and when the last has been.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
@@ -34,7 +38,7 @@ impl Description {
         let size = Size::new(pictures.u16()?, pictures.u16()?);
         let rate = Rate::new(pictures.u32()?, pictures.u32()?);
         let rate = rate.ok_or(WireError::Value { what: "the picture rate" })?;
-        if size.pixels() == 0 {
+        if size.pixels() == 0 || size.width.max(size.height) > MAX_SIDE {
             return Err(WireError::Value { what: "the picture size" });
         }
         let length = tlvs.find(LENGTH).map(|value| Reader::new(value, "a length").u64()).transpose()?;

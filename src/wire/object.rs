@@ -112,6 +112,14 @@ impl ObjectHeader {
         self.flags & flag != 0
     }
 
+    /// How many parts the unit has, as far as this one tells; 0: it does not.
+    pub const fn parts_told(&self) -> u16 {
+        match self.parts {
+            0 if self.has(flags::LAST) => self.part.saturating_add(1),
+            parts => parts,
+        }
+    }
+
     /// Appends a whole object whose body `write` appends; returns its range in `out`. The body may be at most
     /// 65 535 bytes, which every size class guarantees.
     pub fn emit(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> std::ops::Range<usize> {
@@ -186,7 +194,8 @@ impl<'a> ObjectView<'a> {
             return Err(short);
         }
         let header = host(raw);
-        if header.parts > 0 && header.part >= header.parts {
+        // With 65 535 parts at most there is no part 65 535, known or not.
+        if header.part == u16::MAX || (header.parts > 0 && header.part >= header.parts) {
             return Err(WireError::Value { what: "an object's part" });
         }
         Ok((Self { header, body }, end))

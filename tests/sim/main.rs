@@ -8,6 +8,7 @@ mod random;
 mod rejoin;
 
 mod attacks;
+mod claims;
 mod paths;
 mod schedule;
 mod sessions;

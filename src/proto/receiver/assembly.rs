@@ -58,7 +58,10 @@ pub struct Shown {
 
 struct Assembly {
     ready: Ready,
+    /// 0: not yet known.
     parts: u16,
+    /// One more than the highest part that came.
+    beyond: u16,
     cut: u8,
     /// A bit per part.
     have: Vec<u64>,
@@ -200,7 +203,7 @@ impl Units {
 impl Assembly {
     fn new(now: Time, hop: u64, object: &ObjectView<'_>) -> Self {
         let header = &object.header;
-        let parts = if header.has(flags::SAME) { 1 } else { header.parts };
+        let parts = if header.has(flags::SAME) { 1 } else { header.parts_told() };
         let ready = Ready {
             unit: header.unit,
             media_time: header.media_time,
@@ -214,15 +217,17 @@ impl Assembly {
             last_hop: hop,
         };
         let have = vec![0; usize::from(parts.max(1)).div_ceil(64)];
-        Self { ready, parts, cut: header.cut, have, held: Vec::new(), bytes: 0 }
+        Self { ready, parts, beyond: 0, cut: header.cut, have, held: Vec::new(), bytes: 0 }
     }
 
     fn contradicts(&self, object: &ObjectView<'_>) -> bool {
         let header = &object.header;
-        header.size != self.ready.size
-            || header.cut != self.cut
-            || (self.parts != 0 && header.parts != 0 && header.parts != self.parts)
-            || (self.parts != 0 && header.part >= self.parts)
+        let told = header.parts_told();
+        let parts = match self.parts {
+            0 => told == 0 || told >= self.beyond,
+            parts => header.part < parts && (told == 0 || told == parts),
+        };
+        !parts || header.size != self.ready.size || header.cut != self.cut || header.has(flags::SAME) != self.ready.same
     }
 
     /// The slice, unless it contradicts the unit or is there already.
@@ -231,7 +236,6 @@ impl Assembly {
         if self.contradicts(object) {
             return None;
         }
-        self.learn_parts(header.parts, header.has(flags::LAST), header.part);
         let word = usize::from(header.part) / 64;
         if self.have.len() <= word {
             self.have.resize(word + 1, 0);
@@ -241,6 +245,10 @@ impl Assembly {
             return None;
         }
         self.have[word] |= bit;
+        self.beyond = self.beyond.max(header.part.saturating_add(1));
+        if self.parts == 0 {
+            self.parts = header.parts_told();
+        }
         let ready = &mut self.ready;
         ready.received = ready.received.saturating_add(1);
         ready.missing = if self.parts == 0 { 1 } else { self.parts.saturating_sub(ready.received) };
@@ -255,11 +263,5 @@ impl Assembly {
             tables: header.tables,
             jpeg: object.body.to_vec().into(),
         })
-    }
-
-    fn learn_parts(&mut self, parts: u16, last: bool, part: u16) {
-        if self.parts == 0 {
-            self.parts = if last { part.saturating_add(1) } else { parts };
-        }
     }
 }

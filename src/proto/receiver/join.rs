@@ -23,6 +23,8 @@ const NOBODY_AFTER: Duration = Duration::from_secs(1);
 pub struct Join {
     nonce: u64,
     step: Step,
+    /// Whom a Join went to, with which cookie, until he accepts: he may although the old session has spoken again.
+    asked: Option<(SocketAddr, [u8; COOKIE_LEN])>,
     tries: usize,
     next: Option<Time>,
     sent: Time,
@@ -49,8 +51,8 @@ enum Step {
 
 impl Join {
     pub const fn start(nonce: u64, now: Time) -> Self {
-        let (tries, failures, stuck) = (0, 0, false);
-        Self { nonce, step: Step::Hello, tries, next: Some(now), sent: now, since: now, failures, stuck }
+        let (asked, tries, failures, stuck) = (None, 0, 0, false);
+        Self { nonce, step: Step::Hello, asked, tries, next: Some(now), sent: now, since: now, failures, stuck }
     }
 
     /// A datagram of this try could not be sent.
@@ -174,15 +176,17 @@ impl Receiver {
         // A session that is only suspected to be gone gets a moment to prove that it is not.
         let patient = self.session.is_some() && now < self.join.since + SECOND_THOUGHTS;
         if nonce == self.join.nonce && matches!(self.join.step, Step::Hello) && !patient {
+            self.join.asked = Some((server, cookie));
             self.join.step(Step::Join { server, cookie }, Some(now));
         }
     }
 
     pub(super) fn accept(&mut self, now: Time, from: SocketAddr, tag: u32, accept: &Accept<'_>) {
-        let Step::Join { server, cookie } = self.join.step else { return };
+        let Some((server, cookie)) = self.join.asked else { return };
         if accept.nonce != self.join.nonce || from != server || tag != accept.session as u32 {
             return;
         }
+        self.join.asked = None;
         self.clock = crate::proto::clocksync::ClockSync::default();
         if self.join.tries == 1 {
             // After a repeat nobody knows which Join was answered; the first clock update will tell the time.

@@ -22,7 +22,7 @@ use super::{Input, Machine, Output, Reason, Received, Soonest, Transmit, hop};
 use crate::seal::{Random, Seed};
 use crate::units::{Rate, Time, Unit};
 use crate::wire::message::{ClockEcho, Message, RefuseCode, Timeline, bye};
-use crate::wire::object::{ObjectView, Type};
+use crate::wire::object::{ObjectView, Type, flags};
 use crate::wire::tlv::{Tlvs, kind, printable};
 use crate::wire::{Description, Hop, Kind, Report};
 use assembly::{Took, Units};
@@ -311,7 +311,10 @@ impl Receiver {
     }
 
     fn object(&mut self, now: Time, from: SocketAddr, hop: u64, object: &ObjectView<'_>) {
-        match object.header.kind {
+        let header = &object.header;
+        match header.kind {
+            // What cannot be opened, or was not asked for.
+            _ if header.has(flags::SEALED) || header.rendition != 0 => self.counts.rejected += 1,
             Type::DESCRIPTION => self.description(now, from, object),
             Type::PICTURE => self.picture(now, hop, object),
             // Sound, text and tables: not ours yet, skipped.
@@ -321,6 +324,11 @@ impl Receiver {
 
     fn picture(&mut self, now: Time, hop: u64, object: &ObjectView<'_>) {
         let Some(stream) = self.stream.as_mut().filter(|stream| stream.id == object.header.stream) else { return };
+        if object.header.size != stream.description.size {
+            // Nobody makes room for a picture that was not announced.
+            self.counts.rejected += 1;
+            return;
+        }
         match stream.units.take(now, hop, object) {
             Took::Front(slice) => {
                 self.counts.slices += 1;

@@ -108,7 +108,15 @@ pub struct SessionStats {
 struct Sent {
     bytes: u16,
     kind: Kind,
-    reported: bool,
+    told: Told,
+}
+
+/// What reports have said of a datagram.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Lost,
+    Received,
 }
 
 impl Session {
@@ -169,7 +177,7 @@ impl Session {
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
-        self.history.push_back(Sent { bytes: bytes as u16, kind, reported: false });
+        self.history.push_back(Sent { bytes: bytes as u16, kind, told: Told::Nothing });
         self.stats.datagrams += 1;
         self.stats.bytes += bytes as u64;
         sequence
@@ -238,10 +246,24 @@ impl Session {
         for (i, arrival) in report.arrivals.iter().enumerate() {
             let position = report.first.wrapping_add(i as u32).wrapping_sub(oldest) as usize;
             let Some(sent) = self.history.get_mut(position) else { continue };
-            if !std::mem::replace(&mut sent.reported, true) {
+            let received = arrival.is_received();
+            let straggler = sent.told == Told::Lost && received;
+            if sent.told == Told::Nothing || straggler {
+                sent.told = if received { Told::Received } else { Told::Lost };
                 let sent = *sent;
-                self.arrival(now, sent, arrival.is_received());
+                if straggler {
+                    self.take_back(sent.kind);
+                }
+                self.arrival(now, sent, received);
             }
+        }
+    }
+
+    /// It was not lost after all, and is about to be counted again.
+    fn take_back(&mut self, kind: Kind) {
+        if kind != Kind::PROBE {
+            self.stats.reported -= 1;
+            self.stats.lost -= 1;
         }
     }
 
@@ -273,7 +295,7 @@ impl Session {
     /// Large datagrams vanish: does a small one arrive?
     pub fn wants_small_probe(&self, now: Time) -> bool {
         let unseen = now.since(self.seen) > UNSEEN && now.since(self.heard) < UNSEEN;
-        let sent = self.history.back().is_some_and(|sent| !sent.reported);
+        let sent = self.history.back().is_some_and(|sent| sent.told == Told::Nothing);
         self.large_lost >= BLACK_HOLE || (unseen && sent && self.class > SizeClass::ANY)
     }
 
@@ -292,5 +314,31 @@ impl Session {
         self.stats.pictures += 1;
         self.stats.last_unit = Some(picture.unit);
         self.sending = Some(Sending { picture, part: 0, sent: 0, pace });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::report::Arrival;
+
+    fn told(session: &mut Session, number: u32, fates: &[bool]) -> (u64, u64) {
+        let fate = |received: &bool| if *received { Arrival::received(0) } else { Arrival::LOST };
+        let report = Report { number, arrivals: fates.iter().map(fate).collect(), ..Report::default() };
+        assert!(session.report(Time::ZERO, &report, 0));
+        (session.stats.reported, session.stats.lost)
+    }
+
+    #[test]
+    fn a_loss_is_taken_back_when_the_straggler_is_told_of_and_an_arrival_never_is() {
+        let from = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut session = Session::new(1, from, 2, [0; COOKIE_LEN], Time::ZERO);
+        for _ in 0..3 {
+            session.transmit(Time::ZERO, Kind::OBJECT, vec![0; 1_000].into());
+        }
+        assert_eq!(told(&mut session, 1, &[true, false, true]), (3, 1));
+        assert_eq!(told(&mut session, 2, &[false, false, true]), (3, 1), "the same again says nothing new");
+        assert_eq!(told(&mut session, 3, &[true, true]), (3, 0));
+        assert_eq!(told(&mut session, 4, &[false, false, false]), (3, 0));
     }
 }

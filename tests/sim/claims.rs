@@ -1,0 +1,197 @@
+//! What a server may claim: a watcher against datagrams written by hand, one at a time.
+
+use std::net::SocketAddr;
+
+use udpstream::proto::receiver::{Config, Event, Receiver};
+use udpstream::proto::{Input, Machine, Output, Port, Received};
+use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
+use udpstream::wire::message::{Accept, Message};
+use udpstream::wire::object::{ObjectHeader, Type, flags};
+use udpstream::wire::tlv::Tlvs;
+use udpstream::wire::{Description, Hop, Kind};
+
+use crate::net::{address, ms, seconds};
+
+const SIZE: Size = Size::new(64, 48);
+const COOKIE: [u8; 24] = [7; 24];
+const PICTURE: ObjectHeader = ObjectHeader {
+    kind: Type::PICTURE,
+    flags: 0,
+    stream: 1,
+    rendition: 0,
+    cut: 0,
+    tables: 80,
+    format: 0,
+    unit: Unit(0),
+    part: 0,
+    parts: 1,
+    media_time: MediaTime::ZERO,
+    size: SIZE,
+    x8: 0,
+    y8: 0,
+};
+
+/// A watcher, and the server's side of what it hears.
+struct Told {
+    machine: Receiver,
+    server: SocketAddr,
+    now: Time,
+    sequence: u32,
+    sent: Vec<(Kind, Vec<u8>)>,
+    slices: u32,
+    /// Units shown, and how many of their parts were missing.
+    shown: Vec<(u32, u16)>,
+}
+
+impl Told {
+    fn new() -> Self {
+        let server = address(1, 9_688);
+        let machine = Receiver::new(Config::new([3; 32], vec![server]), Time::ZERO);
+        let (now, sequence, slices) = (Time::ZERO, 0, 0);
+        let mut told = Self { machine, server, now, sequence, sent: Vec::new(), slices, shown: Vec::new() };
+        told.wait(0);
+        told
+    }
+
+    fn joined(session: u64) -> Self {
+        let mut told = Self::new();
+        let nonce = told.hello();
+        told.challenge(nonce);
+        told.accept(nonce, session);
+        told
+    }
+
+    /// Lets so many milliseconds pass.
+    fn wait(&mut self, millis: u64) {
+        let until = self.now + ms(millis);
+        loop {
+            match self.machine.poll(self.now) {
+                Output::Send(transmit) => {
+                    let (hop, _) = Hop::parse(&transmit.hop).expect("a hop header");
+                    self.sent.push((hop.kind, transmit.body.bytes().to_vec()));
+                }
+                Output::Event(Event::Slice(_)) => self.slices += 1,
+                Output::Event(Event::Show { picture, .. }) => self.shown.push((picture.unit.0, picture.missing)),
+                Output::Event(_) => {}
+                Output::Wait(at, _) if at < until => self.now = at.max(self.now),
+                Output::Wait(..) => break self.now = until,
+            }
+        }
+    }
+
+    fn hear(&mut self, kind: Kind, session: u64, body: &[u8]) {
+        let sequence = if kind.is_sequenced() { self.sequence } else { 0 };
+        self.sequence += u32::from(kind.is_sequenced());
+        let hop = Hop { kind, tag: session as u32, sequence, sent_at: self.now.wire_micros() };
+        let bytes = [&hop.to_bytes(), body].concat();
+        self.machine.handle(self.now, Input::Datagram(Received { port: Port(0), from: self.server, bytes: &bytes }));
+        self.wait(0);
+    }
+
+    fn say(&mut self, session: u64, message: &Message<'_>) {
+        let mut body = Vec::new();
+        message.emit(&mut body);
+        self.hear(message.kind(), session, &body);
+    }
+
+    fn object(&mut self, header: ObjectHeader) {
+        let mut body = Vec::new();
+        header.emit(&mut body, |out| out.extend_from_slice(b"a slice"));
+        self.hear(Kind::OBJECT, 1, &body);
+    }
+
+    /// The nonce of the last Hello.
+    fn hello(&self) -> u64 {
+        let hello = self.sent.iter().rfind(|(kind, _)| *kind == Kind::HELLO).expect("a Hello");
+        let Ok(Message::Hello { nonce, .. }) = Message::parse(hello.0, &hello.1) else { panic!("{hello:?}") };
+        nonce
+    }
+
+    fn challenge(&mut self, nonce: u64) {
+        self.say(0, &Message::Challenge { nonce, cookie: COOKIE, server_nonce: 0 });
+    }
+
+    /// Accept and Description.
+    fn accept(&mut self, nonce: u64, session: u64) {
+        let (clock, report_interval_ms, silence_limit_ms, sound_port, tlvs) = (0, 50, 3_000, 0, Tlvs::default());
+        let accept = Accept { nonce, session, clock, report_interval_ms, silence_limit_ms, sound_port, tlvs };
+        self.say(session, &Message::Accept(accept));
+        let (title, rate) = ("hand-made".to_owned(), Rate::new(25, 1).expect("25 fps"));
+        let description = Description { title, size: SIZE, rate, length: None, live: false, sound: false, ended: None };
+        let mut body = Vec::new();
+        let header = ObjectHeader { kind: Type::DESCRIPTION, flags: flags::LAST, tables: 0, ..PICTURE };
+        header.emit(&mut body, |out| description.emit(out));
+        self.hear(Kind::OBJECT, session, &body);
+    }
+
+    /// Whether the watcher answers for this session.
+    fn answers(&mut self, session: u64) -> bool {
+        self.sent.clear();
+        self.say(session, &Message::PathCheck { token: *b"whereto?" });
+        self.sent.iter().any(|(kind, body)| *kind == Kind::PATH_REPLY && body.starts_with(&session.to_be_bytes()))
+    }
+}
+
+#[test]
+fn what_was_not_announced_is_not_decoded() {
+    let mut told = Told::joined(1);
+    let last = flags::LAST;
+    for header in [
+        ObjectHeader { size: Size::new(u16::MAX, u16::MAX), flags: last, ..PICTURE },
+        ObjectHeader { size: Size::new(64, 47), flags: last, ..PICTURE },
+        ObjectHeader { size: Size::new(u16::MAX, u16::MAX), flags: last | flags::SAME, ..PICTURE },
+        ObjectHeader { flags: last | flags::SEALED, ..PICTURE },
+        ObjectHeader { rendition: 1, flags: last, ..PICTURE },
+    ] {
+        let before = told.machine.counts().rejected;
+        told.object(header);
+        assert_eq!((told.machine.counts().rejected - before, told.slices, told.shown.len()), (1, 0, 0), "{header:?}");
+    }
+    told.object(ObjectHeader { flags: last, ..PICTURE });
+    assert_eq!((told.slices, told.shown), (1, vec![(0, 0)]), "nor does it stand in the way of what was");
+}
+
+/// Part, parts and flags.
+type Part = (u16, u16, u16);
+
+#[test]
+fn the_number_of_parts_may_come_late() {
+    let last = flags::LAST;
+    // Each unit: what comes, and how much of it is taken.
+    let units: [(&[Part], u32); 5] = [
+        (&[(0, 0, 0), (1, 0, 0), (2, 0, last)], 3),
+        (&[(2, 0, last), (0, 0, 0), (1, 0, 0)], 3),
+        (&[(0, 0, 0), (1, 2, 0)], 2),
+        // Four parts cannot be told of where part 4 has come, nor five of three.
+        (&[(4, 0, 0), (3, 0, last), (0, 5, 0), (0, 3, 0), (2, 0, last), (1, 0, 0), (2, 5, 0), (3, 0, 0)], 5),
+        (&[(0, 2, 0), (0, 0, 0), (1, 0, flags::SAME), (2, 0, last), (1, 0, last)], 2),
+    ];
+    let mut told = Told::joined(1);
+    for (unit, (parts, taken)) in (0..).zip(units) {
+        let before = told.slices;
+        for (at, &(part, parts, flags)) in parts.iter().enumerate() {
+            assert_eq!(told.shown.len(), unit as usize, "unit {unit} is not shown before its datagram {at}");
+            told.object(ObjectHeader { unit: Unit(unit), part, parts, flags, ..PICTURE });
+        }
+        assert_eq!((told.slices - before, told.shown.last()), (taken, Some(&(unit, 0))), "unit {unit}");
+    }
+}
+
+#[test]
+fn an_accept_counts_although_the_old_session_has_spoken_again() {
+    let mut told = Told::joined(1);
+    // Silence: the watcher looks for the server, and joins again after its second thoughts.
+    told.wait(650);
+    let nonce = told.hello();
+    told.challenge(nonce);
+    assert_eq!(told.sent.iter().filter(|(kind, _)| *kind == Kind::JOIN).count(), 2);
+    assert!(told.answers(1), "a datagram of the old session was on its way");
+    told.sequence = 0;
+    told.accept(nonce, 2);
+    assert!(told.answers(2) && !told.answers(1), "the server knows the new session only");
+    told.accept(nonce, 3);
+    assert!(told.answers(2) && !told.answers(3), "one Join, one session");
+    told.wait(50);
+    assert_eq!((told.machine.counts().reconnects, told.machine.counts().rejected), (1, 0));
+    assert!(told.now < Time::ZERO + seconds(1));
+}
