@@ -14,7 +14,7 @@ use crate::media::coded::{CodedPicture, Stamps};
 use crate::media::jpeg::{plan, restart_interval};
 use crate::proto::schedule::{Cost, Demand, Verdict};
 use crate::queue::{Consumer, Pop, Producer, Watched};
-use crate::units::{MediaTime, Rate, Time, Unit};
+use crate::units::{MediaTime, Rate, Size, Time, Unit};
 use crate::wire::SizeClass;
 
 /// What the event loop tells the encoder.
@@ -46,10 +46,18 @@ pub enum EncodeError {
 /// How pictures are numbered and cut.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
+    pub size: Size,
     pub rate: Rate,
     pub live: bool,
     /// The smallest class that a picture may have to be cut to.
     pub smallest: SizeClass,
+}
+
+impl Settings {
+    /// Two threads make a live picture sooner ready, and a large one in time; for others one does with less work.
+    fn paired(&self) -> bool {
+        self.live || self.size.pixels() as f64 * self.rate.fps() > HEAVY
+    }
 }
 
 /// Starts the thread. It ends when the source's queue ends, or on [`Order::stop`].
@@ -61,8 +69,8 @@ pub fn spawn(
     out: Producer<CodedPicture>,
 ) -> io::Result<JoinHandle<Result<(), EncodeError>>> {
     Builder::new().name("encode".into()).spawn(move || {
-        let encoder = PairedEncoder::new(settings.live)?;
-        let _second = settings.live.then(|| second_thread("encode")).transpose()?;
+        let encoder = PairedEncoder::new(settings.paired())?;
+        let _second = settings.paired().then(|| second_thread("encode")).transpose()?;
         let mut worker = Worker { settings, orders, counts, encoder, cost: Cost::default(), zero: None };
         worker.run(&pictures, &out)
     })
@@ -79,6 +87,8 @@ struct Worker {
 }
 
 const PATIENCE: Duration = Duration::from_millis(100);
+/// Pixels a second of which one thread would be encoding half the time: 1920×1080 at 60.
+const HEAVY: f64 = 125e6;
 
 impl Worker {
     fn run(&mut self, pictures: &Consumer<Picture>, out: &Producer<CodedPicture>) -> Result<(), EncodeError> {

@@ -163,7 +163,7 @@ impl Serving {
         let orders = Arc::new(Watched::new(Order { demand: Demand::idle(options.quality, live), stop: false }));
         let counts = Arc::new(Counts::default());
         let smallest = options.datagram.unwrap_or(SizeClass::ANY);
-        let settings = encode::Settings { rate: info.rate, live, smallest };
+        let settings = encode::Settings { size: info.size, rate: info.rate, live, smallest };
         let running = source.start(filling);
         let encoder = encode::spawn(settings, pictures, Arc::clone(&orders), Arc::clone(&counts), coding)
             .context("the encoder's thread could not be started")?;

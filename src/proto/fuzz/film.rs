@@ -1,6 +1,6 @@
 //! Pictures coded by hand, each different from every other, and what the origin may have made of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::media::coded::{CodedPicture, Stamps};
 use crate::media::jpeg::{index, tables};
@@ -21,6 +21,8 @@ type Slices = BTreeSet<(u16, u16, Vec<u8>)>;
 #[derive(Default)]
 pub struct Film {
     made: BTreeMap<(u64, Unit), Slices>,
+    /// Their names, oldest first.
+    order: VecDeque<(u64, Unit)>,
 }
 
 impl Film {
@@ -46,8 +48,11 @@ impl Film {
             }
         }
         self.made.insert((stream, unit), slices);
-        while self.made.len() > KEPT {
-            self.made.pop_first();
+        self.order.push_back((stream, unit));
+        if self.order.len() > KEPT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.made.remove(&oldest);
         }
         Some(picture)
     }
