@@ -87,13 +87,14 @@ impl Demand {
         let Some(schedule) = self.schedule else {
             return if self.watched { Verdict::Encode } else { Verdict::Hold(Time::NEVER) };
         };
-        let due = schedule.due(unit);
-        match (self.watched, now + cost > due) {
-            (false, _) if now < due => Verdict::Hold(due),
-            (false, _) => Verdict::Discard,
-            (true, false) => Verdict::Encode,
-            (true, true) if more && cost > schedule.rate.interval() && now.since(due) <= STALL => Verdict::Skip,
-            (true, true) => Verdict::Encode,
+        let (due, interval) = (schedule.due(unit), schedule.rate.interval());
+        // So late that it would leave after the next one is due. A little later than due is made good.
+        let hopeless = more && cost > interval && now + cost > due + interval;
+        match (self.watched, now < due) {
+            (false, true) => Verdict::Hold(due),
+            (false, false) => Verdict::Discard,
+            (true, _) if hopeless && now.since(due) <= STALL => Verdict::Skip,
+            (true, _) => Verdict::Encode,
         }
     }
 }
@@ -166,7 +167,7 @@ mod tests {
         let (now, cost) = (Time::from_millis(1_050), Duration::from_millis(80));
         assert_eq!(demand.verdict(Unit(2), now, cost, true), Verdict::Skip);
         assert_eq!(demand.verdict(Unit(2), now, cost, false), Verdict::Encode);
-        assert_eq!(demand.verdict(Unit(4), now, cost, true), Verdict::Encode);
+        assert_eq!(demand.verdict(Unit(3), now, cost, true), Verdict::Encode, "late by less than an interval");
         let quick = Duration::from_millis(5);
         assert_eq!(demand.verdict(Unit(0), now, quick, true), Verdict::Encode, "late, but it can be made good");
         let unwatched = Demand { watched: false, ..demand };
