@@ -1,7 +1,7 @@
 //! Any colour a YUV4MPEG2 stream can hold → full-range BT.601 4:2:0, the only colour the wire knows.
 //!
-//! The format has no matrix tag: everything is taken for BT.601, except limited-range pictures of 720 lines and more,
-//! which are BT.709 as all HD film is.
+//! The format has no matrix tag. Whoever knows the matrix says so; otherwise everything is taken for BT.601, except
+//! limited-range pictures of 720 lines and more, which are BT.709 as all HD film is.
 
 use crate::media::Picture;
 use crate::media::y4m::{Chroma, Header};
@@ -18,7 +18,11 @@ pub struct Conversion {
 impl Conversion {
     /// `None` when pictures can be passed on as they come.
     pub fn of(header: &Header) -> Option<Self> {
-        let matrix = if !header.full_range && header.size.height >= 720 { BT709 } else { BT601 };
+        Self::from_matrix(header, if header.size.height >= 720 { Matrix::BT709 } else { Matrix::BT601 })
+    }
+
+    /// The same for limited-range pictures that are known to be in `matrix`; full range is BT.601 always.
+    pub fn from_matrix(header: &Header, matrix: Matrix) -> Option<Self> {
         let weights = (!header.full_range).then(|| Weights::limited(matrix));
         let identical = header.chroma == Chroma::C420 && weights.is_none();
         (!identical).then_some(Self { chroma: header.chroma, weights })
@@ -98,7 +102,7 @@ struct Weights {
 impl Weights {
     /// Limited range in `matrix` → full range in BT.601.
     fn limited(matrix: Matrix) -> Self {
-        let column = |y: f64, u: f64, v: f64| BT601.yuv_of(matrix.rgb_of([y * 255.0 / 219.0, u, v]));
+        let column = |y: f64, u: f64, v: f64| Matrix::BT601.yuv_of(matrix.rgb_of([y * 255.0 / 219.0, u, v]));
         let scale = 255.0 / 224.0;
         let (y, u, v) = (column(1.0, 0.0, 0.0), column(0.0, scale, 0.0), column(0.0, 0.0, scale));
         let fixed = |weight: f64| (weight * f64::from(1 << BITS)).round() as i16;
@@ -178,18 +182,22 @@ const HALF: i16 = 1 << (BITS - 1);
 const BELOW: i16 = 64;
 
 /// The shares of red and blue in luma; green has the rest.
-#[derive(Clone, Copy)]
-struct Matrix {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Matrix {
     red: f64,
     blue: f64,
 }
 
-/// ITU-R BT.601-7, 2.5.1.
-const BT601: Matrix = Matrix { red: 0.299, blue: 0.114 };
-/// ITU-R BT.709-6, 3.2.
-const BT709: Matrix = Matrix { red: 0.2126, blue: 0.0722 };
-
 impl Matrix {
+    /// ITU-R BT.601-7, 2.5.1.
+    pub const BT601: Self = Self { red: 0.299, blue: 0.114 };
+    /// ITU-R BT.709-6, 3.2.
+    pub const BT709: Self = Self { red: 0.2126, blue: 0.0722 };
+    /// SMPTE ST 240:1999, 6.1.
+    pub const SMPTE240M: Self = Self { red: 0.212, blue: 0.087 };
+    /// ITU-R BT.2020-2, table 4, non-constant luminance.
+    pub const BT2020: Self = Self { red: 0.2627, blue: 0.0593 };
+
     fn rgb_of(self, [y, u, v]: [f64; 3]) -> [f64; 3] {
         let (red, blue) = (y + 2.0 * (1.0 - self.red) * v, y + 2.0 * (1.0 - self.blue) * u);
         [red, (y - self.red * red - self.blue * blue) / (1.0 - self.red - self.blue), blue]
@@ -239,7 +247,12 @@ mod tests {
 
     #[test]
     fn every_format_and_range_shows_its_true_colour() {
-        for (height, matrix, full) in [(5, BT601, false), (5, BT601, true), (721, BT709, false), (720, BT601, true)] {
+        for (height, matrix, full) in [
+            (5, Matrix::BT601, false),
+            (5, Matrix::BT601, true),
+            (721, Matrix::BT709, false),
+            (720, Matrix::BT601, true),
+        ] {
             let size = Size::new(7, height);
             let range = if full { " XCOLORRANGE=FULL" } else { "" };
             for chroma in ["420jpeg", "422", "444"] {
@@ -248,7 +261,7 @@ mod tests {
                     let picture = decoded(&line, coded(matrix, full, rgb), size);
                     for planes in [picture.planes().map(|plane| plane[0]), picture.planes().map(|p| p[p.len() - 1])] {
                         let [y, u, v] = planes.map(f64::from);
-                        let shown = BT601.rgb_of([y, u - 128.0, v - 128.0]);
+                        let shown = Matrix::BT601.rgb_of([y, u - 128.0, v - 128.0]);
                         for (shown, meant) in shown.into_iter().zip(rgb) {
                             assert!((shown - meant).abs() < 3.0, "{line}: {rgb:?} shown as {shown:?}");
                         }

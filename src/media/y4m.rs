@@ -7,7 +7,7 @@ use std::fmt;
 use std::io::{self, Read};
 
 use crate::media::Picture;
-use crate::media::convert::Conversion;
+use crate::media::convert::{Conversion, Matrix};
 use crate::queue::Pool;
 use crate::units::{Rate, Size, Time};
 
@@ -215,6 +215,11 @@ impl<R: Read> Reader<R> {
     pub fn with_header(input: R, header: Header) -> Self {
         let conversion = Conversion::of(&header);
         Self { input, header, conversion, scratch: Vec::new(), next: 0 }
+    }
+
+    /// Says which matrix limited-range pictures are in, which the format cannot.
+    pub fn set_matrix(&mut self, matrix: Matrix) {
+        self.conversion = Conversion::from_matrix(&self.header, matrix);
     }
 
     pub fn header(&self) -> &Header {

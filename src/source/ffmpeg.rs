@@ -1,4 +1,5 @@
-//! One run of ffmpeg: any film in, YUV4MPEG2 in full-range BT.601 4:2:0 out, each picture exactly once.
+//! One run of ffmpeg: any film in, YUV4MPEG2 4:2:0 out, each picture exactly once. Ordinary films keep the colours that
+//! they are coded in, and are converted as they are read; the rest comes as full-range BT.601.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
@@ -15,6 +16,7 @@ use super::tail::{Tail, Words};
 use super::{Pace, SourceError};
 use crate::clock;
 use crate::media::Picture;
+use crate::media::convert;
 use crate::media::y4m::{Reader, Y4mError};
 use crate::queue::Pool;
 use crate::units::{Rate, Size, Time};
@@ -39,15 +41,15 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The filters in order. `plain` leaves the colour to swscale, which takes anything but needs twice the time.
-    pub fn filters(&self, plain: bool) -> String {
+    /// The filters in order. Colours that we cannot convert are left to swscale, which takes anything and needs longer.
+    pub fn filters(&self) -> String {
         let mut filters = Vec::new();
         if self.film.interlaced {
             filters.push("bwdif=mode=send_frame".to_owned());
         }
         filters.extend(self.rate.map(|rate| format!("fps={}/{}", rate.num(), rate.den())));
         let (Size { width, height }, film) = (self.size, &self.film);
-        if plain || !self.suits_colorspace() {
+        if self.matrix().is_none() {
             let scale = format!("scale={width}:{height}:flags={}+accurate_rnd+full_chroma_int", self.scaler());
             filters.push(format!("{scale}{}:out_color_matrix=bt601:out_range=full", swscale_input(film)));
             filters.push("format=yuv420p".to_owned());
@@ -56,11 +58,6 @@ impl Plan {
                 filters.push(format!("scale={width}:{height}:flags={}", self.scaler()));
             }
             filters.push("format=yuv420p".to_owned());
-            // The same primaries and transfer on both sides: only matrix and range change.
-            let space = matrix_name(film.matrix).unwrap_or("bt709");
-            let from = format!("ispace={space}:irange=tv:iprimaries=bt709:itrc=bt709");
-            let to = "space=bt470bg:range=pc:primaries=bt709:trc=bt709:format=yuv420p";
-            filters.push(format!("colorspace={from}:{to}"));
         }
         filters.push("setsar=1".to_owned());
         filters.join(",")
@@ -72,10 +69,17 @@ impl Plan {
         if self.film.width >= 2 * u32::from(self.size.width) { "area" } else { "bicubic" }
     }
 
-    /// The filter refuses odd sizes; full-range films and those that are not YUV go through swscale's formats.
-    pub fn suits_colorspace(&self) -> bool {
-        let even = self.size.width.is_multiple_of(2) && self.size.height.is_multiple_of(2);
-        even && !self.film.full_range && matrix_name(self.film.matrix).is_some()
+    /// What the pictures are converted from as they are read. `None` for full-range films and those that are not YUV:
+    /// they go through swscale's formats.
+    fn matrix(&self) -> Option<convert::Matrix> {
+        match self.film.matrix {
+            _ if self.film.full_range => None,
+            Matrix::Bt601 => Some(convert::Matrix::BT601),
+            Matrix::Bt709 => Some(convert::Matrix::BT709),
+            Matrix::Smpte240m => Some(convert::Matrix::SMPTE240M),
+            Matrix::Bt2020 => Some(convert::Matrix::BT2020),
+            Matrix::Other => None,
+        }
     }
 
     /// So few pixels a second that one thread decodes them several times faster than they are shown. More threads would
@@ -85,7 +89,7 @@ impl Plan {
         pixels <= LIGHT
     }
 
-    fn command(&self, program: &OsStr, plain: bool) -> FfmpegCommand {
+    fn command(&self, program: &OsStr) -> FfmpegCommand {
         let mut command = FfmpegCommand::new_with_path(program);
         command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"]);
         if self.local {
@@ -102,15 +106,15 @@ impl Plan {
         }
         command.arg("-i").arg(&self.input);
         command.args(["-map", &format!("0:{}", self.film.stream), "-an", "-sn", "-dn"]);
-        command.args(["-vf", &self.filters(plain), "-fps_mode", "passthrough"]);
+        command.args(["-vf", &self.filters(), "-fps_mode", "passthrough"]);
         command.args(["-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "pipe:1"]);
         command
     }
 
     /// Starts ffmpeg; it works ahead until its pipe is full.
-    pub fn spawn(&self, control: &Control, plain: bool) -> Result<Child, SourceError> {
+    pub fn spawn(&self, control: &Control) -> Result<Child, SourceError> {
         let program = child::find("ffmpeg")?;
-        let started = control.start(&mut self.command(program.as_os_str(), plain)).map_err(SourceError::Start)?;
+        let started = control.start(&mut self.command(program.as_os_str())).map_err(SourceError::Start)?;
         let Started { id, stdin, stdout, stderr } = started;
         if !self.live {
             // Half the processor time in the hand-over; where the limit is lower the pipe stays as it is.
@@ -119,17 +123,12 @@ impl Plan {
         let stderr = Tail::of(stderr).map_err(SourceError::Start).inspect_err(|_| control.kill(id))?;
         let input = self.input.to_string_lossy().into_owned();
         let run = Run { id, stderr, control: control.clone(), input, name: self.name.clone(), local: self.local };
-        Ok(Child { stdin, tap: Tap::new(stdout, control), run })
+        Ok(Child { stdin, tap: Tap::new(stdout, control), matrix: self.matrix(), run })
     }
 
-    /// Starts ffmpeg and waits for its first picture. If the colour filter refuses the film, swscale takes it.
+    /// Starts ffmpeg and waits for its first picture.
     pub fn open(&self, control: &Control) -> Result<Pass, SourceError> {
-        match self.spawn(control, false)?.open(FIRST_PICTURE) {
-            Err(SourceError::NotFilm { .. } | SourceError::NotOpened { .. }) if self.suits_colorspace() => {
-                self.spawn(control, true)?.open(FIRST_PICTURE)
-            }
-            opened => opened,
-        }
+        self.spawn(control)?.open(FIRST_PICTURE)
     }
 }
 
@@ -178,6 +177,7 @@ impl Drop for Run {
 pub(super) struct Child {
     stdin: Option<ChildStdin>,
     tap: Tap,
+    matrix: Option<convert::Matrix>,
     run: Run,
 }
 
@@ -205,7 +205,10 @@ impl Child {
             return Err(silent(self.run.local, &self.run.name, patience));
         }
         match Reader::new(self.tap) {
-            Ok(reader) => Ok(Pass { reader, run: self.run, count: 0 }),
+            Ok(mut reader) => {
+                self.matrix.into_iter().for_each(|matrix| reader.set_matrix(matrix));
+                Ok(Pass { reader, run: self.run, count: 0 })
+            }
             Err(_) => Err(self.run.no_header()),
         }
     }
@@ -372,16 +375,6 @@ pub(super) fn decide(
             let live = elapsed.saturating_mul(10) >= limit.saturating_mul(fresh.len() as u32);
             return Ok(Decision::new(if live { Pace::Live } else { Pace::File }, held));
         }
-    }
-}
-
-fn matrix_name(matrix: Matrix) -> Option<&'static str> {
-    match matrix {
-        Matrix::Bt601 => Some("bt470bg"),
-        Matrix::Bt709 => Some("bt709"),
-        Matrix::Smpte240m => Some("smpte240m"),
-        Matrix::Bt2020 => Some("bt2020ncl"),
-        Matrix::Other => None,
     }
 }
 

@@ -135,7 +135,7 @@ impl Passes {
     fn look_ahead(&mut self) -> Result<(), SourceError> {
         let near_end = self.known.is_some_and(|known| self.pass.count + AHEAD >= known);
         if self.looped && near_end && self.next.is_none() && !self.plan.live {
-            self.next = Some(self.plan.spawn(&self.control, !self.plan.suits_colorspace())?);
+            self.next = Some(self.plan.spawn(&self.control)?);
         }
         Ok(())
     }

@@ -124,7 +124,7 @@ fn open_film(mut tap: Tap, start: Vec<u8>, options: &Options, mut guard: Guard) 
     film.length = film.length.filter(|_| film.pictures.is_some());
     let mut plan = file::plan(OsString::from(PIPE), true, film, options, NAME.to_owned());
     plan.live = options.pace == PaceChoice::Live;
-    let mut child = plan.spawn(&guard.control, false)?;
+    let mut child = plan.spawn(&guard.control)?;
     tap.put_back(start);
     guard.threads.extend(child.feed(tap)?);
     // Whoever fills a pipe may take as long as he likes.

@@ -67,7 +67,7 @@ fn programs_get_one_object_a_line() {
 
 #[test]
 fn a_machine_with_everything_passes() {
-    let folder = ffmpeg_that_lists("scale format fps setsar colorspace bwdif yuv4mpegpipe");
+    let folder = ffmpeg_that_lists("scale format fps setsar bwdif yuv4mpegpipe");
     let output = bare().args(["--json", "--headless"]).env("PATH", folder.path()).output().unwrap();
     let (checks, summary) = checks(&output);
     assert_eq!((output.status.code(), &summary["problems"]), (Some(0), &Value::from(0)), "{checks:?}");

@@ -31,10 +31,10 @@ fn judge(what: &str, needed: &[&str], useful: &[&str]) -> Check {
         return Check::problem("ffmpeg", format!("{what} was built without {}", needed.join(", ")), advice);
     }
     if !useful.is_empty() {
-        let text = format!("{what} was built without {}; some films take longer or show combs", useful.join(", "));
+        let text = format!("{what} was built without {}; interlaced films show combs", useful.join(", "));
         return Check::warning("ffmpeg", text, advice);
     }
-    Check::ok("ffmpeg", format!("{what}, with colorspace, bwdif, scale and yuv4mpegpipe"))
+    Check::ok("ffmpeg", format!("{what}, with bwdif, scale and yuv4mpegpipe"))
 }
 
 fn ffprobe() -> Check {
@@ -86,8 +86,8 @@ fn names(listing: &str) -> Vec<String> {
 
 /// Every film goes through these.
 const NEEDED_FILTERS: &[&str] = &["scale", "format", "fps", "setsar"];
-/// Without the first colours cost twice the time, without the second interlaced films show combs.
-const USEFUL_FILTERS: &[&str] = &["colorspace", "bwdif"];
+/// Without it interlaced films show combs.
+const USEFUL_FILTERS: &[&str] = &["bwdif"];
 const MUXERS: &[&str] = &["yuv4mpegpipe"];
 
 #[cfg(test)]
