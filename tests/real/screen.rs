@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 use serde_json::Value;
+use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat};
 
 use crate::program::{program, summary, wait};
 
@@ -88,9 +89,38 @@ impl Viewer {
         (field("WIDTH="), field("HEIGHT="))
     }
 
+    /// The window's pixels now.
     pub fn shot(&self) -> RgbImage {
-        let output = Command::new("import").args(["-window", &self.id, "png:-"]).output().unwrap();
-        image::load_from_memory(&output.stdout).unwrap().to_rgb8()
+        let mut shot = None;
+        until("a shot of the window", || {
+            shot = self.grab();
+            shot.is_some()
+        });
+        shot.unwrap()
+    }
+
+    /// `None` while the window changes its size.
+    fn grab(&self) -> Option<RgbImage> {
+        let (screen, _) = x11rb::connect(None).unwrap();
+        let window = self.id.parse().unwrap();
+        let place = screen.get_geometry(window).ok()?.reply().ok()?;
+        let (width, height) = (place.width, place.height);
+        let pixels = screen.get_image(ImageFormat::Z_PIXMAP, window, 0, 0, width, height, !0).ok()?.reply().ok()?;
+        let rgb = pixels.data.chunks_exact(4).flat_map(|bgrx| [bgrx[2], bgrx[1], bgrx[0]]).collect();
+        RgbImage::from_raw(width.into(), height.into(), rgb)
+    }
+
+    /// The window's pixels as soon as they are as wanted, whether or not they go on changing.
+    pub fn seen(&self, wanted: impl Fn(&RgbImage) -> bool) -> RgbImage {
+        let mut shot = self.shot();
+        until("wanted pixels", || {
+            let seen = wanted(&shot);
+            if !seen {
+                shot = self.shot();
+            }
+            seen
+        });
+        shot
     }
 
     /// Waits until the picture on the screen is frozen, and returns it.
