@@ -113,7 +113,7 @@ pub struct ServeArgs {
     /// JPEG quality, 1 to 100.
     #[arg(long, value_name = "N", default_value_t = 80, value_parser = number(1_u8, 100), help_heading = INPUT)]
     pub quality: u8,
-    /// Pictures decoded ahead, 2 to 1000 (at most 48 MB).
+    /// Pictures decoded ahead, 2 to 1000 (at most 36 MB).
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = number(2_u16, 1_000), help_heading = INPUT)]
     pub queue: u16,
     /// UDP port, 0 to 65535; 0 takes a free one and says which.
