@@ -4,6 +4,8 @@
 
 #[cfg(feature = "app")]
 pub mod app;
+#[cfg(feature = "audio")]
+pub mod audio;
 pub mod clock;
 #[cfg(feature = "app")]
 pub mod codec;

@@ -7,6 +7,7 @@ pub mod coded;
 pub mod convert;
 pub mod jpeg;
 pub mod picture;
+pub mod sound;
 pub mod text;
 pub mod y4m;
 

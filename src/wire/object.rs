@@ -71,12 +71,14 @@ pub struct ObjectHeader {
     pub y8: u16,
 }
 
-/// Values of [`ObjectHeader::format`] for pictures.
+/// Values of [`ObjectHeader::format`]: subsampling of pictures, samples of sound.
 pub mod format {
     pub const YUV420: u8 = 0;
     pub const YUV422: u8 = 1;
     pub const YUV444: u8 = 2;
     pub const GREY: u8 = 3;
+    /// Sound: signed, 16 bits, little-endian, channels interleaved.
+    pub const PCM_S16LE: u8 = 0;
 }
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]

@@ -1,0 +1,158 @@
+//! Sound as it travels: 44.1 kHz, 16 bits, stereo or mono, in chunks of 256 frames. Frame `n` of a stream is heard
+//! `n / 44 100` seconds after the stream's zero, which is also the zero of its pictures.
+
+use crate::media::coded::Object;
+use crate::units::{MediaTime, Size, Time, Unit};
+use crate::wire::SizeClass;
+use crate::wire::object::{ObjectHeader, Type, flags, format};
+
+/// Frames a second.
+pub const RATE: u32 = 44_100;
+/// Frames in a chunk; only a stream's last chunk may have fewer.
+pub const FRAMES: usize = 256;
+
+/// One moment of stereo sound: left, right.
+pub type Frame = [i16; 2];
+
+/// One chunk as its source made it: at least one frame, at most [`FRAMES`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Its first frame is frame `number` × 256 of the stream.
+    pub number: u32,
+    pub frames: Vec<Frame>,
+    /// When its first frame came into being (live), or was read (file).
+    pub captured: Time,
+}
+
+/// What of the sound travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rendition {
+    #[default]
+    Stereo,
+    /// The mean of left and right, rounded towards zero: half the bytes.
+    Mono,
+}
+
+impl Rendition {
+    /// The value of an object's rendition field.
+    pub const fn id(self) -> u8 {
+        match self {
+            Self::Stereo => 0,
+            Self::Mono => 1,
+        }
+    }
+
+    pub const fn of(id: u8) -> Option<Self> {
+        match id {
+            0 => Some(Self::Stereo),
+            1 => Some(Self::Mono),
+            _ => None,
+        }
+    }
+
+    pub const fn channels(self) -> u16 {
+        match self {
+            Self::Stereo => 2,
+            Self::Mono => 1,
+        }
+    }
+}
+
+/// When frame `frame` of a stream is heard, from the stream's zero; rounded down to a microsecond.
+pub const fn media_time(frame: u64) -> MediaTime {
+    MediaTime::from_micros((frame as u128 * 1_000_000 / RATE as u128) as i64)
+}
+
+impl Chunk {
+    /// The first frame's number.
+    pub fn first(&self) -> u64 {
+        u64::from(self.number) * FRAMES as u64
+    }
+
+    pub fn media_time(&self) -> MediaTime {
+        media_time(self.first())
+    }
+
+    /// The chunk as an object of `stream`. It fits the smallest datagrams, so there is one cut only.
+    pub fn object(&self, stream: u64, rendition: Rendition) -> Object {
+        let header = ObjectHeader {
+            kind: Type::SOUND,
+            flags: flags::LAST,
+            stream,
+            rendition: rendition.id(),
+            cut: SizeClass::ANY.cut(0),
+            tables: 0,
+            format: format::PCM_S16LE,
+            unit: Unit(self.number),
+            part: 0,
+            parts: 1,
+            media_time: self.media_time(),
+            size: Size::new(self.frames.len() as u16, rendition.channels()),
+            x8: 0,
+            y8: 0,
+        };
+        let mut bytes = Vec::with_capacity(SizeClass::ANY.object_max());
+        header.emit(&mut bytes, |out| write(&self.frames, rendition, out));
+        bytes.into()
+    }
+}
+
+fn write(frames: &[Frame], rendition: Rendition, out: &mut Vec<u8>) {
+    for &[left, right] in frames {
+        match rendition {
+            Rendition::Stereo => {
+                out.extend_from_slice(&left.to_le_bytes());
+                out.extend_from_slice(&right.to_le_bytes());
+            }
+            Rendition::Mono => {
+                let mean = ((i32::from(left) + i32::from(right)) / 2) as i16;
+                out.extend_from_slice(&mean.to_le_bytes());
+            }
+        }
+    }
+}
+
+/// Reads the body of a sound object: `frames` and `channels` as its header says. `None` if they do not fit the body, or
+/// are none that can be. Mono comes out on both sides.
+pub fn read(body: &[u8], frames: u16, channels: u16) -> Option<Vec<Frame>> {
+    let count = usize::from(frames);
+    if !(1..=FRAMES).contains(&count) || body.len() != count * 2 * usize::from(channels) {
+        return None;
+    }
+    let sample = |bytes: &[u8]| i16::from_le_bytes([bytes[0], bytes[1]]);
+    match channels {
+        1 => Some(body.chunks_exact(2).map(|mono| [sample(mono); 2]).collect()),
+        2 => Some(body.chunks_exact(4).map(|both| [sample(&both[..2]), sample(&both[2..])]).collect()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ObjectView;
+
+    #[test]
+    fn a_chunk_comes_back_as_it_was_and_fits_the_smallest_datagram() {
+        let frames: Vec<Frame> = (0..FRAMES as i16).map(|i| [i * 100, -i * 77]).collect();
+        let chunk = Chunk { number: 7, frames, captured: Time::ZERO };
+        for rendition in [Rendition::Stereo, Rendition::Mono] {
+            let object = chunk.object(1, rendition);
+            assert!(object.len() <= SizeClass::ANY.object_max());
+            let view = ObjectView::parse(object.bytes()).expect("our own");
+            assert_eq!(view.header.media_time.micros(), 7 * 256 * 1_000_000 / 44_100);
+            let frames = read(view.body, view.header.size.width, view.header.size.height).expect("our own");
+            match rendition {
+                Rendition::Stereo => assert_eq!(frames, chunk.frames),
+                Rendition::Mono => assert_eq!(frames[100], [(100 * 100 - 100 * 77) / 2; 2]),
+            }
+        }
+    }
+
+    #[test]
+    fn bodies_that_cannot_be_are_refused() {
+        for (length, frames, channels) in [(0, 0, 2), (1_028, 257, 2), (8, 2, 3), (7, 2, 2), (8, 4, 2), (4, 1, 0)] {
+            assert_eq!(read(&vec![0; length], frames, channels), None, "{length} {frames} {channels}");
+        }
+    }
+}
