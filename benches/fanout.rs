@@ -83,16 +83,23 @@ impl Stage {
     fn joined(sinks: &[UdpSocket], sample: &Sample) -> Server {
         let rate = Rate::new(30, 1).expect("30 fps");
         let title = "A picture".to_owned();
-        let description =
-            Description { title, size: sample.size, rate, length: None, live: true, sound: false, ended: None };
+        let description = Description {
+            title,
+            size: sample.size,
+            rate,
+            length: None,
+            live: true,
+            sound: false,
+            ended: None,
+            sound_ended: None,
+        };
         let mut config = Config::new([7; 32], description);
         config.datagram = Some(SizeClass::LOOPBACK);
         let mut server = Server::new(config);
         let home = SocketAddr::from((Ipv4Addr::LOCALHOST, 9_688));
         for (number, sink) in sinks.iter().enumerate() {
             let seed = [(number % 251) as u8, (number / 251) as u8].repeat(16).try_into().expect("32 bytes");
-            let config =
-                receiver::Config { seed, servers: vec![home], max_datagram: 0, latency: Duration::ZERO, stay: false };
+            let config = receiver::Config::new(seed, vec![home]);
             join(&mut server, Receiver::new(config, now()), home, sink.local_addr().expect("bound"));
         }
         assert_eq!(server.watchers(), sinks.len(), "everybody is in");

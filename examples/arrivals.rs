@@ -205,7 +205,7 @@ struct Ours {
 impl Ours {
     fn new(server: SocketAddr) -> Result<Self, Failure> {
         let seed = system_seed().ok_or("the system gives no random numbers")?;
-        let config = Config { seed, servers: vec![server], max_datagram: 0, latency: Duration::ZERO, stay: false };
+        let config = Config::new(seed, vec![server]);
         Ok(Self { receiver: Receiver::new(config, clock::now()), sequence: None, missed: 0 })
     }
 }

@@ -177,11 +177,12 @@ proptest! {
     #[test]
     fn descriptions_come_back(
         (title, width, height, rate) in ("\\PC{0,40}", 1..=MAX_SIDE, 1..=MAX_SIDE, rate()),
-        length in any::<Option<u64>>(), live in any::<bool>(), sound in any::<bool>(), ended in any::<Option<u32>>(),
+        length in any::<Option<u64>>(), live in any::<bool>(), sound in any::<bool>(),
+        (ended, sound_ended) in any::<(Option<u32>, Option<u32>)>(),
     ) {
         let title = tlv::printable(tlv::shorten(&title, 200));
-        let (size, ended) = (Size::new(width, height), ended.map(Unit));
-        let description = Description { title, size, rate, length, live, sound, ended };
+        let (size, ended, sound_ended) = (Size::new(width, height), ended.map(Unit), sound_ended.map(Unit));
+        let description = Description { title, size, rate, length, live, sound, ended, sound_ended };
         let mut body = Vec::new();
         description.emit(&mut body);
         prop_assert_eq!(Description::parse(&body), Ok(description));
@@ -278,6 +279,7 @@ fn a_damaged_object_is_refused() {
         live: false,
         sound: true,
         ended: Some(Unit(1_798)),
+        sound_ended: Some(Unit(10_335)),
     };
     let mut body = Vec::new();
     description.emit(&mut body);

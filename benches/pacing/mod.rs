@@ -156,7 +156,16 @@ fn ours(sample: &Sample, fps: u32, pictures: u32) -> Played {
     let home = socket.local_addr().expect("bound");
     let rate = Rate::new(fps, 1).expect("a rate");
     let title = "A film".to_owned();
-    let description = Description { title, size: SIZE, rate, length: None, live: false, sound: false, ended: None };
+    let description = Description {
+        title,
+        size: SIZE,
+        rate,
+        length: None,
+        live: false,
+        sound: false,
+        ended: None,
+        sound_ended: None,
+    };
     let sampler = UdpSocket::bind(local).expect("a socket");
     thread::scope(|scope| {
         let sending = scope.spawn(move || {
@@ -173,7 +182,7 @@ fn ours(sample: &Sample, fps: u32, pictures: u32) -> Played {
 
 /// Joins and notes when the first datagram of each picture comes, until the server says goodbye.
 fn watch(socket: &UdpSocket, home: SocketAddr) -> Vec<(u32, Time)> {
-    let config = Watch { seed: [4; 32], servers: vec![home], max_datagram: 0, latency: Duration::ZERO, stay: false };
+    let config = Watch::new([4; 32], vec![home]);
     let mut receiver = Receiver::new(config, now());
     let (mut arrivals, mut buffer) = (Vec::<(u32, Time)>::new(), vec![0; 65_536]);
     loop {

@@ -96,6 +96,7 @@ fn config(options: &Options, info: &Info, seed: seal::Seed) -> Config {
         live: info.pace == Pace::Live,
         sound: false,
         ended: None,
+        sound_ended: None,
     };
     let mut config = Config::new(seed, description);
     config.datagram = options.datagram;

@@ -51,12 +51,25 @@ pub use server::Server;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Port(pub u8);
 
+/// One end of a conversation: which of our sockets, and who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Peer {
+    pub port: Port,
+    pub address: SocketAddr,
+}
+
 /// A datagram as it came.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
     pub port: Port,
     pub from: SocketAddr,
     pub bytes: &'a [u8],
+}
+
+impl Received<'_> {
+    const fn peer(&self) -> Peer {
+        Peer { port: self.port, address: self.from }
+    }
 }
 
 /// Why a datagram was not sent.
@@ -96,6 +109,13 @@ pub struct Transmit {
     pub body: Object,
 }
 
+impl Port {
+    /// Pictures, and all that belongs to them.
+    pub const PICTURES: Self = Self(0);
+    /// Sound alone.
+    pub const SOUND: Self = Self(1);
+}
+
 impl Transmit {
     /// UDP payload bytes.
     pub fn len(&self) -> usize {
@@ -106,10 +126,10 @@ impl Transmit {
         false
     }
 
-    fn message(to: SocketAddr, hop: Hop, message: &crate::wire::Message<'_>) -> Self {
+    fn message(to: Peer, hop: Hop, message: &crate::wire::Message<'_>) -> Self {
         let mut body = Vec::with_capacity(64);
         message.emit(&mut body);
-        Self { port: Port::default(), to, hop: hop.to_bytes(), body: body.into() }
+        Self { port: to.port, to: to.address, hop: hop.to_bytes(), body: body.into() }
     }
 }
 
@@ -119,6 +139,8 @@ pub enum Reason {
     Idle,
     /// A picture leaves.
     Departure,
+    /// A chunk of sound leaves, is given up for, or has been heard.
+    Sound,
     /// The next burst of a picture on its way.
     Pacing,
     /// Sessions: silence, repeats, probes.

@@ -11,6 +11,7 @@ const LENGTH: u16 = 3;
 const SOUND: u16 = 4;
 const ENDED: u16 = 5;
 const LIVE: u16 = 6;
+const SOUND_ENDED: u16 = 7;
 
 /// As long as a side of a picture may be: what a watcher makes room for is bounded. It is the most that a source may
 /// have.
@@ -28,6 +29,8 @@ pub struct Description {
     pub sound: bool,
     /// Number of units of the picture lane, once the stream has ended.
     pub ended: Option<Unit>,
+    /// Number of chunks of the sound lane, once the stream has ended.
+    pub sound_ended: Option<Unit>,
 }
 
 impl Description {
@@ -42,7 +45,7 @@ impl Description {
             return Err(WireError::Value { what: "the picture size" });
         }
         let length = tlvs.find(LENGTH).map(|value| Reader::new(value, "a length").u64()).transpose()?;
-        let ended = tlvs.find(ENDED).map(|value| Reader::new(value, "an end").u32()).transpose()?;
+        let end = |kind| tlvs.find(kind).map(|value| Reader::new(value, "an end").u32().map(Unit)).transpose();
         Ok(Self {
             title: printable(tlv::shorten(tlvs.text(TITLE).unwrap_or_default(), 200)),
             size,
@@ -50,7 +53,8 @@ impl Description {
             length,
             live: tlvs.find(LIVE).is_some(),
             sound: tlvs.find(SOUND).is_some(),
-            ended: ended.map(Unit),
+            ended: end(ENDED)?,
+            sound_ended: end(SOUND_ENDED)?,
         })
     }
 
@@ -73,6 +77,9 @@ impl Description {
         }
         if self.live {
             tlv::put(out, LIVE, &[]);
+        }
+        if let Some(Unit(count)) = self.sound_ended {
+            tlv::put(out, SOUND_ENDED, &count.to_be_bytes());
         }
     }
 }

@@ -37,7 +37,7 @@ pub mod kind {
     pub const MAX_RATE: u16 = 33;
     /// Want: u8 JPEG quality.
     pub const QUALITY: u16 = 34;
-    /// Want: u8, 0 off, 1 here, 2 on the sound port.
+    /// Want: see [`super::super::message::SoundWish`].
     pub const SOUND: u16 = 35;
     /// Want: no value.
     pub const PAUSE: u16 = 36;

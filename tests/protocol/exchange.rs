@@ -67,6 +67,7 @@ pub fn exchange() -> Vec<Packet> {
         live: false,
         sound: false,
         ended: None,
+        sound_ended: None,
     };
     let server = Server::new(server::Config::new([1; 32], description));
     let watchers = [watcher(FIRST, 2, 0), watcher(SECOND, 3, 1_200)];
@@ -84,7 +85,7 @@ pub fn exchange() -> Vec<Packet> {
 
 fn watcher(address: SocketAddr, seed: u8, max_datagram: u16) -> Watcher {
     let servers = vec![SERVER];
-    let config = receiver::Config { seed: [seed; 32], servers, max_datagram, latency: Duration::ZERO, stay: false };
+    let config = receiver::Config { max_datagram, ..receiver::Config::new([seed; 32], servers) };
     Watcher { machine: Receiver::new(config, BEGIN), address, shown: 0, finished: false }
 }
 

@@ -117,7 +117,16 @@ impl Told {
         let accept = Accept { nonce, session, clock, report_interval_ms, silence_limit_ms, sound_port, tlvs };
         self.say(session, &Message::Accept(accept));
         let (title, rate) = ("hand-made".to_owned(), Rate::new(25, 1).expect("25 fps"));
-        let description = Description { title, size: SIZE, rate, length: None, live: false, sound: false, ended: None };
+        let description = Description {
+            title,
+            size: SIZE,
+            rate,
+            length: None,
+            live: false,
+            sound: false,
+            ended: None,
+            sound_ended: None,
+        };
         let mut body = Vec::new();
         let header = ObjectHeader { kind: Type::DESCRIPTION, flags: flags::LAST, tables: 0, ..PICTURE };
         header.emit(&mut body, |out| description.emit(out));

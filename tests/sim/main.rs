@@ -12,3 +12,4 @@ mod claims;
 mod paths;
 mod schedule;
 mod sessions;
+mod sound;

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use udpstream::media::sound::{Chunk, FRAMES, Frame, Rendition};
 use udpstream::proto::receiver::{self, Counts, Ready};
 use udpstream::proto::server::{self, Config};
 use udpstream::proto::{Input, Machine, Output, Port, Reason, Received, Receiver, SendFailure, Server, Transmit};
@@ -22,6 +23,8 @@ use crate::link::{Link, Path};
 use crate::random::Random;
 
 pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 9_688);
+/// The server's port for sound.
+pub const SOUND: SocketAddr = SocketAddr::new(SERVER.ip(), 9_687);
 /// What a default socket buffer holds.
 const SOCKET_BUFFER: usize = 92;
 
@@ -48,6 +51,8 @@ pub struct Sent {
     pub bytes: usize,
     /// Of a picture's slice: unit and part.
     pub slice: Option<(Unit, u16)>,
+    /// Of a sound object: the chunk's number.
+    pub chunk: Option<u32>,
 }
 
 /// The next so many datagrams of this kind to this address are lost.
@@ -75,7 +80,7 @@ pub struct ServerNode {
     pub state: State,
     pub wake: Time,
     pub events: Vec<(Time, server::Event)>,
-    inbox: VecDeque<(SocketAddr, Vec<u8>)>,
+    inbox: VecDeque<(Port, SocketAddr, Vec<u8>)>,
 }
 
 pub struct Watcher {
@@ -84,7 +89,7 @@ pub struct Watcher {
     pub state: State,
     pub seen: Seen,
     wake: Time,
-    inbox: VecDeque<Vec<u8>>,
+    inbox: VecDeque<(Port, SocketAddr, Vec<u8>)>,
     down: Link,
     up: Link,
 }
@@ -100,6 +105,10 @@ pub struct Seen {
     pub troubles: Vec<(Time, receiver::Trouble)>,
     pub over: Vec<(Time, receiver::Over)>,
     pub finished: Option<Time>,
+    /// First frame of each chunk, and whether it came.
+    pub sound: Vec<(Time, u64, bool)>,
+    /// When frame 0 is to be heard, as was said at these times.
+    pub zero: Vec<(Time, Time)>,
     pub last_report: Time,
     /// Slices since the last picture shown.
     open: Vec<(Unit, u16, u16)>,
@@ -111,6 +120,11 @@ pub struct World {
     pub film: Rc<Film>,
     pub server: ServerNode,
     pub encoder: Encoder,
+    /// Chunks that the source has, and the next of them.
+    pub chunks: u32,
+    pub next_chunk: u32,
+    /// Whether the server has sound, and its port for it.
+    with_sound: (bool, u16),
     pub watchers: Vec<Watcher>,
     /// The server's timer fires up to this late.
     pub lateness: Duration,
@@ -131,7 +145,7 @@ pub struct World {
 pub fn description(film: &Film) -> Description {
     let title = "A film".to_owned();
     let (size, rate) = (film.size, film.rate);
-    Description { title, size, rate, length: None, live: false, sound: false, ended: None }
+    Description { title, size, rate, length: None, live: false, sound: false, ended: None, sound_ended: None }
 }
 
 pub fn secret(seed: u64, purpose: u64) -> [u8; 32] {
@@ -148,6 +162,7 @@ impl World {
     pub fn with(seed: u64, film: &Rc<Film>, now: Time, configure: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::new(secret(seed, 1), description(film));
         configure(&mut config);
+        let with_sound = (config.description.sound, config.sound_port);
         let machine = Server::new(config);
         Self {
             seed,
@@ -161,6 +176,9 @@ impl World {
                 inbox: VecDeque::new(),
             },
             encoder: Encoder::new(Rc::clone(film)),
+            chunks: u32::MAX,
+            next_chunk: 0,
+            with_sound,
             watchers: Vec::new(),
             lateness: Duration::ZERO,
             server_mtu: usize::MAX,
@@ -189,6 +207,7 @@ impl World {
             max_datagram: 0,
             latency: Duration::ZERO,
             stay: false,
+            sound: Some(Rendition::Stereo),
         };
         configure(&mut config);
         self.watchers.push(Watcher {
@@ -219,8 +238,8 @@ impl World {
     pub fn server_state(&mut self, state: State) {
         self.server.state = state;
         if state == State::Running {
-            for (from, bytes) in std::mem::take(&mut self.server.inbox) {
-                self.reach_server(from, bytes);
+            for (port, from, bytes) in std::mem::take(&mut self.server.inbox) {
+                self.reach_server(port, from, bytes);
             }
             self.server.wake = self.now;
         }
@@ -228,7 +247,9 @@ impl World {
 
     /// The server's process ends and another starts on the same port.
     pub fn restart_server(&mut self, seed: u64) {
-        let config = Config::new(secret(seed, 1), description(&self.film));
+        let mut config = Config::new(secret(seed, 1), description(&self.film));
+        (config.description.sound, config.sound_port) = self.with_sound;
+        self.next_chunk = 0;
         self.server.machine = Server::new(config);
         self.server.wake = self.now;
         self.encoder = Encoder::new(Rc::clone(&self.film));
@@ -239,11 +260,17 @@ impl World {
         let node = &mut self.watchers[watcher];
         node.state = state;
         if state == State::Running {
-            for bytes in std::mem::take(&mut node.inbox) {
-                node.machine.handle(now, Input::Datagram(received(SERVER, &bytes)));
+            for (port, from, bytes) in std::mem::take(&mut node.inbox) {
+                node.machine.handle(now, Input::Datagram(Received { port, from, bytes: &bytes }));
             }
             node.wake = now;
         }
+    }
+
+    pub fn tell_watcher(&mut self, watcher: usize, local: receiver::Local) {
+        let node = &mut self.watchers[watcher];
+        node.machine.handle(self.now, Input::Local(local));
+        node.wake = self.now;
     }
 
     pub fn tell_server(&mut self, local: server::Local) {
@@ -253,7 +280,7 @@ impl World {
 
     /// A datagram reaches the server now, whoever sent it.
     pub fn inject(&mut self, from: SocketAddr, bytes: &[u8]) {
-        self.reach_server(from, bytes.to_vec());
+        self.reach_server(Port::PICTURES, from, bytes.to_vec());
     }
 
     pub fn run(&mut self, time: Duration) {
@@ -291,35 +318,47 @@ impl World {
             && entry.key().0 <= self.now
         {
             let (from, to, bytes) = entry.remove();
-            if to == SERVER {
-                self.reach_server(from, bytes);
-            } else if let Some(n) = self.watchers.iter().position(|w| w.address == to && w.state != State::Dead) {
-                self.reach_watcher(n, from, bytes);
+            if to == SERVER || to == SOUND {
+                self.reach_server(if to == SERVER { Port::PICTURES } else { Port::SOUND }, from, bytes);
+            } else if let Some((n, port)) = self.watcher_at(to).filter(|(n, _)| self.watchers[*n].state != State::Dead)
+            {
+                self.reach_watcher(n, port, from, bytes);
             } else {
                 self.stray.entry(to).or_default().push((self.now, bytes));
             }
         }
     }
 
-    fn reach_server(&mut self, from: SocketAddr, bytes: Vec<u8>) {
+    /// Whose address it is, and which of his ports.
+    fn watcher_at(&self, address: SocketAddr) -> Option<(usize, Port)> {
+        let of = |port: Port| {
+            let own = |watcher: &Watcher| watcher.on(port) == address;
+            self.watchers.iter().position(own).map(|n| (n, port))
+        };
+        of(Port::PICTURES).or_else(|| of(Port::SOUND))
+    }
+
+    fn reach_server(&mut self, port: Port, from: SocketAddr, bytes: Vec<u8>) {
         match self.server.state {
             State::Running => {
-                self.server.machine.handle(self.now, Input::Datagram(received(from, &bytes)));
+                self.server.machine.handle(self.now, Input::Datagram(Received { port, from, bytes: &bytes }));
                 self.server.wake = self.now;
             }
-            State::Stopped if self.server.inbox.len() < SOCKET_BUFFER => self.server.inbox.push_back((from, bytes)),
+            State::Stopped if self.server.inbox.len() < SOCKET_BUFFER => {
+                self.server.inbox.push_back((port, from, bytes));
+            }
             State::Stopped | State::Dead => {}
         }
     }
 
-    fn reach_watcher(&mut self, n: usize, from: SocketAddr, bytes: Vec<u8>) {
+    fn reach_watcher(&mut self, n: usize, port: Port, from: SocketAddr, bytes: Vec<u8>) {
         let watcher = &mut self.watchers[n];
         match watcher.state {
             State::Running => {
-                watcher.machine.handle(self.now, Input::Datagram(received(from, &bytes)));
+                watcher.machine.handle(self.now, Input::Datagram(Received { port, from, bytes: &bytes }));
                 watcher.wake = self.now;
             }
-            State::Stopped if watcher.inbox.len() < SOCKET_BUFFER => watcher.inbox.push_back(bytes),
+            State::Stopped if watcher.inbox.len() < SOCKET_BUFFER => watcher.inbox.push_back((port, from, bytes)),
             State::Stopped | State::Dead => {}
         }
     }
@@ -331,6 +370,7 @@ impl World {
         if self.encoder.wake() <= self.now && self.encoder.step(self.now, &mut self.server.machine) {
             self.server.wake = self.now;
         }
+        self.speak();
         if self.server.wake > self.now {
             return;
         }
@@ -340,14 +380,16 @@ impl World {
                     let failed = Input::NotSent(transmit.port, transmit.to, SendFailure::TooLarge);
                     self.server.machine.handle(self.now, failed);
                 }
-                Output::Send(transmit) => self.send(SERVER, &transmit),
+                Output::Send(transmit) => {
+                    self.send(if transmit.port == Port::SOUND { SOUND } else { SERVER }, &transmit);
+                }
                 Output::Event(event) => {
                     (self.now, format!("{event:?}")).hash(&mut self.log);
                     self.server.events.push((self.now, event));
                 }
                 Output::Wait(at, reason) => {
                     assert!(at > self.now, "the server would spin for {reason:?} at {:?}", self.now);
-                    if self.encoder.step(self.now, &mut self.server.machine) {
+                    if self.encoder.step(self.now, &mut self.server.machine) || self.speak() {
                         continue;
                     }
                     let late = if reason == Reason::Departure { self.lateness } else { Duration::ZERO };
@@ -358,11 +400,29 @@ impl World {
         }
     }
 
+    /// The source hands over the sound that the server takes now.
+    fn speak(&mut self) -> bool {
+        let server = &mut self.server.machine;
+        let mut spoke = false;
+        while server.wants_sound() {
+            let local = if self.next_chunk < self.chunks {
+                let (number, captured) = (self.next_chunk, self.now);
+                server::Local::Sound(Chunk { number, frames: chunk(number), captured })
+            } else {
+                server::Local::SoundEnded
+            };
+            server.handle(self.now, Input::Local(local));
+            self.next_chunk = self.next_chunk.saturating_add(1);
+            spoke = true;
+        }
+        spoke
+    }
+
     fn turn_watcher(&mut self, n: usize) {
         while self.watchers[n].state == State::Running && self.watchers[n].wake <= self.now {
-            let from = self.watchers[n].address;
             match self.watchers[n].machine.poll(self.now) {
                 Output::Send(transmit) => {
+                    let from = self.watchers[n].on(transmit.port);
                     if Hop::parse(&transmit.hop).is_ok_and(|(hop, _)| hop.kind == Kind::REPORT) {
                         self.watchers[n].seen.last_report = self.now;
                     }
@@ -399,7 +459,8 @@ impl World {
             let picture = header.filter(|header| header.kind == Type::PICTURE);
             let slice = picture.map(|header| (header.unit, header.part));
             let (at, to, kind, bytes) = (self.now, transmit.to, hop.kind, transmit.len());
-            self.sent.push(Sent { at, from, to, kind, bytes, slice });
+            let chunk = header.filter(|header| header.kind == Type::SOUND).map(|header| header.unit.0);
+            self.sent.push(Sent { at, from, to, kind, bytes, slice, chunk });
         }
         let matches = |lose: &&mut Lose| {
             lose.count > 0
@@ -411,9 +472,9 @@ impl World {
             return;
         }
         let bytes = [&transmit.hop[..], transmit.body.bytes()].concat();
-        let watcher = if from == SERVER { transmit.to } else { from };
-        let link = self.watchers.iter_mut().find(|w| w.address == watcher);
-        let link = link.map(|w| if from == SERVER { &mut w.down } else { &mut w.up });
+        let down = from == SERVER || from == SOUND;
+        let at = self.watcher_at(if down { transmit.to } else { from });
+        let link = at.map(|(n, _)| &mut self.watchers[n]).map(|w| if down { &mut w.down } else { &mut w.up });
         let arrivals = link.map_or_else(|| vec![self.now + ms(1)], |link| link.carry(self.now, bytes.len()));
         for at in arrivals {
             self.number += 1;
@@ -444,7 +505,7 @@ impl World {
     }
 
     pub fn counts(&self, watcher: usize) -> Counts {
-        *self.watchers[watcher].machine.counts()
+        self.watchers[watcher].machine.counts()
     }
 
     /// Everything that must hold of a watcher at any time, on any path.
@@ -488,9 +549,20 @@ impl Seen {
                 self.lost += u64::from(*trouble == receiver::Trouble::Silent);
                 self.troubles.push((now, *trouble));
             }
+            receiver::Event::Sound { first, frames } => self.hear(now, *first, frames.as_deref()),
+            receiver::Event::SoundZero(zero) => self.zero.push((now, *zero)),
             receiver::Event::Over { why, .. } => self.over.push((now, *why)),
             receiver::Event::Finished => self.finished = Some(now),
         }
+    }
+
+    fn hear(&mut self, now: Time, first: u64, frames: Option<&[Frame]>) {
+        let made = chunk((first / FRAMES as u64) as u32);
+        assert!(frames.is_none_or(|frames| *frames == made || is_mono_of(frames, &made)), "not the sender's: {first}");
+        let since = self.playing.last().map_or(Time::ZERO, |(at, ..)| *at);
+        let before = self.sound.last().filter(|(at, ..)| *at >= since);
+        assert!(before.is_none_or(|(_, before, _)| *before < first), "{first} after {before:?}");
+        self.sound.push((now, first, frames.is_some()));
     }
 
     fn show(&mut self, now: Time, picture: &Ready, due: Option<Time>) {
@@ -517,8 +589,23 @@ impl Drop for World {
     }
 }
 
-const fn received(from: SocketAddr, bytes: &[u8]) -> Received<'_> {
-    Received { port: Port(0), from, bytes }
+impl Watcher {
+    /// Its address on one of its ports.
+    pub fn on(&self, port: Port) -> SocketAddr {
+        SocketAddr::new(self.address.ip(), self.address.port() + u16::from(port.0))
+    }
+}
+
+/// What chunk `number` of the world's sound holds.
+pub fn chunk(number: u32) -> Vec<Frame> {
+    (0..FRAMES as u32)
+        .map(|frame| [(number.wrapping_mul(31).wrapping_add(frame * 7)) as i16, (frame * 13) as i16 ^ number as i16])
+        .collect()
+}
+
+fn is_mono_of(frames: &[Frame], made: &[Frame]) -> bool {
+    let mean = |[left, right]: Frame| ((i32::from(left) + i32::from(right)) / 2) as i16;
+    frames.iter().zip(made).all(|(mono, both)| *mono == [mean(*both); 2])
 }
 
 /// Slices of one picture at the smallest class, for tests that need several.

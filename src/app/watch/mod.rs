@@ -170,7 +170,7 @@ fn run(
         decode::spawn(settings, works, shown).context("the decoder's thread could not be started")?;
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
     let stay = !options.headless && !options.autoexit;
-    let config = Config { seed, servers, max_datagram: 0, latency: options.latency, stay };
+    let config = Config { seed, servers, max_datagram: 0, latency: options.latency, stay, sound: None };
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let mut receiver = Receiver::new(config, output.start());
     let mut app = Watching::new(options, output, screen, Wiring { work, figures, newest, acts });

@@ -322,6 +322,7 @@ impl App<Receiver> for Watching {
                 return self.playing(now, description, stream, rejoined);
             }
             Event::Slice(slice) => self.work(Work::Slice(slice)),
+            Event::Sound { .. } | Event::SoundZero(_) => {}
             Event::Show { picture, due } => self.show(now, receiver, picture, due),
             Event::Refused { code, sentence } => {
                 let flow = self.trouble("refused", trouble::refused(code, &sentence, &self.server));

@@ -47,6 +47,7 @@ pub fn fuzz_server(data: &[u8]) {
             0 => world.tell_server(server::Local::Ended),
             1 => world.tell_server(server::Local::Stop("Stopped.".to_owned())),
             2 => world.tell_server(server::Local::Failed("Failed.".to_owned())),
+            3 => world.tell_server(server::Local::SoundEnded),
             _ => world.stop_watcher(script.choice(2)),
         },
     });

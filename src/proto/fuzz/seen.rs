@@ -1,6 +1,8 @@
 //! What must hold of everything that a receiver tells its program.
 
 use super::film::Film;
+use super::world::sound;
+use crate::media::sound::{FRAMES, Frame};
 use crate::proto::receiver::{Counts, Event};
 use crate::units::Unit;
 
@@ -8,6 +10,8 @@ use crate::units::Unit;
 pub struct Seen {
     stream: Option<u64>,
     last: Option<Unit>,
+    /// First frame of the last chunk.
+    heard: Option<u64>,
     /// Units from the first shown to the last, of all streams.
     units: u64,
     shown: u64,
@@ -25,7 +29,7 @@ impl Seen {
         match event {
             Event::Playing { stream, .. } => {
                 if self.stream.replace(*stream).is_some_and(|old| old != *stream) {
-                    (self.last, self.open) = (None, Vec::new());
+                    (self.last, self.heard, self.open) = (None, None, Vec::new());
                 }
             }
             Event::Slice(slice) => {
@@ -47,10 +51,19 @@ impl Seen {
                 self.shown += 1;
                 self.damaged += u64::from(picture.missing > 0);
             }
+            Event::Sound { first, frames } => self.sound(*first, frames.as_deref()),
+            Event::SoundZero(_) => {}
             Event::Over { .. } => self.over = true,
             Event::Finished => self.finished = true,
             Event::Refused { .. } | Event::Trouble(_) => {}
         }
+    }
+
+    fn sound(&mut self, first: u64, frames: Option<&[Frame]>) {
+        assert!(self.hostile || self.heard.is_none_or(|heard| heard < first), "{first} after {:?}", self.heard);
+        self.heard = Some(first);
+        let made = sound((first / FRAMES as u64) as u32);
+        assert!(self.hostile || frames.is_none_or(|frames| *frames == made), "not the origin's sound: {first}");
     }
 
     /// Once all events have been heard.

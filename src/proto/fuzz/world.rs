@@ -8,12 +8,15 @@ use super::balance::Balance;
 use super::film::{Film, SIZE};
 use super::script::Script;
 use super::seen::Seen;
+use crate::media::sound::{Chunk, FRAMES, Frame, Rendition};
 use crate::proto::{Input, Machine, Output, Port, Received, Receiver, SendFailure, Server, Transmit, receiver, server};
 use crate::units::{Rate, Time, Unit};
 use crate::wire::message::Message;
 use crate::wire::{Description, Hop, Kind, SizeClass};
 
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 9_688);
+/// Where it sends sound from.
+const SOUND: SocketAddr = SocketAddr::new(SERVER.ip(), 9_687);
 /// Datagrams on their way, and old ones that may come again.
 const FLIGHTS: usize = 256;
 const OLD: usize = 64;
@@ -40,6 +43,7 @@ pub struct World {
     server: Server,
     servers: u8,
     unit: Unit,
+    chunk: u32,
     /// When the last picture came from the source.
     captured: Time,
     film: Film,
@@ -67,6 +71,7 @@ impl World {
             max_datagram: if bits & 32 == 0 { 0 } else { 1_452 },
             latency: if bits & 4 == 0 { Duration::ZERO } else { Duration::from_millis(100) },
             stay: bits & 8 != 0,
+            sound: (bits & 128 != 0).then_some(Rendition::Stereo),
         };
         let watcher = |n: u8| Watcher {
             machine: Receiver::new(config(n), now),
@@ -80,6 +85,7 @@ impl World {
             server: serving(1, bits & 1 != 0, rate, bits & 2 != 0),
             servers: 1,
             unit: Unit(if bits & 16 == 0 { 0 } else { u32::MAX - 40 }),
+            chunk: 0,
             captured: Time::ZERO,
             film: Film::default(),
             watchers: vec![watcher(1), watcher(2)],
@@ -121,6 +127,11 @@ impl World {
             (self.unit, self.captured) = (Unit(self.unit.0.saturating_add(1)), self.now);
             self.server.handle(self.now, Input::Local(server::Local::Picture(picture)));
         }
+        if self.server.wants_sound() && (!self.live || u64::from(self.chunk) * 6 < self.now.micros() / 1_000) {
+            let chunk = Chunk { number: self.chunk, frames: sound(self.chunk), captured: self.now };
+            self.chunk += 1;
+            self.server.handle(self.now, Input::Local(server::Local::Sound(chunk)));
+        }
     }
 
     /// Pictures that never come to the server.
@@ -129,7 +140,11 @@ impl World {
     }
 
     pub fn tell_server(&mut self, local: server::Local) {
-        let fits = !matches!(local, server::Local::Ended) || self.server.wants_picture();
+        let fits = match local {
+            server::Local::Ended => self.server.wants_picture(),
+            server::Local::SoundEnded => self.server.wants_sound(),
+            _ => true,
+        };
         if fits {
             self.server.handle(self.now, Input::Local(local));
         }
@@ -146,7 +161,7 @@ impl World {
     pub fn restart_server(&mut self) {
         self.servers = self.servers.wrapping_add(1);
         self.server = serving(self.servers, self.live, self.rate, false);
-        self.unit = Unit(0);
+        (self.unit, self.chunk) = (Unit(0), 0);
         // It knows nothing of the old one's secrets, and owes nothing for it.
         self.balance = Balance::default();
         self.turn();
@@ -201,12 +216,13 @@ impl World {
 
     fn arrive(&mut self, flight: Flight) {
         let Flight { from, to, bytes } = &flight;
-        let received = Received { port: Port(0), from: *from, bytes };
-        if *to == SERVER {
+        if *to == SERVER || *to == SOUND {
+            let port = if *to == SERVER { Port::PICTURES } else { Port::SOUND };
             self.balance.came(*from, bytes);
-            self.server.handle(self.now, Input::Datagram(received));
-        } else if let Some(watcher) = self.watchers.iter_mut().find(|watcher| watcher.address == *to) {
-            watcher.machine.handle(self.now, Input::Datagram(received));
+            self.server.handle(self.now, Input::Datagram(Received { port, from: *from, bytes }));
+        } else if let Some(watcher) = self.watchers.iter_mut().find(|watcher| watcher.address.ip() == to.ip()) {
+            let port = if *to == watcher.address { Port::PICTURES } else { Port::SOUND };
+            watcher.machine.handle(self.now, Input::Datagram(Received { port, from: *from, bytes }));
         }
         self.old.push_back(flight);
         if self.old.len() > OLD {
@@ -252,7 +268,7 @@ impl World {
             }
         }
         if length <= self.mtu.0 {
-            self.launch(SERVER, transmit);
+            self.launch(if transmit.port == Port::SOUND { SOUND } else { SERVER }, transmit);
         }
     }
 
@@ -269,14 +285,15 @@ impl World {
             let watcher = &mut self.watchers[n];
             match watcher.machine.poll(self.now) {
                 Output::Send(transmit) => {
-                    let from = watcher.address;
+                    let from =
+                        SocketAddr::new(watcher.address.ip(), watcher.address.port() + u16::from(transmit.port.0));
                     self.launch(from, &transmit);
                 }
                 Output::Event(event) => watcher.seen.event(&event, &self.film),
                 Output::Wait(at, reason) => {
                     assert!(at > self.now, "the watcher would spin for {reason:?}");
                     watcher.machine.assert_sound();
-                    return watcher.seen.agrees(watcher.machine.counts());
+                    return watcher.seen.agrees(&watcher.machine.counts());
                 }
             }
         }
@@ -289,6 +306,11 @@ pub fn outside(host: u8, port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 1, host)), port)
 }
 
+/// What chunk `number` sounds like.
+pub fn sound(number: u32) -> Vec<Frame> {
+    vec![[number as i16, !number as i16]; FRAMES]
+}
+
 /// A message as a datagram.
 pub fn datagram(kind: Kind, tag: u32, body: &[u8]) -> Vec<u8> {
     [&Hop::unsequenced(kind, tag, 0).to_bytes()[..], body].concat()
@@ -296,9 +318,11 @@ pub fn datagram(kind: Kind, tag: u32, body: &[u8]) -> Vec<u8> {
 
 fn serving(seed: u8, live: bool, rate: Rate, no_wait: bool) -> Server {
     let title = "A film".to_owned();
-    let description = Description { title, size: SIZE, rate, length: None, live, sound: false, ended: None };
+    let description =
+        Description { title, size: SIZE, rate, length: None, live, sound: true, ended: None, sound_ended: None };
     let mut config = server::Config::new([seed; 32], description);
     config.no_wait = no_wait;
+    config.sound_port = SOUND.port();
     config.max_sessions = 6;
     config.max_sessions_per_address = 3;
     config.max_joins_per_second = 5;

@@ -3,13 +3,17 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Event, LOST_AFTER, Receiver, SUSPECT_AFTER, Session, Stream, Trouble};
+use super::assembly::Units;
+use super::lane::{LOST_AFTER, Lane, Role as LaneRole, SUSPECT_AFTER, Session, Stream};
+use super::{Event, Trouble};
 use crate::proto::hops::Hops;
 use crate::proto::{Transmit, hop};
 use crate::units::Time;
-use crate::wire::message::{Accept, COOKIE_LEN, Join as JoinMessage, Message, Refuse, RefuseCode, Role};
+use crate::wire::message::{
+    Accept, COOKIE_LEN, Join as JoinMessage, Message, Place, Refuse, RefuseCode, Role, SoundWish,
+};
 use crate::wire::object::ObjectView;
-use crate::wire::tlv::{Tlvs, printable};
+use crate::wire::tlv::{self, Tlvs, kind, printable};
 use crate::wire::{Description, Kind, VERSION};
 
 /// Waits between tries: short at first, then steady, so that a server that comes back is found within half a second.
@@ -72,7 +76,7 @@ impl Join {
     }
 }
 
-impl Receiver {
+impl Lane {
     /// Sends the Hello or Join that is due, and notices a server that has fallen silent.
     pub(super) fn look_for_server(&mut self, now: Time) {
         let joined = matches!(self.join.step, Step::Joined);
@@ -156,20 +160,33 @@ impl Receiver {
     fn send_hello(&mut self, now: Time) {
         let message = Message::Hello { highest: VERSION, lowest: VERSION, nonce: self.join.nonce };
         for &to in &self.config.servers {
-            self.out.push_back(Transmit::message(to, hop(Kind::HELLO, 0, now), &message));
+            self.out.push_back(Transmit::message(self.peer(to), hop(Kind::HELLO, 0, now), &message));
         }
     }
 
     fn send_join(&mut self, now: Time, server: SocketAddr, cookie: [u8; COOKIE_LEN]) {
+        let wishes = self.wishes();
         let message = Message::Join(JoinMessage {
             nonce: self.join.nonce,
             cookie,
             role: Role::Watch,
             fec: 0,
             max_datagram: self.config.max_datagram,
-            tlvs: Tlvs::default(),
+            tlvs: Tlvs::trusted(&wishes),
         });
-        self.out.push_back(Transmit::message(server, hop(Kind::JOIN, 0, now), &message));
+        self.out.push_back(Transmit::message(self.peer(server), hop(Kind::JOIN, 0, now), &message));
+    }
+
+    /// What a Join says of sound: that a session for it will follow, or that this is it.
+    fn wishes(&self) -> Vec<u8> {
+        let (mut out, mut want) = (Vec::new(), Vec::new());
+        let Some(rendition) = self.config.sound else { return out };
+        if let LaneRole::SoundOf(id) = self.role {
+            tlv::put(&mut out, kind::WITH_SESSION, &id.to_be_bytes());
+        }
+        SoundWish { place: Place::SoundPort, rendition: rendition.id() }.put(&mut want);
+        tlv::put(&mut out, kind::WANT, &want);
+        out
     }
 
     pub(super) fn challenge(&mut self, now: Time, server: SocketAddr, nonce: u64, cookie: [u8; COOKIE_LEN]) {
@@ -196,11 +213,13 @@ impl Receiver {
         self.session = Some(Session {
             id: accept.session,
             server,
+            sound_port: accept.sound_port,
             described: false,
             hops: Hops::default(),
             heard: now,
             echo: None,
             reports: 0,
+            sequence: 0,
             report_interval,
             next_report: now + report_interval,
             update_ack: 0,
@@ -250,7 +269,8 @@ impl Receiver {
                 if ended.is_some() && stream.ended_at.is_none() {
                     stream.ended_at = Some(now);
                 }
-                stream.description = Description { ended, ..description };
+                let sound_ended = description.sound_ended.or(stream.description.sound_ended);
+                stream.description = Description { ended, sound_ended, ..description };
             }
             None => self.stream = Some(Stream::new(id, description)),
         }
@@ -267,7 +287,7 @@ impl Session {
 
 impl Stream {
     fn new(id: u64, description: Description) -> Self {
-        let units = super::Units::default();
+        let units = Units::default();
         Self { id, description, units, last_shown: None, ended_at: None }
     }
 }

@@ -1,12 +1,20 @@
-//! The watcher: joins, stays joined, puts pictures together, says when to show them, and reports.
+//! The watcher: joins, stays joined, puts pictures together, says when to show them, puts sound in order, says when it
+//! is to be heard, and reports.
 //!
 //! Slices of the picture that is shown next are handed out as they come ([`Event::Slice`]), so that decoding runs
 //! along with receiving; [`Event::Show`] closes the picture. Whatever is missing then is the decoder's to conceal.
+//!
+//! Pictures and sound come in two lanes, sessions of their own on two ports of the server. If nobody answers on the sound
+//! port (a firewall), sound is asked for on the other. As long as a loudspeaker plays, both are played so long after
+//! they are due that nearly everything has come by then ([`delay`]); otherwise pictures are shown when they are there.
 
 mod assembly;
+mod delay;
 mod fuzz;
 mod join;
+mod lane;
 mod playout;
+mod sound;
 mod stats;
 
 use std::collections::VecDeque;
@@ -14,29 +22,30 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use assembly::{Ready, Slice};
+pub use sound::Counts as SoundCounts;
 pub use stats::Counts;
 
-use super::clocksync::ClockSync;
-use super::hops::{Hops, Seen};
-use super::{Input, Machine, Output, Reason, Received, Soonest, Transmit, hop};
+use super::{Input, Machine, Output, Port, Reason, Soonest};
+use crate::media::sound::{FRAMES, Frame, Rendition, media_time};
 use crate::seal::{Random, Seed};
-use crate::units::{Rate, Time, Unit};
-use crate::wire::message::{ClockEcho, Message, RefuseCode, Timeline, bye};
-use crate::wire::object::{ObjectView, Type, flags};
-use crate::wire::tlv::{Tlvs, kind, printable};
-use crate::wire::{Description, Hop, Kind, Report};
-use assembly::{Took, Units};
-use join::Join;
+use crate::units::Time;
+use crate::wire::Description;
+use crate::wire::message::{Place, RefuseCode, SoundWish, bye};
+use delay::Delay;
+use lane::{Heard, Lane, Role};
+use sound::Sound;
 
-/// A server speaks at least four times a second, to a thousand watchers twice. After this much silence it is asked
-/// whether it is there, or a new one in its place; nothing is said about that yet.
-const SUSPECT_AFTER: Duration = Duration::from_millis(500);
-/// After this much silence it counts as lost.
-const LOST_AFTER: Duration = Duration::from_millis(1_200);
-/// A report goes out after so many datagrams even if its time has not come.
-const REPORT_DATAGRAMS: usize = 400;
-/// Probes are answered together, this soon after the first.
-const PROBE_REPORT: Duration = Duration::from_micros(500);
+/// Nobody has answered on the sound port for so long: sound is asked for on the other.
+const SOUND_PATIENCE: Duration = Duration::from_millis(600);
+/// A wish is repeated this often until it shows.
+const WANT_REPEAT: Duration = Duration::from_millis(250);
+/// Pictures may be seen so much earlier than the sound that belongs to them is heard: nobody notices (ITU-R BT.1359 puts
+/// the threshold at 125 ms), and they wait less.
+const AHEAD: Duration = Duration::from_millis(10);
+/// Beyond what the loudspeaker needs: a chunk passes through this machine.
+const MARGIN: Duration = Duration::from_millis(10);
+/// The moment of frame 0 is told again when it has moved by more than this, ns.
+const MOVED: u64 = 200_000;
 
 /// What the viewer chose.
 #[derive(Clone, Debug)]
@@ -50,12 +59,14 @@ pub struct Config {
     pub latency: Duration,
     /// After a goodbye look for the server again, instead of finishing.
     pub stay: bool,
+    /// Which sound is wanted, if the stream has any; `None`: no sound, and nothing waits for it.
+    pub sound: Option<Rendition>,
 }
 
 impl Config {
-    /// Datagrams of any size, pictures as soon as they are there, and the end of the stream is the end.
+    /// Datagrams of any size, no sound, pictures as soon as they are there, and the end of the stream is the end.
     pub const fn new(seed: Seed, servers: Vec<SocketAddr>) -> Self {
-        Self { seed, servers, max_datagram: 0, latency: Duration::ZERO, stay: false }
+        Self { seed, servers, max_datagram: 0, latency: Duration::ZERO, stay: false, sound: None }
     }
 }
 
@@ -64,6 +75,8 @@ impl Config {
 pub enum Local {
     /// Say goodbye and finish.
     Stop,
+    /// A loudspeaker plays, and needs chunks so long before they are heard; or, with `None`, none does.
+    Loudspeaker(Option<Duration>),
 }
 
 /// What the receiver tells the program around it.
@@ -84,6 +97,14 @@ pub enum Event {
         picture: Ready,
         due: Option<Time>,
     },
+    /// 256 frames of sound from frame `first` on (the last chunk of a stream may have fewer), in order and without gaps
+    /// unless `first` jumps; `None`: lost, to be concealed.
+    Sound {
+        first: u64,
+        frames: Option<Vec<Frame>>,
+    },
+    /// Frame 0 of the sound is to be heard at this moment of our clock, and frame n n/44 100 s later.
+    SoundZero(Time),
     Refused {
         code: RefuseCode,
         sentence: String,
@@ -131,284 +152,221 @@ pub enum Trouble {
     Network,
 }
 
-/// A session with a server.
-struct Session {
-    id: u64,
-    server: SocketAddr,
-    /// Its Description has come: without one there is nothing to show.
-    described: bool,
-    hops: Hops,
-    heard: Time,
-    echo: Option<(u32, Time)>,
-    reports: u32,
-    report_interval: Duration,
-    next_report: Time,
-    update_ack: u32,
-    /// May come before the Description.
-    timeline: Option<Timeline>,
-    bye: Option<(u16, String)>,
-}
-
-/// One stream's pictures.
-struct Stream {
-    id: u64,
-    description: Description,
-    units: Units,
-    last_shown: Option<Ready>,
-    ended_at: Option<Time>,
+/// The lane for sound, as far as there is one.
+enum Second {
+    /// No sound in this session: none wanted, or none there.
+    None,
+    /// Being looked for, or in use.
+    Lane(Box<Lane>, Time),
+    /// Asked for in the main lane, and asked again at this time until it comes.
+    Here(Time),
 }
 
 pub struct Receiver {
-    config: Config,
+    main: Lane,
+    second: Second,
+    /// The session whose sound it is.
+    sound_of: Option<u64>,
     random: Random,
-    join: Join,
-    session: Option<Session>,
-    stream: Option<Stream>,
-    clock: ClockSync,
-    counts: Counts,
-    /// What was last said about missing pictures; none while all is well.
-    trouble: Option<Trouble>,
-    finished: bool,
-    out: VecDeque<Transmit>,
+    sound: Sound,
+    delay: Delay,
+    loudspeaker: Option<Duration>,
+    zero: Option<Time>,
+    wants: u32,
+    /// Nothing but goodbyes is left to send.
+    leaving: bool,
     events: VecDeque<Event>,
 }
 
 impl Receiver {
     pub fn new(config: Config, now: Time) -> Self {
         let mut random = Random::new(&config.seed);
+        // Another than the lane draws from the same seed.
+        random.u64();
         Self {
-            join: Join::start(random.id(), now),
+            main: Lane::new(config, Role::Main, now),
+            second: Second::None,
+            sound_of: None,
             random,
-            config,
-            session: None,
-            stream: None,
-            clock: ClockSync::default(),
-            counts: Counts::default(),
-            trouble: None,
-            finished: false,
-            out: VecDeque::new(),
+            sound: Sound::default(),
+            delay: Delay::default(),
+            loudspeaker: None,
+            zero: None,
+            wants: 0,
+            leaving: false,
             events: VecDeque::new(),
         }
     }
 
-    pub const fn counts(&self) -> &Counts {
-        &self.counts
+    /// What became of all datagrams and pictures.
+    pub fn counts(&self) -> Counts {
+        match &self.second {
+            Second::Lane(lane, _) => self.main.counts.with_second(&lane.counts),
+            _ => self.main.counts,
+        }
+    }
+
+    pub const fn sound_counts(&self) -> &SoundCounts {
+        self.sound.counts()
     }
 
     /// A goodbye is not the end.
     pub const fn is_staying(&self) -> bool {
-        self.config.stay
+        self.main.config.stay
     }
 
     pub const fn rtt(&self) -> Option<Duration> {
-        self.clock.rtt()
+        self.main.clock.rtt()
     }
 
-    fn datagram(&mut self, now: Time, datagram: Received<'_>) {
-        if !self.config.servers.contains(&datagram.from) {
+    /// How long after it was due everything is played.
+    pub fn played_after(&self) -> Duration {
+        self.main.config.latency.max(self.delay.now())
+    }
+
+    /// Everything that is not datagrams: which lanes there are, what they brought, what is due.
+    fn tend(&mut self, now: Time) {
+        if self.main.finished {
             return;
         }
-        match Hop::parse(datagram.bytes) {
-            Ok((hop, body)) => self.datagram_of(now, datagram, hop, body),
-            Err(_) => self.counts.rejected += 1,
+        self.choose_lane(now);
+        self.take_in(now);
+        self.keep_time();
+        let (zero, reserve) = (self.zero, self.reserve());
+        while let Some(played) = self.sound.play(now, |frame| heard(zero, frame), reserve) {
+            self.events.push_back(Event::Sound { first: played.first, frames: played.frames });
         }
     }
 
-    fn datagram_of(&mut self, now: Time, datagram: Received<'_>, hop: Hop, body: &[u8]) {
-        self.counts.datagrams += 1;
-        self.counts.bytes += datagram.bytes.len() as u64;
-        self.counts.largest = self.counts.largest.max(datagram.bytes.len());
-        if hop.kind == Kind::OBJECT {
-            // A damaged object did not arrive, as far as its hop sequence is concerned.
-            let Ok(object) = ObjectView::parse(body) else {
-                self.counts.rejected += 1;
-                return;
+    /// Opens, drops or moves the lane for sound as the main session asks for it.
+    fn choose_lane(&mut self, now: Time) {
+        let session = self.main.session.as_ref().filter(|session| session.described);
+        let there = self.main.stream.as_ref().is_some_and(|stream| stream.description.sound);
+        let Some(session) = session.filter(|_| there && self.main.config.sound.is_some()) else { return };
+        if self.sound_of != Some(session.id) {
+            self.sound_of = Some(session.id);
+            let (id, server, port) = (session.id, session.server, session.sound_port);
+            self.second = match port {
+                // Whoever joined the sound port itself is sent sound without asking.
+                _ if server.port() == port => Second::None,
+                0 => Second::Here(now),
+                _ => Second::Lane(Box::new(self.sound_lane(now, id, SocketAddr::new(server.ip(), port))), now),
             };
-            if let Some(sequence) = self.in_session(now, datagram.from, hop) {
-                self.object(now, datagram.from, sequence, &object);
+            if let (Second::Lane(lane, _), SocketAddr::V6(server)) = (&mut self.second, server) {
+                let mut address = server;
+                address.set_port(port);
+                lane.config.servers = vec![address.into()];
             }
-            return;
         }
-        match Message::parse(hop.kind, body) {
-            Ok(message) => self.message(now, datagram.from, hop, message),
-            Err(_) => {
-                // A kind of a later version: skipped and counted, but it did arrive.
-                self.counts.rejected += 1;
-                self.in_session(now, datagram.from, hop);
+        match &self.second {
+            Second::Lane(lane, since) if now >= *since + SOUND_PATIENCE && !lane.is_joined() => {
+                self.second = Second::Here(now);
             }
+            Second::Here(next) if now < *next => {}
+            Second::Here(_) if self.main.hears_sound(now) => self.second = Second::Here(now + WANT_REPEAT),
+            Second::Here(_) => self.ask_for_sound_here(now),
+            Second::None | Second::Lane(..) => {}
         }
     }
 
-    /// The extended sequence of a new datagram of our session; `None` for anybody else's and for duplicates.
-    fn in_session(&mut self, now: Time, from: SocketAddr, hop: Hop) -> Option<u64> {
-        let session = self.session.as_mut().filter(|s| s.id as u32 == hop.tag && s.server == from)?;
-        session.heard = now;
-        let id = session.id;
-        self.heard_again(id);
-        let session = self.session.as_mut()?;
-        let newest = session.echo.is_none_or(|(echo, _)| hop.sent_at.wrapping_sub(echo).cast_signed() >= 0);
-        if newest {
-            session.echo = Some((hop.sent_at, now));
+    fn sound_lane(&mut self, now: Time, with: u64, server: SocketAddr) -> Lane {
+        let mut seed = Seed::default();
+        for bytes in seed.chunks_exact_mut(8) {
+            bytes.copy_from_slice(&self.random.u64().to_be_bytes());
         }
-        if !hop.kind.is_sequenced() {
-            return Some(0);
+        let config = Config { seed, servers: vec![server], stay: false, ..self.main.config.clone() };
+        Lane::new(config, Role::SoundOf(with), now)
+    }
+
+    fn ask_for_sound_here(&mut self, now: Time) {
+        self.second = Second::Here(now + WANT_REPEAT);
+        let Some(rendition) = self.main.config.sound else { return };
+        let mut tlvs = Vec::with_capacity(8);
+        SoundWish { place: Place::Here, rendition: rendition.id() }.put(&mut tlvs);
+        self.wants += 1;
+        self.main.want(now, self.wants, &tlvs);
+    }
+
+    /// Takes over what came in either lane.
+    fn take_in(&mut self, now: Time) {
+        let mut heard = std::mem::take(&mut self.main.heard);
+        if let Second::Lane(lane, _) = &mut self.second {
+            heard.append(&mut lane.heard);
         }
-        match session.hops.note(hop.sequence, now) {
-            Seen::New(sequence) => Some(sequence),
-            Seen::Duplicate | Seen::Outside => {
-                self.counts.duplicates += 1;
-                None
+        let stream = self.main.stream.as_ref().map(|stream| stream.id);
+        if self.sound.follow(stream) {
+            (self.zero, self.delay) = (None, Delay::default());
+        }
+        for Heard { number, frames, media_time, at } in heard {
+            if let Some(due) = self.main.due(media_time) {
+                self.delay.sound(at.signed_since(due));
             }
+            self.sound.take(number, frames, at);
+        }
+        self.main.lateness.drain(..).for_each(|late| self.delay.picture(late));
+        self.delay.turn(now, self.loudspeaker.map(|needs| needs + MARGIN));
+    }
+
+    /// When frame 0 is heard, and how long pictures wait for that.
+    fn keep_time(&mut self) {
+        let plays = self.loudspeaker.is_some() && self.sound.is_there();
+        let after = self.played_after();
+        self.main.latency =
+            if plays { self.main.config.latency.max(after.saturating_sub(AHEAD)) } else { self.main.config.latency };
+        let zero = self.main.due(media_time(0)).map(|due| due + after);
+        let moved = |old: Time| zero.is_some_and(|new| new.signed_since(old).unsigned_abs() > MOVED);
+        if zero.is_some() && self.zero.is_none_or(moved) {
+            self.zero = zero;
+            self.events.extend(zero.map(Event::SoundZero));
+        }
+        let last = self.main.stream.as_ref().and_then(|stream| stream.description.sound_ended);
+        let last = last.filter(|_| plays).map_or(self.sound.end(), |chunks| u64::from(chunks.0) * FRAMES as u64);
+        self.main.hold = self.zero.filter(|_| plays).and_then(|zero| heard(Some(zero), last));
+    }
+
+    /// How long before it is heard a chunk must be handed out.
+    fn reserve(&self) -> Duration {
+        self.loudspeaker.unwrap_or_default() + MARGIN
+    }
+
+    /// What the sound's lane says concerns nobody else; without it, sound comes in the main lane.
+    fn second_says(&mut self, now: Time, event: &Event) {
+        if matches!(event, Event::Refused { .. } | Event::Trouble(_) | Event::Over { .. }) {
+            self.second = Second::Here(now);
         }
     }
 
-    fn message(&mut self, now: Time, from: SocketAddr, hop: Hop, message: Message<'_>) {
-        match message {
-            Message::Challenge { nonce, cookie, .. } => self.challenge(now, from, nonce, cookie),
-            Message::Accept(accept) => self.accept(now, from, hop.tag, &accept),
-            Message::Refuse(refuse) => self.refused(now, &refuse),
-            message => {
-                if self.in_session(now, from, hop).is_some() {
-                    self.session_message(now, message);
-                }
-            }
-        }
-    }
-
-    fn session_message(&mut self, now: Time, message: Message<'_>) {
-        let Some(session) = self.session.as_mut() else { return };
-        match message {
-            Message::Probe { .. } => session.next_report = session.next_report.min(now + PROBE_REPORT),
-            Message::PathCheck { token } => {
-                let reply = Message::PathReply { session: session.id, token };
-                let (to, tag) = (session.server, session.id as u32);
-                self.out.push_back(Transmit::message(to, hop(Kind::PATH_REPLY, tag, now), &reply));
-            }
-            Message::Update { number, tlvs } => self.update(now, number, tlvs),
-            Message::Bye { session: id, code, sentence } if id == session.id => {
-                session.bye = Some((code, printable(sentence)));
-                self.consider_end(now);
-            }
-            _ => {}
-        }
-    }
-
-    fn update(&mut self, now: Time, number: u32, tlvs: Tlvs<'_>) {
-        let Some(session) = self.session.as_mut() else { return };
-        session.update_ack = session.update_ack.max(number);
-        if let Some(&[high, low]) = tlvs.find(kind::REPORT_INTERVAL) {
-            let millis = u16::from_be_bytes([high, low]).clamp(10, 2_000);
-            session.report_interval = Duration::from_millis(u64::from(millis));
-        }
-        if let Some(Ok(clock)) = tlvs.find(kind::CLOCK).map(ClockEcho::parse) {
-            self.clock.echo(clock.echo, clock.held, Time::from_micros(clock.clock), now);
-        }
-        if let Some(Ok(timeline)) = tlvs.find(kind::TIMELINE).map(Timeline::parse)
-            && session.timeline.is_none_or(|old| timeline.generation >= old.generation)
-        {
-            session.timeline = Some(timeline);
-        }
-    }
-
-    fn object(&mut self, now: Time, from: SocketAddr, hop: u64, object: &ObjectView<'_>) {
-        let header = &object.header;
-        match header.kind {
-            // What cannot be opened, or was not asked for.
-            _ if header.has(flags::SEALED) || header.rendition != 0 => self.counts.rejected += 1,
-            Type::DESCRIPTION => self.description(now, from, object),
-            Type::PICTURE => self.picture(now, hop, object),
-            // Sound, text and tables: not ours yet, skipped.
-            _ => {}
-        }
-    }
-
-    fn picture(&mut self, now: Time, hop: u64, object: &ObjectView<'_>) {
-        let Some(stream) = self.stream.as_mut().filter(|stream| stream.id == object.header.stream) else { return };
-        if object.header.size != stream.description.size {
-            // Nobody makes room for a picture that was not announced.
-            self.counts.rejected += 1;
-            return;
-        }
-        match stream.units.take(now, hop, object) {
-            Took::Front(slice) => {
-                self.counts.slices += 1;
-                if !slice.jpeg.is_empty() {
-                    self.events.push_back(Event::Slice(slice));
-                }
-            }
-            Took::Held => self.counts.slices += 1,
-            Took::Duplicate => self.counts.duplicates += 1,
-            Took::Late { first } => self.late(first),
-            Took::Nonsense => self.counts.rejected += 1,
-        }
-    }
-
-    fn late(&mut self, first: bool) {
-        self.counts.slices_late += 1;
-        if first {
-            self.counts.late += 1;
-            // It was counted as lost or thinned when it was given up.
-            match self.counts.lost.checked_sub(1) {
-                Some(lost) => self.counts.lost = lost,
-                None => self.counts.thinned = self.counts.thinned.saturating_sub(1),
+    fn poll_second(&mut self, now: Time) -> Output<Event> {
+        loop {
+            let Second::Lane(lane, _) = &mut self.second else { return Output::Wait(Time::NEVER, Reason::Idle) };
+            match lane.poll(now) {
+                Output::Event(event) => self.second_says(now, &event),
+                other => return other,
             }
         }
     }
 
-    fn report(&mut self, now: Time) {
-        let Some(session) = self.session.as_mut() else { return };
-        let hops = session.hops.unreported();
-        if now < session.next_report && hops < REPORT_DATAGRAMS {
-            return;
-        }
-        session.next_report = now + session.report_interval;
-        let Some((echo, at)) = session.echo else { return };
-        let (first, arrivals) = session.hops.report(now);
-        let interval = self.stream.as_ref().map_or(Duration::ZERO, |s| s.description.rate.interval());
-        let held = self.stream.as_ref().map_or(Duration::ZERO, |s| s.units.held(interval));
-        session.reports += 1;
-        let report = Report {
-            session: session.id,
-            number: session.reports,
-            echo,
-            held: u32::try_from(now.since(at).as_micros()).unwrap_or(u32::MAX),
-            first,
-            update_ack: session.update_ack,
-            buffer: u32::try_from(held.as_micros()).unwrap_or(u32::MAX),
-            arrivals,
-        };
-        let hop = Hop { sequence: session.reports, ..hop(Kind::REPORT, session.id as u32, now) };
-        let transmit = Transmit::message(session.server, hop, &Message::Report(report));
-        self.out.push_back(transmit);
-    }
-
-    fn stop(&mut self, now: Time) {
-        self.say_goodbye(now);
-        self.finish();
-    }
-
-    fn say_goodbye(&mut self, now: Time) {
-        if let Some(session) = &self.session {
-            let goodbye = Message::Bye { session: session.id, code: bye::LEAVING, sentence: "" };
-            let (to, tag) = (session.server, session.id as u32);
-            self.out.push_back(Transmit::message(to, hop(Kind::BYE, tag, now), &goodbye));
-        }
-    }
-
-    fn finish(&mut self) {
-        if !self.finished {
-            self.finished = true;
-            self.events.push_back(Event::Finished);
+    /// The main lane has finished: the other says goodbye, and then nothing is left.
+    fn leave(&mut self, now: Time) {
+        self.leaving = true;
+        let chunks = self.main.stream.as_ref().and_then(|stream| stream.description.sound_ended);
+        self.sound.ended(chunks.map(|chunks| chunks.0));
+        if let Second::Lane(lane, _) = &mut self.second {
+            lane.stop(now);
         }
     }
 
     fn soonest(&self) -> Soonest {
-        let report = self.session.as_ref().filter(|s| s.echo.is_some()).map(|s| s.next_report);
-        Soonest::new()
-            .or(self.join.deadline(), Reason::Retry)
-            .or(report, Reason::Report)
-            .or(self.alarm(), Reason::Retry)
-            .or(self.playout_deadline(), Reason::Playout)
+        if self.main.finished {
+            return Soonest::new();
+        }
+        let wish = match &self.second {
+            Second::Here(next) => Some(*next),
+            Second::Lane(lane, since) if !lane.is_joined() => Some(*since + SOUND_PATIENCE),
+            _ => None,
+        };
+        let gap = self.sound.deadline(|frame| heard(self.zero, frame), self.reserve());
+        Soonest::new().or(wish, Reason::Retry).or(gap, Reason::Sound)
     }
 }
 
@@ -417,51 +375,46 @@ impl Machine for Receiver {
     type Event = Event;
 
     fn handle(&mut self, now: Time, input: Input<'_, Local>) {
-        match input {
-            _ if self.finished => {}
-            Input::Datagram(datagram) => self.datagram(now, datagram),
-            // No route, perhaps for a moment: the retry timer is the answer.
-            Input::NotSent(..) => {
-                self.counts.send_errors += 1;
-                self.join.not_sent();
+        if self.main.finished {
+            return;
+        }
+        match (input, &mut self.second) {
+            (Input::Datagram(datagram), Second::Lane(lane, _)) if datagram.port == Port::SOUND => {
+                lane.datagram(now, datagram);
             }
-            Input::Local(Local::Stop) => self.stop(now),
+            (Input::Datagram(datagram), _) => self.main.datagram(now, datagram),
+            (Input::NotSent(Port::SOUND, ..), Second::Lane(lane, _)) => lane.not_sent(),
+            (Input::NotSent(..), _) => self.main.not_sent(),
+            (Input::Local(Local::Stop), _) => self.main.stop(now),
+            (Input::Local(Local::Loudspeaker(needs)), _) => self.loudspeaker = needs,
         }
     }
 
     fn poll(&mut self, now: Time) -> Output<Event> {
-        if !self.finished {
-            self.look_for_server(now);
-            self.playout(now);
-            self.report(now);
-        }
-        if let Some(transmit) = self.out.pop_front() {
-            return Output::Send(transmit);
-        }
+        self.tend(now);
         if let Some(event) = self.events.pop_front() {
             return Output::Event(event);
         }
-        let Soonest(at, reason) = if self.finished { Soonest::new() } else { self.soonest() };
+        let main = match self.main.poll(now) {
+            Output::Event(Event::Finished) => {
+                self.leave(now);
+                Output::Wait(now, Reason::Idle)
+            }
+            other => other,
+        };
+        let Output::Wait(until, reason) = main else { return main };
+        let second = self.poll_second(now);
+        let Output::Wait(also, why) = second else { return second };
+        if std::mem::take(&mut self.leaving) {
+            return Output::Event(Event::Finished);
+        }
+        let Soonest(own, whose) = self.soonest();
+        let Soonest(at, reason) = Soonest(until, reason).or(Some(also), why).or(Some(own), whose);
         Output::Wait(at, reason)
     }
 }
 
-/// Pictures between two units, and whether the hops between them say that something was lost.
-fn gap(hops: Option<&Hops>, before: &Ready, after: &Ready) -> (u32, usize) {
-    let between = after.unit.0.saturating_sub(before.unit.0).saturating_sub(1);
-    let missing = hops.map_or(0, |hops| hops.missing_between(before.last_hop, after.first_hop));
-    (between, missing)
-}
-
-/// The last unit of a stream of so many.
-const fn last_of(ended: Unit) -> Option<Unit> {
-    match ended.0.checked_sub(1) {
-        Some(last) => Some(Unit(last)),
-        None => None,
-    }
-}
-
-/// Time to wait for stragglers once a later picture has begun: a quarter of an interval, at most 8 ms.
-fn reorder_window(rate: Rate) -> Duration {
-    (rate.interval() / 4).min(Duration::from_millis(8))
+/// When a frame is heard if frame 0 is heard at `zero`.
+fn heard(zero: Option<Time>, frame: u64) -> Option<Time> {
+    zero.map(|zero| zero.offset(media_time(frame).micros() * 1_000))
 }

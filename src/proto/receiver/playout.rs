@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::assembly::Ready;
 use super::assembly::Shown;
-use super::{Event, Over, Receiver, Stream, gap, last_of, reorder_window};
+use super::lane::{Lane, Role, Stream, gap, last_of, reorder_window};
+use super::{Event, Over};
 use crate::units::{MediaTime, Time, Unit};
 
 /// A picture with gaps that no later one has followed is waited for this long: nothing newer is held up by it, and a
@@ -12,13 +14,14 @@ const ALONE_PATIENCE: Duration = Duration::from_millis(500);
 /// After the end was announced, stragglers of the last pictures are waited for at most this long.
 const END_PATIENCE: Duration = Duration::from_millis(250);
 
-impl Receiver {
+impl Lane {
     /// Shows every picture whose time has come.
     pub(super) fn playout(&mut self, now: Time) {
         while self.show_at().is_some_and(|at| at <= now) {
             let Some(stream) = self.stream.as_mut() else { return };
             let Some(Shown { picture, held, overtaken }) = stream.units.show() else { return };
             let due = self.due(picture.media_time);
+            self.lateness.extend(due.filter(|_| picture.missing == 0).map(|due| picture.last_at.signed_since(due)));
             self.account(&picture, &overtaken);
             self.events.push_back(Event::Show { picture, due });
             let decodable = held.into_iter().filter(|slice| !slice.jpeg.is_empty());
@@ -27,7 +30,7 @@ impl Receiver {
         self.consider_end(now);
     }
 
-    fn account(&mut self, picture: &super::Ready, overtaken: &[Unit]) {
+    fn account(&mut self, picture: &Ready, overtaken: &[Unit]) {
         let counts = &mut self.counts;
         counts.shown += 1;
         counts.damaged += u64::from(picture.missing > 0);
@@ -50,7 +53,7 @@ impl Receiver {
     }
 
     /// When a moment of the stream was due at the server, in our clock.
-    fn due(&self, media: MediaTime) -> Option<Time> {
+    pub(super) fn due(&self, media: MediaTime) -> Option<Time> {
         let timeline = self.session.as_ref()?.timeline?;
         let since = media.micros().saturating_sub(timeline.media.micros()).saturating_mul(1_000);
         self.clock.local(timeline.clock).map(|zero| zero.offset(since))
@@ -60,7 +63,7 @@ impl Receiver {
     fn show_at(&self) -> Option<Time> {
         let stream = self.stream.as_ref()?;
         let front = stream.units.front()?;
-        let earliest = match self.config.latency {
+        let earliest = match self.latency {
             Duration::ZERO => Time::ZERO,
             latency => self.due(front.media_time).map_or(Time::ZERO, |due| due + latency),
         };
@@ -78,13 +81,17 @@ impl Receiver {
         let end = self.stream.as_ref().and_then(|stream| stream.ended_at).map(|at| at + END_PATIENCE);
         let played = self.stream.as_ref().is_none_or(|stream| stream.units.is_empty());
         let bye = played && self.session.as_ref().is_some_and(|session| session.bye.is_some());
-        [self.show_at(), end.filter(|_| bye)].into_iter().flatten().min()
+        let (end, hold) = (end.filter(|_| bye), self.hold.filter(|_| bye));
+        // Whichever is later: before that there is nothing to look at.
+        [self.show_at(), end.max(hold)].into_iter().flatten().min()
     }
 
     /// Once the server has said goodbye and the last picture has been shown: answer, and finish.
     pub(super) fn consider_end(&mut self, now: Time) {
         let Some((code, sentence)) = self.session.as_ref().and_then(|session| session.bye.clone()) else { return };
-        if self.finished || self.stream.as_ref().is_some_and(|stream| !stream.is_played_out(now)) {
+        let heard = self.hold.is_none_or(|until| now >= until);
+        let seen = self.role != Role::Main || self.stream.as_ref().is_none_or(|stream| stream.is_played_out(now));
+        if self.finished || !(heard && seen) {
             return;
         }
         self.count_tail();

@@ -27,3 +27,15 @@ pub struct Counts {
     pub reconnects: u64,
     pub send_errors: u64,
 }
+
+impl Counts {
+    /// With what came in another lane.
+    pub const fn with_second(mut self, other: &Self) -> Self {
+        self.rejected += other.rejected;
+        self.duplicates += other.duplicates;
+        self.datagrams += other.datagrams;
+        self.bytes += other.bytes;
+        self.send_errors += other.send_errors;
+        self
+    }
+}

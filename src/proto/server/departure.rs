@@ -4,18 +4,21 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Departing, Event, Goodbye, Next, Phase, Queued, Server};
 use crate::media::coded::{CodedPicture, CutPicture};
 use crate::proto::pace::Pace;
 use crate::proto::schedule::Schedule;
 use crate::proto::{SendFailure, Transmit};
-use crate::units::Time;
+use crate::units::{MediaTime, Time};
 use crate::wire::message::bye;
 use crate::wire::{HOP_LEN, Kind, SizeClass};
 
 /// Watchers that are given their share of a picture together.
 const AT_ONCE: usize = 16;
+/// So long after it has joined, the first watcher is waited for until all it has asked for can be sent.
+const ALL_LANES: Duration = Duration::from_millis(250);
 
 impl Server {
     /// Starts the clock when it is time: the first watcher is ready and the first picture is there.
@@ -23,13 +26,24 @@ impl Server {
         if self.config.description.live || self.schedule.is_some() || self.phase != Phase::Running {
             return;
         }
-        let first = self.sessions.iter().flatten().any(|session| session.ready) && self.next.is_some();
-        if first || self.config.no_wait {
+        if self.is_awaited(now) || self.config.no_wait {
             // The first picture held is the first shown, whatever its number.
             let skip = self.next.as_ref().map_or(0, |next| u64::from(next.picture.unit.0));
             self.start(Schedule::new(now - self.config.description.rate.at(skip), self.config.description.rate));
             self.events.push_back(Event::Started(now));
         }
+    }
+
+    /// Whether somebody is ready for what is there: his pictures, his sound, or both if he has asked for both.
+    fn is_awaited(&self, now: Time) -> bool {
+        let sound = self.sound.is_there();
+        self.sessions.iter().flatten().filter(|session| session.ready).any(|session| {
+            let patient = now < session.joined + ALL_LANES;
+            let silent = !sound && (session.sound.is_some() || session.expects_sound);
+            let lane = session.expects_sound && !self.is_tied_and_ready(session);
+            let something = if session.pictures { self.next.is_some() } else { sound };
+            something && !(patient && (silent || lane))
+        })
     }
 
     fn start(&mut self, schedule: Schedule) {
@@ -40,7 +54,7 @@ impl Server {
     /// Takes a picture in hand. Cutting it now keeps the moment of departure free for sending.
     pub(super) fn take(&mut self, picture: CodedPicture) {
         let mut cuts = BTreeMap::new();
-        for session in self.sessions.iter().flatten() {
+        for session in self.sessions.iter().flatten().filter(|session| session.pictures) {
             cuts.entry(self.class_of(session)).or_insert_with_key(|class| self.cut(&picture, *class, Time::ZERO));
         }
         self.next = Some(Next { picture, cuts });
@@ -79,11 +93,7 @@ impl Server {
     /// Returns when the picture should have left.
     fn note_departure(&mut self, now: Time, picture: &CodedPicture) -> Time {
         let Some(schedule) = self.schedule.as_mut() else {
-            if self.live_zero.is_none() {
-                let zero = picture.stamps.captured.offset(-picture.media_time.micros() * 1_000);
-                self.live_zero = Some(zero);
-                (0..self.sessions.len()).for_each(|slot| self.tell_timeline(slot));
-            }
+            self.set_live_zero(picture.stamps.captured, picture.media_time);
             return now;
         };
         let due = schedule.due(picture.unit);
@@ -92,6 +102,14 @@ impl Server {
             (0..self.sessions.len()).for_each(|slot| self.tell_timeline(slot));
         }
         due
+    }
+
+    /// The first that leaves of a live stream says when its zero was.
+    pub(super) fn set_live_zero(&mut self, captured: Time, media_time: MediaTime) {
+        if self.config.description.live && self.live_zero.is_none() {
+            self.live_zero = Some(captured.offset(-media_time.micros() * 1_000));
+            (0..self.sessions.len()).for_each(|slot| self.tell_timeline(slot));
+        }
     }
 
     /// Gives the next few watchers their share of the departing picture, not all at once: what is touched here is still
@@ -114,7 +132,7 @@ impl Server {
     /// One watcher's share; cut now if its class has only just come into use.
     fn hand_to(&mut self, departing: &mut Departing) {
         let Departing { picture, cuts, at, slot } = departing;
-        let Some(session) = self.sessions[*slot].as_ref().filter(|session| session.ready) else { return };
+        let Some(session) = self.sessions[*slot].as_ref().filter(|s| s.ready && s.pictures) else { return };
         let class = self.class_of(session);
         let cut = cuts.entry(class).or_insert_with(|| self.cut(picture, class, *at));
         let (Some((cut, pace)), Some(session)) = (cut, self.sessions[*slot].as_mut()) else { return };
@@ -187,7 +205,7 @@ impl Server {
         self.totals.send_errors += 1;
         let slot = self.stamped.take().and_then(|id| self.by_id.get(&id).copied());
         let session = slot.and_then(|slot| self.sessions[slot].as_mut());
-        let Some(session) = session.filter(|session| session.address == to) else { return };
+        let Some(session) = session.filter(|session| session.peer.address == to) else { return };
         if failure == SendFailure::TooLarge
             && let Some(bytes) = session.unstamp()
         {
@@ -197,7 +215,7 @@ impl Server {
 
     /// After the last picture has had its time on the screen: goodbye.
     fn end(&mut self, now: Time) {
-        if self.phase == Phase::Running && self.ended && self.next.is_none() {
+        if self.phase == Phase::Running && self.ended && self.next.is_none() && self.sound.is_over() {
             let goodbye = Goodbye { code: bye::ENDED, sentence: "The stream is over.".to_owned() };
             self.phase = Phase::Ending(goodbye);
         }

@@ -6,12 +6,16 @@ impl Server {
     /// Panics if something grows without bound, or if the tables disagree.
     pub(in crate::proto) fn assert_sound(&self) {
         let live = self.sessions.iter().flatten().count();
-        assert!(live <= self.config.max_sessions && self.sessions.len() <= self.config.max_sessions);
-        assert_eq!((self.by_id.len(), self.by_address.len()), (live, live), "each session has an id and an address");
+        assert!(self.sessions.len() <= 2 * self.config.max_sessions, "a session for each of two ports");
+        let viewers = self.sessions.iter().flatten().filter(|session| session.pictures).count();
+        let watchers = self.sessions.iter().flatten().filter(|session| !session.is_second()).count();
+        assert_eq!((self.viewers, self.watchers), (viewers, watchers), "those counted are those there");
+        self.sound.assert_sound();
+        assert_eq!((self.by_id.len(), self.by_peer.len()), (live, live), "each session has an id and an address");
         for (slot, session) in self.sessions.iter().enumerate() {
             let Some(session) = session else { continue };
             assert_eq!(self.by_id.get(&session.id), Some(&slot));
-            assert_eq!(self.by_address.get(&session.address), Some(&slot));
+            assert_eq!(self.by_peer.get(&session.peer), Some(&slot));
             session.assert_sound();
         }
         assert!(self.out.is_empty() && self.events.is_empty() && self.ready.is_empty(), "all is said");

@@ -1,15 +1,16 @@
 //! Joining: Hello, cookie, Join, Accept, Refuse; and a known watcher at a new address. Nothing is stored, and no more
 //! goes out than came in, before a cookie has come back.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 
 use super::session::{Gone, NewPath, Session};
 use super::{Config, Event, Phase, Queued, SILENCE_LIMIT, Server};
-use crate::proto::{Received, Transmit, hop};
+use crate::proto::{Peer, Port, Received, Transmit, hop};
 use crate::units::{MediaTime, Time, Unit};
-use crate::wire::message::{Accept, Join, Message, Refuse, RefuseCode, Role};
+use crate::wire::message::{Accept, Join, Message, Refuse, RefuseCode, Role, SoundWish};
 use crate::wire::object::{ObjectHeader, Type, flags};
-use crate::wire::tlv::Tlvs;
+use crate::wire::tlv::{Tlvs, kind};
 use crate::wire::{Description, Kind, MIN_DATAGRAM, SizeClass, VERSION};
 
 /// A refusal: the code for programs, the sentence for people, when to try again (ms).
@@ -26,15 +27,15 @@ impl Server {
         }
         if !(versions.0..=versions.1).contains(&VERSION) {
             let why = "This server speaks version 1 of the protocol only: use a watcher of the same release.";
-            return self.refuse(now, datagram.from, nonce, &Refusal(RefuseCode::VERSION, why, 10_000));
+            return self.refuse(now, datagram.peer(), nonce, &Refusal(RefuseCode::VERSION, why, 10_000));
         }
         let cookie = self.jar.bake(minute(now), &subject(datagram, nonce));
         let message = Message::Challenge { nonce, cookie, server_nonce: self.random.u64() };
-        self.say(now, datagram.from, Kind::CHALLENGE, 0, &message);
+        self.say(now, datagram.peer(), Kind::CHALLENGE, 0, &message);
     }
 
     pub(super) fn join(&mut self, now: Time, datagram: Received<'_>, join: &Join<'_>) {
-        let from = datagram.from;
+        let from = datagram.peer();
         if !self.jar.is_ours(minute(now), &subject(datagram, join.nonce), &join.cookie) {
             self.totals.rejected += 1;
             return;
@@ -42,7 +43,7 @@ impl Server {
         if self.is_backed_up() {
             return;
         }
-        if let Some(&slot) = self.by_address.get(&from) {
+        if let Some(&slot) = self.by_peer.get(&from) {
             let session = self.sessions[slot].as_ref();
             match session.filter(|s| s.nonce == join.nonce && s.cookie == join.cookie) {
                 // The Accept was lost on the way: the same again.
@@ -56,7 +57,7 @@ impl Server {
         }
     }
 
-    fn refusal(&mut self, now: Time, from: SocketAddr, join: &Join<'_>) -> Option<Refusal> {
+    fn refusal(&mut self, now: Time, from: Peer, join: &Join<'_>) -> Option<Refusal> {
         let Config { max_sessions, max_sessions_per_address, max_joins_per_second, .. } = self.config;
         if join.role != Role::Watch {
             let why = "This server only takes watchers: it neither feeds relays nor takes published streams.";
@@ -65,10 +66,14 @@ impl Server {
         if self.phase != Phase::Running {
             return Some(Refusal(RefuseCode::ENDED, "The stream has just ended.", 1_000));
         }
-        if self.by_id.len() >= max_sessions {
+        if from.port == Port::SOUND && !self.config.description.sound {
+            return Some(Refusal(RefuseCode::NO_SUCH_STREAM, "This stream has no sound.", 10_000));
+        }
+        if self.by_peer.range(all_on(from.port)).count() >= max_sessions {
             return Some(Refusal(RefuseCode::FULL, "The server has as many watchers as it takes.", 5_000));
         }
-        let same_host = self.by_address.range(host_range(from.ip())).count();
+        let ip = from.address.ip();
+        let same_host = self.by_peer.range(host_on(from.port, ip)).count();
         if same_host >= max_sessions_per_address {
             let why = "Your address already has as many watchers as the server allows.";
             return Some(Refusal(RefuseCode::TOO_MANY_FROM_ADDRESS, why, 5_000));
@@ -78,22 +83,22 @@ impl Server {
             self.joins_second = second;
             self.joins.clear();
         }
-        let joins = self.joins.entry(network(from.ip())).or_default();
+        let joins = self.joins.entry((from.port, network(ip))).or_default();
         *joins += 1;
-        let busy = *joins > max_joins_per_second && !from.ip().is_loopback();
+        let busy = *joins > max_joins_per_second && !ip.is_loopback();
         busy.then_some(Refusal(RefuseCode::BUSY, "Too many joined from your network this second.", 1_000))
     }
 
-    fn refuse(&mut self, now: Time, to: SocketAddr, nonce: u64, refusal: &Refusal) {
+    fn refuse(&mut self, now: Time, to: Peer, nonce: u64, refusal: &Refusal) {
         let &Refusal(code, sentence, retry_after_ms) = refusal;
         let (highest, lowest, tlvs) = (VERSION, VERSION, Tlvs::default());
         let refuse = Refuse { nonce, highest, lowest, code, retry_after_ms, sentence, tlvs };
         self.say(now, to, Kind::REFUSE, 0, &Message::Refuse(refuse));
         self.totals.refused += 1;
-        self.events.push_back(Event::Refused { address: to, why: sentence });
+        self.events.push_back(Event::Refused { address: to.address, why: sentence });
     }
 
-    fn admit(&mut self, now: Time, from: SocketAddr, join: &Join<'_>) {
+    fn admit(&mut self, now: Time, from: Peer, join: &Join<'_>) {
         let mut session = Session::new(self.random.id(), from, join.nonce, join.cookie, now);
         let wish = SizeClass::ALL.into_iter().find(|class| class.datagram() <= usize::from(join.max_datagram));
         session.limit = if join.max_datagram == 0 { SizeClass::LOOPBACK } else { wish.unwrap_or(SizeClass::ANY) };
@@ -107,11 +112,20 @@ impl Server {
             tlvs: Tlvs::default(),
         };
         Message::Accept(accept).emit(&mut session.welcome);
+        let wish = Tlvs::parse(join.tlvs.find(kind::WANT).unwrap_or_default()).ok();
+        let wish = wish.and_then(|tlvs| tlvs.find(kind::SOUND)).and_then(SoundWish::parse);
+        session.pictures = from.port == Port::PICTURES;
+        session.set_sound(wish);
         let (id, slot) = (session.id, self.free_slot());
         self.by_id.insert(id, slot);
-        self.by_address.insert(from, slot);
+        self.by_peer.insert(from, slot);
+        self.viewers += usize::from(session.pictures);
+        let second = self.tie(&mut session, join);
         self.sessions[slot] = Some(session);
-        self.events.push_back(Event::Joined { id, address: from, watchers: self.by_id.len() });
+        if !second {
+            self.watchers += 1;
+            self.events.push_back(Event::Joined { id, address: from.address, watchers: self.watchers });
+        }
         self.welcome(now, slot);
         self.probe(slot);
         self.tell_timeline(slot);
@@ -131,8 +145,7 @@ impl Server {
         let Some(session) = &self.sessions[slot] else { return };
         let header = hop(Kind::ACCEPT, session.tag(), now);
         let body = session.welcome.clone().into();
-        let to = session.address;
-        let port = crate::proto::Port::default();
+        let Peer { port, address: to } = session.peer;
         self.out.push_back(Queued::Message(Transmit { port, to, hop: header.to_bytes(), body }));
         self.describe(slot);
     }
@@ -140,7 +153,8 @@ impl Server {
     /// A Description object: what the stream is, and whether it has ended.
     pub(super) fn describe(&mut self, slot: usize) {
         let ended = self.leaving().then_some(Unit(self.units));
-        let description = Description { ended, ..self.config.description.clone() };
+        let sound_ended = self.leaving().then_some(Unit(self.sound.chunks())).filter(|_| self.config.description.sound);
+        let description = Description { ended, sound_ended, ..self.config.description.clone() };
         let header = ObjectHeader {
             kind: Type::DESCRIPTION,
             flags: flags::LAST,
@@ -170,39 +184,42 @@ impl Server {
     }
 
     /// Sends a message outside any sequence.
-    pub(super) fn say(&mut self, now: Time, to: SocketAddr, kind: Kind, tag: u32, message: &Message<'_>) {
+    pub(super) fn say(&mut self, now: Time, to: Peer, kind: Kind, tag: u32, message: &Message<'_>) {
         self.out.push_back(Queued::Message(Transmit::message(to, hop(kind, tag, now), message)));
     }
 
     /// A known session speaks from elsewhere: it must prove that it receives there. 24 bytes for the 50 or more of
     /// its report.
-    pub(super) fn new_address(&mut self, now: Time, slot: usize, address: SocketAddr) {
+    pub(super) fn new_address(&mut self, now: Time, slot: usize, peer: Peer) {
         if self.is_backed_up() {
             return;
         }
         let token = self.random.u64().to_be_bytes();
         let Some(session) = self.sessions[slot].as_mut() else { return };
         // The token stays while the address does, so that a late reply still counts.
-        let path = session.new_path.filter(|path| path.address == address).unwrap_or(NewPath { address, token });
+        let path = session.new_path.filter(|path| path.peer == peer).unwrap_or(NewPath { peer, token });
         session.new_path = Some(path);
         let tag = session.tag();
-        self.say(now, address, Kind::PATH_CHECK, tag, &Message::PathCheck { token: path.token });
+        self.say(now, peer, Kind::PATH_CHECK, tag, &Message::PathCheck { token: path.token });
     }
 
-    pub(super) fn path_reply(&mut self, from: SocketAddr, id: u64, token: [u8; 8]) {
+    pub(super) fn path_reply(&mut self, from: Peer, id: u64, token: [u8; 8]) {
         let Some(&slot) = self.by_id.get(&id) else { return };
         let Some(session) = self.sessions[slot].as_mut() else { return };
-        if session.new_path.is_none_or(|path| path.address != from || path.token != token) {
+        if session.new_path.is_none_or(|path| path.peer != from || path.token != token) {
             return;
         }
         session.new_path = None;
-        let old = std::mem::replace(&mut session.address, from);
-        self.by_address.remove(&old);
-        if let Some(other) = self.by_address.insert(from, slot).filter(|other| *other != slot) {
+        let second = session.is_second();
+        let old = std::mem::replace(&mut session.peer, from);
+        self.by_peer.remove(&old);
+        if let Some(other) = self.by_peer.insert(from, slot).filter(|other| *other != slot) {
             self.remove(other, Gone::Replaced);
-            self.by_address.insert(from, slot);
+            self.by_peer.insert(from, slot);
         }
-        self.events.push_back(Event::Moved { id, from: old, to: from });
+        if !second {
+            self.events.push_back(Event::Moved { id, from: old.address, to: from.address });
+        }
     }
 }
 
@@ -223,8 +240,14 @@ const fn minute(now: Time) -> u64 {
     now.micros() / 60_000_000
 }
 
-fn host_range(ip: IpAddr) -> std::ops::RangeInclusive<SocketAddr> {
-    SocketAddr::new(ip, 0)..=SocketAddr::new(ip, u16::MAX)
+fn host_on(port: Port, ip: IpAddr) -> RangeInclusive<Peer> {
+    let peer = |number| Peer { port, address: SocketAddr::new(ip, number) };
+    peer(0)..=peer(u16::MAX)
+}
+
+fn all_on(port: Port) -> RangeInclusive<Peer> {
+    let (first, last) = (Ipv4Addr::UNSPECIFIED.into(), IpAddr::from(Ipv6Addr::from(u128::MAX)));
+    *host_on(port, first).start()..=*host_on(port, last).end()
 }
 
 /// The /24 or /48 that an address belongs to.

@@ -8,6 +8,7 @@ mod departure;
 mod fuzz;
 mod join;
 mod session;
+mod sound;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,13 +20,15 @@ pub use session::{Gone, SessionStats};
 
 use super::pace::Pace;
 use super::schedule::{Demand, Schedule};
-use super::{Input, Machine, Output, Reason, Received, Soonest, Transmit};
+use super::{Input, Machine, Output, Peer, Port, Reason, Received, Soonest, Transmit};
 use crate::media::coded::{CodedPicture, CutPicture, Object, Stamps};
+use crate::media::sound::Chunk;
 use crate::seal::{CookieJar, Random, Seed};
 use crate::units::{Time, Unit};
 use crate::wire::message::{Message, bye};
 use crate::wire::{Description, Hop, Kind, Report, SizeClass};
 use session::Session;
+use sound::{Sound, Urgency};
 
 /// How long a watcher may be silent. Only reports that echo something recent count as heard.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(3);
@@ -75,6 +78,9 @@ pub enum Local {
     Picture(CodedPicture),
     /// No more pictures will come.
     Ended,
+    Sound(Chunk),
+    /// No more sound will come.
+    SoundEnded,
     /// Say goodbye with this sentence and finish.
     Stop(String),
     /// The source failed: say so and finish.
@@ -84,6 +90,7 @@ pub enum Local {
 /// What the server tells the program around it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// A watcher came; its sound session goes with it and is not told of.
     Joined {
         id: u64,
         address: SocketAddr,
@@ -124,6 +131,8 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     pub pictures: u64,
+    /// Chunks of sound whose moment came.
+    pub chunks: u64,
     pub datagrams: u64,
     pub bytes: u64,
     /// UDP payload of the largest media datagram.
@@ -189,9 +198,13 @@ pub struct Server {
     next: Option<Next>,
     departing: Option<Departing>,
     ended: bool,
+    sound: Sound,
     sessions: Vec<Option<Session>>,
     by_id: BTreeMap<u64, usize>,
-    by_address: BTreeMap<SocketAddr, usize>,
+    by_peer: BTreeMap<Peer, usize>,
+    /// Sessions that are sent pictures, and sessions that are not another one's sound.
+    viewers: usize,
+    watchers: usize,
     /// Watchers with something to send now, in turn.
     ready: VecDeque<usize>,
     /// Watchers whose pacing lets them send again then.
@@ -200,7 +213,7 @@ pub struct Server {
     /// The session whose sequence the datagram handed out last is in.
     stamped: Option<u64>,
     events: VecDeque<Event>,
-    joins: BTreeMap<IpAddr, u32>,
+    joins: BTreeMap<(Port, IpAddr), u32>,
     joins_second: u64,
     next_upkeep: Time,
     totals: Totals,
@@ -213,6 +226,7 @@ impl Server {
             stream: random.id(),
             jar: CookieJar::new(&config.seed),
             random,
+            sound: Sound::new(config.description.sound),
             config,
             phase: Phase::Running,
             goodbye: Goodbye { code: bye::ENDED, sentence: String::new() },
@@ -224,7 +238,9 @@ impl Server {
             ended: false,
             sessions: Vec::new(),
             by_id: BTreeMap::new(),
-            by_address: BTreeMap::new(),
+            by_peer: BTreeMap::new(),
+            viewers: 0,
+            watchers: 0,
             ready: VecDeque::new(),
             paced: BTreeSet::new(),
             out: VecDeque::new(),
@@ -249,7 +265,7 @@ impl Server {
     /// What the encoder should know before its next picture.
     pub fn demand(&self) -> Demand {
         Demand {
-            watched: !self.by_id.is_empty(),
+            watched: self.viewers > 0,
             quality: self.config.quality,
             schedule: self.schedule,
             live: self.config.description.live,
@@ -260,13 +276,14 @@ impl Server {
         self.totals
     }
 
-    pub fn watchers(&self) -> usize {
-        self.by_id.len()
+    pub const fn watchers(&self) -> usize {
+        self.watchers
     }
 
-    /// Every watcher: id, address, size class, figures.
+    /// Every watcher: id, address, size class, figures. The sound sessions of those that watch are left out.
     pub fn sessions(&self) -> impl Iterator<Item = (u64, SocketAddr, SizeClass, SessionStats)> {
-        self.sessions.iter().flatten().map(|s| (s.id, s.address, self.class_of(s), s.stats))
+        let own = self.sessions.iter().flatten().filter(|session| !session.is_second());
+        own.map(|s| (s.id, s.peer.address, self.class_of(s), s.stats))
     }
 
     fn class_of(&self, session: &Session) -> SizeClass {
@@ -282,7 +299,7 @@ impl Server {
                 return;
             }
         };
-        let from = datagram.from;
+        let from = datagram.peer();
         match message {
             Message::Hello { highest, lowest, nonce } => {
                 self.hello(now, datagram, (lowest, highest), nonce);
@@ -291,27 +308,33 @@ impl Server {
             Message::Report(report) => self.report(now, from, hop, &report),
             Message::Bye { session, .. } => self.bye(from, session),
             Message::PathReply { session, token } => self.path_reply(from, session, token),
+            Message::Want { session, number, tlvs } => self.want(from, session, number, tlvs),
             // Watchers have nothing else to say yet; what later versions say is skipped.
             _ => self.totals.rejected += 1,
         }
     }
 
-    fn report(&mut self, now: Time, from: SocketAddr, hop: Hop, report: &Report) {
+    fn report(&mut self, now: Time, from: Peer, hop: Hop, report: &Report) {
         let Some(&slot) = self.by_id.get(&report.session) else { return };
         let Some(session) = self.sessions[slot].as_mut() else { return };
-        if session.address == from {
+        if session.peer == from {
             let first = session.heard_stamp.is_none();
             if session.report(now, report, hop.sent_at) && first {
                 self.next_upkeep = now;
             }
-        } else {
+        } else if session.peer.port == from.port {
             self.new_address(now, slot, from);
         }
     }
 
-    fn bye(&mut self, from: SocketAddr, id: u64) {
+    /// The slot of session `id`, if it is `from` who speaks of it.
+    fn slot_of(&self, from: Peer, id: u64) -> Option<usize> {
         let known = self.by_id.get(&id).copied();
-        match known.filter(|slot| self.sessions[*slot].as_ref().is_some_and(|s| s.address == from)) {
+        known.filter(|slot| self.sessions[*slot].as_ref().is_some_and(|session| session.peer == from))
+    }
+
+    fn bye(&mut self, from: Peer, id: u64) {
+        match self.slot_of(from, id) {
             Some(slot) => self.remove(slot, if self.leaving() { Gone::Ended } else { Gone::Left }),
             None => self.totals.rejected += 1,
         }
@@ -336,13 +359,21 @@ impl Server {
     fn remove(&mut self, slot: usize, why: Gone) {
         let Some(session) = self.sessions[slot].take() else { return };
         self.by_id.remove(&session.id);
-        if self.by_address.get(&session.address) == Some(&slot) {
-            self.by_address.remove(&session.address);
+        if self.by_peer.get(&session.peer) == Some(&slot) {
+            self.by_peer.remove(&session.peer);
         }
         self.ready.retain(|other| *other != slot);
         self.paced.retain(|(_, other)| *other != slot);
-        let (id, address, stats) = (session.id, session.address, session.stats);
-        self.events.push_back(Event::Left { id, address, why, watchers: self.by_id.len(), stats });
+        self.viewers -= usize::from(session.pictures);
+        if session.is_second() {
+            return self.untie(&session);
+        }
+        self.watchers -= 1;
+        let (id, address, stats) = (session.id, session.peer.address, session.stats);
+        self.events.push_back(Event::Left { id, address, why, watchers: self.watchers, stats });
+        if let Some(&second) = session.tied.and_then(|id| self.by_id.get(&id)) {
+            self.remove(second, why);
+        }
     }
 
     /// How often watchers report: 50 ms for few, a second for a thousand.
@@ -358,9 +389,11 @@ impl Server {
 
     fn soonest(&self) -> (Time, Reason) {
         let departure = self.next.as_ref().and_then(|next| self.departure_of(&next.picture));
+        let sound = self.sound_at(Urgency::Due);
         let upkeep = (!self.by_id.is_empty() || self.phase != Phase::Running).then_some(self.next_upkeep);
         let Soonest(at, reason) = Soonest::new()
             .or(departure, Reason::Departure)
+            .or(sound, Reason::Sound)
             .or(self.paced.first().map(|(at, _)| *at), Reason::Pacing)
             .or(upkeep.filter(|_| self.phase != Phase::Finished), Reason::Housekeeping);
         (at, reason)
@@ -377,6 +410,8 @@ impl Machine for Server {
             Input::NotSent(_, to, failure) => self.not_sent(to, failure),
             Input::Local(Local::Picture(picture)) => self.take(picture),
             Input::Local(Local::Ended) => self.ended = true,
+            Input::Local(Local::Sound(chunk)) => self.sound.take(chunk),
+            Input::Local(Local::SoundEnded) => self.sound.end(),
             Input::Local(Local::Stop(sentence)) => self.stop(now, Goodbye { code: bye::STOPPED, sentence }),
             Input::Local(Local::Failed(sentence)) => self.stop(now, Goodbye { code: bye::FAILED, sentence }),
         }
@@ -390,7 +425,8 @@ impl Machine for Server {
         if let Some(transmit) = self.queued(now) {
             return self.send(transmit);
         }
-        if let Some(transmit) = self.media(now) {
+        let due = self.sounding(now, Urgency::Due).or_else(|| self.media(now));
+        if let Some(transmit) = due.or_else(|| self.sounding(now, Urgency::MayGo)) {
             self.totals.largest = self.totals.largest.max(transmit.len());
             return self.send(transmit);
         }

@@ -1,13 +1,13 @@
 //! One watcher as the server sees it: where it is, what its path carries, what it was sent and what arrived.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::media::coded::{CutPicture, Object};
+use crate::media::sound::Rendition;
 use crate::proto::pace::Pace;
-use crate::proto::{Port, Transmit};
+use crate::proto::{Peer, Transmit};
 use crate::units::{Time, Unit};
 use crate::wire::message::COOKIE_LEN;
 use crate::wire::{HOP_LEN, Hop, Kind, Report, SizeClass};
@@ -43,7 +43,7 @@ pub struct Leaving {
 /// A new address that a session's client claims, until it proves it.
 #[derive(Clone, Copy, Debug)]
 pub struct NewPath {
-    pub address: SocketAddr,
+    pub peer: Peer,
     pub token: [u8; 8],
 }
 
@@ -60,17 +60,27 @@ pub struct Sending {
 #[repr(C)]
 pub struct Session {
     pub id: u64,
-    pub address: SocketAddr,
+    pub peer: Peer,
     pub class: SizeClass,
     /// Nothing larger is tried: the client's wish, or EMSGSIZE.
     pub limit: SizeClass,
     sequence: u32,
     pub ready: bool,
+    /// Whether it is sent pictures: not on the sound port.
+    pub pictures: bool,
+    /// Which sound it is sent, if any.
+    pub sound: Option<Rendition>,
     pub sending: Option<Sending>,
     pub stats: SessionStats,
     history: VecDeque<Sent>,
     pub nonce: u64,
     pub cookie: [u8; COOKIE_LEN],
+    /// The other lane of the same watcher: of a picture session its sound session, and the other way round.
+    pub tied: Option<u64>,
+    /// A sound session of its own has been announced: the clock waits for it a moment.
+    pub expects_sound: bool,
+    /// Number of the last Want obeyed.
+    pub want: Option<u32>,
     /// Accept and Description as they were first sent, for a client that asks again.
     pub welcome: Vec<u8>,
     pub joined: Time,
@@ -120,12 +130,17 @@ enum Told {
 }
 
 impl Session {
-    pub fn new(id: u64, address: SocketAddr, nonce: u64, cookie: [u8; COOKIE_LEN], now: Time) -> Self {
+    pub fn new(id: u64, peer: Peer, nonce: u64, cookie: [u8; COOKIE_LEN], now: Time) -> Self {
         Self {
             id,
-            address,
+            peer,
             nonce,
             cookie,
+            pictures: true,
+            sound: None,
+            tied: None,
+            expects_sound: false,
+            want: None,
             welcome: Vec::new(),
             joined: now,
             ready: false,
@@ -167,7 +182,7 @@ impl Session {
     pub fn transmit(&mut self, now: Time, kind: Kind, body: Object) -> Transmit {
         let sequence = self.stamp(kind, HOP_LEN + body.len());
         let hop = Hop { kind, tag: self.tag(), sequence, sent_at: now.wire_micros() };
-        Transmit { port: Port::default(), to: self.address, hop: hop.to_bytes(), body }
+        Transmit { port: self.peer.port, to: self.peer.address, hop: hop.to_bytes(), body }
     }
 
     /// The next hop sequence, for a datagram of `bytes`.
@@ -320,6 +335,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::Port;
     use crate::wire::report::Arrival;
 
     fn told(session: &mut Session, number: u32, fates: &[bool]) -> (u64, u64) {
@@ -331,8 +347,8 @@ mod tests {
 
     #[test]
     fn a_loss_is_taken_back_when_the_straggler_is_told_of_and_an_arrival_never_is() {
-        let from = SocketAddr::from(([127, 0, 0, 1], 1));
-        let mut session = Session::new(1, from, 2, [0; COOKIE_LEN], Time::ZERO);
+        let peer = Peer { port: Port::PICTURES, address: ([127, 0, 0, 1], 1).into() };
+        let mut session = Session::new(1, peer, 2, [0; COOKIE_LEN], Time::ZERO);
         for _ in 0..3 {
             session.transmit(Time::ZERO, Kind::OBJECT, vec![0; 1_000].into());
         }

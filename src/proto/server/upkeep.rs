@@ -47,7 +47,7 @@ impl Server {
         let (small, reprobe) = (session.wants_small_probe(now), session.reprobe_due(now));
         if let Some((number, tlvs)) = session.update.clone().filter(|_| now >= session.next_update) {
             session.next_update = now + UPDATE_REPEAT;
-            let (to, tag) = (session.address, session.tag());
+            let (to, tag) = (session.peer, session.tag());
             self.say(now, to, Kind::UPDATE, tag, &Message::Update { number, tlvs: Tlvs::trusted(&tlvs) });
         }
         if small {
@@ -66,7 +66,8 @@ impl Server {
         if self.config.datagram.is_some() {
             return;
         }
-        let Some(session) = &self.sessions[slot] else { return };
+        // Sound fits the smallest datagrams.
+        let Some(session) = self.sessions[slot].as_ref().filter(|session| session.pictures) else { return };
         session.probes().for_each(|class| self.send_probe(slot, class));
     }
 
@@ -108,7 +109,7 @@ impl Server {
         }
         let millis = interval.as_millis() as u16;
         tlv::put(&mut tlvs, tlv::kind::REPORT_INTERVAL, &millis.to_be_bytes());
-        let (to, tag) = (session.address, session.tag());
+        let (to, tag) = (session.peer, session.tag());
         self.say(now, to, Kind::UPDATE, tag, &Message::Update { number: 0, tlvs: Tlvs::trusted(&tlvs) });
     }
 
@@ -130,7 +131,7 @@ impl Server {
         let Some(leaving) = session.leaving.as_mut().filter(|l| l.byes < BYES && now >= l.next) else { return };
         leaving.byes += 1;
         leaving.next = now + BYE_REPEAT;
-        let (to, tag, id) = (session.address, session.tag(), session.id);
+        let (to, tag, id) = (session.peer, session.tag(), session.id);
         self.describe(slot);
         let Goodbye { code, sentence } = self.goodbye.clone();
         self.say(now, to, Kind::BYE, tag, &Message::Bye { session: id, code, sentence: &sentence });

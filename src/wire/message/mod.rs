@@ -2,10 +2,12 @@
 
 mod join;
 mod repair;
+mod sound;
 mod timeline;
 
 pub use join::{Accept, Join, Refuse, RefuseCode, Role};
 pub use repair::{Missing, NameRange, Parity};
+pub use sound::{Place, SoundWish};
 pub use timeline::{ClockEcho, State, Timeline};
 
 use super::bytes::{Put, Reader};

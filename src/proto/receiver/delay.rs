@@ -1,0 +1,111 @@
+//! How long after they are due pictures and sound are played while a loudspeaker plays: so long that 99 of 100 pictures
+//! and chunks have come by then. It grows at once and shrinks slowly, because the ear hears every change.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::units::Time;
+
+/// What the percentile is taken of: the last sixteen seconds of pictures, twelve of sound.
+const PICTURES: usize = 500;
+const CHUNKS: usize = 2_000;
+/// Of each hundred so many may come too late.
+const OF_A_HUNDRED: usize = 1;
+/// Complete and on the screen are two things.
+const SHOWING: Duration = Duration::from_millis(3);
+/// Looked at this often.
+const TURN: Duration = Duration::from_millis(100);
+/// It shrinks by this much in a turn: 1 ms a second.
+const SHRINK: Duration = Duration::from_micros(100);
+/// Whatever comes later than this is not waited for.
+const MOST: Duration = Duration::from_secs(2);
+
+#[derive(Default)]
+pub struct Delay {
+    pictures: VecDeque<i64>,
+    chunks: VecDeque<i64>,
+    now: Duration,
+    next: Time,
+}
+
+impl Delay {
+    /// So long after it was due it is played.
+    pub const fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// A picture was complete so many ns after it was due.
+    pub fn picture(&mut self, lateness: i64) {
+        push(&mut self.pictures, lateness, PICTURES);
+    }
+
+    /// A chunk came so many ns after it was due; negative: before.
+    pub fn sound(&mut self, lateness: i64) {
+        push(&mut self.chunks, lateness, CHUNKS);
+    }
+
+    /// Thinks again, now and then. `needs`: so long before it is heard a chunk must be there; `None`: nothing is heard.
+    pub fn turn(&mut self, now: Time, needs: Option<Duration>) {
+        let Some(needs) = needs else {
+            self.now = Duration::ZERO;
+            return;
+        };
+        if now < self.next {
+            return;
+        }
+        self.next = now + TURN;
+        let pictures = percentile(&self.pictures).saturating_add(SHOWING.as_nanos() as i64);
+        let chunks = percentile(&self.chunks).saturating_add(needs.as_nanos() as i64);
+        let wanted = Duration::from_nanos(pictures.max(chunks).max(0).unsigned_abs()).min(MOST);
+        self.now = wanted.max(self.now.saturating_sub(SHRINK));
+    }
+}
+
+fn push(samples: &mut VecDeque<i64>, sample: i64, most: usize) {
+    if samples.len() == most {
+        samples.pop_front();
+    }
+    samples.push_back(sample);
+}
+
+/// What all but one of a hundred stay below; of few samples the greatest, of none the least there is.
+fn percentile(samples: &VecDeque<i64>) -> i64 {
+    let mut samples: Vec<i64> = samples.iter().copied().collect();
+    let Some(last) = samples.len().checked_sub(1) else { return i64::MIN };
+    let at = last - samples.len() * OF_A_HUNDRED / 100;
+    *samples.select_nth_unstable(at).1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: i64 = 1_000_000;
+
+    fn turn(delay: &mut Delay, turns: u64) -> Duration {
+        for _ in 0..turns {
+            delay.turn(delay.next, Some(Duration::from_millis(30)));
+        }
+        delay.now()
+    }
+
+    #[test]
+    fn it_grows_at_once_and_shrinks_a_millisecond_a_second() {
+        let mut delay = Delay::default();
+        assert_eq!(turn(&mut delay, 1), Duration::ZERO, "nothing is known");
+        for _ in 0..CHUNKS {
+            delay.sound(-150 * MS);
+            delay.picture(5 * MS);
+        }
+        assert_eq!(turn(&mut delay, 1), Duration::from_millis(8), "sound that comes early costs nothing");
+        (0..5).for_each(|_| delay.picture(900 * MS));
+        assert_eq!(turn(&mut delay, 1), Duration::from_millis(8), "five of five hundred may be late");
+        delay.sound(20 * MS);
+        (0..20).for_each(|_| delay.sound(20 * MS));
+        assert_eq!(turn(&mut delay, 1), Duration::from_millis(50));
+        (0..CHUNKS).for_each(|_| delay.sound(-150 * MS));
+        assert_eq!(turn(&mut delay, 100), Duration::from_millis(40));
+        delay.turn(delay.next, None);
+        assert_eq!(delay.now(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,180 @@
+//! Chunks of sound in order: each is handed out as soon as all before it have been. Where one is missing the next one
+//! waits for it until the loudspeaker can wait no longer.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::media::sound::{FRAMES, Frame};
+use crate::units::Time;
+
+/// Chunks held at once: three seconds.
+const HELD: usize = 512;
+/// A gap of more chunks than these is not concealed but jumped over: 0.4 s.
+const FAR: u32 = 64;
+/// A number further from the last one than this is nonsense, or a new start: 50 minutes.
+const NONSENSE: u32 = 1 << 19;
+/// The first chunks may overtake each other.
+const BEGINNING: Duration = Duration::from_millis(10);
+/// As long as nobody knows when a chunk is to be heard, a missing one is waited for so long.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What became of the sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Handed out whole.
+    pub chunks: u64,
+    /// Did not come in time.
+    pub lost: u64,
+    /// Came after their moment; they are among the lost.
+    pub late: u64,
+    pub duplicates: u64,
+}
+
+/// A chunk whose turn it is.
+pub struct Played {
+    /// Number of its first frame.
+    pub first: u64,
+    /// `None`: it was lost.
+    pub frames: Option<Vec<Frame>>,
+}
+
+#[derive(Default)]
+pub struct Sound {
+    stream: Option<u64>,
+    waiting: BTreeMap<u32, (Time, Vec<Frame>)>,
+    /// The chunk whose turn is next, once there has been one.
+    next: Option<u32>,
+    counts: Counts,
+}
+
+impl Sound {
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Forgets everything if this is another stream than before, and then returns true.
+    pub fn follow(&mut self, stream: Option<u64>) -> bool {
+        let changed = stream.is_some() && self.stream != stream;
+        if changed {
+            (self.stream, self.next) = (stream, None);
+            self.waiting.clear();
+        }
+        changed
+    }
+
+    /// Whether any has come.
+    pub fn is_there(&self) -> bool {
+        self.next.is_some() || !self.waiting.is_empty()
+    }
+
+    /// One more than the last frame handed out.
+    pub fn end(&self) -> u64 {
+        u64::from(self.next.unwrap_or_default()) * FRAMES as u64
+    }
+
+    /// The stream had so many chunks: what is missing at its end was lost.
+    pub fn ended(&mut self, chunks: Option<u32>) {
+        if let (Some(chunks), Some(next)) = (chunks, self.next) {
+            self.counts.lost += u64::from(chunks.saturating_sub(next));
+        }
+    }
+
+    pub fn take(&mut self, number: u32, frames: Vec<Frame>, at: Time) {
+        let next = self.next.unwrap_or(number);
+        if number < next && next - number < NONSENSE {
+            self.counts.late += 1;
+        } else if number.abs_diff(next) >= NONSENSE || self.waiting.len() >= HELD {
+            // Nothing that a server would send.
+        } else if self.waiting.insert(number, (at, frames)).is_some() {
+            self.counts.duplicates += 1;
+        }
+    }
+
+    /// The next chunk, if its turn has come. `heard` says when a frame will be heard; `reserve` is what the loudspeaker
+    /// needs before that.
+    pub fn play(&mut self, now: Time, heard: impl Fn(u64) -> Option<Time>, reserve: Duration) -> Option<Played> {
+        if self.deadline(heard, reserve)? > now {
+            return None;
+        }
+        let (&front, _) = self.waiting.first_key_value()?;
+        let next = self.next.unwrap_or(front);
+        if front - next > FAR {
+            self.counts.lost += u64::from(front - next);
+            self.next = Some(front);
+        }
+        let number = self.next.unwrap_or(front);
+        let frames = self.waiting.remove(&number).map(|(_, frames)| frames);
+        self.next = Some(number.saturating_add(1));
+        self.counts.chunks += u64::from(frames.is_some());
+        self.counts.lost += u64::from(frames.is_none());
+        Some(Played { first: u64::from(number) * FRAMES as u64, frames })
+    }
+
+    /// When there is something to hand out; zero: now.
+    pub fn deadline(&self, heard: impl Fn(u64) -> Option<Time>, reserve: Duration) -> Option<Time> {
+        let (&front, &(at, _)) = self.waiting.first_key_value()?;
+        match self.next {
+            None if front == 0 => Some(Time::ZERO),
+            None => Some(at + BEGINNING),
+            Some(next) if next == front => Some(Time::ZERO),
+            Some(next) => Some(heard(u64::from(next) * FRAMES as u64).map_or(at + PATIENCE, |heard| heard - reserve)),
+        }
+    }
+
+    /// For fuzzing: panics if something grows without bound.
+    pub fn assert_sound(&self) {
+        assert!(self.waiting.len() <= HELD, "{} chunks wait", self.waiting.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames() -> Vec<Frame> {
+        vec![[1, 2]; FRAMES]
+    }
+
+    /// Chunk n is heard at 100 ms + n · 6 ms.
+    fn heard(frame: u64) -> Option<Time> {
+        Some(Time::from_millis(100 + frame / FRAMES as u64 * 6))
+    }
+
+    fn play(sound: &mut Sound, millis: u64) -> Vec<(u64, bool)> {
+        let reserve = Duration::from_millis(20);
+        let played = std::iter::from_fn(|| sound.play(Time::from_millis(millis), heard, reserve));
+        played.map(|played| (played.first / FRAMES as u64, played.frames.is_some())).collect()
+    }
+
+    #[test]
+    fn order_is_made_and_a_gap_is_waited_for_as_long_as_possible() {
+        let mut sound = Sound::default();
+        for number in [0, 2, 1, 4] {
+            sound.take(number, frames(), Time::ZERO);
+        }
+        assert_eq!(play(&mut sound, 0), [(0, true), (1, true), (2, true)]);
+        assert_eq!(play(&mut sound, 97), [], "chunk 3 is heard at 118 ms: 98 is early enough");
+        assert_eq!(play(&mut sound, 98), [(3, false), (4, true)]);
+        sound.take(3, frames(), Time::ZERO);
+        sound.take(5, frames(), Time::ZERO);
+        sound.take(5, frames(), Time::ZERO);
+        assert_eq!(play(&mut sound, 99), [(5, true)]);
+        assert_eq!(*sound.counts(), Counts { chunks: 5, lost: 1, late: 1, duplicates: 1 });
+    }
+
+    #[test]
+    fn a_long_gap_is_jumped_over_and_another_stream_begins_anew() {
+        let mut sound = Sound::default();
+        sound.take(7, frames(), Time::ZERO);
+        assert_eq!(play(&mut sound, 9), [], "an earlier one may still come");
+        assert_eq!(play(&mut sound, 10), [(7, true)]);
+        sound.take(1_000, frames(), Time::ZERO);
+        assert_eq!(play(&mut sound, 10_000), [(1_000, true)]);
+        assert_eq!(sound.counts().lost, 992);
+        sound.take(u32::MAX, frames(), Time::ZERO);
+        assert_eq!(play(&mut sound, 100_000), [], "nonsense");
+        assert!(sound.follow(Some(9)) && !sound.follow(Some(9)));
+        sound.take(0, frames(), Time::ZERO);
+        assert_eq!(play(&mut sound, 0), [(0, true)]);
+    }
+}

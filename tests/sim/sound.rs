@@ -1,0 +1,217 @@
+//! Sound beside the pictures: its own lane, in step with them, whole, and without harm to anybody.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use udpstream::media::sound::{FRAMES, Rendition, media_time};
+use udpstream::proto::receiver::{Local, Over};
+use udpstream::proto::server::{self, Event};
+use udpstream::units::{Rate, Size, Time};
+use udpstream::wire::tlv::Tlvs;
+use udpstream::wire::{Hop, Kind, Message};
+
+use crate::jpeg::Film;
+use crate::link::Path;
+use crate::net::{Lose, SOUND, Sent, World, address, ms, seconds};
+
+fn film() -> Rc<Film> {
+    Rc::new(Film::new(Size::new(160, 96), Rate::new(30, 1).expect("30 fps"), 12))
+}
+
+/// A world whose film has sound.
+fn world(seed: u64) -> World {
+    World::with(seed, &film(), Time::from_millis(60_000), |config| {
+        config.description.sound = true;
+        config.sound_port = SOUND.port();
+    })
+}
+
+/// Chunks handed out, and how many of them had been lost.
+fn heard(world: &World, watcher: usize) -> (Vec<u64>, usize) {
+    let sound = &world.watchers[watcher].seen.sound;
+    let numbers = sound.iter().map(|(_, first, _)| first / FRAMES as u64).collect();
+    (numbers, sound.iter().filter(|(.., came)| !came).count())
+}
+
+fn loudspeaker(world: &mut World, watcher: usize, needs: Duration) {
+    world.tell_watcher(watcher, Local::Loudspeaker(Some(needs)));
+}
+
+#[test]
+fn who_is_there_from_the_start_hears_every_chunk_to_the_end() {
+    let mut world = world(1);
+    world.chunks = 1_000;
+    world.encoder.length = 150;
+    let n = world.watch(Path::GOOD);
+    loudspeaker(&mut world, n, ms(30));
+    world.run(seconds(3));
+    world.run(seconds(10));
+    let (numbers, lost) = heard(&world, n);
+    assert_eq!((numbers, lost), ((0..1_000).collect(), 0), "every chunk, in order");
+    let counts = *world.watchers[n].machine.sound_counts();
+    assert_eq!((counts.chunks, counts.lost, counts.late, counts.duplicates), (1_000, 0, 0, 0));
+    // 150 pictures take 5 s, 1 000 chunks 5.8 s: the stream ends with the sound, and not before it has been heard.
+    let (zero, finished) = (world.watchers[n].seen.zero.last().expect("told").1, world.watchers[n].seen.finished);
+    let end = zero.offset(media_time(1_000 * FRAMES as u64).micros() * 1_000);
+    assert!(finished.is_some_and(|at| at >= end && at < end + ms(300)), "{finished:?} {end:?}");
+    assert_eq!(world.watchers[n].seen.over.len(), 1);
+    assert_eq!((world.counts(n).shown, world.counts(n).lost), (150, 0));
+    world.check(n);
+}
+
+#[test]
+fn sound_leaves_before_the_pictures_of_its_time_and_pictures_leave_as_without_it() {
+    let run = |sound: bool| {
+        let mut world = world(2);
+        world.record = true;
+        world.watch_with(Path::GOOD, |config| config.sound = sound.then_some(Rendition::Stereo));
+        world.run(seconds(5));
+        world
+    };
+    let (with, without) = (run(true), run(false));
+    let departures = |world: &World| {
+        let started = world.started();
+        let relative = |(unit, due, at): (_, Time, Time)| (unit, due.since(started), at.since(started));
+        world.departures().into_iter().map(relative).collect::<Vec<_>>()
+    };
+    let (a, b) = (departures(&with), departures(&without));
+    assert!(a.len() > 140 && a[..140] == b[..140], "no picture leaves a moment later because of sound");
+    let start = with.started();
+    let sound: Vec<&Sent> = with.sent.iter().filter(|sent| sent.chunk.is_some()).collect();
+    assert!(sound.len() > 800, "{}", sound.len());
+    for sent in sound {
+        let due = start.offset(media_time(u64::from(sent.chunk.expect("sound")) * FRAMES as u64).micros() * 1_000);
+        assert!(sent.from == SOUND && due >= sent.at + ms(50) || sent.at <= start + ms(60), "{sent:?} due {due:?}");
+    }
+    assert!(without.sent.iter().all(|sent| sent.chunk.is_none() && sent.from != SOUND));
+}
+
+#[test]
+fn a_blocked_sound_port_costs_half_a_second_and_no_sound() {
+    let mut world = world(3);
+    world.lose.push(Lose { to: SOUND, kind: Kind::HELLO, object: None, count: usize::MAX });
+    let n = world.watch(Path { loss: 0.02, ..Path::GOOD });
+    world.run(seconds(5));
+    let (numbers, lost) = heard(&world, n);
+    assert!(numbers.len() > 650 && lost < numbers.len() / 20, "{} chunks, {lost} lost", numbers.len());
+    let first = world.watchers[n].seen.sound[0].0;
+    assert!(first < Time::from_millis(62_000), "{first:?}");
+    world.check(n);
+}
+
+#[test]
+fn mono_is_half_the_bytes_and_sound_alone_is_enough() {
+    let bytes = |rendition| {
+        let mut world = world(4);
+        world.record = true;
+        let n = world.watch_with(Path::GOOD, |config| config.sound = Some(rendition));
+        world.run(seconds(3));
+        assert!(heard(&world, n).0.len() > 400);
+        world.sent.iter().filter(|sent| sent.chunk.is_some()).map(|sent| sent.bytes).max()
+    };
+    assert_eq!((bytes(Rendition::Stereo), bytes(Rendition::Mono)), (Some(1_088), Some(576)));
+
+    let mut world = world(5);
+    let n = world.watch_with(Path::GOOD, |config| config.servers = vec![SOUND]);
+    world.run(seconds(3));
+    assert!(heard(&world, n).0.len() > 400, "whoever joins the sound port hears");
+    assert_eq!((world.counts(n).shown, world.departures().len()), (0, 0), "nothing is encoded for ears");
+    assert_eq!(world.server.machine.watchers(), 1);
+}
+
+#[test]
+fn two_lanes_are_one_watcher_and_leave_together() {
+    let mut world = world(6);
+    let n = world.watch(Path::GOOD);
+    world.run(seconds(1));
+    assert_eq!((world.server.machine.watchers(), world.server.machine.sessions().count()), (1, 1));
+    world.tell_watcher(n, Local::Stop);
+    world.run(ms(100));
+    assert_eq!(world.server.machine.watchers(), 0);
+    let said = |kind: fn(&Event) -> bool| world.server.events.iter().filter(|(_, event)| kind(event)).count();
+    assert_eq!(said(|event| matches!(event, Event::Joined { .. })), 1);
+    assert_eq!(said(|event| matches!(event, Event::Left { .. })), 1);
+}
+
+#[test]
+fn a_stream_without_sound_and_a_watcher_without_ears_open_no_second_lane() {
+    let mut world = World::new(7, &film());
+    world.record = true;
+    let n = world.watch(Path::GOOD);
+    world.run(seconds(1));
+    assert!(world.sent.iter().all(|sent| sent.to != SOUND) && world.watchers[n].seen.sound.is_empty());
+    // Whoever asks on the sound port all the same is told.
+    let n = world.watch_with(Path::GOOD, |config| config.servers = vec![SOUND]);
+    world.run(seconds(1));
+    assert!(world.watchers[n].seen.refused > 0);
+}
+
+#[test]
+fn another_server_in_its_place_is_heard_too() {
+    let mut world = world(8);
+    let n = world.watch_with(Path::GOOD, |config| config.stay = true);
+    world.run(seconds(2));
+    let before = heard(&world, n).0.len();
+    world.restart_server(99);
+    world.run(seconds(4));
+    assert!(before > 250, "{before}");
+    let (numbers, _) = heard(&world, n);
+    assert_eq!(numbers[before], 0, "the new stream's sound begins at its beginning");
+    assert!(numbers.len() > before + 250, "{}", numbers.len());
+    world.check(n);
+}
+
+#[test]
+fn bursts_of_loss_are_gaps_in_order_and_nothing_else() {
+    let mut world = world(9);
+    let path = Path { loss: 0.05, jitter: ms(20), ..Path::GOOD };
+    let n = world.watch(path);
+    loudspeaker(&mut world, n, ms(30));
+    world.run(seconds(20));
+    let (numbers, lost) = heard(&world, n);
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "no gap without a word");
+    let share = lost as f64 / numbers.len() as f64;
+    assert!((0.03..0.08).contains(&share), "{lost} of {} lost", numbers.len());
+    // Everything was there in time for the loudspeaker.
+    let zero = world.watchers[n].seen.zero.clone();
+    let late = world.watchers[n].seen.sound.iter().filter(|(at, first, _)| {
+        let told = zero.iter().take_while(|(when, _)| when <= at).last();
+        told.is_some_and(|(_, zero)| zero.offset(media_time(*first).micros() * 1_000) < *at + ms(30))
+    });
+    let late = late.count();
+    assert!(late < numbers.len() / 50, "{late} of {} came late", numbers.len());
+    world.check(n);
+}
+
+#[test]
+fn a_server_that_stops_says_so_at_once_however_much_sound_there_is() {
+    let mut world = world(10);
+    let n = world.watch(Path::GOOD);
+    world.run(seconds(2));
+    world.tell_server(server::Local::Stop("Stopped.".to_owned()));
+    world.run(seconds(1));
+    assert_eq!(world.watchers[n].seen.over.first().map(|(_, why)| *why), Some(Over::Stopped));
+    assert!(world.watchers[n].seen.finished.is_some());
+}
+
+#[test]
+fn a_stranger_gets_no_sound_in_anybodys_name() {
+    let mut world = world(11);
+    let n = world.watch(Path::GOOD);
+    world.run(seconds(1));
+    let session = world.server.machine.sessions().next().expect("joined").0;
+    let mut want = Vec::new();
+    let tlvs = [0, 35, 0, 2, 1, 0];
+    Message::Want { session, number: 9, tlvs: Tlvs::trusted(&tlvs) }.emit(&mut want);
+    let hop = Hop::unsequenced(Kind::WANT, session as u32, 0).to_bytes();
+    let stranger = address(200, 1);
+    world.record = true;
+    world.inject(stranger, &[&hop[..], &want].concat());
+    world.run(seconds(1));
+    assert!(world.sent.iter().all(|sent| sent.to != stranger));
+    assert!(
+        world.sent.iter().all(|sent| sent.chunk.is_none() || sent.from == SOUND),
+        "nothing changed for the watcher"
+    );
+    assert!(!world.watchers[n].seen.sound.is_empty());
+}
