@@ -4,7 +4,7 @@
 
 #[cfg(feature = "app")]
 pub mod app;
-#[cfg(feature = "audio")]
+#[cfg(feature = "app")]
 pub mod audio;
 pub mod clock;
 #[cfg(feature = "app")]

@@ -30,6 +30,7 @@ const TOLD_THE_TIME: &[&str] = &["wire", "media", "seal", "proto", "gateway"];
 /// Who may name which crate. Crates that only derive (`thiserror`) may be named anywhere; `app` names winit only to see
 /// whether a display answers.
 const CRATES: &[(&str, &[&str])] = &[
+    ("alsa", &["audio"]),
     ("anyhow", &["app", "cli", "main"]),
     ("clap", &["app", "cli", "main"]),
     ("clap_complete", &["cli", "main"]),

@@ -3,7 +3,7 @@
 
 pub mod probe;
 #[cfg(target_os = "linux")]
-mod slice;
+pub mod slice;
 mod socket;
 pub mod timer;
 

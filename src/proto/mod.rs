@@ -41,6 +41,7 @@ pub mod pace;
 pub mod receiver;
 pub mod schedule;
 pub mod server;
+pub mod servo;
 
 #[doc(hidden)]
 pub use fuzz::{fuzz_receiver, fuzz_server};
