@@ -16,7 +16,7 @@ use udpstream::source::{self, Input, PaceChoice};
 use udpstream::units::Rate;
 
 pub use generate::{completions, man};
-use help::{FIGURES, INPUT, LIMITS, NETWORK, TIMING, WINDOW};
+use help::{FIGURES, INPUT, LIMITS, NETWORK, SOUND, TIMING, WINDOW};
 use values::{Datagram, datagram, number, rate, seconds, snapshot};
 
 /// Moving pictures over UDP with the least possible delay.
@@ -166,6 +166,15 @@ pub struct WatchArgs {
     /// them at once.
     #[arg(long, value_name = "MS", default_value_t = 0, value_parser = number(0_u64, 10_000), help_heading = TIMING)]
     pub latency: u64,
+    /// Play no sound, and ask for none: pictures wait for nothing [default: play it where there is any].
+    #[arg(long, conflicts_with_all = ["volume", "mono"], help_heading = SOUND)]
+    pub no_audio: bool,
+    /// How loud, in percent, 0 to 100; the arrow keys change it.
+    #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = number(0_u8, 100), help_heading = SOUND)]
+    pub volume: u8,
+    /// Ask for one channel, which takes half the bytes [default: stereo].
+    #[arg(long, help_heading = SOUND)]
+    pub mono: bool,
     /// Stop after so many pictures [default: no limit].
     #[arg(long, value_name = "N", value_parser = number(1_u64, u64::MAX), help_heading = LIMITS)]
     pub frames: Option<u64>,
@@ -235,6 +244,7 @@ impl WatchArgs {
             duration: self.duration,
             timeout: self.timeout,
             latency: Duration::from_millis(self.latency),
+            sound: watch::Sound { off: self.no_audio, volume: self.volume, mono: self.mono },
             snapshot: self.snapshot,
             receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
             stats: self.stats.into(),

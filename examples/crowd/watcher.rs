@@ -32,7 +32,7 @@ impl Watcher {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&(n as u64 ^ now.nanos().rotate_left(20)).to_be_bytes());
         let (servers, latency) = (vec![server], std::time::Duration::ZERO);
-        let config = receiver::Config { seed, servers, max_datagram, latency, stay: false };
+        let config = receiver::Config { max_datagram, latency, ..receiver::Config::new(seed, servers) };
         Ok(Self {
             machine: Receiver::new(config, now),
             socket: socket(home(n, server.ip()))?,
@@ -101,7 +101,8 @@ impl Watcher {
             Event::Playing { .. } => self.playing = true,
             Event::Refused { sentence, .. } => self.refused = Some(sentence),
             Event::Finished => self.finished = true,
-            Event::Slice(_) | Event::Show { .. } | Event::Trouble(_) | Event::Over { .. } => {}
+            // Pictures need no word here, and sound was not asked for.
+            _ => {}
         }
     }
 }

@@ -131,9 +131,8 @@ mod tests {
             let (out, taken) = played(rate, 1.0, rate as usize);
             assert!((taken - 44_100).abs() <= 2, "{rate}: {taken}");
             let settled = &out[2_000..];
-            let error = |(at, sample): (usize, &f64)| {
-                (sample - (TAU * 1_000.0 * at as f64 / f64::from(rate)).sin()).abs()
-            };
+            let error =
+                |(at, sample): (usize, &f64)| (sample - (TAU * 1_000.0 * at as f64 / f64::from(rate)).sin()).abs();
             let delay = Rates::new(rate).expect("as above").fixed.expect("not 44.1 kHz").output_delay();
             let shifted = settled.iter().enumerate().map(|(at, sample)| (at + 2_000 - delay, sample));
             let worst = shifted.map(error).fold(0.0, f64::max);

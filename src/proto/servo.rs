@@ -219,9 +219,9 @@ mod tests {
     fn slope(errors: &[(f64, f64)]) -> f64 {
         let n = errors.len() as f64;
         let (at, error) = errors.iter().fold((0.0, 0.0), |(a, e), (at, error)| (a + at / n, e + error / n));
-        let (above, below) = errors.iter().fold((0.0, 0.0), |(above, below), (t, e)| {
-            (above + (t - at) * (e - error), below + (t - at) * (t - at))
-        });
+        let (above, below) = errors
+            .iter()
+            .fold((0.0, 0.0), |(above, below), (t, e)| (above + (t - at) * (e - error), below + (t - at) * (t - at)));
         above / below
     }
 

@@ -152,7 +152,8 @@ impl Prepared {
         self.say(to, &Message::Accept(accept));
         let (title, rate) = ("prepared".to_owned(), Rate::new(25, 1).unwrap());
         let ended = Some(Unit(3));
-        let description = Description { title, size: SIZE, rate, length: None, live: false, sound: false, ended };
+        let description =
+            Description { title, size: SIZE, rate, length: None, live: false, sound: false, ended, sound_ended: None };
         let mut body = Vec::new();
         description.emit(&mut body);
         let pictures = [

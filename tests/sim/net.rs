@@ -107,6 +107,7 @@ pub struct Seen {
     pub finished: Option<Time>,
     /// First frame of each chunk, and whether it came.
     pub sound: Vec<(Time, u64, bool)>,
+    pub sound_over: u64,
     /// When frame 0 is to be heard, as was said at these times.
     pub zero: Vec<(Time, Time)>,
     pub last_report: Time,
@@ -550,6 +551,7 @@ impl Seen {
                 self.troubles.push((now, *trouble));
             }
             receiver::Event::Sound { first, frames } => self.hear(now, *first, frames.as_deref()),
+            receiver::Event::SoundOver => self.sound_over += 1,
             receiver::Event::SoundZero(zero) => self.zero.push((now, *zero)),
             receiver::Event::Over { why, .. } => self.over.push((now, *why)),
             receiver::Event::Finished => self.finished = Some(now),

@@ -54,7 +54,7 @@ fn who_is_there_from_the_start_hears_every_chunk_to_the_end() {
     let (zero, finished) = (world.watchers[n].seen.zero.last().expect("told").1, world.watchers[n].seen.finished);
     let end = zero.offset(media_time(1_000 * FRAMES as u64).micros() * 1_000);
     assert!(finished.is_some_and(|at| at >= end && at < end + ms(300)), "{finished:?} {end:?}");
-    assert_eq!(world.watchers[n].seen.over.len(), 1);
+    assert_eq!((world.watchers[n].seen.over.len(), world.watchers[n].seen.sound_over), (1, 1));
     assert_eq!((world.counts(n).shown, world.counts(n).lost), (150, 0));
     world.check(n);
 }

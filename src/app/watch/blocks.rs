@@ -121,7 +121,7 @@ impl Figures {
                 "decode": of(&b.decode), "present": of(&b.present),
             },
             "first_picture_ms": self.first_picture.map(|first| rounded(first.as_secs_f64() * 1e3, 1e3)),
-            "reconnects": counts.reconnects, "rendition": 0, "quality": Value::Null, "audio": Value::Null,
+            "reconnects": counts.reconnects, "rendition": 0, "quality": Value::Null,
             "rtt_ms": receiver.rtt().map(|rtt| rounded(rtt.as_secs_f64() * 1e3, 1e3)),
             "cpu_seconds": rounded(figures::cpu_seconds(), 1e3), "rss_bytes": figures::rss_bytes(),
         })

@@ -1,6 +1,7 @@
 //! `udpstream watch`: sockets → receiver → decoder → window, or as far as decoded pixels.
 
 mod blocks;
+mod hearing;
 mod onscreen;
 mod screen;
 mod trouble;
@@ -17,6 +18,8 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use crossbeam_channel::{Receiver as Inbox, Sender, unbounded};
 
+pub use self::hearing::Choice as Sound;
+use self::hearing::Hearing;
 pub use self::onscreen::OnScreen;
 use self::screen::Screen;
 use self::watching::{Act, Watching, Wiring};
@@ -24,6 +27,7 @@ use super::address::Address;
 use super::decode::{self, Shown};
 use super::figures::Output;
 use super::{Exit, StatsFormat};
+use crate::media::sound::Rendition;
 use crate::net::{Loop, Options as SocketOptions, Socket};
 use crate::proto::receiver::{Config, Receiver};
 use crate::queue::Waker;
@@ -47,6 +51,7 @@ pub struct Options {
     pub duration: Option<Duration>,
     pub timeout: Option<Duration>,
     pub latency: Duration,
+    pub sound: Sound,
     pub snapshot: Option<PathBuf>,
     pub receive_buffer: Option<usize>,
     pub stats: StatsFormat,
@@ -70,9 +75,12 @@ pub fn watch(options: Options) -> anyhow::Result<Exit> {
 
 fn event_loop(options: &Options) -> anyhow::Result<Loop> {
     let any = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
-    let socket = Socket::bind(SocketOptions { address: any, receive_buffer: options.receive_buffer })
-        .context("no socket could be opened")?;
-    let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
+    let socket = || {
+        Socket::bind(SocketOptions { address: any, receive_buffer: options.receive_buffer })
+            .context("no socket could be opened")
+    };
+    // Pictures and sound: a burst of the one does not crowd out the other.
+    let mut event_loop = Loop::new(vec![socket()?, socket()?]).context("the event loop could not be started")?;
     event_loop.catch_signals().context("signals could not be caught")?;
     Ok(event_loop)
 }
@@ -170,10 +178,13 @@ fn run(
         decode::spawn(settings, works, shown).context("the decoder's thread could not be started")?;
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
     let stay = !options.headless && !options.autoexit;
-    let config = Config { seed, servers, max_datagram: 0, latency: options.latency, stay, sound: None };
+    let rendition = if options.sound.mono { Rendition::Mono } else { Rendition::Stereo };
+    let sound = (!options.sound.off).then_some(rendition);
+    let hearing = Hearing::new(options.sound, event_loop.waker());
+    let config = Config { seed, servers, max_datagram: 0, latency: options.latency, stay, sound };
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let mut receiver = Receiver::new(config, output.start());
-    let mut app = Watching::new(options, output, screen, Wiring { work, figures, newest, acts });
+    let mut app = Watching::new(options, output, screen, Wiring { work, figures, newest, acts, hearing });
     event_loop.run(&mut receiver, &mut app).context("the event loop failed")?;
     Ok(app.finish(&receiver, decoder))
 }

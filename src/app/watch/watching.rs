@@ -9,12 +9,14 @@ use crossbeam_channel::{Receiver as Inbox, Sender};
 use serde_json::{Value, json};
 
 use super::blocks::Figures;
+use super::hearing::Hearing;
 use super::screen::Screen;
 use super::{Options, trouble};
 use crate::app::Exit;
 use crate::app::decode::{Shown, Work};
 use crate::app::figures::Output;
 use crate::app::words;
+use crate::audio::Happened;
 use crate::media::Canvas;
 use crate::net::{App, Flow};
 use crate::proto::receiver::{Event, Local, Over, Ready, Receiver};
@@ -47,6 +49,7 @@ pub struct Wiring {
     pub figures: Inbox<Shown>,
     pub newest: Arc<AtomicU32>,
     pub acts: Inbox<Act>,
+    pub hearing: Hearing,
 }
 
 /// Why watching ended.
@@ -81,6 +84,7 @@ pub struct Watching {
     shown: Inbox<Shown>,
     newest: Arc<AtomicU32>,
     acts: Inbox<Act>,
+    hearing: Hearing,
     figures: Figures,
     end: Option<End>,
     killed: bool,
@@ -117,6 +121,7 @@ impl Watching {
             shown: wiring.figures,
             newest: wiring.newest,
             acts: wiring.acts,
+            hearing: wiring.hearing,
             figures: Figures::new(start),
             end: None,
             killed: false,
@@ -157,7 +162,11 @@ impl Watching {
     }
 
     fn playing(&mut self, now: Time, description: Description, stream: u64, rejoined: bool) -> Flow {
-        if stream != self.stream {
+        let other = stream != self.stream;
+        if let Some(text) = self.hearing.playing(description.sound, other) {
+            self.output.warn(&text);
+        }
+        if other {
             self.stream = stream;
             self.newest.store(0, Ordering::Relaxed);
             self.work(Work::Reset);
@@ -205,13 +214,41 @@ impl Watching {
         }
     }
 
+    /// What became of the loudspeaker: told to people, and to the receiver what it needs.
+    fn listen(&mut self, now: Time, receiver: &mut Receiver) -> Flow {
+        let mut flow = Flow::Continue;
+        while let Some(news) = self.hearing.news() {
+            let (code, text) = match news {
+                Happened::Opened => continue,
+                Happened::Missing(text) => ("no_loudspeaker", text),
+                Happened::Lost(text) => ("loudspeaker_lost", text),
+                Happened::Back => ("loudspeaker_back", "The loudspeaker is back.".to_owned()),
+            };
+            // Without a window there may well be nobody who listens.
+            if self.options.headless && code == "no_loudspeaker" {
+                tracing::info!("{text}");
+                continue;
+            }
+            self.output.warn(&text);
+            self.screen.notice(&text);
+            if self.publish("warning", json!({ "code": code, "text": text })) == Flow::Stop {
+                flow = Flow::Stop;
+            }
+        }
+        if let Some(needs) = self.hearing.needs() {
+            receiver.handle(now, Input::Local(needs));
+        }
+        flow
+    }
+
     fn collect(&mut self) {
         self.shown.try_iter().for_each(|shown| self.figures.take(shown));
     }
 
     fn tick(&mut self, now: Time, receiver: &Receiver) -> Flow {
         let place = self.figures.place(self.description.as_ref());
-        let json = self.figures.json(now, receiver, false);
+        let mut json = self.figures.json(now, receiver, false);
+        json["audio"] = self.hearing.json(receiver.sound_counts(), false);
         self.output.status(&words::watching(&self.server, place, &json));
         if self.screen.is_there() {
             let mut lines = Vec::new();
@@ -223,6 +260,7 @@ impl Watching {
             self.screen.figures(lines);
         }
         self.figures.next_second(now, receiver);
+        self.hearing.next_second();
         match self.publish("stats", json) {
             Flow::Continue => self.check_loss(now, receiver),
             Flow::Stop => Flow::Stop,
@@ -259,6 +297,7 @@ impl Watching {
         }
         let end = self.end.unwrap_or(End::Interrupted);
         let mut figures = self.figures.json(crate::clock::now(), receiver, true);
+        figures["audio"] = self.hearing.json(receiver.sound_counts(), true);
         figures["end"] = end.name().into();
         let nothing = receiver.counts().shown == 0;
         // What failed has been said.
@@ -310,7 +349,10 @@ impl Watching {
                 self.savers.extend(self.screen.save(canvas, title, id, still));
             }
             Act::Wish(Wish::Record) => self.screen.notice("This release does not record yet."),
-            Act::Wish(Wish::Mute | Wish::Louder | Wish::Quieter) => self.screen.notice("This stream has no sound."),
+            Act::Wish(Wish::Mute) => self.screen.notice(&self.hearing.mute()),
+            Act::Wish(wish @ (Wish::Louder | Wish::Quieter)) => {
+                self.screen.notice(&self.hearing.turn(wish == Wish::Louder));
+            }
         }
     }
 }
@@ -322,7 +364,9 @@ impl App<Receiver> for Watching {
                 return self.playing(now, description, stream, rejoined);
             }
             Event::Slice(slice) => self.work(Work::Slice(slice)),
-            Event::Sound { .. } | Event::SoundZero(_) => {}
+            Event::Sound { first, frames } => self.hearing.put(first, frames.as_deref()),
+            Event::SoundOver => self.hearing.finish(),
+            Event::SoundZero(zero) => self.hearing.set_zero(zero),
             Event::Show { picture, due } => self.show(now, receiver, picture, due),
             Event::Refused { code, sentence } => {
                 let flow = self.trouble("refused", trouble::refused(code, &sentence, &self.server));
@@ -352,6 +396,9 @@ impl App<Receiver> for Watching {
 
     fn turn(&mut self, now: Time, receiver: &mut Receiver) -> Flow {
         self.collect();
+        if self.listen(now, receiver) == Flow::Stop {
+            return Flow::Stop;
+        }
         while let Ok(act) = self.acts.try_recv() {
             self.act(now, receiver, act);
         }

@@ -52,7 +52,7 @@ impl Seen {
                 self.damaged += u64::from(picture.missing > 0);
             }
             Event::Sound { first, frames } => self.sound(*first, frames.as_deref()),
-            Event::SoundZero(_) => {}
+            Event::SoundOver | Event::SoundZero(_) => {}
             Event::Over { .. } => self.over = true,
             Event::Finished => self.finished = true,
             Event::Refused { .. } | Event::Trouble(_) => {}

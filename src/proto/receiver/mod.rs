@@ -103,6 +103,8 @@ pub enum Event {
         first: u64,
         frames: Option<Vec<Frame>>,
     },
+    /// The sound has ended with what came last.
+    SoundOver,
     /// Frame 0 of the sound is to be heard at this moment of our clock, and frame n n/44 100 s later.
     SoundZero(Time),
     Refused {
@@ -236,6 +238,10 @@ impl Receiver {
         while let Some(played) = self.sound.play(now, |frame| heard(zero, frame), reserve) {
             self.events.push_back(Event::Sound { first: played.first, frames: played.frames });
         }
+        let ended = self.main.stream.as_ref().and_then(|stream| stream.description.sound_ended);
+        if self.sound.is_over(ended.map(|chunks| chunks.0)) {
+            self.events.push_back(Event::SoundOver);
+        }
     }
 
     /// Opens, drops or moves the lane for sound as the main session asks for it.
@@ -260,7 +266,7 @@ impl Receiver {
         }
         match &self.second {
             Second::Lane(lane, since) if now >= *since + SOUND_PATIENCE && !lane.is_joined() => {
-                self.second = Second::Here(now);
+                self.ask_for_sound_here(now);
             }
             Second::Here(next) if now < *next => {}
             Second::Here(_) if self.main.hears_sound(now) => self.second = Second::Here(now + WANT_REPEAT),
@@ -329,20 +335,28 @@ impl Receiver {
         self.loudspeaker.unwrap_or_default() + MARGIN
     }
 
-    /// What the sound's lane says concerns nobody else; without it, sound comes in the main lane.
-    fn second_says(&mut self, now: Time, event: &Event) {
-        if matches!(event, Event::Refused { .. } | Event::Trouble(_) | Event::Over { .. }) {
-            self.second = Second::Here(now);
+    /// What the sound's lane says concerns nobody else; without it, sound comes in the main lane. `None`: now it does.
+    fn poll_second(&mut self, now: Time) -> Option<Output<Event>> {
+        loop {
+            let Second::Lane(lane, _) = &mut self.second else { return Some(Output::Wait(Time::NEVER, Reason::Idle)) };
+            match lane.poll(now) {
+                Output::Event(Event::Refused { .. } | Event::Trouble(_)) if !self.main.finished => {
+                    self.ask_for_sound_here(now);
+                    return None;
+                }
+                Output::Event(_) => {}
+                other => return Some(other),
+            }
         }
     }
 
-    fn poll_second(&mut self, now: Time) -> Output<Event> {
-        loop {
-            let Second::Lane(lane, _) = &mut self.second else { return Output::Wait(Time::NEVER, Reason::Idle) };
-            match lane.poll(now) {
-                Output::Event(event) => self.second_says(now, &event),
-                other => return other,
+    fn poll_main(&mut self, now: Time) -> Output<Event> {
+        match self.main.poll(now) {
+            Output::Event(Event::Finished) => {
+                self.leave(now);
+                Output::Wait(Time::NEVER, Reason::Idle)
             }
+            other => other,
         }
     }
 
@@ -395,15 +409,9 @@ impl Machine for Receiver {
         if let Some(event) = self.events.pop_front() {
             return Output::Event(event);
         }
-        let main = match self.main.poll(now) {
-            Output::Event(Event::Finished) => {
-                self.leave(now);
-                Output::Wait(now, Reason::Idle)
-            }
-            other => other,
-        };
+        let main = self.poll_main(now);
         let Output::Wait(until, reason) = main else { return main };
-        let second = self.poll_second(now);
+        let Some(second) = self.poll_second(now) else { return self.poll(now) };
         let Output::Wait(also, why) = second else { return second };
         if std::mem::take(&mut self.leaving) {
             return Output::Event(Event::Finished);

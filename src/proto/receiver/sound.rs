@@ -44,6 +44,7 @@ pub struct Sound {
     waiting: BTreeMap<u32, (Time, Vec<Frame>)>,
     /// The chunk whose turn is next, once there has been one.
     next: Option<u32>,
+    over: bool,
     counts: Counts,
 }
 
@@ -56,7 +57,7 @@ impl Sound {
     pub fn follow(&mut self, stream: Option<u64>) -> bool {
         let changed = stream.is_some() && self.stream != stream;
         if changed {
-            (self.stream, self.next) = (stream, None);
+            (self.stream, self.next, self.over) = (stream, None, false);
             self.waiting.clear();
         }
         changed
@@ -70,6 +71,12 @@ impl Sound {
     /// One more than the last frame handed out.
     pub fn end(&self) -> u64 {
         u64::from(self.next.unwrap_or_default()) * FRAMES as u64
+    }
+
+    /// Whether the last of so many chunks has been handed out; true once.
+    pub fn is_over(&mut self, chunks: Option<u32>) -> bool {
+        let over = chunks.is_some() && self.next >= chunks;
+        over && !std::mem::replace(&mut self.over, true)
     }
 
     /// The stream had so many chunks: what is missing at its end was lost.

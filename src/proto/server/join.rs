@@ -115,7 +115,7 @@ impl Server {
         let wish = Tlvs::parse(join.tlvs.find(kind::WANT).unwrap_or_default()).ok();
         let wish = wish.and_then(|tlvs| tlvs.find(kind::SOUND)).and_then(SoundWish::parse);
         session.pictures = from.port == Port::PICTURES;
-        session.set_sound(wish);
+        session.set_sound(wish.filter(|_| self.config.description.sound));
         let (id, slot) = (session.id, self.free_slot());
         self.by_id.insert(id, slot);
         self.by_peer.insert(from, slot);
