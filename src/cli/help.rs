@@ -4,6 +4,7 @@
 use udpstream::view::keys::HELP;
 
 pub const INPUT: &str = "Input";
+pub const SOUND: &str = "Sound";
 pub const NETWORK: &str = "Network";
 pub const TIMING: &str = "Timing";
 pub const LIMITS: &str = "Limits";

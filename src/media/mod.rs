@@ -1,4 +1,4 @@
-//! What the packets are about: pictures, coded pictures and their slices, canvases, cards, y4m. Bytes and numbers
+//! What the packets are about: pictures, coded pictures and their slices, canvases, cards, sound, y4m. Bytes and numbers
 //! only; no IO, no clock.
 
 pub mod canvas;
@@ -6,9 +6,12 @@ pub mod card;
 pub mod coded;
 pub mod convert;
 pub mod jpeg;
+pub mod meter;
+pub mod paint;
 pub mod picture;
 pub mod sound;
 pub mod text;
+pub mod tone;
 pub mod y4m;
 
 pub use canvas::Canvas;
