@@ -12,12 +12,12 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use udpstream::app::address::{self, Address, DEFAULT_PORT};
 use udpstream::app::{StatsFormat, doctor, serve, watch};
-use udpstream::source::{self, Input, PaceChoice};
+use udpstream::source::{self, Input, PaceChoice, SoundOptions};
 use udpstream::units::Rate;
 
 pub use generate::{completions, man};
 use help::{FIGURES, INPUT, LIMITS, NETWORK, SOUND, TIMING, WINDOW};
-use values::{Datagram, datagram, number, rate, seconds, snapshot};
+use values::{Datagram, datagram, decibels, number, rate, seconds, snapshot};
 
 /// Moving pictures over UDP with the least possible delay.
 ///
@@ -116,6 +116,14 @@ pub struct ServeArgs {
     /// Pictures decoded ahead, 2 to 1000 (at most 36 MB).
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = number(2_u16, 1_000), help_heading = INPUT)]
     pub queue: u16,
+    /// Take noise out of pictures and sound with light filters [default: leave both as they are].
+    #[arg(long, help_heading = INPUT)]
+    pub denoise: bool,
+    #[command(flatten)]
+    pub sound: SoundArgs,
+    /// Send no sound [default: send it where there is any].
+    #[arg(long, conflicts_with_all = ["audio_track", "audio_gain", "mono"], help_heading = SOUND)]
+    pub no_audio: bool,
     /// UDP port, 0 to 65535; 0 takes a free one and says which.
     #[arg(long, default_value_t = DEFAULT_PORT, value_parser = number(0_u16, u16::MAX), help_heading = NETWORK)]
     pub port: u16,
@@ -140,6 +148,21 @@ pub struct ServeArgs {
     /// Figures each second and at the end.
     #[arg(long, value_enum, default_value_t = Stats::Text, help_heading = FIGURES)]
     pub stats: Stats,
+}
+
+/// What is done to sound on its way out of a file.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct SoundArgs {
+    /// Which of the sound tracks, counted from 0 [default: the one that players choose].
+    #[arg(long, value_name = "N", value_parser = number(0_u32, 999), help_heading = SOUND)]
+    pub audio_track: Option<u32>,
+    /// Louder or softer by so many decibels, −60 to 60; what would be louder than full scale is cut.
+    #[arg(long, value_name = "DB", default_value_t = 0.0, value_parser = decibels, allow_hyphen_values = true,
+        help_heading = SOUND)]
+    pub audio_gain: f64,
+    /// The mean of left and right on both sides [default: stereo].
+    #[arg(long, help_heading = SOUND)]
+    pub mono: bool,
 }
 
 #[derive(Debug, Args)]
@@ -219,7 +242,14 @@ impl ServeArgs {
         };
         serve::Options {
             input: self.input,
-            source: source::Options { width: self.width, rate: self.fps, pace, looped: self.looped },
+            source: source::Options {
+                width: self.width,
+                rate: self.fps,
+                pace,
+                looped: self.looped,
+                denoise: self.denoise,
+                sound: (!self.no_audio).then(|| self.sound.options(self.denoise)),
+            },
             bind,
             quality: self.quality,
             no_wait: self.no_wait,
@@ -230,6 +260,12 @@ impl ServeArgs {
             stats: self.stats.into(),
             quiet,
         }
+    }
+}
+
+impl SoundArgs {
+    fn options(self, denoise: bool) -> SoundOptions {
+        SoundOptions { track: self.audio_track, gain_db: self.audio_gain, mono: self.mono, denoise }
     }
 }
 

@@ -55,7 +55,9 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
     let waiting = opening::listen()?;
     let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
     event_loop.catch_signals().context("signals could not be caught")?;
-    let Some(source) = opening::open(waiting, &options.input, options.source)? else { return Ok(Exit::Done) };
+    // Sound is not sent yet, so none is taken out of the source.
+    let wanted = source::Options { sound: None, ..options.source };
+    let Some(source) = opening::open(waiting, &options.input, wanted)? else { return Ok(Exit::Done) };
     let info = source.info().clone();
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
     let mut server = Server::new(config(&options, &info, seed));
@@ -165,7 +167,7 @@ impl Serving {
         let counts = Arc::new(Counts::default());
         let smallest = options.datagram.unwrap_or(SizeClass::ANY);
         let settings = encode::Settings { size: info.size, rate: info.rate, live, smallest };
-        let running = source.start(filling);
+        let running = source.start(filling, None);
         let encoder = encode::spawn(settings, pictures, Arc::clone(&orders), Arc::clone(&counts), coding)
             .context("the encoder's thread could not be started")?;
         let start = output.start();

@@ -32,6 +32,11 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "write a number of seconds above 0".to_owned())
 }
 
+pub fn decibels(text: &str) -> Result<f64, String> {
+    let decibels = text.parse().ok().filter(|decibels: &f64| (-60.0..=60.0).contains(decibels));
+    decibels.ok_or_else(|| "write a number of decibels from -60 to 60".to_owned())
+}
+
 /// The name of a picture file; without an ending it is a PNG.
 pub fn snapshot(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
@@ -66,6 +71,8 @@ mod tests {
         assert!(snapshot("a.JPG").is_ok() && snapshot("a").is_ok() && snapshot("a.gif").is_err());
         assert!(seconds("0").is_err() && rate("0").is_err());
         assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1_500)));
+        assert_eq!((decibels("-6"), decibels("3.5")), (Ok(-6.0), Ok(3.5)));
+        assert!(["61", "-60.1", "NaN", "loud"].iter().all(|bad| decibels(bad).is_err()));
         assert!(datagram("auto").is_ok() && datagram("1452").is_ok() && datagram("1199").is_err());
     }
 }

@@ -1,14 +1,18 @@
 //! Pictures we draw ourselves, straight in full-range BT.601 4:2:0: the moving test card, and a dark card with a
 //! sentence for whatever went wrong.
 
+use std::time::Duration;
+
 use crate::media::Picture;
-use crate::media::text::{Face, Layout, fill};
+use crate::media::paint::{BLACK, DARK, GREY, WHITE, paint, write, yuv};
+use crate::media::text::{Face, Layout};
 use crate::queue::Pool;
 use crate::units::{Rate, Size, Time};
 
-/// The moving test card: bars, a grey ramp, a bouncing square, the picture number and its timecode.
+/// The moving test card: bars, a grey ramp, a bouncing square, the picture number and its timecode. In the first tenth of
+/// each second the ramp is white all over: the flash to the beep of the [tone](crate::media::tone).
 ///
-/// All that stands still is drawn once; a picture is a copy of that and two small areas.
+/// All that stands still is drawn once; a picture is a copy of that and two small areas, or three.
 pub struct Card {
     size: Size,
     rate: Rate,
@@ -35,6 +39,23 @@ impl Card {
         picture.planes_mut().copy_from_slice(&self.background);
         self.draw_square(picture, number);
         self.draw_number(picture, number);
+        if self.flashes(number) {
+            let ((x, y), size) = self.flash_area();
+            paint(picture, (x as i32, y as i32), size, WHITE);
+        }
+    }
+
+    /// Whether picture `number` falls into the first tenth of its second.
+    pub fn flashes(&self, number: u32) -> bool {
+        let at = self.rate.at(u64::from(number));
+        Duration::from_nanos(at.subsec_nanos().into()) < FLASH
+    }
+
+    /// Corner and size of the area that flashes, in pixels: the lower quarter, where the ramp is.
+    pub fn flash_area(&self) -> ((u32, u32), (u32, u32)) {
+        let (width, height) = (u32::from(self.size.width), u32::from(self.size.height));
+        let top = height * 3 / 4;
+        ((0, top), (width, height - top))
     }
 
     /// A white square in a black frame; it crosses the picture in two seconds and the height in three.
@@ -64,7 +85,7 @@ impl Card {
 /// `hours:minutes:seconds:pictures` at this rate.
 pub fn timecode(rate: Rate, number: u32) -> String {
     let second = rate.at(u64::from(number)).as_secs();
-    let first = rate.index_at(std::time::Duration::from_secs(second));
+    let first = rate.index_at(Duration::from_secs(second));
     let first = if rate.at(first).as_secs() < second { first + 1 } else { first };
     let picture = u64::from(number).saturating_sub(first);
     format!("{:02}:{:02}:{:02}:{picture:02}", second / 3_600, second / 60 % 60, second % 60)
@@ -102,38 +123,10 @@ fn draw_ramp(picture: &mut Picture) {
     }
 }
 
-/// Fills a rectangle; chroma covers every sample it touches from its even corner on.
-fn paint(picture: &mut Picture, (x, y): (i32, i32), (w, h): (u32, u32), colour: [u8; 3]) {
-    let width = usize::from(picture.size.width);
-    let chroma_width = usize::from(Picture::chroma(picture.size).width);
-    let [luma, u, v] = picture.split_mut();
-    fill(luma, width, (x, y), (w, h), colour[0]);
-    let half = |from: i32, length: u32| {
-        let start = from.div_euclid(2);
-        (start, ((from + length as i32 + 1).div_euclid(2) - start).max(0) as u32)
-    };
-    let ((x, w), (y, h)) = (half(x, w), half(y, h));
-    for (plane, value) in [(u, colour[1]), (v, colour[2])] {
-        fill(plane, chroma_width, (x, y), (w, h), value);
-    }
-}
-
-fn write(picture: &mut Picture, at: (i32, i32), face: Face, value: u8, text: &str) {
-    let width = usize::from(picture.size.width);
-    let [luma, ..] = picture.split_mut();
-    face.draw(text, at, |x, y, side| fill(luma, width, (x, y), (side, side), value));
-}
-
 /// There and back between 0 and `range`, one way in one `time`.
 fn bounce(time: f64, range: u32) -> i32 {
     let phase = time.rem_euclid(2.0);
     (phase.min(2.0 - phase) * f64::from(range)).round() as i32
-}
-
-/// Full-range BT.601 (ITU-T T.871).
-fn yuv([red, green, blue]: [f64; 3]) -> [u8; 3] {
-    let luma = 0.299 * red + 0.587 * green + 0.114 * blue;
-    [luma, 128.0 + (blue - luma) / 1.772, 128.0 + (red - luma) / 1.402].map(|value| value.round() as u8)
 }
 
 /// The 75 % bars of SMPTE EG 1, in RGB.
@@ -146,12 +139,8 @@ const BARS: [[f64; 3]; 7] = [
     [191.0, 0.0, 0.0],
     [0.0, 0.0, 191.0],
 ];
-const BLACK: [u8; 3] = [0, 128, 128];
-const WHITE: [u8; 3] = [255, 128, 128];
-/// Luma of the sentences below a title.
-const GREY: u8 = 190;
-/// A very dark blue, so that a card is not taken for a dead screen.
-const DARK: [u8; 3] = [28, 134, 126];
+/// The flash lasts as long as the beep of the tone beside it.
+const FLASH: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
@@ -175,6 +164,25 @@ mod tests {
             assert_eq!(draw(3), draw(3), "{size}: a picture depends on its number alone");
             assert!(size.pixels() < 300 || draw(3) != draw(4), "{size}: it moves");
             draw(u32::MAX);
+        }
+    }
+
+    #[test]
+    fn the_ramp_is_white_in_the_first_tenth_of_each_second() {
+        let size = Size::new(320, 240);
+        for (num, den, flashing) in [(30, 1, 3), (25, 1, 3), (10, 1, 1), (60, 1, 6), (1, 1, 1)] {
+            let card = Card::new(size, Rate::new(num, den).expect("usual"));
+            let pool = Pool::new(1);
+            for number in 0..3 * num {
+                let mut picture = Picture::from_pool(&pool, size, number, Time::ZERO);
+                card.draw(&mut picture, number);
+                let ((_, y), (width, height)) = card.flash_area();
+                let [luma, ..] = picture.planes();
+                let area = &luma[(y * width) as usize..((y + height) * width) as usize];
+                let white = area.iter().all(|&pixel| pixel == 255);
+                assert_eq!(white, number % num < flashing, "{num} pictures a second, picture {number}");
+                assert!(luma[..(y * width) as usize].contains(&0), "the number's black ground is not covered");
+            }
         }
     }
 

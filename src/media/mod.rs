@@ -1,5 +1,5 @@
-//! What the packets are about: pictures, coded pictures and their slices, canvases, cards, y4m; sound. Bytes and
-//! numbers only; no IO, no clock.
+//! What the packets are about: pictures, coded pictures and their slices, canvases, cards, sound, y4m. Bytes and numbers
+//! only; no IO, no clock.
 
 pub mod canvas;
 pub mod card;
@@ -7,9 +7,12 @@ pub mod coded;
 pub mod conceal;
 pub mod convert;
 pub mod jpeg;
+pub mod meter;
+pub mod paint;
 pub mod picture;
 pub mod sound;
 pub mod text;
+pub mod tone;
 pub mod y4m;
 
 pub use canvas::Canvas;

@@ -2,7 +2,7 @@
 //! `n / 44 100` seconds after the stream's zero, which is also the zero of its pictures.
 
 use crate::media::coded::Object;
-use crate::units::{MediaTime, Size, Time, Unit};
+use crate::units::{MediaTime, Rate, Size, Time, Unit};
 use crate::wire::SizeClass;
 use crate::wire::object::{ObjectHeader, Type, flags, format};
 
@@ -63,6 +63,18 @@ pub const fn media_time(frame: u64) -> MediaTime {
     MediaTime::from_micros((frame as u128 * 1_000_000 / RATE as u128) as i64)
 }
 
+/// The frame that is heard when picture `number` of a film of this rate is due: the one at, or just before, its moment.
+/// Taken from the number each time, so nothing adds up.
+pub fn frame_at(rate: Rate, number: u64) -> u64 {
+    let frames = u128::from(number) * u128::from(rate.den()) * u128::from(RATE) / u128::from(rate.num());
+    u64::try_from(frames).unwrap_or(u64::MAX)
+}
+
+/// The mean of left and right on both sides, rounded as [`Rendition::Mono`] rounds.
+pub const fn mono([left, right]: Frame) -> Frame {
+    [((left as i32 + right as i32) / 2) as i16; 2]
+}
+
 impl Chunk {
     /// The first frame's number.
     pub fn first(&self) -> u64 {
@@ -104,10 +116,7 @@ fn write(frames: &[Frame], rendition: Rendition, out: &mut Vec<u8>) {
                 out.extend_from_slice(&left.to_le_bytes());
                 out.extend_from_slice(&right.to_le_bytes());
             }
-            Rendition::Mono => {
-                let mean = ((i32::from(left) + i32::from(right)) / 2) as i16;
-                out.extend_from_slice(&mean.to_le_bytes());
-            }
+            Rendition::Mono => out.extend_from_slice(&mono([left, right])[0].to_le_bytes()),
         }
     }
 }
@@ -147,6 +156,15 @@ mod tests {
                 Rendition::Mono => assert_eq!(frames[100], [(100 * 100 - 100 * 77) / 2; 2]),
             }
         }
+    }
+
+    #[test]
+    fn pictures_and_frames_never_drift_apart() {
+        let ntsc = Rate::new(30_000, 1_001).expect("usual");
+        assert_eq!((frame_at(ntsc, 0), frame_at(ntsc, 1)), (0, 1_471));
+        assert_eq!(frame_at(ntsc, 30_000 * 3_600), 1_001 * 3_600 * 44_100);
+        assert_eq!(frame_at(Rate::new(25, 1).expect("usual"), 132), 132 * 1_764);
+        assert_eq!((mono([3, -6]), mono([i16::MIN; 2]), mono([i16::MAX; 2])), ([-1; 2], [i16::MIN; 2], [i16::MAX; 2]));
     }
 
     #[test]

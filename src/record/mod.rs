@@ -1,3 +1,50 @@
-//! What is kept: pictures as files.
+//! What is kept: pictures and films as files.
 
 pub mod still;
+pub mod wav;
+
+use std::io;
+use std::path::Path;
+
+/// Why something was not recorded, or no longer; each text is a sentence with advice.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    #[error("{0} exists already: choose another name, or overwrite it with --force")]
+    Exists(String),
+    #[error("{0} lies in a folder that does not exist: create it, or choose another")]
+    NoFolder(String),
+    #[error("{0} is a folder: add the name of a file to it")]
+    Folder(String),
+    #[error("{0} may not be written: choose a folder that you may write to")]
+    Forbidden(String),
+    #[error("the disk is full, so {0} ends here: make room, or record to another disk")]
+    Full(String),
+    #[error(
+        "{0} has grown to the largest file that is allowed here, and ends: raise the limit, or record to another disk"
+    )]
+    TooLarge(String),
+    #[error("{0} has grown to 4 GB, the most that a WAV file can hold: go on in a second file, or record to .mkv")]
+    WavFull(String),
+    #[error("{0} was deleted while it was being recorded: record again, to another place")]
+    Deleted(String),
+    #[error("{path} could not be written ({why}): record to another disk")]
+    Write { path: String, why: io::Error },
+}
+
+impl RecordError {
+    /// What an error of the file system means for the file at `path`.
+    pub fn of(path: &Path, why: io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        let path = path.display().to_string();
+        match why.kind() {
+            Kind::AlreadyExists => Self::Exists(path),
+            Kind::NotFound | Kind::NotADirectory => Self::NoFolder(path),
+            Kind::IsADirectory => Self::Folder(path),
+            Kind::PermissionDenied | Kind::ReadOnlyFilesystem => Self::Forbidden(path),
+            Kind::StorageFull | Kind::QuotaExceeded => Self::Full(path),
+            Kind::FileTooLarge => Self::TooLarge(path),
+            _ => Self::Write { path, why },
+        }
+    }
+}

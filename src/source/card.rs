@@ -1,31 +1,41 @@
-//! The test card as a source: drawn in this process, as fast as the queue takes it or at its own rate.
+//! The test card as a source: drawn in this process, with its tone, as fast as the queues take it or at its own rate.
 
-use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError};
+use std::time::Duration;
+
+use super::child::Control;
+use super::voice::Chunks;
+use super::{Finished, Guard, Info, Options, Pace, PaceChoice, SoundOptions, Source, SourceError};
 use crate::clock;
 use crate::media::Picture;
 use crate::media::card::Card;
+use crate::media::sound::{Chunk, FRAMES, RATE};
+use crate::media::tone::Tone;
 use crate::queue::{Pool, Producer};
-use crate::source::child::Control;
-use crate::units::{Rate, Size};
+use crate::units::{Rate, Size, Time};
 
 pub(super) fn open(size: Size, rate: Rate, options: &Options, guard: Guard) -> Result<Source, SourceError> {
     let size = options.width.map_or(size, |width| scaled(size, width));
     let rate = options.rate.unwrap_or(rate);
     let pace = if options.pace == PaceChoice::Live { Pace::Live } else { Pace::File };
-    let details = format!("test card {size}, {rate} fps, no sound");
+    if let Some(number @ 1..) = options.sound.and_then(|sound| sound.track) {
+        return Err(SourceError::NoTrack { name: TITLE.to_owned(), number, list: "0 (a tone)".to_owned() });
+    }
+    let heard = if options.sound.is_some() { "tone of 440 Hz with a beep each second" } else { "sound left out" };
     let info = Info {
-        title: "test card".to_owned(),
+        title: TITLE.to_owned(),
         size,
         rate,
         length: None,
         pictures: None,
         pace,
-        details,
-        has_sound: false,
+        details: format!("test card {size}, {rate} fps, {heard}"),
+        sound: options.sound.is_some(),
     };
-    let control = guard.control.clone();
-    let work =
-        Box::new(move |out: Producer<Picture>| Ok(run(&Card::new(size, rate), size, rate, pace, &control, &out)));
+    let (control, options) = (guard.control.clone(), options.sound);
+    let work = Box::new(move |out: Producer<Picture>, sound: Option<Producer<Chunk>>| {
+        let sound = options.zip(sound).map(|(options, sound)| Sounding::new(options, sound));
+        Ok(Drawing { card: Card::new(size, rate), size, rate, pool: Pool::new(POOL), out }.run(pace, &control, sound))
+    });
     Ok(Source { info, work, guard })
 }
 
@@ -35,28 +45,83 @@ fn scaled(size: Size, width: u16) -> Size {
     Size::new(width, height as u16 & !1)
 }
 
-/// Live: picture n is drawn at its own moment, `start + n·interval`; moments that went by are left out.
-fn run(card: &Card, size: Size, rate: Rate, pace: Pace, control: &Control, out: &Producer<Picture>) -> Finished {
-    let pool = Pool::new(POOL);
-    let start = clock::now();
-    let (mut number, mut pictures) = (0_u32, 0);
-    while !control.stopped() {
-        if pace == Pace::Live {
-            number = number.max(rate.index_at(clock::now().since(start)) as u32);
-            if !control.sleep_until(start + rate.at(u64::from(number))) {
-                break;
-            }
-        }
-        let mut picture = Picture::from_pool(&pool, size, number, clock::now());
-        card.draw(&mut picture, number);
-        if out.push(picture).is_err() {
-            break;
-        }
-        number = number.wrapping_add(1);
-        pictures += 1;
-    }
-    Finished { pictures }
+/// The pictures of the card.
+struct Drawing {
+    card: Card,
+    size: Size,
+    rate: Rate,
+    pool: Pool<Vec<u8>>,
+    out: Producer<Picture>,
 }
 
+impl Drawing {
+    /// Picture n belongs to the moment `start + n·interval`, a chunk to the moment at which its last frame has been heard.
+    /// Both are made in the order of their moments, so that neither queue has to wait for what the other does not get.
+    /// Live, they are made at their moments; pictures whose moment went by are left out, and sound is made good.
+    fn run(&self, pace: Pace, control: &Control, mut sound: Option<Sounding>) -> Finished {
+        let start = clock::now();
+        let (mut number, mut pictures) = (0_u32, 0);
+        while !control.stopped() {
+            if pace == Pace::Live {
+                number = number.max(self.rate.index_at(clock::now().since(start)) as u32);
+            }
+            let picture = self.rate.at(u64::from(number));
+            let chunk = sound.as_ref().map_or(Duration::MAX, Sounding::due);
+            if pace == Pace::Live && !control.sleep_until(start + picture.min(chunk)) {
+                break;
+            }
+            if chunk < picture {
+                sound = sound.and_then(|sound| sound.make(pace, start));
+                continue;
+            }
+            if !self.draw(number) {
+                break;
+            }
+            number = number.wrapping_add(1);
+            pictures += 1;
+        }
+        Finished { pictures }
+    }
+
+    /// `false` if nobody wants more.
+    fn draw(&self, number: u32) -> bool {
+        let mut picture = Picture::from_pool(&self.pool, self.size, number, clock::now());
+        self.card.draw(&mut picture, number);
+        self.out.push(picture).is_ok()
+    }
+}
+
+/// The tone beside it.
+struct Sounding {
+    tone: Tone,
+    chunks: Chunks,
+}
+
+impl Sounding {
+    fn new(options: SoundOptions, out: Producer<Chunk>) -> Self {
+        Self { tone: Tone::new(options.gain_db), chunks: Chunks::new(Some(out)) }
+    }
+
+    /// When the next chunk has been heard.
+    fn due(&self) -> Duration {
+        moment(self.chunks.frames() + FRAMES as u64)
+    }
+
+    /// The next chunk; `None` if nobody wants more.
+    fn make(mut self, pace: Pace, start: Time) -> Option<Self> {
+        let first = self.chunks.frames();
+        let captured = if pace == Pace::Live { start + moment(first) } else { clock::now() };
+        self.chunks.push(&self.tone.frames(first, FRAMES), captured);
+        (!self.chunks.is_closed()).then_some(self)
+    }
+}
+
+/// When frame `frame` is heard, from the zero of the sound.
+fn moment(frame: u64) -> Duration {
+    let nanos = u128::from(frame) * 1_000_000_000 / u128::from(RATE);
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+const TITLE: &str = "test card";
 /// As many as a full queue of ten and its neighbours hold.
 const POOL: usize = 16;

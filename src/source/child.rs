@@ -13,6 +13,7 @@ use std::thread::Builder;
 use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::Access;
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, WaitId, WaitIdOptions, setpriority_process, waitid};
 
 use super::SourceError;
@@ -76,8 +77,13 @@ impl Control {
     /// Starts a child and takes it into care. It gets a group of its own: Ctrl-C in a terminal is meant for us, and a
     /// child that it ended as well would look like one that failed.
     pub fn start(&self, command: &mut FfmpegCommand) -> io::Result<Started> {
+        self.start_with(command, None)
+    }
+
+    /// The same for a child that inherits `heirloom`, under the number that it has here.
+    pub fn start_with(&self, command: &mut FfmpegCommand, heirloom: Option<OwnedFd>) -> io::Result<Started> {
         // Not by `FfmpegCommand::spawn`, which adds an argument that ffprobe refuses.
-        let mut child = command.as_inner_mut().process_group(0).spawn()?;
+        let mut child = bequeath(heirloom, || command.as_inner_mut().process_group(0).spawn())?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let id = self.adopt(child);
         match (stdout, stderr) {
@@ -186,6 +192,19 @@ impl Control {
     fn lock(&self) -> MutexGuard<'_, Family> {
         self.family.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Every child is started in here, one at a time: in the moment in which an heirloom can be inherited, only its heir is
+/// born. Our own copy is closed right after, so that the heir's end is the end of the pipe.
+fn bequeath<T>(heirloom: Option<OwnedFd>, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    static BIRTH: Mutex<()> = Mutex::new(());
+    let _alone = BIRTH.lock().unwrap_or_else(PoisonError::into_inner);
+    // Declared after the lock, and so closed before it is given back.
+    let heirloom = heirloom;
+    if let Some(heirloom) = &heirloom {
+        fcntl_setfd(heirloom, FdFlags::empty())?;
+    }
+    start()
 }
 
 /// Polls until something happens (`true`) or the moment has come; the wait is taken anew from the absolute moment

@@ -1,58 +1,94 @@
-//! Films that ffmpeg opens itself, files and addresses: looked at first, then decoded, once or in a loop.
+//! Films that ffmpeg opens itself, files and addresses: looked at first, then decoded, once or in a loop, with their sound.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::backlog::Surplus;
 use super::child::Control;
-use super::ffmpeg::{self, Pass, Plan};
-use super::probe::Film;
-use super::{Finished, Guard, Info, Input, Options, Pace, PaceChoice, Source, SourceError};
+use super::ffmpeg::{self, Pass};
+use super::plan::{self, Plan, Reading};
+use super::probe::Found;
+use super::sound::{self, SoundPlan};
+use super::voice::{Gauge, Manner, Voice};
+use super::{Finished, Guard, Info, Input, Options, Pace, PaceChoice, Source, SourceError, tune};
 use crate::media::Picture;
+use crate::media::sound::Chunk;
 use crate::queue::{Pool, Producer};
 use crate::units::Rate;
 
 pub(super) fn open(input: &Input, options: &Options, guard: Guard) -> Result<Source, SourceError> {
-    let name = input.name();
-    let (address, local) = match input {
-        Input::File(path) => (local_address(path, &name)?, true),
-        Input::Url(url) => (OsString::from(url), false),
-        Input::Stdin | Input::Test { .. } => return Err(SourceError::NotFound(name)),
-    };
-    let film = ffmpeg::probe(&guard.control, &address, local, &name, &[])?;
+    let (mut reading, found) = look(input, &guard.control)?;
     let pace = match options.pace {
         PaceChoice::File => Pace::File,
         PaceChoice::Live => Pace::Live,
         // An address without an end is a camera or a broadcast.
-        PaceChoice::Auto if local || film.length.is_some() => Pace::File,
+        PaceChoice::Auto if reading.local || found.length().is_some() => Pace::File,
         PaceChoice::Auto => Pace::Live,
     };
-    let mut plan = plan(address, local, film, options, name);
-    plan.live = pace == Pace::Live;
-    plan.paced = plan.live && (local || plan.film.length.is_some());
-    let pass = plan.open(&guard.control)?;
-    let info = info(&plan, title(input), &pass, pace);
-    let (control, looped, known) = (guard.control.clone(), options.looped, info.pictures);
-    let work = Box::new(move |out| {
-        let mut passes = Passes { plan, control, looped, known, pass, next: None, pictures: 0 };
-        passes.run(&out)
+    reading.live = pace == Pace::Live;
+    reading.paced = reading.live && (reading.local || found.length().is_some());
+    if found.film.is_none() {
+        return tune::open(reading, &found, title(input), pace, options, guard);
+    }
+    let mut plan = plan(reading, &found, options)?;
+    if let Some(sound) = plan.sound.as_mut().filter(|_| !plan.reading.local && found.length().is_none()) {
+        sound.place_by_arrival();
+    }
+    let surplus = surplus(options);
+    let pass = open_pass(&mut plan, &guard.control, surplus)?;
+    let info = info(&plan, &found, title(input), &pass, pace);
+    let (control, looped) = (guard.control.clone(), options.looped);
+    let work = Box::new(move |out, sound| {
+        let passes = Passes { plan, control, looped, surplus, known: info.pictures, rate: info.rate, next: None, pictures: 0 };
+        passes.run(pass, out, sound)
     });
     Ok(Source { info, work, guard })
 }
 
+/// What a file or an address holds, and how ffmpeg is to read it.
+pub(super) fn look(input: &Input, control: &Control) -> Result<(Reading, Found), SourceError> {
+    let name = input.name();
+    let (address, local, twice) = match input {
+        Input::File(path) => (local_address(path, &name)?, true, path.is_file()),
+        Input::Url(url) => (OsString::from(url), false, false),
+        Input::Stdin | Input::Test { .. } => return Err(SourceError::NotFound(name)),
+    };
+    let found = ffmpeg::probe(control, &address, local, &name, &[])?;
+    Ok((Reading { address, local, paced: false, live: false, twice, name }, found))
+}
+
 /// What ffmpeg is to do with a film.
-pub(super) fn plan(input: OsString, local: bool, film: Film, options: &Options, name: String) -> Plan {
-    let size = ffmpeg::fit(&film, options.width);
+pub(super) fn plan(reading: Reading, found: &Found, options: &Options) -> Result<Plan, SourceError> {
+    let film = found.film.clone().ok_or_else(|| SourceError::NoPicture(reading.name.clone()))?;
+    let sound = SoundPlan::choose(found, options.sound, &reading.name)?;
+    let size = plan::fit(&film, options.width);
     let rate = options.rate.filter(|&rate| rate != film.rate || film.uneven);
     let rate = rate.or_else(|| (film.uneven && options.rate.is_none()).then_some(film.rate));
-    Plan { input, local, paced: false, live: false, film, size, rate, name }
+    Ok(Plan { reading, film, size, rate, denoise: options.denoise, sound })
+}
+
+/// The first pass. Sound that ffmpeg cannot decode does not take the pictures with it.
+fn open_pass(plan: &mut Plan, control: &Control, surplus: Surplus) -> Result<Pass, SourceError> {
+    match plan.open(control, surplus) {
+        Err(SourceError::NotFilm { .. } | SourceError::NotOpened { .. }) if plan.sound.is_some() => {
+            plan.sound = None;
+            plan.open(control, surplus)
+        }
+        opened => opened,
+    }
+}
+
+const fn surplus(options: &Options) -> Surplus {
+    if options.looped { Surplus::LeaveOut } else { Surplus::Wait }
 }
 
 /// What is known now that ffmpeg's header is there: size and rate are its word.
-pub(super) fn info(plan: &Plan, title: String, pass: &Pass, pace: Pace) -> Info {
+pub(super) fn info(plan: &Plan, found: &Found, title: String, pass: &Pass, pace: Pace) -> Info {
     let header = *pass.reader.header();
     let rate: Rate = plan.rate.unwrap_or(plan.film.rate);
+    let heard = sound::describe(found, plan.sound.as_ref());
     Info {
         title,
         size: header.size,
@@ -60,8 +96,8 @@ pub(super) fn info(plan: &Plan, title: String, pass: &Pass, pace: Pace) -> Info 
         length: plan.film.length,
         pictures: plan.film.pictures.filter(|_| plan.rate.is_none()),
         pace,
-        details: ffmpeg::describe(&plan.film, header.size, rate),
-        has_sound: plan.film.has_sound,
+        details: plan::describe(&plan.film, header.size, rate, &heard),
+        sound: plan.sound.is_some(),
     }
 }
 
@@ -96,58 +132,102 @@ struct Passes {
     plan: Plan,
     control: Control,
     looped: bool,
+    surplus: Surplus,
     /// Pictures in a pass: the film's word at first, counted after the first pass.
     known: Option<u32>,
-    pass: Pass,
+    rate: Rate,
     /// The next pass, started before this one ends, so that the queue does not run dry.
     next: Option<ffmpeg::Child>,
     pictures: u32,
 }
 
 impl Passes {
-    fn run(&mut self, out: &Producer<Picture>) -> Result<Finished, SourceError> {
+    fn run(
+        mut self,
+        pass: Pass,
+        out: Producer<Picture>,
+        sound: Option<Producer<Chunk>>,
+    ) -> Result<Finished, SourceError> {
+        let voice = voice(&self.plan, self.rate, self.looped, sound)?;
+        let result = self.pictures(pass, &voice, &out);
+        // Whoever waits for pictures is told at once that there are no more, and may then take the rest of the sound.
+        drop((out, self.next.take()));
+        voice.finish();
+        result.map(|()| Finished { pictures: self.pictures })
+    }
+
+    fn pictures(&mut self, mut pass: Pass, voice: &Voice, out: &Producer<Picture>) -> Result<(), SourceError> {
         let pool = Pool::new(POOL);
+        let mut gauge = voice.pass(pass.heard.take(), 0);
         loop {
-            match self.pass.read(&pool) {
-                _ if self.control.stopped() => break,
-                Ok(Some(mut picture)) => {
-                    picture.number = self.pictures;
-                    if out.push(picture).is_err() {
-                        break;
+            match pass.read(&pool) {
+                _ if self.control.stopped() => return Ok(()),
+                Ok(Some(picture)) => {
+                    if !self.picture(picture, &gauge, out) {
+                        // The sound goes with the pictures.
+                        self.control.stop();
+                        return Ok(());
                     }
-                    self.pictures = self.pictures.wrapping_add(1);
-                    self.look_ahead()?;
+                    self.look_ahead(&pass)?;
                 }
                 // A pass without a picture would be repeated for ever.
-                Ok(None) if self.looped && self.pass.count > 0 => match self.again() {
-                    Err(SourceError::Stopped) => break,
-                    again => again?,
-                },
-                Ok(None) => break,
+                Ok(None) if self.looped && pass.count > 0 => {
+                    drop(gauge);
+                    pass = match self.again(&pass) {
+                        Err(SourceError::Stopped) => return Ok(()),
+                        again => again?,
+                    };
+                    gauge = voice.pass(pass.heard.take(), self.pictures.into());
+                }
+                Ok(None) => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
-        // The child goes with its pass; a queue that was closed leaves nothing behind.
-        self.control.stop();
-        Ok(Finished { pictures: self.pictures })
     }
 
-    fn look_ahead(&mut self) -> Result<(), SourceError> {
-        let near_end = self.known.is_some_and(|known| self.pass.count + AHEAD >= known);
-        if self.looped && near_end && self.next.is_none() && !self.plan.live {
-            self.next = Some(self.plan.spawn(&self.control)?);
+    /// `false` if nobody wants pictures any more.
+    fn picture(&mut self, mut picture: Picture, gauge: &Gauge, out: &Producer<Picture>) -> bool {
+        picture.number = self.pictures;
+        self.pictures = self.pictures.wrapping_add(1);
+        gauge.picture(self.pictures.into(), picture.captured);
+        let pushed = out.push(picture).is_ok();
+        self.pictures -= u32::from(!pushed);
+        pushed
+    }
+
+    fn look_ahead(&mut self, pass: &Pass) -> Result<(), SourceError> {
+        let near_end = self.known.is_some_and(|known| pass.count + AHEAD >= known);
+        if self.looped && near_end && self.next.is_none() && !self.plan.reading.live {
+            self.next = Some(self.plan.spawn(&self.control, self.surplus)?);
         }
         Ok(())
     }
 
-    fn again(&mut self) -> Result<(), SourceError> {
-        self.known = Some(self.pass.count);
-        self.pass = match self.next.take() {
-            Some(child) => child.open(ffmpeg::FIRST_PICTURE)?,
-            None => self.plan.open(&self.control)?,
-        };
-        Ok(())
+    fn again(&mut self, pass: &Pass) -> Result<Pass, SourceError> {
+        self.known = Some(pass.count);
+        match self.next.take() {
+            Some(child) => child.open(ffmpeg::FIRST_PICTURE),
+            None => self.plan.open(&self.control, self.surplus),
+        }
     }
+}
+
+/// The thread for the plan's sound.
+pub(super) fn voice(
+    plan: &Plan,
+    rate: Rate,
+    looped: bool,
+    out: Option<Producer<Chunk>>,
+) -> Result<Voice, SourceError> {
+    let sound = plan.sound.as_ref();
+    let manner = Manner {
+        rate,
+        looped,
+        by_arrival: sound.is_some_and(SoundPlan::is_placed_by_arrival),
+        silence: sound.map_or(0, SoundPlan::silence),
+    };
+    // A queue that nothing will come into is closed at once.
+    Voice::start(out.filter(|_| sound.is_some()), manner).map_err(SourceError::Start)
 }
 
 const POOL: usize = 16;

@@ -1,19 +1,27 @@
-//! Where pictures come from: files and addresses through an ffmpeg child, YUV4MPEG2 on stdin, the test card.
+//! Where pictures and sound come from: files and addresses through an ffmpeg child, YUV4MPEG2 on stdin, the test card.
 //!
-//! [`open`] finds out all there is to know and starts ffmpeg; [`Source::start`] puts the pictures into a queue from a
-//! thread of its own; [`Running`] ends it all, children included, when dropped. Every picture is stamped when its
-//! first byte arrived here (test card: when it was drawn).
+//! [`open`] finds out all there is to know and starts ffmpeg; [`Source::start`] puts pictures and chunks of sound into
+//! queues from threads of its own; [`Running`] ends it all, children included, when dropped. Every picture and chunk is
+//! stamped when its first byte arrived here (test card: when it was drawn, or is heard). [`listen`] is for sound alone.
 
+mod backlog;
 mod card;
 mod child;
 mod ffmpeg;
 mod file;
+mod heard;
 mod input;
+mod listen;
+mod pace;
+mod plan;
 mod probe;
+mod sound;
 mod stdin;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod tune;
+mod voice;
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
@@ -22,8 +30,10 @@ use std::time::Duration;
 use crossbeam_channel as channel;
 
 pub use self::input::Input;
+pub use self::listen::{Listening, listen};
 pub use self::probe::fuzz_probe;
 use crate::media::Picture;
+use crate::media::sound::Chunk;
 use crate::media::y4m::Y4mError;
 use crate::queue::{Closer, Producer};
 use crate::units::{Rate, Size};
@@ -54,6 +64,23 @@ pub struct Options {
     pub pace: PaceChoice,
     /// Begin again at the end; picture numbers go on. Not for stdin.
     pub looped: bool,
+    /// A light filter against noise in the pictures.
+    pub denoise: bool,
+    /// `None`: no sound is taken out at all.
+    pub sound: Option<SoundOptions>,
+}
+
+/// What is to be heard, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SoundOptions {
+    /// Which of the tracks, counted from 0; without it the one that players choose.
+    pub track: Option<u32>,
+    /// Louder or softer, in decibels; what would be louder than full scale is cut.
+    pub gain_db: f64,
+    /// Both sides become their mean.
+    pub mono: bool,
+    /// A filter against noise in the sound.
+    pub denoise: bool,
 }
 
 /// What is known before the first picture.
@@ -69,7 +96,8 @@ pub struct Info {
     pub pace: Pace,
     /// One line for people: codec, size, rate, length, sound.
     pub details: String,
-    pub has_sound: bool,
+    /// Chunks of sound will come.
+    pub sound: bool,
 }
 
 /// Why there are no (more) pictures; each text is a sentence with advice.
@@ -96,14 +124,20 @@ pub enum SourceError {
     NoAnswer { name: String, seconds: u64 },
     #[error("nothing came out of {name} within {seconds} s; check that something fills it, or copy it to this machine")]
     NothingCame { name: String, seconds: u64 },
-    #[error("{0} has no picture in it; choose a film that has more than sound, words or data")]
+    #[error("{0} has no picture in it, and no sound; choose a film that has more than words or data")]
     NoPicture(String),
+    #[error("{0} has no sound in it; choose a film that has, or leave the sound out")]
+    NoSound(String),
+    #[error("{0} has no sound to take out; name a film, a song or an address")]
+    NothingToTake(String),
+    #[error("{name} has no sound track {number}; it has {list}: choose one of them with --audio-track")]
+    NoTrack { name: String, number: u32, list: String },
     #[error("{program} is not installed or not on the PATH; install it, for example with `sudo apt install ffmpeg`")]
     NoFfmpeg { program: &'static str },
     #[error(
-        "ffmpeg stopped in the middle of {name}, after {pictures} pictures ({why}); start again, and if it stops there again repair the film"
+        "ffmpeg stopped in the middle of {name}, after {done} ({why}); start again, and if it stops there again repair the film"
     )]
-    Died { name: String, pictures: u32, why: String },
+    Died { name: String, done: String, why: String },
     #[error(transparent)]
     Y4m(#[from] Y4mError),
     #[error("{0:?} is not a test card; write test:, test:1280x720, test:@30 or test:1280x720@30")]
@@ -139,8 +173,8 @@ pub fn open(input: &Input, options: &Options, stopper: &Stopper) -> Result<Sourc
     }
 }
 
-/// The work of a source: pushes pictures until the end, a failure, or a closed queue.
-type Work = Box<dyn FnOnce(Producer<Picture>) -> Result<Finished, SourceError> + Send>;
+/// The work of a source: pushes pictures and sound until the end, a failure, or a closed queue of pictures.
+type Work = Box<dyn FnOnce(Producer<Picture>, Option<Producer<Chunk>>) -> Result<Finished, SourceError> + Send>;
 
 /// An open source, not yet producing.
 pub struct Source {
@@ -154,19 +188,20 @@ impl Source {
         &self.info
     }
 
-    /// Begins to fill `out`. The queue's own policy decides what happens when it is full.
-    pub fn start(self, mut out: Producer<Picture>) -> Running {
+    /// Begins to fill `out`, and `sound` if there is any (see [`Info::sound`]; else it is closed at once). Each queue's own
+    /// policy decides what happens when it is full: neither waits for the other.
+    pub fn start(self, mut out: Producer<Picture>, mut sound: Option<Producer<Chunk>>) -> Running {
         let Self { work, guard, .. } = self;
-        let closer = out.closer();
+        let closers = [Some(out.closer()), sound.as_mut().map(Producer::closer)];
         let (sender, result) = channel::bounded(1);
         let thread = Builder::new().name("source".into()).spawn(move || {
-            sender.send(work(out)).ok();
+            sender.send(work(out, sound)).ok();
         });
         let (thread, failed) = match thread {
             Ok(thread) => (Some(thread), None),
             Err(error) => (None, Some(SourceError::Start(error))),
         };
-        Running { result, failed, thread, closer, guard }
+        Running { result, failed, thread, closers, guard }
     }
 }
 
@@ -182,7 +217,8 @@ pub struct Running {
     result: channel::Receiver<Result<Finished, SourceError>>,
     failed: Option<SourceError>,
     thread: Option<JoinHandle<()>>,
-    closer: Closer,
+    /// Of the queues of pictures and sound.
+    closers: [Option<Closer>; 2],
     guard: Guard,
 }
 
@@ -192,13 +228,14 @@ impl Running {
         Usage(self.guard.control.clone())
     }
 
-    /// Ends the source soon, also one that waits for room in its queue; children are gone when this returns.
+    /// Ends the source soon, also one that waits for room in its queues; children are gone when this returns.
     pub fn stop(&self) {
         self.guard.control.stop();
-        self.closer.close();
+        self.closers.iter().flatten().for_each(Closer::close);
     }
 
-    /// Waits for the end. A stopped source finished; only failures are errors.
+    /// Waits for the end of pictures and sound, so take from both queues until they are closed, or drop them. A stopped
+    /// source finished; only failures are errors.
     pub fn join(mut self) -> Result<Finished, SourceError> {
         if let Some(error) = self.failed.take() {
             return Err(error);

@@ -1,5 +1,5 @@
-//! What ffprobe says about a film, reduced to what decoding it right takes: size, rotation, rate, colour, fields.
-//! Everything is optional and nothing is believed: noise gives an error or `None`, never a panic.
+//! What ffprobe says about a film, reduced to what decoding it right takes: size, rotation, rate, colour, fields, and the
+//! tracks of its sound. Everything is optional and nothing is believed: noise gives an error or `None`, never a panic.
 
 use std::time::Duration;
 
@@ -37,7 +37,38 @@ pub(super) struct Film {
     pub interlaced: bool,
     pub length: Option<Duration>,
     pub pictures: Option<u32>,
-    pub has_sound: bool,
+    /// Stamp of its first picture, in seconds.
+    pub start: Option<f64>,
+}
+
+/// One of a file's tracks of sound.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Track {
+    /// ffmpeg's number of the stream.
+    pub stream: u32,
+    pub codec: String,
+    /// Frames a second.
+    pub rate: u32,
+    pub channels: u32,
+    /// The channels' names as ffmpeg knows them, such as `5.1(side)`; often empty.
+    pub layout: String,
+    /// As three letters, where it is known.
+    pub language: Option<String>,
+    /// Stamp of its first frame, in seconds.
+    pub start: Option<f64>,
+    /// The one that players choose.
+    pub preferred: bool,
+}
+
+/// All that a file holds for us: pictures, sound, or both.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Found {
+    pub film: Option<Film>,
+    pub tracks: Vec<Track>,
+    /// What ffmpeg takes for the file's zero, in seconds: the earliest stamp.
+    pub start: f64,
+    /// Of the whole file.
+    pub length: Option<Duration>,
 }
 
 #[derive(Deserialize, Default)]
@@ -52,6 +83,7 @@ struct Report {
 struct Format {
     format_name: String,
     duration: Option<String>,
+    start_time: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -69,6 +101,10 @@ struct Stream {
     field_order: String,
     r_frame_rate: String,
     avg_frame_rate: String,
+    sample_rate: Option<String>,
+    channels: u32,
+    channel_layout: String,
+    start_time: Option<String>,
     duration: Option<String>,
     nb_frames: Option<String>,
     disposition: Disposition,
@@ -80,12 +116,14 @@ struct Stream {
 #[serde(default)]
 struct Disposition {
     attached_pic: i64,
+    default: i64,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Tags {
     rotate: Option<String>,
+    language: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -96,28 +134,28 @@ struct SideData {
     _rest: std::collections::BTreeMap<String, IgnoredAny>,
 }
 
-/// Why a report holds no film.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum NoFilm {
-    /// Not a report at all, or one without streams.
-    Nothing,
-    /// Sound, perhaps with a cover picture.
-    SoundOnly,
-}
-
-/// Reads what `ffprobe -of json -show_streams -show_format` printed.
-pub(super) fn parse(json: &[u8]) -> Result<Film, NoFilm> {
-    let report: Report = serde_json::from_slice(json).map_err(|_| NoFilm::Nothing)?;
-    let has_sound = report.streams.iter().any(|stream| stream.codec_type == "audio");
+/// Reads what `ffprobe -of json -show_streams -show_format` printed; `None` if it is no report, or one of neither pictures
+/// nor sound.
+pub(super) fn parse(json: &[u8]) -> Option<Found> {
+    let report: Report = serde_json::from_slice(json).ok()?;
     let is_film = |stream: &&Stream| stream.is_film();
     let mut films = report.streams.iter().filter(is_film);
     // A cover is not a film, unless there is nothing else at all.
     let film = films.clone().find(|stream| stream.disposition.attached_pic == 0);
     let film = film.or_else(|| films.next().filter(|_| report.streams.len() == 1));
-    match film {
-        Some(stream) => Ok(stream.film(&report.format, has_sound)),
-        None if has_sound => Err(NoFilm::SoundOnly),
-        None => Err(NoFilm::Nothing),
+    let found = Found {
+        film: film.map(|stream| stream.film(&report.format)),
+        tracks: report.streams.iter().filter_map(Stream::track).collect(),
+        start: report.format.start_time.as_deref().and_then(stamp).unwrap_or(0.0),
+        length: report.format.duration.as_deref().and_then(seconds),
+    };
+    (found.film.is_some() || !found.tracks.is_empty()).then_some(found)
+}
+
+impl Found {
+    /// Of the film, or of the sound where there is no film.
+    pub fn length(&self) -> Option<Duration> {
+        self.film.as_ref().map_or(self.length, |film| film.length)
     }
 }
 
@@ -128,7 +166,7 @@ impl Stream {
         self.codec_type == "video" && self.width > 0 && self.height > 0 && !text
     }
 
-    fn film(&self, format: &Format, has_sound: bool) -> Film {
+    fn film(&self, format: &Format) -> Film {
         let turned = self.turned();
         let (width, height) = if turned { (self.height, self.width) } else { (self.width, self.height) };
         let aspect = ratio(&self.sample_aspect_ratio).unwrap_or((1, 1));
@@ -150,8 +188,24 @@ impl Stream {
             interlaced: matches!(self.field_order.as_str(), "tt" | "bb" | "tb" | "bt"),
             length,
             pictures: self.nb_frames.as_deref().and_then(|count| count.parse().ok()).filter(|&count| count > 0),
-            has_sound,
+            start: self.start_time.as_deref().and_then(stamp),
         }
+    }
+
+    /// Sound that says what it is; the rest is none that ffmpeg could decode.
+    fn track(&self) -> Option<Track> {
+        let rate = self.sample_rate.as_deref().and_then(|rate| rate.parse().ok()).filter(|&rate| rate > 0)?;
+        let language = self.tags.language.clone().filter(|language| !matches!(language.as_str(), "" | "und"));
+        (self.codec_type == "audio" && self.channels > 0 && !self.codec_name.is_empty()).then(|| Track {
+            stream: self.index,
+            codec: self.codec_name.clone(),
+            rate,
+            channels: self.channels,
+            layout: self.channel_layout.clone(),
+            language,
+            start: self.start_time.as_deref().and_then(stamp),
+            preferred: self.disposition.default != 0,
+        })
     }
 
     fn turned(&self) -> bool {
@@ -213,6 +267,11 @@ fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok().filter(|length| !length.is_zero())
 }
 
+/// A moment in seconds, which may lie before zero.
+fn stamp(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|seconds: &f64| seconds.abs() < 1e9)
+}
+
 /// What ffmpeg itself assumes where nothing is known.
 const TWENTY_FIVE: Rate = match Rate::new(25, 1) {
     Some(rate) => rate,
@@ -222,48 +281,75 @@ const TWENTY_FIVE: Rate = match Rate::new(25, 1) {
 /// Any bytes are a film or none.
 #[doc(hidden)]
 pub fn fuzz_probe(data: &[u8]) {
-    if let Ok(film) = parse(data) {
+    let Some(found) = parse(data) else { return };
+    if let Some(film) = &found.film {
         assert!(film.width > 0 && film.height > 0 && film.aspect.0 > 0 && film.aspect.1 > 0);
-        super::ffmpeg::fit(&film, None);
-        super::ffmpeg::fit(&film, Some(u16::MAX));
+        super::plan::fit(film, None);
+        super::plan::fit(film, Some(u16::MAX));
     }
+    super::sound::fuzz_choose(&found);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PHONE: &str = r#"{"streams":[{"index":0,"codec_type":"audio"},{"index":1,"codec_type":"video",
+    const PHONE: &str = r#"{"streams":[{"index":0,"codec_type":"audio","codec_name":"aac",
+        "sample_rate":"48000","channels":6,"channel_layout":"5.1(side)","start_time":"-0.021","tags":{"language":"eng"},
+        "disposition":{"default":1}},{"index":1,"codec_type":"video",
         "codec_name":"hevc","width":1920,"height":1080,"sample_aspect_ratio":"4:3","pix_fmt":"yuv420p10le",
         "color_space":"bt2020nc","color_range":"tv","field_order":"progressive","r_frame_rate":"30/1",
-        "avg_frame_rate":"2997/100","duration":"4.5","nb_frames":"135","disposition":{"attached_pic":0},
+        "avg_frame_rate":"2997/100","start_time":"0.5","duration":"4.5","nb_frames":"135","disposition":{"attached_pic":0},
         "tags":{"rotate":"90"},"side_data_list":[{"side_data_type":"Display Matrix","rotation":-90}]}],
-        "format":{"duration":"4.6"}}"#;
+        "format":{"duration":"4.6","start_time":"-0.021"}}"#;
 
     #[test]
     fn a_film_turned_by_a_quarter() {
-        let film = parse(PHONE.as_bytes()).expect("a film");
+        let found = parse(PHONE.as_bytes()).expect("a film");
+        let film = found.film.expect("pictures");
         assert_eq!((film.stream, film.width, film.height, film.aspect), (1, 1080, 1920, (3, 4)));
         assert_eq!((film.rate.fps(), film.uneven, film.pictures), (30.0, true, Some(135)));
-        assert_eq!((film.matrix, film.full_range, film.has_sound), (Matrix::Bt2020, false, true));
+        assert_eq!((film.matrix, film.full_range, film.start), (Matrix::Bt2020, false, Some(0.5)));
         assert_eq!(film.length, Some(Duration::from_millis(4_500)));
+        assert_eq!((found.start, found.length), (-0.021, Some(Duration::from_millis(4_600))));
+    }
+
+    #[test]
+    fn a_track_says_what_it_is_or_is_none() {
+        let found = parse(PHONE.as_bytes()).expect("a film");
+        let track = Track {
+            stream: 0,
+            codec: "aac".to_owned(),
+            rate: 48_000,
+            channels: 6,
+            layout: "5.1(side)".to_owned(),
+            language: Some("eng".to_owned()),
+            start: Some(-0.021),
+            preferred: true,
+        };
+        assert_eq!(found.tracks, [track]);
+        for (text, other) in [("\"48000\"", "\"0\""), (":6,", ":0,"), ("\"aac\"", "\"\""), ("\"48000\"", "\"x\"")] {
+            let found = parse(PHONE.replace(text, other).as_bytes()).expect("a film still");
+            assert_eq!(found.tracks, [], "{other} in place of {text}");
+        }
     }
 
     #[test]
     fn a_cover_is_a_film_only_alone() {
         let cover = r#"{"index":0,"codec_type":"video","width":9,"height":9,"disposition":{"attached_pic":1}}"#;
         let alone = format!(r#"{{"streams":[{cover}]}}"#);
-        assert_eq!(parse(alone.as_bytes()).map(|film| (film.width, film.matrix)), Ok((9, Matrix::Other)));
-        let song = format!(r#"{{"streams":[{cover},{{"codec_type":"audio"}}]}}"#);
-        assert_eq!(parse(song.as_bytes()), Err(NoFilm::SoundOnly));
-        assert_eq!(parse(b"{}"), Err(NoFilm::Nothing));
-        assert_eq!(parse(b"noise"), Err(NoFilm::Nothing));
+        let film = parse(alone.as_bytes()).and_then(|found| found.film).expect("a picture");
+        assert_eq!((film.width, film.matrix), (9, Matrix::Other));
+        let sound = r#"{"codec_type":"audio","codec_name":"mp3","sample_rate":"44100","channels":2}"#;
+        let song = parse(format!(r#"{{"streams":[{cover},{sound}]}}"#).as_bytes()).expect("a song");
+        assert_eq!((song.film, song.tracks.len()), (None, 1));
+        assert_eq!((parse(b"{}"), parse(b"noise")), (None, None));
     }
 
     #[test]
     fn text_is_no_film() {
         let noise = r#"{"streams":[{"codec_type":"video","codec_name":"bintext","width":1280,"height":2000}]}"#;
-        assert_eq!(parse(noise.as_bytes()), Err(NoFilm::Nothing));
+        assert_eq!(parse(noise.as_bytes()), None);
     }
 
     #[test]

@@ -2,18 +2,22 @@
 //! scaled, re-timed or deinterlaced, passes through ffmpeg. The pace shows in how the first pictures come.
 
 use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::time::Duration;
 
 use rustix::stdio;
 
 use super::child::{Control, Tap};
-use super::ffmpeg::{self, Decision, Pass};
+use super::backlog::Surplus;
+use super::ffmpeg::{self, Pass};
+use super::pace::{self, Decision};
+use super::plan::{self, Reading};
 use super::probe::{Film, Matrix};
-use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError, file};
+use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError, file, tune};
 use crate::clock;
 use crate::media::Picture;
+use crate::media::sound::Chunk;
 use crate::media::y4m::{self, Header, Reader, Y4mError};
 use crate::queue::{Pool, Producer};
 use crate::units::{Rate, Time};
@@ -64,7 +68,7 @@ fn cut_short(error: Y4mError) -> Y4mError {
 fn as_it_comes(header: &Header, options: &Options) -> bool {
     let film = film(header);
     let rate_fits = options.rate.is_none_or(|rate| rate == header.rate);
-    rate_fits && !header.interlaced && ffmpeg::fit(&film, options.width) == header.size
+    rate_fits && !header.interlaced && !options.denoise && plan::fit(&film, options.width) == header.size
 }
 
 fn film(header: &Header) -> Film {
@@ -81,7 +85,7 @@ fn film(header: &Header) -> Film {
         interlaced: header.interlaced,
         length: None,
         pictures: None,
-        has_sound: false,
+        start: None,
     }
 }
 
@@ -94,7 +98,7 @@ fn open_raw(mut reader: Reader<Tap>, options: &Options, guard: Guard) -> Result<
         Ok(picture.map(|picture| (picture, reader.input_mut().first_wait())))
     };
     let start = decide(options, header.rate, read)?;
-    let mut details = ffmpeg::describe(&film(&header), header.size, header.rate);
+    let mut details = plan::describe(&film(&header), header.size, header.rate, "no sound");
     if !header.rate_known {
         details.push_str(" (the rate is not given: 25 assumed)");
     }
@@ -106,12 +110,12 @@ fn open_raw(mut reader: Reader<Tap>, options: &Options, guard: Guard) -> Result<
         pictures: None,
         pace: start.pace,
         details,
-        has_sound: false,
+        sound: false,
     };
     let control = guard.control.clone();
-    let work = Box::new(move |out: Producer<Picture>| {
+    let work = Box::new(move |out: Producer<Picture>, _: Option<Producer<Chunk>>| {
         let next = || reader.read(&pool, clock::now).map_err(SourceError::from);
-        run(start, next, &control, &out)
+        run(start, next, |_| {}, &control, &out)
     });
     Ok(Source { info, work, guard })
 }
@@ -119,13 +123,20 @@ fn open_raw(mut reader: Reader<Tap>, options: &Options, guard: Guard) -> Result<
 /// Pictures that ffmpeg makes of what comes; `start` was read already.
 fn open_film(mut tap: Tap, start: Vec<u8>, options: &Options, mut guard: Guard) -> Result<Source, SourceError> {
     let start = gather(&mut tap, start);
-    let mut film = ffmpeg::probe(&guard.control, OsStr::new(PIPE), true, NAME, &start)?;
+    let mut found = ffmpeg::probe(&guard.control, OsStr::new(PIPE), true, NAME, &start)?;
+    tap.put_back(start);
+    let live = options.pace == PaceChoice::Live;
+    let reading =
+        Reading { address: PIPE.into(), local: true, paced: false, live, twice: false, name: NAME.to_owned() };
+    let Some(film) = &mut found.film else {
+        // Nobody knows how long the rest is.
+        found.length = None;
+        return tune::open_fed(reading, &found, tap, options, guard);
+    };
     // Of a film that was cut off here only its own index knows how long it is.
     film.length = film.length.filter(|_| film.pictures.is_some());
-    let mut plan = file::plan(OsString::from(PIPE), true, film, options, NAME.to_owned());
-    plan.live = options.pace == PaceChoice::Live;
-    let mut child = plan.spawn(&guard.control)?;
-    tap.put_back(start);
+    let plan = file::plan(reading, &found, options)?;
+    let mut child = plan.spawn(&guard.control, Surplus::Wait)?;
     guard.threads.extend(child.feed(tap)?);
     // Whoever fills a pipe may take as long as he likes.
     let mut pass = child.open(Duration::MAX)?;
@@ -136,9 +147,18 @@ fn open_film(mut tap: Tap, start: Vec<u8>, options: &Options, mut guard: Guard) 
         Ok(picture.map(|picture| (picture, pass.reader.input_mut().first_wait())))
     };
     let start = decide(options, rate, || read(&mut pass))?;
-    let info = file::info(&plan, NAME.to_owned(), &pass, start.pace);
+    let info = file::info(&plan, &found, NAME.to_owned(), &pass, start.pace);
     let control = guard.control.clone();
-    let work = Box::new(move |out: Producer<Picture>| run(start, || pass.read(&pool), &control, &out));
+    let work = Box::new(move |out: Producer<Picture>, sound: Option<Producer<Chunk>>| {
+        let voice = file::voice(&plan, rate, false, sound)?;
+        let gauge = voice.pass(pass.heard.take(), 0);
+        let tell = |picture: &Picture| gauge.picture(u64::from(picture.number) + 1, picture.captured);
+        let result = run(start, || pass.read(&pool), tell, &control, &out);
+        // A run that nobody wants to see the end of must not be waited for.
+        drop((out, gauge, pass));
+        voice.finish();
+        result
+    });
     Ok(Source { info, work, guard })
 }
 
@@ -150,14 +170,15 @@ fn decide(
     match options.pace {
         PaceChoice::File => Ok(Decision::new(Pace::File, Vec::new())),
         PaceChoice::Live => Ok(Decision::new(Pace::Live, Vec::new())),
-        PaceChoice::Auto => ffmpeg::decide(rate, read),
+        PaceChoice::Auto => pace::decide(rate, read),
     }
 }
 
-/// First what was held back, then what comes.
+/// First what was held back, then what comes; `tell` hears of each.
 fn run(
     start: Decision,
     mut next: impl FnMut() -> Result<Option<Picture>, SourceError>,
+    tell: impl Fn(&Picture),
     control: &Control,
     out: &Producer<Picture>,
 ) -> Result<Finished, SourceError> {
@@ -172,6 +193,7 @@ fn run(
             break;
         }
         let Some(picture) = picture? else { break };
+        tell(&picture);
         if out.push(picture).is_err() {
             break;
         }

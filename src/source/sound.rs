@@ -1,0 +1,241 @@
+//! Which of a file's tracks is heard, and what ffmpeg does to it: 44.1 kHz, 16 bits, stereo, in step with the pictures.
+//!
+//! More channels than two are mixed by ffmpeg (`-ac 2`): left = front left + 0.707 × centre + 0.707 × side or back left,
+//! right alike, the low-frequency channel left out, and all of it divided by the sum of its factors (2.414 for 5.1), so
+//! that nothing is cut. Mono comes on both sides as it is.
+
+use ffmpeg_sidecar::command::FfmpegCommand;
+
+use super::probe::{Found, Track};
+use super::{SoundOptions, SourceError};
+use crate::media::sound::RATE;
+
+/// One track on its way through ffmpeg.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct SoundPlan {
+    stream: u32,
+    place: Place,
+    options: SoundOptions,
+}
+
+/// How the sound finds its place beside the pictures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    /// By its stamps: `zero` is the first picture's, counted from the file's own zero, and `silence` whole seconds before
+    /// the first frame are ours to fill.
+    Stamps { zero: f64, silence: u64 },
+    /// By when it comes: stamps of another connection say nothing about this one.
+    Arrival,
+    /// Frame after frame as it is decoded; there are no pictures.
+    None,
+}
+
+impl SoundPlan {
+    /// The track that was asked for, or else the one that players choose, or else the first. `None` if no sound is wanted
+    /// or there is none.
+    pub fn choose(found: &Found, options: Option<SoundOptions>, name: &str) -> Result<Option<Self>, SourceError> {
+        let Some(options) = options else { return Ok(None) };
+        let Some(track) = track(found, &options, name)? else { return Ok(None) };
+        let place = found.film.as_ref().map_or(Place::None, |film| {
+            let first = film.start.unwrap_or(found.start);
+            Place::stamps(first - found.start, track.start.unwrap_or(first) - first)
+        });
+        Ok(Some(Self { stream: track.stream, place, options }))
+    }
+
+    /// From now on its place is where it comes.
+    pub fn place_by_arrival(&mut self) {
+        self.place = Place::Arrival;
+    }
+
+    pub fn is_placed_by_arrival(&self) -> bool {
+        self.place == Place::Arrival
+    }
+
+    /// Frames of silence before what ffmpeg sends.
+    pub const fn silence(&self) -> u64 {
+        match self.place {
+            Place::Stamps { silence, .. } => silence * RATE as u64,
+            Place::Arrival | Place::None => 0,
+        }
+    }
+
+    pub const fn mono(&self) -> bool {
+        self.options.mono
+    }
+
+    /// An output of ffmpeg: the track of its input `input`, to the descriptor `to`.
+    pub fn output(&self, command: &mut FfmpegCommand, input: u32, to: i32) {
+        command.args(["-map", &format!("{input}:{}", self.stream), "-vn", "-sn", "-dn"]);
+        let filters = self.filters();
+        if !filters.is_empty() {
+            command.args(["-af", &filters]);
+        }
+        command.args(["-ac", "2", "-ar", &RATE.to_string(), "-c:a", "pcm_s16le"]);
+        command.args(["-flush_packets", "1", "-f", "s16le", &format!("pipe:{to}")]);
+    }
+
+    /// The filters in order; none where ffmpeg's plain conversion is all there is to do.
+    fn filters(&self) -> String {
+        let mut filters = Vec::new();
+        match self.place {
+            Place::Stamps { zero, silence } => {
+                let zero = zero + silence as f64;
+                filters.extend((zero != 0.0).then(|| format!("asetpts=PTS-{zero:.6}/TB")));
+                // Its first frame comes to its place, to the frame, if it is off by more than a millisecond, and so does
+                // what follows a gap of more than a tenth of a second. All other samples stay as they are.
+                filters.push(format!("aresample={RATE}:async=1:first_pts=0"));
+            }
+            Place::Arrival => filters.push(format!("aresample={RATE}:async=1")),
+            Place::None => {}
+        }
+        let SoundOptions { gain_db, denoise, .. } = self.options;
+        if denoise {
+            filters.extend([format!("aresample={RATE}"), "aformat=channel_layouts=stereo".to_owned()]);
+            filters.push("afftdn".to_owned());
+        }
+        filters.extend((gain_db != 0.0).then(|| format!("volume={gain_db}dB")));
+        filters.join(",")
+    }
+}
+
+impl Place {
+    /// `zero` is the first picture's stamp, and `late` how much later than that the sound begins, in seconds.
+    fn stamps(zero: f64, late: f64) -> Self {
+        // ffmpeg would write all the silence at once, and halt until it is heard. What is left to it is a second or two.
+        Self::Stamps { zero, silence: (late - 1.0).max(0.0) as u64 }
+    }
+}
+
+fn track<'a>(found: &'a Found, options: &SoundOptions, name: &str) -> Result<Option<&'a Track>, SourceError> {
+    let tracks = &found.tracks;
+    let Some(number) = options.track else {
+        return Ok(tracks.iter().find(|track| track.preferred).or(tracks.first()));
+    };
+    let wanted = usize::try_from(number).ok().and_then(|number| tracks.get(number));
+    wanted.map(Some).ok_or_else(|| no_track(number, tracks, name))
+}
+
+fn no_track(number: u32, tracks: &[Track], name: &str) -> SourceError {
+    let line = |(number, track): (usize, &Track)| format!("{number} ({})", track.words());
+    let list: Vec<_> = tracks.iter().enumerate().take(LISTED).map(line).collect();
+    let list = if tracks.len() > LISTED { format!("{}, …", list.join(", ")) } else { list.join(", ") };
+    match tracks.len() {
+        0 => SourceError::NoSound(name.to_owned()),
+        _ => SourceError::NoTrack { name: name.to_owned(), number, list },
+    }
+}
+
+impl Track {
+    /// `aac 48 kHz 5.1 eng`.
+    fn words(&self) -> String {
+        let language = self.language.as_deref().map(|language| format!(" {language}")).unwrap_or_default();
+        format!("{} {} kHz {}{language}", self.codec, f64::from(self.rate) / 1e3, self.channel_words())
+    }
+
+    fn channel_words(&self) -> String {
+        match (self.channels, self.layout.split('(').next().unwrap_or_default()) {
+            (1, _) => "mono".to_owned(),
+            (2, _) => "stereo".to_owned(),
+            (channels, "") => format!("{channels} channels"),
+            (_, layout) => layout.to_owned(),
+        }
+    }
+}
+
+/// What there is to hear, for people: `aac 48 kHz 5.1 → stereo`.
+pub(super) fn describe(found: &Found, plan: Option<&SoundPlan>) -> String {
+    let Some(plan) = plan else {
+        return if found.tracks.is_empty() { "no sound" } else { "sound left out" }.to_owned();
+    };
+    let Some(track) = found.tracks.iter().find(|track| track.stream == plan.stream) else {
+        return "no sound".to_owned();
+    };
+    let end = match (plan.options.mono, track.channels) {
+        (_, 1) | (false, 2) => "",
+        (true, _) => " → mono",
+        (false, _) => " → stereo",
+    };
+    format!("{}{end}", track.words())
+}
+
+/// Whatever a report says, a plan can be made of it.
+pub(super) fn fuzz_choose(found: &Found) {
+    for track in [None, Some(0), Some(u32::MAX)] {
+        let options = SoundOptions { track, denoise: true, gain_db: 1.0, ..SoundOptions::default() };
+        if let Ok(Some(plan)) = SoundPlan::choose(found, Some(options), "a film") {
+            assert!(!plan.filters().contains("NaN") && plan.silence() < u64::MAX / 2);
+            describe(found, Some(&plan));
+        }
+    }
+}
+
+/// Tracks that a sentence has room for.
+const LISTED: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(tracks: &[(&str, u32, &str, bool)]) -> Found {
+        let track = |(stream, &(codec, channels, layout, preferred)): (usize, &(&str, u32, &str, bool))| Track {
+            stream: stream as u32 + 1,
+            codec: codec.to_owned(),
+            rate: 44_100,
+            channels,
+            layout: layout.to_owned(),
+            language: (stream == 1).then(|| "ger".to_owned()),
+            start: Some(0.0),
+            preferred,
+        };
+        let tracks = tracks.iter().enumerate().map(track).collect();
+        Found { film: None, tracks, start: 0.0, length: None }
+    }
+
+    fn plan(found: &Found, options: SoundOptions) -> Option<SoundPlan> {
+        SoundPlan::choose(found, Some(options), "a film").unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn the_track_that_players_choose_or_the_one_asked_for() {
+        let two = found(&[("aac", 2, "stereo", false), ("ac3", 6, "5.1(side)", true)]);
+        let preferred = plan(&two, SoundOptions::default()).expect("a track");
+        assert_eq!(describe(&two, Some(&preferred)), "ac3 44.1 kHz 5.1 ger → stereo");
+        let asked = plan(&two, SoundOptions { track: Some(0), mono: true, ..SoundOptions::default() });
+        assert_eq!(describe(&two, asked.as_ref()), "aac 44.1 kHz stereo → mono");
+        assert_eq!(describe(&two, None), "sound left out");
+        assert_eq!((plan(&found(&[]), SoundOptions::default()), describe(&found(&[]), None).as_str()), (None, "no sound"));
+        let odd = found(&[("pcm_s16le", 3, "", false)]);
+        let odd_plan = plan(&odd, SoundOptions::default());
+        assert_eq!(describe(&odd, odd_plan.as_ref()), "pcm_s16le 44.1 kHz 3 channels → stereo");
+    }
+
+    #[test]
+    fn a_track_that_is_not_there_is_answered_with_those_that_are() {
+        let two = found(&[("aac", 2, "stereo", false), ("ac3", 6, "5.1(side)", true)]);
+        let options = Some(SoundOptions { track: Some(2), ..SoundOptions::default() });
+        let error = SoundPlan::choose(&two, options, "film.mkv").expect_err("no third").to_string();
+        assert!(error.contains("no sound track 2") && error.contains("1 (ac3 44.1 kHz 5.1 ger)"), "{error}");
+        let error = SoundPlan::choose(&found(&[]), options, "film.mkv").expect_err("none at all").to_string();
+        assert!(error.contains("film.mkv has no sound"), "{error}");
+    }
+
+    #[test]
+    fn filters_are_there_only_where_something_is_to_be_done() {
+        let song = found(&[("mp3", 2, "stereo", false)]);
+        let filters = |options| plan(&song, options).expect("a track").filters();
+        assert_eq!(filters(SoundOptions { mono: true, ..SoundOptions::default() }), "");
+        assert_eq!(filters(SoundOptions { gain_db: -3.5, ..SoundOptions::default() }), "volume=-3.5dB");
+        let all = filters(SoundOptions { gain_db: 6.0, denoise: true, ..SoundOptions::default() });
+        assert!(all.ends_with("afftdn,volume=6dB"), "{all}");
+        let placed = |zero, late| {
+            let plan = SoundPlan { place: Place::stamps(zero, late), ..plan(&song, SoundOptions::default()).expect("one") };
+            (plan.filters(), plan.silence() / 44_100)
+        };
+        let step = "aresample=44100:async=1:first_pts=0".to_owned();
+        assert_eq!(placed(0.0, 0.0), (step.clone(), 0));
+        assert_eq!(placed(0.0, 1.5), (step.clone(), 0));
+        assert_eq!(placed(0.04, -0.04), (format!("asetpts=PTS-0.040000/TB,{step}"), 0));
+        assert_eq!(placed(0.0, 61.5), (format!("asetpts=PTS-60.000000/TB,{step}"), 60));
+    }
+}

@@ -1,0 +1,428 @@
+//! Sound out of sources, held against ffmpeg's own decoding of the same files, sample by sample.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::*;
+use crate::media::card::Card;
+use crate::media::meter;
+use crate::media::sound::{FRAMES, Frame, RATE, frame_at};
+use crate::media::tone::BEEP;
+
+/// All the sound there is, one side of a chunk as one number.
+fn with_sound() -> Options {
+    Options { sound: Some(SoundOptions::default()), ..Options::default() }
+}
+
+/// What ffmpeg makes of a file's first track; `more` are further options, split at spaces.
+fn decoded(path: &Path, more: &str) -> Vec<Frame> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-nostdin", "-i"]).arg(path).args(["-map", "0:a:0"]);
+    command.args(more.split_whitespace()).args(["-ac", "2", "-ar", "44100", "-f", "s16le", "-"]);
+    let output = command.output().expect("ffmpeg is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    frames_of(&output.stdout)
+}
+
+fn frames_of(bytes: &[u8]) -> Vec<Frame> {
+    let sample = |bytes: &[u8]| i16::from_le_bytes([bytes[0], bytes[1]]);
+    bytes.chunks_exact(4).map(|frame| [sample(frame), sample(&frame[2..])]).collect()
+}
+
+/// Pictures and sound of a source, both taken until `most` pictures came or the end; chunks are checked for their numbers.
+fn both(source: Source, most: usize) -> (Vec<Picture>, Vec<Chunk>) {
+    let (producer, consumer) = queue::bounded(10, WhenFull::Block, None);
+    let (sounding, heard) = queue::bounded(32, WhenFull::Block, None);
+    let running = source.start(producer, Some(sounding));
+    let listener = std::thread::spawn(move || std::iter::from_fn(|| heard.pop()).collect::<Vec<_>>());
+    let pictures: Vec<_> = std::iter::from_fn(|| consumer.pop()).take(most).collect();
+    drop(consumer);
+    running.join().expect("a clean end");
+    let chunks = listener.join().expect("no panic");
+    assert!(chunks.iter().zip(0..).all(|(chunk, number)| chunk.number == number), "numbers count up from 0");
+    let whole = chunks.iter().take(chunks.len().saturating_sub(1)).all(|chunk| chunk.frames.len() == FRAMES);
+    assert!(whole, "only the last chunk may be shorter");
+    assert!(chunks.windows(2).all(|pair| pair[0].captured <= pair[1].captured), "stamps do not go back");
+    (pictures, chunks)
+}
+
+fn frames(chunks: &[Chunk]) -> Vec<Frame> {
+    chunks.iter().flat_map(|chunk| chunk.frames.iter().copied()).collect()
+}
+
+fn heard(path: &Path) -> Vec<Frame> {
+    frames(&both(open_with(&file(path), with_sound()), usize::MAX).1)
+}
+
+/// Says where two sounds part, instead of printing them.
+fn assert_same(got: &[Frame], meant: &[Frame], what: &str) {
+    let apart = got.iter().zip(meant).position(|(got, meant)| got != meant);
+    assert_eq!(apart, None, "{what}: the first frame that differs");
+    assert_eq!(got.len(), meant.len(), "{what}: frames");
+}
+
+/// A film of pictures for `seconds`, and beside them a sound that never repeats: `voices`, a channel each, at `rate`.
+fn film(folder: &TempDir, name: &str, (seconds, offset): (f64, f64), rate: u32, voices: u32, more: &str) -> PathBuf {
+    let voice = |n: u32| format!("0.4*sin(2*PI*({}+90*t)*t)", 200 + 130 * n);
+    let voices: Vec<_> = (0..voices).map(voice).collect();
+    make(
+        folder,
+        name,
+        &format!(
+            "-f lavfi -i testsrc2=size=64x48:rate=25:duration={seconds} -itsoffset {offset} -f lavfi -i \
+             aevalsrc={}:s={rate}:d=2 -c:v mpeg4 {more}",
+            voices.join("|")
+        ),
+        &[],
+    )
+}
+
+#[test]
+fn the_sample_sounds_as_ffmpeg_decodes_it() {
+    let source = open_with(&file(SAMPLE), with_sound());
+    assert!(source.info().sound);
+    assert_eq!(source.info().details, "h264 1280×720, 25 fps, 5.3 s, aac 48 kHz 5.1 → stereo");
+    let (pictures, chunks) = both(source, usize::MAX);
+    assert_eq!(pictures.len(), 132);
+    assert_same(&frames(&chunks), &decoded(Path::new(SAMPLE), ""), "the sample");
+}
+
+#[test]
+fn films_of_every_kind_sound_as_ffmpeg_decodes_them() {
+    let folder = TempDir::new().expect("a folder");
+    for (name, rate, voices, more) in [
+        ("mono.mp4", 48_000, 1, "-c:a aac"),
+        ("stereo.mp4", 44_100, 2, "-c:a aac"),
+        ("six.mkv", 48_000, 6, "-c:a pcm_s16le"),
+        ("low.avi", 22_050, 2, "-c:a pcm_s16le"),
+        ("high.mkv", 96_000, 2, "-c:a flac"),
+        ("eight.wav.mov", 8_000, 1, "-c:a pcm_u8"),
+        ("mp3.avi", 44_100, 2, "-c:a libmp3lame"),
+        ("long.mkv", 44_100, 2, "-c:a pcm_f32le"),
+    ] {
+        let seconds = if name == "long.mkv" { 0.5 } else { 2.0 };
+        let path = film(&folder, name, (seconds, 0.0), rate, voices, more);
+        assert_same(&heard(&path), &decoded(&path, ""), name);
+    }
+}
+
+#[test]
+fn sound_that_begins_with_or_without_the_pictures_is_heard_at_its_time() {
+    let folder = TempDir::new().expect("a folder");
+    for (offset, shift) in [(0.3, 13_230), (1.25, 55_125), (3.5, 154_350), (-0.5, -22_050), (-1.2, -52_920)] {
+        let path = film(&folder, "shifted.mkv", (2.5, offset), 44_100, 2, "-c:a pcm_s16le");
+        let plain = decoded(&path, "");
+        let silence = vec![[0, 0]; usize::try_from(shift).unwrap_or(0)];
+        let meant = [&silence[..], &plain[usize::try_from(-shift).unwrap_or(0)..]].concat();
+        assert_same(&heard(&path), &meant, &format!("{offset} s later"));
+    }
+    // Stamps of a millisecond or less mean nothing: nothing is moved.
+    let path = film(&folder, "close.mkv", (2.0, 0.001), 44_100, 2, "-c:a pcm_s16le");
+    assert_same(&heard(&path), &decoded(&path, ""), "a millisecond");
+}
+
+#[test]
+fn a_minute_late_is_no_deadlock() {
+    let folder = TempDir::new().expect("a folder");
+    let path = film(&folder, "late.mkv", (100.0, 95.0), 8_000, 1, "-c:a pcm_s16le");
+    let source = open_with(&file(&path), with_sound());
+    let (producer, consumer) = queue::bounded(4, WhenFull::Block, None);
+    let (sounding, listening) = queue::bounded(4, WhenFull::Block, None);
+    let running = source.start(producer, Some(sounding));
+    // All pictures first, not one chunk before: a server need not know that the sound is late.
+    assert_eq!(std::iter::from_fn(|| consumer.pop()).count(), 2_500);
+    let frames = std::iter::from_fn(|| listening.pop()).map(|chunk| chunk.frames.len()).sum::<usize>();
+    assert_eq!(frames, (95 + 2) * RATE as usize);
+    running.join().expect("a clean end");
+}
+
+#[test]
+fn a_gap_in_the_sound_stays_a_gap() {
+    let folder = TempDir::new().expect("a folder");
+    let path = make(
+        &folder,
+        "gap.mkv",
+        "-f lavfi -i testsrc2=size=64x48:rate=25:duration=4 -f lavfi -i aevalsrc=0.3*sin(2*PI*500*t):s=44100:d=4 -af \
+         aselect=lt(t\\,1)+gte(t\\,3) -c:v mpeg4 -c:a pcm_s16le",
+        &[],
+    );
+    let frames = heard(&path);
+    assert!((frames.len() as i64 - 4 * 44_100).abs() < 2_048, "{} frames", frames.len());
+    let loud = |second: f64| frames[(second * 44_100.0) as usize..][..2_000].iter().any(|frame| frame[0].abs() > 3_000);
+    assert_eq!([0.5, 1.5, 2.5, 3.5].map(loud), [true, false, false, true]);
+}
+
+#[test]
+fn each_pass_of_a_loop_is_as_long_as_its_pictures() {
+    let folder = TempDir::new().expect("a folder");
+    for (name, seconds, rate) in [("longer", 1.0, "25"), ("shorter", 3.0, "30000/1001"), ("much-longer", 0.12, "25")] {
+        let arguments = format!(
+            "-f lavfi -i testsrc2=size=64x48:rate={rate}:duration={seconds} -f lavfi -i \
+             aevalsrc=0.4*sin(2*PI*(300+90*t)*t):s=44100:d=2 -c:v mpeg4 -c:a pcm_s16le"
+        );
+        let path = make(&folder, &format!("{name}.mov"), &arguments, &[]);
+        let count = pictures(open_with(&file(&path), Options::default()), usize::MAX).len();
+        let plain = decoded(&path, "");
+        let source = open_with(&file(&path), Options { looped: true, ..with_sound() });
+        let rate = source.info().rate;
+        // A fourth pass begins: the third is whole then.
+        let (_, chunks) = both(source, 3 * count + 1);
+        let got = frames(&chunks);
+        let mut meant = Vec::new();
+        for pass in 1..=3 {
+            let (start, end) = (meant.len(), frame_at(rate, pass * count as u64) as usize);
+            meant.extend_from_slice(&plain[..plain.len().min(end - start)]);
+            meant.resize(end, [0, 0]);
+        }
+        // The last chunk of the third pass may wait for the fourth.
+        let whole = meant.len() / FRAMES * FRAMES;
+        assert!(got.len() >= whole, "{name}: {} of {} frames", got.len(), meant.len());
+        assert_same(&got[..whole], &meant[..whole], name);
+    }
+}
+
+#[test]
+fn sound_that_lies_far_from_its_pictures_keeps_nobody_waiting() {
+    let folder = TempDir::new().expect("a folder");
+    // Eight seconds of sound, all of it behind all of the pictures: more than pipes and queues hold.
+    let arguments = "-f lavfi -i testsrc2=size=320x240:rate=25:duration=8 -f lavfi -i sine=frequency=300:duration=8 \
+                     -c:v libx264 -preset ultrafast -c:a pcm_s16le -max_interleave_delta 0 -chunk_duration 60000000";
+    let path = make(&folder, "apart.mov", arguments, &[]);
+    let source = open_with(&file(&path), with_sound());
+    let (producer, consumer) = queue::bounded(4, WhenFull::Block, None);
+    let (sounding, listening) = queue::bounded(8, WhenFull::Block, None);
+    let running = source.start(producer, Some(sounding));
+    // As a server does it: a picture, and the sound of the same time, in turn.
+    let mut got = Vec::new();
+    for number in 1..=200 {
+        assert!(consumer.pop().is_some(), "picture {number}");
+        while got.len() + FRAMES <= frame_at(Rate::new(25, 1).expect("usual"), number) as usize {
+            got.extend(listening.pop().expect("sound of this picture").frames);
+        }
+    }
+    got.extend(std::iter::from_fn(|| listening.pop()).flat_map(|chunk| chunk.frames));
+    assert_same(&got, &decoded(&path, ""), "apart");
+    running.join().expect("a clean end");
+}
+
+#[test]
+fn a_source_whose_sound_nobody_takes_can_be_stopped_and_leaves_nothing() {
+    let threads = || std::fs::read_dir("/proc/self/task").expect("Linux").count();
+    let named = || {
+        let names = std::fs::read_dir("/proc/self/task").expect("Linux").flatten();
+        let names = names.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+        names.filter(|name| name.trim() == "sound in" || name.trim() == "sound").count()
+    };
+    let _ = threads;
+    for (looped, keep) in [(false, true), (true, true), (true, false)] {
+        let source = open_with(&file(SAMPLE), Options { looped, ..with_sound() });
+        let (producer, consumer) = queue::bounded(2, WhenFull::Block, None);
+        let (sounding, listening) = queue::bounded(2, WhenFull::Block, None);
+        let running = source.start(producer, Some(sounding));
+        assert!(consumer.pop().is_some() && listening.pop().is_some());
+        assert!(named() >= 2, "both threads are at work");
+        let kept = keep.then_some((consumer, listening));
+        running.stop();
+        running.join().expect("stopped, not failed");
+        drop(kept);
+    }
+}
+
+#[test]
+fn pictures_go_on_when_nobody_wants_the_sound() {
+    let source = open_with(&file(SAMPLE), with_sound());
+    let (producer, consumer) = queue::bounded(10, WhenFull::Block, None);
+    let (sounding, listening) = queue::bounded(2, WhenFull::Block, None);
+    let running = source.start(producer, Some(sounding));
+    assert!(listening.pop().is_some());
+    drop(listening);
+    assert_eq!(std::iter::from_fn(|| consumer.pop()).count(), 132);
+    running.join().expect("a clean end");
+    // Nor does a source that was opened with sound need anybody to take it.
+    assert_eq!(pictures(open_with(&file(SAMPLE), with_sound()), usize::MAX).len(), 132);
+}
+
+#[test]
+fn gain_mono_and_noise_filters_do_what_they_say() {
+    let folder = TempDir::new().expect("a folder");
+    let path = film(&folder, "two.mkv", (2.0, 0.0), 44_100, 2, "-c:a pcm_s16le");
+    let heard = |sound: SoundOptions| {
+        let options = Options { sound: Some(sound), denoise: sound.denoise, ..Options::default() };
+        frames(&both(open_with(&file(&path), options), usize::MAX).1)
+    };
+    let louder = heard(SoundOptions { gain_db: 3.0, ..SoundOptions::default() });
+    assert_same(&louder, &decoded(&path, "-af volume=3dB"), "3 dB louder");
+    let plain = decoded(&path, "");
+    let mono: Vec<_> = plain.iter().map(|&frame| crate::media::sound::mono(frame)).collect();
+    assert_same(&heard(SoundOptions { mono: true, ..SoundOptions::default() }), &mono, "mono");
+    let clean = heard(SoundOptions { denoise: true, ..SoundOptions::default() });
+    assert_eq!(clean.len(), plain.len(), "a filter takes no time away");
+    assert!(clean != plain);
+}
+
+#[test]
+fn a_track_is_chosen_or_the_tracks_are_listed() {
+    let folder = TempDir::new().expect("a folder");
+    let arguments = "-f lavfi -i testsrc2=size=64x48:rate=25:duration=1 -f lavfi -i sine=frequency=300:duration=1 -f \
+                     lavfi -i sine=frequency=900:duration=1 -map 0 -map 1 -map 2 -c:v mpeg4 -c:a pcm_s16le \
+                     -metadata:s:a:1 language=ger";
+    let path = make(&folder, "two-tracks.mkv", arguments, &[]);
+    let chosen = |track| {
+        let sound = SoundOptions { track, ..SoundOptions::default() };
+        try_open(&file(&path), Options { sound: Some(sound), ..Options::default() })
+    };
+    let rising = |source: Source| {
+        let frames = frames(&both(source, usize::MAX).1);
+        frames.windows(2).filter(|pair| pair[0][0] < 0 && pair[1][0] >= 0).count()
+    };
+    let [first, second, preferred] = [Some(0), Some(1), None].map(|track| rising(chosen(track).expect("a track")));
+    assert!((299..=300).contains(&first) && (899..=900).contains(&second) && preferred == first);
+    let error = chosen(Some(2)).err().expect("no third").to_string();
+    assert!(error.contains("0 (pcm_s16le 44.1 kHz mono)") && error.contains("mono ger"), "{error}");
+}
+
+#[test]
+fn a_film_without_sound_has_none_to_come() {
+    let folder = TempDir::new().expect("a folder");
+    let path = make(&folder, "mute.mp4", "-f lavfi -i testsrc2=size=64x48:rate=25:duration=1 -c:v mpeg4", &[]);
+    let source = open_with(&file(&path), with_sound());
+    assert!(!source.info().sound && source.info().details.ends_with(", no sound"));
+    let (pictures, chunks) = both(source, usize::MAX);
+    assert_eq!((pictures.len(), chunks.len()), (25, 0));
+}
+
+#[test]
+fn a_film_on_stdin_brings_its_sound() {
+    let folder = TempDir::new().expect("a folder");
+    let path = film(&folder, "piped.mkv", (2.0, 0.0), 48_000, 2, "-c:a pcm_s16le");
+    let source = open_pipe(std::fs::File::open(&path).expect("made").into(), with_sound()).expect("a film");
+    let (pictures, chunks) = both(source, usize::MAX);
+    assert_eq!(pictures.len(), 50);
+    assert_same(&frames(&chunks), &decoded(&path, ""), "stdin");
+    let song = make(&folder, "song.wav", "-f lavfi -i sine=frequency=300:duration=1", &[]);
+    let source = open_pipe(std::fs::File::open(&song).expect("made").into(), with_sound()).expect("a song");
+    let (pictures, chunks) = both(source, usize::MAX);
+    assert_eq!(pictures.len(), 25);
+    assert_same(&frames(&chunks), &decoded(&song, ""), "a song on stdin");
+}
+
+#[test]
+fn the_test_card_flashes_when_it_beeps() {
+    for (text, pace) in [("test:64x48@30", PaceChoice::File), ("test:64x48@25", PaceChoice::Live)] {
+        let input: Input = text.parse().expect("a test card");
+        let source = open_with(&input, Options { pace, ..with_sound() });
+        let (size, rate) = (source.info().size, source.info().rate);
+        let (pictures, chunks) = both(source, 33);
+        let got = frames(&chunks);
+        assert!(got.len() as u64 + 2 * FRAMES as u64 > frame_at(rate, 32), "{} frames", got.len());
+        let (card, peak) = (Card::new(size, rate), |frames: &[Frame]| frames.iter().map(|frame| frame[0]).max());
+        for picture in &pictures {
+            let start = frame_at(rate, picture.number.into()) as usize;
+            let Some(frames) = got.get(start..start + 200) else { continue };
+            let ((_, y), (width, _)) = card.flash_area();
+            let white = picture.planes()[0][(y * width) as usize] == 255;
+            assert_eq!(white, start % (RATE as usize) < BEEP as usize, "picture {}", picture.number);
+            assert_eq!(white, peak(frames) > Some(10_000), "picture {}: what is seen is heard", picture.number);
+        }
+    }
+}
+
+#[test]
+fn a_song_is_shown_as_a_card_that_follows_it() {
+    let folder = TempDir::new().expect("a folder");
+    let cover = make(&folder, "cover.png", "-f lavfi -i testsrc2=size=64x64 -frames:v 1", &[]);
+    // Half a second of quiet, half a second of loud, and a bit.
+    let loudness = "-f lavfi -i aevalsrc=(0.01+0.5*gte(t\\,0.5))*sin(2*PI*400*t)|0:s=44100:d=1.03";
+    let covered = format!("{loudness} -i {} -map 0 -map 1 -disposition:v attached_pic", cover.display());
+    for (name, arguments) in [
+        ("song.wav", loudness.to_owned()),
+        ("song.flac", loudness.to_owned()),
+        ("song.mp3", covered.clone()),
+        ("song.m4a", format!("{loudness} -c:a aac")),
+    ] {
+        let path = make(&folder, name, &arguments, &[]);
+        let source = open_with(&file(&path), with_sound());
+        let info = source.info().clone();
+        assert_eq!((info.size, info.rate.fps(), info.title.as_str()), (Size::new(640, 360), 25.0, name));
+        assert!(info.sound && info.details.ends_with("no pictures"), "{}", info.details);
+        let (pictures, chunks) = both(source, usize::MAX);
+        let (got, meant) = (frames(&chunks), decoded(&path, ""));
+        assert_same(&got, &meant, name);
+        assert_eq!(pictures.len(), meant.len().div_ceil(1_764), "{name}");
+        let lit = |picture: &Picture, side: u32| {
+            let ((x, y), (width, height)) = meter::bar(picture.size, side);
+            let row = (y as usize + height as usize / 2) * 640 + x as usize;
+            picture.planes()[0][row..row + width as usize].iter().filter(|&&luma| luma > 50).count()
+        };
+        assert!(lit(&pictures[5], 0) * 3 / 2 < lit(&pictures[20], 0), "{name}: louder is longer");
+        assert!(lit(&pictures[20], 1) < 10, "{name}: the right side is silent");
+    }
+    let path = folder.path().join("song.wav");
+    let wide = Options { width: Some(320), looped: true, ..with_sound() };
+    let (shown, chunks) = both(open_with(&file(&path), wide), 3 * 26);
+    assert_eq!((shown.len(), shown[0].size), (78, Size::new(320, 180)));
+    let (got, plain) = (frames(&chunks), decoded(&path, ""));
+    let mut pass = plain.clone();
+    pass.resize(26 * 1_764, [0, 0]);
+    assert_same(&got[..2 * pass.len()], &pass.repeat(2), "two passes");
+    assert_eq!(pictures(open_with(&file(&path), Options::default()), usize::MAX).len(), 26, "without sound as well");
+}
+
+#[test]
+fn listening_gives_what_ffmpeg_decodes() {
+    let folder = TempDir::new().expect("a folder");
+    let late = film(&folder, "late.mkv", (2.0, 1.0), 48_000, 2, "-c:a pcm_s16le");
+    let stopper = || Stopper::new().expect("an eventfd");
+    for path in [Path::new(SAMPLE), &late] {
+        let mut listening = listen(&file(path), SoundOptions::default(), &stopper()).expect("sound");
+        let mut got = Vec::new();
+        while let Some(frames) = listening.next_frames().expect("no failure") {
+            got.extend(frames);
+        }
+        // Its own time is all that counts: nothing is put before it.
+        assert_same(&got, &decoded(path, ""), &path.display().to_string());
+    }
+    let mute = make(&folder, "mute.mp4", "-f lavfi -i testsrc2=size=64x48:rate=25:duration=1 -c:v mpeg4", &[]);
+    for (input, words) in [
+        (file(&mute), "has no sound in it"),
+        (file(folder.path().join("none.mp4")), "was not found"),
+        (Input::Stdin, "has no sound to take out"),
+    ] {
+        let error = listen(&input, SoundOptions::default(), &stopper()).err().expect("nothing").to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+/// Descriptors of ours that a process has inherited: those of pipes beyond the first three.
+fn pipes_of(process: u32) -> usize {
+    let folder = format!("/proc/{process}/fd");
+    let files = std::fs::read_dir(folder).expect("a living child").flatten();
+    let number = |name: std::ffi::OsString| name.to_str().and_then(|name| name.parse::<u32>().ok());
+    let beyond = files.filter(|file| number(file.file_name()).is_some_and(|number| number > 2));
+    beyond.filter(|file| std::fs::read_link(file.path()).is_ok_and(|link| link.to_string_lossy().starts_with("pipe:"))).count()
+}
+
+#[test]
+fn each_child_inherits_its_own_pipe_and_no_other() {
+    let open_one = || {
+        let source = open_with(&file(SAMPLE), Options { looped: true, ..with_sound() });
+        let (producer, consumer) = queue::bounded(2, WhenFull::Block, None);
+        let (sounding, listening) = queue::bounded(2, WhenFull::Block, None);
+        let running = source.start(producer, Some(sounding));
+        assert!(consumer.pop().is_some() && listening.pop().is_some());
+        (running, consumer, listening)
+    };
+    let started = Arc::new(std::sync::Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let started = Arc::clone(&started);
+            scope.spawn(move || started.lock().expect("no panic").insert(number, open_one()));
+        }
+    });
+    let started = started.lock().expect("no panic");
+    for (running, ..) in started.values() {
+        for child in children_of(running) {
+            assert_eq!(pipes_of(child), 1, "its own sound, and nobody else's");
+        }
+    }
+}
