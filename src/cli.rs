@@ -127,6 +127,9 @@ pub struct ServeArgs {
     /// UDP port, 0 to 65535; 0 takes a free one and says which.
     #[arg(long, default_value_t = DEFAULT_PORT, value_parser = number(0_u16, u16::MAX), help_heading = NETWORK)]
     pub port: u16,
+    /// UDP port for sound, 0 to 65535; 0 takes a free one [default: the one below --port].
+    #[arg(long, value_name = "PORT", value_parser = number(0_u16, u16::MAX), help_heading = NETWORK)]
+    pub audio_port: Option<u16>,
     /// Listen on this address only, link-local ones as ADDR%INTERFACE [default: all, IPv6 and IPv4].
     #[arg(long, value_name = "ADDR", value_parser = address::local, help_heading = NETWORK)]
     pub bind: Option<SocketAddr>,
@@ -251,6 +254,7 @@ impl ServeArgs {
                 sound: (!self.no_audio).then(|| self.sound.options(self.denoise)),
             },
             bind,
+            audio_port: self.audio_port,
             quality: self.quality,
             no_wait: self.no_wait,
             queue: usize::from(self.queue),

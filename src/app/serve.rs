@@ -15,6 +15,7 @@ use super::words::{self, Place};
 use super::{Exit, StatsFormat, opening};
 use crate::media::Picture;
 use crate::media::coded::CodedPicture;
+use crate::media::sound::Chunk;
 use crate::net::{App, Flow, Loop, Options as SocketOptions, Socket};
 use crate::proto::schedule::Demand;
 use crate::proto::server::{Config, Event, Gone, Local, Server};
@@ -28,6 +29,10 @@ use crate::wire::{Description, SizeClass};
 
 /// The most that raw pictures may take in the queue: ten of 1080p, two of 4K.
 const QUEUE_BYTES: usize = 36 << 20;
+/// A minute: more than any file has its sound before or behind its pictures.
+const FILE_CHUNKS: usize = 10_336;
+/// Two tenths of a second.
+const LIVE_CHUNKS: usize = 32;
 const TICK: Duration = Duration::from_secs(1);
 /// Watchers listed in the statistics.
 const LISTED: usize = 100;
@@ -38,6 +43,8 @@ pub struct Options {
     pub input: Input,
     pub source: source::Options,
     pub bind: SocketAddr,
+    /// For sound; `None`: the one below that of the pictures.
+    pub audio_port: Option<u16>,
     pub quality: u8,
     pub no_wait: bool,
     pub queue: usize,
@@ -55,16 +62,15 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
     let waiting = opening::listen()?;
     let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
     event_loop.catch_signals().context("signals could not be caught")?;
-    // Sound is not sent yet, so none is taken out of the source.
-    let wanted = source::Options { sound: None, ..options.source };
-    let Some(source) = opening::open(waiting, &options.input, wanted)? else { return Ok(Exit::Done) };
+    let Some(source) = opening::open(waiting, &options.input, options.source)? else { return Ok(Exit::Done) };
     let info = source.info().clone();
+    let sound_port = if info.sound { Some(open_sound_port(&mut event_loop, &options)?) } else { None };
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
-    let mut server = Server::new(config(&options, &info, seed));
+    let mut server = Server::new(config(&options, &info, sound_port, seed));
 
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let mut app = Serving::start(options, source, info, output, event_loop.waker())?;
-    app.announce(local);
+    app.announce(local, sound_port);
     event_loop.run(&mut server, &mut app).context("the event loop failed")?;
     Ok(app.finish(&server))
 }
@@ -87,7 +93,22 @@ fn bind(address: SocketAddr) -> anyhow::Result<Socket> {
     })
 }
 
-fn config(options: &Options, info: &Info, seed: seal::Seed) -> Config {
+/// Sound has a port of its own. Returns its number.
+fn open_sound_port(event_loop: &mut Loop, options: &Options) -> anyhow::Result<u16> {
+    let below = if options.bind.port() == 0 { 0 } else { options.bind.port().wrapping_sub(1) };
+    let mut address = options.bind;
+    address.set_port(options.audio_port.unwrap_or(below));
+    let socket = Socket::bind(SocketOptions { address, receive_buffer: None });
+    let socket = socket.map_err(|error| {
+        let port = address.port();
+        anyhow!("the port for sound, {port}, cannot be used ({error}): choose another with --audio-port, or --no-audio")
+    })?;
+    let port = socket.local_addr().context("the socket has no address")?.port();
+    event_loop.add(socket).context("the event loop could not be started")?;
+    Ok(port)
+}
+
+fn config(options: &Options, info: &Info, sound_port: Option<u16>, seed: seal::Seed) -> Config {
     let endless = options.source.looped || info.pace == Pace::Live;
     let length = info.length.filter(|_| !endless).map(|length| length.as_micros() as u64);
     let description = Description {
@@ -96,7 +117,7 @@ fn config(options: &Options, info: &Info, seed: seal::Seed) -> Config {
         rate: info.rate,
         length,
         live: info.pace == Pace::Live,
-        sound: false,
+        sound: info.sound,
         ended: None,
         sound_ended: None,
     };
@@ -104,6 +125,7 @@ fn config(options: &Options, info: &Info, seed: seal::Seed) -> Config {
     config.datagram = options.datagram;
     config.quality = options.quality;
     config.no_wait = options.no_wait;
+    config.sound_port = sound_port.unwrap_or(0);
     config
 }
 
@@ -137,6 +159,7 @@ struct Serving {
     orders: Arc<Watched<Order>>,
     counts: Arc<Counts>,
     coded: Consumer<CodedPicture>,
+    sound: Consumer<Chunk>,
     end: Option<End>,
     killed: bool,
     departures: u64,
@@ -162,12 +185,15 @@ impl Serving {
         let policy = if live { WhenFull::DropOldest } else { WhenFull::Block };
         let room = (QUEUE_BYTES / Picture::bytes(info.size)).clamp(2, options.queue.max(2));
         let (filling, pictures) = queue::bounded(room, policy, None);
-        let (coding, coded) = queue::bounded(1, policy, Some(waker));
+        let (coding, coded) = queue::bounded(1, policy, Some(waker.clone()));
         let orders = Arc::new(Watched::new(Order { demand: Demand::idle(options.quality, live), stop: false }));
         let counts = Arc::new(Counts::default());
         let smallest = options.datagram.unwrap_or(SizeClass::ANY);
         let settings = encode::Settings { size: info.size, rate: info.rate, live, smallest };
-        let running = source.start(filling, None);
+        // A file's sound is asked for whenever pictures are; of a live one each chunk counts.
+        let (chunks, wake) = if live { (LIVE_CHUNKS, Some(waker)) } else { (FILE_CHUNKS, None) };
+        let (speaking, sound) = queue::bounded(chunks, policy, wake);
+        let running = source.start(filling, info.sound.then_some(speaking));
         let encoder = encode::spawn(settings, pictures, Arc::clone(&orders), Arc::clone(&counts), coding)
             .context("the encoder's thread could not be started")?;
         let start = output.start();
@@ -181,6 +207,7 @@ impl Serving {
             orders,
             counts,
             coded,
+            sound,
             end: None,
             killed: false,
             departures: 0,
@@ -194,9 +221,9 @@ impl Serving {
         })
     }
 
-    fn announce(&mut self, local: SocketAddr) {
+    fn announce(&mut self, local: SocketAddr, sound_port: Option<u16>) {
         let listening = json!({
-            "address": local.ip().to_string(), "port": local.port(), "audio_port": Value::Null,
+            "address": local.ip().to_string(), "port": local.port(), "audio_port": sound_port,
             "title": self.info.title, "width": self.info.size.width, "height": self.info.size.height,
             "fps_num": self.info.rate.num(), "fps_den": self.info.rate.den(), "details": self.info.details,
         });
@@ -221,7 +248,19 @@ impl Serving {
                 Pop::Empty => {}
             }
         }
+        self.feed_sound(now, server);
         self.orders.store(Order { demand: server.demand(), stop: false });
+    }
+
+    fn feed_sound(&mut self, now: Time, server: &mut Server) {
+        while server.wants_sound() {
+            let local = match self.sound.try_pop() {
+                Pop::Item(chunk) => Local::Sound(chunk),
+                Pop::Closed => Local::SoundEnded,
+                Pop::Empty => return,
+            };
+            server.handle(now, MachineInput::Local(local));
+        }
     }
 
     fn source_ended(&mut self) -> Local {
@@ -293,6 +332,7 @@ impl Serving {
             "departure_error_us": block(errors.block(1.0)), "stages_ms": self.stages.json(whole),
             "largest_datagram": totals.largest, "datagrams": totals.datagrams, "bytes": totals.bytes,
             "bitrate_bps": ((totals.bytes - bytes) as f64 * 8.0 / seconds).round(),
+            "audio": self.info.sound.then(|| json!({ "chunks": totals.chunks })),
             "quality": self.options.quality, "refused": totals.refused, "send_errors": totals.send_errors,
             "cpu_seconds": rounded(figures::cpu_seconds(), 1e3), "rss_bytes": figures::rss_bytes(),
             "source_cpu_seconds": rounded(self.usage.cpu_seconds(), 1e3),
@@ -360,6 +400,7 @@ impl Serving {
         if self.options.frames.is_some_and(|frames| self.departures >= frames) {
             self.end.get_or_insert(End::Limit);
             server.handle(now, MachineInput::Local(Local::Ended));
+            server.handle(now, MachineInput::Local(Local::SoundEnded));
         }
     }
 }

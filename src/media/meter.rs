@@ -20,7 +20,10 @@ impl Level {
         let side = |side: usize| {
             let samples = frames.iter().map(|frame| f64::from(frame[side]) / 32_768.0);
             let square: f64 = samples.clone().map(|sample| sample * sample).sum();
-            ((square / frames.len().max(1) as f64).sqrt(), samples.fold(0.0, |most: f64, sample| most.max(sample.abs())))
+            (
+                (square / frames.len().max(1) as f64).sqrt(),
+                samples.fold(0.0, |most: f64, sample| most.max(sample.abs())),
+            )
         };
         let [(left, left_peak), (right, right_peak)] = [side(0), side(1)];
         Self { mean: [left, right], peak: [left_peak, right_peak] }

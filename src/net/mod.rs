@@ -95,12 +95,16 @@ impl Loop {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let timer = timer::Timer::new(poll.registry(), TIMER)?;
         let mut this = Self { poll, waker, timer, signals: None, hung_up: false, sockets: Vec::new() };
-        for (i, mut socket) in sockets.into_iter().enumerate() {
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            this.poll.registry().register(&mut socket.udp, Token(i), interest)?;
-            this.sockets.push(Line { socket, readable: true, waiting: None });
-        }
+        sockets.into_iter().try_for_each(|socket| this.add(socket))?;
         Ok(this)
+    }
+
+    /// One more socket: the machine's next port.
+    pub fn add(&mut self, mut socket: Socket) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut socket.udp, Token(self.sockets.len()), interest)?;
+        self.sockets.push(Line { socket, readable: true, waiting: None });
+        Ok(())
     }
 
     /// Handles Ctrl-C, SIGTERM and the end of the terminal in this loop from now on.

@@ -399,7 +399,9 @@ fn pipes_of(process: u32) -> usize {
     let files = std::fs::read_dir(folder).expect("a living child").flatten();
     let number = |name: std::ffi::OsString| name.to_str().and_then(|name| name.parse::<u32>().ok());
     let beyond = files.filter(|file| number(file.file_name()).is_some_and(|number| number > 2));
-    beyond.filter(|file| std::fs::read_link(file.path()).is_ok_and(|link| link.to_string_lossy().starts_with("pipe:"))).count()
+    beyond
+        .filter(|file| std::fs::read_link(file.path()).is_ok_and(|link| link.to_string_lossy().starts_with("pipe:")))
+        .count()
 }
 
 #[test]
