@@ -5,8 +5,9 @@ RUST_NEEDED=1.88
 APT_PACKAGES=(
     ffmpeg cmake nasm pkg-config gcc g++ make xvfb xdotool x11-utils libxkbcommon-x11-0
     libx11-6 libx11-xcb1 libxcb1 libxcursor1 libxi6 libxrandr2 tshark python3-opencv
+    libasound2-dev libasound2-plugins pulseaudio pulseaudio-utils
 )
-APT_COMMANDS=(ffmpeg ffprobe cmake nasm pkg-config cc c++ make Xvfb xdotool xwininfo tshark)
+APT_COMMANDS=(ffmpeg ffprobe cmake nasm pkg-config cc c++ make Xvfb xdotool xwininfo tshark pulseaudio pactl parec)
 # Opened by the window at run time, so no linker would notice that they are missing.
 APT_LIBRARIES=(libxkbcommon-x11.so.0 libX11.so.6 libX11-xcb.so.1 libxcb.so.1 libXcursor.so.1 libXi.so.6 libXrandr.so.2)
 
@@ -67,4 +68,38 @@ install_missing() {
         apt-get install -y -qq --no-install-recommends "${APT_PACKAGES[@]}" </dev/null
     lacking=$(missing)
     [ -z "$lacking" ] || fail "still missing after the installation: ${lacking//$'\n'/ }"
+}
+
+# A sound server of our own in folder $1, whose only device is silent: the default of every program started after this,
+# and what is played there can be recorded (`parec -d "$UDPSTREAM_SOUND.monitor"`). Ends with stop_sound.
+start_sound() {
+    local folder=$1 tries=0
+    mkdir -p "$folder"
+    chmod 700 "$folder"
+    export PULSE_RUNTIME_PATH=$folder PULSE_STATE_PATH=$folder PULSE_COOKIE=$folder/cookie
+    export PULSE_SERVER=unix:$folder/native PULSE_CLIENTCONFIG=$folder/client.conf
+    export ALSA_CONFIG_PATH=$folder/asound.conf UDPSTREAM_SOUND=udpstream
+    echo 'autospawn = no' >"$PULSE_CLIENTCONFIG"
+    printf '%s\n' "load-module module-null-sink sink_name=$UDPSTREAM_SOUND rate=44100" \
+        "load-module module-native-protocol-unix socket=$folder/native auth-anonymous=1 auth-cookie-enabled=0" \
+        >"$folder/server.pa"
+    printf '%s\n' '</usr/share/alsa/alsa.conf>' 'pcm.!default { type pulse }' 'ctl.!default { type pulse }' \
+        >"$ALSA_CONFIG_PATH"
+    pulseaudio -n -F "$folder/server.pa" --daemonize=no --exit-idle-time=-1 --use-pid-file=no --disable-shm=yes \
+        >"$folder/log" 2>&1 &
+    sound=$!
+    until pactl info >/dev/null 2>&1; do
+        kill -0 "$sound" 2>/dev/null && [ "$tries" -lt 200 ] || fail "no sound server: $(cat "$folder/log")"
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+}
+
+# Ends the sound server that start_sound has started, if it has.
+stop_sound() {
+    if [ -n "${sound:-}" ]; then
+        kill "$sound" 2>/dev/null || true
+        wait "$sound" 2>/dev/null || true
+        sound=
+    fi
 }

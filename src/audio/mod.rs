@@ -29,6 +29,14 @@ pub use silent::{Speaker, look};
 #[cfg(feature = "audio")]
 pub use speaker::Speaker;
 
+/// What the benches measure.
+#[cfg(feature = "audio")]
+#[doc(hidden)]
+pub mod inside {
+    pub use super::player::Player;
+    pub use super::shared::{Block, Shared};
+}
+
 /// How a [`Speaker`] begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {

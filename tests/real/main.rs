@@ -12,4 +12,5 @@ mod clients;
 mod crowd;
 mod ends;
 mod films;
+mod sound;
 mod window;

@@ -1,0 +1,140 @@
+//! The loudspeaker on a sound server whose only device is silent, recorded as it plays.
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use udpstream::audio::{Happened, Settings, Speaker};
+use udpstream::clock::now;
+use udpstream::media::sound::{Frame, RATE};
+use udpstream::units::Time;
+
+use tone::Tone;
+
+// The example as it stands, but for its `main`.
+#[allow(dead_code, reason = "an example's main is not called here")]
+#[path = "../../examples/tone.rs"]
+mod tone;
+
+/// Whether there is a sound server of the tests' own; the gate brings one.
+fn is_there() -> bool {
+    let there = std::env::var_os("UDPSTREAM_SOUND").is_some();
+    assert!(there || std::env::var_os("CI").is_none(), "the gate brings its own sound server");
+    there
+}
+
+/// Records what the device plays until it is stopped.
+struct Recorder {
+    child: Child,
+    reader: JoinHandle<(Vec<Frame>, Time)>,
+}
+
+impl Recorder {
+    fn start() -> Self {
+        let monitor = format!("{}.monitor", std::env::var("UDPSTREAM_SOUND").unwrap());
+        let arguments = ["--raw", "--format=s16le", "--rate=44100", "--channels=2", "--latency-msec=20", "-d", &monitor];
+        let mut child = Command::new("parec").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let reader = std::thread::spawn(move || {
+            let (mut bytes, mut buffer, mut began) = (Vec::new(), [0; 4_096], Time::NEVER);
+            while let Ok(count @ 1..) = stdout.read(&mut buffer) {
+                bytes.extend_from_slice(&buffer[..count]);
+                // A frame is here at the soonest when it was played, so the least guess is the best.
+                let length = Duration::from_secs(bytes.len() as u64 / 4) / RATE;
+                began = began.min(now() - length);
+            }
+            let sample = |bytes: &[u8]| i16::from_le_bytes([bytes[0], bytes[1]]);
+            (bytes.chunks_exact(4).map(|both| [sample(&both[..2]), sample(&both[2..])]).collect(), began)
+        });
+        Self { child, reader }
+    }
+
+    /// All frames, and when the first one was played.
+    fn stop(mut self) -> (Vec<Frame>, Time) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.reader.join().unwrap()
+    }
+}
+
+fn speaker() -> Speaker {
+    Speaker::start(Settings::default(), std::sync::Arc::new(|| {})).unwrap()
+}
+
+fn wait_for(speaker: &mut Speaker, what: &Happened) {
+    let start = now();
+    while speaker.happened().as_ref() != Some(what) {
+        assert!(now().since(start) < Duration::from_secs(10), "{what:?} in vain");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Where in it the loud part is.
+fn loud(frames: &[Frame]) -> std::ops::Range<usize> {
+    let is_loud = |frame: &Frame| frame[0].unsigned_abs() > 500;
+    let first = frames.iter().position(is_loud).expect("something is heard");
+    first..frames.iter().rposition(is_loud).expect("as before") + 1
+}
+
+#[test]
+fn a_tone_is_heard_in_time_whole_and_at_its_pitch() {
+    if !is_there() {
+        return;
+    }
+    let mut speaker = speaker();
+    wait_for(&mut speaker, &Happened::Opened);
+    let recorder = Recorder::start();
+    let zero = now() + Duration::from_millis(1_500);
+    Tone::new(zero, 0).play(&mut speaker, 4, |_| {});
+    let (frames, began) = recorder.stop();
+    let loud = loud(&frames);
+    let heard = began + Duration::from_secs(loud.start as u64) / RATE;
+    let late = heard.signed_since(zero) as f64 / 1e6;
+    println!("heard {late:+.1} ms late, {} frames; {:?}", loud.len(), speaker.figures());
+    assert!(late.abs() < 80.0, "heard {late:.1} ms from when it should have been");
+    let figures = speaker.figures();
+    if figures.underruns + figures.device_underruns > 0 {
+        println!("this machine is too busy to play without gaps, so there is nothing to measure");
+        return;
+    }
+    assert!(loud.len().abs_diff(4 * RATE as usize) < 500, "{} frames of four seconds", loud.len());
+    check_tone(&frames[loud.start + 4_410..loud.end - 4_410]);
+}
+
+/// 440 Hz at a quarter of full scale, without a step that such a tone does not have.
+fn check_tone(frames: &[Frame]) {
+    let rising = frames.windows(2).filter(|pair| pair[0][0] < 0 && pair[1][0] >= 0).count() as f64;
+    let pitch = rising * f64::from(RATE) / frames.len() as f64;
+    assert!((pitch - 440.0).abs() < 1.5, "{pitch:.2} Hz");
+    let peak = frames.iter().map(|frame| frame[0].unsigned_abs()).max().unwrap();
+    assert!((8_100..8_300).contains(&peak), "{peak}");
+    let step = frames.windows(2).map(|pair| pair[0][0].abs_diff(pair[1][0])).max().unwrap();
+    assert!(step < 600, "513 is what the tone has: {step}");
+}
+
+#[test]
+fn a_device_that_goes_away_is_named_and_comes_back_by_itself() {
+    if !is_there() {
+        return;
+    }
+    let mut speaker = speaker();
+    wait_for(&mut speaker, &Happened::Opened);
+    let clients = Command::new("pactl").args(["list", "short", "clients"]).output().unwrap();
+    let clients = String::from_utf8(clients.stdout).unwrap();
+    let name = std::env::current_exe().unwrap().file_name().unwrap().to_string_lossy().into_owned();
+    let ours = clients.lines().find(|line| line.contains(&name)).unwrap_or_else(|| panic!("{name} in {clients}"));
+    let number = ours.split_whitespace().next().unwrap();
+    assert!(Command::new("pactl").args(["kill-client", number]).status().unwrap().success());
+    let mut seen = Vec::new();
+    let start = now();
+    while seen.last() != Some(&Happened::Back) {
+        assert!(now().since(start) < Duration::from_secs(15), "{seen:?}");
+        seen.extend(speaker.happened());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(matches!(&seen[..], [Happened::Lost(why), Happened::Back] if why.contains("; ")), "{seen:?}");
+    let recorder = Recorder::start();
+    Tone::new(now() + Duration::from_millis(500), 0).play(&mut speaker, 1, |_| {});
+    assert!(loud(&recorder.stop().0).len() > RATE as usize / 2);
+}
