@@ -33,7 +33,8 @@ struct Recorder {
 impl Recorder {
     fn start() -> Self {
         let monitor = format!("{}.monitor", std::env::var("UDPSTREAM_SOUND").unwrap());
-        let arguments = ["--raw", "--format=s16le", "--rate=44100", "--channels=2", "--latency-msec=20", "-d", &monitor];
+        let arguments =
+            ["--raw", "--format=s16le", "--rate=44100", "--channels=2", "--latency-msec=20", "-d", &monitor];
         let mut child = Command::new("parec").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = child.stdout.take().unwrap();
         let reader = std::thread::spawn(move || {

@@ -13,6 +13,8 @@ const CHUNKS: usize = 2_000;
 const OF_A_HUNDRED: usize = 1;
 /// Complete and on the screen are two things.
 const SHOWING: Duration = Duration::from_millis(3);
+/// More than a server sends ahead.
+const BEGINNING: Duration = Duration::from_millis(300);
 /// Looked at this often.
 const TURN: Duration = Duration::from_millis(100);
 /// It shrinks by this much in a turn: 1 ms a second.
@@ -24,6 +26,8 @@ const MOST: Duration = Duration::from_secs(2);
 pub struct Delay {
     pictures: VecDeque<i64>,
     chunks: VecDeque<i64>,
+    /// When the first chunk came.
+    first: Option<Time>,
     now: Duration,
     next: Time,
 }
@@ -39,8 +43,13 @@ impl Delay {
         push(&mut self.pictures, lateness, PICTURES);
     }
 
-    /// A chunk came so many ns after it was due; negative: before.
-    pub fn sound(&mut self, lateness: i64) {
+    /// A chunk came at this moment, so many ns after it was due; negative: before. The first of all could not come
+    /// earlier and say nothing.
+    pub fn sound(&mut self, at: Time, lateness: i64) {
+        let first = *self.first.get_or_insert(at);
+        if at < first + BEGINNING {
+            return;
+        }
         push(&mut self.chunks, lateness, CHUNKS);
     }
 
@@ -80,6 +89,7 @@ fn percentile(samples: &VecDeque<i64>) -> i64 {
 mod tests {
     use super::*;
 
+    const LATER: Time = Time::from_millis(1_000);
     const MS: i64 = 1_000_000;
 
     fn turn(delay: &mut Delay, turns: u64) -> Duration {
@@ -93,17 +103,18 @@ mod tests {
     fn it_grows_at_once_and_shrinks_a_millisecond_a_second() {
         let mut delay = Delay::default();
         assert_eq!(turn(&mut delay, 1), Duration::ZERO, "nothing is known");
+        delay.sound(Time::ZERO, 40 * MS);
         for _ in 0..CHUNKS {
-            delay.sound(-150 * MS);
+            delay.sound(LATER, -150 * MS);
             delay.picture(5 * MS);
         }
         assert_eq!(turn(&mut delay, 1), Duration::from_millis(8), "sound that comes early costs nothing");
         (0..5).for_each(|_| delay.picture(900 * MS));
         assert_eq!(turn(&mut delay, 1), Duration::from_millis(8), "five of five hundred may be late");
-        delay.sound(20 * MS);
-        (0..20).for_each(|_| delay.sound(20 * MS));
+        delay.sound(LATER, 20 * MS);
+        (0..20).for_each(|_| delay.sound(LATER, 20 * MS));
         assert_eq!(turn(&mut delay, 1), Duration::from_millis(50));
-        (0..CHUNKS).for_each(|_| delay.sound(-150 * MS));
+        (0..CHUNKS).for_each(|_| delay.sound(LATER, -150 * MS));
         assert_eq!(turn(&mut delay, 100), Duration::from_millis(40));
         delay.turn(delay.next, None);
         assert_eq!(delay.now(), Duration::ZERO);

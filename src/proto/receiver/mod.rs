@@ -305,7 +305,7 @@ impl Receiver {
         }
         for Heard { number, frames, media_time, at } in heard {
             if let Some(due) = self.main.due(media_time) {
-                self.delay.sound(at.signed_since(due));
+                self.delay.sound(at, at.signed_since(due));
             }
             self.sound.take(number, frames, at);
         }
