@@ -10,6 +10,7 @@ mod ffmpeg;
 mod file;
 mod input;
 mod probe;
+mod remux;
 mod stdin;
 mod tail;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use crossbeam_channel as channel;
 
 pub use self::input::Input;
 pub use self::probe::fuzz_probe;
+pub use self::remux::{Container, Remux};
 use crate::media::Picture;
 use crate::media::y4m::Y4mError;
 use crate::queue::{Closer, Producer};
