@@ -16,8 +16,8 @@ use udpstream::source::{self, Input, PaceChoice};
 use udpstream::units::Rate;
 
 pub use generate::{completions, man};
-use help::{FIGURES, INPUT, LIMITS, NETWORK, TIMING, WINDOW};
-use values::{Datagram, datagram, number, rate, seconds, snapshot};
+use help::{FIGURES, INPUT, LIMITS, NETWORK, OUTPUT, TIMING, WINDOW};
+use values::{Datagram, datagram, number, rate, recording, seconds, snapshot};
 
 /// Moving pictures over UDP with the least possible delay.
 ///
@@ -131,6 +131,15 @@ pub struct ServeArgs {
     /// Whether pictures leave at their deadline or as they come.
     #[arg(long, value_enum, default_value_t = Pace::Auto, help_heading = TIMING)]
     pub pace: Pace,
+    /// Record to this file: .mkv, .mp4 or .avi, or .wav for sound only; nothing is encoded again [default: no recording].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = recording, help_heading = OUTPUT)]
+    pub record: Option<PathBuf>,
+    /// Let --record overwrite a file that is there [default: refuse].
+    #[arg(long, requires = "record", help_heading = OUTPUT)]
+    pub force: bool,
+    /// Show what is sent in a window here too; closing it does not end the stream [default: no window].
+    #[arg(long, help_heading = OUTPUT)]
+    pub preview: bool,
     /// Stop after so many pictures [default: no limit].
     #[arg(long, value_name = "N", value_parser = number(1_u64, u64::MAX), help_heading = LIMITS)]
     pub frames: Option<u64>,
@@ -166,6 +175,12 @@ pub struct WatchArgs {
     /// them at once.
     #[arg(long, value_name = "MS", default_value_t = 0, value_parser = number(0_u64, 10_000), help_heading = TIMING)]
     pub latency: u64,
+    /// Record to this file: .mkv, .mp4 or .avi, or .wav for sound only; nothing is encoded again [default: no recording].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = recording, help_heading = OUTPUT)]
+    pub record: Option<PathBuf>,
+    /// Let --record overwrite a file that is there [default: refuse].
+    #[arg(long, requires = "record", help_heading = OUTPUT)]
+    pub force: bool,
     /// Stop after so many pictures [default: no limit].
     #[arg(long, value_name = "N", value_parser = number(1_u64, u64::MAX), help_heading = LIMITS)]
     pub frames: Option<u64>,
@@ -218,6 +233,9 @@ impl ServeArgs {
             datagram: self.datagram.0,
             frames: self.frames,
             duration: self.duration,
+            record: self.record,
+            force: self.force,
+            preview: self.preview,
             stats: self.stats.into(),
             quiet,
         }
@@ -236,6 +254,8 @@ impl WatchArgs {
             timeout: self.timeout,
             latency: Duration::from_millis(self.latency),
             snapshot: self.snapshot,
+            record: self.record,
+            force: self.force,
             receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
             stats: self.stats.into(),
             quiet,

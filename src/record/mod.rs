@@ -39,6 +39,8 @@ pub enum RecordError {
     Deleted(String),
     #[error(transparent)]
     NoFfmpeg(#[from] SourceError),
+    #[error("no thread could be started to record with ({0}): close some programs and try again")]
+    Thread(#[source] io::Error),
     #[error("ffmpeg could not go on with {path} ({why}): record to .mkv, which takes no ffmpeg")]
     Ffmpeg { path: String, why: String },
     #[error("{path} could not be written ({why}): record to another disk")]

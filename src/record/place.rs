@@ -5,8 +5,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::RecordError;
+use super::still::safe;
 
 /// A kind of file that can be recorded to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,12 +37,14 @@ impl Kind {
     }
 }
 
-/// A file that has been made, or emptied, to be recorded to. If it is still empty when dropped it goes again.
+/// A file that is there to be recorded to. If it was made for that and is still empty when dropped, it goes again.
 #[derive(Debug)]
 pub struct Place {
     path: PathBuf,
     kind: Kind,
     file: File,
+    /// It was not there before.
+    fresh: bool,
     /// The name before any number, for the files that follow.
     first: PathBuf,
     number: u32,
@@ -50,20 +54,23 @@ impl Place {
     /// Takes this very name; a file that is there already is overwritten only with `force`.
     pub fn take(path: &Path, force: bool) -> Result<Self, RecordError> {
         let kind = Kind::of(path)?;
-        let fresh = OpenOptions::new().read(true).write(true).create_new(true).open(path);
-        let file = match fresh {
+        let made = OpenOptions::new().read(true).write(true).create_new(true).open(path);
+        let fresh = made.is_ok();
+        let file = match made {
             Err(error) if force && error.kind() == io::ErrorKind::AlreadyExists => {
-                OpenOptions::new().read(true).write(true).truncate(true).open(path)
+                OpenOptions::new().read(true).write(true).open(path)
             }
             other => other,
         };
         let file = file.map_err(|why| RecordError::of(path, why))?;
-        Ok(Self { path: path.to_owned(), kind, file, first: path.to_owned(), number: 1 })
+        Ok(Self { path: path.to_owned(), kind, file, fresh, first: path.to_owned(), number: 1 })
     }
 
-    /// Takes `STEM.ENDING` in `folder`, with a number where that is taken.
-    pub fn take_new(folder: &Path, stem: &str, ending: &str) -> Result<Self, RecordError> {
-        let path = folder.join(format!("{stem}.{ending}"));
+    /// Takes `TITLE-TIME.mkv` in `folder`, with a number where that is taken. Titles may come from strangers.
+    pub fn take_new(folder: &Path, title: &str, time: Duration) -> Result<Self, RecordError> {
+        let (seconds, stem) = (time.as_secs(), safe(title));
+        let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        let path = folder.join(format!("{stem}-{hours:02}h{minutes:02}m{seconds:02}s.mkv"));
         match Self::take(&path, false) {
             Err(RecordError::Exists(_)) => Self::numbered(&path, 2),
             other => other,
@@ -100,9 +107,10 @@ impl Place {
         self.kind
     }
 
-    /// The file, to be written to.
-    pub fn file(&self) -> Result<File, RecordError> {
-        self.file.try_clone().map_err(|why| RecordError::of(&self.path, why))
+    /// The file, to be written to. What was in it is gone now, and not before.
+    pub fn begin(&self) -> Result<File, RecordError> {
+        let emptied = self.file.set_len(0).and_then(|()| self.file.try_clone());
+        emptied.map_err(|why| RecordError::of(&self.path, why))
     }
 
     /// Fails if nobody could find the file any more under its name.
@@ -122,7 +130,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.file.metadata().is_ok_and(|data| data.len() == 0) && self.check().is_ok() {
+        if self.fresh && self.file.metadata().is_ok_and(|data| data.len() == 0) && self.check().is_ok() {
             // Nothing was recorded; if it cannot be removed, an empty file harms nobody.
             fs::remove_file(&self.path).ok();
         }
@@ -136,7 +144,7 @@ mod tests {
     use super::*;
 
     fn fill(place: &Place) {
-        place.file().expect("open").write_all(b"film").expect("written");
+        place.begin().expect("open").write_all(b"film").expect("written");
     }
 
     #[test]
@@ -164,13 +172,15 @@ mod tests {
         assert!(second.path().ends_with("film-2.mkv"));
         assert!(second.next().expect("free").path().ends_with("film-3.mkv"));
         assert!(first.next().expect("free").path().ends_with("film-3.mkv"));
-        let new = Place::take_new(folder.path(), "film", "mkv").expect("free");
-        assert!(new.path().ends_with("film-3.mkv"));
-        drop((first, second, new));
+        let titled = || Place::take_new(folder.path(), "../film.mp4", Duration::from_secs(3_723)).expect("free");
+        let (new, other) = (titled(), titled());
+        assert!(new.path().ends_with("film-01h02m03s.mkv") && other.path().ends_with("film-01h02m03s-2.mkv"));
+        drop((first, second, new, other));
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2, "empty ones are gone");
-        let again = Place::take(&path, true).expect("overwritten");
+        drop(Place::take(&path, true).expect("may be overwritten"));
+        assert_eq!(fs::read(&path).expect("there"), b"film", "but was not yet");
+        Place::take(&path, true).expect("may be overwritten").begin().expect("open");
         assert_eq!(fs::read(&path).expect("there"), b"");
-        fill(&again);
     }
 
     #[test]

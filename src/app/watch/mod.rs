@@ -2,7 +2,7 @@
 
 mod blocks;
 mod onscreen;
-mod screen;
+pub(super) mod screen;
 mod trouble;
 mod watching;
 
@@ -23,10 +23,12 @@ use self::watching::{Act, Watching, Wiring};
 use super::address::Address;
 use super::decode::{self, Shown};
 use super::figures::Output;
+use super::recording::Recordings;
 use super::{Exit, StatsFormat};
 use crate::net::{Loop, Options as SocketOptions, Socket};
 use crate::proto::receiver::{Config, Receiver};
 use crate::queue::Waker;
+use crate::record::place::Place;
 use crate::record::still::Kind;
 use crate::seal;
 use crate::units::Size;
@@ -48,6 +50,9 @@ pub struct Options {
     pub timeout: Option<Duration>,
     pub latency: Duration,
     pub snapshot: Option<PathBuf>,
+    pub record: Option<PathBuf>,
+    /// Record over a file that is there.
+    pub force: bool,
     pub receive_buffer: Option<usize>,
     pub stats: StatsFormat,
     pub quiet: bool,
@@ -59,13 +64,16 @@ pub fn watch(options: Options) -> anyhow::Result<Exit> {
         // Better now than after an hour's film.
         Kind::of(path)?;
     }
+    let place = options.record.as_ref().map(|path| Place::take(path, options.force)).transpose()?;
     let servers = options.server.look_up()?;
     let event_loop = event_loop(&options)?;
+    let mut recordings = Recordings::new(event_loop.waker());
+    place.map_or(Ok(()), |place| recordings.begin(place))?;
     let (_, acts) = unbounded();
     if options.headless {
-        return run(options, servers, event_loop, Screen(None), unbounded(), acts);
+        return run(options, servers, event_loop, (Screen(None), recordings), unbounded(), acts);
     }
-    windowed(options, servers, event_loop)
+    windowed(options, servers, event_loop, recordings)
 }
 
 fn event_loop(options: &Options) -> anyhow::Result<Loop> {
@@ -78,7 +86,12 @@ fn event_loop(options: &Options) -> anyhow::Result<Loop> {
 }
 
 /// The window on this thread, all else on others.
-fn windowed(options: Options, servers: Vec<SocketAddr>, event_loop: Loop) -> anyhow::Result<Exit> {
+fn windowed(
+    options: Options,
+    servers: Vec<SocketAddr>,
+    event_loop: Loop,
+    recordings: Recordings,
+) -> anyhow::Result<Exit> {
     let title = format!("connecting to {} – udpstream", options.server);
     let (decoded, waiting) = unbounded();
     let (presented, seen) = unbounded();
@@ -91,7 +104,7 @@ fn windowed(options: Options, servers: Vec<SocketAddr>, event_loop: Loop) -> any
         }
         let close = window.clone();
         let net = move || {
-            let exit = run(options, servers, event_loop, Screen(Some(window)), (decoded, seen), acts);
+            let exit = run(options, servers, event_loop, (Screen(Some(window)), recordings), (decoded, seen), acts);
             result.send(exit).ok();
             close.send(ViewOrder::Close).ok();
         };
@@ -153,7 +166,7 @@ fn run(
     options: Options,
     servers: Vec<SocketAddr>,
     event_loop: Loop,
-    screen: Screen,
+    (screen, recordings): (Screen, Recordings),
     (shown, figures): (Sender<Shown>, Inbox<Shown>),
     acts: Inbox<Act>,
 ) -> anyhow::Result<Exit> {
@@ -173,7 +186,7 @@ fn run(
     let config = Config { seed, servers, max_datagram: 0, latency: options.latency, stay };
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let mut receiver = Receiver::new(config, output.start());
-    let mut app = Watching::new(options, output, screen, Wiring { work, figures, newest, acts });
+    let mut app = Watching::new(options, output, screen, Wiring { work, figures, newest, acts, recordings });
     event_loop.run(&mut receiver, &mut app).context("the event loop failed")?;
     Ok(app.finish(&receiver, decoder))
 }
