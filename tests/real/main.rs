@@ -12,4 +12,6 @@ mod clients;
 mod crowd;
 mod ends;
 mod films;
+mod preview;
+mod records;
 mod window;
