@@ -10,13 +10,17 @@ use crossbeam_channel::{Receiver as Inbox, Sender, unbounded};
 use super::watch::screen::Screen;
 use super::{Exit, decode, terminal};
 use crate::codec::Decoder;
+use crate::media::Canvas;
 use crate::media::coded::CodedPicture;
 use crate::queue::{self, Consumer, Producer, Waker, WhenFull};
 use crate::units::Size;
-use crate::view::{self, Card, Frame, Handle, Happened, Order, ViewError, Wish};
+use crate::view::{self, Card, Frame, Handle, Happened, Order, Still, ViewError, Wish};
 
 /// What the user does at the window, for the program behind it.
-pub type Wishes = Inbox<Wish>;
+pub enum Act {
+    Snapshot { canvas: Arc<Canvas>, id: u64, still: Still },
+    Wish(Wish),
+}
 
 /// The window and what feeds it; without a window nothing is done.
 #[derive(Default)]
@@ -24,7 +28,8 @@ pub struct Preview {
     pub screen: Screen,
     pictures: Option<Producer<Coded>>,
     thread: Option<JoinHandle<()>>,
-    wishes: Option<Wishes>,
+    acts: Option<Inbox<Act>>,
+    savers: Vec<JoinHandle<()>>,
 }
 
 struct Coded {
@@ -40,20 +45,20 @@ pub fn run(
     stream: impl FnOnce(Preview) -> anyhow::Result<Exit> + Send + 'static,
 ) -> anyhow::Result<Exit> {
     let (result, outcome) = unbounded();
-    let (wish, wishes) = unbounded();
+    let (act, acts) = unbounded();
     // Whoever takes it runs it: the thread behind the window or, without a window, this one.
     let stream = Arc::new(Mutex::new(Some(stream)));
     let held = Arc::clone(&stream);
     let ready = move |window: Handle| {
         let behind = move || {
-            let preview = Preview::new(window.clone(), wishes);
+            let preview = Preview::new(window.clone(), acts);
             result.send(take(&held).map_or_else(|| Ok(Exit::Failed), |stream| stream(preview))).ok();
             window.send(Order::Close).ok();
         };
         // Without the thread the stream is still there, and runs below.
         drop(Builder::new().name("net".into()).spawn(behind));
     };
-    let happened = |happened| told(happened, &wish, &waker);
+    let happened = |happened| told(happened, &act, &waker);
     if let Err(error) = view::run(TITLE, Size::new(1_280, 720), ready, happened) {
         terminal::message(&format!("{}; the stream goes on without it.", why(&error)));
     }
@@ -70,15 +75,16 @@ fn take<T>(held: &Mutex<Option<T>>) -> Option<T> {
     held.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-fn told(happened: Happened, wish: &Sender<Wish>, waker: &Waker) {
-    match happened {
-        Happened::Wished(wished) => {
-            wish.send(wished).ok();
-            waker();
-        }
-        Happened::Quit => terminal::message("The preview is closed; the stream goes on. Ctrl-C ends it."),
-        _ => {}
-    }
+fn told(happened: Happened, acts: &Sender<Act>, waker: &Waker) {
+    let act = match happened {
+        Happened::Wished(wish) => Act::Wish(wish),
+        Happened::Snapshot { canvas, id, still } => Act::Snapshot { canvas, id, still },
+        Happened::Quit => return terminal::message("The preview is closed; the stream goes on. Ctrl-C ends it."),
+        _ => return,
+    };
+    // The stream may have ended before its window.
+    acts.send(act).ok();
+    waker();
 }
 
 fn why(error: &ViewError) -> String {
@@ -89,14 +95,14 @@ fn why(error: &ViewError) -> String {
 }
 
 impl Preview {
-    fn new(window: Handle, wishes: Wishes) -> Self {
+    fn new(window: Handle, acts: Inbox<Act>) -> Self {
         let (pictures, coded) = queue::bounded(1, WhenFull::DropOldest, None);
         let lines = vec!["Pictures are shown here while they are sent.".to_owned()];
         window.send(Order::Card(Card { title: "Waiting for the first picture".to_owned(), lines })).ok();
         let screen = Screen(Some(window.clone()));
         let thread = Builder::new().name("preview".into()).spawn(move || decode_all(&window, &coded));
         let thread = thread.inspect_err(|error| screen.notice(&format!("Nothing can be shown ({error})."))).ok();
-        Self { screen, pictures: Some(pictures), thread, wishes: Some(wishes) }
+        Self { screen, pictures: Some(pictures), thread, acts: Some(acts), savers: Vec::new() }
     }
 
     pub const fn is_there(&self) -> bool {
@@ -114,15 +120,21 @@ impl Preview {
     }
 
     /// What the user has asked for since the last time.
-    pub fn wishes(&self) -> impl Iterator<Item = Wish> {
-        self.wishes.iter().flat_map(Inbox::try_iter)
+    pub fn acts(&self) -> Vec<Act> {
+        self.acts.iter().flat_map(Inbox::try_iter).collect()
+    }
+
+    /// Saves the picture on the screen.
+    pub fn save(&mut self, canvas: Arc<Canvas>, title: &str, id: u64, still: Still) {
+        self.savers.retain(|saver| !saver.is_finished());
+        self.savers.extend(self.screen.save(canvas, title.to_owned(), id, still));
     }
 }
 
 impl Drop for Preview {
     fn drop(&mut self) {
         self.pictures = None;
-        if let Some(thread) = self.thread.take() {
+        for thread in self.thread.take().into_iter().chain(self.savers.drain(..)) {
             thread.join().ok();
         }
     }

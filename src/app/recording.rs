@@ -101,6 +101,17 @@ impl Message {
     }
 }
 
+impl Running {
+    fn send(&self, message: Message) {
+        let bytes = message.bytes();
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+        if self.inbox.send(message).is_err() {
+            // It has failed, and its news is on the way.
+            self.held.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Recordings {
     /// None yet. The waker is called when there is news.
     pub fn new(waker: Waker) -> Self {
@@ -141,7 +152,7 @@ impl Recordings {
         let thread = Builder::new().name("record".into()).spawn(run).map_err(RecordError::Thread)?;
         let running = Running { number, inbox, held, thread, dropped: 0, torn: false };
         if let Some((id, tracks)) = self.stream {
-            running.inbox.send(Message::Stream(id, tracks)).ok();
+            running.send(Message::Stream(id, tracks));
         }
         self.running = Some(running);
         // In the middle of a picture its first slices have gone by.
@@ -189,7 +200,7 @@ impl Recordings {
         self.stream = Some((id, tracks));
         self.slices.clear();
         if let Some(running) = &self.running {
-            running.inbox.send(Message::Stream(id, tracks)).ok();
+            running.send(Message::Stream(id, tracks));
         }
     }
 
@@ -241,11 +252,7 @@ impl Recordings {
             return;
         }
         running.torn &= !picture;
-        running.held.fetch_add(bytes, Ordering::Relaxed);
-        if running.inbox.send(message).is_err() {
-            // It has failed, and its news is on the way.
-            running.held.fetch_sub(bytes, Ordering::Relaxed);
-        }
+        running.send(message);
     }
 
     /// Says what there is to say since the last time.
@@ -292,6 +299,12 @@ impl Recordings {
         }
     }
 
+    /// Waits for nothing any more: what is written so far can be played.
+    pub fn abandon(&mut self) {
+        self.end();
+        self.ending.clear();
+    }
+
     /// Something could not be recorded.
     pub const fn failed(&self) -> bool {
         self.done.failed
@@ -308,6 +321,16 @@ impl Recordings {
             "pictures": files.iter().map(|file| file.pictures).sum::<u64>(),
             "seconds": rounded(seconds, 1e3), "dropped": dropped.iter().map(|(_, count)| count).sum::<u64>(),
         })
+    }
+}
+
+impl Drop for Recordings {
+    /// Whatever went wrong elsewhere: files are closed, and empty ones go.
+    fn drop(&mut self) {
+        self.end();
+        for thread in self.ending.drain(..) {
+            thread.join().ok();
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::encode::{self, Counts, EncodeError, Order};
 use super::figures::{self, Output, Stages, block, rounded};
-use super::preview::{self, Preview};
+use super::preview::{self, Act, Preview};
 use super::recording::Recordings;
 use super::words::{self, Place};
 use super::{Exit, StatsFormat, opening};
@@ -263,14 +263,14 @@ impl Serving {
     fn look_here(&mut self) {
         let ears = (&self.output, &self.preview.screen);
         self.recordings.tell(ears);
-        let wishes: Vec<Wish> = self.preview.wishes().collect();
-        for wish in wishes {
-            match wish {
-                Wish::Record => {
+        for act in self.preview.acts() {
+            match act {
+                Act::Snapshot { canvas, id, still } => self.preview.save(canvas, &self.info.title, id, still),
+                Act::Wish(Wish::Record) => {
                     let position = self.info.rate.at(self.position.0.into());
                     self.recordings.toggle(&self.info.title, position, (&self.output, &self.preview.screen));
                 }
-                Wish::Mute | Wish::Louder | Wish::Quieter => self.preview.screen.notice("The preview has no sound."),
+                Act::Wish(_) => self.preview.screen.notice("The preview has no sound."),
             }
         }
     }
@@ -364,9 +364,10 @@ impl Serving {
         drop(self.running.take());
         let end = self.end.unwrap_or(End::Interrupted);
         let mut figures = self.figures(crate::clock::now(), server, true);
-        if !self.killed {
-            self.recordings.finish((&self.output, &self.preview.screen));
+        if self.killed {
+            self.recordings.abandon();
         }
+        self.recordings.finish((&self.output, &self.preview.screen));
         figures["end"] = end.name().into();
         figures["recorded"] = self.recordings.json();
         if !self.killed {

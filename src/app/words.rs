@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_was_recorded() {
-        let totals = |path: &str, pictures, tenths| Totals {
+        let totals = |path: &str, pictures, tenths: u64| Totals {
             path: path.into(),
             pictures,
             length: Duration::from_millis(100 * tenths),

@@ -148,7 +148,7 @@ impl Film {
         let file = self.place.begin()?;
         let failed = |why| RecordError::of(self.place.path(), why);
         let piped = |container| -> Result<Sink, RecordError> {
-            let pipe = Pipe(Remux::start(self.place.path(), container)?);
+            let pipe = Pipe(Remux::start(self.place.path(), container, self.tracks.rate)?);
             Matroska::begin(pipe, self.tracks, false).map(Sink::Pipe).map_err(failed)
         };
         self.sink = Some(match self.place.kind() {

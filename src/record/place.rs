@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::RecordError;
 use super::still::safe;
+use crate::source::Remux;
 
 /// A kind of file that can be recorded to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,9 @@ impl Place {
     /// Takes this very name; a file that is there already is overwritten only with `force`.
     pub fn take(path: &Path, force: bool) -> Result<Self, RecordError> {
         let kind = Kind::of(path)?;
+        if matches!(kind, Kind::Mp4 | Kind::Avi) {
+            Remux::check()?;
+        }
         let made = OpenOptions::new().read(true).write(true).create_new(true).open(path);
         let fresh = made.is_ok();
         let file = match made {

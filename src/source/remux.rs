@@ -12,6 +12,7 @@ use super::SourceError;
 use super::child::{self, Control, Started, Tap};
 use super::tail::Tail;
 use crate::clock;
+use crate::units::Rate;
 
 /// A kind of file that ffmpeg is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,22 +24,14 @@ pub enum Container {
 }
 
 impl Container {
-    const fn arguments(self) -> &'static [&'static str] {
-        match self {
-            Self::Mp4 => &[
-                "-c:v",
-                "copy",
-                "-c:a",
-                "alac",
-                "-movflags",
-                "+empty_moov+default_base_moof",
-                "-frag_duration",
-                "1000000",
-                "-f",
-                "mp4",
-            ],
-            Self::Avi => &["-c", "copy", "-f", "avi"],
-        }
+    /// AVI knows no times, only a rate, and ffmpeg would take twice the true one.
+    fn arguments(self, rate: Rate) -> Vec<String> {
+        let fragments = "-movflags +empty_moov+default_base_moof -frag_duration 1000000";
+        let words = match self {
+            Self::Mp4 => format!("-c:v copy -c:a alac {fragments} -f mp4"),
+            Self::Avi => format!("-c copy -r {}/{} -f avi", rate.num(), rate.den()),
+        };
+        words.split(' ').map(str::to_owned).collect()
     }
 }
 
@@ -53,14 +46,19 @@ pub struct Remux {
 }
 
 impl Remux {
+    /// Whether there is an ffmpeg to start.
+    pub fn check() -> Result<(), SourceError> {
+        child::find("ffmpeg").map(drop)
+    }
+
     /// Starts ffmpeg, which writes over the file at `path`.
-    pub fn start(path: &Path, container: Container) -> Result<Self, SourceError> {
+    pub fn start(path: &Path, container: Container, rate: Rate) -> Result<Self, SourceError> {
         let control = Control::new().map_err(SourceError::Start)?;
         let mut command = FfmpegCommand::new_with_path(child::find("ffmpeg")?);
         command.args(["-hide_banner", "-nostats", "-loglevel", "error", "-y"]);
         // All there is to know stands in the header, so it need not look far ahead.
         command.args(["-analyzeduration", "0", "-fpsprobesize", "0", "-f", "matroska", "-i", "pipe:0", "-map", "0"]);
-        command.args(container.arguments()).arg(named(path));
+        command.args(container.arguments(rate)).arg(named(path));
         let Started { id, stdin, stdout, stderr } = control.start(&mut command).map_err(SourceError::Start)?;
         let stderr = Tail::of(stderr).map_err(SourceError::Start).inspect_err(|_| control.kill(id))?;
         Ok(Self { path: path.to_owned(), output: Tap::new(stdout, &control), control, id, stdin, stderr })

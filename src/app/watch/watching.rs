@@ -260,9 +260,10 @@ impl Watching {
     pub fn finish(mut self, receiver: &Receiver, decoder: JoinHandle<Result<(), String>>) -> Exit {
         self.work = None;
         let decoded = decoder.join().unwrap_or_else(|_| Err("the decoder's thread died: this is a bug".to_owned()));
-        if !self.killed {
-            self.recordings.finish((&self.output, &self.screen));
+        if self.killed {
+            self.recordings.abandon();
         }
+        self.recordings.finish((&self.output, &self.screen));
         self.savers.into_iter().for_each(|saver| drop(saver.join()));
         self.shown.try_iter().for_each(|shown| self.figures.take(shown));
         if let Err(sentence) = &decoded {
