@@ -16,8 +16,8 @@ use udpstream::source::{self, Input, PaceChoice, SoundOptions};
 use udpstream::units::Rate;
 
 pub use generate::{completions, man};
-use help::{FIGURES, INPUT, LIMITS, NETWORK, SOUND, TIMING, WINDOW};
-use values::{Datagram, datagram, decibels, number, rate, seconds, snapshot};
+use help::{FIGURES, INPUT, LIMITS, NETWORK, OUTPUT, SOUND, TIMING, WINDOW};
+use values::{Datagram, datagram, decibels, number, rate, recording, seconds, snapshot};
 
 /// Moving pictures over UDP with the least possible delay.
 ///
@@ -142,6 +142,15 @@ pub struct ServeArgs {
     /// Whether pictures leave at their deadline or as they come.
     #[arg(long, value_enum, default_value_t = Pace::Auto, help_heading = TIMING)]
     pub pace: Pace,
+    /// Record to this file: .mkv, .mp4 or .avi, or .wav for sound only; nothing is encoded again [default: no recording].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = recording, help_heading = OUTPUT)]
+    pub record: Option<PathBuf>,
+    /// Let --record overwrite a file that is there [default: refuse].
+    #[arg(long, requires = "record", help_heading = OUTPUT)]
+    pub force: bool,
+    /// Show what is sent in a window here too; closing it does not end the stream [default: no window].
+    #[arg(long, help_heading = OUTPUT)]
+    pub preview: bool,
     /// Stop after so many pictures [default: no limit].
     #[arg(long, value_name = "N", value_parser = number(1_u64, u64::MAX), help_heading = LIMITS)]
     pub frames: Option<u64>,
@@ -201,6 +210,12 @@ pub struct WatchArgs {
     /// Ask for one channel, which takes half the bytes [default: stereo].
     #[arg(long, help_heading = SOUND)]
     pub mono: bool,
+    /// Record to this file: .mkv, .mp4 or .avi, or .wav for sound only; nothing is encoded again [default: no recording].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = recording, help_heading = OUTPUT)]
+    pub record: Option<PathBuf>,
+    /// Let --record overwrite a file that is there [default: refuse].
+    #[arg(long, requires = "record", help_heading = OUTPUT)]
+    pub force: bool,
     /// Stop after so many pictures [default: no limit].
     #[arg(long, value_name = "N", value_parser = number(1_u64, u64::MAX), help_heading = LIMITS)]
     pub frames: Option<u64>,
@@ -261,6 +276,9 @@ impl ServeArgs {
             datagram: self.datagram.0,
             frames: self.frames,
             duration: self.duration,
+            record: self.record,
+            force: self.force,
+            preview: self.preview,
             stats: self.stats.into(),
             quiet,
         }
@@ -286,6 +304,8 @@ impl WatchArgs {
             latency: Duration::from_millis(self.latency),
             sound: watch::Sound { off: self.no_audio, volume: self.volume, mono: self.mono },
             snapshot: self.snapshot,
+            record: self.record,
+            force: self.force,
             receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
             stats: self.stats.into(),
             quiet,

@@ -7,7 +7,7 @@
 use udpstream::codec::{Decoder, Encoder};
 use udpstream::media::card::Card;
 use udpstream::media::coded::{CodedPicture, Stamps};
-use udpstream::media::jpeg::{header_of_slice, index, plan, restart_interval};
+use udpstream::media::jpeg::{header_of_slice, index, join_over, plan, restart_interval};
 use udpstream::media::{Canvas, Picture};
 use udpstream::queue::Pool;
 use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
@@ -36,11 +36,12 @@ fn no_pixel_differs_from_the_senders_own_decode_of_what_arrived() {
         (state >> 33).is_multiple_of(100)
     };
     let (mut encoder, mut decoder) = (Encoder::new().unwrap(), Decoder::new().unwrap());
-    let mut losses = 0;
+    let (mut losses, mut compared) = (0, 0);
     for size in [Size::new(640, 360), Size::new(333, 201)] {
         let card = Card::new(size, Rate::new(25, 1).unwrap());
         let mut before = Canvas::new(size);
-        decoder.decode(0, &coded(&mut encoder, &card, size, 0).jpeg, &mut before, 0, 0).unwrap();
+        let mut recorded = coded(&mut encoder, &card, size, 0).jpeg;
+        decoder.decode(0, &recorded, &mut before, 0, 0).unwrap();
         for number in 1..60 {
             let coded = coded(&mut encoder, &card, size, number);
             let mut whole = Canvas::new(size);
@@ -48,6 +49,7 @@ fn no_pixel_differs_from_the_senders_own_decode_of_what_arrived() {
             let cut = coded.cut(1, SizeClass::ANY).unwrap();
             assert!(cut.parts() > 1, "the regime: more than one slice");
             let (mut shown, mut expected) = (Canvas::new(size), before.pixels().to_vec());
+            let mut came = Vec::new();
             for part in 0..cut.parts() {
                 let object = cut.object(part).unwrap();
                 assert!(object.len() <= SizeClass::ANY.object_max());
@@ -58,6 +60,7 @@ fn no_pixel_differs_from_the_senders_own_decode_of_what_arrived() {
                 }
                 let (x8, y8) = (view.header.x8, view.header.y8);
                 decoder.decode(view.header.tables, view.body, &mut shown, x8, y8).unwrap();
+                came.push((x8, y8, view.body.to_vec()));
                 let slice = header_of_slice(view.body).unwrap();
                 for y in usize::from(y8) * 8..usize::from(y8) * 8 + usize::from(slice.height) {
                     let from = y * usize::from(size.width) + usize::from(x8) * 8;
@@ -67,8 +70,43 @@ fn no_pixel_differs_from_the_senders_own_decode_of_what_arrived() {
             }
             shown.fill_missing(Some(&before));
             assert!(shown.pixels() == expected, "picture {number} of {size}");
+            // What is recorded of it, without decoding, looks the same.
+            let came: Vec<_> = came.iter().map(|(x8, y8, body)| (*x8, *y8, body.as_slice())).collect();
+            let joined = join_over(size, 80, &came, Some(&recorded)).unwrap();
+            if joined.black == 0 {
+                let mut played = Canvas::new(size);
+                decoder.decode(0, &joined.jpeg, &mut played, 0, 0).unwrap();
+                assert!(played.pixels() == expected, "picture {number} of {size} as it is recorded");
+                compared += 1;
+            }
+            recorded = joined.jpeg;
             before = shown;
         }
     }
+    assert!(compared > 100, "the regime: {compared} compared, the layout hardly ever changes");
     assert!(losses > 5, "the regime: something was lost");
+}
+
+#[test]
+fn without_a_picture_before_gaps_are_black_on_the_screen_and_in_the_recording() {
+    let (mut encoder, mut decoder) = (Encoder::new().unwrap(), Decoder::new().unwrap());
+    let size = Size::new(333, 201);
+    let coded = coded(&mut encoder, &Card::new(size, Rate::new(25, 1).unwrap()), size, 7);
+    let cut = coded.cut(1, SizeClass::ANY).unwrap();
+    let objects: Vec<_> = (0..cut.parts()).map(|part| cut.object(part).unwrap()).collect();
+    let views: Vec<_> = objects.iter().map(|object| ObjectView::parse(object.bytes()).unwrap()).collect();
+    for lost in 0..views.len() {
+        let came = || views.iter().enumerate().filter(|(part, _)| *part != lost).map(|(_, view)| view);
+        let slices: Vec<_> = came().map(|view| (view.header.x8, view.header.y8, view.body)).collect();
+        let joined = join_over(size, 80, &slices, None).unwrap();
+        assert!(joined.black > 0);
+        let (mut played, mut shown) = (Canvas::new(size), Canvas::new(size));
+        decoder.decode(0, &joined.jpeg, &mut played, 0, 0).unwrap();
+        came().for_each(|view| {
+            decoder.decode(view.header.tables, view.body, &mut shown, view.header.x8, view.header.y8).unwrap();
+        });
+        shown.fill_missing(None);
+        let colours = |canvas: &Canvas| canvas.pixels().iter().map(|pixel| pixel & 0x00FF_FFFF).collect::<Vec<_>>();
+        assert!(colours(&played) == colours(&shown), "slice {lost}");
+    }
 }

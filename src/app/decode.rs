@@ -75,13 +75,13 @@ pub fn spawn(
 
 /// Canvases in turn: one on the screen, one to conceal from, one in the making.
 #[derive(Default)]
-struct Canvases(Vec<Arc<Canvas>>);
+pub struct Canvases(Vec<Arc<Canvas>>);
 
 const KEPT: usize = 4;
 
 impl Canvases {
     /// A canvas that nobody else holds, cleared.
-    fn take(&mut self, size: Size) -> Arc<Canvas> {
+    pub fn take(&mut self, size: Size) -> Arc<Canvas> {
         let free = self.0.iter_mut().position(|canvas| Arc::get_mut(canvas).is_some());
         let mut canvas = free.map_or_else(|| Arc::new(Canvas::new(size)), |i| self.0.swap_remove(i));
         if let Some(canvas) = Arc::get_mut(&mut canvas) {
@@ -90,7 +90,7 @@ impl Canvases {
         canvas
     }
 
-    fn give_back(&mut self, canvas: Arc<Canvas>) {
+    pub fn give_back(&mut self, canvas: Arc<Canvas>) {
         if self.0.len() < KEPT {
             self.0.push(canvas);
         }

@@ -7,6 +7,8 @@ mod encode;
 mod figures;
 mod lines;
 mod opening;
+mod preview;
+mod recording;
 pub mod serve;
 pub mod terminal;
 pub mod watch;

@@ -1,6 +1,7 @@
 //! `udpstream serve`: source → queue → encoder → server → sockets.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -11,6 +12,8 @@ use serde_json::{Value, json};
 
 use super::encode::{self, Counts, EncodeError, Order};
 use super::figures::{self, Output, Stages, block, rounded};
+use super::preview::{self, Act, Preview};
+use super::recording::Recordings;
 use super::words::{self, Place};
 use super::{Exit, StatsFormat, opening};
 use crate::media::Picture;
@@ -21,10 +24,13 @@ use crate::proto::schedule::Demand;
 use crate::proto::server::{Config, Event, Gone, Local, Server};
 use crate::proto::{Input as MachineInput, Machine};
 use crate::queue::{self, Consumer, Pop, Watched, WhenFull};
+use crate::record::film::Tracks;
+use crate::record::place::Place as Recorded;
 use crate::seal;
 use crate::source::{self, Info, Input, Pace, Running};
 use crate::stats::Windowed;
 use crate::units::{Time, Unit};
+use crate::view::Wish;
 use crate::wire::{Description, SizeClass};
 
 /// The most that raw pictures may take in the queue: ten of 1080p, two of 4K.
@@ -51,17 +57,36 @@ pub struct Options {
     pub datagram: Option<SizeClass>,
     pub frames: Option<u64>,
     pub duration: Option<Duration>,
+    pub record: Option<PathBuf>,
+    /// Record over a file that is there.
+    pub force: bool,
+    pub preview: bool,
     pub stats: StatsFormat,
     pub quiet: bool,
 }
 
 /// Serves until the film ends, a limit is reached or somebody stops it.
 pub fn serve(options: Options) -> anyhow::Result<Exit> {
+    let place = options.record.as_ref().map(|path| Recorded::take(path, options.force)).transpose()?;
     let socket = bind(options.bind)?;
     let local = socket.local_addr().context("the socket has no address")?;
     let waiting = opening::listen()?;
     let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
     event_loop.catch_signals().context("signals could not be caught")?;
+    let mut recordings = Recordings::new(event_loop.waker());
+    place.map_or(Ok(()), |place| recordings.begin(place))?;
+    let (previewed, waker) = (options.preview, event_loop.waker());
+    let stream = move |preview| run(options, (waiting, event_loop), local, recordings, preview);
+    if previewed { preview::run(waker, stream) } else { stream(Preview::default()) }
+}
+
+fn run(
+    options: Options,
+    (waiting, mut event_loop): (Loop, Loop),
+    local: SocketAddr,
+    mut recordings: Recordings,
+    preview: Preview,
+) -> anyhow::Result<Exit> {
     let Some(source) = opening::open(waiting, &options.input, options.source)? else { return Ok(Exit::Done) };
     let info = source.info().clone();
     let sound_port = if info.sound { Some(open_sound_port(&mut event_loop, &options)?) } else { None };
@@ -69,7 +94,8 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
     let mut server = Server::new(config(&options, &info, sound_port, seed));
 
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
-    let mut app = Serving::start(options, source, info, output, event_loop.waker())?;
+    recordings.stream(server.stream(), Tracks { size: info.size, rate: info.rate, sound: info.sound });
+    let mut app = Serving::start(options, source, output, event_loop.waker(), (recordings, preview))?;
     app.announce(local, sound_port);
     event_loop.run(&mut server, &mut app).context("the event loop failed")?;
     Ok(app.finish(&server))
@@ -160,6 +186,8 @@ struct Serving {
     counts: Arc<Counts>,
     coded: Consumer<CodedPicture>,
     sound: Consumer<Chunk>,
+    recordings: Recordings,
+    preview: Preview,
     end: Option<End>,
     killed: bool,
     departures: u64,
@@ -177,10 +205,11 @@ impl Serving {
     fn start(
         options: Options,
         source: source::Source,
-        info: Info,
         output: Output,
         waker: queue::Waker,
+        (recordings, preview): (Recordings, Preview),
     ) -> anyhow::Result<Self> {
+        let info = source.info().clone();
         let live = info.pace == Pace::Live;
         let policy = if live { WhenFull::DropOldest } else { WhenFull::Block };
         let room = (QUEUE_BYTES / Picture::bytes(info.size)).clamp(2, options.queue.max(2));
@@ -208,6 +237,8 @@ impl Serving {
             counts,
             coded,
             sound,
+            recordings,
+            preview,
             end: None,
             killed: false,
             departures: 0,
@@ -240,7 +271,11 @@ impl Serving {
     fn feed(&mut self, now: Time, server: &mut Server) {
         if server.wants_picture() {
             match self.coded.try_pop() {
-                Pop::Item(picture) => server.handle(now, MachineInput::Local(Local::Picture(picture))),
+                Pop::Item(picture) => {
+                    self.recordings.coded(&picture);
+                    self.preview.show(&picture);
+                    server.handle(now, MachineInput::Local(Local::Picture(picture)));
+                }
                 Pop::Closed => {
                     let local = self.source_ended();
                     server.handle(now, MachineInput::Local(local));
@@ -249,13 +284,35 @@ impl Serving {
             }
         }
         self.feed_sound(now, server);
-        self.orders.store(Order { demand: server.demand(), stop: false });
+        let mut demand = server.demand();
+        // Who looks here is a watcher too.
+        demand.watched |= self.recordings.is_running() || self.preview.is_there();
+        self.orders.store(Order { demand, stop: false });
+    }
+
+    /// What the recorder has to say, and what the preview's user wants.
+    fn look_here(&mut self) {
+        let ears = (&self.output, &self.preview.screen);
+        self.recordings.tell(ears);
+        for act in self.preview.acts() {
+            match act {
+                Act::Snapshot { canvas, id, still } => self.preview.save(canvas, &self.info.title, id, still),
+                Act::Wish(Wish::Record) => {
+                    let position = self.info.rate.at(self.position.0.into());
+                    self.recordings.toggle(&self.info.title, position, (&self.output, &self.preview.screen));
+                }
+                Act::Wish(_) => self.preview.screen.notice("The preview has no sound."),
+            }
+        }
     }
 
     fn feed_sound(&mut self, now: Time, server: &mut Server) {
         while server.wants_sound() {
             let local = match self.sound.try_pop() {
-                Pop::Item(chunk) => Local::Sound(chunk),
+                Pop::Item(chunk) => {
+                    self.recordings.sound(&chunk.frames, chunk.first());
+                    Local::Sound(chunk)
+                }
                 Pop::Closed => Local::SoundEnded,
                 Pop::Empty => return,
             };
@@ -299,7 +356,13 @@ impl Serving {
             length: self.info.length,
             looped: self.options.source.looped,
         });
-        self.output.status(&words::serving(place, &figures));
+        let line = words::serving(place, &figures);
+        self.output.status(&line);
+        if self.preview.is_there() {
+            let fps = figures["fps"].as_f64().unwrap_or(0.0);
+            self.preview.screen.title(&format!("{} – {fps:.1} fps – preview", self.info.title));
+            self.preview.screen.figures(line);
+        }
         self.output.event("stats", figures).map_or(Flow::Stop, |()| Flow::Continue)
     }
 
@@ -347,12 +410,18 @@ impl Serving {
         drop(self.running.take());
         let end = self.end.unwrap_or(End::Interrupted);
         let mut figures = self.figures(crate::clock::now(), server, true);
+        if self.killed {
+            self.recordings.abandon();
+        }
+        self.recordings.finish((&self.output, &self.preview.screen));
         figures["end"] = end.name().into();
+        figures["recorded"] = self.recordings.json();
         if !self.killed {
             let took = self.sent.map_or(Duration::ZERO, |(first, last)| last.since(first));
             self.output.conclude(&words::served(took, self.most_watchers, &figures));
         }
         self.output.summary(figures);
+        let failed = self.recordings.failed();
         let Self { coded, encoder, killed, .. } = self;
         drop(coded);
         if let Some(encoder) = encoder {
@@ -361,6 +430,7 @@ impl Serving {
         match (killed, end) {
             (true, _) => Exit::Killed,
             (_, End::Failed) => Exit::Failed,
+            _ if failed => Exit::Failed,
             _ => Exit::Done,
         }
     }
@@ -422,6 +492,7 @@ impl App<Server> for Serving {
 
     fn turn(&mut self, now: Time, server: &mut Server) -> Flow {
         self.feed(now, server);
+        self.look_here();
         if self.options.duration.is_some_and(|limit| now >= self.output.start() + limit) && self.end.is_none() {
             self.stop(now, server, End::Limit, "The server's time is up.");
         }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::record::film::Totals;
+
 /// Where in the film we are.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
@@ -104,6 +106,22 @@ pub fn watched(took: Duration, figures: &Value) -> String {
     text.push_str(&mishaps(figures, &[("damaged", "pictures_damaged"), ("late", "pictures_late")]));
     if let Some(p99) = number(&figures["latency_ms"]["p99"]) {
         text.push_str(&format!(", latency p99 {p99:.1} ms"));
+    }
+    text + "."
+}
+
+/// The last sentence of a recording, and of the pictures that the disk was too slow for.
+pub fn recorded(files: &[Totals], dropped: u64) -> String {
+    let names: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
+    let pictures: u64 = files.iter().map(|file| file.pictures).sum();
+    let length = files.iter().map(|file| file.length).sum();
+    let mut text = match names.join(", ") {
+        none if none.is_empty() => "Nothing was recorded".to_owned(),
+        names if pictures == 0 => format!("Recorded {} of sound to {names}", seconds_text(length)),
+        names => format!("Recorded {}, {}, to {names}", counted(pictures, "picture"), seconds_text(length)),
+    };
+    if dropped > 0 {
+        text.push_str(&format!(", {} dropped", grouped(dropped)));
     }
     text + "."
 }
@@ -211,6 +229,19 @@ mod tests {
         let line = watching("robot:9688", place(second(3_700), None, false), &seen).join("  ");
         assert_eq!(line, "1:01:40  25.0 fps  jitter 1.3 ms  3 lost  512 kb/s");
         assert_eq!(watching("robot:9688", None, &seen), ["waiting for robot:9688"]);
+    }
+
+    #[test]
+    fn what_was_recorded() {
+        let totals = |path: &str, pictures, tenths: u64| Totals {
+            path: path.into(),
+            pictures,
+            length: Duration::from_millis(100 * tenths),
+        };
+        assert_eq!(recorded(&[], 0), "Nothing was recorded.");
+        assert_eq!(recorded(&[totals("a.wav", 0, 15)], 0), "Recorded 1.5 s of sound to a.wav.");
+        let two = [totals("a.mkv", 1_000, 400), totals("a-2.mkv", 132, 53)];
+        assert_eq!(recorded(&two, 7), "Recorded 1 132 pictures, 45.3 s, to a.mkv, a-2.mkv, 7 dropped.");
     }
 
     #[test]

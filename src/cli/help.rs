@@ -9,6 +9,7 @@ pub const NETWORK: &str = "Network";
 pub const TIMING: &str = "Timing";
 pub const LIMITS: &str = "Limits";
 pub const WINDOW: &str = "Picture";
+pub const OUTPUT: &str = "Recording and preview";
 pub const FIGURES: &str = "Figures";
 
 pub const MORE: &str = "--help says more, with examples.";

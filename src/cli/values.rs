@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use udpstream::record::place;
 use udpstream::record::still::Kind;
 use udpstream::units::Rate;
 use udpstream::wire::SizeClass;
@@ -43,6 +44,12 @@ pub fn snapshot(text: &str) -> Result<PathBuf, String> {
     Kind::of(&path).map(|_| path).map_err(|_| "write a name that ends in .png or .jpg".to_owned())
 }
 
+/// The name of a recording.
+pub fn recording(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    place::Kind::of(&path).map(|_| path).map_err(|_| "write a name that ends in .mkv, .mp4, .avi or .wav".to_owned())
+}
+
 /// A parser of whole numbers from `least` to `most`; a `most` that is its type's own limit is none.
 pub fn number<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone
 where
@@ -69,6 +76,7 @@ mod tests {
         }
         assert_eq!(number(1_u64, u64::MAX)("0"), Err("write a whole number from 1 up".to_owned()));
         assert!(snapshot("a.JPG").is_ok() && snapshot("a").is_ok() && snapshot("a.gif").is_err());
+        assert!(recording("a.MKV").is_ok() && recording("a.wav").is_ok() && recording("a").is_err());
         assert!(seconds("0").is_err() && rate("0").is_err());
         assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1_500)));
         assert_eq!((decibels("-6"), decibels("3.5")), (Ok(-6.0), Ok(3.5)));

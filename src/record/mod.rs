@@ -1,15 +1,24 @@
 //! What is kept: pictures and films as files.
 
+mod ebml;
+pub mod film;
+mod matroska;
+pub mod place;
+mod sound;
 pub mod still;
 pub mod wav;
 
 use std::io;
 use std::path::Path;
 
+use crate::source::SourceError;
+
 /// Why something was not recorded, or no longer; each text is a sentence with advice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
+    #[error("{0} is no kind of film that can be recorded: end its name in .mkv, .mp4, .avi or, for sound only, .wav")]
+    Kind(String),
     #[error("{0} exists already: choose another name, or overwrite it with --force")]
     Exists(String),
     #[error("{0} lies in a folder that does not exist: create it, or choose another")]
@@ -28,6 +37,12 @@ pub enum RecordError {
     WavFull(String),
     #[error("{0} was deleted while it was being recorded: record again, to another place")]
     Deleted(String),
+    #[error(transparent)]
+    NoFfmpeg(#[from] SourceError),
+    #[error("no thread could be started to record with ({0}): close some programs and try again")]
+    Thread(#[source] io::Error),
+    #[error("ffmpeg could not go on with {path} ({why}): record to .mkv, which takes no ffmpeg")]
+    Ffmpeg { path: String, why: String },
     #[error("{path} could not be written ({why}): record to another disk")]
     Write { path: String, why: io::Error },
 }

@@ -100,7 +100,7 @@ fn encode(canvas: &Canvas, kind: Kind) -> Result<Vec<u8>, StillError> {
 }
 
 /// A stream's title, which comes from the network, as the beginning of a file's name.
-fn safe(title: &str) -> String {
+pub(super) fn safe(title: &str) -> String {
     let is_ending = |end: &str| (1..=4).contains(&end.len()) && end.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let title = title.rsplit_once('.').filter(|(_, end)| is_ending(end)).map_or(title, |(stem, _)| stem);
     let letter = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };

@@ -280,7 +280,7 @@ impl Tap {
     }
 
     /// All there is; `None` if the end has not come by then.
-    fn read_until(&mut self, until: Time) -> Option<Vec<u8>> {
+    pub fn read_until(&mut self, until: Time) -> Option<Vec<u8>> {
         let (mut bytes, mut block) = (Vec::new(), [0; 16 << 10]);
         while self.ready(until) {
             match self.file.read(&mut block) {

@@ -21,6 +21,7 @@ pub struct Hud {
     pub figures: bool,
     pub help: bool,
     pub frozen: bool,
+    pub recording: bool,
     pub card: Option<Card>,
     /// What the figures say, line by line.
     pub lines: Vec<String>,
@@ -79,6 +80,9 @@ impl Hud {
         }
         if self.figures && self.card.is_none() {
             page.figures(&self.lines, &self.intervals);
+        }
+        if self.recording {
+            page.dot();
         }
         page.notices(self.notices.iter().map(|(text, _)| text.as_str()));
         if self.help {
@@ -193,6 +197,19 @@ impl Page<'_> {
         }
     }
 
+    /// The dot of a recording, in the top right corner; words there stand below it.
+    fn dot(&mut self) {
+        let face = self.face(1, 1);
+        let radius = face.line_height() as i32 * 3 / 8;
+        let (x, y) =
+            (i32::from(self.window.width) - 2 * face.letter_width() as i32 - radius, face.line_height() as i32 / 2);
+        let width = self.width();
+        for row in -radius..=radius {
+            let half = ((radius * radius - row * row) as f64).sqrt() as i32;
+            fill_bgrx(self.target, width, (x - half, y + row), (2 * half as u32 + 1, 1), RED);
+        }
+    }
+
     /// A word in the top right corner.
     fn tag(&mut self, text: &str) {
         let face = self.face(text.len(), 1);
@@ -231,7 +248,7 @@ mod tests {
     }
 
     fn full() -> Hud {
-        let mut hud = Hud { figures: true, help: true, frozen: true, ..Hud::default() };
+        let mut hud = Hud { figures: true, help: true, frozen: true, recording: true, ..Hud::default() };
         hud.lines = vec!["30.0 fps".to_owned(), "latency 6.5 ms".to_owned()];
         for n in 0..200 {
             hud.presented(Time::ZERO + Duration::from_millis(33 * n + n % 3));
@@ -270,8 +287,9 @@ mod tests {
             // Top left, top right, middle, bottom left.
             [any(0..200, 0..200), any(1_080..1_280, 0..100), any(500..780, 300..420), any(0..200, 660..720)]
         };
-        assert_eq!(lit(&Hud { help: false, frozen: false, ..full() }), [true, false, false, true]);
+        assert_eq!(lit(&Hud { help: false, frozen: false, recording: false, ..full() }), [true, false, false, true]);
         assert_eq!(lit(&Hud { frozen: true, ..Hud::default() }), [false, true, false, false]);
+        assert_eq!(lit(&Hud { recording: true, ..Hud::default() }), [false, true, false, false]);
         assert_eq!(lit(&Hud { help: true, ..Hud::default() }), [false, false, true, false]);
         let card = Some(Card { title: "Gone".to_owned(), lines: Vec::new() });
         assert_eq!(lit(&Hud { card, ..Hud::default() }), [true; 4]);

@@ -46,6 +46,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("Space", "freeze the picture"),
     ("s", "snapshot as PNG"),
     ("S", "snapshot as JPEG"),
+    ("r", "begin or end a recording"),
     ("i", "figures and graph"),
     ("?, h", "these keys"),
 ];

@@ -38,6 +38,8 @@ pub enum Order {
     Notice(String),
     /// The lines of the figures, which the i key shows.
     Figures(Vec<String>),
+    /// Whether a recording runs: a red dot in the corner.
+    Recording(bool),
     Title(String),
     /// Fill the screen, as the f key does.
     Fullscreen,

@@ -126,6 +126,7 @@ impl<F: FnMut(Happened)> Viewer<F> {
                 self.hud.notice(text, clock::now());
                 true
             }
+            Order::Recording(recording) => std::mem::replace(&mut self.hud.recording, recording) != recording,
             Order::Figures(lines) => {
                 self.hud.lines = lines;
                 // Pictures redraw them anyway, where there are any.

@@ -12,5 +12,7 @@ mod clients;
 mod crowd;
 mod ends;
 mod films;
+mod preview;
+mod records;
 mod sound;
 mod window;

@@ -25,11 +25,19 @@ pub struct Server {
 
 impl Server {
     pub fn start(arguments: &[&str]) -> Self {
+        Self::spawn(Self::command(arguments))
+    }
+
+    pub fn command(arguments: &[&str]) -> Command {
         let mut command = program();
         command.arg("serve").args(arguments).args(["--stats", "json", "--bind", "127.0.0.1"]);
         if !arguments.contains(&"--port") {
             command.args(["--port", "0"]);
         }
+        command
+    }
+
+    pub fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();

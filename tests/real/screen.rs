@@ -35,6 +35,43 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// A program's window that can be seen, or nothing.
+fn visible(child: &Child) -> String {
+    let pid = child.id().to_string();
+    xdotool(&["search", "--onlyvisible", "--pid", &pid]).lines().next().unwrap_or_default().to_owned()
+}
+
+/// A program's window, once there is one.
+pub fn window_of(child: &Child) -> String {
+    let mut id = String::new();
+    until("a window", || {
+        id = visible(child);
+        !id.is_empty()
+    });
+    id
+}
+
+pub fn title_of(id: &str) -> String {
+    xdotool(&["getwindowname", id])
+}
+
+pub fn size_of(id: &str) -> (u32, u32) {
+    let text = xdotool(&["getwindowgeometry", "--shell", id]);
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap();
+    (field("WIDTH="), field("HEIGHT="))
+}
+
+/// A window's pixels; `None` while it changes its size.
+pub fn grab(id: &str) -> Option<RgbImage> {
+    let (screen, _) = x11rb::connect(None).unwrap();
+    let window = id.parse().unwrap();
+    let place = screen.get_geometry(window).ok()?.reply().ok()?;
+    let (width, height) = (place.width, place.height);
+    let pixels = screen.get_image(ImageFormat::Z_PIXMAP, window, 0, 0, width, height, !0).ok()?.reply().ok()?;
+    let rgb = pixels.data.chunks_exact(4).flat_map(|bgrx| [bgrx[2], bgrx[1], bgrx[0]]).collect();
+    RgbImage::from_raw(width.into(), height.into(), rgb)
+}
+
 /// `watch` in a window.
 pub struct Viewer {
     pub child: Child,
@@ -48,7 +85,6 @@ impl Viewer {
         command.args(["watch", address, "--stats", "json"]).args(arguments).current_dir(folder);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        let pid = child.id().to_string();
         let mut id = String::new();
         until("a window", || {
             if let Some(status) = child.try_wait().unwrap() {
@@ -56,7 +92,7 @@ impl Viewer {
                 child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
                 panic!("it ended before it had a window: {status}: {said}");
             }
-            id = xdotool(&["search", "--onlyvisible", "--pid", &pid]).lines().next().unwrap_or_default().to_owned();
+            id = visible(&child);
             !id.is_empty()
         });
         xdotool(&["windowfocus", "--sync", &id]);
@@ -80,34 +116,21 @@ impl Viewer {
     }
 
     pub fn title(&self) -> String {
-        xdotool(&["getwindowname", &self.id])
+        title_of(&self.id)
     }
 
     pub fn size(&self) -> (u32, u32) {
-        let text = xdotool(&["getwindowgeometry", "--shell", &self.id]);
-        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap();
-        (field("WIDTH="), field("HEIGHT="))
+        size_of(&self.id)
     }
 
     /// The window's pixels now.
     pub fn shot(&self) -> RgbImage {
         let mut shot = None;
         until("a shot of the window", || {
-            shot = self.grab();
+            shot = grab(&self.id);
             shot.is_some()
         });
         shot.unwrap()
-    }
-
-    /// `None` while the window changes its size.
-    fn grab(&self) -> Option<RgbImage> {
-        let (screen, _) = x11rb::connect(None).unwrap();
-        let window = self.id.parse().unwrap();
-        let place = screen.get_geometry(window).ok()?.reply().ok()?;
-        let (width, height) = (place.width, place.height);
-        let pixels = screen.get_image(ImageFormat::Z_PIXMAP, window, 0, 0, width, height, !0).ok()?.reply().ok()?;
-        let rgb = pixels.data.chunks_exact(4).flat_map(|bgrx| [bgrx[2], bgrx[1], bgrx[0]]).collect();
-        RgbImage::from_raw(width.into(), height.into(), rgb)
     }
 
     /// The window's pixels as soon as they are as wanted, whether or not they go on changing.

@@ -77,8 +77,8 @@ fn freezing_snapshots_figures_and_help() {
     viewer.steady(|shot| differs(shot, (500, 300), (280, 120)));
     viewer.key("question");
     viewer.steady(|shot| *shot == still);
-    // Nothing records or sounds yet, and it says so.
-    for keys in [&["r"][..], &["m", "Up", "Down", "9", "0"]] {
+    // Nothing sounds yet, and it says so; what records says where to.
+    for keys in [&["r", "r"][..], &["m", "Up", "Down", "9", "0"]] {
         for key in keys {
             viewer.key(key);
             viewer.seen(|shot| differs(shot, (0, 640), (300, 80)));

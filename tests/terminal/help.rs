@@ -30,7 +30,7 @@ fn flags(verb: &str) -> Vec<(String, String)> {
 #[test]
 fn every_flag_says_its_default_and_its_unit() {
     const EVERYWHERE: [&str; 4] = ["--quiet", "--verbose", "--help", "--version"];
-    const UNITS: [(&str, &str); 14] = [
+    const UNITS: [(&str, &str); 15] = [
         ("--width", "pixels"),
         ("--fps", "Pictures a second"),
         ("--quality", "1 to 100"),
@@ -45,6 +45,7 @@ fn every_flag_says_its_default_and_its_unit() {
         ("--pace", "live"),
         ("--stats", "json"),
         ("--snapshot", "PNG"),
+        ("--record", ".mkv"),
     ];
     let mut described = 0;
     for verb in VERBS {

@@ -3,7 +3,7 @@
 mod blocks;
 mod hearing;
 mod onscreen;
-mod screen;
+pub(super) mod screen;
 mod trouble;
 mod watching;
 
@@ -26,11 +26,13 @@ use self::watching::{Act, Watching, Wiring};
 use super::address::Address;
 use super::decode::{self, Shown};
 use super::figures::Output;
+use super::recording::Recordings;
 use super::{Exit, StatsFormat};
 use crate::media::sound::Rendition;
 use crate::net::{Loop, Options as SocketOptions, Socket};
 use crate::proto::receiver::{Config, Receiver};
 use crate::queue::Waker;
+use crate::record::place::Place;
 use crate::record::still::Kind;
 use crate::seal;
 use crate::units::Size;
@@ -53,6 +55,9 @@ pub struct Options {
     pub latency: Duration,
     pub sound: Sound,
     pub snapshot: Option<PathBuf>,
+    pub record: Option<PathBuf>,
+    /// Record over a file that is there.
+    pub force: bool,
     pub receive_buffer: Option<usize>,
     pub stats: StatsFormat,
     pub quiet: bool,
@@ -64,13 +69,16 @@ pub fn watch(options: Options) -> anyhow::Result<Exit> {
         // Better now than after an hour's film.
         Kind::of(path)?;
     }
+    let place = options.record.as_ref().map(|path| Place::take(path, options.force)).transpose()?;
     let servers = options.server.look_up()?;
     let event_loop = event_loop(&options)?;
+    let mut recordings = Recordings::new(event_loop.waker());
+    place.map_or(Ok(()), |place| recordings.begin(place))?;
     let (_, acts) = unbounded();
     if options.headless {
-        return run(options, servers, event_loop, Screen(None), unbounded(), acts);
+        return run(options, servers, event_loop, (Screen(None), recordings), unbounded(), acts);
     }
-    windowed(options, servers, event_loop)
+    windowed(options, servers, event_loop, recordings)
 }
 
 fn event_loop(options: &Options) -> anyhow::Result<Loop> {
@@ -86,7 +94,12 @@ fn event_loop(options: &Options) -> anyhow::Result<Loop> {
 }
 
 /// The window on this thread, all else on others.
-fn windowed(options: Options, servers: Vec<SocketAddr>, event_loop: Loop) -> anyhow::Result<Exit> {
+fn windowed(
+    options: Options,
+    servers: Vec<SocketAddr>,
+    event_loop: Loop,
+    recordings: Recordings,
+) -> anyhow::Result<Exit> {
     let title = format!("connecting to {} – udpstream", options.server);
     let (decoded, waiting) = unbounded();
     let (presented, seen) = unbounded();
@@ -99,7 +112,7 @@ fn windowed(options: Options, servers: Vec<SocketAddr>, event_loop: Loop) -> any
         }
         let close = window.clone();
         let net = move || {
-            let exit = run(options, servers, event_loop, Screen(Some(window)), (decoded, seen), acts);
+            let exit = run(options, servers, event_loop, (Screen(Some(window)), recordings), (decoded, seen), acts);
             result.send(exit).ok();
             close.send(ViewOrder::Close).ok();
         };
@@ -161,7 +174,7 @@ fn run(
     options: Options,
     servers: Vec<SocketAddr>,
     event_loop: Loop,
-    screen: Screen,
+    (screen, recordings): (Screen, Recordings),
     (shown, figures): (Sender<Shown>, Inbox<Shown>),
     acts: Inbox<Act>,
 ) -> anyhow::Result<Exit> {
@@ -184,7 +197,7 @@ fn run(
     let config = Config { seed, servers, max_datagram: 0, latency: options.latency, stay, sound };
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let mut receiver = Receiver::new(config, output.start());
-    let mut app = Watching::new(options, output, screen, Wiring { work, figures, newest, acts, hearing });
+    let mut app = Watching::new(options, output, screen, Wiring { work, figures, newest, acts, hearing, recordings });
     event_loop.run(&mut receiver, &mut app).context("the event loop failed")?;
     Ok(app.finish(&receiver, decoder))
 }

@@ -9,7 +9,7 @@ use crate::record::still::{self, Kind};
 use crate::view::{Handle, Order, Still};
 
 /// The window, or none. A window that is gone hears nothing; its end comes by another way.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Screen(pub Option<Handle>);
 
 impl Screen {
@@ -34,6 +34,11 @@ impl Screen {
 
     pub fn figures(&self, lines: Vec<String>) {
         self.send(Order::Figures(lines));
+    }
+
+    /// Whether a recording runs.
+    pub fn recording(&self, runs: bool) {
+        self.send(Order::Recording(runs));
     }
 
     /// Saves a picture in the current folder, on a thread of its own: a large PNG takes longer than a picture's time.

@@ -15,12 +15,14 @@ use super::{Options, trouble};
 use crate::app::Exit;
 use crate::app::decode::{Shown, Work};
 use crate::app::figures::Output;
+use crate::app::recording::Recordings;
 use crate::app::words;
 use crate::audio::Happened;
 use crate::media::Canvas;
 use crate::net::{App, Flow};
 use crate::proto::receiver::{Event, Local, Over, Ready, Receiver};
 use crate::proto::{Input, Machine};
+use crate::record::film::Tracks;
 use crate::units::Time;
 use crate::view::{Card, Still, Wish};
 use crate::wire::Description;
@@ -50,6 +52,7 @@ pub struct Wiring {
     pub newest: Arc<AtomicU32>,
     pub acts: Inbox<Act>,
     pub hearing: Hearing,
+    pub recordings: Recordings,
 }
 
 /// Why watching ended.
@@ -85,6 +88,7 @@ pub struct Watching {
     newest: Arc<AtomicU32>,
     acts: Inbox<Act>,
     hearing: Hearing,
+    recordings: Recordings,
     figures: Figures,
     end: Option<End>,
     killed: bool,
@@ -122,6 +126,7 @@ impl Watching {
             newest: wiring.newest,
             acts: wiring.acts,
             hearing: wiring.hearing,
+            recordings: wiring.recordings,
             figures: Figures::new(start),
             end: None,
             killed: false,
@@ -172,6 +177,8 @@ impl Watching {
             self.work(Work::Reset);
         }
         let (size, rate) = (description.size, description.rate);
+        self.recordings.stream(stream, Tracks { size, rate, sound: description.sound && !self.options.sound.off });
+        self.screen.recording(self.recordings.is_running());
         let again = if rejoined { "Back: " } else { "" };
         let title = &description.title;
         self.output.say(&format!("{again}{title}, {size}, {rate} fps, from {}", self.server));
@@ -208,6 +215,7 @@ impl Watching {
         self.handed += 1;
         self.no_picture = None;
         self.newest.store(picture.unit.0, Ordering::Relaxed);
+        self.recordings.show(&picture);
         self.work(Work::Show { picture, due, at: now });
         if self.options.frames.is_some_and(|frames| self.handed >= frames) {
             self.stop(now, receiver, End::Limit);
@@ -290,6 +298,10 @@ impl Watching {
     pub fn finish(mut self, receiver: &Receiver, decoder: JoinHandle<Result<(), String>>) -> Exit {
         self.work = None;
         let decoded = decoder.join().unwrap_or_else(|_| Err("the decoder's thread died: this is a bug".to_owned()));
+        if self.killed {
+            self.recordings.abandon();
+        }
+        self.recordings.finish((&self.output, &self.screen));
         self.savers.into_iter().for_each(|saver| drop(saver.join()));
         self.shown.try_iter().for_each(|shown| self.figures.take(shown));
         if let Err(sentence) = &decoded {
@@ -299,6 +311,7 @@ impl Watching {
         let mut figures = self.figures.json(crate::clock::now(), receiver, true);
         figures["audio"] = self.hearing.json(receiver.sound_counts(), true);
         figures["end"] = end.name().into();
+        figures["recorded"] = self.recordings.json();
         let nothing = receiver.counts().shown == 0;
         // What failed has been said.
         let failed = nothing && matches!(end, End::Unreachable | End::Refused | End::Failed);
@@ -311,7 +324,7 @@ impl Watching {
             End::Unreachable | End::Refused => Exit::Unreachable,
             End::Limit if nothing => Exit::Unreachable,
             End::Failed => Exit::Failed,
-            _ if decoded.is_err() => Exit::Failed,
+            _ if decoded.is_err() || self.recordings.failed() => Exit::Failed,
             _ => Exit::Done,
         }
     }
@@ -340,6 +353,12 @@ impl Watching {
         }
     }
 
+    fn toggle_recording(&mut self) {
+        let title = self.description.as_ref().map_or("", |description| &description.title);
+        let position = self.figures.place(self.description.as_ref()).map_or(Duration::ZERO, |place| place.position);
+        self.recordings.toggle(title, position, (&self.output, &self.screen));
+    }
+
     fn act(&mut self, now: Time, receiver: &mut Receiver, act: Act) {
         match act {
             Act::Quit => self.stop(now, receiver, End::Interrupted),
@@ -348,7 +367,7 @@ impl Watching {
                 self.savers.retain(|saver| !saver.is_finished());
                 self.savers.extend(self.screen.save(canvas, title, id, still));
             }
-            Act::Wish(Wish::Record) => self.screen.notice("This release does not record yet."),
+            Act::Wish(Wish::Record) => self.toggle_recording(),
             Act::Wish(Wish::Mute) => self.screen.notice(&self.hearing.mute()),
             Act::Wish(wish @ (Wish::Louder | Wish::Quieter)) => {
                 self.screen.notice(&self.hearing.turn(wish == Wish::Louder));
@@ -363,8 +382,15 @@ impl App<Receiver> for Watching {
             Event::Playing { description, stream, rejoined, .. } => {
                 return self.playing(now, description, stream, rejoined);
             }
-            Event::Slice(slice) => self.work(Work::Slice(slice)),
-            Event::Sound { first, frames } => self.hearing.put(first, frames.as_deref()),
+            Event::Slice(slice) => {
+                self.recordings.slice(&slice);
+                self.work(Work::Slice(slice));
+            }
+            Event::Sound { first, frames } => {
+                // What was lost becomes silence there.
+                frames.iter().for_each(|frames| self.recordings.sound(frames, first));
+                self.hearing.put(first, frames.as_deref());
+            }
             Event::SoundOver => self.hearing.finish(),
             Event::SoundZero(zero) => self.hearing.set_zero(zero),
             Event::Show { picture, due } => self.show(now, receiver, picture, due),
@@ -399,6 +425,7 @@ impl App<Receiver> for Watching {
         if self.listen(now, receiver) == Flow::Stop {
             return Flow::Stop;
         }
+        self.recordings.tell((&self.output, &self.screen));
         while let Ok(act) = self.acts.try_recv() {
             self.act(now, receiver, act);
         }

@@ -35,27 +35,67 @@ pub fn whole(quality: u8, slice_body: &[u8], out: &mut Vec<u8>) -> Result<SliceH
 pub fn join(size: Size, quality: u8, slices: &[(u16, u16, &[u8])]) -> Result<Vec<u8>, JpegError> {
     check_quality(quality)?;
     let first = slices.first().ok_or(JpegError::Slices("there are none"))?;
-    let SliceHeader { subsampling, restart_interval: restart, .. } = header_of_slice(first.2)?;
+    let layout = Layout::of(&abbreviated(first.2)?);
     let bytes: usize = slices.iter().map(|slice| slice.2.len()).sum();
     let mut found = Vec::new();
-    for &(x8, y8, body) in slices {
-        let header = abbreviated(body)?;
-        if (header.subsampling, header.restart) != (subsampling, restart) {
+    for &slice in slices {
+        let (other, placed) = Layout::place(size, slice)?;
+        if other != layout {
             return Err(JpegError::Slices("they differ in layout"));
         }
-        let (position, count) = place(&header, size, x8, y8)?;
-        let (ranges, _) = intervals(body, header.scan, count)?;
-        found.extend((position..).zip(ranges.into_iter().map(|range| body.get(range).unwrap_or_default())));
+        found.extend(placed);
     }
     found.sort_unstable_by_key(|&(position, _)| position);
     let in_order = found.iter().zip(0..).all(|(&(position, _), expected)| position == expected);
-    if !in_order || found.len() as u64 != expected_intervals(subsampling, size, restart) {
+    if !in_order || found.len() as u64 != layout.intervals(size) {
         return Err(JpegError::Slices("some are missing or overlap"));
     }
-    let mut out = Vec::with_capacity(bytes + WHOLE_HEADER_MAX);
-    append_whole_header(size, quality, subsampling, restart, &mut out);
-    append_intervals(found.iter().map(|&(_, interval)| interval), &mut out);
-    Ok(out)
+    Ok(layout.write(size, quality, bytes, found.iter().map(|&(_, interval)| interval)))
+}
+
+/// What all slices of a picture have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub subsampling: Subsampling,
+    /// MCUs from one restart marker to the next, 0 = none.
+    pub restart: u16,
+}
+
+impl Layout {
+    const fn of(header: &Header<'_>) -> Self {
+        Self { subsampling: header.subsampling, restart: header.restart }
+    }
+
+    /// The restart intervals of one slice with their positions in the picture.
+    pub fn place(
+        size: Size,
+        (x8, y8, body): (u16, u16, &[u8]),
+    ) -> Result<(Self, impl Iterator<Item = (u64, &[u8])>), JpegError> {
+        let header = abbreviated(body)?;
+        let (position, count) = place(&header, size, x8, y8)?;
+        let (ranges, _) = intervals(body, header.scan, count)?;
+        let placed = (position..).zip(ranges.into_iter().map(move |range| body.get(range).unwrap_or_default()));
+        Ok((Self::of(&header), placed))
+    }
+
+    /// How many restart intervals a whole picture has.
+    pub fn intervals(self, size: Size) -> u64 {
+        expected_intervals(self.subsampling, size, self.restart)
+    }
+
+    /// The whole picture of all its intervals, which have about so many bytes together.
+    pub fn write<'a>(
+        self,
+        size: Size,
+        quality: u8,
+        bytes: usize,
+        intervals: impl Iterator<Item = &'a [u8]>,
+    ) -> Vec<u8> {
+        let mut out = Vec::with_capacity(bytes + WHOLE_HEADER_MAX);
+        append_whole_header(size, quality, self.subsampling, self.restart, &mut out);
+        append_intervals(intervals, &mut out);
+        out
+    }
 }
 
 /// The order in which libjpeg writes its segments.
@@ -114,7 +154,7 @@ fn slice_header(header: &Header<'_>) -> SliceHeader {
     SliceHeader { width, height, subsampling: header.subsampling, restart_interval: header.restart }
 }
 
-fn check_quality(quality: u8) -> Result<(), JpegError> {
+pub(super) fn check_quality(quality: u8) -> Result<(), JpegError> {
     if (1..=100).contains(&quality) { Ok(()) } else { Err(JpegError::Quality(quality)) }
 }
 

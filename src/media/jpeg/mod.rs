@@ -2,6 +2,7 @@
 //! alone, and how slices become one picture again. No pixel is touched here; that is the codec's work.
 #![forbid(unsafe_code)]
 
+pub mod conceal;
 pub mod cut;
 mod fuzz;
 pub mod halve;
@@ -12,6 +13,7 @@ pub mod join;
 mod sample;
 pub mod tables;
 
+pub use conceal::{Joined, join_over};
 pub use cut::{Slice, TooBig, plan, restart_interval};
 #[doc(hidden)]
 pub use fuzz::fuzz_jpeg;

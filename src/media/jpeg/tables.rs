@@ -70,6 +70,11 @@ pub(super) fn is_annex_k(table: &[u8], kind: usize, quality: u8) -> bool {
     table.len() == 64 && ZIGZAG.iter().zip(table).all(|(&at, &step)| scaled(base[at as usize], quality) == step)
 }
 
+/// The step by which luma's mean is quantised.
+pub(super) fn luma_step(quality: u8) -> u8 {
+    scaled(LUMA[0], quality)
+}
+
 /// Whether `table` (16 counts, then the values) is the standard one of this kind (0 luma, 1 chroma).
 pub(super) fn is_standard_huffman(table: &[u8], kind: usize, ac: bool) -> bool {
     let (dc_table, ac_table) = if kind == 0 { &HUFFMAN[0] } else { &HUFFMAN[1] };

@@ -1,0 +1,157 @@
+//! `serve --preview`: what is sent, in a window on this machine. The window lives on the main thread, the stream on another,
+//! and decoding on a third that always takes the newest picture: nothing here ever holds the stream up.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+use anyhow::anyhow;
+use crossbeam_channel::{Receiver as Inbox, Sender, unbounded};
+
+use super::watch::screen::Screen;
+use super::{Exit, decode, terminal};
+use crate::codec::Decoder;
+use crate::media::Canvas;
+use crate::media::coded::CodedPicture;
+use crate::queue::{self, Consumer, Producer, Waker, WhenFull};
+use crate::units::Size;
+use crate::view::{self, Card, Frame, Handle, Happened, Order, Still, ViewError, Wish};
+
+/// What the user does at the window, for the program behind it.
+pub enum Act {
+    Snapshot { canvas: Arc<Canvas>, id: u64, still: Still },
+    Wish(Wish),
+}
+
+/// The window and what feeds it; without a window nothing is done.
+#[derive(Default)]
+pub struct Preview {
+    pub screen: Screen,
+    pictures: Option<Producer<Coded>>,
+    thread: Option<JoinHandle<()>>,
+    acts: Option<Inbox<Act>>,
+    savers: Vec<JoinHandle<()>>,
+}
+
+struct Coded {
+    id: u64,
+    size: Size,
+    jpeg: Vec<u8>,
+}
+
+/// Runs `stream` behind a window on this thread, which must be the main one. Where no window can be had, and after it was
+/// closed, the stream goes on all the same.
+pub fn run(
+    waker: Waker,
+    stream: impl FnOnce(Preview) -> anyhow::Result<Exit> + Send + 'static,
+) -> anyhow::Result<Exit> {
+    let (result, outcome) = unbounded();
+    let (act, acts) = unbounded();
+    // Whoever takes it runs it: the thread behind the window or, without a window, this one.
+    let stream = Arc::new(Mutex::new(Some(stream)));
+    let held = Arc::clone(&stream);
+    let ready = move |window: Handle| {
+        let behind = move || {
+            let preview = Preview::new(window.clone(), acts);
+            result.send(take(&held).map_or_else(|| Ok(Exit::Failed), |stream| stream(preview))).ok();
+            window.send(Order::Close).ok();
+        };
+        // Without the thread the stream is still there, and runs below.
+        drop(Builder::new().name("net".into()).spawn(behind));
+    };
+    let happened = |happened| told(happened, &act, &waker);
+    if let Err(error) = view::run(TITLE, Size::new(1_280, 720), ready, happened) {
+        terminal::message(&format!("{}; the stream goes on without it.", why(&error)));
+    }
+    match outcome.recv() {
+        Ok(exit) => exit,
+        Err(_) => match take(&stream) {
+            Some(stream) => stream(Preview::default()),
+            None => Err(anyhow!("the network thread died: this is a bug")),
+        },
+    }
+}
+
+fn take<T>(held: &Mutex<Option<T>>) -> Option<T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+fn told(happened: Happened, acts: &Sender<Act>, waker: &Waker) {
+    let act = match happened {
+        Happened::Wished(wish) => Act::Wish(wish),
+        Happened::Snapshot { canvas, id, still } => Act::Snapshot { canvas, id, still },
+        Happened::Quit => return terminal::message("The preview is closed; the stream goes on. Ctrl-C ends it."),
+        _ => return,
+    };
+    // The stream may have ended before its window.
+    acts.send(act).ok();
+    waker();
+}
+
+fn why(error: &ViewError) -> String {
+    match error {
+        ViewError::NoDisplay(why) => format!("No preview: there is no display to open a window on ({why})"),
+        other => format!("No preview: {other}"),
+    }
+}
+
+impl Preview {
+    fn new(window: Handle, acts: Inbox<Act>) -> Self {
+        let (pictures, coded) = queue::bounded(1, WhenFull::DropOldest, None);
+        let lines = vec!["Pictures are shown here while they are sent.".to_owned()];
+        window.send(Order::Card(Card { title: "Waiting for the first picture".to_owned(), lines })).ok();
+        let screen = Screen(Some(window.clone()));
+        let thread = Builder::new().name("preview".into()).spawn(move || decode_all(&window, &coded));
+        let thread = thread.inspect_err(|error| screen.notice(&format!("Nothing can be shown ({error})."))).ok();
+        Self { screen, pictures: Some(pictures), thread, acts: Some(acts), savers: Vec::new() }
+    }
+
+    pub const fn is_there(&self) -> bool {
+        self.pictures.is_some()
+    }
+
+    /// A picture on its way to the watchers.
+    pub fn show(&mut self, picture: &CodedPicture) {
+        let Some(pictures) = &self.pictures else { return };
+        let coded = Coded { id: picture.unit.0.into(), size: picture.size, jpeg: picture.jpeg.clone() };
+        if pictures.push(coded).is_err() {
+            // The window was closed.
+            self.pictures = None;
+        }
+    }
+
+    /// What the user has asked for since the last time.
+    pub fn acts(&self) -> Vec<Act> {
+        self.acts.iter().flat_map(Inbox::try_iter).collect()
+    }
+
+    /// Saves the picture on the screen.
+    pub fn save(&mut self, canvas: Arc<Canvas>, title: &str, id: u64, still: Still) {
+        self.savers.retain(|saver| !saver.is_finished());
+        self.savers.extend(self.screen.save(canvas, title.to_owned(), id, still));
+    }
+}
+
+impl Drop for Preview {
+    fn drop(&mut self) {
+        self.pictures = None;
+        for thread in self.thread.take().into_iter().chain(self.savers.drain(..)) {
+            thread.join().ok();
+        }
+    }
+}
+
+/// Decodes until there are no more pictures or no window.
+fn decode_all(window: &Handle, coded: &Consumer<Coded>) {
+    let Ok(mut decoder) = Decoder::new() else { return };
+    let mut canvases = decode::Canvases::default();
+    while let Some(Coded { id, size, jpeg }) = coded.pop() {
+        let mut canvas = canvases.take(size);
+        let decoded = Arc::get_mut(&mut canvas).map(|canvas| decoder.decode(0, &jpeg, canvas, 0, 0));
+        canvases.give_back(Arc::clone(&canvas));
+        if matches!(decoded, Some(Ok(_))) && window.send(Order::Show(Frame { canvas, id })).is_err() {
+            return;
+        }
+    }
+}
+
+const TITLE: &str = "udpstream serve";

@@ -1,0 +1,452 @@
+//! Recording beside the stream: a thread that writes, an inbox that never holds anybody up, and what people are told of
+//! it. Both sides use it: `serve` has whole JPEGs, `watch` has slices.
+
+use std::env;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use serde_json::{Value, json};
+
+use super::figures::{Output, rounded};
+use super::watch::screen::Screen;
+use super::words;
+use crate::media::coded::CodedPicture;
+use crate::media::jpeg::{index::size_of_whole, join_over};
+use crate::media::sound::Frame;
+use crate::proto::receiver::{Ready, Slice};
+use crate::queue::Waker;
+use crate::record::RecordError;
+use crate::record::film::{Film, Totals, Tracks};
+use crate::record::place::Place;
+use crate::units::{MediaTime, Size};
+
+/// Where people are told something.
+pub type Ears<'a> = (&'a Output, &'a Screen);
+
+/// All recordings of one run, at most one at a time.
+pub struct Recordings {
+    waker: Waker,
+    running: Option<Running>,
+    /// Told to end, or ended by themselves.
+    ending: Vec<JoinHandle<()>>,
+    /// Recordings begun.
+    begun: u64,
+    /// What is to be recorded: the stream's number and what is in it.
+    stream: Option<(u64, Tracks)>,
+    news: (Sender<News>, Receiver<News>),
+    /// Slices of the picture that is being received.
+    slices: Vec<Slice>,
+    /// The slices of a whole picture are being kept.
+    collecting: bool,
+    done: Done,
+}
+
+/// Something for people to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Said {
+    Plain(String),
+    Failed(String),
+}
+
+/// What all recordings of a run hold.
+#[derive(Default)]
+struct Done {
+    files: Vec<Totals>,
+    /// Recordings by number, and the pictures dropped of each.
+    dropped: Vec<(u64, u64)>,
+    failed: bool,
+}
+
+struct Running {
+    number: u64,
+    inbox: Sender<Message>,
+    /// Bytes in the inbox.
+    held: Arc<AtomicUsize>,
+    thread: JoinHandle<()>,
+    dropped: u64,
+    /// A picture was dropped, so the one before is not the one that was recorded last.
+    torn: bool,
+}
+
+enum Message {
+    Stream(u64, Tracks),
+    Picture(MediaTime, What),
+    Sound(u64, Vec<Frame>),
+}
+
+enum What {
+    Whole(Vec<u8>),
+    Slices(Size, Vec<Slice>),
+    Same,
+}
+
+enum News {
+    Said(Said),
+    /// The recording of this number has ended, with these files.
+    Ended(u64, Vec<Totals>),
+}
+
+impl Message {
+    fn bytes(&self) -> usize {
+        let content = match self {
+            Self::Picture(_, What::Whole(jpeg)) => jpeg.len(),
+            Self::Picture(_, What::Slices(_, slices)) => slices.iter().map(|slice| slice.jpeg.len()).sum(),
+            Self::Sound(_, frames) => size_of_val(frames.as_slice()),
+            Self::Stream(..) | Self::Picture(_, What::Same) => 0,
+        };
+        content + size_of::<Self>()
+    }
+}
+
+impl Running {
+    fn send(&self, message: Message) {
+        let bytes = message.bytes();
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+        if self.inbox.send(message).is_err() {
+            // It has failed, and its news is on the way.
+            self.held.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Recordings {
+    /// None yet. The waker is called when there is news.
+    pub fn new(waker: Waker) -> Self {
+        Self {
+            waker,
+            running: None,
+            ending: Vec::new(),
+            begun: 0,
+            stream: None,
+            news: unbounded(),
+            slices: Vec::new(),
+            collecting: false,
+            done: Done::default(),
+        }
+    }
+
+    pub const fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Begins a recording, of the running stream if there is one.
+    pub fn begin(&mut self, place: Place) -> Result<(), RecordError> {
+        let (inbox, messages) = unbounded();
+        let held = Arc::new(AtomicUsize::new(0));
+        let writer = Writer { place: Some(place), film: None, stream: None, last: Vec::new(), files: Vec::new() };
+        let (news, waker, taken) = (self.news.0.clone(), Arc::clone(&self.waker), Arc::clone(&held));
+        self.begun += 1;
+        let number = self.begun;
+        let run = move || {
+            let (files, failure) = writer.run(&messages, &taken);
+            let said = failure.map(|error| News::Said(Said::Failed(format!("error: recording stopped: {error}"))));
+            for told in said.into_iter().chain([News::Ended(number, files)]) {
+                // Nobody hears it after the last word.
+                news.send(told).ok();
+            }
+            waker();
+        };
+        let thread = Builder::new().name("record".into()).spawn(run).map_err(RecordError::Thread)?;
+        let running = Running { number, inbox, held, thread, dropped: 0, torn: false };
+        if let Some((id, tracks)) = self.stream {
+            running.send(Message::Stream(id, tracks));
+        }
+        self.running = Some(running);
+        // In the middle of a picture its first slices have gone by.
+        self.collecting = self.stream.is_none();
+        Ok(())
+    }
+
+    /// Begins a recording under a new name in the current folder, or ends the running one, and says so.
+    pub fn toggle(&mut self, title: &str, time: Duration, ears: Ears<'_>) {
+        let said = if self.running.is_some() {
+            self.end();
+            Said::Plain("The recording ends.".to_owned())
+        } else if self.stream.is_none() {
+            Said::Plain("There is nothing to record yet.".to_owned())
+        } else {
+            self.begin_anew(title, time)
+        };
+        tell(said, ears);
+        ears.1.recording(self.is_running());
+    }
+
+    fn begin_anew(&mut self, title: &str, time: Duration) -> Said {
+        let folder = env::current_dir().unwrap_or_else(|_| ".".into());
+        let begun = Place::take_new(&folder, title, time).and_then(|place| {
+            let name = place.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+            self.begin(place).map(|()| name)
+        });
+        match begun {
+            Ok(name) => Said::Plain(format!("Recording to {name}; r ends it.")),
+            Err(error) => Said::Failed(format!("Not recorded: {error}.")),
+        }
+    }
+
+    /// Ends the running recording; its file is closed in the background, and news follows.
+    fn end(&mut self) {
+        self.slices.clear();
+        if let Some(Running { number, dropped, thread, .. }) = self.running.take() {
+            self.done.dropped.push((number, dropped));
+            self.ending.push(thread);
+        }
+    }
+
+    /// A stream begins, or another one, or the same at another size or rate: then another file.
+    pub fn stream(&mut self, id: u64, tracks: Tracks) {
+        self.stream = Some((id, tracks));
+        self.slices.clear();
+        if let Some(running) = &self.running {
+            running.send(Message::Stream(id, tracks));
+        }
+    }
+
+    /// A picture as its encoder made it.
+    pub fn coded(&mut self, picture: &CodedPicture) {
+        if self.running.is_some() {
+            self.put(Message::Picture(picture.media_time, What::Whole(picture.jpeg.clone())));
+        }
+    }
+
+    /// A slice of the picture that is shown next.
+    pub fn slice(&mut self, slice: &Slice) {
+        if self.running.is_some() && self.collecting {
+            self.slices.push(slice.clone());
+        }
+    }
+
+    /// The picture of all slices since the last one.
+    pub fn show(&mut self, picture: &Ready) {
+        let slices = std::mem::take(&mut self.slices);
+        if self.running.is_some() && std::mem::replace(&mut self.collecting, true) {
+            let what = if picture.same { What::Same } else { What::Slices(picture.size, slices) };
+            self.put(Message::Picture(picture.media_time, what));
+        }
+    }
+
+    /// Frames of sound, the first of which is this one of the stream.
+    pub fn sound(&mut self, frames: &[Frame], first: u64) {
+        if self.running.is_some() {
+            self.put(Message::Sound(first, frames.to_vec()));
+        }
+    }
+
+    /// Never waits: what a slow disk leaves no room for is dropped, counted and, the first time, said.
+    fn put(&mut self, message: Message) {
+        let Some(running) = &mut self.running else { return };
+        let picture = matches!(message, Message::Picture(..));
+        let orphan = running.torn && matches!(message, Message::Picture(_, What::Same));
+        let bytes = message.bytes();
+        if orphan || running.held.load(Ordering::Relaxed) + bytes > INBOX {
+            running.dropped += u64::from(picture);
+            running.torn |= picture;
+            if running.dropped == 1 && picture {
+                let text = "The disk is too slow for this recording: pictures are missing in it. Record to another \
+                            disk, or serve with a smaller --width or --quality.";
+                self.news.0.send(News::Said(Said::Failed(text.to_owned()))).ok();
+            }
+            return;
+        }
+        running.torn &= !picture;
+        running.send(message);
+    }
+
+    /// Says what there is to say since the last time.
+    pub fn tell(&mut self, ears: Ears<'_>) {
+        let news = self.news();
+        if !news.is_empty() {
+            ears.1.recording(self.is_running());
+        }
+        news.into_iter().for_each(|said| tell(said, ears));
+    }
+
+    fn news(&mut self) -> Vec<Said> {
+        let news: Vec<News> = self.news.1.try_iter().collect();
+        news.into_iter().map(|news| self.hear(news)).collect()
+    }
+
+    fn hear(&mut self, news: News) -> Said {
+        match news {
+            News::Said(said) => {
+                self.done.failed |= matches!(said, Said::Failed(_));
+                said
+            }
+            News::Ended(number, files) => {
+                // Nobody told it to end, if it still runs.
+                if self.running.as_ref().is_some_and(|running| running.number == number) {
+                    self.end();
+                }
+                let dropped = self.done.dropped.iter().find(|(of, _)| *of == number).map_or(0, |(_, count)| *count);
+                let text = words::recorded(&files, dropped);
+                self.done.files.extend(files);
+                Said::Plain(text)
+            }
+        }
+    }
+
+    /// Ends whatever still runs, waits until it is written, and says the last of it.
+    pub fn finish(&mut self, ears: Ears<'_>) {
+        self.end();
+        let died = self.ending.drain(..).filter_map(|thread| thread.join().err()).count();
+        self.tell(ears);
+        if died > 0 {
+            self.done.failed = true;
+            tell(Said::Failed("error: the recorder's thread died: this is a bug".to_owned()), ears);
+        }
+    }
+
+    /// Waits for nothing any more: what is written so far can be played.
+    pub fn abandon(&mut self) {
+        self.end();
+        self.ending.clear();
+    }
+
+    /// Something could not be recorded.
+    pub const fn failed(&self) -> bool {
+        self.done.failed
+    }
+
+    /// For the summary: what was recorded, or null.
+    pub fn json(&self) -> Value {
+        let Done { files, dropped, .. } = &self.done;
+        let Some(first) = files.first() else { return Value::Null };
+        let seconds: f64 = files.iter().map(|file| file.length.as_secs_f64()).sum();
+        let names: Vec<_> = files.iter().map(|file| file.path.display().to_string()).collect();
+        json!({
+            "file": first.path.display().to_string(), "files": names,
+            "pictures": files.iter().map(|file| file.pictures).sum::<u64>(),
+            "seconds": rounded(seconds, 1e3), "dropped": dropped.iter().map(|(_, count)| count).sum::<u64>(),
+        })
+    }
+}
+
+impl Drop for Recordings {
+    /// Whatever went wrong elsewhere: files are closed, and empty ones go.
+    fn drop(&mut self) {
+        self.end();
+        for thread in self.ending.drain(..) {
+            thread.join().ok();
+        }
+    }
+}
+
+fn tell(said: Said, (output, screen): Ears<'_>) {
+    match said {
+        Said::Plain(text) => {
+            output.say(&text);
+            screen.notice(&text);
+        }
+        Said::Failed(text) => {
+            output.warn(&text);
+            screen.notice(&text);
+            // A reader that has gone is noticed with the next figures.
+            output.event("warning", json!({ "code": "record", "text": text })).ok();
+        }
+    }
+}
+
+/// The thread's side.
+struct Writer {
+    /// Until the stream is known.
+    place: Option<Place>,
+    film: Option<Film>,
+    stream: Option<(u64, Tracks)>,
+    /// The picture that was recorded last.
+    last: Vec<u8>,
+    files: Vec<Totals>,
+}
+
+impl Writer {
+    /// Writes until the inbox is closed or something fails.
+    fn run(mut self, messages: &Receiver<Message>, held: &AtomicUsize) -> (Vec<Totals>, Option<RecordError>) {
+        let failed = messages.iter().find_map(|message| {
+            let bytes = message.bytes();
+            let outcome = self.take(message);
+            held.fetch_sub(bytes, Ordering::Relaxed);
+            outcome.err()
+        });
+        let ended = self.film.take().map_or(Ok(()), |film| self.close(film));
+        (self.files, failed.or(ended.err()))
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), RecordError> {
+        match message {
+            Message::Stream(id, tracks) => self.stream(id, tracks),
+            Message::Picture(media, what) => self.picture(media, what),
+            Message::Sound(first, frames) => self.sound(first, &frames),
+        }
+    }
+
+    fn stream(&mut self, id: u64, tracks: Tracks) -> Result<(), RecordError> {
+        if self.stream.replace((id, tracks)) == Some((id, tracks)) {
+            return Ok(());
+        }
+        self.last.clear();
+        let place = match (self.film.take(), self.place.take()) {
+            (Some(mut film), _) => {
+                let place = film.next_place()?;
+                self.close(film)?;
+                place
+            }
+            (None, Some(place)) => place,
+            (None, None) => return Ok(()),
+        };
+        self.film = Some(Film::new(place, tracks));
+        Ok(())
+    }
+
+    fn picture(&mut self, media: MediaTime, what: What) -> Result<(), RecordError> {
+        let Some(film) = &mut self.film else { return Ok(()) };
+        match what {
+            What::Whole(jpeg) => self.last = jpeg,
+            What::Slices(size, slices) => match joined(size, &slices, &self.last) {
+                Some(jpeg) => self.last = jpeg,
+                None => return Ok(()),
+            },
+            What::Same if self.last.is_empty() => return Ok(()),
+            What::Same => {}
+        }
+        film.picture(media, &self.last).map(drop)
+    }
+
+    fn sound(&mut self, first: u64, frames: &[Frame]) -> Result<(), RecordError> {
+        let Some(film) = &mut self.film else { return Ok(()) };
+        match film.sound(first, frames) {
+            Err(RecordError::WavFull(_)) => {
+                let (place, tracks) = (film.next_place()?, film.tracks());
+                let full = self.film.replace(Film::new(place, tracks));
+                full.map_or(Ok(()), |full| self.close(full))?;
+                self.film.as_mut().map_or(Ok(()), |film| film.sound(first, frames))
+            }
+            other => other,
+        }
+    }
+
+    fn close(&mut self, film: Film) -> Result<(), RecordError> {
+        let (totals, outcome) = film.finish();
+        self.files.extend(totals);
+        outcome
+    }
+}
+
+/// One JPEG of the slices that came; `None` if nothing can be made of them.
+fn joined(size: Size, slices: &[Slice], before: &[u8]) -> Option<Vec<u8>> {
+    let first = slices.first()?;
+    if first.tables == 0 {
+        let whole = first.jpeg.bytes();
+        return size_of_whole(whole).is_ok_and(|found| found == size).then(|| whole.to_vec());
+    }
+    let alike = slices.iter().filter(|slice| slice.tables == first.tables);
+    let bodies: Vec<_> = alike.map(|slice| (slice.x8, slice.y8, slice.jpeg.bytes())).collect();
+    let before = Some(before).filter(|before| !before.is_empty());
+    join_over(size, first.tables, &bodies, before).ok().map(|joined| joined.jpeg)
+}
+
+/// Bytes that may wait for the disk: some seconds of a large picture.
+const INBOX: usize = 64 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! What the inbox and the thread behind it make of what they are given.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::codec::Encoder;
+use crate::media::Picture;
+use crate::media::card::Card;
+use crate::media::coded::Stamps;
+use crate::media::jpeg::{index, restart_interval};
+use crate::queue::Pool;
+use crate::units::{Rate, Time, Unit};
+use crate::wire::{ObjectView, SizeClass};
+
+const SIZE: Size = Size::new(333, 201);
+
+fn tracks(fps: u32, sound: bool) -> Tracks {
+    Tracks { size: SIZE, rate: Rate::new(fps, 1).expect("usual"), sound }
+}
+
+fn recordings(path: &Path) -> Recordings {
+    let mut recordings = Recordings::new(Arc::new(|| ()));
+    recordings.begin(Place::take(path, false).expect("free")).expect("a thread");
+    recordings
+}
+
+/// Waits for the end: what was said, and the summary.
+fn finish(recordings: &mut Recordings) -> (Vec<Said>, Value) {
+    recordings.end();
+    recordings.ending.drain(..).for_each(|thread| thread.join().expect("no bug"));
+    (recordings.news(), recordings.json())
+}
+
+fn coded(number: u32) -> CodedPicture {
+    let mut picture = Picture::from_pool(&Pool::new(1), SIZE, number, Time::ZERO);
+    Card::new(SIZE, tracks(25, false).rate).draw(&mut picture, number);
+    let interval = restart_interval(SIZE.width.div_ceil(16), 0).expect("one at least");
+    let jpeg = Encoder::new().expect("an encoder").encode(&picture, 80, interval).expect("encoded");
+    let index = index(&jpeg).expect("ours");
+    let media_time = tracks(25, false).rate.media_time(number.into());
+    let stamps = Stamps::default();
+    CodedPicture {
+        unit: Unit(number),
+        media_time,
+        size: SIZE,
+        rendition: 0,
+        quality: 80,
+        layout: 0,
+        jpeg,
+        index,
+        stamps,
+    }
+}
+
+/// The picture as the receiver hands it on, without the slices that `lost` names.
+fn receive(recordings: &mut Recordings, picture: &CodedPicture, lost: &[usize]) {
+    let cut = picture.cut(1, SizeClass::ANY).expect("cut");
+    assert!(cut.parts() > 2, "the regime: several slices");
+    for part in (0..cut.parts()).filter(|part| !lost.contains(part)) {
+        let object = cut.object(part).expect("there");
+        let ObjectView { header, body } = ObjectView::parse(object.bytes()).expect("ours");
+        let jpeg = body.to_vec().into();
+        let (x8, y8, tables) = (header.x8, header.y8, header.tables);
+        recordings.slice(&Slice { unit: picture.unit, size: SIZE, x8, y8, tables, jpeg });
+    }
+    recordings.show(&ready(picture, false));
+}
+
+fn ready(picture: &CodedPicture, same: bool) -> Ready {
+    let at = Time::ZERO;
+    let CodedPicture { unit, media_time, size, .. } = *picture;
+    Ready {
+        unit,
+        media_time,
+        size,
+        received: 1,
+        missing: 0,
+        same,
+        first_at: at,
+        last_at: at,
+        first_hop: 0,
+        last_hop: 0,
+    }
+}
+
+/// Whether a file holds this JPEG.
+fn holds(path: &Path, jpeg: &[u8]) -> bool {
+    let bytes = fs::read(path).expect("there");
+    bytes.windows(jpeg.len()).any(|window| window == jpeg)
+}
+
+#[test]
+fn slices_are_recorded_as_the_picture_that_was_cut() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mine, theirs) = (folder.path().join("mine.mkv"), folder.path().join("theirs.mkv"));
+    let mut serving = recordings(&mine);
+    let mut watching = recordings(&theirs);
+    for side in [&mut serving, &mut watching] {
+        side.stream(1, tracks(25, false));
+    }
+    for number in 0..5 {
+        let picture = coded(number);
+        serving.coded(&picture);
+        receive(&mut watching, &picture, &[]);
+    }
+    for side in [&mut serving, &mut watching] {
+        let (said, summary) = finish(side);
+        assert!(
+            matches!(&said[..], [Said::Plain(text)] if text.contains("Recorded 5 pictures, 0.2 s, to ")),
+            "{said:?}"
+        );
+        assert_eq!(
+            (&summary["pictures"], &summary["dropped"], &summary["seconds"]),
+            (&5.into(), &0.into(), &0.2.into())
+        );
+    }
+    assert!(fs::read(mine).expect("there") == fs::read(theirs).expect("there"), "byte for byte");
+}
+
+#[test]
+fn gaps_and_repetitions_are_filled_from_the_picture_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("film.mkv");
+    let mut recordings = recordings(&path);
+    recordings.stream(1, tracks(25, false));
+    let [first, second, third] = [0, 40, 41].map(coded);
+    receive(&mut recordings, &first, &[]);
+    receive(&mut recordings, &second, &[1]);
+    recordings.show(&ready(&third, true));
+    let (_, summary) = finish(&mut recordings);
+    assert_eq!(summary["pictures"], 3);
+    assert!(holds(&path, &first.jpeg) && !holds(&path, &second.jpeg));
+    let bytes = fs::read(&path).expect("there");
+    let starts = bytes.windows(3).filter(|window| window == &[0xFF, 0xD8, 0xFF]).count();
+    assert_eq!(starts, 3, "the repeated picture is there again");
+}
+
+#[test]
+fn another_stream_goes_into_another_file_and_the_same_one_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut recordings = recordings(&folder.path().join("film.mkv"));
+    for (id, fps, numbers) in [(1, 25, 0..3), (1, 25, 3..5), (1, 50, 5..6), (2, 50, 0..2)] {
+        recordings.stream(id, tracks(fps, false));
+        numbers.map(coded).for_each(|picture| recordings.coded(&picture));
+    }
+    let (_, summary) = finish(&mut recordings);
+    let names: Vec<PathBuf> = ["film.mkv", "film-2.mkv", "film-3.mkv"].map(|name| folder.path().join(name)).into();
+    assert_eq!(summary["files"], json!(names));
+    assert_eq!(summary["pictures"], 8);
+}
+
+#[test]
+fn what_the_disk_has_no_time_for_is_dropped_counted_and_said_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("film.mkv");
+    let mut recordings = recordings(&path);
+    recordings.stream(1, tracks(25, false));
+    let pictures: Vec<_> = (0..6).map(coded).collect();
+    recordings.coded(&pictures[0]);
+    let held = recordings.running.as_ref().map(|running| Arc::clone(&running.held)).expect("running");
+    held.fetch_add(INBOX, Ordering::Relaxed);
+    recordings.coded(&pictures[1]);
+    recordings.coded(&pictures[2]);
+    held.fetch_sub(INBOX, Ordering::Relaxed);
+    // It repeats a picture that is not in the recording.
+    recordings.show(&ready(&pictures[3], true));
+    recordings.coded(&pictures[4]);
+    recordings.show(&ready(&pictures[5], true));
+    let (said, summary) = finish(&mut recordings);
+    assert_eq!((&summary["pictures"], &summary["dropped"]), (&3.into(), &3.into()));
+    let failed = said.iter().filter(|said| matches!(said, Said::Failed(text) if text.contains("too slow"))).count();
+    assert_eq!(failed, 1, "{said:?}");
+    assert!(said.iter().any(|said| matches!(said, Said::Plain(text) if text.ends_with(", 3 dropped."))), "{said:?}");
+}
+
+#[test]
+fn a_recording_begun_in_the_middle_begins_with_a_whole_picture() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut recordings = Recordings::new(Arc::new(|| ()));
+    recordings.stream(1, tracks(25, false));
+    recordings.begin(Place::take(&folder.path().join("film.mkv"), false).expect("free")).expect("a thread");
+    // Of the first its slices were missed.
+    recordings.show(&ready(&coded(0), false));
+    receive(&mut recordings, &coded(1), &[]);
+    let (_, summary) = finish(&mut recordings);
+    assert_eq!(summary["pictures"], 1);
+}
+
+#[test]
+fn sound_comes_along_and_a_failure_ends_it_with_a_sentence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("film.mkv");
+    let mut recordings = recordings(&path);
+    recordings.stream(1, tracks(25, true));
+    for number in 0..10 {
+        recordings.coded(&coded(number));
+        recordings.sound(&[[7, 8]; 1_764], u64::from(number) * 1_764);
+    }
+    fs::remove_file(&path).expect("deleted");
+    for number in 10..60 {
+        recordings.coded(&coded(number));
+    }
+    let (said, _) = finish(&mut recordings);
+    assert!(matches!(&said[0], Said::Failed(text) if text.contains("was deleted")), "{said:?}");
+    assert!(recordings.failed() && !recordings.is_running());
+}

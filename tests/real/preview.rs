@@ -1,0 +1,78 @@
+//! `serve --preview`: a window on what is sent, and a stream that does not care about it.
+
+use std::io::Read;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use image::RgbImage;
+
+use crate::program::{END, Server, figures, wait, watch};
+use crate::screen::{self, Viewer, until};
+
+fn said(child: &mut Child) -> String {
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    said
+}
+
+#[test]
+fn the_preview_shows_what_is_sent_and_may_be_closed() {
+    if !screen::is_there() {
+        return;
+    }
+    let mut server = Server::start(&["test:640x360@25", "--duration", "12", "--preview"]);
+    let id = screen::window_of(&server.child);
+    until("the test card's size", || screen::size_of(&id) == (640, 360));
+    // The bars' first colour, which is grey.
+    let grey = |shot: &RgbImage| shot.get_pixel(2, 2).0.iter().all(|c| c.abs_diff(191) < 12);
+    until("the test card", || screen::grab(&id).is_some_and(|shot| grey(&shot)));
+    until("its fps in the title", || screen::title_of(&id).contains("fps – preview"));
+    screen::xdotool(&["windowfocus", "--sync", &id]);
+    screen::xdotool(&["key", "q"]);
+    let shown = figures(&watch(&server.address(), &["--frames", "25"]));
+    assert_eq!((&shown["pictures_shown"], &shown["pictures_lost"]), (&25.into(), &0.into()), "{shown}");
+    assert_eq!(wait(&mut server.child, Duration::from_secs(20)), 0);
+    assert!(said(&mut server.child).contains("The preview is closed"));
+}
+
+#[test]
+fn without_a_display_there_is_a_sentence_and_a_stream() {
+    let mut command = Server::command(&["test:320x180@25", "--frames", "25", "--preview"]);
+    command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").stdin(Stdio::null());
+    let mut server = Server::spawn(command);
+    let shown = figures(&watch(&server.address(), &[]));
+    assert_eq!((&shown["pictures_shown"], &shown["pictures_lost"]), (&25.into(), &0.into()), "{shown}");
+    assert_eq!(wait(&mut server.child, END), 0);
+    let said = said(&mut server.child);
+    assert!(said.contains("No preview: there is no display") && said.contains("goes on without it"), "{said}");
+}
+
+#[test]
+fn the_r_key_records_what_is_on_the_screen() {
+    if !screen::is_there() {
+        return;
+    }
+    let server = Server::start(&["test:640x360@25"]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut viewer = Viewer::start(&server.address(), &[], folder.path());
+    viewer.event("stats");
+    let red = |shot: &RgbImage| {
+        let corner = image::imageops::crop_imm(shot, 560, 0, 80, 40).to_image();
+        corner.pixels().filter(|pixel| pixel.0 == [0xF0, 0x50, 0x40]).count() > 20
+    };
+    assert!(!red(&viewer.shot()));
+    viewer.key("r");
+    viewer.seen(red);
+    (0..2).for_each(|_| drop(viewer.event("stats")));
+    viewer.key("r");
+    viewer.seen(|shot| !red(shot));
+    viewer.key("q");
+    let (code, shown, said) = viewer.end();
+    assert_eq!(code, 0, "{said}");
+    let recorded = &shown["recorded"];
+    assert!(recorded["pictures"].as_u64().unwrap() > 15, "{recorded}");
+    let name = recorded["file"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    assert!(name.starts_with("test-card-00h00m") && name.ends_with("s.mkv"), "{name}");
+    assert!(folder.path().join(&name).exists());
+    assert!(said.contains(&format!("Recording to {name}")) && said.contains("Recorded "), "{said}");
+}

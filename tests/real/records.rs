@@ -1,0 +1,211 @@
+//! Recordings: whole, in every kind of file, and playable whatever ended them.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::program::{END, SAMPLE, Server, figures, program, summary, watch};
+
+/// What ffprobe says of a film, its pictures counted; null if it says that this is none.
+fn probe(path: &Path) -> Value {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-of", "json", "-show_format", "-show_streams", "-count_packets"])
+        .arg(path)
+        .output()
+        .unwrap();
+    if output.status.success() { serde_json::from_slice(&output.stdout).unwrap() } else { Value::Null }
+}
+
+fn pictures(probed: &Value) -> u64 {
+    probed["streams"][0]["nb_read_packets"].as_str().map_or(0, |count| count.parse().unwrap())
+}
+
+fn length(probed: &Value) -> f64 {
+    probed["format"]["duration"].as_str().map_or(0.0, |seconds| seconds.parse().unwrap())
+}
+
+/// Every JPEG of a film, one behind the other, as they stand in it.
+fn scans(path: &Path) -> Vec<u8> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(path)
+        .args(["-map", "0:v", "-c", "copy", "-f", "mjpeg", "-"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// How many pictures a player decodes.
+fn played(path: &Path) -> u64 {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-progress", "-", "-i"])
+        .arg(path)
+        .args(["-map", "0:v", "-f", "null", "-"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let frames = text.lines().rev().find_map(|line| line.strip_prefix("frame="));
+    frames.map_or(0, |frames| frames.trim().parse().unwrap())
+}
+
+#[test]
+fn a_film_is_recorded_whole_on_both_sides_in_every_kind_of_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Vec::new();
+    for ending in ["mkv", "avi", "mp4"] {
+        let [mine, theirs] = ["mine", "theirs"].map(|name| folder.path().join(format!("{name}.{ending}")));
+        let server = Server::start(&[SAMPLE, "--record", mine.to_str().unwrap()]);
+        let shown = figures(&watch(&server.address(), &["--record", theirs.to_str().unwrap()]));
+        assert_eq!((&shown["pictures_shown"], &shown["pictures_damaged"]), (&132.into(), &0.into()), "{shown}");
+        let (code, sent) = server.end(Duration::from_secs(10));
+        assert_eq!(code, 0);
+        for (path, summary) in [(&mine, &sent), (&theirs, &shown)] {
+            let recorded = &summary["recorded"];
+            assert_eq!(recorded["file"], path.to_str().unwrap());
+            assert_eq!((&recorded["pictures"], &recorded["dropped"]), (&132.into(), &0.into()), "{recorded}");
+            let probed = probe(path);
+            assert_eq!(pictures(&probed), 132, "{probed}");
+            assert_eq!(probed["streams"].as_array().unwrap().len(), 1, "without sound there is no sound track");
+            assert_eq!(probed["streams"][0]["codec_name"], "mjpeg");
+            let rate = probed["streams"][0]["r_frame_rate"].as_str().unwrap().split_once('/').unwrap();
+            let interval = rate.1.parse::<f64>().unwrap() / rate.0.parse::<f64>().unwrap();
+            let seconds = recorded["seconds"].as_f64().unwrap();
+            assert!((seconds - 132.0 * interval).abs() < interval / 2.0, "{seconds} s, {interval} s each");
+            assert!((length(&probed) - seconds).abs() < interval, "{ending}: {} s of {seconds} s", length(&probed));
+            let scans = scans(path);
+            if first.is_empty() {
+                first = scans;
+            } else {
+                assert!(first == scans, "{}: not as it was encoded", path.display());
+            }
+        }
+    }
+    assert!(first.len() > 132 * 10_000, "the regime: real pictures");
+}
+
+/// A `watch` or `serve` that records, and has for a while.
+fn recording(arguments: &[&str]) -> Child {
+    let mut child = program()
+        .args(arguments)
+        .args(["--stats", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let (mut seconds, mut line) = (0, String::new());
+    while seconds < 3 {
+        line.clear();
+        assert!(stdout.read_line(&mut line).unwrap() > 0, "it ended by itself");
+        seconds += u32::from(line.contains("\"stats\""));
+    }
+    child
+}
+
+/// Kills without a warning, and waits until the file has something to play; ffmpeg may still be at it.
+fn killed(mut child: Child, path: &Path) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let start = Instant::now();
+    while played(path) < 25 {
+        assert!(start.elapsed() < Duration::from_secs(10), "{} cannot be played", path.display());
+    }
+    let probed = probe(path);
+    assert!(length(&probed) > 0.8, "{}: {probed}", path.display());
+    assert!(played(path) <= pictures(&probed));
+}
+
+#[test]
+fn whoever_is_killed_leaves_a_film_that_plays() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&["test:640x360@25"]);
+    for name in ["watched.mkv", "watched.avi", "watched.mp4"] {
+        let path = folder.path().join(name);
+        let child = recording(&["watch", &server.address(), "--headless", "--record", path.to_str().unwrap()]);
+        killed(child, &path);
+    }
+    let path = folder.path().join("served.mkv");
+    // Nobody watches but the recorder.
+    let arguments = ["serve", "test:640x360@25", "--port", "0", "--bind", "127.0.0.1", "--no-wait", "--record"];
+    killed(recording(&[&arguments[..], &[path.to_str().unwrap()]].concat()), &path);
+}
+
+#[test]
+fn a_full_disk_ends_the_recording_and_not_the_watching() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, words) in [("film.mkv", "largest file"), ("film.avi", "")] {
+        let server = Server::start(&[SAMPLE]);
+        let path = folder.path().join(name);
+        // So many blocks of 512 bytes, and an error instead of a signal behind them.
+        let limited = "trap '' XFSZ; ulimit -f 4000; exec \"$0\" \"$@\"";
+        let output = Command::new("sh")
+            .args(["-c", limited, env!("CARGO_BIN_EXE_udpstream"), "watch", &server.address(), "--headless"])
+            .args(["--stats", "json", "--record", path.to_str().unwrap()])
+            .output()
+            .unwrap();
+        let (said, text) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("recording stopped: ") && said.contains(words), "{said}");
+        assert!(text.lines().any(|line| line.contains("\"warning\"") && line.contains("\"record\"")), "{text}");
+        let shown = summary(&text);
+        assert_eq!((&shown["pictures_shown"], &shown["pictures_lost"]), (&132.into(), &0.into()), "{shown}");
+        let count = played(&path);
+        assert!((5..132).contains(&count), "{name}: {count} pictures");
+        assert!(fs::metadata(&path).unwrap().len() <= 4_000 * 512);
+        assert_eq!(server.end(END).0, 0);
+    }
+}
+
+#[test]
+fn a_file_deleted_under_way_is_said_and_watching_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("film.mkv");
+    let server = Server::start(&["test:320x180@25", "--frames", "125"]);
+    let mut command = program();
+    command.args(["watch", &server.address(), "--headless", "--stats", "json", "--record", path.to_str().unwrap()]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("\"stats\"") {
+        assert!(stdout.read_line(&mut text).unwrap() > 0, "it ended at once");
+    }
+    fs::remove_dir_all(folder.path()).unwrap();
+    stdout.read_to_string(&mut text).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("was deleted while it was being recorded"), "{said}");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(summary(&text)["pictures_shown"], 125, "{text}");
+}
+
+#[test]
+fn names_that_cannot_be_recorded_to_are_refused_before_anything_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("there.mkv");
+    fs::write(&there, "somebody's film").unwrap();
+    let missing = folder.path().join("missing/film.mkv");
+    for (path, code, words) in [
+        (there.to_str().unwrap(), 1, "exists already"),
+        (missing.to_str().unwrap(), 1, "does not exist"),
+        ("film.mov", 2, ".mkv, .mp4, .avi or .wav"),
+        ("film", 2, ".mkv, .mp4, .avi or .wav"),
+    ] {
+        for verb in [&["serve", "test:"][..], &["watch", "127.0.0.1:9", "--headless"]] {
+            let output = program().args(verb).args(["--record", path]).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{path}: {said}");
+            assert!(said.contains(words), "{path}: {said}");
+        }
+    }
+    assert_eq!(fs::read_to_string(&there).unwrap(), "somebody's film");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    let server = Server::start(&["test:320x180@25", "--frames", "25"]);
+    let shown = figures(&watch(&server.address(), &["--force", "--record", there.to_str().unwrap()]));
+    assert_eq!(shown["recorded"]["pictures"], 25, "{shown}");
+    assert_eq!(pictures(&probe(&there)), 25);
+}
