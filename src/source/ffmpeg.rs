@@ -11,6 +11,7 @@ use std::time::Duration;
 use ffmpeg_sidecar::command::FfmpegCommand;
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::SourceError;
 use super::backlog::Surplus;
 use super::child::{self, Answer, Control, Question, Started, Tap};
 use super::heard::Heard;
@@ -18,7 +19,6 @@ use super::plan::{LOCAL, Plan, Reading};
 use super::probe::{self, Found};
 use super::sound::SoundPlan;
 use super::tail::{Tail, Words};
-use super::SourceError;
 use crate::clock;
 use crate::media::Picture;
 use crate::media::convert;

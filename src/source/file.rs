@@ -41,7 +41,8 @@ pub(super) fn open(input: &Input, options: &Options, guard: Guard) -> Result<Sou
     let info = info(&plan, &found, title(input), &pass, pace);
     let (control, looped) = (guard.control.clone(), options.looped);
     let work = Box::new(move |out, sound| {
-        let passes = Passes { plan, control, looped, surplus, known: info.pictures, rate: info.rate, next: None, pictures: 0 };
+        let passes =
+            Passes { plan, control, looped, surplus, known: info.pictures, rate: info.rate, next: None, pictures: 0 };
         passes.run(pass, out, sound)
     });
     Ok(Source { info, work, guard })
@@ -213,12 +214,7 @@ impl Passes {
 }
 
 /// The thread for the plan's sound.
-pub(super) fn voice(
-    plan: &Plan,
-    rate: Rate,
-    looped: bool,
-    out: Option<Producer<Chunk>>,
-) -> Result<Voice, SourceError> {
+pub(super) fn voice(plan: &Plan, rate: Rate, looped: bool, out: Option<Producer<Chunk>>) -> Result<Voice, SourceError> {
     let sound = plan.sound.as_ref();
     let manner = Manner {
         rate,

@@ -204,7 +204,10 @@ mod tests {
         let asked = plan(&two, SoundOptions { track: Some(0), mono: true, ..SoundOptions::default() });
         assert_eq!(describe(&two, asked.as_ref()), "aac 44.1 kHz stereo → mono");
         assert_eq!(describe(&two, None), "sound left out");
-        assert_eq!((plan(&found(&[]), SoundOptions::default()), describe(&found(&[]), None).as_str()), (None, "no sound"));
+        assert_eq!(
+            (plan(&found(&[]), SoundOptions::default()), describe(&found(&[]), None).as_str()),
+            (None, "no sound")
+        );
         let odd = found(&[("pcm_s16le", 3, "", false)]);
         let odd_plan = plan(&odd, SoundOptions::default());
         assert_eq!(describe(&odd, odd_plan.as_ref()), "pcm_s16le 44.1 kHz 3 channels → stereo");
@@ -229,7 +232,8 @@ mod tests {
         let all = filters(SoundOptions { gain_db: 6.0, denoise: true, ..SoundOptions::default() });
         assert!(all.ends_with("afftdn,volume=6dB"), "{all}");
         let placed = |zero, late| {
-            let plan = SoundPlan { place: Place::stamps(zero, late), ..plan(&song, SoundOptions::default()).expect("one") };
+            let plan =
+                SoundPlan { place: Place::stamps(zero, late), ..plan(&song, SoundOptions::default()).expect("one") };
             (plan.filters(), plan.silence() / 44_100)
         };
         let step = "aresample=44100:async=1:first_pts=0".to_owned();

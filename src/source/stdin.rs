@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rustix::stdio;
 
-use super::child::{Control, Tap};
 use super::backlog::Surplus;
+use super::child::{Control, Tap};
 use super::ffmpeg::{self, Pass};
 use super::pace::{self, Decision};
 use super::plan::{self, Reading};
