@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use udpstream::app::address::{self, Address, DEFAULT_PORT};
-use udpstream::app::{StatsFormat, doctor, serve, watch};
+use udpstream::app::{StatsFormat, doctor, extract, serve, watch};
 use udpstream::source::{self, Input, PaceChoice, SoundOptions};
 use udpstream::units::Rate;
 
@@ -52,6 +52,11 @@ pub enum Command {
     /// Show a stream in a window, or receive it without one.
     #[command(after_help = help::MORE, after_long_help = help::watch())]
     Watch(WatchArgs),
+    /// Take the sound out of a film, into a WAV file.
+    ///
+    /// It is written as ffmpeg decodes it: 44.1 kHz, 16 bits, stereo.
+    #[command(after_help = help::MORE, after_long_help = help::EXTRACT)]
+    Extract(ExtractArgs),
     /// Look at ffmpeg, display, sound, sockets and timer, and say what to do about each.
     ///
     /// One line for each, marked ok, warning or problem. The exit code is 0 if everything needed to serve and to watch
@@ -70,8 +75,8 @@ pub enum Command {
     /// Without COMMAND it is one page about everything.
     #[command(after_help = help::MORE, after_long_help = help::MAN)]
     Man {
-        /// Only about this command: serve, watch, doctor, completions or man [default: all].
-        #[arg(value_parser = ["serve", "watch", "doctor", "completions", "man"], hide_possible_values = true)]
+        /// Only about this command: serve, watch, extract, doctor, completions or man [default: all].
+        #[arg(value_parser = ["serve", "watch", "extract", "doctor", "completions", "man"], hide_possible_values = true)]
         command: Option<String>,
     },
 }
@@ -231,6 +236,24 @@ pub struct WatchArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct ExtractArgs {
+    /// A film, a song or a URL that ffmpeg reads.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub input: Input,
+    /// The WAV file [default: INPUT with .wav in place of its ending, beside it].
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Replace a file that is there already [default: leave it as it is].
+    #[arg(long)]
+    pub force: bool,
+    /// Take noise out with a light filter [default: leave it as it is].
+    #[arg(long, help_heading = SOUND)]
+    pub denoise: bool,
+    #[command(flatten)]
+    pub sound: SoundArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Do not look for a display: only `watch --headless` is wanted here [default: look for one].
     #[arg(long)]
@@ -310,6 +333,13 @@ impl WatchArgs {
             stats: self.stats.into(),
             quiet,
         }
+    }
+}
+
+impl ExtractArgs {
+    pub fn options(self, quiet: bool) -> extract::Options {
+        let sound = self.sound.options(self.denoise);
+        extract::Options { input: self.input, output: self.output, force: self.force, sound, quiet }
     }
 }
 

@@ -4,6 +4,7 @@ pub mod address;
 mod decode;
 pub mod doctor;
 mod encode;
+pub mod extract;
 mod figures;
 mod lines;
 mod opening;

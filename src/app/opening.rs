@@ -70,8 +70,8 @@ impl App<Nothing> for Opening {
     }
 }
 
-/// There is no protocol to run yet.
-struct Nothing;
+/// No protocol is run here.
+pub struct Nothing;
 
 impl Machine for Nothing {
     type Local = ();

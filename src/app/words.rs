@@ -137,7 +137,7 @@ fn clock_text(time: Duration) -> String {
 
 impl Place {
     /// Where in how much, and in which round if the film began again.
-    fn text(self) -> String {
+    pub fn text(self) -> String {
         let Self { position, length, looped } = self;
         let Some(length) = length.filter(|length| !length.is_zero()) else { return clock_text(position) };
         let round = if looped { position.as_nanos() / length.as_nanos() } else { 0 };

@@ -19,6 +19,7 @@ Examples:
   udpstream serve film.mp4             Send a film; it starts with its first watcher
   udpstream watch 192.168.1.20         Watch it from another machine
   udpstream serve test:                Send the test card, which needs no film and no ffmpeg
+  udpstream extract film.mp4           Take its sound out, into film.wav
   udpstream doctor                     See whether this machine has what it takes
   udpstream help watch                 All about one command
 
@@ -51,6 +52,16 @@ Examples:
 
 On a terminal one line tells position/length, pictures a second, jitter (the deviation of the intervals between \
 pictures), pictures lost or damaged, and bit rate.";
+
+pub const EXTRACT: &str = "\
+Examples:
+  udpstream extract film.mp4           Writes film.wav beside it
+  udpstream extract film.mkv -o sound.wav --audio-track 1
+  udpstream extract https://host/film.mp4 -o sound.wav --force
+
+On a terminal a bar tells how far it has come. Nothing is replaced without --force, and then only when the new file is \
+whole. Ctrl-C finishes the file with what there is; a second one ends at once, without the file, and so does a failure. \
+A WAV file holds 6 hours and 45 minutes.";
 
 pub const DOCTOR: &str = "\
 Examples:

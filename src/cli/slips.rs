@@ -59,15 +59,16 @@ fn port_apart(words: &[String]) -> Option<Vec<String>> {
     Some(vec![format!("a port is written like this: {command}")])
 }
 
-/// `udpstream serve`, `udpstream watch`.
+/// `udpstream serve`, `udpstream watch`, `udpstream extract`.
 fn nothing_named(words: &[String]) -> Option<Vec<String>> {
-    let verb = words.iter().find(|word| ["serve", "watch"].contains(&word.as_str()))?;
+    let verb = words.iter().find(|word| ["serve", "watch", "extract"].contains(&word.as_str()))?;
     let tips: &[&str] = match verb.as_str() {
         "serve" => &[
             "name a film: udpstream serve film.mp4",
             "without a film there is the test card: udpstream serve test:",
             "from a pipe: … | udpstream serve -",
         ],
+        "extract" => &["name a film: udpstream extract film.mp4"],
         _ => &["name the machine that serves: udpstream watch 192.168.1.20", "this one: udpstream watch 127.0.0.1"],
     };
     Some(tips.iter().map(|&tip| tip.to_owned()).collect())

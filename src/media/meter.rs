@@ -148,7 +148,10 @@ mod tests {
             let mut last = 0;
             for mean in [0.0, 0.01, 0.1, 0.5, 1.0] {
                 meter.draw(&mut picture, &Level { mean: [mean, 0.0], peak: [mean, 0.0] });
-                assert!(width < 640 || mean == 0.0 || lit(&picture, 0) > last, "{size} at {mean}");
+                if width < 640 {
+                    continue;
+                }
+                assert!(mean == 0.0 || lit(&picture, 0) > last, "{size} at {mean}");
                 assert_eq!(lit(&picture, 1), 0, "{size}: the other side is silent");
                 last = lit(&picture, 0);
             }

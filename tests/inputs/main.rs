@@ -12,9 +12,11 @@
 mod addresses;
 mod arguments;
 mod ends;
+mod extract;
 mod films;
 mod lists;
 mod long;
 mod nofilms;
 mod pipes;
 mod program;
+mod songs;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::{have, program, run, stderr, stdout};
 
-const VERBS: [&str; 5] = ["serve", "watch", "doctor", "completions", "man"];
+const VERBS: [&str; 6] = ["serve", "watch", "extract", "doctor", "completions", "man"];
 
 /// The flags in a help text, each with its whole description in one line.
 fn flags(verb: &str) -> Vec<(String, String)> {
@@ -30,7 +30,7 @@ fn flags(verb: &str) -> Vec<(String, String)> {
 #[test]
 fn every_flag_says_its_default_and_its_unit() {
     const EVERYWHERE: [&str; 4] = ["--quiet", "--verbose", "--help", "--version"];
-    const UNITS: [(&str, &str); 15] = [
+    const UNITS: [(&str, &str); 19] = [
         ("--width", "pixels"),
         ("--fps", "Pictures a second"),
         ("--quality", "1 to 100"),
@@ -46,6 +46,10 @@ fn every_flag_says_its_default_and_its_unit() {
         ("--stats", "json"),
         ("--snapshot", "PNG"),
         ("--record", ".mkv"),
+        ("--audio-gain", "decibels"),
+        ("--audio-track", "counted from 0"),
+        ("--volume", "percent"),
+        ("--audio-port", "UDP port"),
     ];
     let mut described = 0;
     for verb in VERBS {
@@ -108,7 +112,10 @@ fn slips_get_the_command_that_was_meant() {
         ("serve test:x", "write test:"),
         ("watch tcp://robot", "tcp://"),
         ("completions tcsh", "bash, elvish, fish, powershell, zsh"),
-        ("man film", "serve, watch, doctor"),
+        ("man film", "serve, watch, extract, doctor"),
+        ("extract", "udpstream extract film.mp4"),
+        ("serve test: --audio-gain loud", "-60 to 60"),
+        ("serve test: --no-audio --mono", "cannot be used with"),
     ] {
         let output = run(line.split(' '));
         let text = stderr(&output);

@@ -9,7 +9,6 @@ use crate::media::meter;
 use crate::media::sound::{FRAMES, Frame, RATE, frame_at};
 use crate::media::tone::BEEP;
 
-/// All the sound there is, one side of a chunk as one number.
 fn with_sound() -> Options {
     Options { sound: Some(SoundOptions::default()), ..Options::default() }
 }
@@ -207,13 +206,11 @@ fn sound_that_lies_far_from_its_pictures_keeps_nobody_waiting() {
 
 #[test]
 fn a_source_whose_sound_nobody_takes_can_be_stopped_and_leaves_nothing() {
-    let threads = || std::fs::read_dir("/proc/self/task").expect("Linux").count();
     let named = || {
         let names = std::fs::read_dir("/proc/self/task").expect("Linux").flatten();
         let names = names.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
         names.filter(|name| name.trim() == "sound in" || name.trim() == "sound").count()
     };
-    let _ = threads;
     for (looped, keep) in [(false, true), (true, true), (true, false)] {
         let source = open_with(&file(SAMPLE), Options { looped, ..with_sound() });
         let (producer, consumer) = queue::bounded(2, WhenFull::Block, None);
@@ -393,15 +390,14 @@ fn listening_gives_what_ffmpeg_decodes() {
     }
 }
 
-/// Descriptors of ours that a process has inherited: those of pipes beyond the first three.
-fn pipes_of(process: u32) -> usize {
-    let folder = format!("/proc/{process}/fd");
-    let files = std::fs::read_dir(folder).expect("a living child").flatten();
-    let number = |name: std::ffi::OsString| name.to_str().and_then(|name| name.parse::<u32>().ok());
-    let beyond = files.filter(|file| number(file.file_name()).is_some_and(|number| number > 2));
-    beyond
-        .filter(|file| std::fs::read_link(file.path()).is_ok_and(|link| link.to_string_lossy().starts_with("pipe:")))
-        .count()
+/// The pipes that a child has inherited beyond its first three, but for those that we ourselves were born with.
+fn pipes_of(process: u32) -> Vec<PathBuf> {
+    let link = |process: &str, number: u32| std::fs::read_link(format!("/proc/{process}/fd/{number}")).ok();
+    let files = std::fs::read_dir(format!("/proc/{process}/fd")).expect("a living child").flatten();
+    let numbers = files.filter_map(|file| file.file_name().to_str()?.parse::<u32>().ok()).filter(|&number| number > 2);
+    let links = numbers.filter_map(|number| Some((number, link(&process.to_string(), number)?)));
+    let links = links.filter(|(number, file)| link("self", *number).as_ref() != Some(file)).map(|(_, file)| file);
+    links.filter(|file| file.to_string_lossy().starts_with("pipe:")).collect()
 }
 
 #[test]
@@ -422,9 +418,11 @@ fn each_child_inherits_its_own_pipe_and_no_other() {
         }
     });
     let started = started.lock().expect("no panic");
-    for (running, ..) in started.values() {
-        for child in children_of(running) {
-            assert_eq!(pipes_of(child), 1, "its own sound, and nobody else's");
-        }
-    }
+    let children: Vec<_> = started.values().flat_map(|(running, ..)| children_of(running)).collect();
+    assert_eq!(children.len(), 4);
+    let mut pipes: Vec<_> = children.into_iter().flat_map(pipes_of).collect();
+    pipes.sort();
+    let all = pipes.len();
+    pipes.dedup();
+    assert_eq!((all, pipes.len()), (4, 4), "each has its own sound, and nobody else's");
 }
