@@ -18,9 +18,9 @@ use udpstream::units::Time;
 pub const AHEAD: Duration = Duration::from_millis(120);
 
 fn main() -> std::io::Result<()> {
-    let number = |n: usize| std::env::args().nth(n).and_then(|text| text.parse().ok());
+    let number = |n: usize| std::env::args().nth(n).and_then(|text| text.parse::<u64>().ok());
     let (seconds, percent) = (number(1).unwrap_or(10), number(2).unwrap_or(0));
-    let settings = Settings { period: number(3).unwrap_or(Settings::default().period), ..Settings::default() };
+    let settings = Settings { period: number(3).map_or(Settings::default().period, |frames| frames as u32), ..Settings::default() };
     let mut speaker = Speaker::start(settings, waker(thread::current()))?;
     let zero = now() + Duration::from_secs(1);
     println!("zero {}", zero.nanos());
@@ -54,10 +54,10 @@ impl Tone {
     /// Plays it until it has been heard for `seconds`, and calls `look` all the time.
     pub fn play(&mut self, speaker: &mut Speaker, seconds: u64, mut look: impl FnMut(&mut Speaker)) {
         speaker.set_zero(Some(self.zero));
+        let end = self.zero + Duration::from_secs(seconds);
         for second in 1..=seconds + 1 {
             while now() < self.zero + Duration::from_secs(second) {
-                let until = self.zero + Duration::from_secs(seconds.min(second));
-                self.put(speaker, until);
+                self.put(speaker, end);
                 look(speaker);
                 thread::park_timeout(Duration::from_millis(5));
             }
@@ -74,6 +74,9 @@ impl Tone {
             let lost = (self.state >> 33) % 100 < self.percent;
             speaker.put(self.next, Some(frames.as_slice()).filter(|_| !lost));
             self.next += FRAMES as u64;
+            if due(self.next) >= end {
+                speaker.finish();
+            }
         }
     }
 }

@@ -93,13 +93,16 @@ start_sound() {
         tries=$((tries + 1))
         sleep 0.1
     done
+    # A silent device that nobody listens to plays two seconds at a time, and whoever comes then waits for so long.
+    parec -d "$UDPSTREAM_SOUND.monitor" --latency-msec=20 >/dev/null 2>&1 &
+    listener=$!
 }
 
 # Ends the sound server that start_sound has started, if it has.
 stop_sound() {
     if [ -n "${sound:-}" ]; then
-        kill "$sound" 2>/dev/null || true
-        wait "$sound" 2>/dev/null || true
+        kill "$listener" "$sound" 2>/dev/null || true
+        wait "$listener" "$sound" 2>/dev/null || true
         sound=
     fi
 }

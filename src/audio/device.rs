@@ -1,6 +1,7 @@
 //! The sound device, through cpal: which one, how it is asked, and what to say when there is none.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -93,21 +94,21 @@ fn prepare_thread() {
 }
 
 /// What the device's thread calls when something is wrong. A dead sound server has it called without end until the
-/// stream is dropped, so all but the first call wait a little.
+/// stream is dropped, so all but the first call in a row wait a little; sound servers also recover from some failures.
 fn trouble(shared: Arc<Shared>, broken: Sender<String>) -> impl FnMut(cpal::Error) + Send + 'static {
-    use std::sync::atomic::Ordering::Relaxed;
-    let (mut in_a_row, mut asked, mut told) = (0, 0, false);
+    let (mut in_a_row, mut asked) = (0, 0);
     move |error| {
         let before = std::mem::replace(&mut asked, shared.asked.load(Relaxed));
         in_a_row = if before == asked { in_a_row + 1 } else { 0 };
+        if in_a_row > 0 {
+            thread::park_timeout(PAUSE);
+        }
         match error.kind() {
-            ErrorKind::Xrun if in_a_row < XRUNS => drop(shared.device_underruns.fetch_add(1, Relaxed)),
             ErrorKind::RealtimeDenied | ErrorKind::DeviceChanged => {}
-            _ if told => thread::park_timeout(PAUSE),
-            _ => {
-                drop(Hush::begin());
-                told = broken.try_send(sentence(&error, None)).is_ok();
-            }
+            ErrorKind::Xrun if in_a_row < FAILURES => drop(shared.device_underruns.fetch_add(1, Relaxed)),
+            ErrorKind::BackendError if in_a_row < FAILURES => {}
+            // Full: it has been told already.
+            _ => drop(broken.try_send(sentence(&error, None))),
         }
     }
 }
@@ -183,9 +184,9 @@ impl Chosen {
 
 const NO_DEVICE: &str = "there is no sound device to play on";
 const ADVICE: &str = "plug one in, or start PulseAudio or PipeWire";
-/// Nobody recovers from so many underruns without having asked for sound in between.
-const XRUNS: u32 = 16;
-const PAUSE: Duration = Duration::from_millis(20);
+/// Nobody recovers from so many failures, without having asked for sound in between.
+const FAILURES: u32 = 30;
+const PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {

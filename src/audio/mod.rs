@@ -43,8 +43,8 @@ pub struct Settings {
     /// In percent, as [`Speaker::volume`].
     pub volume: u8,
     pub muted: bool,
-    /// How many frames of 44.1 kHz the device is to ask for at a time; it may have limits of its own. It holds two or
-    /// three times that.
+    /// How many frames of 44.1 kHz the device is to ask for at a time; it may have limits of its own. It holds twice
+    /// that. If this machine is too busy to serve it so often, it becomes more.
     pub period: u32,
 }
 

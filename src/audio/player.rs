@@ -26,6 +26,8 @@ pub struct Player {
     skews: Producer<f32>,
     /// The device's frames a second.
     rate: u32,
+    /// How often it had run dry when it asked last.
+    ran_dry: u64,
     gain: f32,
     /// How much the gain changes from a frame to the next.
     gain_step: f32,
@@ -42,7 +44,8 @@ impl Player {
         let (rates, servo) = (Rates::new(rate)?, Servo::new(rate));
         let feed = Feed::new(blocks, Arc::clone(&shared));
         let (gain, gain_step) = (shared.gain(), 1.0 / (GAIN_SECONDS * rate as f32));
-        Ok(Self { shared, feed, rates, servo, skews, rate, gain, gain_step })
+        let ran_dry = shared.device_underruns.load(Ordering::Relaxed);
+        Ok(Self { shared, feed, rates, servo, skews, rate, ran_dry, gain, gain_step })
     }
 
     /// The device asks for `out`, frames of `channels` samples. It is `now`, and the first of them will be heard
@@ -75,6 +78,10 @@ impl Player {
     }
 
     fn steer(&mut self, stamp: Time, frames: usize) {
+        let before = std::mem::replace(&mut self.ran_dry, self.shared.device_underruns.load(Ordering::Relaxed));
+        if before != self.ran_dry {
+            self.servo.interrupted();
+        }
         let heard = self.servo.asked(stamp, frames);
         self.feed.another_stream();
         let Some(zero) = self.shared.zero() else {

@@ -1,7 +1,7 @@
 //! The thread "audio": opens the device, watches over it, and tries again when it is not there or fails.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
@@ -35,34 +35,69 @@ pub struct Supervisor {
 enum Told {
     Nothing,
     Missing,
+    Open,
     Lost,
+}
+
+/// Why a device is closed.
+enum End {
+    /// The speaker is dropped.
+    Stopped,
+    /// This machine is too busy to serve it so often.
+    Crackles,
+    Failed(String),
 }
 
 impl Supervisor {
     pub fn run(self) {
-        let (mut told, mut pause) = (Told::Nothing, FIRST_PAUSE);
+        let (mut told, mut pause, mut period) = (Told::Nothing, FIRST_PAUSE, self.settings.period);
         loop {
             let (broken, trouble) = bounded(1);
-            match self.open(&broken) {
-                Ok(opened) => {
-                    self.tell(if told == Told::Lost { Happened::Back } else { Happened::Opened });
-                    let Some(why) = self.watch(&trouble, &mut pause) else { return };
-                    self.shared.open.store(false, Ordering::Relaxed);
-                    self.tell(Happened::Lost(why));
-                    told = Told::Lost;
-                    // Closing a device in trouble may take its time.
-                    drop(opened);
+            match self.open(period, &broken) {
+                // Closing a device in trouble may take its time; it is told before.
+                Ok(_opened) => {
+                    self.is_open(&mut told);
+                    match self.watch(&trouble, period, &mut pause) {
+                        End::Stopped => return,
+                        End::Crackles => {
+                            period *= 2;
+                            continue;
+                        }
+                        End::Failed(why) => self.is_gone(&mut told, why),
+                    }
                 }
-                Err(why) if told == Told::Nothing => {
-                    self.tell(Happened::Missing(why));
-                    told = Told::Missing;
-                }
-                Err(_) => {}
+                Err(why) => self.is_gone(&mut told, why),
             }
             if self.stop.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
             pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    fn is_open(&self, told: &mut Told) {
+        self.shared.open.store(true, Ordering::Relaxed);
+        match std::mem::replace(told, Told::Open) {
+            Told::Nothing | Told::Missing => self.tell(Happened::Opened),
+            Told::Lost => self.tell(Happened::Back),
+            // It was only opened anew.
+            Told::Open => {}
+        }
+    }
+
+    fn is_gone(&self, told: &mut Told, why: String) {
+        self.shared.open.store(false, Ordering::Relaxed);
+        match told {
+            Told::Nothing => {
+                *told = Told::Missing;
+                self.tell(Happened::Missing(why));
+            }
+            Told::Open => {
+                *told = Told::Lost;
+                self.tell(Happened::Lost(why));
+            }
+            // Once is enough.
+            Told::Missing | Told::Lost => {}
         }
     }
 
@@ -72,32 +107,39 @@ impl Supervisor {
         (self.waker)();
     }
 
-    fn open(&self, broken: &Sender<String>) -> Result<Opened, String> {
-        let chosen = device::choose(self.settings.period)?;
+    fn open(&self, period: u32, broken: &Sender<String>) -> Result<Opened, String> {
+        let chosen = device::choose(period)?;
         let (blocks, frames) = RingBuffer::new(BLOCKS);
         let (figures, skews) = RingBuffer::new(SKEWS);
         let player = Player::new(chosen.rate(), frames, figures, Arc::clone(&self.shared));
         let player = player.map_err(|error| format!("the sound device's rate cannot be reached ({error})"))?;
         let lines = Lines { device: chosen.name.clone(), blocks, skews };
         let opened = chosen.open(player, &self.shared, broken)?;
+        // Nobody takes them if the speaker was dropped meanwhile.
         self.lines.send(lines).ok();
-        self.shared.open.store(true, Ordering::Relaxed);
         Ok(opened)
     }
 
-    /// Until the device fails: why; `None` when the speaker is dropped.
-    fn watch(&self, trouble: &Receiver<String>, pause: &mut Duration) -> Option<String> {
-        let (mut asked, mut idle) = (self.shared.asked.load(Ordering::Relaxed), 0);
+    /// Watches over an open device until it has to be closed.
+    fn watch(&self, trouble: &Receiver<String>, period: u32, pause: &mut Duration) -> End {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (mut asked, mut idle, mut dry) = (count(&self.shared.asked), 0, 0.0);
+        let mut ran_dry = count(&self.shared.device_underruns);
         loop {
             select! {
-                recv(self.stop) -> _ => return None,
-                recv(trouble) -> why => return Some(why.unwrap_or_else(|_| STUCK.to_owned())),
+                recv(self.stop) -> _ => return End::Stopped,
+                recv(trouble) -> why => return End::Failed(why.unwrap_or_else(|_| STUCK.to_owned())),
                 default(LOOK) => {}
             }
-            let before = std::mem::replace(&mut asked, self.shared.asked.load(Ordering::Relaxed));
+            let before = std::mem::replace(&mut asked, count(&self.shared.asked));
             idle = if before == asked { idle + 1 } else { 0 };
+            let before = std::mem::replace(&mut ran_dry, count(&self.shared.device_underruns));
+            dry = dry * FORGET + (ran_dry - before) as f64;
             if idle >= PATIENCE {
-                return Some(STUCK.to_owned());
+                return End::Failed(STUCK.to_owned());
+            }
+            if dry > TOO_OFTEN && period < LONGEST_PERIOD {
+                return End::Crackles;
             }
             // It works: the next failure is news of its own.
             *pause = FIRST_PAUSE;
@@ -111,6 +153,11 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(1);
 /// Looks in a row at which the device has not asked for sound.
 const PATIENCE: u32 = 5;
+/// Underruns are forgotten within some ten seconds; more than this many is a device that crackles.
+const FORGET: f64 = 0.9;
+const TOO_OFTEN: f64 = 2.5;
+/// Then it is asked for twice as many frames at a time, but not for more than this: 23 ms.
+const LONGEST_PERIOD: u32 = 1_024;
 /// 0.74 s of sound: more than anybody should put ahead.
 const BLOCKS: usize = 128;
 /// Some seconds of figures, if nobody takes them.

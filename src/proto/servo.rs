@@ -35,6 +35,12 @@ impl Servo {
         self.clock.asked(stamp, frames)
     }
 
+    /// The device ran dry or stood still since it asked last, so its next frame is heard later than those before it told.
+    pub fn interrupted(&mut self) {
+        self.clock.next = None;
+        self.clock.count = 0;
+    }
+
     /// At `heard`, frame `next` of the stream would be heard (none: nothing is played yet), and frame 0 was or is to be
     /// heard at `zero`.
     pub fn steer(&mut self, heard: Time, next: Option<i64>, zero: Time) -> Steer {
@@ -286,6 +292,21 @@ mod tests {
         let after = rig.since(back);
         assert!(after[..2].iter().all(|(_, error)| *error > 3.9), "two stamps are not believed");
         assert!(after[3..].iter().all(|(_, error)| error.abs() < 0.010), "the third one is");
+    }
+
+    #[test]
+    fn a_device_that_ran_dry_is_believed_at_once_and_its_rate_is_kept() {
+        let mut rig = Rig::new(80.0);
+        rig.run(200.0, 0.002);
+        let rate = rig.servo.clock.rate();
+        assert!((rate - 1.000_08).abs() < 0.000_03, "{rate}");
+        rig.heard += 0.015;
+        rig.servo.interrupted();
+        let dry = rig.heard;
+        rig.run(20.0, 0.002);
+        assert_eq!(rig.jumps, 1);
+        assert!(p99(&rig.since(dry + 15.0)) < 0.002);
+        assert!(rig.ratios.iter().rev().take(500).all(|ratio| (ratio - rate).abs() < 0.000_4), "no wrong lesson");
     }
 
     #[test]
