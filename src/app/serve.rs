@@ -359,8 +359,9 @@ impl Serving {
         let line = words::serving(place, &figures);
         self.output.status(&line);
         if self.preview.is_there() {
-            let fps = figures["fps"].as_f64().unwrap_or(0.0);
-            self.preview.screen.title(&format!("{} – {fps:.1} fps – preview", self.info.title));
+            let fps = format!("{:.1} fps", figures["fps"].as_f64().unwrap_or(0.0));
+            let state = self.sent.map_or("waiting for the first watcher", |_| &fps);
+            self.preview.screen.title(&format!("{} – {state} – preview", self.info.title));
             self.preview.screen.figures(line);
         }
         self.output.event("stats", figures).map_or(Flow::Stop, |()| Flow::Continue)

@@ -24,9 +24,13 @@ fn the_preview_shows_what_is_sent_and_may_be_closed() {
     let id = screen::window_of(&server.child);
     until("the test card's size", || screen::size_of(&id) == (640, 360));
     // The bars' first colour, which is grey.
-    let grey = |shot: &RgbImage| shot.get_pixel(2, 2).0.iter().all(|c| c.abs_diff(191) < 12);
+    let grey = |shot: &RgbImage| shot.get_pixel(80, 100).0.iter().all(|c| c.abs_diff(191) < 12);
     until("the test card", || screen::grab(&id).is_some_and(|shot| grey(&shot)));
+    until("why it stands still", || screen::title_of(&id).contains("waiting for the first watcher – preview"));
+    let first = figures(&watch(&server.address(), &["--frames", "10"]));
+    assert_eq!(first["pictures_shown"], 10, "{first}");
     until("its fps in the title", || screen::title_of(&id).contains("fps – preview"));
+    until("a moving picture", || screen::grab(&id) != screen::grab(&id));
     screen::xdotool(&["windowfocus", "--sync", &id]);
     screen::xdotool(&["key", "q"]);
     let shown = figures(&watch(&server.address(), &["--frames", "25"]));
