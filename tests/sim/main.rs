@@ -9,6 +9,7 @@ mod rejoin;
 
 mod attacks;
 mod claims;
+mod drift;
 mod paths;
 mod schedule;
 mod sessions;

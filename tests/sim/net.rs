@@ -88,6 +88,8 @@ pub struct Watcher {
     pub address: SocketAddr,
     pub state: State,
     pub seen: Seen,
+    /// How much faster its clock goes than the world's, in millionths, since the world began.
+    pub ppm: i64,
     wake: Time,
     inbox: VecDeque<(Port, SocketAddr, Vec<u8>)>,
     down: Link,
@@ -216,6 +218,7 @@ impl World {
             address: address(n as u8 + 10, 40_000),
             state: State::Running,
             seen: Seen::default(),
+            ppm: 0,
             wake: self.now,
             inbox: VecDeque::new(),
             down: Link::new(path, Random::fork(self.seed, purpose + 1)),
@@ -262,7 +265,7 @@ impl World {
         node.state = state;
         if state == State::Running {
             for (port, from, bytes) in std::mem::take(&mut node.inbox) {
-                node.machine.handle(now, Input::Datagram(Received { port, from, bytes: &bytes }));
+                node.machine.handle(node.local(now), Input::Datagram(Received { port, from, bytes: &bytes }));
             }
             node.wake = now;
         }
@@ -270,7 +273,7 @@ impl World {
 
     pub fn tell_watcher(&mut self, watcher: usize, local: receiver::Local) {
         let node = &mut self.watchers[watcher];
-        node.machine.handle(self.now, Input::Local(local));
+        node.machine.handle(node.local(self.now), Input::Local(local));
         node.wake = self.now;
     }
 
@@ -356,7 +359,8 @@ impl World {
         let watcher = &mut self.watchers[n];
         match watcher.state {
             State::Running => {
-                watcher.machine.handle(self.now, Input::Datagram(Received { port, from, bytes: &bytes }));
+                let now = watcher.local(self.now);
+                watcher.machine.handle(now, Input::Datagram(Received { port, from, bytes: &bytes }));
                 watcher.wake = self.now;
             }
             State::Stopped if watcher.inbox.len() < SOCKET_BUFFER => watcher.inbox.push_back((port, from, bytes)),
@@ -421,7 +425,8 @@ impl World {
 
     fn turn_watcher(&mut self, n: usize) {
         while self.watchers[n].state == State::Running && self.watchers[n].wake <= self.now {
-            match self.watchers[n].machine.poll(self.now) {
+            let now = self.watchers[n].local(self.now);
+            match self.watchers[n].machine.poll(now) {
                 Output::Send(transmit) => {
                     let from = self.watchers[n].on(transmit.port);
                     if Hop::parse(&transmit.hop).is_ok_and(|(hop, _)| hop.kind == Kind::REPORT) {
@@ -434,8 +439,8 @@ impl World {
                     self.watchers[n].seen.take(self.now, &event, &self.film);
                 }
                 Output::Wait(at, reason) => {
-                    assert!(at > self.now, "watcher {n} would spin for {reason:?} at {:?}", self.now);
-                    self.watchers[n].wake = at;
+                    assert!(at > now, "watcher {n} would spin for {reason:?} at {now:?}");
+                    self.watchers[n].wake = self.watchers[n].global(at);
                 }
             }
         }
@@ -592,6 +597,24 @@ impl Drop for World {
 }
 
 impl Watcher {
+    /// What its clock shows at a moment of the world.
+    pub const fn local(&self, at: Time) -> Time {
+        at.offset((at.nanos() as i128 * self.ppm as i128 / 1_000_000) as i64)
+    }
+
+    /// The first moment of the world at which its clock shows this.
+    pub fn global(&self, local: Time) -> Time {
+        if self.ppm == 0 || local == Time::NEVER {
+            return local;
+        }
+        let nanos = i128::from(local.nanos()) * 1_000_000 / (1_000_000 + i128::from(self.ppm));
+        let mut at = Time::from_nanos(nanos as u64);
+        while self.local(at) < local {
+            at += Duration::from_nanos(1);
+        }
+        at
+    }
+
     /// Its address on one of its ports.
     pub fn on(&self, port: Port) -> SocketAddr {
         SocketAddr::new(self.address.ip(), self.address.port() + u16::from(port.0))
