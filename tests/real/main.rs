@@ -12,6 +12,7 @@ mod clients;
 mod crowd;
 mod ends;
 mod films;
+mod hearing;
 mod preview;
 mod records;
 mod sound;

@@ -70,7 +70,7 @@ fn a_film_is_recorded_whole_on_both_sides_in_every_kind_of_file() {
             assert_eq!((&recorded["pictures"], &recorded["dropped"]), (&132.into(), &0.into()), "{recorded}");
             let probed = probe(path);
             assert_eq!(pictures(&probed), 132, "{probed}");
-            assert_eq!(probed["streams"].as_array().unwrap().len(), 1, "without sound there is no sound track");
+            assert_eq!(probed["streams"].as_array().unwrap().len(), 2, "pictures and sound");
             assert_eq!(probed["streams"][0]["codec_name"], "mjpeg");
             let rate = probed["streams"][0]["r_frame_rate"].as_str().unwrap().split_once('/').unwrap();
             let interval = rate.1.parse::<f64>().unwrap() / rate.0.parse::<f64>().unwrap();

@@ -18,20 +18,20 @@ use tone::Tone;
 mod tone;
 
 /// Whether there is a sound server of the tests' own; the gate brings one.
-fn is_there() -> bool {
+pub fn is_there() -> bool {
     let there = std::env::var_os("UDPSTREAM_SOUND").is_some();
     assert!(there || std::env::var_os("CI").is_none(), "the gate brings its own sound server");
     there
 }
 
 /// Records what the device plays until it is stopped.
-struct Recorder {
+pub struct Recorder {
     child: Child,
     reader: JoinHandle<(Vec<Frame>, Time)>,
 }
 
 impl Recorder {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let monitor = format!("{}.monitor", std::env::var("UDPSTREAM_SOUND").unwrap());
         let arguments =
             ["--raw", "--format=s16le", "--rate=44100", "--channels=2", "--latency-msec=20", "-d", &monitor];
@@ -52,7 +52,7 @@ impl Recorder {
     }
 
     /// All frames, and when the first one was played.
-    fn stop(mut self) -> (Vec<Frame>, Time) {
+    pub fn stop(mut self) -> (Vec<Frame>, Time) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.reader.join().unwrap()
