@@ -29,6 +29,9 @@ const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 const WHITE: u8 = 200;
 /// Between the peaks of the tone and of the beep.
 const LOUD: u16 = 8_000;
+/// A null sink renders its blocks so long before they are played, and its monitor hears them then (PulseAudio,
+/// module-null-sink.c: as long as the rendered ends before now plus a block); a block is as long as parec's latency.
+const BLOCK: Duration = Duration::from_millis(20);
 /// A beep is over when nothing has been that loud for so many frames.
 const QUIET: usize = RATE as usize / 5;
 /// A flash and a beep further apart than this belong to two seconds.
@@ -82,7 +85,7 @@ fn beeps(bytes: &Receiver<(Time, Vec<u8>)>) -> Vec<Time> {
     let (mut beeps, mut last) = (Vec::new(), None);
     for (n, _) in samples.iter().enumerate().filter(|(_, sample)| sample.unsigned_abs() > LOUD) {
         if last.is_none_or(|last| n - last > QUIET) {
-            beeps.push(began + Duration::from_secs(n as u64) / RATE);
+            beeps.push(began + BLOCK + Duration::from_secs(n as u64) / RATE);
         }
         last = Some(n);
     }
