@@ -20,7 +20,10 @@ pub const AHEAD: Duration = Duration::from_millis(120);
 fn main() -> std::io::Result<()> {
     let number = |n: usize| std::env::args().nth(n).and_then(|text| text.parse::<u64>().ok());
     let (seconds, percent) = (number(1).unwrap_or(10), number(2).unwrap_or(0));
-    let settings = Settings { period: number(3).map_or(Settings::default().period, |frames| frames as u32), ..Settings::default() };
+    let settings = Settings {
+        period: number(3).map_or(Settings::default().period, |frames| frames as u32),
+        ..Settings::default()
+    };
     let mut speaker = Speaker::start(settings, waker(thread::current()))?;
     let zero = now() + Duration::from_secs(1);
     println!("zero {}", zero.nanos());

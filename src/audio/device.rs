@@ -73,7 +73,7 @@ impl Chosen {
         let mut first = true;
         let data = move |out: &mut [T], info: &cpal::OutputCallbackInfo| {
             if std::mem::take(&mut first) {
-                prepare_thread();
+                drop(Hush::begin());
             }
             let stamp = info.timestamp();
             player.asked(now(), stamp.playback.duration_since(stamp.callback), out, channels);
@@ -84,13 +84,6 @@ impl Chosen {
         stream.play().map_err(failed)?;
         Ok(Opened { _stream: stream })
     }
-}
-
-/// The device's own thread, once: it says nothing on standard error, and others do not keep it waiting.
-fn prepare_thread() {
-    drop(Hush::begin());
-    #[cfg(target_os = "linux")]
-    crate::net::slice::shorten();
 }
 
 /// What the device's thread calls when something is wrong. A dead sound server has it called without end until the

@@ -133,9 +133,8 @@ mod tests {
             let behind = 44_100 - taken - delay as i64 * 44_100 / i64::from(rate);
             assert!(behind.abs() <= 2, "{rate}: {taken} with a delay of {delay}");
             let settled = &out[2_000..];
-            let error = |(at, sample): (usize, &f64)| {
-                (sample - (TAU * 1_000.0 * at as f64 / f64::from(rate)).sin()).abs()
-            };
+            let error =
+                |(at, sample): (usize, &f64)| (sample - (TAU * 1_000.0 * at as f64 / f64::from(rate)).sin()).abs();
             let shifted = settled.iter().enumerate().map(|(at, sample)| (at + 2_000 - delay, sample));
             let worst = shifted.map(error).fold(0.0, f64::max);
             assert!(worst < TAU * 1_000.0 / f64::from(rate), "{rate}: off by {worst}, which is more than a frame");

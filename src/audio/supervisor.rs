@@ -50,6 +50,9 @@ enum End {
 
 impl Supervisor {
     pub fn run(self) {
+        // A frame passes through several threads, of cpal and of the sound server's library, each of which is woken.
+        #[cfg(target_os = "linux")]
+        crate::net::slice::shorten_with_children();
         let (mut told, mut pause, mut period) = (Told::Nothing, FIRST_PAUSE, self.settings.period);
         loop {
             let (broken, trouble) = bounded(1);

@@ -15,7 +15,8 @@ pub fn check() -> Check {
 
 /// Without sound there are pictures, so it is no problem.
 fn judge(looked: Result<Found, String>, around: &[String]) -> Check {
-    let around = if around.is_empty() { "no PulseAudio, no PipeWire, no ALSA card".to_owned() } else { around.join(", ") };
+    let around =
+        if around.is_empty() { "no PulseAudio, no PipeWire, no ALSA card".to_owned() } else { around.join(", ") };
     match looked {
         Ok(Found { device, rate, channels }) => {
             let channels = match channels {
