@@ -155,7 +155,7 @@ fn sentence(error: &cpal::Error, said: Option<String>) -> String {
             format!("the sound device takes none of the formats that udpstream has{why}; {ADVICE}")
         }
         ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable => format!("{NO_DEVICE}{why}; {ADVICE}"),
-        _ => format!("the sound device or server does not answer{why}; {ADVICE}"),
+        _ => format!("the sound device or server does not answer{why}; start PulseAudio or PipeWire again"),
     }
 }
 
@@ -165,7 +165,7 @@ pub fn look(patience: Duration) -> Result<Found, String> {
     let look = move || sender.send(choose(super::Settings::default().period).map(|chosen| chosen.found())).ok();
     let started = thread::Builder::new().name("audio".into()).spawn(look);
     started.map_err(|error| error.to_string())?;
-    let silent = |_| format!("the sound device or server did not answer within {} s; {ADVICE}", patience.as_secs());
+    let silent = |_| format!("the sound server did not answer within {} s; start it again", patience.as_secs());
     answer.recv_timeout(patience).map_err(silent)?
 }
 
