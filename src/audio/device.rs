@@ -73,7 +73,7 @@ impl Chosen {
         let mut first = true;
         let data = move |out: &mut [T], info: &cpal::OutputCallbackInfo| {
             if std::mem::take(&mut first) {
-                prepare_thread();
+                drop(Hush::begin());
             }
             let stamp = info.timestamp();
             player.asked(now(), stamp.playback.duration_since(stamp.callback), out, channels);
@@ -84,13 +84,6 @@ impl Chosen {
         stream.play().map_err(failed)?;
         Ok(Opened { _stream: stream })
     }
-}
-
-/// The device's own thread, once: it says nothing on standard error, and others do not keep it waiting.
-fn prepare_thread() {
-    drop(Hush::begin());
-    #[cfg(target_os = "linux")]
-    crate::net::slice::shorten();
 }
 
 /// What the device's thread calls when something is wrong. A dead sound server has it called without end until the
@@ -162,7 +155,7 @@ fn sentence(error: &cpal::Error, said: Option<String>) -> String {
             format!("the sound device takes none of the formats that udpstream has{why}; {ADVICE}")
         }
         ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable => format!("{NO_DEVICE}{why}; {ADVICE}"),
-        _ => format!("the sound device or server does not answer{why}; {ADVICE}"),
+        _ => format!("the sound device or server does not answer{why}; start PulseAudio or PipeWire again"),
     }
 }
 
@@ -172,7 +165,7 @@ pub fn look(patience: Duration) -> Result<Found, String> {
     let look = move || sender.send(choose(super::Settings::default().period).map(|chosen| chosen.found())).ok();
     let started = thread::Builder::new().name("audio".into()).spawn(look);
     started.map_err(|error| error.to_string())?;
-    let silent = |_| format!("the sound device or server did not answer within {} s; {ADVICE}", patience.as_secs());
+    let silent = |_| format!("the sound server did not answer within {} s; start it again", patience.as_secs());
     answer.recv_timeout(patience).map_err(silent)?
 }
 

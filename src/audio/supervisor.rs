@@ -46,10 +46,15 @@ enum End {
     /// This machine is too busy to serve it so often.
     Crackles,
     Failed(String),
+    /// It plays nothing, and as fast as it is fed.
+    Null,
 }
 
 impl Supervisor {
     pub fn run(self) {
+        // A frame passes through several threads, of cpal and of the sound server's library, each of which is woken.
+        #[cfg(target_os = "linux")]
+        crate::net::slice::shorten_with_children();
         let (mut told, mut pause, mut period) = (Told::Nothing, FIRST_PAUSE, self.settings.period);
         loop {
             let (broken, trouble) = bounded(1);
@@ -64,6 +69,10 @@ impl Supervisor {
                             continue;
                         }
                         End::Failed(why) => self.is_gone(&mut told, why),
+                        End::Null => {
+                            self.is_gone(&mut told, NULL.to_owned());
+                            break;
+                        }
                     }
                 }
                 Err(why) => self.is_gone(&mut told, why),
@@ -73,6 +82,8 @@ impl Supervisor {
             }
             pause = (pause * 2).min(LAST_PAUSE);
         }
+        // It would be the same again and again.
+        self.stop.recv().ok();
     }
 
     fn is_open(&self, told: &mut Told) {
@@ -133,6 +144,9 @@ impl Supervisor {
             }
             let before = std::mem::replace(&mut asked, count(&self.shared.asked));
             idle = if before == asked { idle + 1 } else { 0 };
+            if asked - before > TOO_FAST {
+                return End::Null;
+            }
             let before = std::mem::replace(&mut ran_dry, count(&self.shared.device_underruns));
             dry = dry * FORGET + (ran_dry - before) as f64;
             if idle >= PATIENCE {
@@ -148,9 +162,13 @@ impl Supervisor {
 }
 
 const STUCK: &str = "the sound device takes no more sound; unplug it and plug it in again, or restart the sound server";
+const NULL: &str = "the sound device takes sound faster than it can be played, as ALSA's null device does; have another \
+                    one as the default and start again";
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(1);
+/// How often a device may ask between two looks: once for 20 frames.
+const TOO_FAST: u64 = 2_205;
 /// Looks in a row at which the device has not asked for sound.
 const PATIENCE: u32 = 5;
 /// Underruns are forgotten within some ten seconds; more than this many is a device that crackles.

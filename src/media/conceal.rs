@@ -160,7 +160,7 @@ const SILENT_FROM: usize = 2_646;
 /// How long repetition and real sound are heard together when the gap ends: 5 ms.
 const MERGE: usize = 220;
 
-const _: () = assert!(HISTORY % COARSE == 0 && LAG_MIN > HELD && HISTORY > LAG_MAX + HELD);
+const _: () = assert!(HISTORY.is_multiple_of(COARSE) && LAG_MIN > HELD && HISTORY > LAG_MAX + HELD);
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! A short time slice for the thread of an event loop: under EEVDF, whoever asks for little is let run soon, also where
+//! A short time slice for the thread of an event loop or of a sound device: under EEVDF, whoever asks for little is let run soon, also where
 //! others keep all processors busy. No privilege is needed. Linux 6.12 and newer heed it; older ones change nothing
 //! (sched_setattr(2); Documentation/scheduler/sched-eevdf.rst).
 #![expect(unsafe_code, reason = "rustix does not know sched_setattr")]
@@ -29,8 +29,17 @@ const SIZE: u32 = size_of::<Attributes>() as u32;
 
 /// Asks for a short slice for the calling thread. A real-time policy that somebody chose for it stays.
 pub fn shorten() {
+    ask(RESET_ON_FORK);
+}
+
+/// The same, also for all threads that it starts from here on: those of a sound library, which nobody else can reach.
+pub fn shorten_with_children() {
+    ask(0);
+}
+
+fn ask(flags: u64) {
     let Some(now) = attributes().filter(|now| now.policy == OTHER) else { return };
-    let wanted = Attributes { size: SIZE, flags: now.flags | RESET_ON_FORK, runtime: SLICE_NS, ..now };
+    let wanted = Attributes { size: SIZE, flags: now.flags | flags, runtime: SLICE_NS, ..now };
     // SAFETY: the structure is of the size that it states, and lives; 0 is this thread. A refusal leaves things as
     // they were, which is how the loop would run without it.
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const wanted, 0) };
@@ -58,6 +67,18 @@ mod tests {
             assert_eq!((after.policy, after.nice), (before.policy, before.nice));
             let child = std::thread::spawn(attributes).join().expect("no panic").expect("as before");
             assert_eq!(child.runtime, before.runtime, "children have what they would have had");
+        })
+        .join()
+        .expect("no panic");
+    }
+
+    #[test]
+    fn children_can_have_the_same() {
+        std::thread::spawn(|| {
+            shorten_with_children();
+            let parent = attributes().expect("every Linux since 3.14 tells");
+            let child = std::thread::spawn(attributes).join().expect("no panic").expect("as before");
+            assert_eq!((child.runtime, child.policy), (parent.runtime, parent.policy));
         })
         .join()
         .expect("no panic");

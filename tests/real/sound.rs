@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -27,27 +28,34 @@ pub fn is_there() -> bool {
 /// Records what the device plays until it is stopped.
 pub struct Recorder {
     child: Child,
-    reader: JoinHandle<(Vec<Frame>, Time)>,
+    reader: JoinHandle<Recording>,
+}
+
+struct Recording {
+    bytes: Vec<u8>,
+    /// When how many frames had come.
+    reads: Vec<(Time, usize)>,
 }
 
 impl Recorder {
+    /// Begins, and waits until sound comes in small pieces: a device that nobody listened to plays seconds at a time.
     pub fn start() -> Self {
         let monitor = format!("{}.monitor", std::env::var("UDPSTREAM_SOUND").unwrap());
         let arguments =
             ["--raw", "--format=s16le", "--rate=44100", "--channels=2", "--latency-msec=20", "-d", &monitor];
         let mut child = Command::new("parec").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = child.stdout.take().unwrap();
+        let (piece, pieces) = mpsc::channel();
         let reader = std::thread::spawn(move || {
-            let (mut bytes, mut buffer, mut began) = (Vec::new(), [0; 4_096], Time::NEVER);
+            let (mut bytes, mut reads, mut buffer) = (Vec::new(), Vec::new(), [0; 65_536]);
             while let Ok(count @ 1..) = stdout.read(&mut buffer) {
                 bytes.extend_from_slice(&buffer[..count]);
-                // A frame is here at the soonest when it was played, so the least guess is the best.
-                let length = Duration::from_secs(bytes.len() as u64 / 4) / RATE;
-                began = began.min(now() - length);
+                reads.push((now(), bytes.len() / 4));
+                piece.send(()).ok();
             }
-            let sample = |bytes: &[u8]| i16::from_le_bytes([bytes[0], bytes[1]]);
-            (bytes.chunks_exact(4).map(|both| [sample(&both[..2]), sample(&both[2..])]).collect(), began)
+            Recording { bytes, reads }
         });
+        assert_eq!(pieces.into_iter().take(60).count(), 60, "parec ended");
         Self { child, reader }
     }
 
@@ -55,7 +63,12 @@ impl Recorder {
     pub fn stop(mut self) -> (Vec<Frame>, Time) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.reader.join().unwrap()
+        let Recording { bytes, reads } = self.reader.join().unwrap();
+        let sample = |bytes: &[u8]| i16::from_le_bytes([bytes[0], bytes[1]]);
+        let frames = bytes.chunks_exact(4).map(|both| [sample(&both[..2]), sample(&both[2..])]).collect();
+        // A frame is here soon after it was played, so the least guess is the best.
+        let began = reads[reads.len() / 2..].iter().map(|(at, count)| *at - Duration::from_secs(*count as u64) / RATE);
+        (frames, began.min().unwrap())
     }
 }
 
@@ -63,11 +76,16 @@ fn speaker() -> Speaker {
     Speaker::start(Settings::default(), std::sync::Arc::new(|| {})).unwrap()
 }
 
-fn wait_for(speaker: &mut Speaker, what: &Happened) {
+/// Waits for news that is `wanted`; there is no other.
+fn wait_for(speaker: &mut Speaker, what: &str, wanted: impl Fn(&Happened) -> bool) {
     let start = now();
-    while speaker.happened().as_ref() != Some(what) {
-        assert!(now().since(start) < Duration::from_secs(10), "{what:?} in vain");
-        std::thread::sleep(Duration::from_millis(10));
+    loop {
+        match speaker.happened() {
+            Some(happened) if wanted(&happened) => return,
+            Some(other) => panic!("{what} was waited for, {other:?} came"),
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+        assert!(now().since(start) < Duration::from_secs(12), "{what} in vain");
     }
 }
 
@@ -83,10 +101,10 @@ fn a_tone_is_heard_in_time_whole_and_at_its_pitch() {
     if !is_there() {
         return;
     }
-    let mut speaker = speaker();
-    wait_for(&mut speaker, &Happened::Opened);
     let recorder = Recorder::start();
-    let zero = now() + Duration::from_millis(1_500);
+    let mut speaker = speaker();
+    wait_for(&mut speaker, "opened", |happened| *happened == Happened::Opened);
+    let zero = now() + Duration::from_millis(1_000);
     Tone::new(zero, 0).play(&mut speaker, 4, |_| {});
     let (frames, began) = recorder.stop();
     let loud = loud(&frames);
@@ -115,27 +133,27 @@ fn check_tone(frames: &[Frame]) {
 }
 
 #[test]
-fn a_device_that_goes_away_is_named_and_comes_back_by_itself() {
+fn a_device_that_is_unplugged_is_named_and_heard_again_when_it_is_back() {
     if !is_there() {
         return;
     }
     let mut speaker = speaker();
-    wait_for(&mut speaker, &Happened::Opened);
-    let clients = Command::new("pactl").args(["list", "short", "clients"]).output().unwrap();
-    let clients = String::from_utf8(clients.stdout).unwrap();
-    let name = std::env::current_exe().unwrap().file_name().unwrap().to_string_lossy().into_owned();
-    let ours = clients.lines().find(|line| line.contains(&name)).unwrap_or_else(|| panic!("{name} in {clients}"));
-    let number = ours.split_whitespace().next().unwrap();
-    assert!(Command::new("pactl").args(["kill-client", number]).status().unwrap().success());
-    let mut seen = Vec::new();
+    wait_for(&mut speaker, "opened", |happened| *happened == Happened::Opened);
+    pactl(&["unload-module", "module-null-sink"]);
     let start = now();
-    while seen.last() != Some(&Happened::Back) {
-        assert!(now().since(start) < Duration::from_secs(15), "{seen:?}");
-        seen.extend(speaker.happened());
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert!(matches!(&seen[..], [Happened::Lost(why), Happened::Back] if why.contains("; ")), "{seen:?}");
+    wait_for(&mut speaker, "lost", |happened| matches!(happened, Happened::Lost(why) if why.contains("; ")));
+    println!("its end was seen after {:?}", now().since(start));
+    assert!(!speaker.figures().open);
+    let name = std::env::var("UDPSTREAM_SOUND").unwrap();
+    pactl(&["load-module", "module-null-sink", &format!("sink_name={name}"), "rate=44100"]);
     let recorder = Recorder::start();
+    wait_for(&mut speaker, "back", |happened| *happened == Happened::Back);
     Tone::new(now() + Duration::from_millis(500), 0).play(&mut speaker, 1, |_| {});
     assert!(loud(&recorder.stop().0).len() > RATE as usize / 2);
+    assert_eq!(speaker.happened(), None, "and it stays");
+}
+
+fn pactl(arguments: &[&str]) {
+    let output = Command::new("pactl").args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
