@@ -38,12 +38,18 @@ fn make(folder: &TempDir, name: &str, arguments: &str, stdin: &[u8]) -> PathBuf 
 
 /// All pictures, with their numbers checked, or the first `most` of them.
 fn pictures(source: Source, most: usize) -> Vec<Picture> {
+    let got = numbered(source, most);
+    assert!(got.iter().zip(0..).all(|(picture, number)| picture.number == number), "numbers count up from 0");
+    got
+}
+
+/// The same, whatever their numbers.
+fn numbered(source: Source, most: usize) -> Vec<Picture> {
     let (producer, consumer) = queue::bounded(10, WhenFull::Block, None);
     let running = source.start(producer, None);
     let got: Vec<_> = std::iter::from_fn(|| consumer.pop()).take(most).collect();
     drop(consumer);
     running.join().expect("a clean end");
-    assert!(got.iter().zip(0..).all(|(picture, number)| picture.number == number), "numbers count up from 0");
     got
 }
 
@@ -332,7 +338,10 @@ fn the_test_card_comes_at_once_or_at_its_rate() {
     assert_eq!(pictures(open_with(&input, Options::default()), 100).len(), 100);
     let source = open_with(&input, Options { pace: PaceChoice::Live, ..Options::default() });
     assert_eq!(source.info().pace, Pace::Live);
-    let got = pictures(source, 26);
-    let took = got[25].captured.since(got[0].captured);
-    assert!(took >= Duration::from_millis(495), "25 intervals of 20 ms took {took:?}");
+    let (rate, start) = (source.info().rate, clock::now());
+    let got = numbered(source, 26);
+    assert_eq!(got.len(), 26);
+    // A busy machine may leave moments out, but no picture comes before its own.
+    assert!(got.windows(2).all(|pair| pair[0].number < pair[1].number));
+    assert!(got.iter().all(|picture| picture.captured >= start + rate.at(u64::from(picture.number))));
 }
