@@ -45,6 +45,7 @@ missing() {
     for name in "${APT_LIBRARIES[@]}"; do
         case "$libraries" in *"$name"*) ;; *) printf '%s\n' "$name" ;; esac
     done
+    pkg-config --exists alsa 2>/dev/null || printf '%s\n' "ALSA's headers"
     # The system's Python has what apt installs; another one on PATH may have the modules of its own.
     for name in "${PYTHON_MODULES[@]}"; do
         /usr/bin/python3 -c "import $name" >/dev/null 2>&1 || python3 -c "import $name" >/dev/null 2>&1 ||
