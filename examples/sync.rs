@@ -4,8 +4,6 @@
 //!
 //! `sync 640x480 SECONDS MONITOR`
 
-#![expect(clippy::disallowed_types, reason = "parec records what the sink plays")]
-
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -56,7 +54,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "as above")]
+#[expect(clippy::disallowed_methods, reason = "parec records what the sink plays")]
 fn record(monitor: &str) -> Result<Child, Failure> {
     let arguments = ["--raw", "--format=s16le", "--rate=44100", "--channels=1", "--latency-msec=20", "-d", monitor];
     Ok(Command::new("parec").args(arguments).stdout(Stdio::piped()).spawn()?)

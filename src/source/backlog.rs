@@ -175,6 +175,7 @@ mod tests {
             assert!(waiting.take().is_some());
         }
         waiting.close();
-        assert!((30..=51).contains(&writer.join().expect("no panic")), "it waits for room until nobody wants more");
+        // All that was taken, and at most what there is room for beyond.
+        assert!((20..=51).contains(&writer.join().expect("no panic")), "it waits for room until nobody wants more");
     }
 }
