@@ -1,6 +1,7 @@
 """What scripts/bench runs besides criterion's benches, and its table."""
 
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -11,6 +12,7 @@ LENGTH, SCRATCH, TARGET = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(s
 PARTS = sys.argv[4:]
 SHORT = LENGTH == "short"
 PROGRAM, CROWD = TARGET / "release/udpstream", TARGET / "release/examples/crowd"
+SYNC = TARGET / "release/examples/sync"
 # What the project asks of itself: name, measured, limit, and whether it is held.
 aims = []
 
@@ -44,8 +46,8 @@ class Serving:
         return json.loads(self.output.read_text().splitlines()[-1])
 
 
-def watch(address, seconds):
-    command = [PROGRAM, "watch", address, "--headless", "--duration", str(seconds), "--stats", "json"]
+def watch(address, seconds, *arguments):
+    command = [PROGRAM, "watch", address, "--headless", "--duration", str(seconds), "--stats", "json", *arguments]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode != 0:
         sys.exit(f"error: watch failed: {run.stderr.strip()}")
@@ -55,7 +57,7 @@ def watch(address, seconds):
 def film():
     seconds = 3 if SHORT else 30
     serving = Serving("assets/sample.mp4", "--fps", "30", "--loop")
-    got = watch(serving.address, seconds)
+    got = watch(serving.address, seconds, "--no-audio")
     sent = serving.end()
     blocks = {"departure error, µs": sent["departure_error_us"]}
     blocks |= {name: got[f"{name}_ms"] for name in ("interval", "shown_interval", "latency")}
@@ -121,6 +123,52 @@ def large():
     aim("its fps", f"{fps:.2f}", "29.7", fps >= 29.7)
 
 
+def heard():
+    """What sound costs the pictures, how long live sound takes, and whether both are together."""
+    seconds, rounds = (3, 1) if SHORT else (15, 3)
+    figures = {(): [], ("--no-audio",): []}
+    for _ in range(rounds):
+        for arguments, runs in figures.items():
+            serving = Serving("assets/sample.mp4", "--fps", "30", "--loop")
+            runs.append(watch(serving.address, seconds, *arguments))
+            serving.end()
+    middle = lambda runs, name, key: sorted(run[name][key] for run in runs)[len(runs) // 2]
+    with_sound, without = figures.values()
+    print(f"\nsound, 720p film at 30 fps, {rounds} rounds of {seconds} s, the middle one; ms, with and without:")
+    for name, key in (("interval_ms", "stdev"), ("shown_interval_ms", "stdev"), ("latency_ms", "p50"), ("latency_ms", "p99")):
+        print(f"  {name + ' ' + key:<28}{middle(with_sound, name, key):>10.3f}{middle(without, name, key):>10.3f}")
+    ratio = middle(with_sound, "interval_ms", "stdev") / middle(without, "interval_ms", "stdev")
+    aim("arrival interval stdev with sound / without", f"{ratio:.2f}", "1.25", ratio <= 1.25)
+    underruns = sum(run["audio"]["underruns"] for run in with_sound)
+    print(f"  underruns {underruns}, lost {sum(run['audio']['lost'] for run in with_sound)}")
+
+    serving = Serving("test:640x480@30", "--pace", "live")
+    live = watch(serving.address, seconds)["audio"]
+    serving.end()
+    path = live["delay_ms"] + live["skew_ms"]["p95"]
+    print(f"live sound: heard {live['delay_ms']:.1f} ms after it was made, off by {live['skew_ms']['p95']:.1f} ms at p95; ", end="")
+    print(f"of it the device {live['device_latency_ms']:.1f} ms")
+    aim("live sound, source to ear, p95, ms", f"{path:.1f}", "40", path <= 40)
+
+    seconds = 8 if SHORT else 300
+    serving = Serving("test:640x480@30")
+    arguments = [SYNC, "640x480", str(seconds), f"{os.environ['UDPSTREAM_SOUND']}.monitor"]
+    sync = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    viewer = subprocess.Popen([PROGRAM, "watch", serving.address, "-q"], stdout=subprocess.DEVNULL)
+    words = sync.communicate()[0].splitlines()
+    viewer.terminate()
+    viewer.wait()
+    serving.end()
+    found = re.search(r"^(\d+) flashes and beeps: sound ([-+.\d]+) ms behind the picture, 99 % within ([.\d]+) ms$", words[-1])
+    if not found:
+        sys.exit(f"error: nothing was seen and heard: {words[-1]}")
+    count, mean, p99 = int(found[1]), float(found[2]), float(found[3])
+    print(f"flash and beep from outside, {count} times: {words[-1].split(': ')[1]}")
+    aim("skew of sound and picture from outside, mean, ms", f"{mean:+.1f}", "15", abs(mean) <= 15)
+    aim("the same, p99, ms", f"{p99:.1f}", "40", p99 <= 40)
+
+
 def from_logs():
     """Ratios from the tables that the benches print."""
     log = lambda name: (SCRATCH / f"{name}.log").read_text() if (SCRATCH / f"{name}.log").exists() else ""
@@ -156,7 +204,7 @@ def criterion():
         print(f"{row[0]:<84}{row[1]:>12}{row[2]:>14}{row[3]:>14}")
 
 
-for part in ("film", "crowd", "memory", "large"):
+for part in ("film", "crowd", "memory", "large", "heard"):
     if part in PARTS:
         globals()[part]()
 from_logs()

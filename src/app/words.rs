@@ -68,7 +68,20 @@ pub fn panel(place: Option<Place>, figures: &Value) -> Vec<String> {
         format!(" {}  {}  {}  {} ms", stage("network"), stage("wait"), stage("decode"), stage("present")),
         format!("loss {loss:.2} %  damaged {damaged}  late {late}"),
         format!("{rate}  datagrams {} B  rtt {rtt} ms", count(figures, "largest_datagram")),
+        sound_text(&figures["audio"]),
     ]
+}
+
+/// How it goes with the sound; nothing where there is none.
+fn sound_text(audio: &Value) -> String {
+    let lost = grouped(count(audio, "lost"));
+    let state = match (audio["open"].as_bool(), audio["muted"].as_bool()) {
+        (None, _) => return String::new(),
+        (Some(false), _) => "no loudspeaker".to_owned(),
+        (_, Some(true)) => "muted".to_owned(),
+        _ => format!("{} %  off by {} ms", count(audio, "volume"), millis(&audio["skew_ms"], "p50")),
+    };
+    format!("sound {state}  {lost} lost  {} gaps", grouped(count(audio, "underruns")))
 }
 
 /// The last sentence of `serve`. `took` is the time from the first departure to the last, `most` the greatest number

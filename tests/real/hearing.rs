@@ -80,7 +80,8 @@ fn the_test_card_is_heard_without_gaps_and_at_its_rate() {
         let hum = &frames[pair[0] + 5_000..pair[1] - 500];
         let step = hum.windows(2).map(|two| two[0][0].abs_diff(two[1][0])).max().unwrap();
         assert!(step < 260, "a step of {step}, where the tone has 205");
-        let least = hum.chunks_exact(256).map(|some| some.iter().map(|frame| frame[0].unsigned_abs()).max().unwrap()).min();
+        let least =
+            hum.chunks_exact(256).map(|some| some.iter().map(|frame| frame[0].unsigned_abs()).max().unwrap()).min();
         assert!(least > Some(3_000), "a hole: {least:?}");
     }
 }

@@ -129,7 +129,8 @@ impl Hearing {
     }
 
     /// The `audio` field of `stats` (the last second) or `summary` (the whole run); null without sound.
-    pub fn json(&mut self, counts: &SoundCounts, whole: bool) -> Value {
+    /// `delay` is how long after it was due everything is played.
+    pub fn json(&mut self, counts: &SoundCounts, delay: Duration, whole: bool) -> Value {
         let Some(speaker) = self.speaker.as_mut().filter(|_| self.has_sound || whole) else { return Value::Null };
         let Figures { open, device, latency, underruns, device_underruns, concealed, dropped, .. } = speaker.figures();
         let skews = speaker.skews();
@@ -137,7 +138,7 @@ impl Hearing {
         json!({
             "chunks": counts.chunks, "lost": counts.lost, "late": counts.late, "underruns": underruns,
             "skew_ms": skew, "concealed": concealed, "dropped": dropped, "device_underruns": device_underruns,
-            "device": device, "open": open, "device_latency_ms": rounded(latency.as_secs_f64() * 1e3, 1e3),
+            "delay_ms": rounded(delay.as_secs_f64() * 1e3, 1e3), "device": device, "open": open, "device_latency_ms": rounded(latency.as_secs_f64() * 1e3, 1e3),
             "volume": self.choice.volume, "muted": self.muted,
         })
     }

@@ -256,7 +256,7 @@ impl Watching {
     fn tick(&mut self, now: Time, receiver: &Receiver) -> Flow {
         let place = self.figures.place(self.description.as_ref());
         let mut json = self.figures.json(now, receiver, false);
-        json["audio"] = self.hearing.json(receiver.sound_counts(), false);
+        json["audio"] = self.hearing.json(receiver.sound_counts(), receiver.played_after(), false);
         self.output.status(&words::watching(&self.server, place, &json));
         if self.screen.is_there() {
             let mut lines = Vec::new();
@@ -309,7 +309,7 @@ impl Watching {
         }
         let end = self.end.unwrap_or(End::Interrupted);
         let mut figures = self.figures.json(crate::clock::now(), receiver, true);
-        figures["audio"] = self.hearing.json(receiver.sound_counts(), true);
+        figures["audio"] = self.hearing.json(receiver.sound_counts(), receiver.played_after(), true);
         figures["end"] = end.name().into();
         figures["recorded"] = self.recordings.json();
         let nothing = receiver.counts().shown == 0;
