@@ -15,8 +15,8 @@ use super::SourceError;
 use super::backlog::Surplus;
 use super::child::{self, Answer, Control, Question, Started, Tap};
 use super::heard::Heard;
-use super::plan::{LOCAL, Plan, Reading};
-use super::probe::{self, Found};
+use super::plan::{LOCAL, Plan, Reading, quiet};
+use super::probe::{self, Film, Found};
 use super::sound::SoundPlan;
 use super::tail::{Tail, Words};
 use crate::clock;
@@ -225,6 +225,25 @@ pub(super) fn probe(
         None if !succeeded => Err(no_film(&words, local, name)),
         None => Err(SourceError::NoPicture(name.to_owned())),
     }
+}
+
+/// The stamp of the first picture that can be decoded, in seconds; the container's word is that of its first packet, which
+/// of a film that was cut anywhere is often none. `None` if nothing comes soon.
+pub(super) fn first_stamp(control: &Control, reading: &Reading, film: &Film) -> Option<f64> {
+    let program = child::find("ffmpeg").ok()?;
+    let mut command = quiet(program.as_os_str());
+    command.arg("-copyts");
+    reading.input(&mut command, &["-an", "-sn", "-dn"]);
+    command.args(["-map", &format!("0:{}", film.stream), "-frames:v", "1", "-vf", "scale=16:16", "-fps_mode"]);
+    command.args(["passthrough", "-enc_time_base", "1:1000000", "-f", "framecrc", "pipe:1"]);
+    let input = reading.address.to_string_lossy();
+    let question = Question { command, feed: &[], input: &input, name: &reading.name };
+    let answer = control.ask(question, clock::now() + PROBE_ADDRESS).ok()??;
+    // `#tb 0: 1/1000000`, then `0, dts, pts, duration, size, sum`.
+    let text = String::from_utf8_lossy(&answer.output).into_owned();
+    let unit = text.lines().find_map(|line| line.strip_prefix("#tb 0: 1/")?.parse::<f64>().ok())?;
+    let line = text.lines().find(|line| !line.starts_with('#'))?;
+    Some(line.split(',').nth(2)?.trim().parse::<f64>().ok()? / unit)
 }
 
 /// What ffmpeg's words mean when it opened nothing.

@@ -19,7 +19,10 @@ use crate::queue::{Pool, Producer};
 use crate::units::Rate;
 
 pub(super) fn open(input: &Input, options: &Options, guard: Guard) -> Result<Source, SourceError> {
-    let (mut reading, found) = look(input, &guard.control)?;
+    let (mut reading, mut found) = look(input, &guard.control)?;
+    if let Some(film) = found.film.as_mut().filter(|_| found.cut && reading.twice && options.sound.is_some()) {
+        film.start = ffmpeg::first_stamp(&guard.control, &reading, film).or(film.start);
+    }
     let pace = match options.pace {
         PaceChoice::File => Pace::File,
         PaceChoice::Live => Pace::Live,

@@ -183,3 +183,39 @@ const LIGHT: f64 = 64e6;
 pub(super) const LOCAL: &str = "file,pipe,crypto,data";
 /// As long as a side of a YUV4MPEG2 picture may be.
 pub(super) const LONGEST_SIDE: u16 = 16_384;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::SoundOptions;
+    use crate::source::probe::parse;
+
+    fn plan(sound: bool) -> Plan {
+        let json = br#"{"streams":[{"codec_type":"video","width":64,"height":48,"pix_fmt":"yuv420p","avg_frame_rate":"25/1",
+            "r_frame_rate":"25/1"},{"index":1,"codec_type":"audio","codec_name":"aac","sample_rate":"48000","channels":2}]}"#;
+        let found = parse(json).expect("a film");
+        let film = found.film.clone().expect("pictures");
+        let (address, name) = ("file:a".into(), "a".to_owned());
+        let reading = Reading { address, local: true, paced: false, live: false, twice: true, name };
+        let sound = SoundPlan::choose(&found, sound.then(SoundOptions::default), "a").expect("a track");
+        Plan { reading, size: fit(&film, None), film, rate: None, denoise: false, sound }
+    }
+
+    fn arguments(plan: &Plan, ear: Option<i32>) -> String {
+        let command = plan.command(OsStr::new("ffmpeg"), ear);
+        command.get_args().map(|argument| argument.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn without_sound_ffmpeg_is_told_nothing_of_it() {
+        let pictures = "-hide_banner -nostdin -nostats -loglevel error -protocol_whitelist file,pipe,crypto,data -threads 1 \
+                        -filter_threads 1 -i file:a -map 0:0 -an -sn -dn -vf format=yuv420p,setsar=1 -fps_mode \
+                        passthrough -pix_fmt yuv420p -f yuv4mpegpipe pipe:1";
+        assert_eq!(arguments(&plan(false), None), pictures);
+        let both = arguments(&plan(true), Some(9));
+        assert_eq!(both.matches(" -i file:a").count(), 2);
+        assert!(both.ends_with("-map 1:1 -vn -sn -dn -af aresample=44100:async=1:first_pts=0 -ac 2 -ar 44100 -c:a pcm_s16le -flush_packets 1 -f s16le pipe:9"), "{both}");
+        let denoised = Plan { denoise: true, ..plan(false) };
+        assert!(arguments(&denoised, None).contains("-vf format=yuv420p,hqdn3d,setsar=1"));
+    }
+}

@@ -67,6 +67,9 @@ pub(super) struct Found {
     pub tracks: Vec<Track>,
     /// What ffmpeg takes for the file's zero, in seconds: the earliest stamp.
     pub start: f64,
+    /// Cut anywhere, as broadcasts are: stamps jump, and the first packets may be no pictures yet. ffmpeg takes the
+    /// earliest stamp of the streams in use for such a file's zero.
+    pub cut: bool,
     /// Of the whole file.
     pub length: Option<Duration>,
 }
@@ -147,6 +150,7 @@ pub(super) fn parse(json: &[u8]) -> Option<Found> {
         film: film.map(|stream| stream.film(&report.format)),
         tracks: report.streams.iter().filter_map(Stream::track).collect(),
         start: report.format.start_time.as_deref().and_then(stamp).unwrap_or(0.0),
+        cut: report.format.format_name.split(',').any(|name| CUT.contains(&name)),
         length: report.format.duration.as_deref().and_then(seconds),
     };
     (found.film.is_some() || !found.tracks.is_empty()).then_some(found)
@@ -272,6 +276,8 @@ fn stamp(text: &str) -> Option<f64> {
     text.parse().ok().filter(|seconds: &f64| seconds.abs() < 1e9)
 }
 
+/// Formats whose stamps ffmpeg expects to jump (its flag `TS_DISCONT`).
+const CUT: [&str; 6] = ["mpegts", "mpeg", "ogg", "hls", "rtsp", "live_flv"];
 /// What ffmpeg itself assumes where nothing is known.
 const TWENTY_FIVE: Rate = match Rate::new(25, 1) {
     Some(rate) => rate,
@@ -311,7 +317,7 @@ mod tests {
         assert_eq!((film.rate.fps(), film.uneven, film.pictures), (30.0, true, Some(135)));
         assert_eq!((film.matrix, film.full_range, film.start), (Matrix::Bt2020, false, Some(0.5)));
         assert_eq!(film.length, Some(Duration::from_millis(4_500)));
-        assert_eq!((found.start, found.length), (-0.021, Some(Duration::from_millis(4_600))));
+        assert_eq!((found.start, found.cut, found.length), (-0.021, false, Some(Duration::from_millis(4_600))));
     }
 
     #[test]

@@ -24,6 +24,8 @@ enum Place {
     /// By its stamps: `zero` is the first picture's, counted from the file's own zero, and `silence` whole seconds before
     /// the first frame are ours to fill.
     Stamps { zero: f64, silence: u64 },
+    /// By its first stamp, which lies `late` seconds behind the first picture's, with `silence` as above.
+    First { late: f64, silence: u64 },
     /// By when it comes: stamps of another connection say nothing about this one.
     Arrival,
     /// Frame after frame as it is decoded; there are no pictures.
@@ -38,7 +40,8 @@ impl SoundPlan {
         let Some(track) = track(found, &options, name)? else { return Ok(None) };
         let place = found.film.as_ref().map_or(Place::None, |film| {
             let first = film.start.unwrap_or(found.start);
-            Place::stamps(first - found.start, track.start.unwrap_or(first) - first)
+            let late = track.start.unwrap_or(first) - first;
+            if found.cut { Place::first(late) } else { Place::stamps(first - found.start, late) }
         });
         Ok(Some(Self { stream: track.stream, place, options }))
     }
@@ -55,7 +58,7 @@ impl SoundPlan {
     /// Frames of silence before what ffmpeg sends.
     pub const fn silence(&self) -> u64 {
         match self.place {
-            Place::Stamps { silence, .. } => silence * RATE as u64,
+            Place::Stamps { silence, .. } | Place::First { silence, .. } => silence * RATE as u64,
             Place::Arrival | Place::None => 0,
         }
     }
@@ -82,9 +85,11 @@ impl SoundPlan {
             Place::Stamps { zero, silence } => {
                 let zero = zero + silence as f64;
                 filters.extend((zero != 0.0).then(|| format!("asetpts=PTS-{zero:.6}/TB")));
-                // Its first frame comes to its place, to the frame, if it is off by more than a millisecond, and so does
-                // what follows a gap of more than a tenth of a second. All other samples stay as they are.
-                filters.push(format!("aresample={RATE}:async=1:first_pts=0"));
+                filters.push(in_step());
+            }
+            Place::First { late, silence } => {
+                let late = late - silence as f64;
+                filters.extend([format!("asetpts=PTS-STARTPTS+({late:.6})/TB"), in_step()]);
             }
             Place::Arrival => filters.push(format!("aresample={RATE}:async=1")),
             Place::None => {}
@@ -99,12 +104,27 @@ impl SoundPlan {
     }
 }
 
+/// The first frame comes to its place, to the frame, if it is off by more than a millisecond, and so does what follows a gap
+/// of more than a tenth of a second. All other samples stay as they are.
+fn in_step() -> String {
+    format!("aresample={RATE}:async=1:first_pts=0")
+}
+
 impl Place {
     /// `zero` is the first picture's stamp, and `late` how much later than that the sound begins, in seconds.
     fn stamps(zero: f64, late: f64) -> Self {
-        // ffmpeg would write all the silence at once, and halt until it is heard. What is left to it is a second or two.
-        Self::Stamps { zero, silence: (late - 1.0).max(0.0) as u64 }
+        Self::Stamps { zero, silence: ours(late) }
     }
+
+    fn first(late: f64) -> Self {
+        Self::First { late, silence: ours(late) }
+    }
+}
+
+/// Seconds of silence that we put before sound which is so late. ffmpeg would write all of it at once, and halt until it is
+/// heard; what is left to it is a second or two.
+fn ours(late: f64) -> u64 {
+    (late - 1.0).max(0.0) as u64
 }
 
 fn track<'a>(found: &'a Found, options: &SoundOptions, name: &str) -> Result<Option<&'a Track>, SourceError> {
@@ -189,7 +209,7 @@ mod tests {
             preferred,
         };
         let tracks = tracks.iter().enumerate().map(track).collect();
-        Found { film: None, tracks, start: 0.0, length: None }
+        Found { film: None, tracks, start: 0.0, cut: false, length: None }
     }
 
     fn plan(found: &Found, options: SoundOptions) -> Option<SoundPlan> {
@@ -231,15 +251,17 @@ mod tests {
         assert_eq!(filters(SoundOptions { gain_db: -3.5, ..SoundOptions::default() }), "volume=-3.5dB");
         let all = filters(SoundOptions { gain_db: 6.0, denoise: true, ..SoundOptions::default() });
         assert!(all.ends_with("afftdn,volume=6dB"), "{all}");
-        let placed = |zero, late| {
+        let placed = |place| {
             let plan =
-                SoundPlan { place: Place::stamps(zero, late), ..plan(&song, SoundOptions::default()).expect("one") };
+                SoundPlan { place, ..plan(&song, SoundOptions::default()).expect("one") };
             (plan.filters(), plan.silence() / 44_100)
         };
         let step = "aresample=44100:async=1:first_pts=0".to_owned();
-        assert_eq!(placed(0.0, 0.0), (step.clone(), 0));
-        assert_eq!(placed(0.0, 1.5), (step.clone(), 0));
-        assert_eq!(placed(0.04, -0.04), (format!("asetpts=PTS-0.040000/TB,{step}"), 0));
-        assert_eq!(placed(0.0, 61.5), (format!("asetpts=PTS-60.000000/TB,{step}"), 60));
+        assert_eq!(placed(Place::stamps(0.0, 0.0)), (step.clone(), 0));
+        assert_eq!(placed(Place::stamps(0.0, 1.5)), (step.clone(), 0));
+        assert_eq!(placed(Place::stamps(0.04, -0.04)), (format!("asetpts=PTS-0.040000/TB,{step}"), 0));
+        assert_eq!(placed(Place::stamps(0.0, 61.5)), (format!("asetpts=PTS-60.000000/TB,{step}"), 60));
+        assert_eq!(placed(Place::first(-0.04)), (format!("asetpts=PTS-STARTPTS+(-0.040000)/TB,{step}"), 0));
+        assert_eq!(placed(Place::first(3.5)), (format!("asetpts=PTS-STARTPTS+(1.500000)/TB,{step}"), 2));
     }
 }

@@ -121,6 +121,78 @@ fn sound_that_begins_with_or_without_the_pictures_is_heard_at_its_time() {
 }
 
 #[test]
+fn a_broadcast_cut_anywhere_keeps_sound_and_pictures_together() {
+    let folder = TempDir::new().expect("a folder");
+    let whole = "-f lavfi -i testsrc2=size=160x120:rate=25:duration=12 -f lavfi -i aevalsrc=0.4*sin(2*PI*(300+90*t)*t) -t \
+                 12 -c:v libx264 -preset ultrafast -g 100 -qp 0 -pix_fmt yuv420p -c:a aac -ar 44100";
+    let whole = make(&folder, "whole.ts", whole, &[]);
+    let bytes = std::fs::read(&whole).expect("made");
+    let cut = folder.path().join("cut.ts");
+    std::fs::write(&cut, &bytes[bytes.len() / 4 / 188 * 188..]).expect("writable");
+    let [(all, sound), (rest, cut)] = [&whole, &cut].map(|path| {
+        let (pictures, chunks) = both(open_with(&file(path), with_sound()), usize::MAX);
+        (pictures, frames(&chunks))
+    });
+    let number = all.iter().position(|picture| picture.planes() == rest[0].planes()).expect("one of the whole's");
+    assert!(number > 25 && number + rest.len() == all.len(), "it begins with a later picture: {number}");
+    let piece = &cut[20_000..20_400];
+    let at = sound.windows(piece.len()).position(|window| window == piece).expect("the whole's sound");
+    let skew = (at - 20_000).abs_diff(frame_at(Rate::new(25, 1).expect("usual"), number as u64) as usize);
+    assert!(skew <= 2, "{skew} frames apart");
+    // Sound that begins later than the pictures, in a format of which ffmpeg moves the zero.
+    let late = film(&folder, "late.ts", (2.5, 0.5), 44_100, 2, "-c:a mp2");
+    let stamp = |kind: &str| {
+        let mut command = Command::new("ffprobe");
+        command.args(["-v", "error", "-select_streams", kind, "-show_entries", "stream=start_time", "-of", "csv=p=0"]);
+        let output = command.arg(&late).output().expect("ffprobe").stdout;
+        String::from_utf8_lossy(&output)
+            .split([',', '\n'])
+            .find_map(|text| text.trim().parse::<f64>().ok())
+            .expect("a stamp")
+    };
+    let shift = ((stamp("a:0") - stamp("v:0")) * 44_100.0).round() as usize;
+    assert!(shift > 15_000, "{shift}");
+    let (got, plain) = (heard(&late), decoded(&late, ""));
+    assert_eq!(got.len(), shift + plain.len());
+    assert_same(&got[shift..], &plain, "half a second later");
+    assert!(got[..shift].iter().all(|&frame| frame == [0, 0]));
+}
+
+#[test]
+fn sound_of_a_camera_begins_with_its_pictures() {
+    let control = child::Control::new().expect("an eventfd");
+    let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
+    let heard = heard::Heard::of(child::Tap::new(reader, &control), backlog::Surplus::Wait, false).expect("a thread");
+    let (producer, consumer) = queue::bounded(1_000, WhenFull::Block, None);
+    let rate = Rate::new(25, 1).expect("usual");
+    let voice =
+        voice::Voice::start(Some(producer), voice::Manner { rate, looped: false, by_arrival: true, silence: 0 });
+    let voice = voice.expect("a thread");
+    let gauge = voice.pass(Some(heard), 0);
+    let writer = std::fs::File::from(writer);
+    let write = |value: i16| {
+        (&writer).write_all(&value.to_le_bytes().repeat(2 * 2_048)).expect("room");
+        while rustix::io::ioctl_fionread(&writer).expect("a pipe") > 0 {
+            std::thread::yield_now();
+        }
+        // The reader has it; it stamps it right away.
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    write(1);
+    gauge.picture(1, clock::now());
+    write(2);
+    write(3);
+    drop((writer, gauge));
+    voice.finish();
+    let got = frames(&std::iter::from_fn(|| consumer.pop()).collect::<Vec<_>>());
+    assert!(got.iter().all(|&frame| frame != [1, 1]), "what came before the first picture is left out");
+    // 2 048 frames are 46 ms, and they came 100 ms after the picture: silence fills what is between.
+    let silence = got.iter().take_while(|&&frame| frame == [0, 0]).count();
+    assert!(silence >= 2_300, "{silence} frames of silence");
+    assert_eq!(got.len(), silence + 2 * 2_048);
+}
+
+#[test]
 fn a_minute_late_is_no_deadlock() {
     let folder = TempDir::new().expect("a folder");
     let path = film(&folder, "late.mkv", (100.0, 95.0), 8_000, 1, "-c:a pcm_s16le");
