@@ -20,7 +20,7 @@ use crate::proto::receiver::{Ready, Slice};
 use crate::queue::Waker;
 use crate::record::RecordError;
 use crate::record::film::{Film, Totals, Tracks};
-use crate::record::place::Place;
+use crate::record::place::{Kind, Place};
 use crate::units::{MediaTime, Size};
 
 /// Where people are told something.
@@ -67,6 +67,8 @@ struct Running {
     held: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
     dropped: u64,
+    /// Its file has no room for pictures.
+    sound_only: bool,
     /// A picture was dropped, so the one before is not the one that was recorded last.
     torn: bool,
 }
@@ -135,6 +137,7 @@ impl Recordings {
     /// Begins a recording, of the running stream if there is one.
     pub fn begin(&mut self, place: Place) -> Result<(), RecordError> {
         let (inbox, messages) = unbounded();
+        let sound_only = place.kind() == Kind::Wav;
         let held = Arc::new(AtomicUsize::new(0));
         let writer = Writer { place: Some(place), film: None, stream: None, last: Vec::new(), files: Vec::new() };
         let (news, waker, taken) = (self.news.0.clone(), Arc::clone(&self.waker), Arc::clone(&held));
@@ -150,11 +153,11 @@ impl Recordings {
             waker();
         };
         let thread = Builder::new().name("record".into()).spawn(run).map_err(RecordError::Thread)?;
-        let running = Running { number, inbox, held, thread, dropped: 0, torn: false };
-        if let Some((id, tracks)) = self.stream {
-            running.send(Message::Stream(id, tracks));
-        }
+        let running = Running { number, inbox, held, thread, dropped: 0, sound_only, torn: false };
         self.running = Some(running);
+        if let Some((id, tracks)) = self.stream {
+            self.stream(id, tracks);
+        }
         // In the middle of a picture its first slices have gone by.
         self.collecting = self.stream.is_none();
         Ok(())
@@ -201,6 +204,10 @@ impl Recordings {
         self.slices.clear();
         if let Some(running) = &self.running {
             running.send(Message::Stream(id, tracks));
+            if running.sound_only && !tracks.sound {
+                let text = "This stream has no sound, and a .wav file holds nothing else: record to .mkv.";
+                self.news.0.send(News::Said(Said::Failed(text.to_owned()))).ok();
+            }
         }
     }
 

@@ -188,6 +188,18 @@ fn a_recording_begun_in_the_middle_begins_with_a_whole_picture() {
 }
 
 #[test]
+fn a_file_for_sound_only_and_a_stream_without_sound_do_not_go_together() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut recordings = recordings(&folder.path().join("film.wav"));
+    recordings.stream(1, tracks(25, false));
+    recordings.coded(&coded(0));
+    let (said, summary) = finish(&mut recordings);
+    let [Said::Failed(advice), Said::Plain(end)] = &said[..] else { panic!("{said:?}") };
+    assert!(advice.contains("has no sound") && end == "Nothing was recorded.", "{said:?}");
+    assert_eq!((summary, fs::read_dir(folder.path()).expect("a folder").count()), (Value::Null, 0));
+}
+
+#[test]
 fn sound_comes_along_and_a_failure_ends_it_with_a_sentence() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("film.mkv");

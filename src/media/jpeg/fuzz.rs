@@ -1,6 +1,6 @@
 //! The body of a fuzz target, compiled with the crate so that it cannot rot.
 
-use super::{JpegError, halve, header_of_slice, index, join, plan, tables, whole};
+use super::{JpegError, halve, header_of_slice, index, join, join_over, plan, tables, whole};
 
 /// Any bytes: index → plan → write → header → join. Panics only when a promise of this folder is broken.
 pub fn fuzz_jpeg(data: &[u8]) {
@@ -27,6 +27,11 @@ pub fn fuzz_jpeg(data: &[u8]) {
             bodies.push((slice.x8, slice.y8, body));
         }
         let borrowed: Vec<_> = bodies.iter().map(|(x8, y8, body)| (*x8, *y8, body.as_slice())).collect();
+        // Half of them came, and the picture before is the same one: it is whole again.
+        let half: Vec<_> = borrowed.iter().step_by(2).copied().collect();
+        if let (Ok(joined), Some(80)) = (join_over(index.size, 80, &half, Some(data)), index.quality) {
+            assert!(joined.black == 0 && same_intervals(&index, data, &joined.jpeg));
+        }
         match join(index.size, 80, &borrowed) {
             Ok(joined) => assert!(same_intervals(&index, data, &joined)),
             Err(error) => assert!(borrowed.is_empty() && error == JpegError::Slices("there are none"), "{error}"),
