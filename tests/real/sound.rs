@@ -101,24 +101,39 @@ fn a_tone_is_heard_in_time_whole_and_at_its_pitch() {
     if !is_there() {
         return;
     }
+    // What is recorded while this machine is too busy for its own sound server says nothing of the speaker.
+    let calm = (0..3).find_map(|_| Some(take()).filter(|take| !take.disturbed));
+    let Some(Take { frames, late, .. }) = calm else {
+        return println!("this machine is too busy to play without gaps");
+    };
+    println!("heard {late:+.1} ms late, {} frames", frames.len());
+    assert!(late.abs() < 80.0, "heard {late:.1} ms from when it should have been");
+    assert!(frames.len().abs_diff(4 * RATE as usize) < 500, "{} frames of four seconds", frames.len());
+    check_tone(&frames[4_410..frames.len() - 4_410]);
+}
+
+/// One recording of a tone of four seconds.
+struct Take {
+    /// From its beginning to its end.
+    frames: Vec<Frame>,
+    /// Milliseconds.
+    late: f64,
+    /// The device ran dry.
+    disturbed: bool,
+}
+
+fn take() -> Take {
     let recorder = Recorder::start();
     let mut speaker = speaker();
     wait_for(&mut speaker, "opened", |happened| *happened == Happened::Opened);
     let zero = now() + Duration::from_millis(1_000);
     Tone::new(zero, 0).play(&mut speaker, 4, |_| {});
     let (frames, began) = recorder.stop();
-    let loud = loud(&frames);
-    let heard = began + Duration::from_secs(loud.start as u64) / RATE;
-    let late = heard.signed_since(zero) as f64 / 1e6;
-    println!("heard {late:+.1} ms late, {} frames; {:?}", loud.len(), speaker.figures());
-    assert!(late.abs() < 80.0, "heard {late:.1} ms from when it should have been");
-    let figures = speaker.figures();
-    if figures.underruns + figures.device_underruns > 0 {
-        println!("this machine is too busy to play without gaps, so there is nothing to measure");
-        return;
-    }
-    assert!(loud.len().abs_diff(4 * RATE as usize) < 500, "{} frames of four seconds", loud.len());
-    check_tone(&frames[loud.start + 4_410..loud.end - 4_410]);
+    let (loud, figures) = (loud(&frames), speaker.figures());
+    assert!(loud.len() > 2 * RATE as usize, "{} frames of four seconds, at the worst; {figures:?}", loud.len());
+    assert_eq!((figures.dropped, figures.concealed), (0, 0));
+    let late = (began + Duration::from_secs(loud.start as u64) / RATE).signed_since(zero) as f64 / 1e6;
+    Take { frames: frames[loud].to_vec(), late, disturbed: figures.underruns + figures.device_underruns > 0 }
 }
 
 /// 440 Hz at a quarter of full scale, without a step that such a tone does not have.
