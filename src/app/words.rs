@@ -49,7 +49,6 @@ pub fn watching(server: &str, place: Option<Place>, figures: &Value) -> Vec<Stri
 
 /// The figures over the picture of `watch`, line by line, in letters that the window has.
 pub fn panel(place: Option<Place>, figures: &Value) -> Vec<String> {
-    let millis = |block: &Value, name: &str| number(&block[name]).map_or("-".to_owned(), |ms| format!("{ms:.1}"));
     let (latency, stages) = (&figures["latency_ms"], &figures["stages_ms"]);
     let stage = |name: &str| format!("{name} {}", millis(&stages[name], "p50"));
     let [shown, damaged, lost, late, thinned] =
@@ -70,6 +69,11 @@ pub fn panel(place: Option<Place>, figures: &Value) -> Vec<String> {
         format!("{rate}  datagrams {} B  rtt {rtt} ms", count(figures, "largest_datagram")),
         sound_text(&figures["audio"]),
     ]
+}
+
+/// One figure of a block of milliseconds.
+fn millis(block: &Value, name: &str) -> String {
+    number(&block[name]).map_or("-".to_owned(), |ms| format!("{ms:.1}"))
 }
 
 /// How it goes with the sound; nothing where there is none.
