@@ -252,8 +252,7 @@ mod tests {
         let all = filters(SoundOptions { gain_db: 6.0, denoise: true, ..SoundOptions::default() });
         assert!(all.ends_with("afftdn,volume=6dB"), "{all}");
         let placed = |place| {
-            let plan =
-                SoundPlan { place, ..plan(&song, SoundOptions::default()).expect("one") };
+            let plan = SoundPlan { place, ..plan(&song, SoundOptions::default()).expect("one") };
             (plan.filters(), plan.silence() / 44_100)
         };
         let step = "aresample=44100:async=1:first_pts=0".to_owned();
