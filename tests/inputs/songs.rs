@@ -39,7 +39,7 @@ fn flags_about_sound_are_taken_and_checked() {
         assert_eq!(summary["pictures_shown"], 10, "{flags:?}");
     }
     for (flags, words) in [
-        (&["--audio-track", "-1"][..], "0 to 999"),
+        (&["--audio-track", "1000"][..], "0 to 999"),
         (&["--audio-gain", "90"], "-60 to 60"),
         (&["--audio-gain", "NaN"], "-60 to 60"),
     ] {
