@@ -91,7 +91,7 @@ impl Target {
         };
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
         if ending.is_some_and(|ending| ending != "wav") {
-            bail!("{} is not the name of a WAV file; let it end in .wav", path.display());
+            bail!("{} is no name for a WAV file, and nothing else is written: let it end in .wav", path.display());
         }
         let Ok(there) = fs::metadata(&path) else { return Ok(Self { path, special: false }) };
         if there.is_dir() {

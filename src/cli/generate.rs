@@ -27,7 +27,7 @@ pub fn man(command: Option<&str>) -> Exit {
         None => whole(program, &mut page),
     };
     match written {
-        Ok(()) => print(String::from_utf8_lossy(&page).replace("\n.SH EXTRA", "\n.SH NOTES").as_bytes()),
+        Ok(()) => print(String::from_utf8_lossy(&page).replace("\n.SH EXTRA\n", "\n.SH NOTES\n").as_bytes()),
         Err(_) => Exit::Failed,
     }
 }
@@ -57,7 +57,7 @@ fn whole(program: clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
         writeln!(page, ".SH {title}")?;
         page.extend_from_slice(
             String::from_utf8_lossy(&sections)
-                .replace("\n.SH EXTRA", "\n.SH NOTES")
+                .replace("\n.SH EXTRA\n", "\n.SH NOTES\n")
                 .replace("\n.SH ", "\n.SS ")
                 .as_bytes(),
         );

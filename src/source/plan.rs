@@ -211,7 +211,8 @@ mod tests {
         let pictures = "-hide_banner -nostdin -nostats -loglevel error -protocol_whitelist file,pipe,crypto,data -threads 1 \
                         -filter_threads 1 -i file:a -map 0:0 -an -sn -dn -vf format=yuv420p,setsar=1 -fps_mode \
                         passthrough -pix_fmt yuv420p -f yuv4mpegpipe pipe:1";
-        assert_eq!(arguments(&plan(false), None), pictures);
+        let mute = arguments(&plan(false), None);
+        assert!(mute.ends_with(pictures), "{mute}");
         let both = arguments(&plan(true), Some(9));
         assert_eq!(both.matches(" -i file:a").count(), 2);
         assert!(both.ends_with("-map 1:1 -vn -sn -dn -af aresample=44100:async=1:first_pts=0 -ac 2 -ar 44100 -c:a pcm_s16le -flush_packets 1 -f s16le pipe:9"), "{both}");

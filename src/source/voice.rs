@@ -113,12 +113,15 @@ impl Pass {
         if manner.by_arrival {
             self.open(chunks);
         }
-        self.silence(manner.silence, manner, chunks);
-        while let Some(Block { captured, frames }) = self.heard.next() {
+        let first = self.heard.next();
+        let mut last = first.as_ref().map_or_else(clock::now, |block| block.captured);
+        self.silence(manner.silence, last, manner, chunks);
+        for Block { captured, frames } in first.into_iter().chain(std::iter::from_fn(|| self.heard.next())) {
             self.put(&frames, captured, manner, chunks);
+            last = captured;
         }
         if manner.looped {
-            self.silence(u64::MAX, manner, chunks);
+            self.silence(u64::MAX, last, manner, chunks);
         }
     }
 
@@ -146,14 +149,14 @@ impl Pass {
         extent.first
     }
 
-    /// So much silence, or as much as there is room for.
-    fn silence(&self, mut frames: u64, manner: &Manner, chunks: &mut Chunks) {
+    /// So much silence, or as much as there is room for; its stamp is that of the sound beside it.
+    fn silence(&self, mut frames: u64, captured: Time, manner: &Manner, chunks: &mut Chunks) {
         while frames > 0 {
             let room = self.room(manner, chunks).min(FRAMES as u64).min(frames);
             if room == 0 {
                 return;
             }
-            chunks.push(&[[0, 0]; FRAMES][..room as usize], clock::now());
+            chunks.push(&[[0, 0]; FRAMES][..room as usize], captured);
             frames -= room;
         }
     }

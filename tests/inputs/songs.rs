@@ -28,15 +28,18 @@ fn a_song_is_shown_as_a_card() {
 #[test]
 fn flags_about_sound_are_taken_and_checked() {
     let folder = tempfile::tempdir().unwrap();
-    let two = "-f lavfi -i testsrc2=size=160x120:rate=25:duration=0.4 -f lavfi -i sine=duration=0.4 -c:a pcm_s16le -c:v \
-               libx264 -preset ultrafast";
-    let path = film(folder.path(), "two.mkv", two);
+    let path = film(
+        folder.path(),
+        "two.mkv",
+        "-f lavfi -i testsrc2=size=160x120:rate=25:duration=0.4 -f lavfi -i sine=duration=0.4 -c:v libx264 -preset \
+         ultrafast -c:a pcm_s16le",
+    );
     for flags in [&["--no-audio"][..], &["--denoise"], &["--mono", "--audio-gain", "-6", "--audio-track", "0"]] {
         let (_, summary) = shown(&path, flags, &[]);
         assert_eq!(summary["pictures_shown"], 10, "{flags:?}");
     }
     for (flags, words) in [
-        (&["--audio-track", "-1"][..], "0 to 999"),
+        (&["--audio-track", "1000"][..], "0 to 999"),
         (&["--audio-gain", "90"], "-60 to 60"),
         (&["--audio-gain", "NaN"], "-60 to 60"),
     ] {

@@ -123,8 +123,9 @@ fn sound_that_begins_with_or_without_the_pictures_is_heard_at_its_time() {
 #[test]
 fn a_broadcast_cut_anywhere_keeps_sound_and_pictures_together() {
     let folder = TempDir::new().expect("a folder");
-    let whole = "-f lavfi -i testsrc2=size=160x120:rate=25:duration=12 -f lavfi -i aevalsrc=0.4*sin(2*PI*(300+90*t)*t) -t \
-                 12 -c:v libx264 -preset ultrafast -g 100 -qp 0 -pix_fmt yuv420p -c:a aac -ar 44100";
+    // A codec without noise of its own, as AAC has, so that samples can be found again, give or take one.
+    let whole = "-f lavfi -i testsrc2=size=160x120:rate=25:duration=8 -f lavfi -i aevalsrc=0.4*sin(2*PI*(300+90*t)*t) -t 8 \
+                 -c:v libx264 -preset ultrafast -g 50 -qp 0 -pix_fmt yuv420p -c:a mp2 -ar 44100";
     let whole = make(&folder, "whole.ts", whole, &[]);
     let bytes = std::fs::read(&whole).expect("made");
     let cut = folder.path().join("cut.ts");
@@ -136,7 +137,9 @@ fn a_broadcast_cut_anywhere_keeps_sound_and_pictures_together() {
     let number = all.iter().position(|picture| picture.planes() == rest[0].planes()).expect("one of the whole's");
     assert!(number > 25 && number + rest.len() == all.len(), "it begins with a later picture: {number}");
     let piece = &cut[20_000..20_400];
-    let at = sound.windows(piece.len()).position(|window| window == piece).expect("the whole's sound");
+    let near = |(one, other): (&Frame, &Frame)| one[0].abs_diff(other[0]) <= 2;
+    let at =
+        sound.windows(piece.len()).position(|window| window.iter().zip(piece).all(near)).expect("the whole's sound");
     let skew = (at - 20_000).abs_diff(frame_at(Rate::new(25, 1).expect("usual"), number as u64) as usize);
     assert!(skew <= 2, "{skew} frames apart");
     // Sound that begins later than the pictures, in a format of which ffmpeg moves the zero.
@@ -150,10 +153,11 @@ fn a_broadcast_cut_anywhere_keeps_sound_and_pictures_together() {
             .find_map(|text| text.trim().parse::<f64>().ok())
             .expect("a stamp")
     };
-    let shift = ((stamp("a:0") - stamp("v:0")) * 44_100.0).round() as usize;
-    assert!(shift > 15_000, "{shift}");
+    let meant = ((stamp("a:0") - stamp("v:0")) * 44_100.0).round() as usize;
     let (got, plain) = (heard(&late), decoded(&late, ""));
-    assert_eq!(got.len(), shift + plain.len());
+    let shift = got.len() - plain.len();
+    // ffprobe rounds to a microsecond.
+    assert!(meant > 15_000 && shift.abs_diff(meant) <= 1, "{shift} frames later, not {meant}");
     assert_same(&got[shift..], &plain, "half a second later");
     assert!(got[..shift].iter().all(|&frame| frame == [0, 0]));
 }
@@ -180,6 +184,7 @@ fn sound_of_a_camera_begins_with_its_pictures() {
     };
     write(1);
     gauge.picture(1, clock::now());
+    std::thread::sleep(Duration::from_millis(100));
     write(2);
     write(3);
     drop((writer, gauge));
