@@ -35,9 +35,10 @@ pub struct Opened {
 pub fn choose(period: u32) -> Result<Chosen, String> {
     let hush = Hush::begin();
     let failed = |error: cpal::Error| sentence(&error, hush.said());
-    let host = cpal::available_hosts().into_iter().next().ok_or_else(|| NO_DEVICE.to_owned())?;
+    let none = || format!("{NO_DEVICE}; {ADVICE}");
+    let host = cpal::available_hosts().into_iter().next().ok_or_else(none)?;
     let host = cpal::host_from_id(host).map_err(failed)?;
-    let device = host.default_output_device().ok_or_else(|| NO_DEVICE.to_owned())?;
+    let device = host.default_output_device().ok_or_else(none)?;
     let name = device.description().map_or_else(|_| "default".to_owned(), |described| described.name().to_owned());
     let ranges = device.supported_output_configs().map_err(failed)?;
     let range = ranges.max_by_key(merit).filter(|range| merit(range) > Merit::default());
@@ -93,8 +94,10 @@ fn trouble(shared: Arc<Shared>, broken: Sender<String>) -> impl FnMut(cpal::Erro
     move |error| {
         let before = std::mem::replace(&mut asked, shared.asked.load(Relaxed));
         in_a_row = if before == asked { in_a_row + 1 } else { 0 };
-        if in_a_row > 0 {
-            thread::park_timeout(PAUSE);
+        match in_a_row {
+            // Until the device has asked for the first time, this thread is not hushed yet.
+            0 => drop(Hush::begin()),
+            _ => thread::park_timeout(PAUSE),
         }
         match error.kind() {
             ErrorKind::RealtimeDenied | ErrorKind::DeviceChanged => {}
