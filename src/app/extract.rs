@@ -199,7 +199,13 @@ fn take_out(
         Err(error) => {
             drop(writer);
             target.remove();
-            Err(error)
+            let full = matches!(error.downcast_ref(), Some(RecordError::Full(_)));
+            let path = target.path.display();
+            Err(if full {
+                anyhow!("the disk is full, so {path} was not made: make room on it, or choose another with -o")
+            } else {
+                error
+            })
         }
     }
 }

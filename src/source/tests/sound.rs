@@ -258,6 +258,26 @@ fn each_pass_of_a_loop_is_as_long_as_its_pictures() {
 }
 
 #[test]
+fn forty_passes_leave_no_pipe_and_no_thread() {
+    let folder = TempDir::new().expect("a folder");
+    let path = film(&folder, "short.mov", (0.12, 0.0), 8_000, 1, "-c:a pcm_s16le");
+    let count = |what: &str| std::fs::read_dir(format!("/proc/self/{what}")).expect("Linux").count();
+    let before = (count("fd"), count("task"));
+    let source = open_with(&file(&path), Options { looped: true, ..with_sound() });
+    let (producer, consumer) = queue::bounded(2, WhenFull::Block, None);
+    let (sounding, listening) = queue::bounded(1_000, WhenFull::Block, None);
+    let running = source.start(producer, Some(sounding));
+    for _ in 0..3 * 40 {
+        assert!(consumer.pop().is_some());
+    }
+    let after = (count("fd"), count("task"));
+    running.stop();
+    drop(listening);
+    // Other tests run beside this one, but a pipe or a thread for each pass would be forty.
+    assert!(after.0 < before.0 + 35 && after.1 < before.1 + 35, "{before:?} before, {after:?} after");
+}
+
+#[test]
 fn sound_that_lies_far_from_its_pictures_keeps_nobody_waiting() {
     let folder = TempDir::new().expect("a folder");
     // Eight seconds of sound, all of it behind all of the pictures: more than pipes and queues hold.
