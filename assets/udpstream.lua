@@ -1,9 +1,10 @@
 -- Wireshark dissector for udpstream, protocol version 1, by the tables of docs/PROTOCOL.md.
 -- Try it: `tshark -X lua_script:udpstream.lua -r capture.pcap -V`; to keep it, copy it to the folder that Wireshark
--- names under Help, About, Folders, Personal Lua Plugins. UDP port 9688, and on other ports whatever begins with the magic.
+-- names under Help, About, Folders, Personal Lua Plugins. UDP ports 9688 (pictures) and 9687 (sound), and on other ports
+-- whatever begins with the magic.
 
-local PORT = 9688
-local udpstream = Proto("udpstream", "udpstream, pictures over UDP")
+local PORTS = { 9687, 9688 }
+local udpstream = Proto("udpstream", "udpstream, pictures and sound over UDP")
 udpstream.prefs.crc = Pref.bool("Check the CRC-32 of objects", true, "Takes some milliseconds for each large object")
 
 local kinds = {
@@ -16,6 +17,8 @@ local types = { [1] = "picture", [2] = "sound", [3] = "tables", [4] = "descripti
 local roles = { [0] = "watch", [1] = "relay", [2] = "publish" }
 local states = { [0] = "waiting", [1] = "playing", [2] = "paused", [3] = "ended" }
 local formats = { [0] = "4:2:0", [1] = "4:2:2", [2] = "4:4:4", [3] = "grey" }
+local samples = { [0] = "16 bits, little-endian" }
+local places = { [0] = "off", [1] = "here", [2] = "on the sound port" }
 local refusals = {
   [1] = "no version in common", [2] = "full", [3] = "too many from this address", [4] = "busy",
   [5] = "the stream has ended", [6] = "no such stream", [7] = "role not served",
@@ -46,7 +49,8 @@ for _, f in ipairs {
   { "type", 1, "Type", DEC, types }, { "flags", 2, "Flags", HEX }, { "stream", 8, "Stream id", HEX },
   { "rendition", 1, "Rendition" }, { "cut", 1, "Cut", HEX }, { "tables", 1, "Tables" },
   { "format", 1, "Format", DEC, formats }, { "unit", 4, "Unit" }, { "part", 2, "Part" }, { "parts", 2, "Parts" },
-  { "width", 2, "Width" }, { "height", 2, "Height" }, { "x8", 2, "Left edge (8 pixels)" },
+  { "samples", 1, "Samples", DEC, samples }, { "frames", 2, "Frames" }, { "channels", 2, "Channels" },
+  { "place", 1, "Place", DEC, places }, { "width", 2, "Width" }, { "height", 2, "Height" }, { "x8", 2, "Left edge (8 pixels)" },
   { "y8", 2, "Upper edge (8 pixels)" }, { "body_length", 2, "Body length" }, { "crc", 4, "CRC-32", HEX },
   { "scheme", 1, "Scheme" }, { "k", 1, "Objects covered" }, { "m", 1, "Symbols made" }, { "index", 1, "Index" },
   { "symbol_length", 2, "Symbol length" }, { "count", 1, "Count" }, { "bitmap", 8, "Bitmap", HEX },
@@ -87,6 +91,8 @@ local layouts = {
 layouts[0x27] = layouts[0x26]
 local header = "words type flags stream rendition cut tables format unit part parts media width height x8 y8 "
   .. "body_length reserved16"
+-- Of sound.
+local sound_header = header:gsub("format", "samples"):gsub("width height", "frames channels")
 local names = "stream type rendition cut reserved8 unit part bitmap"
 local tlv_layouts = {
   [1] = { "TIMELINE", "generation state reserved24:3 media clock num den" }, [2] = { "REPORT_INTERVAL", "interval" },
@@ -95,12 +101,13 @@ local tlv_layouts = {
   [19] = { "WITH_SESSION", "session" }, [20] = { "WANT", "*tlvs" }, [21] = { "NAME", "*rest" },
   [22] = { "VIA", "*raw" },
   [23] = { "GRANT", "*raw" }, [32] = { "RENDITION", "rendition cut" }, [33] = { "MAX_RATE", "number64" },
-  [34] = { "QUALITY", "*raw" }, [35] = { "SOUND", "*raw" }, [36] = { "PAUSE", "" }, [37] = { "RESUME", "" },
+  [34] = { "QUALITY", "*raw" }, [35] = { "SOUND", "place *rendition" }, [36] = { "PAUSE", "" }, [37] = { "RESUME", "" },
   [38] = { "SEEK", "media" },
 }
 local description = {
   [1] = { "title", "*rest" }, [2] = { "pictures", "width height num den" }, [3] = { "length (µs)", "number64" },
   [4] = { "sound", "" }, [5] = { "ended after", "number32" }, [6] = { "live", "" },
+  [7] = { "sound ended after", "number32" },
 }
 
 local crc_table = {}
@@ -167,6 +174,10 @@ end
 function special.rest(at, tree) return take(at, tree, "text", at.stop - at.pos) end
 function special.raw(at, tree) return take(at, tree, "value", at.stop - at.pos) end
 function special.symbol(at, tree) return take(at, tree, "symbol", at.symbol_length) end
+-- The last of a SOUND, which may be left out.
+function special.rendition(at, tree)
+  if at.pos < at.stop then return walk(at, tree, "rendition") end
+end
 function special.zeros(at, tree)
   if at.tvb:len() < 1200 then tree:add_proto_expert_info(wrong, "A Hello of less than 1200 bytes") end
   return take(at, tree, "padding", at.stop - at.pos)
@@ -236,10 +247,20 @@ local function jpeg(range, tree)
   end
 end
 
+local function pcm(at, tree, body)
+  local item = tree:add(fields.body.pf, at.tvb(body, at.body_length))
+  item:set_text(("PCM, chunk %d: %d frames, %d channels"):format(at.unit, at.frames, at.channels))
+  local possible = at.frames > 0 and at.frames <= 256 and at.channels > 0 and at.channels <= 2
+  if not possible or at.body_length ~= at.frames * at.channels * 2 then
+    item:add_proto_expert_info(wrong, "Frames and channels do not fit the body")
+  end
+end
+
 function special.object(at, tree)
   local start = at.pos
   local part = tree:add(udpstream, at.tvb(start, at.stop - start), "Object")
-  if walk(at, part, header) == false then return false end
+  local sound = start + 2 <= at.stop and at.tvb(start + 1, 1):uint() == 2
+  if walk(at, part, sound and sound_header or header) == false then return false end
   local body, stop = start + at.words * 4, start + at.words * 4 + at.body_length
   if at.words < 11 then return part:add_proto_expert_info(wrong, "A header of less than 11 words") end
   if at.parts > 0 and at.part >= at.parts then part:add_proto_expert_info(wrong, "The part is none of the parts") end
@@ -253,6 +274,8 @@ function special.object(at, tree)
     special.tlvs(within(at, at.body_length), item, description)
   elseif at.body_length > 0 and at.type == 1 and bit.band(at.flags, 1) == 0 then
     jpeg(at.tvb(body, at.body_length), part)
+  elseif sound and bit.band(at.flags, 1) == 0 then
+    pcm(at, part, body)
   elseif at.body_length > 0 then
     part:add(fields.body.pf, at.tvb(body, at.body_length))
   end
@@ -268,7 +291,8 @@ end
 
 local function info(at)
   if at.kind == 0x10 and at.parts then
-    local words = { [1] = ("picture %d, part %d of %d"):format(at.unit, at.part, at.parts) }
+    local words = { [1] = ("picture %d, part %d of %d"):format(at.unit, at.part, at.parts),
+      [2] = at.frames and ("sound, chunk %d, %d frames, %d channels"):format(at.unit, at.frames, at.channels) }
     return words[at.type] or types[at.type] or "type " .. at.type
   elseif at.kind == 0x20 and at.lost then
     return ("%d: %d from %d, %d lost"):format(at.number, at.n, at.first, at.lost)
@@ -298,7 +322,7 @@ function udpstream.dissector(buffer, pinfo, tree)
   pinfo.cols.info = (name .. " " .. info(at)):gsub(" $", "")
 end
 
-DissectorTable.get("udp.port"):add(PORT, udpstream)
+for _, port in ipairs(PORTS) do DissectorTable.get("udp.port"):add(port, udpstream) end
 udpstream:register_heuristic("udp", function(buffer, pinfo, tree)
   local ours = buffer:len() >= 16 and buffer(0, 2):uint() == 0x5553 and kinds[buffer(3, 1):uint()] ~= nil
   if ours then udpstream.dissector(buffer, pinfo, tree) end

@@ -3,10 +3,12 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use udpstream::media::sound::{self, Chunk, FRAMES, Rendition, fuzz_sound};
 use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
 use udpstream::wire::description::MAX_SIDE;
 use udpstream::wire::message::{
-    Accept, ClockEcho, Join, Message, Missing, NameRange, Parity, Refuse, RefuseCode, Role, State, Timeline,
+    Accept, ClockEcho, Join, Message, Missing, NameRange, Parity, Place, Refuse, RefuseCode, Role, SoundWish, State,
+    Timeline,
 };
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::report::Arrival;
@@ -204,8 +206,38 @@ proptest! {
     }
 
     #[test]
+    fn wishes_for_sound_come_back(place in 0..3_usize, rendition in any::<u8>(), more in tlvs()) {
+        let wish = SoundWish { place: [Place::Off, Place::Here, Place::SoundPort][place], rendition };
+        let mut out = Vec::new();
+        wish.put(&mut out);
+        let tlvs = [&out[..], &more].concat();
+        let found = Tlvs::parse(&tlvs).expect("sound").find(tlv::kind::SOUND).map(<[u8]>::to_vec);
+        prop_assert_eq!(found.as_deref().and_then(SoundWish::parse), Some(wish));
+        prop_assert_eq!(SoundWish::parse(&[place as u8]), Some(SoundWish { rendition: 0, ..wish }));
+    }
+
+    #[test]
+    fn chunks_of_sound_come_back(
+        frames in vec(any::<[i16; 2]>(), 1..=FRAMES), number in any::<u32>(), stream in any::<u64>(),
+    ) {
+        let chunk = Chunk { number, frames, captured: Time::ZERO };
+        for rendition in [Rendition::Stereo, Rendition::Mono] {
+            let object = chunk.object(stream, rendition);
+            let view = ObjectView::parse(object.bytes()).expect("our own");
+            let Size { width, height } = view.header.size;
+            prop_assert_eq!((view.header.unit, view.header.rendition), (Unit(number), rendition.id()));
+            let mono = chunk.frames.iter().map(|frame| sound::mono(*frame)).collect();
+            let wanted = if rendition == Rendition::Mono { mono } else { chunk.frames.clone() };
+            prop_assert_eq!(sound::read(view.body, width, height), Some(wanted));
+            prop_assert_eq!(sound::read(view.body, width, 3 - height), None);
+            prop_assert_eq!(sound::read(&view.body[1..], width, height), None);
+        }
+    }
+
+    #[test]
     fn noise_does_not_panic(bytes in vec(any::<u8>(), 0..200)) {
         fuzz_wire(&bytes);
+        fuzz_sound(&bytes);
         for kind in 0..=0x28 {
             let hop = Hop { kind: Kind(kind), tag: 0, sequence: 0, sent_at: 0 };
             fuzz_wire(&[&hop.to_bytes()[..], &bytes].concat());

@@ -1,4 +1,4 @@
-"""Watches a udpstream server; written from docs/PROTOCOL.md alone, whose sections are named here. q or Esc leaves.
+"""Shows what a udpstream server sends, but no sound; by docs/PROTOCOL.md alone, with its sections. q or Esc leaves.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the server refused, could not be reached, or has fallen silent."""
 import argparse, collections, contextlib, os, re, socket, sys, time, zlib
 from struct import error as StructError, pack, unpack_from

@@ -136,6 +136,17 @@ pub fn read(body: &[u8], frames: u16, channels: u16) -> Option<Vec<Frame>> {
     }
 }
 
+/// Bytes as frames, channels and the body of a sound object, for fuzzing.
+#[doc(hidden)]
+pub fn fuzz_sound(data: &[u8]) {
+    let Some(([frames, channels], body)) = data.split_first_chunk::<2>() else { return };
+    let Some(frames) = read(body, u16::from(*frames) + 1, u16::from(*channels)) else { return };
+    let rendition = if *channels == 1 { Rendition::Mono } else { Rendition::Stereo };
+    let mut out = Vec::new();
+    write(&frames, rendition, &mut out);
+    assert_eq!(out, body, "what was read is written alike");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -118,7 +118,7 @@ pub enum WireError {
     Kind(u8),
 }
 
-/// Every parser of network bytes in one call, for fuzzing.
+/// Every parser of network bytes in this layer in one call, for fuzzing.
 #[doc(hidden)]
 pub fn fuzz_wire(data: &[u8]) {
     let Ok((hop, rest)) = Hop::parse(data) else { return };
@@ -127,6 +127,12 @@ pub fn fuzz_wire(data: &[u8]) {
         message.emit(&mut out);
         let again = Message::parse(hop.kind, &out).map(|again| again == message);
         assert_eq!(again, Ok(true), "what was parsed is written and parsed alike");
+    }
+    if let Some(wish) = message::SoundWish::parse(rest) {
+        let mut out = Vec::new();
+        wish.put(&mut out);
+        let again = tlv::Tlvs::parse(&out).ok().and_then(|tlvs| tlvs.find(tlv::kind::SOUND));
+        assert_eq!(again.and_then(message::SoundWish::parse), Some(wish));
     }
     if let Ok(object) = ObjectView::parse_unchecked(rest) {
         object.header.name();

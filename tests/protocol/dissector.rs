@@ -85,7 +85,7 @@ fn the_dissector_sees_what_was_sent() {
     names.push("_ws.expert.message");
     let seen = fields(&log, &names);
     assert_eq!(seen.len(), log.len());
-    let mut pictures = 0;
+    let (mut pictures, mut chunks) = (0, 0);
     for (packet, seen) in log.iter().zip(&seen) {
         let (hop, body) = Hop::parse(&packet.bytes).unwrap();
         let number = |at: usize| u32::from_str_radix(seen[at].trim_start_matches("0x"), 16).unwrap();
@@ -97,9 +97,10 @@ fn the_dissector_sees_what_was_sent() {
             assert_eq!(seen[4..6], [header.unit.0.to_string(), header.part.to_string()]);
             assert!(["1", "True"].contains(&seen[6].as_str()), "{seen:?}");
             pictures += u32::from(header.kind == Type::PICTURE);
+            chunks += u32::from(header.kind == Type::SOUND);
         }
     }
-    assert!(pictures > 20, "{pictures} picture objects");
+    assert!(pictures > 20 && chunks > 100, "{pictures} picture objects, {chunks} chunks of sound");
 }
 
 #[test]
@@ -111,7 +112,21 @@ fn every_kind_is_dissected_without_a_complaint() {
     for (number, name) in page.kinds() {
         assert!(text.contains(&format!("Kind: {name} (0x{number:02x})")), "{name} in {text}");
     }
-    for part in ["TLV 1: TIMELINE", "TLV 5: CLOCK", "title", "JPEG, 1767 bytes", "SOF0, 19 bytes: 64 × 16", "lost"] {
+    for part in [
+        "PCM, chunk 1: 256 frames, 2 channels",
+        "Samples: 16 bits, little-endian (0)",
+        "TLV 19: WITH_SESSION",
+        "TLV 35: SOUND",
+        "Place: on the sound port (2)",
+        "Place: here (1)",
+        "sound ended after",
+        "TLV 1: TIMELINE",
+        "TLV 5: CLOCK",
+        "title",
+        "JPEG, 1767 bytes",
+        "SOF0, 19 bytes: 64 × 16",
+        "lost",
+    ] {
         assert!(text.contains(part), "{part:?} in {text}");
     }
 }
@@ -126,10 +141,14 @@ fn damage_is_told() {
     short.truncate(40);
     let mut probe = bytes("Probe");
     probe.pop();
+    // One frame more than there is.
+    let mut sound = bytes("Sound");
+    sound[16 + 32] += 1;
     for (bytes, expected) in [
         (damaged, "CRC-32 does not match"),
         (short, "The datagram ends early"),
         (probe, "The size is not that of the datagram"),
+        (sound, "Frames and channels do not fit the body"),
     ] {
         let text = tshark(&[on_the_way(bytes)], &["-V"]);
         assert!(text.contains("[Expert Info") && text.contains(expected), "{expected:?} in {text}");

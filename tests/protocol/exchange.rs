@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use udpstream::media::sound::{Chunk, FRAMES, Rendition};
 use udpstream::proto::receiver::{self, Receiver};
 use udpstream::proto::server::{self, Server};
 use udpstream::proto::{Input, Machine, Output, Port, Received};
@@ -14,12 +15,16 @@ use udpstream::wire::{Description, Hop, Kind};
 use crate::jpeg::Film;
 
 pub const SERVER: SocketAddr = address(1, 9_688);
+/// Where it sends sound from; what goes from there to the second watcher is lost.
+pub const SOUND: SocketAddr = address(1, 9_687);
 /// The three who ask; the first moves to [`MOVED`].
 pub const FIRST: SocketAddr = address(2, 40_000);
 pub const SECOND: SocketAddr = address(3, 40_000);
 pub const STRANGER: SocketAddr = address(4, 40_000);
 pub const MOVED: SocketAddr = address(2, 40_001);
-const PICTURES: u32 = 12;
+const PICTURES: u32 = 20;
+/// 0.8 s and a little: the last has fewer frames.
+const CHUNKS: u32 = 138;
 const LATENCY: Duration = Duration::from_micros(200);
 const BEGIN: Time = Time::from_millis(60_000);
 /// Lost on its way to the first watcher: the object with this hop sequence.
@@ -41,7 +46,10 @@ pub struct Packet {
 struct Watcher {
     machine: Receiver,
     address: SocketAddr,
+    /// Where its sound comes: this one stays.
+    ears: SocketAddr,
     shown: u32,
+    heard: u32,
     finished: bool,
 }
 
@@ -50,6 +58,7 @@ struct Exchange {
     film: Film,
     server: Server,
     given: u32,
+    chunks: u32,
     watchers: [Watcher; 2],
     flights: BTreeMap<(Time, usize), Packet>,
     log: Vec<Packet>,
@@ -63,16 +72,16 @@ pub fn exchange() -> Vec<Packet> {
         title: "A film".to_owned(),
         size: film.size,
         rate,
-        length: Some(480_000),
+        length: Some(800_000),
         live: false,
-        sound: false,
+        sound: true,
         ended: None,
         sound_ended: None,
     };
-    let server = Server::new(server::Config::new([1; 32], description));
-    let watchers = [watcher(FIRST, 2, 0), watcher(SECOND, 3, 1_200)];
+    let server = Server::new(server::Config { sound_port: SOUND.port(), ..server::Config::new([1; 32], description) });
+    let watchers = [watcher(FIRST, 2, 0, Rendition::Stereo), watcher(SECOND, 3, 1_200, Rendition::Mono)];
     let mut exchange =
-        Exchange { now: BEGIN, film, server, given: 0, watchers, flights: BTreeMap::new(), log: Vec::new() };
+        Exchange { now: BEGIN, film, server, given: 0, chunks: 0, watchers, flights: BTreeMap::new(), log: Vec::new() };
     exchange.run(Duration::from_millis(200));
     exchange.ask_in_another_version();
     exchange.watchers[0].address = MOVED;
@@ -80,13 +89,27 @@ pub fn exchange() -> Vec<Packet> {
     for watcher in &exchange.watchers {
         assert!(watcher.finished && watcher.shown >= PICTURES - 3, "{} of {PICTURES} shown", watcher.shown);
     }
+    let heard = [0, 1].map(|n| exchange.watchers[n].heard);
+    assert!(heard[0] == CHUNKS && (10..CHUNKS).contains(&heard[1]), "{heard:?} of {CHUNKS} chunks heard");
     exchange.log
 }
 
-fn watcher(address: SocketAddr, seed: u8, max_datagram: u16) -> Watcher {
+fn watcher(address: SocketAddr, seed: u8, max_datagram: u16, sound: Rendition) -> Watcher {
     let servers = vec![SERVER];
-    let config = receiver::Config { max_datagram, ..receiver::Config::new([seed; 32], servers) };
-    Watcher { machine: Receiver::new(config, BEGIN), address, shown: 0, finished: false }
+    let config = receiver::Config { max_datagram, sound: Some(sound), ..receiver::Config::new([seed; 32], servers) };
+    Watcher {
+        machine: Receiver::new(config, BEGIN),
+        address,
+        ears: beside(address),
+        shown: 0,
+        heard: 0,
+        finished: false,
+    }
+}
+
+/// The same host's socket for the other port.
+const fn beside(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip(), address.port() + 10_000)
 }
 
 impl Exchange {
@@ -110,12 +133,23 @@ impl Exchange {
             self.given = (self.given + 1).min(PICTURES);
             self.server.handle(self.now, Input::Local(local));
         }
+        if self.server.wants_sound() {
+            let local = match self.chunks {
+                CHUNKS => server::Local::SoundEnded,
+                number => server::Local::Sound(chunk(number, self.now)),
+            };
+            self.chunks = (self.chunks + 1).min(CHUNKS);
+            self.server.handle(self.now, Input::Local(local));
+        }
     }
 
     fn turn(&mut self) {
         loop {
             match self.server.poll(self.now) {
-                Output::Send(sent) => self.send(SERVER, sent.to, [&sent.hop, sent.body.bytes()].concat()),
+                Output::Send(sent) => {
+                    let from = if sent.port == Port::SOUND { SOUND } else { SERVER };
+                    self.send(from, sent.to, [&sent.hop, sent.body.bytes()].concat());
+                }
                 Output::Event(_) => {}
                 Output::Wait(..) => break,
             }
@@ -127,13 +161,14 @@ impl Exchange {
 
     fn turn_watcher(&mut self, n: usize) {
         loop {
-            let Watcher { machine, address, shown, finished } = &mut self.watchers[n];
+            let Watcher { machine, address, ears, shown, heard, finished } = &mut self.watchers[n];
             match machine.poll(self.now) {
                 Output::Send(sent) => {
-                    let from = *address;
+                    let from = if sent.port == Port::SOUND { *ears } else { *address };
                     self.send(from, sent.to, [&sent.hop, sent.body.bytes()].concat());
                 }
                 Output::Event(receiver::Event::Show { .. }) => *shown += 1,
+                Output::Event(receiver::Event::Sound { frames, .. }) => *heard += u32::from(frames.is_some()),
                 Output::Event(receiver::Event::Finished) => *finished = true,
                 Output::Event(_) => {}
                 Output::Wait(..) => break,
@@ -145,7 +180,8 @@ impl Exchange {
         let packet = Packet { at: self.now, from, to, bytes };
         self.log.push(packet.clone());
         let (hop, _) = Hop::parse(&packet.bytes).unwrap();
-        if to != FIRST || hop.kind != Kind::OBJECT || hop.sequence != LOST {
+        let lost = to == FIRST && hop.kind == Kind::OBJECT && hop.sequence == LOST;
+        if !lost && to != beside(SECOND) {
             self.flights.insert((self.now + LATENCY, self.log.len()), packet);
         }
     }
@@ -155,11 +191,14 @@ impl Exchange {
             && entry.key().0 <= self.now
         {
             let Packet { from, to, bytes, .. } = entry.remove();
-            let received = Received { port: Port::default(), from, bytes: &bytes };
-            if to == SERVER {
+            if let Some(port) = [SERVER, SOUND].iter().position(|other| *other == to) {
+                let received = Received { port: Port(port as u8), from, bytes: &bytes };
                 self.server.handle(self.now, Input::Datagram(received));
-            } else if let Some(watcher) = self.watchers.iter_mut().find(|watcher| watcher.address == to) {
-                watcher.machine.handle(self.now, Input::Datagram(received));
+            } else if let Some(watcher) =
+                self.watchers.iter_mut().find(|watcher| [watcher.address, watcher.ears].contains(&to))
+            {
+                let port = if to == watcher.ears { Port::SOUND } else { Port::PICTURES };
+                watcher.machine.handle(self.now, Input::Datagram(Received { port, from, bytes: &bytes }));
             }
         }
     }
@@ -171,6 +210,13 @@ impl Exchange {
         Message::Hello { highest: 3, lowest: 2, nonce: 0x0123_4567_89ab_cdef }.emit(&mut bytes);
         self.send(STRANGER, SERVER, bytes);
     }
+}
+
+/// Louder on the left than on the right.
+fn chunk(number: u32, now: Time) -> Chunk {
+    let frames = if number + 1 == CHUNKS { 208 } else { FRAMES };
+    let sample = |n: usize| ((number as usize * FRAMES + n) % 100) as i16;
+    Chunk { number, frames: (0..frames).map(|n| [sample(n) * 200, sample(n) * -50]).collect(), captured: now }
 }
 
 #[test]

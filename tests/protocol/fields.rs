@@ -41,7 +41,16 @@ impl<'a> Walk<'a> {
     }
 
     fn object(&mut self) {
-        let table = fields(&self.page.table("### 3.1 Header"));
+        let mut table = fields(&self.page.table("### 3.1 Header"));
+        if self.bytes[self.at + 1] == 2 {
+            // Sound has fields of its own in the places of a picture's.
+            for own in fields(&self.page.table("<!-- Fields of sound. -->")) {
+                let there = table.iter_mut().find(|field| field.offset == own.offset);
+                let there = there.unwrap_or_else(|| panic!("no field at {}", own.offset));
+                assert_eq!(there.kind, own.kind, "the type of {:?}", own.name);
+                *there = own;
+            }
+        }
         let (behind, header): (Vec<Field>, Vec<Field>) =
             table.into_iter().partition(|field| field.offset.parse::<usize>().is_err());
         let start = self.at;
@@ -163,6 +172,9 @@ impl<'a> Walk<'a> {
     fn value(&mut self, name: &str, value: &str, length: usize) {
         if value == "below" {
             return self.fields(&fields(&self.page.table(&format!("**{name}**"))));
+        }
+        if value.starts_with("TLVs") {
+            return self.tlvs("## 6. TLVs", self.at + length);
         }
         let parts = value.split(';').next().unwrap().split([',', ':']);
         let numbers: Vec<(&str, &str)> = parts.filter_map(|part| part.trim().split_once(' ')).collect();

@@ -7,7 +7,7 @@ use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::tlv::{self, Tlvs, kind};
 use udpstream::wire::{Hop, Kind, ObjectView, Report};
 
-use crate::exchange::{FIRST, MOVED, Packet, SECOND, SERVER, exchange};
+use crate::exchange::{FIRST, MOVED, Packet, SECOND, SERVER, SOUND, exchange};
 
 /// What one block of the page shows.
 pub struct Sample {
@@ -67,7 +67,8 @@ fn sent(log: &[Packet]) -> Vec<Sample> {
     vec![
         of("Hello", "**Hello**", Kind::HELLO),
         of("Challenge", "**Challenge**", Kind::CHALLENGE),
-        of("Join", "**Join**", Kind::JOIN),
+        of("Join", "**Join** on the picture port, which says that one on the sound port will follow", Kind::JOIN),
+        first("SoundJoin", "**Join** on the sound port", &|packet| kind_of(packet) == Kind::JOIN && packet.to == SOUND),
         of("Accept", "**Accept**", Kind::ACCEPT),
         first("Description", "**Object: the Description**", &|packet| {
             object(packet).is_some_and(|object| object.header.kind == Type::DESCRIPTION)
@@ -85,7 +86,15 @@ fn sent(log: &[Packet]) -> Vec<Sample> {
         first("Slice", "**Object: a slice**, the second of its picture", &|packet| {
             packet.to == SECOND && picture(packet, 1)
         }),
+        first("Sound", "**Object: a chunk of sound**, the second", &|packet| {
+            object(packet).is_some_and(|object| object.header.kind == Type::SOUND && object.header.unit == Unit(1))
+        }),
         of("PathCheck", "**PathCheck**", Kind::PATH_CHECK),
+        of("Want", "**Want** of mono on the picture port", Kind::WANT),
+        first("Ended", "**Object: the Description** of the ended stream", &|packet| {
+            object(packet)
+                .is_some_and(|object| object.header.kind == Type::DESCRIPTION && object.header.unit == Unit(1))
+        }),
         first("PathReply", "**PathReply**", &|packet| packet.from == MOVED && kind_of(packet) == Kind::PATH_REPLY),
         first("Bye", "**Bye** at the end of the stream", &|packet| {
             packet.from == SERVER && kind_of(packet) == Kind::BYE
@@ -145,17 +154,12 @@ fn reserved() -> Vec<Sample> {
         index: 0,
         symbol: &[0xaa; 20],
     };
-    let mut wishes = Vec::new();
-    tlv::put(&mut wishes, kind::RENDITION, &[1, 3]);
-    tlv::put(&mut wishes, kind::MAX_RATE, &8_000_000_u64.to_be_bytes());
-    tlv::put(&mut wishes, kind::PAUSE, &[]);
     let mut listed = Vec::new();
     tlv::put(&mut listed, kind::STREAM, b"A film");
     vec![
         same(),
         made("Parity", "**Parity** (reserved)", &Message::Parity(parity)),
         made("Nack", "**Nack** (reserved): parts 4 and 6", &Message::Nack { session, names: vec![missing] }),
-        made("Want", "**Want** (reserved)", &Message::Want { session, number: 1, tlvs: Tlvs::trusted(&wishes) }),
         made("Say", "**Say** (reserved)", &Message::Say { session, text: "Hello, all." }),
         made("List", "**List** (reserved)", &Message::List { nonce, cookie }),
         made("Listing", "**Listing** (reserved)", &Message::Listing { nonce, tlvs: Tlvs::trusted(&listed) }),

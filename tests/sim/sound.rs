@@ -184,6 +184,21 @@ fn bursts_of_loss_are_gaps_in_order_and_nothing_else() {
 }
 
 #[test]
+fn where_nobody_listens_no_chunk_is_given_up_that_comes_a_little_later() {
+    let mut world = world(12);
+    (world.chunks, world.encoder.length) = (1_000, 150);
+    let n = world.watch(Path { reorder: 0.3, held_back: ms(95), ..Path::GOOD });
+    world.run(seconds(10));
+    let (numbers, lost) = heard(&world, n);
+    let first = numbers[0];
+    // The server sends the first 150 ms at once: those of them that come much later than others are not waited for.
+    assert!(first < 26, "{first}");
+    assert_eq!((numbers, lost), ((first..1_000).collect(), 0), "every chunk, to the last");
+    assert_eq!((world.watchers[n].seen.over.len(), world.watchers[n].seen.sound_over), (1, 1));
+    world.check(n);
+}
+
+#[test]
 fn a_server_that_stops_says_so_at_once_however_much_sound_there_is() {
     let mut world = world(10);
     let n = world.watch(Path::GOOD);

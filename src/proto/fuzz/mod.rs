@@ -5,19 +5,15 @@
 
 mod balance;
 mod film;
+mod forge;
 mod script;
 mod seen;
 mod world;
 
 use std::time::Duration;
 
-use super::{SendFailure, server};
-use crate::units::{MediaTime, Size, Unit};
-use crate::wire::message::{COOKIE_LEN, Join, Message, Role};
-use crate::wire::object::{ObjectHeader, Type};
-use crate::wire::report::{Arrival, Report};
-use crate::wire::tlv::Tlvs;
-use crate::wire::{Hop, Kind};
+use super::{Port, SendFailure, receiver, server};
+use crate::wire::Kind;
 use script::Script;
 use world::{World, datagram, outside};
 
@@ -28,11 +24,11 @@ const STEPS: usize = 120;
 #[doc(hidden)]
 pub fn fuzz_server(data: &[u8]) {
     play(data, |world, script| match script.choice(8) {
-        0 => world.send_server(outside(script.u8() % 8, script.u16() % 3), hello(script)),
+        0 => world.send_server(outside(script.u8() % 8, script.u16() % 3), forge::hello(script)),
         1 => world
             .send_server(outside(script.u8() % 8, 40_000), datagram(Kind(script.u8()), script.u32(), script.bytes())),
-        2 => world.send_server(outside(script.u8() % 3, 40_000), report(world.session, script)),
-        3 => world.send_server(outside(script.u8() % 8, script.u16() % 3), join(script)),
+        2 => world.send_server(outside(script.u8() % 3, 40_000), forge::report(world.session, script)),
+        3 => world.send_server(outside(script.u8() % 8, script.u16() % 3), forge::join(script)),
         4 => {
             let from = outside(script.u8() % 8, script.u16() % 3);
             world.replay(script.choice(64), |_| {}, Some(from));
@@ -43,14 +39,29 @@ pub fn fuzz_server(data: &[u8]) {
         } else {
             SendFailure::Unreachable
         }),
-        _ => match script.choice(8) {
-            0 => world.tell_server(server::Local::Ended),
-            1 => world.tell_server(server::Local::Stop("Stopped.".to_owned())),
-            2 => world.tell_server(server::Local::Failed("Failed.".to_owned())),
-            3 => world.tell_server(server::Local::SoundEnded),
-            _ => world.stop_watcher(script.choice(2)),
-        },
+        _ => ask(world, script),
     });
+}
+
+/// What is asked of the server on both ports, and what it is told.
+fn ask(world: &mut World, script: &mut Script<'_>) {
+    match script.choice(8) {
+        0 => world.tell_server(server::Local::Ended),
+        1 => world.tell_server(server::Local::Stop("Stopped.".to_owned())),
+        2 => world.tell_server(server::Local::Failed("Failed.".to_owned())),
+        3 => world.tell_server(server::Local::SoundEnded),
+        4 => {
+            let (host, port, session) =
+                (script.u8() % 3, port(script), if script.u8() < 128 { world.session } else { world.second.0 });
+            world.send_to(port, outside(host, 40_000 + u16::from(port.0)), forge::want(session, script));
+        }
+        5 => world.knock(outside(script.u8() % 8, script.u16() % 3), port(script), script),
+        _ => world.stop_watcher(script.choice(2)),
+    }
+}
+
+fn port(script: &mut Script<'_>) -> Port {
+    if script.u8().is_multiple_of(2) { Port::SOUND } else { Port::PICTURES }
 }
 
 /// Watchers of a server that is honest, until the script lets it lie.
@@ -61,7 +72,7 @@ pub fn fuzz_receiver(data: &[u8]) {
         1 => world.send_watcher(script.choice(2), script.bytes().to_vec()),
         2 => {
             world.betray();
-            let bytes = object(world.session as u32, world.hop, script);
+            let bytes = forge::object(world.session as u32, world.hop, script);
             world.send_watcher(0, bytes);
         }
         3 => world.restart_server(),
@@ -70,8 +81,40 @@ pub fn fuzz_receiver(data: &[u8]) {
             1 => world.tell_server(server::Local::Stop("Stopped.".to_owned())),
             _ => world.stop_watcher(script.choice(2)),
         },
-        _ => world.skip(script.u8() % 8),
+        _ => match script.u8() {
+            n @ 0..128 => world.skip(n % 8),
+            n => mislead(world, n % 8, script),
+        },
     });
+}
+
+/// What a server, and the loudspeaker, may do to the sound.
+fn mislead(world: &mut World, how: u8, script: &mut Script<'_>) {
+    let (second, hop) = world.second;
+    match how {
+        0 => {
+            world.betray();
+            let bytes = forge::chunk(second as u32, hop, script);
+            world.send_ears(bytes);
+        }
+        1 => {
+            world.betray();
+            let bytes = forge::chunk(world.session as u32, world.hop, script);
+            world.send_watcher(script.choice(2), bytes);
+        }
+        2 => world.send_ears(datagram(Kind(script.u8()), second as u32, script.bytes())),
+        3 => world.tell_server(server::Local::SoundEnded),
+        4 => world.restart_mute(),
+        5 => {
+            world.betray();
+            let bytes = forge::object(second as u32, hop, script);
+            world.send_ears(bytes);
+        }
+        _ => {
+            let needs = Some(Duration::from_millis(u64::from(script.u8()))).filter(|needs| !needs.is_zero());
+            world.tell_watcher(script.choice(2), receiver::Local::Loudspeaker(needs));
+        }
+    }
 }
 
 /// What both have in common: a path that does its worst.
@@ -107,76 +150,12 @@ fn damage(bytes: &mut Vec<u8>, at: usize, bits: u8) {
     bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= bits);
 }
 
-fn hello(script: &mut Script<'_>) -> Vec<u8> {
-    let mut body = Vec::new();
-    let versions = script.u8();
-    Message::Hello { highest: versions >> 4, lowest: versions & 15, nonce: u64::from(script.u8()) }.emit(&mut body);
-    datagram(Kind::HELLO, 0, &body)
-}
-
-fn join(script: &mut Script<'_>) -> Vec<u8> {
-    let mut cookie = [0; COOKIE_LEN];
-    cookie.iter_mut().zip(script.bytes()).for_each(|(cookie, byte)| *cookie = *byte);
-    let role = if script.u8().is_multiple_of(4) { Role::Relay } else { Role::Watch };
-    let (nonce, max_datagram) = (u64::from(script.u8()), script.u16());
-    let mut body = Vec::new();
-    Message::Join(Join { nonce, cookie, role, fec: 0, max_datagram, tlvs: Tlvs::default() }).emit(&mut body);
-    datagram(Kind::JOIN, 0, &body)
-}
-
-/// A report in the name of a session.
-fn report(session: u64, script: &mut Script<'_>) -> Vec<u8> {
-    let report = Report {
-        session,
-        number: script.u32(),
-        echo: 60_000_000_u32.wrapping_add(script.u32()),
-        held: u32::from(script.u16()),
-        first: u32::from(script.u8()),
-        update_ack: u32::from(script.u8()),
-        buffer: 0,
-        arrivals: script.bytes().iter().map(|byte| Arrival(u16::from(*byte) << 8)).collect(),
-    };
-    let mut body = Vec::new();
-    Message::Report(report).emit(&mut body);
-    datagram(Kind::REPORT, session as u32, &body)
-}
-
-/// An object with a right checksum and any header, a little ahead of what the server has sent.
-fn object(tag: u32, hop: u32, script: &mut Script<'_>) -> Vec<u8> {
-    let (ahead, near) = (script.u8(), script.u8());
-    let header = ObjectHeader {
-        kind: Type(script.u8() % 6),
-        flags: script.u16(),
-        stream: if near & 1 == 0 { stream_of(script) } else { script.u64() },
-        rendition: 0,
-        cut: script.u8(),
-        tables: script.u8(),
-        format: script.u8() % 4,
-        unit: Unit(if near & 2 == 0 { u32::from(script.u8()) } else { script.u32() }),
-        part: if near & 4 == 0 { u16::from(script.u8()) } else { script.u16() },
-        parts: if near & 4 == 0 { u16::from(script.u8()) } else { script.u16() },
-        media_time: MediaTime::from_micros(if near & 8 == 0 { 0 } else { script.u64().cast_signed() }),
-        size: Size::new(320, script.u16()),
-        x8: script.u16(),
-        y8: script.u16(),
-    };
-    let sequence = hop.wrapping_add(u32::from(ahead));
-    let mut bytes = Hop { kind: Kind::OBJECT, tag, sequence, sent_at: 0 }.to_bytes().to_vec();
-    header.emit(&mut bytes, |out| out.extend_from_slice(script.bytes()));
-    bytes
-}
-
-/// The stream of one of the first servers.
-fn stream_of(script: &mut Script<'_>) -> u64 {
-    crate::seal::Random::new(&[1 + script.u8() % 3; 32]).id()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Scripts in which both watchers join and see pictures, on every kind of path, and then something happens.
-    const SEEDS: [&[u8]; 9] = [
+    const SEEDS: [&[u8]; 15] = [
         &[0, 0, 0, 200, 0, 200],
         &[1, 0, 0, 200, 8, 1, 0x20, 5, 1, 2, 3, 4, 5, 0, 200],
         &[2, 0x05, 0, 200, 5, 1, 0, 200, 7, 3, 0, 40, 9, 0, 200],
@@ -185,6 +164,13 @@ mod tests {
         &[16, 0x03, 0, 250, 0, 250, 0, 250, 0, 250, 8, 7, 0, 0, 250],
         &[32, 0x02, 0, 200, 8, 4, 0, 3, 0, 1, 3, 0, 200, 3, 12, 0, 255, 0, 255],
         &[0, 0, 0, 250, 8, 2, 1, 0, 1, 0, 0, 0, 0, 0, 0, 3, 0, 2, 1, 64, 0, 0, 0, 0, 9, 9, 0, 100],
+        // With sound, a loudspeaker (32), a sound port that nobody reaches (16).
+        &[128, 0x20, 0, 200, 0, 200, 0, 200],
+        &[136, 0x10, 0, 200, 0, 250, 0, 250, 0, 250, 0, 250, 0, 250, 0, 250, 8, 4, 1, 0, 250, 0, 250],
+        &[136, 0x30, 0, 250, 0, 250, 0, 250, 0, 250, 0, 250, 0, 250, 8, 5, 132, 0, 250, 0, 250, 0, 250],
+        &[128, 0x20, 0, 250, 8, 5, 128, 9, 1, 0, 0, 3, 0, 0, 250, 8, 5, 130, 6, 12, 1, 2, 3, 0, 250, 8, 5, 131, 0, 99],
+        &[128, 0, 0, 250, 8, 7, 5, 9, 0, 1, 0, 0, 0, 1, 9, 0, 250, 8, 7, 5, 9, 0, 1, 0, 1, 0, 0, 0, 0, 250, 0, 250],
+        &[128, 0, 0, 250, 8, 7, 4, 1, 1, 1, 1, 1, 9, 0, 250, 8, 7, 4, 1, 0, 200, 0, 0, 9, 0, 250, 8, 7, 3, 0, 250],
         &[64, 0, 0, 250, 8, 0, 9, 9, 12, 0, 0, 0, 2, 0, 0, 0, 0, 9, 0, 250, 8, 4, 0, 0, 250],
     ];
 
@@ -197,7 +183,7 @@ mod tests {
             state as usize
         };
         SEEDS.iter().for_each(|seed| body(seed));
-        for round in 0..20_000 {
+        for round in 0..10_000 {
             let mut data = SEEDS[round % SEEDS.len()].to_vec();
             for _ in 0..random() % 12 {
                 let at = random() % data.len();

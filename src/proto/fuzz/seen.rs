@@ -2,8 +2,8 @@
 
 use super::film::Film;
 use super::world::sound;
-use crate::media::sound::{FRAMES, Frame};
-use crate::proto::receiver::{Counts, Event};
+use crate::media::sound::{FRAMES, Frame, mono};
+use crate::proto::receiver::{Counts, Event, SoundCounts};
 use crate::units::Unit;
 
 #[derive(Default)]
@@ -12,6 +12,10 @@ pub struct Seen {
     last: Option<Unit>,
     /// First frame of the last chunk.
     heard: Option<u64>,
+    /// Whether sound was asked for, and how many chunks were handed out whole.
+    ears: bool,
+    chunks: u64,
+    sound_over: bool,
     /// Units from the first shown to the last, of all streams.
     units: u64,
     shown: u64,
@@ -24,12 +28,18 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Of a watcher that wants sound, or none.
+    pub fn of(ears: bool) -> Self {
+        Self { ears, ..Self::default() }
+    }
+
     pub fn event(&mut self, event: &Event, film: &Film) {
         assert!(!self.finished, "something follows the end: {event:?}");
         match event {
             Event::Playing { stream, .. } => {
                 if self.stream.replace(*stream).is_some_and(|old| old != *stream) {
                     (self.last, self.heard, self.open) = (None, None, Vec::new());
+                    self.sound_over = false;
                 }
             }
             Event::Slice(slice) => {
@@ -52,7 +62,10 @@ impl Seen {
                 self.damaged += u64::from(picture.missing > 0);
             }
             Event::Sound { first, frames } => self.sound(*first, frames.as_deref()),
-            Event::SoundOver | Event::SoundZero(_) => {}
+            Event::SoundOver => {
+                assert!(self.hostile || !std::mem::replace(&mut self.sound_over, true), "sound ends once");
+            }
+            Event::SoundZero(_) => {}
             Event::Over { .. } => self.over = true,
             Event::Finished => self.finished = true,
             Event::Refused { .. } | Event::Trouble(_) => {}
@@ -60,14 +73,20 @@ impl Seen {
     }
 
     fn sound(&mut self, first: u64, frames: Option<&[Frame]>) {
+        assert!(self.ears, "nobody has asked for sound");
+        assert!(self.hostile || !self.sound_over, "sound after its end");
+        self.chunks += u64::from(frames.is_some());
         assert!(self.hostile || self.heard.is_none_or(|heard| heard < first), "{first} after {:?}", self.heard);
         self.heard = Some(first);
         let made = sound((first / FRAMES as u64) as u32);
-        assert!(self.hostile || frames.is_none_or(|frames| *frames == made), "not the origin's sound: {first}");
+        // Whoever speaks in the watcher's name may have asked for mono.
+        let own = |frames: &[Frame]| *frames == made || frames.iter().zip(&made).all(|(a, b)| *a == mono(*b));
+        assert!(self.hostile || frames.is_none_or(own), "not the origin's sound: {first}");
     }
 
     /// Once all events have been heard.
-    pub fn agrees(&self, counts: &Counts) {
+    pub fn agrees(&self, counts: &Counts, sound: &SoundCounts) {
+        assert_eq!(sound.chunks, self.chunks, "{sound:?}");
         assert_eq!((counts.shown, counts.damaged), (self.shown, self.damaged), "{counts:?}");
         // An announced end counts what was to come before it.
         if !self.over && !self.hostile {

@@ -1,17 +1,20 @@
 //! A server, two watchers and whoever else sends, in one thread; the script decides what happens.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::balance::Balance;
 use super::film::{Film, SIZE};
+use super::forge;
 use super::script::Script;
 use super::seen::Seen;
 use crate::media::sound::{Chunk, FRAMES, Frame, Rendition};
-use crate::proto::{Input, Machine, Output, Port, Received, Receiver, SendFailure, Server, Transmit, receiver, server};
+use crate::proto::{
+    Input, Machine, Output, Peer, Port, Received, Receiver, SendFailure, Server, Transmit, receiver, server,
+};
 use crate::units::{Rate, Time, Unit};
-use crate::wire::message::Message;
+use crate::wire::message::{COOKIE_LEN, Message};
 use crate::wire::{Description, Hop, Kind, SizeClass};
 
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 9_688);
@@ -54,9 +57,15 @@ pub struct World {
     /// What the path carries, and what the server's own system takes.
     mtu: (usize, usize),
     fails: Option<SendFailure>,
+    /// Nothing comes from, or gets to, the server's sound port.
+    deaf: bool,
+    /// What the server's last Challenge to each gave him to come back with.
+    challenges: BTreeMap<Peer, (u64, [u8; COOKIE_LEN])>,
     /// The last session that a watcher was given, for whoever would speak in its name, and its last hop sequence.
     pub session: u64,
     pub hop: u32,
+    /// The same of the first watcher's sound session.
+    pub second: (u64, u32),
 }
 
 impl World {
@@ -73,16 +82,18 @@ impl World {
             stay: bits & 8 != 0,
             sound: (bits & 128 != 0).then_some(Rendition::Stereo),
         };
-        let watcher = |n: u8| Watcher {
-            machine: Receiver::new(config(n), now),
-            address: outside(n, 40_000),
-            seen: Seen::default(),
+        let watcher = |n: u8| {
+            let mut machine = Receiver::new(config(n), now);
+            let needs = (path & 32 != 0).then_some(Duration::from_millis(30));
+            machine.handle(now, Input::Local(receiver::Local::Loudspeaker(needs)));
+            let seen = Seen::of(bits & 128 != 0);
+            Watcher { machine, address: outside(n, 40_000), seen }
         };
         Some(Self {
             now,
             live: bits & 1 != 0,
             rate,
-            server: serving(1, bits & 1 != 0, rate, bits & 2 != 0),
+            server: serving(1, bits & 1 != 0, rate, bits & 2 != 0, true),
             servers: 1,
             unit: Unit(if bits & 16 == 0 { 0 } else { u32::MAX - 40 }),
             chunk: 0,
@@ -94,8 +105,11 @@ impl World {
             balance: Balance::default(),
             mtu: (class(path), class(path >> 2)),
             fails: None,
+            deaf: path & 16 != 0,
+            challenges: BTreeMap::new(),
             session: 0,
             hop: 0,
+            second: (0, 0),
         })
     }
 
@@ -151,16 +165,28 @@ impl World {
         self.turn();
     }
 
-    pub fn stop_watcher(&mut self, n: usize) {
-        let watcher = &mut self.watchers[n % 2];
-        watcher.machine.handle(self.now, Input::Local(receiver::Local::Stop));
+    pub fn tell_watcher(&mut self, n: usize, local: receiver::Local) {
+        self.watchers[n % 2].machine.handle(self.now, Input::Local(local));
         self.turn();
+    }
+
+    pub fn stop_watcher(&mut self, n: usize) {
+        self.tell_watcher(n, receiver::Local::Stop);
     }
 
     /// A new process on the same port.
     pub fn restart_server(&mut self) {
+        self.replace_server(true);
+    }
+
+    /// The same, with a stream that has no sound.
+    pub fn restart_mute(&mut self) {
+        self.replace_server(false);
+    }
+
+    fn replace_server(&mut self, sound: bool) {
         self.servers = self.servers.wrapping_add(1);
-        self.server = serving(self.servers, self.live, self.rate, false);
+        self.server = serving(self.servers, self.live, self.rate, false, sound);
         (self.unit, self.chunk) = (Unit(0), 0);
         // It knows nothing of the old one's secrets, and owes nothing for it.
         self.balance = Balance::default();
@@ -199,13 +225,32 @@ impl World {
     }
 
     pub fn send_server(&mut self, from: SocketAddr, bytes: Vec<u8>) {
-        self.arrive(Flight { from, to: SERVER, bytes });
+        self.send_to(Port::PICTURES, from, bytes);
+    }
+
+    pub fn send_to(&mut self, port: Port, from: SocketAddr, bytes: Vec<u8>) {
+        self.arrive(Flight { from, to: if port == Port::SOUND { SOUND } else { SERVER }, bytes });
+    }
+
+    /// A stranger takes the next step of joining: he asks, or joins with the cookie that he was sent.
+    pub fn knock(&mut self, from: SocketAddr, port: Port, script: &mut Script<'_>) {
+        let bytes = match self.challenges.remove(&Peer { port, address: from }) {
+            Some(secret) => forge::true_join(secret, self.session, script),
+            None => forge::hello(script),
+        };
+        self.send_to(port, from, bytes);
     }
 
     /// In the server's name.
     pub fn send_watcher(&mut self, n: usize, bytes: Vec<u8>) {
         let to = self.watchers[n % 2].address;
         self.arrive(Flight { from: SERVER, to, bytes });
+    }
+
+    /// In the name of the server's sound port, to the first watcher's ears.
+    pub fn send_ears(&mut self, bytes: Vec<u8>) {
+        let to = ears(self.watchers[0].address);
+        self.arrive(Flight { from: SOUND, to, bytes });
     }
 
     /// Pictures shown by both watchers together.
@@ -258,17 +303,25 @@ impl World {
             return self.server.handle(self.now, Input::NotSent(transmit.port, to, failure));
         }
         self.balance.went(transmit);
-        if let Ok((hop, _)) = Hop::parse(&transmit.hop)
-            && self.watchers[0].address == to
-        {
-            match Message::parse(hop.kind, transmit.body.bytes()) {
-                Ok(Message::Accept(accept)) => self.session = accept.session,
-                _ if hop.kind.is_sequenced() => self.hop = hop.sequence,
-                _ => {}
-            }
-        }
-        if length <= self.mtu.0 {
+        self.overhear(transmit);
+        if length <= self.mtu.0 && !(self.deaf && transmit.port == Port::SOUND) {
             self.launch(if transmit.port == Port::SOUND { SOUND } else { SERVER }, transmit);
+        }
+    }
+
+    /// Keeps what a spy on the path could use.
+    fn overhear(&mut self, transmit: &Transmit) {
+        let Ok((hop, _)) = Hop::parse(&transmit.hop) else { return };
+        let (first, to) = (self.watchers[0].address, transmit.to);
+        match Message::parse(hop.kind, transmit.body.bytes()) {
+            Ok(Message::Challenge { nonce, cookie, .. }) => {
+                self.challenges.insert(Peer { port: transmit.port, address: to }, (nonce, cookie));
+            }
+            Ok(Message::Accept(accept)) if to == first => self.session = accept.session,
+            Ok(Message::Accept(accept)) if to == ears(first) => self.second.0 = accept.session,
+            _ if hop.kind.is_sequenced() && to == first => self.hop = hop.sequence,
+            _ if hop.kind.is_sequenced() && to == ears(first) => self.second.1 = hop.sequence,
+            _ => {}
         }
     }
 
@@ -293,12 +346,17 @@ impl World {
                 Output::Wait(at, reason) => {
                     assert!(at > self.now, "the watcher would spin for {reason:?}");
                     watcher.machine.assert_sound();
-                    return watcher.seen.agrees(&watcher.machine.counts());
+                    return watcher.seen.agrees(&watcher.machine.counts(), watcher.machine.sound_counts());
                 }
             }
         }
         panic!("the watcher never waits");
     }
+}
+
+/// Where a watcher gets its sound.
+const fn ears(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip(), address.port() + 1)
 }
 
 /// An address of the watchers' network.
@@ -316,13 +374,13 @@ pub fn datagram(kind: Kind, tag: u32, body: &[u8]) -> Vec<u8> {
     [&Hop::unsequenced(kind, tag, 0).to_bytes()[..], body].concat()
 }
 
-fn serving(seed: u8, live: bool, rate: Rate, no_wait: bool) -> Server {
+fn serving(seed: u8, live: bool, rate: Rate, no_wait: bool, sound: bool) -> Server {
     let title = "A film".to_owned();
     let description =
-        Description { title, size: SIZE, rate, length: None, live, sound: true, ended: None, sound_ended: None };
+        Description { title, size: SIZE, rate, length: None, live, sound, ended: None, sound_ended: None };
     let mut config = server::Config::new([seed; 32], description);
     config.no_wait = no_wait;
-    config.sound_port = SOUND.port();
+    config.sound_port = if sound { SOUND.port() } else { 0 };
     config.max_sessions = 6;
     config.max_sessions_per_address = 3;
     config.max_joins_per_second = 5;

@@ -274,7 +274,6 @@ impl Lane {
             }
             None => self.stream = Some(Stream::new(id, description)),
         }
-        self.consider_end(now);
     }
 }
 

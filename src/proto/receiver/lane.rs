@@ -8,14 +8,14 @@ use std::time::Duration;
 use super::assembly::{Ready, Took, Units};
 use super::join::Join;
 use super::{Config, Counts, Event, Trouble};
-use crate::media::sound::{self, Frame};
+use crate::media::sound::{self, Frame, Rendition};
 use crate::proto::clocksync::ClockSync;
 use crate::proto::hops::{Hops, Seen};
 use crate::proto::{Output, Peer, Port, Reason, Received, Soonest, Transmit, hop};
 use crate::seal::Random;
 use crate::units::{MediaTime, Rate, Time, Unit};
 use crate::wire::message::{ClockEcho, Message, Timeline, bye};
-use crate::wire::object::{ObjectView, Type, flags};
+use crate::wire::object::{ObjectView, Type, flags, format};
 use crate::wire::tlv::{Tlvs, kind, printable};
 use crate::wire::{Description, Hop, Kind, Report};
 
@@ -44,6 +44,7 @@ pub enum Role {
 
 /// A chunk of sound as it came.
 pub struct Heard {
+    pub stream: u64,
     pub number: u32,
     pub frames: Vec<Frame>,
     pub media_time: MediaTime,
@@ -230,7 +231,6 @@ impl Lane {
             Message::Update { number, tlvs } => self.update(now, number, tlvs),
             Message::Bye { session: id, code, sentence } if id == session.id => {
                 session.bye = Some((code, printable(sentence)));
-                self.consider_end(now);
             }
             _ => {}
         }
@@ -268,15 +268,16 @@ impl Lane {
     }
 
     fn sound(&mut self, now: Time, object: &ObjectView<'_>) {
-        let header = &object.header;
-        if self.stream.as_ref().is_none_or(|stream| stream.id != header.stream) || self.heard.len() >= MOST_HEARD {
+        let (stream, number, media_time) = (object.header.stream, object.header.unit.0, object.header.media_time);
+        let ours = self.stream.as_ref().is_some_and(|known| known.id == stream);
+        // Nobody who has not asked for sound is made to hear it.
+        if !ours || self.config.sound.is_none() || self.heard.len() >= MOST_HEARD {
             return;
         }
-        match sound::read(object.body, header.size.width, header.size.height) {
+        match frames(object) {
             Some(frames) => {
-                let (number, media_time) = (header.unit.0, header.media_time);
                 self.sound_at = Some(now);
-                self.heard.push(Heard { number, frames, media_time, at: now });
+                self.heard.push(Heard { stream, number, frames, media_time, at: now });
             }
             None => self.counts.rejected += 1,
         }
@@ -404,6 +405,15 @@ impl Lane {
             .or(self.alarm(), Reason::Retry)
             .or(self.playout_deadline(), Reason::Playout)
     }
+}
+
+/// What is to be heard of a sound object, if it is one that can be: whole, of a known rendition and format.
+fn frames(object: &ObjectView<'_>) -> Option<Vec<Frame>> {
+    let header = &object.header;
+    let rendition = Rendition::of(header.rendition)?;
+    let known = header.format == format::PCM_S16LE && rendition.channels() == header.size.height;
+    let whole = header.part == 0 && header.parts_told() == 1;
+    (known && whole).then(|| sound::read(object.body, header.size.width, header.size.height))?
 }
 
 /// Pictures between two units, and whether the hops between them say that something was lost.

@@ -14,6 +14,7 @@ mod fuzz;
 mod join;
 mod lane;
 mod playout;
+mod second;
 mod sound;
 mod stats;
 
@@ -30,15 +31,13 @@ use crate::media::sound::{FRAMES, Frame, Rendition, media_time};
 use crate::seal::{Random, Seed};
 use crate::units::Time;
 use crate::wire::Description;
-use crate::wire::message::{Place, RefuseCode, SoundWish, bye};
+use crate::wire::message::{RefuseCode, bye};
 use delay::Delay;
 use lane::{Heard, Lane, Role};
-use sound::Sound;
+use playout::END_PATIENCE;
+use second::Second;
+use sound::{HELD, Sound};
 
-/// Nobody has answered on the sound port for so long: sound is asked for on the other.
-const SOUND_PATIENCE: Duration = Duration::from_millis(600);
-/// A wish is repeated this often until it shows.
-const WANT_REPEAT: Duration = Duration::from_millis(250);
 /// Pictures may be seen so much earlier than the sound that belongs to them is heard: nobody notices (ITU-R BT.1359 puts
 /// the threshold at 125 ms), and they wait less.
 const AHEAD: Duration = Duration::from_millis(10);
@@ -154,16 +153,6 @@ pub enum Trouble {
     Network,
 }
 
-/// The lane for sound, as far as there is one.
-enum Second {
-    /// No sound in this session: none wanted, or none there.
-    None,
-    /// Being looked for, or in use.
-    Lane(Box<Lane>, Time),
-    /// Asked for in the main lane, and asked again at this time until it comes.
-    Here(Time),
-}
-
 pub struct Receiver {
     main: Lane,
     second: Second,
@@ -175,6 +164,8 @@ pub struct Receiver {
     loudspeaker: Option<Duration>,
     zero: Option<Time>,
     wants: u32,
+    /// What came in sound lanes that are no more.
+    gone: Counts,
     /// Nothing but goodbyes is left to send.
     leaving: bool,
     events: VecDeque<Event>,
@@ -195,6 +186,7 @@ impl Receiver {
             loudspeaker: None,
             zero: None,
             wants: 0,
+            gone: Counts::default(),
             leaving: false,
             events: VecDeque::new(),
         }
@@ -202,9 +194,10 @@ impl Receiver {
 
     /// What became of all datagrams and pictures.
     pub fn counts(&self) -> Counts {
+        let counts = self.main.counts.with_second(&self.gone);
         match &self.second {
-            Second::Lane(lane, _) => self.main.counts.with_second(&lane.counts),
-            _ => self.main.counts,
+            Second::Lane(lane, _) => counts.with_second(&lane.counts),
+            _ => counts,
         }
     }
 
@@ -234,63 +227,28 @@ impl Receiver {
         self.choose_lane(now);
         self.take_in(now);
         self.keep_time();
-        let (zero, reserve) = (self.zero, self.reserve());
-        while let Some(played) = self.sound.play(now, |frame| heard(zero, frame), reserve) {
+        self.hand_out(now);
+    }
+
+    /// Says which chunks are to be heard next, and when that was the last.
+    fn hand_out(&mut self, now: Time) {
+        let (urgent, reserve) = (self.urgent(), self.reserve());
+        while let Some(played) = self.sound.play(now, |frame| heard(urgent, frame), reserve) {
             self.events.push_back(Event::Sound { first: played.first, frames: played.frames });
         }
-        let ended = self.main.stream.as_ref().and_then(|stream| stream.description.sound_ended);
-        if self.sound.is_over(ended.map(|chunks| chunks.0)) {
+        if self.sound.is_over(self.chunks()) {
             self.events.push_back(Event::SoundOver);
         }
     }
 
-    /// Opens, drops or moves the lane for sound as the main session asks for it.
-    fn choose_lane(&mut self, now: Time) {
-        let session = self.main.session.as_ref().filter(|session| session.described);
-        let there = self.main.stream.as_ref().is_some_and(|stream| stream.description.sound);
-        let Some(session) = session.filter(|_| there && self.main.config.sound.is_some()) else { return };
-        if self.sound_of != Some(session.id) {
-            self.sound_of = Some(session.id);
-            let (id, server, port) = (session.id, session.server, session.sound_port);
-            self.second = match port {
-                // Whoever joined the sound port itself is sent sound without asking.
-                _ if server.port() == port => Second::None,
-                0 => Second::Here(now),
-                _ => Second::Lane(Box::new(self.sound_lane(now, id, SocketAddr::new(server.ip(), port))), now),
-            };
-            if let (Second::Lane(lane, _), SocketAddr::V6(server)) = (&mut self.second, server) {
-                let mut address = server;
-                address.set_port(port);
-                lane.config.servers = vec![address.into()];
-            }
-        }
-        match &self.second {
-            Second::Lane(lane, since) if now >= *since + SOUND_PATIENCE && !lane.is_joined() => {
-                self.ask_for_sound_here(now);
-            }
-            Second::Here(next) if now < *next => {}
-            Second::Here(_) if self.main.hears_sound(now) => self.second = Second::Here(now + WANT_REPEAT),
-            Second::Here(_) => self.ask_for_sound_here(now),
-            Second::None | Second::Lane(..) => {}
-        }
+    /// The moment of frame 0, if a loudspeaker cannot wait.
+    fn urgent(&self) -> Option<Time> {
+        self.zero.filter(|_| self.loudspeaker.is_some())
     }
 
-    fn sound_lane(&mut self, now: Time, with: u64, server: SocketAddr) -> Lane {
-        let mut seed = Seed::default();
-        for bytes in seed.chunks_exact_mut(8) {
-            bytes.copy_from_slice(&self.random.u64().to_be_bytes());
-        }
-        let config = Config { seed, servers: vec![server], stay: false, ..self.main.config.clone() };
-        Lane::new(config, Role::SoundOf(with), now)
-    }
-
-    fn ask_for_sound_here(&mut self, now: Time) {
-        self.second = Second::Here(now + WANT_REPEAT);
-        let Some(rendition) = self.main.config.sound else { return };
-        let mut tlvs = Vec::with_capacity(8);
-        SoundWish { place: Place::Here, rendition: rendition.id() }.put(&mut tlvs);
-        self.wants += 1;
-        self.main.want(now, self.wants, &tlvs);
+    /// How many chunks of sound there were, once the stream has ended.
+    fn chunks(&self) -> Option<u32> {
+        self.main.stream.as_ref().and_then(|stream| stream.description.sound_ended).map(|chunks| chunks.0)
     }
 
     /// Takes over what came in either lane.
@@ -303,7 +261,8 @@ impl Receiver {
         if self.sound.follow(stream) {
             (self.zero, self.delay) = (None, Delay::default());
         }
-        for Heard { number, frames, media_time, at } in heard {
+        // Around a restart the lanes may be in two streams.
+        for Heard { number, frames, media_time, at, .. } in heard.into_iter().filter(|h| Some(h.stream) == stream) {
             if let Some(due) = self.main.due(media_time) {
                 self.delay.sound(at, at.signed_since(due));
             }
@@ -325,29 +284,26 @@ impl Receiver {
             self.zero = zero;
             self.events.extend(zero.map(Event::SoundZero));
         }
-        let last = self.main.stream.as_ref().and_then(|stream| stream.description.sound_ended);
-        let last = last.filter(|_| plays).map_or(self.sound.end(), |chunks| u64::from(chunks.0) * FRAMES as u64);
-        self.main.hold = self.zero.filter(|_| plays).and_then(|zero| heard(Some(zero), last));
+        self.main.hold = if plays { self.heard_out() } else { self.all_there() };
+    }
+
+    /// When the last frame is heard: that of the stream, or of what is still to be believed of it.
+    fn heard_out(&self) -> Option<Time> {
+        let end = self.sound.end();
+        let last = self.chunks().map_or(end, |chunks| end_of(chunks).min(end + (HELD * FRAMES) as u64));
+        heard(self.zero, last)
+    }
+
+    /// How long the last chunks are waited for if nobody hears them.
+    fn all_there(&self) -> Option<Time> {
+        let missing = self.sound.is_there() && self.chunks().is_some_and(|chunks| self.sound.end() < end_of(chunks));
+        let ended = self.main.stream.as_ref().and_then(|stream| stream.ended_at);
+        ended.filter(|_| missing).map(|at| at + END_PATIENCE)
     }
 
     /// How long before it is heard a chunk must be handed out.
     fn reserve(&self) -> Duration {
         self.loudspeaker.unwrap_or_default() + MARGIN
-    }
-
-    /// What the sound's lane says concerns nobody else; without it, sound comes in the main lane. `None`: now it does.
-    fn poll_second(&mut self, now: Time) -> Option<Output<Event>> {
-        loop {
-            let Second::Lane(lane, _) = &mut self.second else { return Some(Output::Wait(Time::NEVER, Reason::Idle)) };
-            match lane.poll(now) {
-                Output::Event(Event::Refused { .. } | Event::Trouble(_)) if !self.main.finished => {
-                    self.ask_for_sound_here(now);
-                    return None;
-                }
-                Output::Event(_) => {}
-                other => return Some(other),
-            }
-        }
     }
 
     fn poll_main(&mut self, now: Time) -> Output<Event> {
@@ -360,11 +316,11 @@ impl Receiver {
         }
     }
 
-    /// The main lane has finished: the other says goodbye, and then nothing is left.
+    /// The main lane has finished: what is held is handed out, the other says goodbye, and then nothing is left.
     fn leave(&mut self, now: Time) {
         self.leaving = true;
-        let chunks = self.main.stream.as_ref().and_then(|stream| stream.description.sound_ended);
-        self.sound.ended(chunks.map(|chunks| chunks.0));
+        self.hand_out(Time::NEVER);
+        self.sound.ended(self.chunks());
         if let Second::Lane(lane, _) = &mut self.second {
             lane.stop(now);
         }
@@ -374,13 +330,8 @@ impl Receiver {
         if self.main.finished {
             return Soonest::new();
         }
-        let wish = match &self.second {
-            Second::Here(next) => Some(*next),
-            Second::Lane(lane, since) if !lane.is_joined() => Some(*since + SOUND_PATIENCE),
-            _ => None,
-        };
-        let gap = self.sound.deadline(|frame| heard(self.zero, frame), self.reserve());
-        Soonest::new().or(wish, Reason::Retry).or(gap, Reason::Sound)
+        let gap = self.sound.deadline(|frame| heard(self.urgent(), frame), self.reserve());
+        Soonest::new().or(self.next_wish(), Reason::Retry).or(gap, Reason::Sound)
     }
 }
 
@@ -398,7 +349,8 @@ impl Machine for Receiver {
             }
             (Input::Datagram(datagram), _) => self.main.datagram(now, datagram),
             (Input::NotSent(Port::SOUND, ..), Second::Lane(lane, _)) => lane.not_sent(),
-            (Input::NotSent(..), _) => self.main.not_sent(),
+            (Input::NotSent(Port::PICTURES, ..), _) => self.main.not_sent(),
+            (Input::NotSent(..), _) => self.gone.send_errors += 1,
             (Input::Local(Local::Stop), _) => self.main.stop(now),
             (Input::Local(Local::Loudspeaker(needs)), _) => self.loudspeaker = needs,
         }
@@ -411,6 +363,9 @@ impl Machine for Receiver {
         }
         let main = self.poll_main(now);
         let Output::Wait(until, reason) = main else { return main };
+        if let Some(event) = self.events.pop_front() {
+            return Output::Event(event);
+        }
         let Some(second) = self.poll_second(now) else { return self.poll(now) };
         let Output::Wait(also, why) = second else { return second };
         if std::mem::take(&mut self.leaving) {
@@ -420,6 +375,11 @@ impl Machine for Receiver {
         let Soonest(at, reason) = Soonest(until, reason).or(Some(also), why).or(Some(own), whose);
         Output::Wait(at, reason)
     }
+}
+
+/// The frame behind the last of so many chunks.
+fn end_of(chunks: u32) -> u64 {
+    u64::from(chunks) * FRAMES as u64
 }
 
 /// When a frame is heard if frame 0 is heard at `zero`.

@@ -11,8 +11,8 @@ use crate::units::{MediaTime, Time, Unit};
 /// A picture with gaps that no later one has followed is waited for this long: nothing newer is held up by it, and a
 /// sender that was halted in the middle of a picture goes on.
 const ALONE_PATIENCE: Duration = Duration::from_millis(500);
-/// After the end was announced, stragglers of the last pictures are waited for at most this long.
-const END_PATIENCE: Duration = Duration::from_millis(250);
+/// After the end was announced, stragglers of the last pictures and chunks are waited for at most this long.
+pub const END_PATIENCE: Duration = Duration::from_millis(250);
 
 impl Lane {
     /// Shows every picture whose time has come.
@@ -87,7 +87,7 @@ impl Lane {
     }
 
     /// Once the server has said goodbye and the last picture has been shown: answer, and finish.
-    pub(super) fn consider_end(&mut self, now: Time) {
+    fn consider_end(&mut self, now: Time) {
         let Some((code, sentence)) = self.session.as_ref().and_then(|session| session.bye.clone()) else { return };
         let heard = self.hold.is_none_or(|until| now >= until);
         let seen = self.role != Role::Main || self.stream.as_ref().is_none_or(|stream| stream.is_played_out(now));

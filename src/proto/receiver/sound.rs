@@ -8,7 +8,7 @@ use crate::media::sound::{FRAMES, Frame};
 use crate::units::Time;
 
 /// Chunks held at once: three seconds.
-const HELD: usize = 512;
+pub const HELD: usize = 512;
 /// A gap of more chunks than these is not concealed but jumped over: 0.4 s.
 const FAR: u32 = 64;
 /// A number further from the last one than this is nonsense, or a new start: 50 minutes.
