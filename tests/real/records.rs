@@ -75,7 +75,7 @@ fn a_film_is_recorded_whole_on_both_sides_in_every_kind_of_file() {
             let rate = probed["streams"][0]["r_frame_rate"].as_str().unwrap().split_once('/').unwrap();
             let interval = rate.1.parse::<f64>().unwrap() / rate.0.parse::<f64>().unwrap();
             let seconds = recorded["seconds"].as_f64().unwrap();
-            assert!((seconds - 132.0 * interval).abs() < interval / 2.0, "{seconds} s, {interval} s each");
+            assert!((seconds - 132.0 * interval).abs() < interval, "{seconds} s, {interval} s each");
             assert!((length(&probed) - seconds).abs() < interval, "{ending}: {} s of {seconds} s", length(&probed));
             let scans = scans(path);
             if first.is_empty() {
