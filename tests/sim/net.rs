@@ -287,6 +287,11 @@ impl World {
         self.reach_server(Port::PICTURES, from, bytes.to_vec());
     }
 
+    /// A datagram in the name of the server's picture port.
+    pub fn forge(&mut self, watcher: usize, bytes: Vec<u8>) {
+        self.reach_watcher(watcher, Port::PICTURES, SERVER, bytes);
+    }
+
     pub fn run(&mut self, time: Duration) {
         self.run_until(self.now + time);
     }

@@ -6,13 +6,15 @@ use std::time::Duration;
 use udpstream::media::sound::{FRAMES, Rendition, media_time};
 use udpstream::proto::receiver::{Local, Over};
 use udpstream::proto::server::{self, Event};
-use udpstream::units::{Rate, Size, Time};
+use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
+use udpstream::wire::message::bye;
+use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::tlv::Tlvs;
-use udpstream::wire::{Hop, Kind, Message};
+use udpstream::wire::{Description, Hop, Kind, Message};
 
 use crate::jpeg::Film;
 use crate::link::Path;
-use crate::net::{Lose, SOUND, Sent, World, address, ms, seconds};
+use crate::net::{Lose, SOUND, Sent, State, World, address, description, ms, seconds};
 
 fn film() -> Rc<Film> {
     Rc::new(Film::new(Size::new(160, 96), Rate::new(30, 1).expect("30 fps"), 12))
@@ -196,6 +198,43 @@ fn where_nobody_listens_no_chunk_is_given_up_that_comes_a_little_later() {
     assert_eq!((numbers, lost), ((first..1_000).collect(), 0), "every chunk, to the last");
     assert_eq!((world.watchers[n].seen.over.len(), world.watchers[n].seen.sound_over), (1, 1));
     world.check(n);
+}
+
+/// A server that lies says that there were months of sound, and goodbye.
+#[test]
+fn an_end_that_cannot_be_is_not_waited_for() {
+    let mut world = world(13);
+    let n = world.watch(Path::GOOD);
+    loudspeaker(&mut world, n, ms(30));
+    world.run(seconds(2));
+    let session = world.server.machine.sessions().next().expect("joined").0;
+    let ended = (Some(Unit(1)), Some(Unit(u32::MAX)));
+    let description =
+        Description { sound: true, ended: ended.0, sound_ended: ended.1, ..description(&world.film.clone()) };
+    let header = ObjectHeader {
+        kind: Type::DESCRIPTION,
+        flags: flags::LAST,
+        stream: world.server.machine.stream(),
+        rendition: 0,
+        cut: 0,
+        tables: 0,
+        format: 0,
+        unit: Unit(1),
+        part: 0,
+        parts: 1,
+        media_time: MediaTime::ZERO,
+        size: description.size,
+        x8: 0,
+        y8: 0,
+    };
+    let mut object = Hop { kind: Kind::OBJECT, tag: session as u32, sequence: 9_000, sent_at: 0 }.to_bytes().to_vec();
+    header.emit(&mut object, |out| description.emit(out));
+    let mut goodbye = Hop::unsequenced(Kind::BYE, session as u32, 0).to_bytes().to_vec();
+    Message::Bye { session, code: bye::ENDED, sentence: "" }.emit(&mut goodbye);
+    world.server_state(State::Dead);
+    [object, goodbye].into_iter().for_each(|bytes| world.forge(n, bytes));
+    world.run(seconds(5));
+    assert!(world.watchers[n].seen.finished.is_some(), "three seconds of sound may be on their way, not more");
 }
 
 #[test]
