@@ -10,9 +10,12 @@ use crate::media::sound::Frame;
 use crate::proto::receiver::{Local, SoundCounts};
 use crate::queue::Waker;
 use crate::units::Time;
+use crate::wire::Description;
 
 /// One press of a key.
 const STEP: u8 = 5;
+/// Frames that the device is to ask for at a time where the stream is live.
+const LIVE_PERIOD: u32 = 256;
 /// A loudspeaker's needs are told again when they have changed by more than this.
 const CHANGED: Duration = Duration::from_millis(2);
 
@@ -45,7 +48,8 @@ impl Hearing {
     }
 
     /// A stream begins, or goes on; `other`: another than before. Returns what is wrong, if anything.
-    pub fn playing(&mut self, sound: bool, other: bool) -> Option<String> {
+    pub fn playing(&mut self, stream: &Description, other: bool) -> Option<String> {
+        let sound = stream.sound;
         self.has_sound = sound;
         if let Some(speaker) = self.speaker.as_mut().filter(|_| other) {
             speaker.reset();
@@ -53,7 +57,9 @@ impl Hearing {
         if !sound || self.choice.off || self.speaker.is_some() {
             return None;
         }
-        let settings = Settings { volume: self.choice.volume, muted: self.muted, ..Settings::default() };
+        let usual = Settings { volume: self.choice.volume, muted: self.muted, ..Settings::default() };
+        // A file's sound comes long before its time; of a live one every millisecond counts.
+        let settings = if stream.live { Settings { period: LIVE_PERIOD, ..usual } } else { usual };
         match Speaker::start(settings, self.waker.clone()) {
             Ok(speaker) => self.speaker = Some(speaker),
             Err(error) => return Some(format!("There is no sound: no thread could be started for it ({error}).")),

@@ -168,7 +168,7 @@ impl Watching {
 
     fn playing(&mut self, now: Time, description: Description, stream: u64, rejoined: bool) -> Flow {
         let other = stream != self.stream;
-        if let Some(text) = self.hearing.playing(description.sound, other) {
+        if let Some(text) = self.hearing.playing(&description, other) {
             self.output.warn(&text);
         }
         if other {
