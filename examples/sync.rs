@@ -32,6 +32,8 @@ const LOUD: u16 = 8_000;
 const BLOCK: Duration = Duration::from_millis(20);
 /// A beep is over when nothing has been that loud for so many frames.
 const QUIET: usize = RATE as usize / 5;
+/// Frames on either side of a beep from which its moment is taken: three seconds.
+const AROUND: usize = 3 * RATE as usize;
 /// A flash and a beep further apart than this belong to two seconds.
 const APART: f64 = 500.0;
 
@@ -69,21 +71,22 @@ fn listen(stdout: &mut impl Read, sender: &Sender<(Time, Vec<u8>)>) {
 }
 
 /// When each beep began. A frame is here at the soonest when it was played, so of all guesses of when the first was
-/// played the least is the best.
+/// played those are best that are least; only those from around the beep, because the sink has a clock of its own.
 fn beeps(bytes: &Receiver<(Time, Vec<u8>)>) -> Vec<Time> {
-    let (mut samples, mut began) = (Vec::new(), Time::NEVER);
+    let (mut samples, mut guesses) = (Vec::new(), Vec::new());
     let mut odd = Vec::new();
     while let Ok((at, more)) = bytes.recv() {
         odd.extend_from_slice(&more);
         let whole = odd.len() & !1;
         samples.extend(odd[..whole].chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]])));
         odd.drain(..whole);
-        began = began.min(at - Duration::from_secs(samples.len() as u64) / RATE);
+        guesses.push((samples.len(), at - Duration::from_secs(samples.len() as u64) / RATE));
     }
     let (mut beeps, mut last) = (Vec::new(), None);
     for (n, _) in samples.iter().enumerate().filter(|(_, sample)| sample.unsigned_abs() > LOUD) {
         if last.is_none_or(|last| n - last > QUIET) {
-            beeps.push(began + BLOCK + Duration::from_secs(n as u64) / RATE);
+            let near = guesses.iter().filter(|(count, _)| count.abs_diff(n) < AROUND).map(|(_, guess)| *guess).min();
+            beeps.extend(near.map(|began| began + BLOCK + Duration::from_secs(n as u64) / RATE));
         }
         last = Some(n);
     }

@@ -42,7 +42,7 @@ use sound::{HELD, Sound};
 /// the threshold at 125 ms), and they wait less.
 const AHEAD: Duration = Duration::from_millis(10);
 /// Beyond what the loudspeaker needs: a chunk passes through this machine.
-const MARGIN: Duration = Duration::from_millis(6);
+const MARGIN: Duration = Duration::from_millis(4);
 /// The moment of frame 0 is told again when it has moved by more than this, ns.
 const MOVED: u64 = 200_000;
 
