@@ -8,6 +8,7 @@ pub mod extract;
 mod figures;
 mod lines;
 mod opening;
+mod ports;
 mod preview;
 mod recording;
 pub mod serve;

@@ -15,11 +15,11 @@ use super::figures::{self, Output, Stages, block, rounded};
 use super::preview::{self, Act, Preview};
 use super::recording::Recordings;
 use super::words::{self, Place};
-use super::{Exit, StatsFormat, opening};
+use super::{Exit, StatsFormat, opening, ports};
 use crate::media::Picture;
 use crate::media::coded::CodedPicture;
 use crate::media::sound::Chunk;
-use crate::net::{App, Flow, Loop, Options as SocketOptions, Socket};
+use crate::net::{App, Flow, Loop};
 use crate::proto::schedule::Demand;
 use crate::proto::server::{Config, Event, Gone, Local, Server};
 use crate::proto::{Input as MachineInput, Machine};
@@ -68,7 +68,7 @@ pub struct Options {
 /// Serves until the film ends, a limit is reached or somebody stops it.
 pub fn serve(options: Options) -> anyhow::Result<Exit> {
     let place = options.record.as_ref().map(|path| Recorded::take(path, options.force)).transpose()?;
-    let socket = bind(options.bind)?;
+    let socket = ports::bind(options.bind, "--port")?;
     let local = socket.local_addr().context("the socket has no address")?;
     let waiting = opening::listen()?;
     let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
@@ -89,7 +89,8 @@ fn run(
 ) -> anyhow::Result<Exit> {
     let Some(source) = opening::open(waiting, &options.input, options.source)? else { return Ok(Exit::Done) };
     let info = source.info().clone();
-    let sound_port = if info.sound { Some(open_sound_port(&mut event_loop, &options)?) } else { None };
+    let sound_port =
+        if info.sound { Some(ports::add_sound(&mut event_loop, options.bind, options.audio_port)?) } else { None };
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
     let mut server = Server::new(config(&options, &info, sound_port, seed));
 
@@ -99,39 +100,6 @@ fn run(
     app.announce(local, sound_port);
     event_loop.run(&mut server, &mut app).context("the event loop failed")?;
     Ok(app.finish(&server))
-}
-
-fn bind(address: SocketAddr) -> anyhow::Result<Socket> {
-    Socket::bind(SocketOptions { address, receive_buffer: None }).map_err(|error| {
-        let port = address.port();
-        match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                anyhow!("port {port} is in use: stop the other program, or choose another with --port")
-            }
-            std::io::ErrorKind::PermissionDenied => {
-                anyhow!("port {port} is reserved for the system: choose one above 1023 with --port")
-            }
-            std::io::ErrorKind::AddrNotAvailable => {
-                anyhow!("{} is not an address of this machine: choose one that is with --bind", address.ip())
-            }
-            _ => anyhow!("{address} cannot be listened on ({error}): choose another address with --bind"),
-        }
-    })
-}
-
-/// Sound has a port of its own. Returns its number.
-fn open_sound_port(event_loop: &mut Loop, options: &Options) -> anyhow::Result<u16> {
-    let below = if options.bind.port() == 0 { 0 } else { options.bind.port().wrapping_sub(1) };
-    let mut address = options.bind;
-    address.set_port(options.audio_port.unwrap_or(below));
-    let socket = Socket::bind(SocketOptions { address, receive_buffer: None });
-    let socket = socket.map_err(|error| {
-        let port = address.port();
-        anyhow!("the port for sound, {port}, cannot be used ({error}): choose another with --audio-port, or --no-audio")
-    })?;
-    let port = socket.local_addr().context("the socket has no address")?.port();
-    event_loop.add(socket).context("the event loop could not be started")?;
-    Ok(port)
 }
 
 fn config(options: &Options, info: &Info, sound_port: Option<u16>, seed: seal::Seed) -> Config {

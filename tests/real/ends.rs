@@ -1,11 +1,12 @@
 //! How it ends: failures, a port in use, Ctrl-C.
 
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::{END, SAMPLE, Server, Watcher, figures, program};
+use crate::program::{END, SAMPLE, Server, Watcher, program, summary};
 
 #[test]
 fn every_failure_is_one_sentence_and_a_code() {
@@ -65,15 +66,21 @@ fn a_watcher_that_stood_still_finds_its_server_again() {
     let server = Server::start(&["test:320x180@25"]);
     let mut command = program();
     command.args(["watch", &server.address(), "--headless", "--stats", "json", "--timeout", "3", "--duration", "8"]);
-    let watcher = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut watcher = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut stdout = BufReader::new(watcher.stdout.take().unwrap());
     let signal = |name: &str| {
         assert!(Command::new("kill").args([name, &watcher.id().to_string()]).status().unwrap().success());
     };
-    std::thread::sleep(Duration::from_secs(1));
+    let mut text = String::new();
+    while !text.contains("\"stats\"") {
+        assert!(stdout.read_line(&mut text).unwrap() > 0, "it ended before its first figures: {text}");
+    }
     signal("-STOP");
     // Longer than its own patience, and than the server's.
     std::thread::sleep(Duration::from_secs(4));
     signal("-CONT");
-    let shown = figures(&watcher.wait_with_output().unwrap());
+    stdout.read_to_string(&mut text).unwrap();
+    assert!(watcher.wait().unwrap().success());
+    let shown = summary(&text);
     assert_eq!((&shown["end"], &shown["reconnects"]), (&Value::from("limit"), &1.into()), "{shown}");
 }
