@@ -24,8 +24,8 @@ LENGTHS = {
 WARM_UP_S = 12
 # What a process may take beyond the most of its warm-up: allocators keep what they were given once.
 MARGIN_MB = 8
-# Threads and descriptors come and go with each round of the film: what counts is where they settle, which is the least
-# of so many samples, half a second apart.
+# Threads and descriptors come and go with each round of the film, and with a sound device that is opened anew: one has
+# grown if the least of so many samples, half a second apart, is more than the most of the warm-up.
 SETTLED = 20
 # Coming back: half a second of silence, a quarter until the next question, and a start of ffmpeg on a busy machine.
 RETURN_S = 10
@@ -144,17 +144,16 @@ class Program:
             left = {child for child, state in children(pid) if state == "Z"}.intersection(zombies)
             check(not left, f"{self.process.args[1]} has zombies: {left}")
 
-    def settled(self):
-        """Threads and descriptors, as they are in quiet moments, and the most MB."""
-        lately = self.samples[-SETTLED:]
-        return *(min(sample[n] for sample in lately) for n in (0, 1)), max(sample[2] for sample in self.samples)
+    def most(self):
+        return tuple(max(sample[n] for sample in self.samples) for n in range(3))
 
     def warmed_up(self):
-        self.warm, self.samples = self.settled(), []
+        self.warm, self.samples = self.most(), []
 
     def is_flat(self, trial):
         """Returns threads, descriptors and MB since the warm-up."""
-        now = self.settled()
+        lately = self.samples[-SETTLED:]
+        now = *(min(sample[n] for sample in lately) for n in (0, 1)), self.most()[2]
         for n, what, margin in ((0, "threads", 0), (1, "descriptors", 0), (2, "MB", MARGIN_MB)):
             grown = now[n] > self.warm[n] + margin
             name = self.process.args[1]
@@ -359,7 +358,7 @@ class Soak:
         for row in [heads, *self.rows]:
             cells = [f"{cell:<{width}}" for cell, width in zip(row, widths)]
             print("  ".join([*cells, row[-1]]).rstrip())
-        print(f"warm-up→since: settled threads and files, the most MB; {MARGIN_MB} MB more are flat, a thread or file is not")
+        print(f"warm-up→since: at most → at least threads and files, most → most MB; {MARGIN_MB} MB more are flat, a thread is not")
 
 
 def leave(guest, killed):
