@@ -13,11 +13,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use udpstream::app::address::{self, Address, DEFAULT_PORT};
 use udpstream::app::{StatsFormat, doctor, extract, serve, watch};
 use udpstream::source::{self, Input, PaceChoice, SoundOptions};
-use udpstream::units::Rate;
+use udpstream::units::{Rate, Size};
 
 pub use generate::{completions, man};
 use help::{FIGURES, INPUT, LIMITS, NETWORK, OUTPUT, SOUND, TIMING, WINDOW};
-use values::{Datagram, datagram, decibels, number, rate, recording, seconds, snapshot};
+use values::{Datagram, datagram, decibels, number, rate, recording, seconds, size, snapshot};
 
 /// Moving pictures over UDP with the least possible delay.
 ///
@@ -106,12 +106,21 @@ pub struct ServeArgs {
     /// test:[WxH][@FPS] for the test card (1280x720@30).
     #[arg(value_hint = ValueHint::FilePath)]
     pub input: Input,
+    /// A microphone to be heard with it: mic:[DEVICE].
+    #[arg(value_name = "MIC")]
+    pub ear: Option<Input>,
     /// Scale to this width in pixels, 16 to 16384, keeping the shape [default: as it is, within 1920×1080].
     #[arg(long, value_name = "PIXELS", value_parser = number(16_u16, 16_384), help_heading = INPUT)]
     pub width: Option<u16>,
     /// Pictures a second, such as 25, 29.97 or 30000/1001 [default: the film's own].
     #[arg(long, value_name = "N", value_parser = rate, help_heading = INPUT)]
     pub fps: Option<Rate>,
+    /// Size that a camera is asked for, as WIDTHxHEIGHT [default: its own choice].
+    #[arg(long, value_name = "WxH", value_parser = size, conflicts_with = "width", help_heading = INPUT)]
+    pub size: Option<Size>,
+    /// Leave the mouse pointer out of a screen [default: show it].
+    #[arg(long, help_heading = INPUT)]
+    pub no_pointer: bool,
     /// Begin again at the end; not for standard input [default: end with the film].
     #[arg(long = "loop", help_heading = INPUT)]
     pub looped: bool,
@@ -281,11 +290,19 @@ impl ServeArgs {
             Pace::File => PaceChoice::File,
             Pace::Live => PaceChoice::Live,
         };
+        let (input, ear) = match (self.input, self.ear) {
+            // In either order.
+            (ear @ Input::Mic(_), Some(input)) => (input, Some(ear)),
+            as_named => as_named,
+        };
         serve::Options {
-            input: self.input,
+            input,
+            ear,
             source: source::Options {
                 width: self.width,
                 rate: self.fps,
+                size: self.size,
+                pointer: !self.no_pointer,
                 pace,
                 looped: self.looped,
                 denoise: self.denoise,

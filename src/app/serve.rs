@@ -47,6 +47,8 @@ const LISTED: usize = 100;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub input: Input,
+    /// A microphone beside it.
+    pub ear: Option<Input>,
     pub source: source::Options,
     pub bind: SocketAddr,
     /// For sound; `None`: the one below that of the pictures.
@@ -87,7 +89,9 @@ fn run(
     mut recordings: Recordings,
     preview: Preview,
 ) -> anyhow::Result<Exit> {
-    let Some(source) = opening::open(waiting, &options.input, options.source)? else { return Ok(Exit::Done) };
+    let Some(source) = opening::open(waiting, &options.input, options.ear.as_ref(), options.source)? else {
+        return Ok(Exit::Done);
+    };
     let info = source.info().clone();
     let sound_port =
         if info.sound { Some(ports::add_sound(&mut event_loop, options.bind, options.audio_port)?) } else { None };

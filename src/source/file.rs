@@ -57,7 +57,7 @@ pub(super) fn look(input: &Input, control: &Control) -> Result<(Reading, Found),
     let (address, local, twice) = match input {
         Input::File(path) => (local_address(path, &name)?, true, path.is_file()),
         Input::Url(url) => (OsString::from(url), false, false),
-        Input::Stdin | Input::Test { .. } => return Err(SourceError::NotFound(name)),
+        _ => return Err(SourceError::NotFound(name)),
     };
     let found = ffmpeg::probe(control, &address, local, &name, &[])?;
     Ok((Reading { address, local, paced: false, live: false, twice, name }, found))

@@ -54,7 +54,7 @@ fn numbered(source: Source, most: usize) -> Vec<Picture> {
 }
 
 fn try_open(input: &Input, options: Options) -> Result<Source, SourceError> {
-    open(input, &options, &Stopper::new().expect("an eventfd"))
+    open(input, None, &options, &Stopper::new().expect("an eventfd"))
 }
 
 fn open_with(input: &Input, options: Options) -> Source {
