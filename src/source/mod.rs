@@ -192,14 +192,18 @@ pub fn open(input: &Input, ear: Option<&Input>, options: &Options, stopper: &Sto
         Input::File(_) | Input::Url(_) => file::open(input, options, guard),
         Input::Stdin => stdin::open(options, guard),
         Input::Test { size, rate } => card::open(*size, *rate, options, guard),
-        Input::Screen(screen) => live::open(live::screen::device(screen, options), ear(ear, options)?, options, guard),
-        Input::Camera(device) => live::open(live::camera::device(device, options), ear(ear, options)?, options, guard),
+        Input::Screen(screen) => {
+            live::open(live::screen::device(screen, options), heard(ear, options)?, options, guard)
+        }
+        Input::Camera(device) => {
+            live::open(live::camera::device(device, options), heard(ear, options)?, options, guard)
+        }
         Input::Mic(device) => Err(SourceError::SoundOnly(device.clone())),
     }
 }
 
 /// The device that hears, if one is named and sound is wanted.
-fn ear(input: Option<&Input>, options: &Options) -> Result<Option<Box<dyn live::Ear>>, SourceError> {
+fn heard(input: Option<&Input>, options: &Options) -> Result<Option<Box<dyn live::Ear>>, SourceError> {
     match (input, options.sound) {
         (Some(Input::Mic(device)), Some(sound)) => Ok(Some(live::mic::ear(device, sound))),
         (Some(Input::Mic(_)), None) | (None, _) => Ok(None),
