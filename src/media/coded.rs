@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::jpeg::cut::{self, TooBig};
 use super::jpeg::Subsampling;
+use super::jpeg::cut::{self, TooBig};
 use super::jpeg::index::Index;
 use crate::units::{MediaTime, Size, Time, Unit};
 use crate::wire::SizeClass;

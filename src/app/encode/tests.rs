@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::codec::{Decoder, Encoder};
-use crate::media::card::Card;
 use crate::media::Canvas;
+use crate::media::card::Card;
 use crate::queue::{self, Pool, Pooled, WhenFull};
 
 const SIZE: Size = Size::new(320, 240);
