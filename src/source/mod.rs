@@ -33,7 +33,7 @@ use crossbeam_channel as channel;
 
 pub use self::input::{Input, Screen, size};
 pub use self::listen::{Listening, listen};
-pub use self::live::News;
+pub use self::live::{Devices, Listed, ListedMode, News, Trouble, devices, fuzz_offers};
 pub use self::probe::fuzz_probe;
 pub use self::remux::{Container, Remux};
 use crate::media::Picture;
@@ -152,10 +152,12 @@ pub enum SourceError {
     BadTest(String),
     #[error("{0:?} is not part of a screen; write screen:, screen::0 or screen::0+X,Y,WIDTHxHEIGHT")]
     BadScreen(String),
-    #[error("{0} makes no pictures; name it after what does, as in `serve screen: {0}`")]
-    SoundOnly(String),
+    #[error("{0} gives sound alone, and that was left out; let it be heard")]
+    SoundLeftOut(String),
     #[error("{0} is no microphone; beside pictures only mic: or mic:DEVICE can be named")]
     NotHeard(String),
+    #[error("{name} {trouble}")]
+    Device { name: String, trouble: Trouble },
     #[error("the source could not be started ({0}); close some programs and try again")]
     Start(#[source] io::Error),
     #[error("the source was stopped before its first picture; start it again")]
@@ -198,7 +200,11 @@ pub fn open(input: &Input, ear: Option<&Input>, options: &Options, stopper: &Sto
         Input::Camera(device) => {
             live::open(live::camera::device(device, options), heard(ear, options)?, options, guard)
         }
-        Input::Mic(device) => Err(SourceError::SoundOnly(device.clone())),
+        Input::Mic(device) => {
+            let sound = options.sound.ok_or_else(|| SourceError::SoundLeftOut(input.name()))?;
+            let (card, ear) = live::mic::card(device, sound, options);
+            live::open(card, Some(ear), options, guard)
+        }
     }
 }
 

@@ -54,7 +54,7 @@ fn drain(stderr: &mut impl Read, kept: &Mutex<Kept>) {
 pub(super) struct Words(Vec<String>);
 
 impl Words {
-    fn new(text: &str, input: &str, name: &str) -> Self {
+    pub fn new(text: &str, input: &str, name: &str) -> Self {
         let line = |line: &str| plain(line, input).replace(input, name);
         Self(text.lines().map(line).filter(|line| !line.is_empty()).collect())
     }
@@ -77,7 +77,7 @@ impl Words {
         self.mention("after EOF")
     }
 
-    fn mention(&self, words: &str) -> bool {
+    pub fn mention(&self, words: &str) -> bool {
         self.0.iter().any(|line| line.contains(words))
     }
 }
