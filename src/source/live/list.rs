@@ -20,6 +20,8 @@ pub struct Devices {
     pub cameras: Vec<Listed>,
     pub screens: Vec<Listed>,
     pub microphones: Vec<Listed>,
+    /// Why there may be more than could be seen, and what to do about it.
+    pub trouble: Option<String>,
 }
 
 /// One of them.
@@ -44,8 +46,10 @@ pub struct ListedMode {
 /// Looks for all of them; takes a second or two.
 pub fn devices(stopper: &Stopper) -> Result<Devices, SourceError> {
     let (system, control) = (System::here(), &stopper.0);
+    let trouble = child::find("ffmpeg").err().map(|error| error.to_string());
+    let ask = |arguments: &[String]| if trouble.is_none() { feed::ask(arguments, control) } else { Ok(String::new()) };
     let mut all = match arguments::devices(system) {
-        Some(arguments) => named(system, &feed::ask(&arguments, control)?),
+        Some(arguments) => named(system, &ask(&arguments)?),
         None => Devices { microphones: microphones(control), ..Devices::default() },
     };
     if system == System::Linux {
@@ -55,15 +59,15 @@ pub fn devices(stopper: &Stopper) -> Result<Devices, SourceError> {
     }
     for camera in &mut all.cameras {
         let device = camera.address.strip_prefix("camera:").unwrap_or_default();
-        let offers = offers::parse(system, &feed::ask(&arguments::modes(system, device), control)?);
+        let offers = offers::parse(system, &ask(&arguments::modes(system, device))?);
         camera.modes = offers.into_iter().map(ListedMode::from).collect();
     }
     if system == System::Linux {
         // Most cameras have a second node, for what they say about their pictures. One that may not be opened is shown.
         let readable = |camera: &Listed| fs::File::open(camera.address.trim_start_matches("camera:")).is_ok();
-        all.cameras.retain(|camera| !camera.modes.is_empty() || !readable(camera));
+        all.cameras.retain(|camera| !camera.modes.is_empty() || !readable(camera) || trouble.is_some());
     }
-    Ok(all)
+    Ok(Devices { trouble, ..all })
 }
 
 impl From<Offer> for ListedMode {
@@ -218,7 +222,7 @@ mod tests {
 [AVFoundation indev @ 0x7f] AVFoundation audio devices:
 [AVFoundation indev @ 0x7f] [0] Built-in Microphone
 : Input/output error";
-        let Devices { cameras, screens, microphones } = named(System::MacOs, mac);
+        let Devices { cameras, screens, microphones, .. } = named(System::MacOs, mac);
         assert_eq!(lines(&cameras), ["camera:0 FaceTime HD Camera"]);
         assert_eq!(lines(&screens), ["screen:1 Capture screen 0"]);
         assert_eq!(lines(&microphones), ["mic:0 Built-in Microphone"]);
