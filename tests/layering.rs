@@ -38,7 +38,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crc32fast", &["wire"]),
     ("crossbeam_channel", &["queue", "source", "audio", "record", "app"]),
     ("embedded_graphics", &["media"]),
-    ("fast_image_resize", &["view"]),
+    ("fast_image_resize", &["view", "codec"]),
     ("ffmpeg_sidecar", &["source"]),
     ("hdrhistogram", &["stats"]),
     ("hound", &["record"]),

@@ -62,7 +62,7 @@ impl Conversion {
 }
 
 /// Brings one chroma plane to 4:2:0 by averaging the samples each new one covers.
-fn resample(source: &[u8], from: Chroma, size: Size, out: &mut [u8]) {
+pub fn resample(source: &[u8], from: Chroma, size: Size, out: &mut [u8]) {
     let plane = from.plane(size);
     let (width, rows) = (usize::from(plane.width), usize::from(plane.height));
     let out_width = usize::from(Picture::chroma(size).width);

@@ -281,3 +281,6 @@ const CARD: Duration = Duration::from_millis(200);
 const POOL: usize = 8;
 /// More than happens between two looks.
 const NEWS: usize = 32;
+
+#[cfg(test)]
+mod tests;
