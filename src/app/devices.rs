@@ -46,7 +46,11 @@ fn kinds(all: &Devices) -> [(&'static str, &[Listed], &'static str); 3] {
     [
         ("camera", &all.cameras, "none; plug one in, or try `serve camera:lavfi:testsrc2=size=1280x720:rate=30`"),
         ("screen", &all.screens, "none; log in to a desktop, or start a screen and set DISPLAY to its number"),
-        ("microphone", &all.microphones, "none; plug one in and start the sound server, or try `serve mic:lavfi:sine=440`"),
+        (
+            "microphone",
+            &all.microphones,
+            "none; plug one in and start the sound server, or try `serve mic:lavfi:sine=440`",
+        ),
     ]
 }
 

@@ -12,8 +12,14 @@ use crate::units::{Rate, Size};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stream {
     /// `code` is the four letters of its coding or arrangement of pixels.
-    Pictures { size: Size, code: [u8; 4] },
-    Sound { rate: u32, channels: u32 },
+    Pictures {
+        size: Size,
+        code: [u8; 4],
+    },
+    Sound {
+        rate: u32,
+        channels: u32,
+    },
 }
 
 /// Why a stream cannot be read on.
@@ -110,7 +116,8 @@ impl<R: Read> Reader<R> {
 
     fn frame(&mut self, body: &mut Vec<u8>) -> Result<i64, NutError> {
         let [code] = bytes(&mut self.input)?;
-        let FrameCode { mut flags, delta, multiplier, low, mut reserved, mut header } = self.main.codes[usize::from(code)];
+        let FrameCode { mut flags, delta, multiplier, low, mut reserved, mut header } =
+            self.main.codes[usize::from(code)];
         let input = &mut self.input;
         if flags & flag::INVALID != 0 {
             return Err(NutError::Bad("a frame has a code that none may have"));
@@ -311,7 +318,8 @@ fn parse_stream(mut input: &[u8]) -> Result<(Stream, usize, u32), NutError> {
         _ => return Err(NutError::Bad("it holds neither pictures nor sound")),
     };
     let base = usize::try_from(base).unwrap_or(usize::MAX);
-    let shift = u32::try_from(shift).ok().filter(|&shift| shift < 16).ok_or(NutError::Bad("its stamps are too long"))?;
+    let shift =
+        u32::try_from(shift).ok().filter(|&shift| shift < 16).ok_or(NutError::Bad("its stamps are too long"))?;
     Ok((stream, base, shift))
 }
 
@@ -357,7 +365,8 @@ fn section(input: &mut impl Read) -> Result<(u64, Vec<u8>), NutError> {
     if length > LONG {
         bytes::<4>(input)?;
     }
-    let payload = length.checked_sub(4).filter(|&payload| payload <= LONGEST).ok_or(NutError::Bad("a header has no end"))?;
+    let payload =
+        length.checked_sub(4).filter(|&payload| payload <= LONGEST).ok_or(NutError::Bad("a header has no end"))?;
     let mut payload = vec![0; payload as usize];
     input.read_exact(&mut payload)?;
     bytes::<4>(input)?;

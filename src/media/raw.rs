@@ -9,14 +9,26 @@ use crate::units::Size;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrangement {
     /// 4:2:2 in one plane; where in four bytes the first Y and U and V are.
-    Packed { y: usize, u: usize, v: usize },
+    Packed {
+        y: usize,
+        u: usize,
+        v: usize,
+    },
     /// 4:2:0: a plane of Y, and one of U and V in turns (or V and U).
-    Paired { swapped: bool },
+    Paired {
+        swapped: bool,
+    },
     /// Three planes; whether chroma has half the width, and half the height.
-    Planar { half_width: bool, half_height: bool },
+    Planar {
+        half_width: bool,
+        half_height: bool,
+    },
     Grey,
     /// Bytes of a pixel, and which of them is red; green is second and blue the other.
-    Rgb { bytes: usize, red: usize },
+    Rgb {
+        bytes: usize,
+        red: usize,
+    },
 }
 
 impl Arrangement {
@@ -152,7 +164,8 @@ fn of_rgb(source: &[u8], size: Size, bytes: usize, red: usize, [y, u, v]: [&mut 
         let columns = upper.chunks(2 * bytes).zip(lower.chunks(2 * bytes));
         for (((upper, lower), u), v) in columns.zip(u).zip(v) {
             let right = upper.len() - bytes;
-            let sum = |at: usize| [upper[at], upper[right + at], lower[at], lower[right + at]].map(i32::from).iter().sum();
+            let sum =
+                |at: usize| [upper[at], upper[right + at], lower[at], lower[right + at]].map(i32::from).iter().sum();
             let [r, g, b]: [i32; 3] = [sum(red), sum(1), sum(blue)];
             // Half a step less than 128.5, or the strongest blue would be 256.
             *u = (128 + ((-11_059 * r - 21_709 * g + 32_768 * b + HALF) >> 18)).clamp(0, 255) as u8;
@@ -184,11 +197,8 @@ mod tests {
         let size = Size::new(3, 3);
         let y: Vec<u8> = (1..=9).collect();
         let full = |u: [u8; 4], v: [u8; 4]| [y.clone(), u.to_vec(), v.to_vec()];
-        let packed = [
-            [1, 100, 2, 200, 3, 110, 99, 210],
-            [4, 102, 5, 202, 6, 112, 99, 212],
-            [7, 104, 8, 204, 9, 114, 99, 214],
-        ];
+        let packed =
+            [[1, 100, 2, 200, 3, 110, 99, 210], [4, 102, 5, 202, 6, 112, 99, 212], [7, 104, 8, 204, 9, 114, 99, 214]];
         let packed = packed.concat();
         let expected = full([101, 111, 104, 114], [201, 211, 204, 214]);
         assert_eq!(converted(b"YUY2", size, true, &packed), expected);
@@ -204,7 +214,8 @@ mod tests {
         assert_eq!(converted(b"NV21", size, true, &pairs), expected);
         let rows = [&y[..], &[100, 110, 102, 112, 104, 114], &[200, 210, 202, 212, 204, 214]].concat();
         assert_eq!(converted(b"Y42B", size, true, &rows), expected);
-        let whole = [&y[..], &[99, 101, 111, 101, 103, 111, 104, 104, 114], &[201, 201, 211, 201, 201, 211, 204, 204, 214]];
+        let whole =
+            [&y[..], &[99, 101, 111, 101, 103, 111, 104, 104, 114], &[201, 201, 211, 201, 201, 211, 204, 204, 214]];
         assert_eq!(converted(b"444P", size, true, &whole.concat()), expected);
         assert_eq!(converted(b"GREY", size, true, &y), full([128; 4], [128; 4]));
     }

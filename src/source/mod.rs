@@ -156,6 +156,12 @@ pub enum SourceError {
     SoundLeftOut(String),
     #[error("{0} is no microphone; beside pictures only mic: or mic:DEVICE can be named")]
     NotHeard(String),
+    #[error("the {ear} cannot be heard beside {name}; name it with a camera, a screen or an address without an end")]
+    NotBeside { name: String, ear: String },
+    #[error("nothing has come from {name} for {seconds} s; check the network, and that its sender runs")]
+    FellSilent { name: String, seconds: u64 },
+    #[error("{name} broke off ({why}); check the network, and that its sender runs")]
+    BrokeOff { name: String, why: String },
     #[error("{name} {trouble}")]
     Device { name: String, trouble: Trouble },
     #[error("the source could not be started ({0}); close some programs and try again")]
@@ -191,7 +197,10 @@ impl Stopper {
 pub fn open(input: &Input, ear: Option<&Input>, options: &Options, stopper: &Stopper) -> Result<Source, SourceError> {
     let guard = Guard { control: stopper.0.clone(), threads: Vec::new(), news: None };
     match input {
-        Input::File(_) | Input::Url(_) => file::open(input, options, guard),
+        Input::File(_) | Input::Url(_) => file::open(input, heard(ear, options)?, options, guard),
+        Input::Stdin | Input::Test { .. } if let Some(ear) = heard(ear, options)? => {
+            Err(SourceError::NotBeside { name: input.name(), ear: ear.details() })
+        }
         Input::Stdin => stdin::open(options, guard),
         Input::Test { size, rate } => card::open(*size, *rate, options, guard),
         Input::Screen(screen) => {

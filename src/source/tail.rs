@@ -105,13 +105,15 @@ const TAIL: usize = 2_048;
 /// Characters of a line that fit into a sentence.
 const LONGEST: usize = 160;
 /// Lines that say that something failed, and not what.
-const GENERIC: [&str; 6] = [
+const GENERIC: [&str; 8] = [
     "Invalid data found",
     "End of file",
     "Error opening",
     "Error marking filters",
     "Conversion failed",
     "Operation not permitted",
+    "Invalid argument",
+    "Input/output error",
 ];
 
 #[cfg(test)]

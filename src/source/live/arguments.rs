@@ -129,8 +129,20 @@ pub(in crate::source) fn microphone(place: &Place) -> Vec<String> {
     let rate = RATE.to_string();
     arguments.extend(match place {
         Place::Pulse(name) => words(&[
-            "-f", "pulse", "-name", "udpstream", "-stream_name", "microphone", "-sample_rate", &rate, "-channels", "2",
-            "-fragment_size", FRAGMENT, "-i", name,
+            "-f",
+            "pulse",
+            "-name",
+            "udpstream",
+            "-stream_name",
+            "microphone",
+            "-sample_rate",
+            &rate,
+            "-channels",
+            "2",
+            "-fragment_size",
+            FRAGMENT,
+            "-i",
+            name,
         ]),
         // Bare devices take only what their hardware does; a plug in front of them takes anything.
         Place::Alsa(name) => {
@@ -138,9 +150,7 @@ pub(in crate::source) fn microphone(place: &Place) -> Vec<String> {
             words(&["-f", "alsa", "-sample_rate", &rate, "-channels", "2", "-i", &name])
         }
         Place::AvFoundation(name) => words(&["-f", "avfoundation", "-i", &format!("none:{name}")]),
-        Place::DirectShow(name) => {
-            words(&["-f", "dshow", "-audio_buffer_size", "10", "-i", &format!("audio={name}")])
-        }
+        Place::DirectShow(name) => words(&["-f", "dshow", "-audio_buffer_size", "10", "-i", &format!("audio={name}")]),
         Place::Graph(graph) => return words(&["-re", "-f", "lavfi", "-i", graph]),
     });
     arguments
@@ -164,8 +174,18 @@ pub(in crate::source) fn sound(options: &SoundOptions) -> Vec<String> {
 /// Into the pipe: each packet with its own stamp, as it is, at once, and nothing kept for an index.
 pub(in crate::source) fn out() -> Vec<String> {
     words(&[
-        "-copyts", "-strict", "experimental", "-f", "nut", "-syncpoints", "none", "-write_index", "0", "-flush_packets",
-        "1", "pipe:1",
+        "-copyts",
+        "-strict",
+        "experimental",
+        "-f",
+        "nut",
+        "-syncpoints",
+        "none",
+        "-write_index",
+        "0",
+        "-flush_packets",
+        "1",
+        "pipe:1",
     ])
 }
 
@@ -242,17 +262,50 @@ mod tests {
         let yuyv = Coding::Raw(Some("yuyv422".into()));
         let mode = "-video_size 1280x720 -framerate 30000/1001";
         for (system, device, coding, rest) in [
-            (System::Linux, "/dev/video2", Coding::Mjpeg, format!("-f v4l2 -timestamps default -input_format mjpeg {mode} -i /dev/video2")),
-            (System::Linux, "/dev/video0", yuyv.clone(), format!("-f v4l2 -timestamps default -input_format yuyv422 {mode} -i /dev/video0")),
-            (System::Linux, "/dev/video0", Coding::Coded("h264".into()), format!("-f v4l2 -timestamps default -input_format h264 {mode} -i /dev/video0")),
-            (System::MacOs, "0", Coding::Raw(Some("nv12".into())), format!("-f avfoundation -pixel_format nv12 {mode} -i 0:none")),
-            (System::Windows, "A Cam", Coding::Mjpeg, format!("-f dshow -rtbufsize 128M -vcodec mjpeg {mode} -i video=A Cam")),
-            (System::Windows, "A Cam", yuyv, format!("-f dshow -rtbufsize 128M -pixel_format yuyv422 {mode} -i video=A Cam")),
+            (
+                System::Linux,
+                "/dev/video2",
+                Coding::Mjpeg,
+                format!("-f v4l2 -timestamps default -input_format mjpeg {mode} -i /dev/video2"),
+            ),
+            (
+                System::Linux,
+                "/dev/video0",
+                yuyv.clone(),
+                format!("-f v4l2 -timestamps default -input_format yuyv422 {mode} -i /dev/video0"),
+            ),
+            (
+                System::Linux,
+                "/dev/video0",
+                Coding::Coded("h264".into()),
+                format!("-f v4l2 -timestamps default -input_format h264 {mode} -i /dev/video0"),
+            ),
+            (
+                System::MacOs,
+                "0",
+                Coding::Raw(Some("nv12".into())),
+                format!("-f avfoundation -pixel_format nv12 {mode} -i 0:none"),
+            ),
+            (
+                System::Windows,
+                "A Cam",
+                Coding::Mjpeg,
+                format!("-f dshow -rtbufsize 128M -vcodec mjpeg {mode} -i video=A Cam"),
+            ),
+            (
+                System::Windows,
+                "A Cam",
+                yuyv,
+                format!("-f dshow -rtbufsize 128M -pixel_format yuyv422 {mode} -i video=A Cam"),
+            ),
         ] {
             assert_eq!(camera(system, device, &shot(coding)).join(" "), format!("{QUICK} {rest}"));
         }
         let plain = Shot { coding: Coding::Raw(None), size: None, rate: None };
-        assert_eq!(camera(System::Linux, "/dev/video0", &plain).join(" "), format!("{QUICK} -f v4l2 -timestamps default -i /dev/video0"));
+        assert_eq!(
+            camera(System::Linux, "/dev/video0", &plain).join(" "),
+            format!("{QUICK} -f v4l2 -timestamps default -i /dev/video0")
+        );
         assert!(camera(System::MacOs, "0", &plain).join(" ").ends_with("-framerate 30/1 -i 0:none"));
     }
 
@@ -269,7 +322,10 @@ mod tests {
     #[test]
     fn each_system_opens_microphones_its_own_way() {
         for (place, rest) in [
-            (Place::Pulse("default".into()), "-f pulse -name udpstream -stream_name microphone -sample_rate 44100 -channels 2 -fragment_size 1024 -i default"),
+            (
+                Place::Pulse("default".into()),
+                "-f pulse -name udpstream -stream_name microphone -sample_rate 44100 -channels 2 -fragment_size 1024 -i default",
+            ),
             (Place::Alsa("hw:1".into()), "-f alsa -sample_rate 44100 -channels 2 -i plughw:1"),
             (Place::Alsa("default".into()), "-f alsa -sample_rate 44100 -channels 2 -i default"),
             (Place::AvFoundation("0".into()), "-f avfoundation -i none:0"),

@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn a_graph_stands_in_for_a_camera_and_its_colours_are_right() {
         let control = Control::new().expect("a control");
-        for (colour, yuv) in [("red", [76, 85, 255]), ("white", [255, 128, 128]), ("0x336699", [92, 162, 86])] {
+        for (colour, yuv) in [("red", [76, 85, 255]), ("white", [255, 128, 128]), ("0x336699", [92, 162, 98])] {
             let mut grabber = open(&format!("lavfi:color={colour}:size=64x48:rate=50"), &control);
             let Mode { size, rate, details } = grabber.mode();
             assert_eq!((size, rate), (Size::new(64, 48), Rate::new(50, 1).expect("usual")));

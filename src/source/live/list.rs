@@ -53,7 +53,8 @@ pub fn devices(stopper: &Stopper) -> Result<Devices, SourceError> {
         None => Devices { microphones: microphones(control), ..Devices::default() },
     };
     if system == System::Linux {
-        let listed = |(path, name): (String, String)| Listed { address: format!("camera:{path}"), name, modes: Vec::new() };
+        let listed =
+            |(path, name): (String, String)| Listed { address: format!("camera:{path}"), name, modes: Vec::new() };
         all.cameras = nodes().into_iter().map(listed).collect();
         all.screens = screens();
     }
@@ -205,9 +206,10 @@ mod tests {
     #[test]
     fn microphones_are_read_from_both_lists() {
         let text = "Auto-detected sources for pulse:\n* alsa_input.pci [Built-in Audio [x]] (none)\n  null.monitor [Monitor of Null] (none)\nCannot list\n";
-        assert_eq!(lines(&pulse(text)), [
-            "mic:alsa_input.pci Built-in Audio [x] (default)", "mic:null.monitor Monitor of Null",
-        ]);
+        assert_eq!(
+            lines(&pulse(text)),
+            ["mic:alsa_input.pci Built-in Audio [x] (default)", "mic:null.monitor Monitor of Null",]
+        );
         let text = "00-00: ALC257 Analog : ALC257 Analog : playback 1 : capture 1\n00-03: HDMI 0 : HDMI 0 : playback 1\n01-00: USB Audio : USB Audio : capture 1\n";
         assert_eq!(lines(&alsa(text)), ["mic:hw:0,0 ALC257 Analog", "mic:hw:1,0 USB Audio"]);
         assert!(pulse("é [").is_empty() && alsa("x-y: z\n\u{0}").is_empty());

@@ -3,43 +3,34 @@
 //!
 //! `mic:lavfi:GRAPH` stands in for a microphone, for tests and for people without one, such as `mic:lavfi:sine=440`.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
 use super::arguments::{self, Place, System};
 use super::feed::{Feed, Starting, Who};
-use super::placer::Placer;
+use super::line::{Closed, IDLE, Line, span};
+use super::meter::{Card, Shown};
 use super::stamps::Stamps;
 use super::trouble::{Kind, Trouble};
-use super::{Device, Ear, FIRST_PAUSE, Grabber, LAST_PAUSE, Mode, News};
+use super::{Device, Ear, FIRST_PAUSE, LAST_PAUSE, News};
 use crate::clock;
-use crate::media::Picture;
-use crate::media::meter::{Level, Meter};
 use crate::media::nut::Stream;
-use crate::media::sound::{self, Chunk, FRAMES, Frame, RATE};
-use crate::queue::{Pool, Producer, Watched};
+use crate::media::sound::{self, Chunk, RATE};
+use crate::queue::{Producer, Watched};
 use crate::source::child::Control;
-use crate::source::voice::Chunks;
-use crate::source::{Input, Options, SoundOptions, SourceError, tune};
-use crate::units::{Rate, Size, Time};
+use crate::source::{Input, Options, SoundOptions, SourceError};
+use crate::units::Time;
 
 pub(in crate::source) fn ear(device: &str, options: SoundOptions) -> Box<dyn Ear> {
     Box::new(Microphone { device: device.to_owned(), options, shown: None })
 }
 
 /// A card with a meter for a microphone alone, and its ear.
-pub(in crate::source) fn card(
-    device: &str,
-    sound: SoundOptions,
-    options: &Options,
-) -> (Box<dyn Device>, Box<dyn Ear>) {
+pub(in crate::source) fn card(device: &str, sound: SoundOptions, options: &Options) -> (Box<dyn Device>, Box<dyn Ear>) {
     let shown = Shown::default();
-    let (size, rate) = tune::card(options);
-    let name = Input::Mic(device.to_owned()).name();
     let ear = Microphone { device: device.to_owned(), options: sound, shown: Some(shown.clone()) };
-    (Box::new(Card { name, size, rate, shown }), Box::new(ear))
+    (Box::new(Card::new(ear.name(), options, shown)), Box::new(ear))
 }
 
 /// A microphone that is opened anew each time.
@@ -49,9 +40,6 @@ struct Microphone {
     /// Where a meter finds what was heard.
     shown: Option<Shown>,
 }
-
-/// Nobody wants sound any more.
-struct Closed;
 
 /// Why a microphone is left.
 enum End {
@@ -78,9 +66,7 @@ impl Ear for Microphone {
     }
 
     fn hear(&mut self, control: &Control, zero: &Watched<Option<Time>>, out: Producer<Chunk>, news: &Sender<News>) {
-        let Ok(placer) = Placer::new() else { return };
-        let (chunks, frames, shown) = (Chunks::new(Some(out)), Vec::new(), self.shown.clone());
-        let mut line = Line { control, zero, placer, chunks, frames, shown };
+        let Some(mut line) = Line::new(control, zero, out, LATEST, self.shown.clone()) else { return };
         let (mut pause, mut told) = (FIRST_PAUSE, false);
         loop {
             let mut opened = || {
@@ -98,10 +84,9 @@ impl Ear for Microphone {
             let until = clock::now() + pause;
             pause = (pause * 2).min(LAST_PAUSE);
             while clock::now() < until {
-                if line.control.sleep_until(clock::now() + IDLE) && line.idle().is_ok() {
-                    continue;
+                if !line.control.sleep_until(clock::now() + IDLE) || line.idle().is_err() {
+                    return;
                 }
-                return;
             }
         }
     }
@@ -141,7 +126,7 @@ impl Microphone {
         arguments.extend(arguments::out());
         let who = Who { name: self.name(), address: place.address().to_owned(), kind: Kind::Sound };
         let starting = Starting::new(&arguments, &who, line.control)?;
-        line.wait(&who, FIRST_SOUND, |until| starting.ready(until))?;
+        wait(line, &who, FIRST_SOUND, |until| starting.ready(until))?;
         let mut feed = starting.open(PATIENCE)?;
         let &Stream::Sound { rate: RATE, channels: 2 } = feed.stream() else {
             return Err(who.trouble(Trouble::Unknown("not the sound that was asked for".to_owned())).into());
@@ -149,7 +134,7 @@ impl Microphone {
         line.placer.interrupted();
         let (mut stamps, mut body, mut frames) = (Stamps::default(), Vec::new(), Vec::new());
         loop {
-            line.wait(&who, PATIENCE, |until| feed.ready(until))?;
+            wait(line, &who, PATIENCE, |until| feed.ready(until))?;
             let first = next(&mut feed, &mut stamps, &mut body)?;
             opened();
             frames.clear();
@@ -160,6 +145,18 @@ impl Microphone {
             line.put(&frames, first)?;
         }
     }
+}
+
+/// Waits for `ready` and keeps silence meanwhile.
+fn wait(line: &mut Line<'_>, who: &Who, patience: Duration, ready: impl Fn(Time) -> bool) -> Result<(), End> {
+    let patient = clock::now() + patience;
+    while !ready(clock::now() + IDLE) {
+        line.idle()?;
+        if clock::now() >= patient {
+            return Err(who.trouble(Trouble::Silent(patience.as_secs())).into());
+        }
+    }
+    Ok(line.open()?)
 }
 
 /// The next packet in `body`, and when its first frame was heard. It is the last frame that is here soonest.
@@ -194,151 +191,18 @@ impl Place {
     }
 }
 
-/// Nanoseconds of so many frames.
-const fn span(frames: i64) -> i64 {
-    (frames as i128 * 1_000_000_000 / RATE as i128) as i64
-}
-
-/// Where sound goes.
-struct Line<'a> {
-    control: &'a Control,
-    zero: &'a Watched<Option<Time>>,
-    placer: Placer,
-    chunks: Chunks,
-    /// Placed, and not pushed yet.
-    frames: Vec<Frame>,
-    shown: Option<Shown>,
-}
-
-impl Line<'_> {
-    /// Waits for `ready` and keeps silence meanwhile.
-    fn wait(&mut self, who: &Who, patience: Duration, ready: impl Fn(Time) -> bool) -> Result<(), End> {
-        let patient = clock::now() + patience;
-        while !ready(clock::now() + IDLE) {
-            self.idle()?;
-            if clock::now() >= patient {
-                return Err(who.trouble(Trouble::Silent(patience.as_secs())).into());
-            }
-        }
-        Ok(self.open()?)
-    }
-
-    fn open(&self) -> Result<(), Closed> {
-        if self.control.stopped() || self.chunks.is_closed() { Err(Closed) } else { Ok(()) }
-    }
-
-    /// Frames that were heard from `first` on.
-    fn put(&mut self, frames: &[Frame], first: Time) -> Result<(), Closed> {
-        if let Some(zero) = self.zero.load() {
-            self.placer.put(frames, first, zero, &mut self.frames);
-            self.push(zero);
-        }
-        self.open()
-    }
-
-    /// Nothing has come: silence, where it should have.
-    fn idle(&mut self) -> Result<(), Closed> {
-        if let Some(zero) = self.zero.load() {
-            let gone = clock::now().signed_since(zero + LATEST);
-            let due = i128::from(gone) * i128::from(RATE) / 1_000_000_000;
-            self.placer.silence(due as i64, &mut self.frames);
-            self.push(zero);
-        }
-        self.open()
-    }
-
-    /// A chunk leaves when it is whole; each has the stamp at which it was heard.
-    fn push(&mut self, zero: Time) {
-        if let Some(shown) = &self.shown {
-            shown.put(&self.frames);
-        }
-        let mut rest = &self.frames[..];
-        while !rest.is_empty() {
-            let done = self.chunks.frames();
-            let room = FRAMES - (done % FRAMES as u64) as usize;
-            let (now, later) = rest.split_at(room.min(rest.len()));
-            self.chunks.push(now, zero.offset(span(done.cast_signed())));
-            rest = later;
-        }
-        self.frames.clear();
-    }
-}
-
-/// What was heard since somebody looked last.
-#[derive(Clone, Default)]
-struct Shown(Arc<Mutex<Vec<Frame>>>);
-
-impl Shown {
-    fn put(&self, frames: &[Frame]) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend_from_slice(frames);
-        let surplus = kept.len().saturating_sub(RATE as usize);
-        kept.drain(..surplus);
-    }
-
-    fn take(&self) -> Vec<Frame> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// The pictures of a microphone alone.
-struct Card {
-    name: String,
-    size: Size,
-    rate: Rate,
-    shown: Shown,
-}
-
-struct OpenCard {
-    meter: Meter,
-    mode: Mode,
-    shown: Shown,
-    control: Control,
-    began: Time,
-    pictures: u32,
-}
-
-impl Device for Card {
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-
-    fn open(&mut self, control: &Control) -> Result<Box<dyn Grabber>, SourceError> {
-        let (size, rate) = (self.size, self.rate);
-        let mode = Mode { size, rate, details: "no pictures".to_owned() };
-        let (meter, shown, control) = (Meter::new(size, &self.name), self.shown.clone(), control.clone());
-        Ok(Box::new(OpenCard { meter, mode, shown, control, began: clock::now(), pictures: 0 }))
-    }
-}
-
-impl Grabber for OpenCard {
-    fn mode(&self) -> Mode {
-        self.mode.clone()
-    }
-
-    fn grab(&mut self, pool: &Pool<Vec<u8>>) -> Result<Picture, SourceError> {
-        let due = self.began + self.mode.rate.at(self.pictures.into());
-        if !self.control.sleep_until(due) {
-            return Err(SourceError::Stopped);
-        }
-        let mut picture = Picture::from_pool(pool, self.mode.size, self.pictures, clock::now());
-        self.meter.draw(&mut picture, &Level::of(&self.shown.take()));
-        self.pictures = self.pictures.wrapping_add(1);
-        Ok(picture)
-    }
-}
-
 /// Microphones begin in a fraction of a second; those that another machine has take longer.
 const FIRST_SOUND: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long is waited before looking at the time again.
-const IDLE: Duration = Duration::from_millis(20);
 /// Sound that has not come by then is taken to be none.
 const LATEST: Duration = Duration::from_millis(60);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::media::sound::FRAMES;
     use crate::queue::{Consumer, Pop, WhenFull, bounded};
 
     #[test]

@@ -6,12 +6,15 @@
 mod arguments;
 pub(super) mod camera;
 mod feed;
+mod line;
 mod list;
+mod meter;
 pub(super) mod mic;
 mod offers;
 mod placer;
 pub(super) mod screen;
 mod stamps;
+pub(super) mod station;
 mod trouble;
 
 use std::io;

@@ -77,10 +77,10 @@ pub(in crate::source) fn unlabelled(line: &str) -> &str {
 
 /// `Compressed:       mjpeg :          Motion-JPEG : 1920x1080 1280x720`, sizes also as `{32-2592, 2}x{32-1944, 2}`.
 fn v4l2(line: &str) -> Vec<Offer> {
-    let mut parts = line.splitn(4, ':').map(str::trim);
-    let (Some(kind), Some(name), Some(_), Some(sizes)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return Vec::new();
-    };
+    // What people call it may have colons in it, as in 4:2:2.
+    let parts = line.split_once(':').zip(line.rsplit_once(" : "));
+    let Some(((kind, rest), (_, sizes))) = parts else { return Vec::new() };
+    let (kind, name, sizes) = (kind.trim(), rest.split(':').next().unwrap_or_default().trim(), sizes.trim());
     let coding = match (kind, name) {
         (_, "" | "Unsupported") => return Vec::new(),
         ("Compressed", "mjpeg") => Coding::Mjpeg,
@@ -97,7 +97,8 @@ fn v4l2(line: &str) -> Vec<Offer> {
 
 /// Of a range of sizes those that people use.
 fn stepped(text: &str) -> Vec<Size> {
-    let numbers: Vec<u16> = text.split(|letter: char| !letter.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
+    let numbers: Vec<u16> =
+        text.split(|letter: char| !letter.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
     let &[low_width, high_width, _, low_height, high_height, _] = numbers.as_slice() else { return Vec::new() };
     let usual = [(640, 480), (1280, 720), (1920, 1080)].map(|(width, height)| Size::new(width, height));
     let within = |size: &Size| {
@@ -198,7 +199,8 @@ mod tests {
 [video4linux2,v4l2 @ 0x55d0a] Compressed: Unsupported :                 H.265 : 1280x720
 /dev/video0: Immediate exit requested
 ";
-    const BOARD: &str = "[video4linux2,v4l2 @ 0x1] Raw       :     yuv420p :     Planar YUV 4:2:0 : {32-2592, 2}x{32-1944, 2}\n";
+    const BOARD: &str =
+        "[video4linux2,v4l2 @ 0x1] Raw       :     yuv420p :     Planar YUV 4:2:0 : {32-2592, 2}x{32-1944, 2}\n";
     const WINDOWS: &str = r#"
 [dshow @ 0000018a] DirectShow video device options (from video devices)
 [dshow @ 0000018a]  Pin "Capture" (alternative pin name "0")
@@ -230,9 +232,10 @@ mod tests {
         assert_eq!(webcam[0].to_string(), "1920x1080, mjpeg");
         assert_eq!(webcam[7].to_string(), "1280x720, yuyv422");
         let windows = parse(System::Windows, WINDOWS);
-        assert_eq!(windows.iter().map(Offer::to_string).collect::<Vec<_>>(), [
-            "1280x720 up to 30 fps, mjpeg", "640x480 up to 30 fps, yuyv422", "1280x720 up to 10 fps, yuyv422",
-        ]);
+        assert_eq!(
+            windows.iter().map(Offer::to_string).collect::<Vec<_>>(),
+            ["1280x720 up to 30 fps, mjpeg", "640x480 up to 30 fps, yuyv422", "1280x720 up to 10 fps, yuyv422",]
+        );
         assert_eq!(parse(System::MacOs, MAC)[1].to_string(), "1280x720 up to 30 fps, nv12");
         assert_eq!(parse(System::Linux, BOARD).len(), 3);
         for system in [System::Linux, System::MacOs, System::Windows] {

@@ -180,16 +180,24 @@ mod tests {
         }
     }
 
+    /// Stays within five milliseconds, and has no steps.
+    fn an_hour(ppm: f64) {
+        let mut rig = Rig::new(ppm);
+        rig.run(3_600.0);
+        assert!(rig.worst(60.0) < 0.005, "{ppm} ppm: {} s", rig.worst(60.0));
+        assert!(rig.worst(1.0) < 0.010, "{ppm} ppm at first: {} s", rig.worst(1.0));
+        // The counter itself goes by one step at a frame.
+        assert!(rig.largest_step <= 2, "{ppm} ppm: a step of {}", rig.largest_step);
+    }
+
     #[test]
-    fn an_hour_with_a_quartz_that_is_off_stays_within_five_milliseconds_and_has_no_steps() {
-        for ppm in [-200.0, 0.0, 200.0] {
-            let mut rig = Rig::new(ppm);
-            rig.run(3_600.0);
-            assert!(rig.worst(60.0) < 0.005, "{ppm} ppm: {} s", rig.worst(60.0));
-            assert!(rig.worst(1.0) < 0.010, "{ppm} ppm at first: {} s", rig.worst(1.0));
-            // The counter itself goes by one step at a frame.
-            assert!(rig.largest_step <= 2, "{ppm} ppm: a step of {}", rig.largest_step);
-        }
+    fn an_hour_with_a_quartz_that_is_slow() {
+        an_hour(-200.0);
+    }
+
+    #[test]
+    fn an_hour_with_a_quartz_that_is_fast() {
+        an_hour(200.0);
     }
 
     #[test]

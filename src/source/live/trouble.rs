@@ -77,22 +77,53 @@ mod tests {
     #[test]
     fn ffmpegs_words_become_advice() {
         for (text, opened, sign) in [
-            ("[video4linux2,v4l2 @ 0x55c0] Cannot open video device /dev/video9: No such file or directory\n/dev/video9: No such file or directory\n", false, "is not there"),
-            ("[video4linux2,v4l2 @ 0x55] ioctl(VIDIOC_STREAMON): Device or resource busy\n/dev/video0: Device or resource busy\n", false, "close that program"),
-            ("[video4linux2,v4l2 @ 0x55] Cannot open video device /dev/video0: Permission denied\n", false, "usermod -aG video"),
-            ("[video4linux2,v4l2 @ 0x5] Cannot find a proper format for codec 'none' (id 0), pixel format 'nv12' (id 23)\n/dev/video0: Invalid argument\n", false, "settings (Cannot find a proper format"),
+            (
+                "[video4linux2,v4l2 @ 0x55c0] Cannot open video device /dev/video9: No such file or directory\n/dev/video9: No such file or directory\n",
+                false,
+                "is not there",
+            ),
+            (
+                "[video4linux2,v4l2 @ 0x55] ioctl(VIDIOC_STREAMON): Device or resource busy\n/dev/video0: Device or resource busy\n",
+                false,
+                "close that program",
+            ),
+            (
+                "[video4linux2,v4l2 @ 0x55] Cannot open video device /dev/video0: Permission denied\n",
+                false,
+                "usermod -aG video",
+            ),
+            (
+                "[video4linux2,v4l2 @ 0x5] Cannot find a proper format for codec 'none' (id 0), pixel format 'nv12' (id 23)\n/dev/video0: Invalid argument\n",
+                false,
+                "settings (Cannot find a proper format",
+            ),
             ("[avfoundation @ 0x7f] Selected framerate (30.000000) is not supported by the device.\n", false, "--"),
-            ("[dshow @ 0x1] Could not find video device with name [Cam] among source devices of type video.\nvideo=Cam: I/O error\n", false, "is not there"),
-            ("[video4linux2,v4l2 @ 0x5] ioctl(VIDIOC_DQBUF): No such device\n/dev/video0: No such device\n", true, "lost (No such device)"),
+            (
+                "[dshow @ 0x1] Could not find video device with name [Cam] among source devices of type video.\nvideo=Cam: I/O error\n",
+                false,
+                "is not there",
+            ),
+            (
+                "[video4linux2,v4l2 @ 0x5] ioctl(VIDIOC_DQBUF): No such device\n/dev/video0: No such device\n",
+                true,
+                "lost (No such device)",
+            ),
             ("default: No such process\n", false, "is not there"),
-            ("[alsa @ 0x56] cannot open audio device hw:9 (Device or resource busy)\nhw:9: Input/output error\n", false, "in use"),
+            (
+                "[alsa @ 0x56] cannot open audio device hw:9 (Device or resource busy)\nhw:9: Input/output error\n",
+                false,
+                "in use",
+            ),
             ("hm\n", false, "could not be opened (hm)"),
             ("", true, "does not say why"),
         ] {
             let words = Words::new(text, "/dev/video0", "camera");
             let kind = if text.contains("alsa") { Kind::Sound } else { Kind::Pictures };
             let trouble = Trouble::of(&words, kind, opened).to_string();
-            assert!(sign == "--" && trouble.contains("see `udpstream devices`") || trouble.contains(sign), "{text}{trouble}");
+            assert!(
+                sign == "--" && trouble.contains("see `udpstream devices`") || trouble.contains(sign),
+                "{text}{trouble}"
+            );
         }
     }
 }
