@@ -34,6 +34,7 @@ use crossbeam_channel as channel;
 pub use self::input::{Input, Screen, size};
 pub use self::listen::{Listening, listen};
 pub use self::live::News;
+pub use self::live::screen::{Listed, screens};
 pub use self::probe::fuzz_probe;
 pub use self::remux::{Container, Remux};
 use crate::media::Picture;
@@ -152,6 +153,24 @@ pub enum SourceError {
     BadTest(String),
     #[error("{0:?} is not part of a screen; write screen:, screen::0 or screen::0+X,Y,WIDTHxHEIGHT")]
     BadScreen(String),
+    #[error(
+        "no screen is named and DISPLAY is not set; write screen::0, or start this in a terminal of the desktop to be shown"
+    )]
+    NoDisplay,
+    #[error("no X server answers at {name} ({why}); check the name, and that its desktop runs")]
+    NoScreen { name: String, why: String },
+    #[error("the X server at {name} has no screen of that number; write screen: and the display without .NUMBER")]
+    NoSuchScreen { name: String },
+    #[error(
+        "the X server at {name} lets nobody in without its key ({why}); allow it there with `xhost +si:localuser:$USER`, or set XAUTHORITY to that desktop's file"
+    )]
+    ScreenRefused { name: String, why: String },
+    #[error("the screen {name} has {what}, which cannot be read; set it to 16, 24 or 32 bits")]
+    ScreenColours { name: String, what: String },
+    #[error("the area {area} lies outside of the screen, which has {screen}; name a part of that")]
+    OutsideScreen { area: String, screen: Size },
+    #[error("the screen {name} was lost ({why}); check that its desktop still runs")]
+    ScreenLost { name: String, why: String },
     #[error("{0} makes no pictures; name it after what does, as in `serve screen: {0}`")]
     SoundOnly(String),
     #[error("{0} is no microphone; beside pictures only mic: or mic:DEVICE can be named")]
@@ -165,7 +184,16 @@ pub enum SourceError {
 impl SourceError {
     /// Trying again would come to the same.
     const fn is_final(&self) -> bool {
-        matches!(self, Self::NoFfmpeg { .. } | Self::Stopped)
+        matches!(
+            self,
+            Self::NoFfmpeg { .. }
+                | Self::Stopped
+                | Self::BadScreen(_)
+                | Self::NoDisplay
+                | Self::NoSuchScreen { .. }
+                | Self::ScreenColours { .. }
+                | Self::OutsideScreen { .. }
+        )
     }
 }
 
