@@ -49,7 +49,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ring", &["seal"]),
     ("rodio", &["audio"]),
     ("rtrb", &["audio"]),
-    ("rubato", &["audio"]),
+    ("rubato", &["source", "audio"]),
     ("rustix", &["clock", "net", "source", "app", "cli", "main"]),
     ("serde", &["source", "app", "cli"]),
     ("serde_json", &["source", "app", "cli"]),

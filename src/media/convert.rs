@@ -28,6 +28,11 @@ impl Conversion {
         (!identical).then_some(Self { chroma: header.chroma, weights })
     }
 
+    /// From limited range to full range of BT.601 4:2:0, in place.
+    pub fn widening() -> Self {
+        Self { chroma: Chroma::C420, weights: Some(Weights::limited(Matrix::BT601)) }
+    }
+
     /// Whether [`Conversion::apply`] wants nothing but the picture's own planes, read straight into their place.
     pub fn is_in_place(&self) -> bool {
         self.chroma == Chroma::C420

@@ -33,8 +33,7 @@ use crossbeam_channel as channel;
 
 pub use self::input::{Input, Screen, size};
 pub use self::listen::{Listening, listen};
-pub use self::live::News;
-pub use self::live::screen::{Listed, screens};
+pub use self::live::{Devices, Listed, ListedMode, News, Trouble, devices, fuzz_offers};
 pub use self::probe::fuzz_probe;
 pub use self::remux::{Container, Remux};
 use crate::media::Picture;
@@ -153,6 +152,8 @@ pub enum SourceError {
     BadTest(String),
     #[error("{0:?} is not part of a screen; write screen:, screen::0 or screen::0+X,Y,WIDTHxHEIGHT")]
     BadScreen(String),
+    #[error("{0} gives sound alone, and that was left out; let it be heard")]
+    SoundLeftOut(String),
     #[error(
         "no screen is named and DISPLAY is not set; write screen::0, or start this in a terminal of the desktop to be shown"
     )]
@@ -171,10 +172,16 @@ pub enum SourceError {
     OutsideScreen { area: String, screen: Size },
     #[error("the screen {name} was lost ({why}); check that its desktop still runs")]
     ScreenLost { name: String, why: String },
-    #[error("{0} makes no pictures; name it after what does, as in `serve screen: {0}`")]
-    SoundOnly(String),
     #[error("{0} is no microphone; beside pictures only mic: or mic:DEVICE can be named")]
     NotHeard(String),
+    #[error("the {ear} cannot be heard beside {name}; name it with a camera, a screen or an address without an end")]
+    NotBeside { name: String, ear: String },
+    #[error("nothing has come from {name} for {seconds} s; check the network, and that its sender runs")]
+    FellSilent { name: String, seconds: u64 },
+    #[error("{name} broke off ({why}); check the network, and that its sender runs")]
+    BrokeOff { name: String, why: String },
+    #[error("{name} {trouble}")]
+    Device { name: String, trouble: Trouble },
     #[error("the source could not be started ({0}); close some programs and try again")]
     Start(#[source] io::Error),
     #[error("the source was stopped before its first picture; start it again")]
@@ -217,7 +224,10 @@ impl Stopper {
 pub fn open(input: &Input, ear: Option<&Input>, options: &Options, stopper: &Stopper) -> Result<Source, SourceError> {
     let guard = Guard { control: stopper.0.clone(), threads: Vec::new(), news: None };
     match input {
-        Input::File(_) | Input::Url(_) => file::open(input, options, guard),
+        Input::File(_) | Input::Url(_) => file::open(input, heard(ear, options)?, options, guard),
+        Input::Stdin | Input::Test { .. } if let Some(ear) = heard(ear, options)? => {
+            Err(SourceError::NotBeside { name: input.name(), ear: ear.details() })
+        }
         Input::Stdin => stdin::open(options, guard),
         Input::Test { size, rate } => card::open(*size, *rate, options, guard),
         Input::Screen(screen) => {
@@ -226,7 +236,11 @@ pub fn open(input: &Input, ear: Option<&Input>, options: &Options, stopper: &Sto
         Input::Camera(device) => {
             live::open(live::camera::device(device, options), heard(ear, options)?, options, guard)
         }
-        Input::Mic(device) => Err(SourceError::SoundOnly(device.clone())),
+        Input::Mic(device) => {
+            let sound = options.sound.ok_or_else(|| SourceError::SoundLeftOut(input.name()))?;
+            let (card, ear) = live::mic::card(device, sound, options);
+            live::open(card, Some(ear), options, guard)
+        }
     }
 }
 

@@ -42,6 +42,10 @@ impl Reading {
         }
         if self.live {
             command.args(["-fflags", "nobuffer", "-flags", "low_delay"]);
+            if !self.local {
+                // What comes in the wrong order is not waited for.
+                command.args(["-max_delay", "0"]);
+            }
         }
         if self.paced {
             command.arg("-re");
@@ -154,6 +158,11 @@ pub(super) fn fit(film: &Film, width: Option<u16>) -> Size {
 
 /// One line for people; `sound` says what there is to hear.
 pub(super) fn describe(film: &Film, size: Size, rate: Rate, sound: &str) -> String {
+    format!("{}, {sound}", describe_pictures(film, size, rate))
+}
+
+/// The same without the sound.
+pub(super) fn describe_pictures(film: &Film, size: Size, rate: Rate) -> String {
     let mut line = format!("{} {}×{}", film.codec, film.width, film.height);
     if (film.width, film.height) != (size.width.into(), size.height.into()) {
         line.push_str(&format!(" → {size}"));
@@ -162,7 +171,6 @@ pub(super) fn describe(film: &Film, size: Size, rate: Rate, sound: &str) -> Stri
     if let Some(length) = film.length {
         line.push_str(&format!(", {:.1} s", length.as_secs_f64()));
     }
-    line.push_str(&format!(", {sound}"));
     line
 }
 

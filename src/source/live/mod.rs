@@ -3,9 +3,19 @@
 //! While it is away the stream goes on with a card that says why, at the stream's size; nobody has to do anything when
 //! the device is back. A device may come back with pictures of another size: whoever encodes fits them.
 
+mod arguments;
 pub(super) mod camera;
+mod feed;
+mod line;
+mod list;
+mod meter;
 pub(super) mod mic;
+mod offers;
+mod placer;
 pub(super) mod screen;
+mod stamps;
+pub(super) mod station;
+mod trouble;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +24,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 
+pub use self::list::{Devices, Listed, ListedMode, devices};
+pub use self::offers::fuzz_offers;
+pub use self::trouble::Trouble;
 use super::child::Control;
 use super::{Finished, Guard, Info, Options, Pace, Source, SourceError};
 use crate::clock;
