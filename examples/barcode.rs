@@ -64,7 +64,8 @@ fn main() -> std::process::ExitCode {
 
 fn play(mut options: Options) -> Result<(), Failure> {
     let Options { size, rate, .. } = options;
-    let mut out = if options.to_screen { Out::Window(window::Window::open(size)?) } else { Out::pipe(&options)? };
+    let mut out =
+        if options.to_screen { Out::Window(Box::new(window::Window::open(size)?)) } else { Out::pipe(&options)? };
     let scene = Scene::new(size);
     let mut frame = Vec::with_capacity(6 + size.pixels() * 3 / 2);
     let start = clock::now();
@@ -89,7 +90,7 @@ fn play(mut options: Options) -> Result<(), Failure> {
 /// Where the film goes.
 enum Out {
     Pipe(io::StdoutLock<'static>),
-    Window(window::Window),
+    Window(Box<window::Window>),
 }
 
 impl Out {

@@ -63,7 +63,7 @@ impl Window {
         for (at, &y) in luma.iter().enumerate() {
             let half = at / width / 2 * (width / 2) + at % width / 2;
             let (y, u, v) = (i32::from(y), i32::from(u[half]) - 128, i32::from(v[half]) - 128);
-            let colours = [y + (454 * u >> 8), y - (88 * u + 183 * v >> 8), y + (359 * v >> 8)];
+            let colours = [y + ((454 * u) >> 8), y - ((88 * u + 183 * v) >> 8), y + ((359 * v) >> 8)];
             self.pixels.extend(colours.map(|colour| colour.clamp(0, 255) as u8));
             self.pixels.push(0);
         }

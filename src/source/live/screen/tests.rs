@@ -313,6 +313,7 @@ fn what_cannot_be_opened_is_a_sentence() {
         (":31999".into(), "no X server answers at :31999", false),
         ("unknown-host.invalid:0".into(), "no X server answers", false),
         ("rubbish".into(), "write screen:", true),
+        (":65535".into(), "write screen:", true),
     ] {
         let error = open(&Screen { display: Some(display.clone()), area: None }, &OPTIONS).map(|_| ());
         let error = error.expect_err(&display);
@@ -324,7 +325,7 @@ fn what_cannot_be_opened_is_a_sentence() {
 #[test]
 fn screens_are_listed_with_their_monitors() {
     let xvfb = Xvfb::start(&["-screen", "0", "320x200x24"]);
-    let listed = screens();
+    let listed = screens(&control());
     let name = format!("screen:{}", xvfb.name);
     let whole = listed.iter().find(|listed| listed.name == name).unwrap_or_else(|| panic!("{name}: {listed:?}"));
     assert_eq!(whole.description, "the whole screen, 320×200");
