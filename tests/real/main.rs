@@ -15,5 +15,6 @@ mod films;
 mod hearing;
 mod preview;
 mod records;
+mod screens;
 mod sound;
 mod window;

@@ -57,7 +57,7 @@ pub fn devices(stopper: &Stopper) -> Result<Devices, SourceError> {
         let listed =
             |(path, name): (String, String)| Listed { address: format!("camera:{path}"), name, modes: Vec::new() };
         all.cameras = nodes().into_iter().map(listed).collect();
-        all.screens = screens();
+        all.screens = screens(control);
     }
     for camera in &mut all.cameras {
         let device = camera.address.strip_prefix("camera:").unwrap_or_default();
@@ -79,9 +79,9 @@ impl From<Offer> for ListedMode {
 }
 
 /// Screens that can be served, as whoever takes their pictures finds them.
-fn screens() -> Vec<Listed> {
+fn screens(control: &Control) -> Vec<Listed> {
     let listed = |screen: screen::Listed| Listed { address: screen.name, name: screen.description, modes: Vec::new() };
-    screen::screens().into_iter().map(listed).collect()
+    screen::screens(control).into_iter().map(listed).collect()
 }
 
 /// Which device is meant: a path, a number, a part of its name, or, if empty, the first that gives pictures.

@@ -20,7 +20,7 @@ use self::area::Area;
 use self::convert::Converter;
 use self::layout::Layout;
 use self::link::Link;
-pub use self::list::{Listed, screens};
+pub(super) use self::list::{Listed, screens};
 use self::rhythm::{Rhythm, Step};
 use self::server::Server;
 use super::{Device, Grabber, Mode, THIRTY};

@@ -159,7 +159,7 @@ mod tests {
     #[ignore = "a measurement"]
     fn speed() {
         let size = Size::new(1280, 720);
-        let pixels: Vec<u8> = (0..bytes(size)).map(|n| (n * 31 >> 3) as u8).collect();
+        let pixels: Vec<u8> = (0..bytes(size)).map(|n| ((n * 31) >> 3) as u8).collect();
         let mut picture = Picture::from_pool(&Pool::new(1), size, 0, Time::ZERO);
         let mut converter = Converter::default();
         let round = |_| {

@@ -40,7 +40,9 @@ impl Link {
             Some(name) => name.to_owned(),
             None => std::env::var("DISPLAY").ok().filter(|name| !name.is_empty()).ok_or(SourceError::NoDisplay)?,
         };
-        let parsed = parse_display(Some(&name)).map_err(|_| SourceError::BadScreen(format!("screen:{name}")))?;
+        // Beyond these numbers there are no ports, and x11rb would count past the last one.
+        let parsed = parse_display(Some(&name)).ok().filter(|parsed| parsed.display <= LAST_DISPLAY);
+        let parsed = parsed.ok_or_else(|| SourceError::BadScreen(format!("screen:{name}")))?;
         let screen = usize::from(parsed.screen);
         let mut why = io::Error::from(io::ErrorKind::NotFound);
         for address in parsed.connect_instruction() {
@@ -201,4 +203,6 @@ fn connected(begun: rustix::io::Result<()>, socket: OwnedFd, control: &Control) 
 
 /// How long a server may say nothing when it was asked something; some hold everybody up while a window is moved.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Display n listens on port 6000 + n.
+const LAST_DISPLAY: u16 = u16::MAX - 6_000;
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);

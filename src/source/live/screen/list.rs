@@ -24,9 +24,8 @@ pub struct Listed {
 
 /// Every screen of this machine's X servers (and of the one that `DISPLAY` names, wherever it is), each followed by its
 /// monitors. One that does not let us in is listed with the reason.
-pub fn screens() -> Vec<Listed> {
-    let Ok(control) = Control::new() else { return Vec::new() };
-    displays().iter().flat_map(|display| of_display(display, &control)).collect()
+pub fn screens(control: &Control) -> Vec<Listed> {
+    displays().iter().flat_map(|display| of_display(display, control)).collect()
 }
 
 /// The default display first.
