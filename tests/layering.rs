@@ -60,6 +60,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["app", "cli", "main"]),
     ("turbojpeg", &["codec"]),
     ("winit", &["view", "app"]),
+    ("x11rb", &["source"]),
     ("zerocopy", &["wire", "view"]),
 ];
 const ANYWHERE: &[&str] = &["thiserror"];

@@ -175,7 +175,12 @@ impl Control {
 
     /// `true` when `file` can be read by `until` (or ever), `false` when the time is over or we were stopped.
     pub fn wait_readable(&self, file: BorrowedFd<'_>, until: Time) -> bool {
-        let mut files = [PollFd::from_borrowed_fd(file, PollFlags::IN), PollFd::new(&*self.wake, PollFlags::IN)];
+        self.wait_ready(file, PollFlags::IN, until)
+    }
+
+    /// The same for whatever `wanted` says.
+    pub fn wait_ready(&self, file: BorrowedFd<'_>, wanted: PollFlags, until: Time) -> bool {
+        let mut files = [PollFd::from_borrowed_fd(file, wanted), PollFd::new(&*self.wake, PollFlags::IN)];
         wait(&mut files, until) && files[1].revents().is_empty() && !files[0].revents().is_empty()
     }
 

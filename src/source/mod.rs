@@ -154,6 +154,24 @@ pub enum SourceError {
     BadScreen(String),
     #[error("{0} gives sound alone, and that was left out; let it be heard")]
     SoundLeftOut(String),
+    #[error(
+        "no screen is named and DISPLAY is not set; write screen::0, or start this in a terminal of the desktop to be shown"
+    )]
+    NoDisplay,
+    #[error("no X server answers at {name} ({why}); check the name, and that its desktop runs")]
+    NoScreen { name: String, why: String },
+    #[error("the X server at {name} has no screen of that number; write screen: and the display without .NUMBER")]
+    NoSuchScreen { name: String },
+    #[error(
+        "the X server at {name} lets nobody in without its key ({why}); allow it there with `xhost +si:localuser:$USER`, or set XAUTHORITY to that desktop's file"
+    )]
+    ScreenRefused { name: String, why: String },
+    #[error("the screen {name} has {what}, which cannot be read; set it to 16, 24 or 32 bits")]
+    ScreenColours { name: String, what: String },
+    #[error("the area {area} lies outside of the screen, which has {screen}; name a part of that")]
+    OutsideScreen { area: String, screen: Size },
+    #[error("the screen {name} was lost ({why}); check that its desktop still runs")]
+    ScreenLost { name: String, why: String },
     #[error("{0} is no microphone; beside pictures only mic: or mic:DEVICE can be named")]
     NotHeard(String),
     #[error("the {ear} cannot be heard beside {name}; name it with a camera, a screen or an address without an end")]
@@ -173,7 +191,16 @@ pub enum SourceError {
 impl SourceError {
     /// Trying again would come to the same.
     const fn is_final(&self) -> bool {
-        matches!(self, Self::NoFfmpeg { .. } | Self::Stopped)
+        matches!(
+            self,
+            Self::NoFfmpeg { .. }
+                | Self::Stopped
+                | Self::BadScreen(_)
+                | Self::NoDisplay
+                | Self::NoSuchScreen { .. }
+                | Self::ScreenColours { .. }
+                | Self::OutsideScreen { .. }
+        )
     }
 }
 

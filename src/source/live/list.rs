@@ -8,6 +8,7 @@ use ffmpeg_sidecar::command::FfmpegCommand;
 use super::arguments::{self, System};
 use super::feed::{self, Who};
 use super::offers::{self, Offer, unlabelled};
+use super::screen;
 use super::trouble::{Kind, Trouble};
 use crate::clock;
 use crate::source::child::{self, Control, Question};
@@ -77,9 +78,10 @@ impl From<Offer> for ListedMode {
     }
 }
 
-/// Screens that can be served; those of the X Window System are known to whoever takes their pictures.
+/// Screens that can be served, as whoever takes their pictures finds them.
 fn screens() -> Vec<Listed> {
-    Vec::new()
+    let listed = |screen: screen::Listed| Listed { address: screen.name, name: screen.description, modes: Vec::new() };
+    screen::screens().into_iter().map(listed).collect()
 }
 
 /// Which device is meant: a path, a number, a part of its name, or, if empty, the first that gives pictures.
