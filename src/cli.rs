@@ -17,7 +17,7 @@ use udpstream::units::{Rate, Size};
 
 pub use generate::{completions, man};
 use help::{FIGURES, INPUT, LIMITS, NETWORK, OUTPUT, SOUND, TIMING, WINDOW};
-use values::{Datagram, datagram, decibels, number, rate, recording, seconds, size, snapshot};
+use values::{Datagram, beside, datagram, decibels, number, rate, recording, seconds, size, snapshot};
 
 /// Moving pictures over UDP with the least possible delay.
 ///
@@ -114,7 +114,7 @@ pub struct ServeArgs {
     #[arg(value_hint = ValueHint::FilePath)]
     pub input: Input,
     /// A microphone to be heard with it: mic:[DEVICE].
-    #[arg(value_name = "MIC")]
+    #[arg(value_name = "MIC", value_parser = beside)]
     pub ear: Option<Input>,
     /// Scale to this width in pixels, 16 to 16384, keeping the shape [default: as it is, within 1920×1080].
     #[arg(long, value_name = "PIXELS", value_parser = number(16_u16, 16_384), help_heading = INPUT)]

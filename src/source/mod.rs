@@ -225,11 +225,10 @@ pub fn open(input: &Input, ear: Option<&Input>, options: &Options, stopper: &Sto
     let guard = Guard { control: stopper.0.clone(), threads: Vec::new(), news: None };
     match input {
         Input::File(_) | Input::Url(_) => file::open(input, heard(ear, options)?, options, guard),
-        Input::Stdin | Input::Test { .. } if let Some(ear) = heard(ear, options)? => {
-            Err(SourceError::NotBeside { name: input.name(), ear: ear.details() })
+        Input::Stdin => nothing_beside(input, ear, options).and_then(|()| stdin::open(options, guard)),
+        Input::Test { size, rate } => {
+            nothing_beside(input, ear, options).and_then(|()| card::open(*size, *rate, options, guard))
         }
-        Input::Stdin => stdin::open(options, guard),
-        Input::Test { size, rate } => card::open(*size, *rate, options, guard),
         Input::Screen(screen) => {
             live::open(live::screen::device(screen, options), heard(ear, options)?, options, guard)
         }
@@ -242,6 +241,12 @@ pub fn open(input: &Input, ear: Option<&Input>, options: &Options, stopper: &Sto
             live::open(card, Some(ear), options, guard)
         }
     }
+}
+
+/// Nothing is heard beside `input`, and so nothing may be named.
+fn nothing_beside(input: &Input, ear: Option<&Input>, options: &Options) -> Result<(), SourceError> {
+    let not_beside = |ear: Box<dyn live::Ear>| SourceError::NotBeside { name: input.name(), ear: ear.details() };
+    heard(ear, options)?.map_or(Ok(()), |ear| Err(not_beside(ear)))
 }
 
 /// The device that hears, if one is named and sound is wanted.

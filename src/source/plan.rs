@@ -140,7 +140,15 @@ impl Plan {
 /// The size a film is shown at: square pixels, within 1920×1080 or `width` wide, its shape kept.
 pub(super) fn fit(film: &Film, width: Option<u16>) -> Size {
     let (num, den) = (f64::from(film.aspect.0), f64::from(film.aspect.1));
-    let own = (f64::from(film.width) * num / den, f64::from(film.height));
+    fit_sides((f64::from(film.width) * num / den, f64::from(film.height)), film.aspect.0 == film.aspect.1, width)
+}
+
+/// The same of pictures with square pixels.
+pub(super) fn fit_size(size: Size, width: Option<u16>) -> Size {
+    fit_sides((f64::from(size.width), f64::from(size.height)), true, width)
+}
+
+fn fit_sides(own: (f64, f64), square: bool, width: Option<u16>) -> Size {
     let scale = match width {
         Some(width) => f64::from(width.max(1)) / own.0,
         None => (1920.0 / own.0).min(1080.0 / own.1).min(1.0),
@@ -151,7 +159,7 @@ pub(super) fn fit(film: &Film, width: Option<u16>) -> Size {
         Some(width) => Size::new(width.clamp(1, LONGEST_SIDE), even(own.1 * scale)),
         None if scale < 1.0 => Size::new(even(own.0 * scale), even(own.1 * scale)),
         // Untouched, odd or not, unless its samples are not square.
-        None if film.aspect.0 == film.aspect.1 => Size::new(side(own.0), side(own.1)),
+        None if square => Size::new(side(own.0), side(own.1)),
         None => Size::new(even(own.0), side(own.1)),
     }
 }

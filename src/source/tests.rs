@@ -5,6 +5,7 @@
     reason = "tests make films with ffmpeg, play a slow writer, and a server that says nothing"
 )]
 
+mod addresses;
 mod sound;
 
 use std::io::Write;

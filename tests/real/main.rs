@@ -10,6 +10,7 @@ mod screen;
 mod cards;
 mod clients;
 mod crowd;
+mod devices;
 mod ends;
 mod films;
 mod hearing;

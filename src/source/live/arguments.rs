@@ -104,7 +104,7 @@ pub(in crate::source) fn graph_camera(graph: &str) -> Vec<String> {
     let (graph, coded) = graph.strip_prefix("mjpeg:").map_or((graph, false), |graph| (graph, true));
     let mut arguments = words(&["-re", "-f", "lavfi", "-i", graph]);
     arguments.extend(if coded {
-        words(&["-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj422p", "-huffman", "default"])
+        words(&["-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj420p", "-huffman", "default"])
     } else {
         words(&["-c:v", "rawvideo", "-pix_fmt", "yuyv422"])
     });

@@ -28,6 +28,7 @@ pub use self::list::{Devices, Listed, ListedMode, devices};
 pub use self::offers::fuzz_offers;
 pub use self::trouble::Trouble;
 use super::child::Control;
+use super::plan::fit_size;
 use super::{Finished, Guard, Info, Options, Pace, Source, SourceError};
 use crate::clock;
 use crate::media::Picture;
@@ -97,20 +98,23 @@ pub(super) fn open(
         opened => opened,
     };
     let mode = opened.as_ref().map_or_else(|_| Mode::unknown(options), |grabber| grabber.mode());
+    // A size that was asked for is one that is wanted.
+    let size = if options.size.is_some() { mode.size } else { fit_size(mode.size, options.width) };
+    let scaled = if size == mode.size { String::new() } else { format!(" → {size}") };
     let heard = ear.as_ref().map_or_else(|| "no sound".to_owned(), |ear| ear.details());
     let info = Info {
         title: device.name(),
-        size: mode.size,
+        size,
         rate: mode.rate,
         length: None,
         pictures: None,
         pace: Pace::Live,
-        details: format!("{}, {heard}", mode.details),
+        details: format!("{}{scaled}, {heard}", mode.details),
         sound: ear.is_some(),
     };
     let (tell, news) = bounded(NEWS);
     guard.news = Some(news);
-    let (control, size, name) = (guard.control.clone(), mode.size, device.name());
+    let (control, name) = (guard.control.clone(), device.name());
     let work = Box::new(move |out, sound: Option<Producer<Chunk>>| {
         let zero = Watched::new(None);
         let heard = ear.zip(sound);
