@@ -155,9 +155,9 @@ pub enum SourceError {
     #[error("{0} gives sound alone, and that was left out; let it be heard")]
     SoundLeftOut(String),
     #[error(
-        "no screen is named and DISPLAY is not set; write screen::0, or start this in a terminal of the desktop to be shown"
+        "no screen is named and DISPLAY is not set; write screen::0, or start this in a terminal of the desktop to be shown{0}"
     )]
-    NoDisplay,
+    NoDisplay(&'static str),
     #[error("no X server answers at {name} ({why}); check the name, and that its desktop runs")]
     NoScreen { name: String, why: String },
     #[error("the X server at {name} has no screen of that number; write screen: and the display without .NUMBER")]
@@ -170,8 +170,8 @@ pub enum SourceError {
     ScreenColours { name: String, what: String },
     #[error("the area {area} lies outside of the screen, which has {screen}; name a part of that")]
     OutsideScreen { area: String, screen: Size },
-    #[error("the screen {name} was lost ({why}); check that its desktop still runs")]
-    ScreenLost { name: String, why: String },
+    #[error("the screen {name} was lost ({why}); check that its desktop still runs{session}")]
+    ScreenLost { name: String, why: String, session: &'static str },
     #[error("{0} is no microphone; beside pictures only mic: or mic:DEVICE can be named")]
     NotHeard(String),
     #[error("the {ear} cannot be heard beside {name}; name it with a camera, a screen or an address without an end")]
@@ -196,7 +196,7 @@ impl SourceError {
             Self::NoFfmpeg { .. }
                 | Self::Stopped
                 | Self::BadScreen(_)
-                | Self::NoDisplay
+                | Self::NoDisplay(_)
                 | Self::NoSuchScreen { .. }
                 | Self::ScreenColours { .. }
                 | Self::OutsideScreen { .. }

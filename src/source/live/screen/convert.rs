@@ -8,8 +8,10 @@ use crate::units::Size;
 /// Scratch rows, kept from picture to picture.
 #[derive(Default)]
 pub(super) struct Converter {
-    /// The two rows of pixels that share a row of chroma, brought together: blue, green, red.
-    sums: [Vec<u16>; 3],
+    /// Two rows of pixels, brought together to those of a row of chroma.
+    means: Vec<u64>,
+    /// The same, apart: blue, green, red.
+    colours: [Vec<u16>; 3],
 }
 
 impl Converter {
@@ -21,36 +23,56 @@ impl Converter {
             return;
         }
         let (width, chroma) = (usize::from(size.width), usize::from(Picture::chroma(size).width));
-        self.sums.iter_mut().for_each(|row| row.resize(chroma, 0));
+        self.means.resize(chroma, 0);
+        self.colours.iter_mut().for_each(|row| row.resize(chroma, 0));
         let [y, u, v] = picture.split_mut();
         let pairs = pixels[..size.pixels()].chunks(2 * width).zip(y.chunks_mut(2 * width));
         for ((pixels, y), (u, v)) in pairs.zip(u.chunks_exact_mut(chroma).zip(v.chunks_exact_mut(chroma))) {
             luma(pixels, y);
             let (upper, lower) = pixels.split_at(width);
-            self.mean_row(upper, if lower.is_empty() { upper } else { lower });
-            let [blue, green, red] = &self.sums;
+            self.bring_together(upper, if lower.is_empty() { upper } else { lower });
+            let [blue, green, red] = &self.colours;
             weighted(blue, [green, red], U, u);
             weighted(red, [green, blue], V, v);
         }
     }
 
-    /// Means of two by two pixels; a last column that stands alone counts twice.
-    fn mean_row(&mut self, upper: &[[u8; 4]], lower: &[[u8; 4]]) {
-        for (channel, sums) in self.sums.iter_mut().enumerate() {
-            let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
-            for (sum, (upper, lower)) in sums.iter_mut().zip(pairs) {
-                let [a, b] = [upper[0], upper[1]].map(|pixel| u16::from(pixel[channel]));
-                let [c, d] = [lower[0], lower[1]].map(|pixel| u16::from(pixel[channel]));
-                *sum = (a + b + c + d + 2) >> 2;
-            }
-            if upper.len() % 2 == 1
-                && let (Some(a), Some(b), Some(sum)) = (upper.last(), lower.last(), sums.last_mut())
-            {
-                *sum = (u16::from(a[channel]) + u16::from(b[channel])).div_ceil(2);
+    /// Means of two by two pixels; a last column that stands alone counts twice. Two pixels are taken as one word, each
+    /// of whose colours has room for a sum, which is twice as fast as one colour after the other.
+    fn bring_together(&mut self, upper: &[[u8; 4]], lower: &[[u8; 4]]) {
+        let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
+        for (out, (upper, lower)) in self.means.iter_mut().zip(pairs) {
+            *out = mean(word(*upper), word(*lower));
+        }
+        if upper.len() % 2 == 1
+            && let (Some(&upper), Some(&lower), Some(out)) = (upper.last(), lower.last(), self.means.last_mut())
+        {
+            *out = mean(word([upper; 2]), word([lower; 2]));
+        }
+        for (colour, shift) in self.colours.iter_mut().zip([0, 8, 16]) {
+            for (colour, mean) in colour.iter_mut().zip(&self.means) {
+                *colour = (mean >> shift) as u16 & 0xFF;
             }
         }
     }
 }
+
+fn word([left, right]: [[u8; 4]; 2]) -> u64 {
+    u64::from(u32::from_le_bytes(left)) | u64::from(u32::from_le_bytes(right)) << 32
+}
+
+/// The mean of the four pixels of two words, in the lower half of one.
+const fn mean(upper: u64, lower: u64) -> u64 {
+    // Blue and red of both pixels, then their greens (and the spare bytes, which are of no use).
+    let outer = (upper & EVERY_OTHER) + (lower & EVERY_OTHER);
+    let inner = ((upper >> 8) & EVERY_OTHER) + ((lower >> 8) & EVERY_OTHER);
+    let (outer, inner) = (outer + (outer >> 32) + HALVES, inner + (inner >> 32) + HALVES);
+    ((outer >> 2) & 0xFF_00FF) | ((inner >> 2) & 0xFF) << 8
+}
+
+const EVERY_OTHER: u64 = 0x00FF_00FF_00FF_00FF;
+/// Half of what a sum of four is divided by, for rounding.
+const HALVES: u64 = 0x0002_0002;
 
 /// 0.114 blue + 0.587 green + 0.299 red, eight bits behind the point; the shares come to one.
 fn luma(pixels: &[[u8; 4]], y: &mut [u8]) {

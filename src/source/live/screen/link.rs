@@ -20,6 +20,7 @@ use x11rb::reexports::x11rb_protocol::xauth::{Family, get_auth};
 use x11rb::rust_connection::{DefaultStream, PollMode, RustConnection, Stream};
 use x11rb::utils::RawFdContainer;
 
+use super::wayland;
 use crate::clock;
 use crate::source::SourceError;
 use crate::source::child::Control;
@@ -38,7 +39,10 @@ impl Link {
     pub fn open(display: Option<&str>, control: &Control) -> Result<Self, SourceError> {
         let name = match display {
             Some(name) => name.to_owned(),
-            None => std::env::var("DISPLAY").ok().filter(|name| !name.is_empty()).ok_or(SourceError::NoDisplay)?,
+            None => std::env::var("DISPLAY")
+                .ok()
+                .filter(|name| !name.is_empty())
+                .ok_or_else(|| SourceError::NoDisplay(wayland()))?,
         };
         // Beyond these numbers there are no ports, and x11rb would count past the last one.
         let parsed = parse_display(Some(&name)).ok().filter(|parsed| parsed.display <= LAST_DISPLAY);
@@ -93,7 +97,7 @@ impl Link {
         if self.connection.stream().control.stopped() {
             return SourceError::Stopped;
         }
-        SourceError::ScreenLost { name: self.name.clone(), why: error.to_string() }
+        SourceError::ScreenLost { name: self.name.clone(), why: error.to_string(), session: wayland() }
     }
 }
 
