@@ -1,8 +1,9 @@
 //! A film that says which picture it is: YUV4MPEG2 on stdout in real time, each picture's number drawn as black and
 //! white squares over moving, grainy shapes that take as many bytes as film. With a log it notes for each picture when
-//! it began to write it, in nanoseconds of CLOCK_MONOTONIC. `glass` reads the numbers off the screen again.
+//! it began to write it, in nanoseconds of CLOCK_MONOTONIC. `glass` reads the numbers off the screen again. `--to screen`
+//! shows it in a window of the X screen instead.
 //!
-//! `barcode [--size 1280x720] [--fps 30] [--pictures 300] [--range limited|full] [--log FILE]`
+//! `barcode [--size 1280x720] [--fps 30] [--pictures 300] [--range limited|full] [--log FILE] [--to stdout|screen]`
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -14,19 +15,25 @@ use udpstream::units::{Rate, Size, Time};
 
 #[path = "barcode/code.rs"]
 mod code;
+#[path = "barcode/window.rs"]
+mod window;
+
+type Failure = Box<dyn std::error::Error>;
 
 struct Options {
     size: Size,
     rate: Rate,
     pictures: u32,
     full: bool,
+    to_screen: bool,
     log: Option<BufWriter<File>>,
 }
 
 impl Options {
     fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let rate = Rate::new(30, 1).ok_or("no such rate")?;
-        let mut options = Self { size: Size::new(1_280, 720), rate, pictures: 300, full: false, log: None };
+        let mut options =
+            Self { size: Size::new(1_280, 720), rate, pictures: 300, full: false, to_screen: false, log: None };
         let mut arguments = arguments;
         while let Some(name) = arguments.next() {
             let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -36,6 +43,7 @@ impl Options {
                 "--fps" => options.rate = value.parse().ok().and_then(Rate::from_fps).ok_or_else(bad)?,
                 "--pictures" => options.pictures = value.parse().map_err(|_| bad())?,
                 "--range" => options.full = value == "full",
+                "--to" => options.to_screen = value == "screen",
                 "--log" => options.log = Some(BufWriter::new(File::create(&value).map_err(|why| why.to_string())?)),
                 _ => return Err(format!("{name} is not known here")),
             }
@@ -54,29 +62,58 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-fn play(mut options: Options) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    let Options { size, rate, full, .. } = options;
-    let range = if full { "FULL" } else { "LIMITED" };
-    let (width, height, num, den) = (size.width, size.height, rate.num(), rate.den());
-    writeln!(out, "YUV4MPEG2 W{width} H{height} F{num}:{den} Ip A1:1 C420jpeg XCOLORRANGE={range}")?;
+fn play(mut options: Options) -> Result<(), Failure> {
+    let Options { size, rate, .. } = options;
+    let mut out =
+        if options.to_screen { Out::Window(Box::new(window::Window::open(size)?)) } else { Out::pipe(&options)? };
     let scene = Scene::new(size);
     let mut frame = Vec::with_capacity(6 + size.pixels() * 3 / 2);
     let start = clock::now();
     for number in 0..options.pictures {
         scene.draw(number, &mut frame);
         code::draw(number, size, &mut frame[FRAME.len()..]);
+        if let Out::Window(window) = &mut out {
+            window.prepare(&frame[FRAME.len()..])?;
+        }
         sleep_until(start + rate.at(u64::from(number) + 1));
         let at = clock::now();
-        match out.write_all(&frame) {
-            Err(gone) if gone.kind() == io::ErrorKind::BrokenPipe => break,
-            other => other?,
+        if !out.show(&frame)? {
+            break;
         }
         if let Some(log) = &mut options.log {
             writeln!(log, "{number} {}", at.nanos())?;
         }
     }
-    options.log.map_or(Ok(()), |mut log| log.flush())
+    Ok(options.log.map_or(Ok(()), |mut log| log.flush())?)
+}
+
+/// Where the film goes.
+enum Out {
+    Pipe(io::StdoutLock<'static>),
+    Window(Box<window::Window>),
+}
+
+impl Out {
+    fn pipe(options: &Options) -> io::Result<Self> {
+        let mut out = io::stdout().lock();
+        let Options { size: Size { width, height }, rate, full, .. } = options;
+        let range = if *full { "FULL" } else { "LIMITED" };
+        let (num, den) = (rate.num(), rate.den());
+        writeln!(out, "YUV4MPEG2 W{width} H{height} F{num}:{den} Ip A1:1 C420jpeg XCOLORRANGE={range}")?;
+        Ok(Self::Pipe(out))
+    }
+
+    /// `false` when nobody reads any more.
+    fn show(&mut self, frame: &[u8]) -> Result<bool, Failure> {
+        match self {
+            Self::Window(window) => window.show()?,
+            Self::Pipe(out) => match out.write_all(frame) {
+                Err(gone) if gone.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
+                other => other?,
+            },
+        }
+        Ok(true)
+    }
 }
 
 fn sleep_until(moment: Time) {

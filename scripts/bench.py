@@ -12,7 +12,7 @@ LENGTH, SCRATCH, TARGET = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(s
 PARTS = sys.argv[4:]
 SHORT = LENGTH == "short"
 PROGRAM, CROWD = TARGET / "release/udpstream", TARGET / "release/examples/crowd"
-SYNC = TARGET / "release/examples/sync"
+SYNC, BARCODE, GLASS = (TARGET / f"release/examples/{name}" for name in ("sync", "barcode", "glass"))
 # What the project asks of itself: name, measured, limit, and whether it is held.
 aims = []
 
@@ -46,9 +46,9 @@ class Serving:
         return json.loads(self.output.read_text().splitlines()[-1])
 
 
-def watch(address, seconds, *arguments):
+def watch(address, seconds, *arguments, **environment):
     command = [PROGRAM, "watch", address, "--headless", "--duration", str(seconds), "--stats", "json", *arguments]
-    run = subprocess.run(command, capture_output=True, text=True)
+    run = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
     if run.returncode != 0:
         sys.exit(f"error: watch failed: {run.stderr.strip()}")
     return json.loads(run.stdout.splitlines()[-1])
@@ -150,6 +150,17 @@ def heard():
     print(f"of it the device {live['device_latency_ms']:.1f} ms")
     aim("live sound, source to ear, p95, ms", f"{path:.1f}", "40", path <= 40)
 
+    # A silent device that is listened to, as the one that is heard is, works in short blocks.
+    subprocess.run(["pactl", "load-module", "module-null-sink", "sink_name=ear", "rate=44100"], check=True, stdout=subprocess.DEVNULL)
+    listener = subprocess.Popen(["parec", "-d", "ear.monitor", "--latency-msec=20"], stdout=subprocess.DEVNULL)
+    serving = Serving(f"mic:{os.environ['UDPSTREAM_SOUND']}.monitor")
+    path = watch(serving.address, 8 if SHORT else 30, PULSE_SINK="ear")["audio"]
+    serving.end()
+    listener.terminate()
+    listener.wait()
+    path = path["delay_ms"] + path["skew_ms"]["p95"]
+    aim("microphone to ear, p95, ms", f"{path:.1f}", "80", path <= 80)
+
     seconds = 8 if SHORT else 300
     serving = Serving("test:640x480@30")
     arguments = [SYNC, "640x480", str(seconds), f"{os.environ['UDPSTREAM_SOUND']}.monitor"]
@@ -167,6 +178,96 @@ def heard():
     print(f"flash and beep from outside, {count} times: {words[-1].split(': ')[1]}")
     aim("skew of sound and picture from outside, mean, ms", f"{mean:+.1f}", "15", abs(mean) <= 15)
     aim("the same, p99, ms", f"{p99:.1f}", "40", p99 <= 40)
+
+
+class Xvfb:
+    """A virtual screen; `environment` is what a program needs to draw there."""
+
+    def __init__(self, size):
+        reading, writing = os.pipe()
+        command = ["Xvfb", "-noreset", "-displayfd", str(writing), "-screen", "0", f"{size}x24", "-nolisten", "tcp"]
+        quiet = subprocess.DEVNULL
+        self.process = subprocess.Popen(command, pass_fds=[writing], stdout=quiet, stderr=quiet)
+        os.close(writing)
+        with os.fdopen(reading) as answer:
+            number = answer.readline().strip()
+        if not number:
+            sys.exit("error: no virtual screen could be started")
+        self.name = f":{number}"
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("WAYLAND")}
+        self.environment["DISPLAY"] = self.name
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def numbered(text):
+    """What `barcode` and `glass` note: pictures and their moments, in ms."""
+    return {int(number): int(moment) / 1e6 for number, moment in map(str.split, text.splitlines())}
+
+
+def live():
+    """A screen that is served and shown on another: how long a picture takes from glass to glass, and what a still one costs."""
+    size, fps, seconds = "1280x720", 30, 5 if SHORT else 40
+    shown, seen, log = Xvfb(size), Xvfb("1600x1000"), SCRATCH / "shown"
+    try:
+        serving = Serving(f"screen:{shown.name}", "--fps", str(fps), "--no-pointer")
+        command = [PROGRAM, "watch", serving.address, "--no-audio", "--stats", "json"]
+        viewer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=seen.environment)
+        command = [GLASS, size, str(seconds + 10)]
+        glass = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=seen.environment)
+        time.sleep(1.5)
+        command = [BARCODE, "--to", "screen", "--size", size, "--fps", str(fps), "--pictures", str(seconds * fps), "--log", log]
+        subprocess.run([*command, "--range", "full"], check=True, env=shown.environment)
+        arrived = numbered(glass.communicate()[0])
+        viewer.terminate()
+        figures = json.loads(viewer.communicate()[0].splitlines()[-1])
+        sent = serving.end()
+        drawn = numbered(log.read_text())
+        # Until everything has run once it is not what one gets used to.
+        delays = sorted(arrived[number] - drawn[number] for number in drawn if number >= fps and number in arrived)
+        if not delays:
+            sys.exit("error: nothing came from glass to glass")
+        of = len([number for number in drawn if number >= fps])
+        p50, p99 = delays[len(delays) // 2], delays[len(delays) * 99 // 100]
+        print(f"\nlive: a {size} screen at {fps} fps, served and shown on another, {seconds} s:")
+        print(f"  seen {len(delays)} of {of} pictures; glass to glass p50 {p50:.1f}, p99 {p99:.1f}, max {delays[-1]:.1f} ms")
+        for name, block in {"grab to present": figures["latency_ms"], **figures["stages_ms"], **sent["stages_ms"]}.items():
+            if block:
+                print(f"  {name:<24}" + "".join(f"{key:>6}{block[key]:>10.3f}" for key in ("p50", "p99", "max")))
+        print(f"  serve {100 * sent['cpu_seconds'] / sent['t']:.1f} % of a core, watch {100 * figures['cpu_seconds'] / figures['t']:.1f} %")
+        aim("screen to screen, glass to glass, p50, ms", f"{p50:.1f}", "25", p50 <= 25)
+        aim("the same, p99, ms", f"{p99:.1f}", "45", p99 <= 45)
+        middle = figures["latency_ms"]["p50"]
+        aim("screen, grab to present, p50, ms", f"{middle:.1f}", "10", middle <= 10)
+
+        serving = Serving(f"screen:{shown.name}", "--fps", str(fps))
+        watch(serving.address, seconds / 2)
+        sent = serving.end()
+        used = 100 * sent["cpu_seconds"] / sent["t"]
+        print(f"  a still screen: {sent['pictures_sent']} pictures, {sent['pictures_encoded']} encoded")
+        aim("serve with a still screen, % of a core", f"{used:.1f}", "3", used <= 3)
+    finally:
+        shown.end()
+        seen.end()
+
+
+def camera():
+    """What a camera that gives JPEGs costs, where they pass as they are and where they must be made anew."""
+    seconds = 4 if SHORT else 30
+    print(f"\na camera of 720p at 30 fps that gives JPEGs, {seconds} s; % of a core, without ffmpeg:")
+    for name, datagram, limit in (("passed on as they are", 65_488, 5), ("cut for small datagrams", 1_200, 12)):
+        serving = Serving("camera:lavfi:mjpeg:testsrc2=size=1280x720:rate=30", "--datagram", str(datagram))
+        got = watch(serving.address, seconds)
+        sent = serving.end()
+        used = 100 * sent["cpu_seconds"] / seconds
+        print(f"  {name}: {used:.1f}; passed {sent['pictures_passed']}, encoded {sent['pictures_encoded']}, ", end="")
+        print(f"shown {got['pictures_shown']}, lost {got['pictures_lost']}, {sent['bytes'] // max(1, sent['pictures_sent'])} bytes each")
+        whole = sent["pictures_passed"] if datagram > 1_200 else sent["pictures_encoded"]
+        if whole < 0.9 * sent["pictures_sent"]:
+            sys.exit("error: that is another regime than the one to be measured")
+        aim(f"serve, JPEGs of a camera {name}, % of a core", f"{used:.1f}", str(limit), used <= limit)
 
 
 def from_logs():
@@ -204,7 +305,7 @@ def criterion():
         print(f"{row[0]:<84}{row[1]:>12}{row[2]:>14}{row[3]:>14}")
 
 
-for part in ("film", "crowd", "memory", "large", "heard"):
+for part in ("film", "crowd", "memory", "large", "heard", "live", "camera"):
     if part in PARTS:
         globals()[part]()
 from_logs()

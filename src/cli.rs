@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use udpstream::app::address::{self, Address, DEFAULT_PORT};
-use udpstream::app::{StatsFormat, doctor, extract, serve, watch};
+use udpstream::app::{StatsFormat, devices, doctor, extract, serve, watch};
 use udpstream::source::{self, Input, PaceChoice, SoundOptions};
-use udpstream::units::Rate;
+use udpstream::units::{Rate, Size};
 
 pub use generate::{completions, man};
 use help::{FIGURES, INPUT, LIMITS, NETWORK, OUTPUT, SOUND, TIMING, WINDOW};
-use values::{Datagram, datagram, decibels, number, rate, recording, seconds, snapshot};
+use values::{Datagram, beside, datagram, decibels, number, rate, recording, seconds, size, snapshot};
 
 /// Moving pictures over UDP with the least possible delay.
 ///
@@ -46,7 +46,7 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Send a film, a pipe or a test card to whoever watches.
+    /// Send a film, a camera, a screen, a pipe or a test card to whoever watches.
     #[command(after_help = help::MORE, after_long_help = help::SERVE)]
     Serve(ServeArgs),
     /// Show a stream in a window, or receive it without one.
@@ -57,6 +57,11 @@ pub enum Command {
     /// It is written as ffmpeg decodes it: 44.1 kHz, 16 bits, stereo.
     #[command(after_help = help::MORE, after_long_help = help::EXTRACT)]
     Extract(ExtractArgs),
+    /// Show the cameras, screens and microphones of this machine, and what to type for each.
+    ///
+    /// Cameras come with their sizes and rates. The exit code is 1 if there is nothing at all.
+    #[command(after_help = help::MORE, after_long_help = help::DEVICES)]
+    Devices(DevicesArgs),
     /// Look at ffmpeg, display, sound, sockets and timer, and say what to do about each.
     ///
     /// One line for each, marked ok, warning or problem. The exit code is 0 if everything needed to serve and to watch
@@ -75,8 +80,9 @@ pub enum Command {
     /// Without COMMAND it is one page about everything.
     #[command(after_help = help::MORE, after_long_help = help::MAN)]
     Man {
-        /// Only about this command: serve, watch, extract, doctor, completions or man [default: all].
-        #[arg(value_parser = ["serve", "watch", "extract", "doctor", "completions", "man"], hide_possible_values = true)]
+        /// Only about this command: serve, watch, extract, devices, doctor, completions or man [default: all].
+        #[arg(value_parser = ["serve", "watch", "extract", "devices", "doctor", "completions", "man"],
+            hide_possible_values = true)]
         command: Option<String>,
     },
 }
@@ -102,16 +108,26 @@ pub enum Pace {
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// A film or URL that ffmpeg reads; - for standard input (y4m, or anything that ffmpeg reads);
-    /// test:[WxH][@FPS] for the test card (1280x720@30).
+    /// A film or URL that ffmpeg reads; camera:[DEVICE], screen:[DISPLAY][+X,Y,WxH] or mic:[DEVICE], as `udpstream
+    /// devices` shows them; - for standard input (y4m, or anything that ffmpeg reads); test:[WxH][@FPS] for the test card
+    /// (1280x720@30).
     #[arg(value_hint = ValueHint::FilePath)]
     pub input: Input,
+    /// A microphone to be heard with it: mic:[DEVICE].
+    #[arg(value_name = "MIC", value_parser = beside)]
+    pub ear: Option<Input>,
     /// Scale to this width in pixels, 16 to 16384, keeping the shape [default: as it is, within 1920×1080].
     #[arg(long, value_name = "PIXELS", value_parser = number(16_u16, 16_384), help_heading = INPUT)]
     pub width: Option<u16>,
     /// Pictures a second, such as 25, 29.97 or 30000/1001 [default: the film's own].
     #[arg(long, value_name = "N", value_parser = rate, help_heading = INPUT)]
     pub fps: Option<Rate>,
+    /// Size that a camera is asked for, as WIDTHxHEIGHT [default: its own choice].
+    #[arg(long, value_name = "WxH", value_parser = size, conflicts_with = "width", help_heading = INPUT)]
+    pub size: Option<Size>,
+    /// Leave the mouse pointer out of a screen [default: show it].
+    #[arg(long, help_heading = INPUT)]
+    pub no_pointer: bool,
     /// Begin again at the end; not for standard input [default: end with the film].
     #[arg(long = "loop", help_heading = INPUT)]
     pub looped: bool,
@@ -254,6 +270,13 @@ pub struct ExtractArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// One JSON object a line on standard output [default: text].
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Do not look for a display: only `watch --headless` is wanted here [default: look for one].
     #[arg(long)]
@@ -281,11 +304,19 @@ impl ServeArgs {
             Pace::File => PaceChoice::File,
             Pace::Live => PaceChoice::Live,
         };
+        let (input, ear) = match (self.input, self.ear) {
+            // In either order.
+            (ear @ Input::Mic(_), Some(input)) => (input, Some(ear)),
+            as_named => as_named,
+        };
         serve::Options {
-            input: self.input,
+            input,
+            ear,
             source: source::Options {
                 width: self.width,
                 rate: self.fps,
+                size: self.size,
+                pointer: !self.no_pointer,
                 pace,
                 looped: self.looped,
                 denoise: self.denoise,
@@ -340,6 +371,12 @@ impl ExtractArgs {
     pub fn options(self, quiet: bool) -> extract::Options {
         let sound = self.sound.options(self.denoise);
         extract::Options { input: self.input, output: self.output, force: self.force, sound, quiet }
+    }
+}
+
+impl DevicesArgs {
+    pub const fn options(self, quiet: bool) -> devices::Options {
+        devices::Options { json: self.json, quiet }
     }
 }
 

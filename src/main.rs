@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use udpstream::app::{Exit, doctor, extract, serve, terminal, watch};
+use udpstream::app::{Exit, devices, doctor, extract, serve, terminal, watch};
 
 use cli::{Cli, Command};
 
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(args.options(cli.quiet)),
         Command::Watch(args) => watch::watch(args.options(cli.quiet)),
         Command::Extract(args) => extract::extract(args.options(cli.quiet)),
+        Command::Devices(args) => devices::devices(args.options(cli.quiet)),
         Command::Doctor(args) => doctor::doctor(args.options(cli.quiet)),
         Command::Completions { shell } => Ok(cli::completions(shell)),
         Command::Man { command } => Ok(cli::man(command.as_deref())),

@@ -99,6 +99,11 @@ impl<T> Producer<T> {
         Ok(())
     }
 
+    /// Items thrown away because the queue was full, since it was made.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
     fn push_patiently(&self, mut item: T) -> Result<(), Closed> {
         loop {
             if self.closed.try_recv() == Err(channel::TryRecvError::Disconnected) {

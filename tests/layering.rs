@@ -38,7 +38,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crc32fast", &["wire"]),
     ("crossbeam_channel", &["queue", "source", "audio", "record", "app"]),
     ("embedded_graphics", &["media"]),
-    ("fast_image_resize", &["view"]),
+    ("fast_image_resize", &["view", "codec"]),
     ("ffmpeg_sidecar", &["source"]),
     ("hdrhistogram", &["stats"]),
     ("hound", &["record"]),
@@ -49,7 +49,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ring", &["seal"]),
     ("rodio", &["audio"]),
     ("rtrb", &["audio"]),
-    ("rubato", &["audio"]),
+    ("rubato", &["source", "audio"]),
     ("rustix", &["clock", "net", "source", "app", "cli", "main"]),
     ("serde", &["source", "app", "cli"]),
     ("serde_json", &["source", "app", "cli"]),
@@ -60,6 +60,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["app", "cli", "main"]),
     ("turbojpeg", &["codec"]),
     ("winit", &["view", "app"]),
+    ("x11rb", &["source"]),
     ("zerocopy", &["wire", "view"]),
 ];
 const ANYWHERE: &[&str] = &["thiserror"];

@@ -51,7 +51,7 @@ pub struct Shown {
 pub struct Settings {
     pub window: Option<Handle>,
     pub snapshot: Option<PathBuf>,
-    /// The number of the last picture to be shown, so that older ones need no decoding.
+    /// The number of the last picture to be shown that is not the same as the one before: older ones need no decoding.
     pub newest: Arc<AtomicU32>,
     pub waker: queue::Waker,
 }

@@ -8,10 +8,10 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use crate::clock::now;
-use crate::codec::{CodecError, PairedEncoder, second_thread};
+use crate::codec::{CodecError, Fitter, PairedEncoder, second_thread};
 use crate::media::Picture;
 use crate::media::coded::{CodedPicture, Stamps};
-use crate::media::jpeg::{plan, restart_interval};
+use crate::media::jpeg::{self, Index, plan, restart_interval, tables};
 use crate::proto::schedule::{Cost, Demand, Verdict};
 use crate::queue::{Consumer, Pop, Producer, Watched};
 use crate::units::{MediaTime, Rate, Size, Time, Unit};
@@ -32,6 +32,12 @@ pub struct Counts {
     pub skipped: AtomicU64,
     /// Nobody watched.
     pub discarded: AtomicU64,
+    /// Sent as the camera had coded them; not among the encoded.
+    pub passed: AtomicU64,
+    /// Nothing had changed; not among the encoded.
+    pub same: AtomicU64,
+    /// Unusable JPEGs of a camera.
+    pub damaged: AtomicU64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +77,9 @@ pub fn spawn(
     Builder::new().name("encode".into()).spawn(move || {
         let encoder = PairedEncoder::new(settings.paired())?;
         let _second = settings.paired().then(|| second_thread("encode")).transpose()?;
-        let mut worker = Worker { settings, orders, counts, encoder, cost: Cost::default(), zero: None };
+        let fitter = Fitter::new()?;
+        let mut worker =
+            Worker { settings, orders, counts, encoder, fitter, cost: Cost::default(), zero: None, shown: None };
         worker.run(&pictures, &out)
     })
 }
@@ -81,11 +89,25 @@ struct Worker {
     orders: Arc<Watched<Order>>,
     counts: Arc<Counts>,
     encoder: PairedEncoder,
+    fitter: Fitter,
     cost: Cost,
-    /// When the first live picture was captured.
+    /// When the first live picture was captured, whether or not anybody watched.
     zero: Option<Time>,
+    shown: Option<Shown>,
 }
 
+/// What was encoded last.
+#[derive(Clone, Copy)]
+struct Shown {
+    content: u32,
+    fresh: u64,
+    at: Time,
+}
+
+/// A picture that stands still is sent anew this often, whatever is known of those who watch.
+const REFRESH: Duration = Duration::from_secs(2);
+/// Bytes of the marker at a JPEG's end.
+const EOI: usize = 2;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Pixels a second of which one thread would be encoding half the time: 1920×1080 at 60.
 const HEAVY: f64 = 125e6;
@@ -99,16 +121,21 @@ impl Worker {
                 Pop::Empty => continue,
                 Pop::Closed => return Ok(()),
             };
+            self.zero.get_or_insert(picture.captured);
             if !self.worth_encoding(&picture, pictures) {
                 continue;
             }
             if self.orders.load().stop {
                 return Ok(());
             }
-            let coded = self.encode(&picture)?;
-            self.counts.encoded.fetch_add(1, Ordering::Relaxed);
+            let Some(coded) = self.code(&picture)? else { continue };
+            let dropped = out.dropped();
             if out.push(coded).is_err() {
                 return Ok(());
+            }
+            if out.dropped() != dropped {
+                // What was shown last has not left after all.
+                self.shown = None;
             }
         }
     }
@@ -135,10 +162,75 @@ impl Worker {
         }
     }
 
+    /// The least that shows the picture to everybody; nothing if a camera's JPEG is damaged.
+    fn code(&mut self, picture: &Picture) -> Result<Option<CodedPicture>, EncodeError> {
+        let (encoding, demand) = (now(), self.orders.load().demand);
+        if self.is_shown(picture, &demand, encoding) {
+            let stamps = Stamps { captured: picture.captured, encoding, encoded: encoding };
+            let (unit, media_time) = (Unit(picture.number), self.media_time(picture));
+            self.counts.same.fetch_add(1, Ordering::Relaxed);
+            return Ok(Some(CodedPicture::same(unit, media_time, self.settings.size, stamps)));
+        }
+        let coded = match picture.jpeg() {
+            Some(jpeg) => self.pass_on(picture, jpeg, &demand, encoding)?,
+            None => Some(self.fitted(picture, encoding)?),
+        };
+        if coded.is_some() {
+            self.shown = Some(Shown { content: picture.content, fresh: demand.fresh, at: encoding });
+        }
+        Ok(coded)
+    }
+
+    /// Whether all who watch have it on their screens.
+    fn is_shown(&self, picture: &Picture, demand: &Demand, now: Time) -> bool {
+        let shown = |shown: Shown| (shown.content, shown.fresh) == (picture.content, demand.fresh);
+        self.shown.is_some_and(|last| shown(last) && now.since(last.at) < REFRESH)
+    }
+
+    /// A camera's JPEG as it is, if it reaches everybody so; else it is made anew.
+    fn pass_on(
+        &mut self,
+        picture: &Picture,
+        jpeg: &[u8],
+        demand: &Demand,
+        encoding: Time,
+    ) -> Result<Option<CodedPicture>, EncodeError> {
+        let complete = tables::with_huffman(jpeg).and_then(|jpeg| Ok((jpeg::index(&jpeg)?, jpeg)));
+        let Ok((index, jpeg)) = complete else {
+            self.counts.damaged.fetch_add(1, Ordering::Relaxed);
+            return Ok(None);
+        };
+        let jpeg = jpeg.get(..index.scan.end + EOI).unwrap_or(&jpeg);
+        let fits = index.size == self.settings.size && jpeg.len() <= demand.class.body_max();
+        let cuttable = index.size == self.settings.size
+            && index.quality.is_some()
+            && plan(&index, jpeg.len(), self.settings.smallest.body_max()).is_ok();
+        if fits || cuttable {
+            self.counts.passed.fetch_add(1, Ordering::Relaxed);
+            let quality = index.quality.unwrap_or(0);
+            return Ok(Some(self.coded(picture, (jpeg.to_vec(), index), (quality, 0), encoding)));
+        }
+        match self.fitter.decode(picture, jpeg, &index) {
+            Ok(decoded) => self.fitted(&decoded, encoding).map(Some),
+            Err(_) => {
+                self.counts.damaged.fetch_add(1, Ordering::Relaxed);
+                Ok(None)
+            }
+        }
+    }
+
+    /// At the stream's size.
+    fn fitted(&mut self, picture: &Picture, encoding: Time) -> Result<CodedPicture, EncodeError> {
+        if picture.size == self.settings.size {
+            return self.encode(picture, encoding);
+        }
+        let fitted = self.fitter.fit(picture, self.settings.size)?;
+        self.encode(&fitted, encoding)
+    }
+
     /// One JPEG that can be cut to every class: if an interval is too long for the smallest, with shorter intervals,
     /// at last with less quality.
-    fn encode(&mut self, picture: &Picture) -> Result<CodedPicture, EncodeError> {
-        let encoding = now();
+    fn encode(&mut self, picture: &Picture, encoding: Time) -> Result<CodedPicture, EncodeError> {
         let mcus = picture.size.width.div_ceil(16);
         let wanted = self.orders.load().demand.quality;
         let (mut layout, mut quality) = (0, wanted);
@@ -156,14 +248,23 @@ impl Worker {
                 layout += 1;
                 continue;
             }
-            let encoded = now();
-            self.cost.observe(encoded.since(encoding));
-            let stamps = Stamps { captured: picture.captured, encoding, encoded };
-            let media_time = self.media_time(picture);
-            let unit = Unit(picture.number);
-            let size = picture.size;
-            return Ok(CodedPicture { unit, media_time, size, rendition: 0, quality, layout, jpeg, index, stamps });
+            self.counts.encoded.fetch_add(1, Ordering::Relaxed);
+            return Ok(self.coded(picture, (jpeg, index), (quality, layout), encoding));
         }
+    }
+
+    fn coded(
+        &mut self,
+        picture: &Picture,
+        (jpeg, index): (Vec<u8>, Index),
+        (quality, layout): (u8, u8),
+        encoding: Time,
+    ) -> CodedPicture {
+        let encoded = now();
+        self.cost.observe(encoded.since(encoding));
+        let stamps = Stamps { captured: picture.captured, encoding, encoded };
+        let (unit, media_time, size) = (Unit(picture.number), self.media_time(picture), picture.size);
+        CodedPicture { unit, media_time, size, rendition: 0, quality, layout, jpeg, index, stamps }
     }
 
     fn media_time(&mut self, picture: &Picture) -> MediaTime {
@@ -174,3 +275,6 @@ impl Worker {
         MediaTime::from_micros(picture.captured.signed_since(zero) / 1_000)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,7 +144,7 @@ fn own_name(input: &Input) -> anyhow::Result<PathBuf> {
             let file = if last.is_empty() { Path::new("sound") } else { Path::new(last) };
             Ok(file.with_extension("wav"))
         }
-        Input::Stdin | Input::Test { .. } => Err(source::SourceError::NothingToTake(input.name()).into()),
+        _ => Err(source::SourceError::NothingToTake(input.name()).into()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod address;
 mod decode;
+pub mod devices;
 pub mod doctor;
 mod encode;
 pub mod extract;

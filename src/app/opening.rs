@@ -19,13 +19,13 @@ pub fn listen() -> anyhow::Result<Loop> {
 }
 
 /// The source, with its first picture certain; `None` if a signal came first. Nothing is left behind then.
-pub fn open(waiting: Loop, input: &Input, options: Options) -> anyhow::Result<Option<Source>> {
+pub fn open(waiting: Loop, input: &Input, ear: Option<&Input>, options: Options) -> anyhow::Result<Option<Source>> {
     let stopper = Stopper::new()?;
     let (answer, result) = bounded(1, WhenFull::Block, Some(waiting.waker()));
-    let (input, opener) = (input.clone(), stopper.clone());
+    let (input, ear, opener) = (input.clone(), ear.cloned(), stopper.clone());
     let open = move || {
         // After a signal nobody wants to know any more.
-        answer.push(source::open(&input, &options, &opener)).ok();
+        answer.push(source::open(&input, ear.as_ref(), &options, &opener)).ok();
     };
     let thread = Builder::new().name("open".into()).spawn(open).context("a thread could not be started")?;
     let mut app = Opening { result, stopper, opened: None, interrupted: false };

@@ -111,7 +111,7 @@ impl Preview {
 
     /// A picture on its way to the watchers.
     pub fn show(&mut self, picture: &CodedPicture) {
-        let Some(pictures) = &self.pictures else { return };
+        let Some(pictures) = self.pictures.as_ref().filter(|_| !picture.is_same()) else { return };
         let coded = Coded { id: picture.unit.0.into(), size: picture.size, jpeg: picture.jpeg.clone() };
         if pictures.push(coded).is_err() {
             // The window was closed.

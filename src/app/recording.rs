@@ -214,7 +214,8 @@ impl Recordings {
     /// A picture as its encoder made it.
     pub fn coded(&mut self, picture: &CodedPicture) {
         if self.running.is_some() {
-            self.put(Message::Picture(picture.media_time, What::Whole(picture.jpeg.clone())));
+            let what = if picture.is_same() { What::Same } else { What::Whole(picture.jpeg.clone()) };
+            self.put(Message::Picture(picture.media_time, what));
         }
     }
 

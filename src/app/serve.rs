@@ -27,7 +27,7 @@ use crate::queue::{self, Consumer, Pop, Watched, WhenFull};
 use crate::record::film::Tracks;
 use crate::record::place::Place as Recorded;
 use crate::seal;
-use crate::source::{self, Info, Input, Pace, Running};
+use crate::source::{self, Info, Input, News, Pace, Running};
 use crate::stats::Windowed;
 use crate::units::{Time, Unit};
 use crate::view::Wish;
@@ -47,6 +47,8 @@ const LISTED: usize = 100;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub input: Input,
+    /// A microphone beside it.
+    pub ear: Option<Input>,
     pub source: source::Options,
     pub bind: SocketAddr,
     /// For sound; `None`: the one below that of the pictures.
@@ -87,7 +89,9 @@ fn run(
     mut recordings: Recordings,
     preview: Preview,
 ) -> anyhow::Result<Exit> {
-    let Some(source) = opening::open(waiting, &options.input, options.source)? else { return Ok(Exit::Done) };
+    let Some(source) = opening::open(waiting, &options.input, options.ear.as_ref(), options.source)? else {
+        return Ok(Exit::Done);
+    };
     let info = source.info().clone();
     let sound_port =
         if info.sound { Some(ports::add_sound(&mut event_loop, options.bind, options.audio_port)?) } else { None };
@@ -313,7 +317,21 @@ impl Serving {
         server.handle(now, MachineInput::Local(Local::Stop(sentence.to_owned())));
     }
 
+    /// What became of cameras, screens and microphones.
+    fn tell_news(&self) {
+        while let Some(news) = self.running.as_ref().and_then(Running::news) {
+            let (code, text) = match news {
+                News::Lost(why) => ("device-lost", format!("{why}; it is tried again until it is there")),
+                News::Back(name) => ("device-back", format!("the {name} is back")),
+            };
+            self.output.warn(&format!("{}: {text}", if code == "device-lost" { "warning" } else { "note" }));
+            // Whoever no longer reads is found out by the next figures.
+            self.output.event("warning", json!({ "code": code, "text": text })).ok();
+        }
+    }
+
     fn tick(&mut self, now: Time, server: &Server) -> Flow {
+        self.tell_news();
         let figures = self.figures(now, server, false);
         let totals = server.totals();
         self.last = (now, totals.pictures, totals.bytes);
@@ -359,6 +377,10 @@ impl Serving {
             "pictures_sent": totals.pictures,
             "pictures_skipped": self.counts.skipped.load(Ordering::Relaxed),
             "pictures_unwatched": self.counts.discarded.load(Ordering::Relaxed),
+            "pictures_encoded": self.counts.encoded.load(Ordering::Relaxed),
+            "pictures_passed": self.counts.passed.load(Ordering::Relaxed),
+            "pictures_same": self.counts.same.load(Ordering::Relaxed),
+            "pictures_damaged": self.counts.damaged.load(Ordering::Relaxed),
             "watchers": server.watchers(),
             "fps": rounded((totals.pictures - pictures) as f64 / seconds, 1e3),
             "departure_error_us": block(errors.block(1.0)), "stages_ms": self.stages.json(whole),

@@ -20,6 +20,8 @@ Examples:
   udpstream watch 192.168.1.20         Watch it from another machine
   udpstream serve test:                Send the test card, which needs no film and no ffmpeg
   udpstream extract film.mp4           Take its sound out, into film.wav
+  udpstream serve camera: mic:         Send a camera and a microphone
+  udpstream devices                    See which cameras, screens and microphones there are
   udpstream doctor                     See whether this machine has what it takes
   udpstream help watch                 All about one command
 
@@ -32,6 +34,8 @@ Examples:
   udpstream serve film.mp4 --loop --width 960 --quality 70
   udpstream serve test:1920x1080@60 --no-wait
   udpstream serve rtsp://camera/stream --port 9700
+  udpstream serve camera:/dev/video2 mic: --size 1280x720 --fps 30
+  udpstream serve mic:
   ffmpeg -i film.mov -f yuv4mpegpipe - | udpstream serve -
 
 On a terminal one line tells position/length, pictures a second, jitter (the deviation of departures from \
@@ -62,6 +66,16 @@ Examples:
 On a terminal a bar tells how far it has come. Nothing is replaced without --force, and then only when the new file is \
 whole. Ctrl-C finishes the file with what there is; a second one ends at once, without the file, and so does a failure. \
 A WAV file holds 6 hours and 45 minutes.";
+
+pub const DEVICES: &str = "\
+Examples:
+  udpstream devices
+  udpstream devices --json             One object a line, the last with the event summary
+
+A device is chosen by what stands in its line: `udpstream serve camera:/dev/video0 mic:`. camera: alone is the first \
+camera, camera:2 is /dev/video2, and camera:NAME the first whose name has NAME in it. mic: alone is the system's \
+default, mic:hw:1 a device of ALSA, and mic:NAME a source of the sound server. While a device is away a card says why; \
+it is tried again until it is back.";
 
 pub const DOCTOR: &str = "\
 Examples:

@@ -13,6 +13,7 @@ pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
     let tips = match error.kind() {
         ErrorKind::InvalidSubcommand => without_verb(&words),
         ErrorKind::UnknownArgument => port_apart(&words),
+        ErrorKind::ValueValidation if is_about_ear(&error) => port_apart(&words),
         ErrorKind::MissingRequiredArgument => nothing_named(&words),
         _ => None,
     };
@@ -25,6 +26,11 @@ pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
     error
 }
 
+/// Whether the second thing that `serve` was given is meant.
+fn is_about_ear(error: &clap::Error) -> bool {
+    matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(name)) if name.contains("MIC"))
+}
+
 /// `udpstream film.mp4`, `udpstream 192.168.1.20`.
 fn without_verb(words: &[String]) -> Option<Vec<String>> {
     let word = words.iter().find(|word| !word.starts_with('-') || *word == "-")?;
@@ -32,7 +38,8 @@ fn without_verb(words: &[String]) -> Option<Vec<String>> {
     if is_server(word) {
         return Some(vec![format!("to watch it: udpstream watch{rest}")]);
     }
-    let is_input = word == "-" || word.starts_with("test:") || word.contains("://") || word.contains(['.', '/', '\\']);
+    let is_device = ["test:", "camera:", "screen:", "mic:"].iter().any(|start| word.starts_with(start));
+    let is_input = word == "-" || is_device || word.contains("://") || word.contains(['.', '/', '\\']);
     (is_input || Path::new(word).exists()).then(|| vec![format!("to send it: udpstream serve{rest}")])
 }
 

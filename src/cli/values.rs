@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use udpstream::record::place;
 use udpstream::record::still::Kind;
-use udpstream::units::Rate;
+use udpstream::source::{self, Input};
+use udpstream::units::{Rate, Size};
 use udpstream::wire::SizeClass;
 
 /// `--datagram` as checked: a forced class, or none.
@@ -26,6 +27,17 @@ pub fn rate(text: &str) -> Result<Rate, String> {
     let fraction = text.split_once('/').and_then(|(n, d)| Rate::new(n.parse().ok()?, d.parse().ok()?));
     let rate = fraction.or_else(|| text.parse().ok().and_then(Rate::from_fps));
     rate.ok_or_else(|| "write a number of pictures a second, such as 25, 29.97 or 30000/1001".to_owned())
+}
+
+/// What is heard beside something else, or the other way round; a number was meant for a port.
+pub fn beside(text: &str) -> Result<Input, String> {
+    let input = text.parse::<Input>().map_err(|error| error.to_string())?;
+    let number = text.bytes().all(|byte| byte.is_ascii_digit());
+    if number { Err("write mic: or mic:DEVICE".to_owned()) } else { Ok(input) }
+}
+
+pub fn size(text: &str) -> Result<Size, String> {
+    source::size(text).ok_or_else(|| "write a size in pixels, such as 1280x720".to_owned())
 }
 
 pub fn seconds(text: &str) -> Result<Duration, String> {

@@ -1,9 +1,11 @@
 //! Picture → one JPEG with restart intervals; JPEG or slice of one → rectangle of a canvas. By libjpeg-turbo.
 
 mod bands;
+mod fit;
 mod turbo;
 
 pub use bands::{PairedDecoder, PairedEncoder, second_thread};
+pub use fit::Fitter;
 pub use turbo::{Decoder, Encoder};
 
 use crate::media::jpeg::JpegError;
@@ -23,6 +25,8 @@ pub enum CodecError {
     Empty(Size),
     #[error("a slice of {slice} at {x}, {y} does not lie within the picture of {canvas}")]
     Outside { slice: Size, x: u32, y: u32, canvas: Size },
+    #[error("a picture cannot be scaled: {0}")]
+    Scale(String),
     #[error("no second thread could be started: {0}")]
     Thread(String),
     #[error("libjpeg-turbo: {0}")]

@@ -11,7 +11,7 @@ use turbojpeg::raw;
 
 use super::CodecError;
 use crate::media::canvas::Rectangle;
-use crate::media::jpeg::{self, Subsampling};
+use crate::media::jpeg::{self, Index, Subsampling};
 use crate::media::{Canvas, Picture};
 use crate::units::Size;
 
@@ -127,6 +127,18 @@ impl Decoder {
         };
         canvas.cover(x8, y8, size.width, size.height);
         Ok(())
+    }
+
+    /// The planes of a JPEG in interchange format that is described by `index`, one after the other as its subsampling
+    /// has them, each tightly packed; of a grey one luma alone. Full-range BT.601, as JPEG is.
+    pub fn planes(&mut self, jpeg: &[u8], index: &Index, planes: &mut Vec<u8>) -> Result<(), CodecError> {
+        match self.handle.decompress_planes(jpeg, index, planes) {
+            Ok(()) => Ok(()),
+            Err(failure) => {
+                self.handle = Handle::decompressor()?;
+                if failure.warning { Ok(()) } else { Err(failure.error) }
+            }
+        }
     }
 
     /// Decodes one slice from the rectangle's first pixel on. Nobody marks it.
@@ -290,6 +302,68 @@ impl Handle {
         if done == 0 { Ok(()) } else { Err(Failure { error: self.error(), warning: self.is_warning() }) }
     }
 
+    /// Decompresses to planes of the JPEG's own subsampling, padded to whole chroma samples while the library writes, and
+    /// packed tightly afterwards.
+    fn decompress_planes(&mut self, jpeg: &[u8], index: &Index, planes: &mut Vec<u8>) -> Result<(), Failure> {
+        let fatal = |error| Failure { error, warning: false };
+        // SAFETY: pointer and length are those of one slice; only the header is read.
+        if unsafe { raw::tj3DecompressHeader(self.0, jpeg.as_ptr(), jpeg.len() as _) } != 0 {
+            return Err(fatal(self.error()));
+        }
+        let sampling = match index.subsampling {
+            Subsampling::Yuv420 => raw::TJSAMP_TJSAMP_420,
+            Subsampling::Yuv422 => raw::TJSAMP_TJSAMP_422,
+            Subsampling::Yuv444 => raw::TJSAMP_TJSAMP_444,
+            Subsampling::Grey => raw::TJSAMP_TJSAMP_GRAY,
+        };
+        let read = (
+            self.get(raw::TJPARAM_TJPARAM_JPEGWIDTH),
+            self.get(raw::TJPARAM_TJPARAM_JPEGHEIGHT),
+            self.get(raw::TJPARAM_TJPARAM_SUBSAMP),
+        );
+        if read != (index.size.width.into(), index.size.height.into(), sampling as c_int) {
+            return Err(fatal(CodecError::Library("two readings of one header differ".into())));
+        }
+        let mut padded = [Size::new(0, 0); 3];
+        for (component, size) in padded.iter_mut().enumerate().take(index.subsampling.components()) {
+            // SAFETY: pure functions of three numbers.
+            let (width, height) = unsafe {
+                (
+                    raw::tj3YUVPlaneWidth(component as c_int, read.0, read.2),
+                    raw::tj3YUVPlaneHeight(component as c_int, read.1, read.2),
+                )
+            };
+            let side = |side: c_int| u16::try_from(side).ok().filter(|side| *side > 0);
+            let (Some(width), Some(height)) = (side(width), side(height)) else {
+                return Err(fatal(CodecError::Empty(index.size)));
+            };
+            *size = Size::new(width, height);
+        }
+        planes.resize(padded.iter().map(|size| size.pixels()).sum(), 0);
+        let (first, rest) = planes.split_at_mut(padded[0].pixels());
+        let (second, third) = rest.split_at_mut(padded[1].pixels());
+        let pointers = [first.as_mut_ptr(), second.as_mut_ptr(), third.as_mut_ptr()];
+        let strides = padded.map(|size| c_int::from(size.width));
+        // SAFETY: the library writes planes of the widths and heights it has just told for the size and subsampling that
+        // it has read itself, a stride of that width apart; each pointer leads to as many bytes. The same bytes are read
+        // again as by the call for the header.
+        let done = unsafe {
+            raw::tj3DecompressToYUVPlanes8(
+                self.0,
+                jpeg.as_ptr(),
+                jpeg.len() as _,
+                pointers.as_ptr().cast_mut(),
+                strides.as_ptr().cast_mut(),
+            )
+        };
+        let warning = done != 0 && self.is_warning();
+        if done != 0 && !warning {
+            return Err(fatal(self.error()));
+        }
+        pack_luma(planes, padded[0], index.size);
+        if warning { Err(Failure { error: self.error(), warning }) } else { Ok(()) }
+    }
+
     fn is_warning(&self) -> bool {
         // SAFETY: the handle is live.
         unsafe { raw::tj3GetErrorCode(self.0) == raw::TJERR_TJERR_WARNING as c_int }
@@ -307,6 +381,19 @@ impl Drop for Handle {
         // SAFETY: the handle is live and not used again.
         unsafe { raw::tj3Destroy(self.0) }
     }
+}
+
+/// Takes the last column and row out of luma where the library has added them; chroma moves up.
+fn pack_luma(planes: &mut Vec<u8>, padded: Size, size: Size) {
+    let (from, to) = (usize::from(padded.width), usize::from(size.width));
+    if padded == size {
+        return;
+    }
+    for row in 1..usize::from(size.height) {
+        planes.copy_within(row * from..row * from + to, row * to);
+    }
+    planes.copy_within(padded.pixels().., size.pixels());
+    planes.truncate(planes.len() - padded.pixels() + size.pixels());
 }
 
 /// Luma of even width and height, and its stride. Even pictures are passed on as they are.

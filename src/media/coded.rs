@@ -3,13 +3,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::jpeg::Subsampling;
 use super::jpeg::cut::{self, TooBig};
 use super::jpeg::index::Index;
 use crate::units::{MediaTime, Size, Time, Unit};
 use crate::wire::SizeClass;
 use crate::wire::object::{ObjectHeader, Type, flags, format};
 
-/// One picture as the encoder leaves it: a whole JPEG with its restart index.
+/// One picture as the encoder leaves it: a whole JPEG with its restart index, or the word that nothing has changed.
+///
+/// A camera's own JPEG may have other tables than Annex K's at `quality`; then it is sent whole or not at all.
 pub struct CodedPicture {
     pub unit: Unit,
     pub media_time: MediaTime,
@@ -19,6 +22,7 @@ pub struct CodedPicture {
     pub quality: u8,
     /// Which restart layout: 0 is the largest divisor of a row not above 16, each step the next smaller one.
     pub layout: u8,
+    /// Empty: it shows the same as the picture before.
     pub jpeg: Vec<u8>,
     pub index: Index,
     pub stamps: Stamps,
@@ -85,14 +89,31 @@ impl CutPicture {
 }
 
 impl CodedPicture {
+    /// It shows the same as the picture before it.
+    pub fn same(unit: Unit, media_time: MediaTime, size: Size, stamps: Stamps) -> Self {
+        let (subsampling, intervals) = (Subsampling::Yuv420, Vec::new());
+        let mcu = subsampling.mcu();
+        let index = Index { size, subsampling, mcu, restart_interval: None, quality: None, scan: 0..0, intervals };
+        Self { unit, media_time, size, rendition: 0, quality: 0, layout: 0, jpeg: Vec::new(), index, stamps }
+    }
+
+    pub const fn is_same(&self) -> bool {
+        self.jpeg.is_empty()
+    }
+
     /// Cuts for one size class: WHOLE if the JPEG fits one datagram, slices otherwise.
     pub fn cut(&self, stream: u64, class: SizeClass) -> Result<CutPicture, TooBig> {
         let header = self.header(stream, class);
         let mut bytes = Vec::with_capacity(self.jpeg.len() + self.jpeg.len() / 4 + 512);
         let mut parts = Vec::new();
-        if self.jpeg.len() <= class.body_max() {
+        if self.is_same() {
+            let header = ObjectHeader { flags: flags::SAME | flags::LAST, parts: 1, ..header };
+            parts.push(header.emit(&mut bytes, |_| {}));
+        } else if self.jpeg.len() <= class.body_max() {
             let header = ObjectHeader { flags: flags::WHOLE | flags::LAST, parts: 1, ..header };
             parts.push(header.emit(&mut bytes, |out| out.extend_from_slice(&self.jpeg)));
+        } else if self.index.quality != Some(self.quality) {
+            return Err(TooBig { interval_bytes: self.jpeg.len() });
         } else {
             let slices = cut::plan(&self.index, self.jpeg.len(), class.body_max())?;
             for (part, slice) in slices.iter().enumerate() {
@@ -120,7 +141,12 @@ impl CodedPicture {
             rendition: self.rendition,
             cut: class.cut(self.layout),
             tables: 0,
-            format: format::YUV420,
+            format: match self.index.subsampling {
+                Subsampling::Yuv420 => format::YUV420,
+                Subsampling::Yuv422 => format::YUV422,
+                Subsampling::Yuv444 => format::YUV444,
+                Subsampling::Grey => format::GREY,
+            },
             unit: self.unit,
             part: 0,
             parts: 1,

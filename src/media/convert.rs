@@ -28,6 +28,11 @@ impl Conversion {
         (!identical).then_some(Self { chroma: header.chroma, weights })
     }
 
+    /// From limited range to full range of BT.601 4:2:0, in place.
+    pub fn widening() -> Self {
+        Self { chroma: Chroma::C420, weights: Some(Weights::limited(Matrix::BT601)) }
+    }
+
     /// Whether [`Conversion::apply`] wants nothing but the picture's own planes, read straight into their place.
     pub fn is_in_place(&self) -> bool {
         self.chroma == Chroma::C420
@@ -57,7 +62,7 @@ impl Conversion {
 }
 
 /// Brings one chroma plane to 4:2:0 by averaging the samples each new one covers.
-fn resample(source: &[u8], from: Chroma, size: Size, out: &mut [u8]) {
+pub fn resample(source: &[u8], from: Chroma, size: Size, out: &mut [u8]) {
     let plane = from.plane(size);
     let (width, rows) = (usize::from(plane.width), usize::from(plane.height));
     let out_width = usize::from(Picture::chroma(size).width);

@@ -1,4 +1,6 @@
-//! A picture before it is coded: full-range BT.601 4:2:0, the only colour the wire knows.
+//! A picture before it is coded: full-range BT.601 4:2:0, the only colour the wire knows; or as a camera has coded it.
+
+use std::sync::Arc;
 
 use crate::queue::{Pool, Pooled};
 use crate::units::{Size, Time};
@@ -10,7 +12,16 @@ pub struct Picture {
     /// When the picture came into being, as exactly as the source knows.
     pub captured: Time,
     pub size: Size,
-    planes: Pooled<Vec<u8>>,
+    /// The number of the picture that showed this first: two pictures of one source with the same `content` are the same.
+    pub content: u32,
+    pixels: Pixels,
+}
+
+enum Pixels {
+    Own(Pooled<Vec<u8>>),
+    /// Those of another picture that shows the same.
+    Shared(Arc<Pooled<Vec<u8>>>),
+    Jpeg(Pooled<Vec<u8>>),
 }
 
 impl Picture {
@@ -28,25 +39,63 @@ impl Picture {
     pub fn from_pool(pool: &Pool<Vec<u8>>, size: Size, number: u32, captured: Time) -> Self {
         let mut planes = pool.take(Vec::new);
         planes.resize(Self::bytes(size), 0);
-        Self { number, captured, size, planes }
+        Self { number, captured, size, content: number, pixels: Pixels::Own(planes) }
     }
 
-    /// All three planes in order.
+    /// A picture that came as a JPEG; it has no planes.
+    pub const fn from_jpeg(jpeg: Pooled<Vec<u8>>, size: Size, number: u32, captured: Time) -> Self {
+        Self { number, captured, size, content: number, pixels: Pixels::Jpeg(jpeg) }
+    }
+
+    /// The same picture under another number and at another time, without a copy; `None` of one that came as a JPEG.
+    pub fn again(&mut self, number: u32, captured: Time) -> Option<Self> {
+        let planes = match std::mem::replace(&mut self.pixels, Pixels::Own(Pooled::unpooled(Vec::new()))) {
+            Pixels::Own(planes) => Arc::new(planes),
+            Pixels::Shared(planes) => planes,
+            jpeg @ Pixels::Jpeg(_) => {
+                self.pixels = jpeg;
+                return None;
+            }
+        };
+        self.pixels = Pixels::Shared(Arc::clone(&planes));
+        Some(Self { number, captured, size: self.size, content: self.content, pixels: Pixels::Shared(planes) })
+    }
+
+    /// As it came, if it came so.
+    pub fn jpeg(&self) -> Option<&[u8]> {
+        match &self.pixels {
+            Pixels::Jpeg(jpeg) => Some(jpeg),
+            Pixels::Own(_) | Pixels::Shared(_) => None,
+        }
+    }
+
+    /// All three planes in order. Of a picture that is shared, or came as a JPEG, they are new ones, and grey.
     pub fn planes_mut(&mut self) -> &mut [u8] {
-        &mut self.planes
+        if !matches!(self.pixels, Pixels::Own(_)) {
+            self.pixels = Pixels::Own(Pooled::unpooled(vec![128; Self::bytes(self.size)]));
+        }
+        match &mut self.pixels {
+            Pixels::Own(planes) => planes,
+            Pixels::Shared(_) | Pixels::Jpeg(_) => &mut [],
+        }
     }
 
-    /// Y, U, V.
+    /// Y, U, V; empty if it came as a JPEG.
     pub fn planes(&self) -> [&[u8]; 3] {
-        let (y, chroma) = self.planes.split_at(self.size.pixels());
+        let planes: &[u8] = match &self.pixels {
+            Pixels::Own(planes) => planes,
+            Pixels::Shared(planes) => planes,
+            Pixels::Jpeg(_) => return [&[]; 3],
+        };
+        let (y, chroma) = planes.split_at(self.size.pixels());
         let (u, v) = chroma.split_at(Self::chroma(self.size).pixels());
         [y, u, v]
     }
 
-    /// Y, U, V, writable.
+    /// Y, U, V, writable; see [`Picture::planes_mut`].
     pub fn split_mut(&mut self) -> [&mut [u8]; 3] {
         let size = self.size;
-        let (y, chroma) = self.planes.split_at_mut(size.pixels());
+        let (y, chroma) = self.planes_mut().split_at_mut(size.pixels());
         let (u, v) = chroma.split_at_mut(Self::chroma(size).pixels());
         [y, u, v]
     }

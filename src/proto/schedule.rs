@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use crate::units::{Rate, Time, Unit};
+use crate::wire::SizeClass;
 
 /// A picture later than this moves the timeline instead of being caught up with.
 pub const STALL: Duration = Duration::from_secs(1);
@@ -72,11 +73,16 @@ pub struct Demand {
     /// The timeline of a file, once it runs. A live source has none.
     pub schedule: Option<Schedule>,
     pub live: bool,
+    /// Changes whenever somebody may lack what was shown last: whoever has just come, or has lost a part of it. Until
+    /// then a picture that shows the same need not be sent again.
+    pub fresh: u64,
+    /// The smallest class in which somebody was sent the last picture.
+    pub class: SizeClass,
 }
 
 impl Demand {
     pub const fn idle(quality: u8, live: bool) -> Self {
-        Self { watched: false, quality, schedule: None, live }
+        Self { watched: false, quality, schedule: None, live, fresh: 0, class: SizeClass::ANY }
     }
 
     /// What to do with picture `unit`, if encoding takes `cost` and `more` says whether a fresher one is waiting.
@@ -163,7 +169,7 @@ mod tests {
 
     #[test]
     fn pictures_that_would_be_late_are_skipped_only_for_fresher_ones() {
-        let demand = Demand { watched: true, quality: 80, schedule: Some(schedule()), live: false };
+        let demand = Demand { watched: true, schedule: Some(schedule()), ..Demand::idle(80, false) };
         let (now, cost) = (Time::from_millis(1_050), Duration::from_millis(80));
         assert_eq!(demand.verdict(Unit(2), now, cost, true), Verdict::Skip);
         assert_eq!(demand.verdict(Unit(2), now, cost, false), Verdict::Encode);

@@ -3,8 +3,10 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::media::sound::{Frame, RATE};
+use crate::queue::Pop;
 use crate::units::Time;
 
 /// What to do with more sound than a backlog holds.
@@ -74,6 +76,20 @@ impl Backlog {
         let block = state.take();
         self.changed.notify_all();
         block
+    }
+
+    /// The oldest sound, if there is some before `timeout` is over.
+    pub fn take_within(&self, timeout: Duration) -> Pop<Block> {
+        let nothing = |state: &mut State| state.runs.is_empty() && !state.over;
+        let waited = self.changed.wait_timeout_while(self.lock(), timeout, nothing);
+        let (mut state, late) = waited.unwrap_or_else(PoisonError::into_inner);
+        let block = state.take();
+        self.changed.notify_all();
+        match block {
+            Some(block) => Pop::Item(block),
+            None if late.timed_out() => Pop::Empty,
+            None => Pop::Closed,
+        }
     }
 
     /// No more will be put in.

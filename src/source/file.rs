@@ -8,6 +8,7 @@ use std::path::Path;
 use super::backlog::Surplus;
 use super::child::Control;
 use super::ffmpeg::{self, Pass};
+use super::live::{Ear, station};
 use super::plan::{self, Plan, Reading};
 use super::probe::Found;
 use super::sound::{self, SoundPlan};
@@ -18,7 +19,13 @@ use crate::media::sound::Chunk;
 use crate::queue::{Pool, Producer};
 use crate::units::Rate;
 
-pub(super) fn open(input: &Input, options: &Options, guard: Guard) -> Result<Source, SourceError> {
+/// `ear`: an address without an end may be heard by a microphone in place of its own sound.
+pub(super) fn open(
+    input: &Input,
+    ear: Option<Box<dyn Ear>>,
+    options: &Options,
+    guard: Guard,
+) -> Result<Source, SourceError> {
     let (mut reading, mut found) = look(input, &guard.control)?;
     if let Some(film) = found.film.as_mut().filter(|_| found.cut && reading.twice && options.sound.is_some()) {
         film.start = ffmpeg::first_stamp(&guard.control, &reading, film).or(film.start);
@@ -30,6 +37,12 @@ pub(super) fn open(input: &Input, options: &Options, guard: Guard) -> Result<Sou
         PaceChoice::Auto if reading.local || found.length().is_some() => Pace::File,
         PaceChoice::Auto => Pace::Live,
     };
+    if pace == Pace::Live && !reading.local && found.length().is_none() && found.film.is_some() {
+        return station::open(input, (reading, found), ear, options, guard);
+    }
+    if let Some(ear) = ear {
+        return Err(SourceError::NotBeside { name: input.name(), ear: ear.details() });
+    }
     reading.live = pace == Pace::Live;
     reading.paced = reading.live && (reading.local || found.length().is_some());
     if found.film.is_none() {
@@ -57,7 +70,7 @@ pub(super) fn look(input: &Input, control: &Control) -> Result<(Reading, Found),
     let (address, local, twice) = match input {
         Input::File(path) => (local_address(path, &name)?, true, path.is_file()),
         Input::Url(url) => (OsString::from(url), false, false),
-        Input::Stdin | Input::Test { .. } => return Err(SourceError::NotFound(name)),
+        _ => return Err(SourceError::NotFound(name)),
     };
     let found = ffmpeg::probe(control, &address, local, &name, &[])?;
     Ok((Reading { address, local, paced: false, live: false, twice, name }, found))
@@ -74,7 +87,7 @@ pub(super) fn plan(reading: Reading, found: &Found, options: &Options) -> Result
 }
 
 /// The first pass. Sound that ffmpeg cannot decode does not take the pictures with it.
-fn open_pass(plan: &mut Plan, control: &Control, surplus: Surplus) -> Result<Pass, SourceError> {
+pub(super) fn open_pass(plan: &mut Plan, control: &Control, surplus: Surplus) -> Result<Pass, SourceError> {
     match plan.open(control, surplus) {
         Err(SourceError::NotFilm { .. } | SourceError::NotOpened { .. }) if plan.sound.is_some() => {
             plan.sound = None;

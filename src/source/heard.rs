@@ -3,11 +3,13 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use super::backlog::{Backlog, Block, Surplus};
 use super::child::Tap;
 use crate::clock;
 use crate::media::sound::{self, Frame};
+use crate::queue::Pop;
 
 /// Sound that comes in; dropping it ends its thread, once ffmpeg is gone or the source is stopped.
 pub(super) struct Heard {
@@ -26,6 +28,11 @@ impl Heard {
         };
         let thread = Builder::new().name("sound in".into()).spawn(read)?;
         Ok(Self { backlog, thread: Some(thread) })
+    }
+
+    /// What comes next, if it comes soon.
+    pub fn next_within(&self, timeout: Duration) -> Pop<Block> {
+        self.backlog.take_within(timeout)
     }
 
     /// What came next; waits for it. `None` when ffmpeg has closed its end, or the source was stopped.

@@ -12,7 +12,24 @@ pub enum Input {
     File(PathBuf),
     Url(String),
     Stdin,
-    Test { size: Size, rate: Rate },
+    Test {
+        size: Size,
+        rate: Rate,
+    },
+    /// Empty: the first there is.
+    Camera(String),
+    Screen(Screen),
+    /// Empty: the system's default.
+    Mic(String),
+}
+
+/// What of which screen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Screen {
+    /// As in `DISPLAY`, such as `:0`; without it what `DISPLAY` says.
+    pub display: Option<String>,
+    /// Corner and size; without it the whole screen.
+    pub area: Option<((i16, i16), Size)>,
 }
 
 impl Input {
@@ -23,20 +40,37 @@ impl Input {
             Self::Url(url) => public_part(url),
             Self::Stdin => "standard input".to_owned(),
             Self::Test { .. } => "test card".to_owned(),
+            Self::Camera(device) => named("camera", device),
+            Self::Screen(Screen { display, .. }) => named("screen", display.as_deref().unwrap_or_default()),
+            Self::Mic(device) => named("microphone", device),
         }
     }
+}
+
+fn named(kind: &str, device: &str) -> String {
+    if device.is_empty() { kind.to_owned() } else { format!("{kind} {device}") }
 }
 
 impl FromStr for Input {
     type Err = SourceError;
 
-    /// `-`, `test:[WxH][@FPS]`, anything with `scheme://`, else a path.
+    /// `-`, `test:[WxH][@FPS]`, `camera:[DEVICE]`, `screen:[DISPLAY][+X,Y,WxH]`, `mic:[DEVICE]`, anything with
+    /// `scheme://`, else a path.
     fn from_str(text: &str) -> Result<Self, SourceError> {
         if text == "-" {
             return Ok(Self::Stdin);
         }
         if let Some(card) = text.strip_prefix("test:") {
             return test_card(card).ok_or_else(|| SourceError::BadTest(text.to_owned()));
+        }
+        if let Some(screen) = text.strip_prefix("screen:") {
+            return self::screen(screen).map(Self::Screen).ok_or_else(|| SourceError::BadScreen(text.to_owned()));
+        }
+        if let Some(device) = text.strip_prefix("camera:") {
+            return Ok(Self::Camera(device.to_owned()));
+        }
+        if let Some(device) = text.strip_prefix("mic:") {
+            return Ok(Self::Mic(device.to_owned()));
         }
         let is_scheme = |scheme: &str| {
             !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
@@ -53,13 +87,31 @@ fn test_card(text: &str) -> Option<Input> {
         Some((size, fps)) => (size, Rate::from_fps(fps.parse().ok()?)?),
         None => (text, Rate::new(30, 1)?),
     };
-    let side = |text: &str| text.parse().ok().filter(|side| (1..=16_384_u16).contains(side));
-    let size = match size.split_once(['x', 'X', '×']) {
-        Some((width, height)) => Size::new(side(width)?, side(height)?),
-        None if size.is_empty() => Size::new(1280, 720),
-        None => return None,
-    };
+    let size = if size.is_empty() { Size::new(1280, 720) } else { self::size(size)? };
     Some(Input::Test { size, rate })
+}
+
+/// `WxH`, each side 1 to 16 384.
+pub fn size(text: &str) -> Option<Size> {
+    let (width, height) = text.split_once(['x', 'X', '×'])?;
+    let side = |text: &str| text.parse().ok().filter(|side| (1..=16_384_u16).contains(side));
+    Some(Size::new(side(width)?, side(height)?))
+}
+
+/// `[DISPLAY][+X,Y,WxH]`
+fn screen(text: &str) -> Option<Screen> {
+    let (display, area) = match text.split_once('+') {
+        Some((display, area)) => (display, Some(area)),
+        None => (text, None),
+    };
+    let area = match area.map(|area| area.splitn(3, ',').collect::<Vec<_>>()) {
+        Some(parts) => {
+            let [x, y, wide] = parts[..] else { return None };
+            Some(((x.parse().ok()?, y.parse().ok()?), size(wide)?))
+        }
+        None => None,
+    };
+    Some(Screen { display: (!display.is_empty()).then(|| display.to_owned()), area })
 }
 
 /// The address without user, password, query and fragment.
@@ -87,6 +139,13 @@ mod tests {
             ("test:@60", card(1280, 720, 60.0)),
             ("test:640x481@29.97", card(640, 481, 29.97)),
             ("rtsp://a/b", Input::Url("rtsp://a/b".into())),
+            ("screen:", Input::Screen(Screen::default())),
+            (
+                "screen::1.0+10,-20,64x48",
+                Input::Screen(Screen { display: Some(":1.0".into()), area: Some(((10, -20), Size::new(64, 48))) }),
+            ),
+            ("camera:/dev/video2", Input::Camera("/dev/video2".into())),
+            ("mic:", Input::Mic(String::new())),
             ("C:/a b.mp4", Input::File("C:/a b.mp4".into())),
             ("://x", Input::File("://x".into())),
         ] {
@@ -95,6 +154,10 @@ mod tests {
         for text in ["test:0x5", "test:5", "test:1x1@0", "test:1x1@x", "test:@", "test:axb"] {
             let error = text.parse::<Input>().expect_err(text).to_string();
             assert!(error.contains("write test:"), "{error}");
+        }
+        for text in ["screen:+1", "screen::0+1,2,3", "screen:+a,2,3x4"] {
+            let error = text.parse::<Input>().expect_err(text).to_string();
+            assert!(error.contains("write screen:"), "{error}");
         }
     }
 

@@ -73,7 +73,7 @@ pub fn listen(input: &Input, options: SoundOptions, stopper: &Stopper) -> Result
     if !matches!(input, Input::File(_) | Input::Url(_)) {
         return Err(SourceError::NothingToTake(input.name()));
     }
-    let guard = Guard { control: stopper.0.clone(), threads: Vec::new() };
+    let guard = Guard { control: stopper.0.clone(), threads: Vec::new(), news: None };
     let (reading, mut found) = file::look(input, &guard.control)?;
     let length = found.length;
     // Its own time is all that counts.

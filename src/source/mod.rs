@@ -12,6 +12,7 @@ mod file;
 mod heard;
 mod input;
 mod listen;
+mod live;
 mod pace;
 mod plan;
 mod probe;
@@ -30,8 +31,9 @@ use std::time::Duration;
 
 use crossbeam_channel as channel;
 
-pub use self::input::Input;
+pub use self::input::{Input, Screen, size};
 pub use self::listen::{Listening, listen};
+pub use self::live::{Devices, Listed, ListedMode, News, Trouble, devices, fuzz_offers};
 pub use self::probe::fuzz_probe;
 pub use self::remux::{Container, Remux};
 use crate::media::Picture;
@@ -61,8 +63,12 @@ pub enum PaceChoice {
 pub struct Options {
     /// Scale to this width, keeping the shape. Without it the own size is kept within 1920×1080.
     pub width: Option<u16>,
-    /// Exactly this rate, pictures left out or doubled as needed.
+    /// Exactly this rate, pictures left out or doubled as needed. A device is asked for it.
     pub rate: Option<Rate>,
+    /// The size that a device is asked for.
+    pub size: Option<Size>,
+    /// The mouse pointer is part of a screen.
+    pub pointer: bool,
     pub pace: PaceChoice,
     /// Begin again at the end; picture numbers go on. Not for stdin.
     pub looped: bool,
@@ -144,10 +150,58 @@ pub enum SourceError {
     Y4m(#[from] Y4mError),
     #[error("{0:?} is not a test card; write test:, test:1280x720, test:@30 or test:1280x720@30")]
     BadTest(String),
+    #[error("{0:?} is not part of a screen; write screen:, screen::0 or screen::0+X,Y,WIDTHxHEIGHT")]
+    BadScreen(String),
+    #[error("{0} gives sound alone, and that was left out; let it be heard")]
+    SoundLeftOut(String),
+    #[error(
+        "no screen is named and DISPLAY is not set; write screen::0, or start this in a terminal of the desktop to be shown{0}"
+    )]
+    NoDisplay(&'static str),
+    #[error("no X server answers at {name} ({why}); check the name, and that its desktop runs")]
+    NoScreen { name: String, why: String },
+    #[error("the X server at {name} has no screen of that number; write screen: and the display without .NUMBER")]
+    NoSuchScreen { name: String },
+    #[error(
+        "the X server at {name} lets nobody in without its key ({why}); allow it there with `xhost +si:localuser:$USER`, or set XAUTHORITY to that desktop's file"
+    )]
+    ScreenRefused { name: String, why: String },
+    #[error("the screen {name} has {what}, which cannot be read; set it to 16, 24 or 32 bits")]
+    ScreenColours { name: String, what: String },
+    #[error("the area {area} lies outside of the screen, which has {screen}; name a part of that")]
+    OutsideScreen { area: String, screen: Size },
+    #[error("the screen {name} was lost ({why}); check that its desktop still runs{session}")]
+    ScreenLost { name: String, why: String, session: &'static str },
+    #[error("{0} is no microphone; beside pictures only mic: or mic:DEVICE can be named")]
+    NotHeard(String),
+    #[error("the {ear} cannot be heard beside {name}; name it with a camera, a screen or an address without an end")]
+    NotBeside { name: String, ear: String },
+    #[error("nothing has come from {name} for {seconds} s; check the network, and that its sender runs")]
+    FellSilent { name: String, seconds: u64 },
+    #[error("{name} broke off ({why}); check the network, and that its sender runs")]
+    BrokeOff { name: String, why: String },
+    #[error("{name} {trouble}")]
+    Device { name: String, trouble: Trouble },
     #[error("the source could not be started ({0}); close some programs and try again")]
     Start(#[source] io::Error),
     #[error("the source was stopped before its first picture; start it again")]
     Stopped,
+}
+
+impl SourceError {
+    /// Trying again would come to the same.
+    const fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::NoFfmpeg { .. }
+                | Self::Stopped
+                | Self::BadScreen(_)
+                | Self::NoDisplay(_)
+                | Self::NoSuchScreen { .. }
+                | Self::ScreenColours { .. }
+                | Self::OutsideScreen { .. }
+        )
+    }
 }
 
 /// Ends a source from any thread, also while it is being opened.
@@ -165,13 +219,42 @@ impl Stopper {
     }
 }
 
-/// Finds out what `input` is and starts what it takes; waits until the first picture is certain.
-pub fn open(input: &Input, options: &Options, stopper: &Stopper) -> Result<Source, SourceError> {
-    let guard = Guard { control: stopper.0.clone(), threads: Vec::new() };
+/// Finds out what `input` is and starts what it takes; waits until the first picture is certain. With `ear`, a
+/// microphone, the sound is its, whatever else there is to hear.
+pub fn open(input: &Input, ear: Option<&Input>, options: &Options, stopper: &Stopper) -> Result<Source, SourceError> {
+    let guard = Guard { control: stopper.0.clone(), threads: Vec::new(), news: None };
     match input {
-        Input::File(_) | Input::Url(_) => file::open(input, options, guard),
-        Input::Stdin => stdin::open(options, guard),
-        Input::Test { size, rate } => card::open(*size, *rate, options, guard),
+        Input::File(_) | Input::Url(_) => file::open(input, heard(ear, options)?, options, guard),
+        Input::Stdin => nothing_beside(input, ear, options).and_then(|()| stdin::open(options, guard)),
+        Input::Test { size, rate } => {
+            nothing_beside(input, ear, options).and_then(|()| card::open(*size, *rate, options, guard))
+        }
+        Input::Screen(screen) => {
+            live::open(live::screen::device(screen, options), heard(ear, options)?, options, guard)
+        }
+        Input::Camera(device) => {
+            live::open(live::camera::device(device, options), heard(ear, options)?, options, guard)
+        }
+        Input::Mic(device) => {
+            let sound = options.sound.ok_or_else(|| SourceError::SoundLeftOut(input.name()))?;
+            let (card, ear) = live::mic::card(device, sound, options);
+            live::open(card, Some(ear), options, guard)
+        }
+    }
+}
+
+/// Nothing is heard beside `input`, and so nothing may be named.
+fn nothing_beside(input: &Input, ear: Option<&Input>, options: &Options) -> Result<(), SourceError> {
+    let not_beside = |ear: Box<dyn live::Ear>| SourceError::NotBeside { name: input.name(), ear: ear.details() };
+    heard(ear, options)?.map_or(Ok(()), |ear| Err(not_beside(ear)))
+}
+
+/// The device that hears, if one is named and sound is wanted.
+fn heard(input: Option<&Input>, options: &Options) -> Result<Option<Box<dyn live::Ear>>, SourceError> {
+    match (input, options.sound) {
+        (Some(Input::Mic(device)), Some(sound)) => Ok(Some(live::mic::ear(device, sound))),
+        (Some(Input::Mic(_)), None) | (None, _) => Ok(None),
+        (Some(other), _) => Err(SourceError::NotHeard(other.name())),
     }
 }
 
@@ -230,6 +313,11 @@ impl Running {
         Usage(self.guard.control.clone())
     }
 
+    /// What happened to a live device and was not asked for yet.
+    pub fn news(&self) -> Option<News> {
+        self.guard.news.as_ref()?.try_recv().ok()
+    }
+
     /// Ends the source soon, also one that waits for room in its queues; children are gone when this returns.
     pub fn stop(&self) {
         self.guard.control.stop();
@@ -271,6 +359,8 @@ impl Usage {
 struct Guard {
     control: child::Control,
     threads: Vec<JoinHandle<()>>,
+    /// Of live devices.
+    news: Option<channel::Receiver<News>>,
 }
 
 impl Drop for Guard {

@@ -42,6 +42,10 @@ impl Reading {
         }
         if self.live {
             command.args(["-fflags", "nobuffer", "-flags", "low_delay"]);
+            if !self.local {
+                // What comes in the wrong order is not waited for.
+                command.args(["-max_delay", "0"]);
+            }
         }
         if self.paced {
             command.arg("-re");
@@ -136,7 +140,15 @@ impl Plan {
 /// The size a film is shown at: square pixels, within 1920×1080 or `width` wide, its shape kept.
 pub(super) fn fit(film: &Film, width: Option<u16>) -> Size {
     let (num, den) = (f64::from(film.aspect.0), f64::from(film.aspect.1));
-    let own = (f64::from(film.width) * num / den, f64::from(film.height));
+    fit_sides((f64::from(film.width) * num / den, f64::from(film.height)), film.aspect.0 == film.aspect.1, width)
+}
+
+/// The same of pictures with square pixels.
+pub(super) fn fit_size(size: Size, width: Option<u16>) -> Size {
+    fit_sides((f64::from(size.width), f64::from(size.height)), true, width)
+}
+
+fn fit_sides(own: (f64, f64), square: bool, width: Option<u16>) -> Size {
     let scale = match width {
         Some(width) => f64::from(width.max(1)) / own.0,
         None => (1920.0 / own.0).min(1080.0 / own.1).min(1.0),
@@ -147,13 +159,18 @@ pub(super) fn fit(film: &Film, width: Option<u16>) -> Size {
         Some(width) => Size::new(width.clamp(1, LONGEST_SIDE), even(own.1 * scale)),
         None if scale < 1.0 => Size::new(even(own.0 * scale), even(own.1 * scale)),
         // Untouched, odd or not, unless its samples are not square.
-        None if film.aspect.0 == film.aspect.1 => Size::new(side(own.0), side(own.1)),
+        None if square => Size::new(side(own.0), side(own.1)),
         None => Size::new(even(own.0), side(own.1)),
     }
 }
 
 /// One line for people; `sound` says what there is to hear.
 pub(super) fn describe(film: &Film, size: Size, rate: Rate, sound: &str) -> String {
+    format!("{}, {sound}", describe_pictures(film, size, rate))
+}
+
+/// The same without the sound.
+pub(super) fn describe_pictures(film: &Film, size: Size, rate: Rate) -> String {
     let mut line = format!("{} {}×{}", film.codec, film.width, film.height);
     if (film.width, film.height) != (size.width.into(), size.height.into()) {
         line.push_str(&format!(" → {size}"));
@@ -162,7 +179,6 @@ pub(super) fn describe(film: &Film, size: Size, rate: Rate, sound: &str) -> Stri
     if let Some(length) = film.length {
         line.push_str(&format!(", {:.1} s", length.as_secs_f64()));
     }
-    line.push_str(&format!(", {sound}"));
     line
 }
 

@@ -54,7 +54,7 @@ fn drain(stderr: &mut impl Read, kept: &Mutex<Kept>) {
 pub(super) struct Words(Vec<String>);
 
 impl Words {
-    fn new(text: &str, input: &str, name: &str) -> Self {
+    pub fn new(text: &str, input: &str, name: &str) -> Self {
         let line = |line: &str| plain(line, input).replace(input, name);
         Self(text.lines().map(line).filter(|line| !line.is_empty()).collect())
     }
@@ -77,7 +77,7 @@ impl Words {
         self.mention("after EOF")
     }
 
-    fn mention(&self, words: &str) -> bool {
+    pub fn mention(&self, words: &str) -> bool {
         self.0.iter().any(|line| line.contains(words))
     }
 }
@@ -105,13 +105,15 @@ const TAIL: usize = 2_048;
 /// Characters of a line that fit into a sentence.
 const LONGEST: usize = 160;
 /// Lines that say that something failed, and not what.
-const GENERIC: [&str; 6] = [
+const GENERIC: [&str; 8] = [
     "Invalid data found",
     "End of file",
     "Error opening",
     "Error marking filters",
     "Conversion failed",
     "Operation not permitted",
+    "Invalid argument",
+    "Input/output error",
 ];
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
     reason = "tests make films with ffmpeg, play a slow writer, and a server that says nothing"
 )]
 
+mod addresses;
 mod sound;
 
 use std::io::Write;
@@ -54,7 +55,7 @@ fn numbered(source: Source, most: usize) -> Vec<Picture> {
 }
 
 fn try_open(input: &Input, options: Options) -> Result<Source, SourceError> {
-    open(input, &options, &Stopper::new().expect("an eventfd"))
+    open(input, None, &options, &Stopper::new().expect("an eventfd"))
 }
 
 fn open_with(input: &Input, options: Options) -> Source {
@@ -251,7 +252,7 @@ fn pipe(header: &'static str, bytes: usize, count: u32, gap: Duration) -> OwnedF
 fn open_pipe(reader: OwnedFd, options: Options) -> Result<Source, SourceError> {
     let control = child::Control::new().expect("an eventfd");
     let tap = child::Tap::new(reader, &control);
-    stdin::open_pipe(tap, &options, Guard { control, threads: Vec::new() })
+    stdin::open_pipe(tap, &options, Guard { control, threads: Vec::new(), news: None })
 }
 
 #[test]
@@ -308,7 +309,7 @@ fn an_address_that_never_answers_can_be_given_up() {
     let stopper = Stopper::new().expect("an eventfd");
     let opening = {
         let stopper = stopper.clone();
-        std::thread::spawn(move || open(&Input::Url(format!("http://{address}/")), &Options::default(), &stopper))
+        std::thread::spawn(move || open(&Input::Url(format!("http://{address}/")), None, &Options::default(), &stopper))
     };
     // ffprobe has connected, asks, and never hears a word.
     let _connection = listener.accept().expect("ffprobe");

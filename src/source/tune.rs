@@ -55,12 +55,17 @@ fn plan(found: &Found, options: &Options, reading: &Reading) -> Result<SoundPlan
 }
 
 fn info(found: &Found, plan: &SoundPlan, title: String, pace: Pace, options: &Options) -> Info {
-    let size = options.width.map_or(Size::new(640, 360), |width| Size::new(width.max(2), (width / 16 * 9).max(2) & !1));
-    // A card that stands still for seconds is no meter.
-    let rate = options.rate.filter(|rate| rate.fps() >= 1.0).unwrap_or(TWENTY_FIVE);
+    let (size, rate) = card(options);
     let length = found.length.map(|length| format!(", {:.1} s", length.as_secs_f64())).unwrap_or_default();
     let details = format!("{}{length}, no pictures", sound::describe(found, Some(plan)));
     Info { title, size, rate, length: found.length, pictures: None, pace, details, sound: options.sound.is_some() }
+}
+
+/// Size and rate of the card.
+pub(super) fn card(options: &Options) -> (Size, Rate) {
+    let size = options.width.map_or(Size::new(640, 360), |width| Size::new(width.max(2), (width / 16 * 9).max(2) & !1));
+    // A card that stands still for seconds is no meter.
+    (size, options.rate.filter(|rate| rate.fps() >= 1.0).unwrap_or(TWENTY_FIVE))
 }
 
 /// One song, as often as wanted.

@@ -54,6 +54,7 @@ pub fn run(
         happened,
         surface: None,
         shown: None,
+        drawn: false,
         withheld: None,
         hud: Hud::default(),
         last_click: Time::ZERO,
@@ -78,6 +79,8 @@ struct Viewer<F> {
     surface: Option<Surface>,
     /// The frame on the screen, or waiting for the window to open.
     shown: Option<Frame>,
+    /// It is on the screen.
+    drawn: bool,
     /// The newest frame that came while the picture was frozen.
     withheld: Option<Frame>,
     hud: Hud,
@@ -104,6 +107,10 @@ impl<F: FnMut(Happened)> Viewer<F> {
         }
         match newest {
             Some(frame) if self.hud.frozen => self.withhold(frame),
+            Some(frame) if !changed && self.shows(&frame) => {
+                self.shown = Some(frame);
+                return self.presented();
+            }
             Some(frame) => {
                 self.shown = Some(frame);
                 return self.present_new(event_loop);
@@ -163,10 +170,23 @@ impl<F: FnMut(Happened)> Viewer<F> {
         }
     }
 
+    /// Whether these very pixels are on the screen already, and nothing over them is to change with each picture.
+    fn shows(&self, frame: &Frame) -> bool {
+        let same = |shown: &Frame| Arc::ptr_eq(&shown.canvas, &frame.canvas);
+        self.drawn && !self.hud.figures && self.shown.as_ref().is_some_and(same)
+    }
+
+    fn presented(&mut self) {
+        let Some(id) = self.shown.as_ref().map(|frame| frame.id) else { return };
+        let at = clock::now();
+        self.hud.presented(at);
+        (self.happened)(Happened::Presented { id, at });
+    }
+
     /// Presents a frame for the first time, and says so.
     fn present_new(&mut self, event_loop: &ActiveEventLoop) {
         let Some(frame) = &self.shown else { return };
-        let (id, size) = (frame.id, frame.canvas.size());
+        let size = frame.canvas.size();
         if let Some(surface) = &mut self.surface
             && self.wanted != size
         {
@@ -174,9 +194,7 @@ impl<F: FnMut(Happened)> Viewer<F> {
         }
         self.wanted = size;
         if self.present(event_loop) {
-            let at = clock::now();
-            self.hud.presented(at);
-            (self.happened)(Happened::Presented { id, at });
+            self.presented();
         }
     }
 
@@ -184,7 +202,10 @@ impl<F: FnMut(Happened)> Viewer<F> {
     fn present(&mut self, event_loop: &ActiveEventLoop) -> bool {
         let Some(surface) = &mut self.surface else { return false };
         match surface.present(self.shown.as_ref(), &self.hud) {
-            Ok(presented) => presented,
+            Ok(presented) => {
+                self.drawn = presented;
+                presented
+            }
             Err(error) => {
                 self.fail(event_loop, error.into());
                 false

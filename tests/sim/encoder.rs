@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-use udpstream::media::coded::CodedPicture;
+use udpstream::media::coded::{CodedPicture, Stamps};
 use udpstream::proto::schedule::{Cost, Verdict};
 use udpstream::proto::server::Local;
 use udpstream::proto::{Input, Machine, Server};
@@ -27,6 +27,10 @@ pub struct Encoder {
     pub skipped: u64,
     pub discarded: u64,
     pub encoded: u64,
+    /// From this picture on nothing changes.
+    pub still_from: Unit,
+    /// `Demand::fresh` at the last picture that was encoded.
+    fresh: Option<u64>,
     estimate: Cost,
     next: u32,
     next_read: Time,
@@ -50,6 +54,8 @@ impl Encoder {
             skipped: 0,
             discarded: 0,
             encoded: 0,
+            still_from: Unit(u32::MAX),
+            fresh: None,
             estimate: Cost::default(),
             next: 0,
             next_read: Time::ZERO,
@@ -124,7 +130,15 @@ impl Encoder {
                 self.hold = until;
                 return false;
             }
-            Verdict::Encode => self.busy = Some((unit, now, now + self.cost)),
+            Verdict::Encode if unit > self.still_from && self.fresh == Some(server.demand().fresh) => {
+                let stamps = Stamps { captured: now, encoding: now, encoded: now };
+                let media_time = self.film.rate.media_time(u64::from(unit.0));
+                self.slot = Some(CodedPicture::same(unit, media_time, self.film.size, stamps));
+            }
+            Verdict::Encode => {
+                self.fresh = Some(server.demand().fresh);
+                self.busy = Some((unit, now, now + self.cost));
+            }
             Verdict::Skip => self.skipped += 1,
             Verdict::Discard => self.discarded += 1,
         }

@@ -14,3 +14,4 @@ mod paths;
 mod schedule;
 mod sessions;
 mod sound;
+mod still;

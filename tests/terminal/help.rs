@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::{have, program, run, stderr, stdout};
 
-const VERBS: [&str; 6] = ["serve", "watch", "extract", "doctor", "completions", "man"];
+const VERBS: [&str; 7] = ["serve", "watch", "extract", "devices", "doctor", "completions", "man"];
 
 /// The flags in a help text, each with its whole description in one line.
 fn flags(verb: &str) -> Vec<(String, String)> {
@@ -112,7 +112,7 @@ fn slips_get_the_command_that_was_meant() {
         ("serve test:x", "write test:"),
         ("watch tcp://robot", "tcp://"),
         ("completions tcsh", "bash, elvish, fish, powershell, zsh"),
-        ("man film", "serve, watch, extract, doctor"),
+        ("man film", "serve, watch, extract, devices, doctor"),
         ("extract", "udpstream extract film.mp4"),
         ("serve test: --audio-gain loud", "-60 to 60"),
         ("serve test: --no-audio --mono", "cannot be used with"),

@@ -4,6 +4,7 @@
 #![cfg(feature = "app")]
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a black-box test starts programs and may panic")]
 
+mod devices;
 mod doctor;
 mod help;
 mod line;

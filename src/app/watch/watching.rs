@@ -214,7 +214,10 @@ impl Watching {
     fn show(&mut self, now: Time, receiver: &mut Receiver, picture: Ready, due: Option<Time>) {
         self.handed += 1;
         self.no_picture = None;
-        self.newest.store(picture.unit.0, Ordering::Relaxed);
+        if !picture.same {
+            // One that shows the same makes none before it superfluous.
+            self.newest.store(picture.unit.0, Ordering::Relaxed);
+        }
         self.recordings.show(&picture);
         self.work(Work::Show { picture, due, at: now });
         if self.options.frames.is_some_and(|frames| self.handed >= frames) {

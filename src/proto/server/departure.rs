@@ -57,6 +57,7 @@ impl Server {
         for session in self.sessions.iter().flatten().filter(|session| session.pictures) {
             cuts.entry(self.class_of(session)).or_insert_with_key(|class| self.cut(&picture, *class, Time::ZERO));
         }
+        self.smallest = cuts.keys().next().copied().unwrap_or(SizeClass::ANY);
         self.next = Some(Next { picture, cuts });
     }
 
@@ -135,8 +136,12 @@ impl Server {
         let Some(session) = self.sessions[*slot].as_ref().filter(|s| s.ready && s.pictures) else { return };
         let class = self.class_of(session);
         let cut = cuts.entry(class).or_insert_with(|| self.cut(picture, class, *at));
-        let (Some((cut, pace)), Some(session)) = (cut, self.sessions[*slot].as_mut()) else { return };
+        let (Some((cut, pace)), Some(session)) = (cut, self.sessions[*slot].as_mut()) else {
+            self.fresh += 1;
+            return;
+        };
         let queued = session.sending.is_some();
+        self.fresh += u64::from(queued);
         session.start(Arc::clone(cut), pace.from(*at));
         if queued {
             self.paced.retain(|(_, other)| other != slot);
@@ -206,6 +211,7 @@ impl Server {
         let slot = self.stamped.take().and_then(|id| self.by_id.get(&id).copied());
         let session = slot.and_then(|slot| self.sessions[slot].as_mut());
         let Some(session) = session.filter(|session| session.peer.address == to) else { return };
+        self.fresh += 1;
         if failure == SendFailure::TooLarge
             && let Some(bytes) = session.unstamp()
         {

@@ -197,6 +197,10 @@ pub struct Server {
     live_zero: Option<Time>,
     next: Option<Next>,
     departing: Option<Departing>,
+    /// See [`Demand::fresh`].
+    fresh: u64,
+    /// The smallest class that the picture in hand was cut for.
+    smallest: SizeClass,
     ended: bool,
     sound: Sound,
     sessions: Vec<Option<Session>>,
@@ -235,6 +239,8 @@ impl Server {
             live_zero: None,
             next: None,
             departing: None,
+            fresh: 0,
+            smallest: SizeClass::ANY,
             ended: false,
             sessions: Vec::new(),
             by_id: BTreeMap::new(),
@@ -269,6 +275,8 @@ impl Server {
             quality: self.config.quality,
             schedule: self.schedule,
             live: self.config.description.live,
+            fresh: self.fresh,
+            class: self.smallest,
         }
     }
 
@@ -318,10 +326,12 @@ impl Server {
         let Some(&slot) = self.by_id.get(&report.session) else { return };
         let Some(session) = self.sessions[slot].as_mut() else { return };
         if session.peer == from {
-            let first = session.heard_stamp.is_none();
-            if session.report(now, report, hop.sent_at) && first {
+            let (first, lost) = (session.heard_stamp.is_none(), session.stats.lost);
+            let alive = session.report(now, report, hop.sent_at);
+            if alive && first {
                 self.next_upkeep = now;
             }
+            self.fresh += u64::from(session.pictures && (session.stats.lost > lost || alive && first));
         } else if session.peer.port == from.port {
             self.new_address(now, slot, from);
         }
