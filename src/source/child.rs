@@ -82,10 +82,19 @@ impl Control {
 
     /// The same for a child that inherits `heirloom`, under the number that it has here.
     pub fn start_with(&self, command: &mut FfmpegCommand, heirloom: Option<OwnedFd>) -> io::Result<Started> {
+        self.begin(command, heirloom, true)
+    }
+
+    /// The same for a child that only hands on what a device gives: it needs little, and that at once, so it is not niced.
+    pub fn start_on_time(&self, command: &mut FfmpegCommand) -> io::Result<Started> {
+        self.begin(command, None, false)
+    }
+
+    fn begin(&self, command: &mut FfmpegCommand, heirloom: Option<OwnedFd>, polite: bool) -> io::Result<Started> {
         // Not by `FfmpegCommand::spawn`, which adds an argument that ffprobe refuses.
         let mut child = bequeath(heirloom, || command.as_inner_mut().process_group(0).spawn())?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let id = self.adopt(child);
+        let id = self.adopt(child, polite);
         match (stdout, stderr) {
             (Some(stdout), Some(stderr)) => Ok(Started { id, stdin, stdout, stderr }),
             _ => {
@@ -95,10 +104,10 @@ impl Control {
         }
     }
 
-    /// Niced, and killed at once if we are stopping. Returns its process id.
-    fn adopt(&self, mut child: Child) -> u32 {
+    /// Niced if it is to be polite, and killed at once if we are stopping. Returns its process id.
+    fn adopt(&self, mut child: Child, polite: bool) -> u32 {
         let id = child.id();
-        if let Some(pid) = pid(id) {
+        if let Some(pid) = pid(id).filter(|_| polite) {
             // A refusal costs nothing but politeness.
             setpriority_process(Some(pid), NICE).ok();
         }

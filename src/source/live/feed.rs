@@ -58,7 +58,7 @@ impl Starting {
         let program = child::find("ffmpeg")?;
         let mut command = quiet(program.as_os_str());
         command.args(arguments);
-        let Started { id, stdout, stderr, .. } = control.start(&mut command).map_err(SourceError::Start)?;
+        let Started { id, stdout, stderr, .. } = control.start_on_time(&mut command).map_err(SourceError::Start)?;
         // A whole picture in one go, where that is allowed.
         rustix::pipe::fcntl_setpipe_size(&stdout, PIPE).ok();
         let stderr = Tail::of(stderr).map_err(SourceError::Start).inspect_err(|_| control.kill(id))?;
