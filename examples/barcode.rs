@@ -64,20 +64,14 @@ fn main() -> std::process::ExitCode {
 
 fn play(mut options: Options) -> Result<(), Failure> {
     let Options { size, rate, .. } = options;
-    let mut out =
-        if options.to_screen { Out::Window(Box::new(window::Window::open(size)?)) } else { Out::pipe(&options)? };
     let scene = Scene::new(size);
-    let mut frame = Vec::with_capacity(6 + size.pixels() * 3 / 2);
+    let mut out = if options.to_screen { Out::window(size, &scene)? } else { Out::pipe(&options)? };
     let start = clock::now();
     for number in 0..options.pictures {
-        scene.draw(number, &mut frame);
-        code::draw(number, size, &mut frame[FRAME.len()..]);
-        if let Out::Window(window) = &mut out {
-            window.prepare(&frame[FRAME.len()..])?;
-        }
+        out.prepare(number, &scene)?;
         sleep_until(start + rate.at(u64::from(number) + 1));
         let at = clock::now();
-        if !out.show(&frame)? {
+        if !out.show()? {
             break;
         }
         if let Some(log) = &mut options.log {
@@ -89,7 +83,8 @@ fn play(mut options: Options) -> Result<(), Failure> {
 
 /// Where the film goes.
 enum Out {
-    Pipe(io::StdoutLock<'static>),
+    /// A pipe, and the next frame.
+    Pipe(io::StdoutLock<'static>, Vec<u8>),
     Window(Box<window::Window>),
 }
 
@@ -100,14 +95,32 @@ impl Out {
         let range = if *full { "FULL" } else { "LIMITED" };
         let (num, den) = (rate.num(), rate.den());
         writeln!(out, "YUV4MPEG2 W{width} H{height} F{num}:{den} Ip A1:1 C420jpeg XCOLORRANGE={range}")?;
-        Ok(Self::Pipe(out))
+        Ok(Self::Pipe(out, Vec::with_capacity(6 + options.size.pixels() * 3 / 2)))
+    }
+
+    fn window(size: Size, scene: &Scene) -> Result<Self, Failure> {
+        let planes = scene.planes.each_ref().map(|(samples, _)| samples.as_slice());
+        let whole = Size::new(size.width + TRAVEL.width, size.height + TRAVEL.height);
+        Ok(Self::Window(Box::new(window::Window::open(size, planes, whole)?)))
+    }
+
+    /// All that can be done before its moment has come.
+    fn prepare(&mut self, number: u32, scene: &Scene) -> Result<(), Failure> {
+        match self {
+            Self::Window(window) => window.prepare(number, Scene::corner(number))?,
+            Self::Pipe(_, frame) => {
+                scene.draw(number, frame);
+                code::draw(number, scene.size, &mut frame[FRAME.len()..]);
+            }
+        }
+        Ok(())
     }
 
     /// `false` when nobody reads any more.
-    fn show(&mut self, frame: &[u8]) -> Result<bool, Failure> {
+    fn show(&mut self) -> Result<bool, Failure> {
         match self {
             Self::Window(window) => window.show()?,
-            Self::Pipe(out) => match out.write_all(frame) {
+            Self::Pipe(out, frame) => match out.write_all(frame) {
                 Err(gone) if gone.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
                 other => other?,
             },
@@ -157,15 +170,19 @@ impl Scene {
         Self { size, planes: [plane(1, GRAIN), plane(2, 2), plane(2, 2)] }
     }
 
-    fn draw(&self, number: u32, frame: &mut Vec<u8>) {
-        frame.clear();
-        frame.extend_from_slice(FRAME);
-        // Three pixels right and one down a picture, there and back.
+    /// Which part of the scene a picture shows: three pixels right and one down a picture, there and back.
+    fn corner(number: u32) -> (usize, usize) {
         let bounce = |step: u32, travel: u16| {
             let at = step % (2 * u32::from(travel));
             at.min(2 * u32::from(travel) - at) as usize & !1
         };
-        let (left, top) = (bounce(number * 6, TRAVEL.width), bounce(number * 2, TRAVEL.height));
+        (bounce(number * 6, TRAVEL.width), bounce(number * 2, TRAVEL.height))
+    }
+
+    fn draw(&self, number: u32, frame: &mut Vec<u8>) {
+        frame.clear();
+        frame.extend_from_slice(FRAME);
+        let (left, top) = Self::corner(number);
         let (width, height) = (usize::from(self.size.width), usize::from(self.size.height));
         for ((samples, stride), divisor) in self.planes.iter().zip([1, 2, 2]) {
             let (left, top) = (left / divisor, top / divisor);

@@ -31,15 +31,21 @@ fn check(number: u32) -> u32 {
     (0..5).fold(0b1001, |sum, nibble| sum ^ (number >> (4 * nibble)) & 0xF)
 }
 
+/// Which squares of a code are white.
+#[allow(dead_code, reason = "`glass` only reads")]
+pub fn white(number: u32) -> impl Fn(usize) -> bool {
+    let coded = (number << CHECK) | check(number);
+    move |square: usize| match square.checked_sub(PATTERN.len()) {
+        None => PATTERN[square],
+        Some(bit) => coded >> (BITS + CHECK - 1 - bit) & 1 == 1,
+    }
+}
+
 /// Draws both codes into planes of 4:2:0.
 #[allow(dead_code, reason = "`glass` only reads")]
 pub fn draw(number: u32, size: Size, planes: &mut [u8]) {
     let (width, chroma_width) = (usize::from(size.width), usize::from(size.width) / 2);
-    let coded = (number << CHECK) | check(number);
-    let white = |square: usize| match square.checked_sub(PATTERN.len()) {
-        None => PATTERN[square],
-        Some(bit) => coded >> (BITS + CHECK - 1 - bit) & 1 == 1,
-    };
+    let white = white(number);
     let (luma, chroma) = planes.split_at_mut(size.pixels());
     for (left, top) in corners(size) {
         for row in luma.chunks_exact_mut(width).skip(top).take(HEIGHT) {
