@@ -78,8 +78,17 @@ pub fn spawn(
         let encoder = PairedEncoder::new(settings.paired())?;
         let _second = settings.paired().then(|| second_thread("encode")).transpose()?;
         let fitter = Fitter::new()?;
-        let mut worker =
-            Worker { settings, orders, counts, encoder, fitter, cost: Cost::default(), zero: None, shown: None };
+        let mut worker = Worker {
+            settings,
+            orders,
+            counts,
+            encoder,
+            fitter,
+            cost: Cost::default(),
+            zero: None,
+            shown: None,
+            layout: Layout::default(),
+        };
         worker.run(&pictures, &out)
     })
 }
@@ -94,6 +103,31 @@ struct Worker {
     /// When the first live picture was captured, whether or not anybody watched.
     zero: Option<Time>,
     shown: Option<Shown>,
+    layout: Layout,
+}
+
+/// The restart layout to begin with: pictures that follow each other are alike, and each attempt is a whole encoding.
+#[derive(Clone, Copy, Default)]
+struct Layout {
+    fitted: u8,
+    /// Pictures since a larger one was tried.
+    since: u32,
+}
+
+impl Layout {
+    /// The one that fitted the last picture, now and then the next larger one.
+    fn next(&mut self) -> u8 {
+        self.since += 1;
+        let again = self.since >= TRY_LARGER;
+        if again {
+            self.since = 0;
+        }
+        self.fitted.saturating_sub(u8::from(again))
+    }
+
+    const fn fits(&mut self, layout: u8) {
+        self.fitted = layout;
+    }
 }
 
 /// What was encoded last.
@@ -104,6 +138,8 @@ struct Shown {
     at: Time,
 }
 
+/// Restart markers closer than need be cost up to a tenth in bytes, an attempt in vain as much as a picture.
+const TRY_LARGER: u32 = 32;
 /// A picture that stands still is sent anew this often, whatever is known of those who watch.
 const REFRESH: Duration = Duration::from_secs(2);
 /// Bytes of the marker at a JPEG's end.
@@ -233,7 +269,7 @@ impl Worker {
     fn encode(&mut self, picture: &Picture, encoding: Time) -> Result<CodedPicture, EncodeError> {
         let mcus = picture.size.width.div_ceil(16);
         let wanted = self.orders.load().demand.quality;
-        let (mut layout, mut quality) = (0, wanted);
+        let (mut layout, mut quality) = (self.layout.next(), wanted);
         loop {
             let Some(interval) = restart_interval(mcus, layout) else {
                 if quality <= 5 {
@@ -248,6 +284,7 @@ impl Worker {
                 layout += 1;
                 continue;
             }
+            self.layout.fits(layout);
             self.counts.encoded.fetch_add(1, Ordering::Relaxed);
             return Ok(self.coded(picture, (jpeg, index), (quality, layout), encoding));
         }

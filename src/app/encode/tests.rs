@@ -166,3 +166,13 @@ fn media_time_counts_from_the_first_picture_that_came_watched_or_not() {
     assert_eq!(bench.got().media_time.micros(), 500_000);
     bench.end();
 }
+
+#[test]
+fn what_fitted_is_tried_first_and_now_and_then_the_next_larger() {
+    let mut layout = Layout::default();
+    assert_eq!(layout.next(), 0);
+    layout.fits(3);
+    let tried: Vec<u8> = (0..2 * TRY_LARGER).map(|_| layout.next()).collect();
+    assert_eq!(tried.iter().filter(|&&layout| layout == 2).count(), 2);
+    assert!(tried.iter().all(|&layout| layout == 2 || layout == 3));
+}
