@@ -180,23 +180,4 @@ mod tests {
         let before = Picture::from_pool(&Pool::new(1), size, 0, Time::ZERO).planes().concat();
         assert_eq!(converted(&[9; 63], size).planes().concat(), before);
     }
-
-    /// `cargo test --release --lib convert::tests::speed -- --ignored --nocapture`
-    #[test]
-    #[ignore = "a measurement"]
-    fn speed() {
-        let size = Size::new(1280, 720);
-        let pixels: Vec<u8> = (0..bytes(size)).map(|n| ((n * 31) >> 3) as u8).collect();
-        let mut picture = Picture::from_pool(&Pool::new(1), size, 0, Time::ZERO);
-        let mut converter = Converter::default();
-        let round = |_| {
-            let start = crate::clock::now();
-            converter.apply(&pixels, &mut picture);
-            crate::clock::now().since(start)
-        };
-        let mut times: Vec<_> = (0..200).map(round).collect();
-        times.sort();
-        let middle = times[times.len() / 2];
-        println!("{size}: {middle:?}, {:.3} ns a pixel", middle.as_nanos() as f64 / size.pixels() as f64);
-    }
 }
