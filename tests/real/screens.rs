@@ -175,10 +175,10 @@ fn a_still_screen_is_encoded_once_and_goes_on() {
     assert!(shown["pictures_shown"].as_u64() >= Some(60), "{shown}");
     let (code, sent) = server.end_politely();
     assert_eq!(code, 0);
-    // The first one, and every two seconds once more for whoever has lost it.
-    let seconds = sent["t"].as_f64().unwrap();
-    assert!(sent["pictures_encoded"].as_f64().unwrap() <= 2.0 + seconds / 2.0, "{sent}");
-    assert!(sent["pictures_same"].as_u64() >= Some(50), "{sent}");
+    // The first one, every two seconds once more, and once for each that a busy machine let come too late: how many those
+    // may be is asserted in virtual time (`tests/sim/still.rs`, `app/encode/tests.rs`).
+    let (encoded, same) = (sent["pictures_encoded"].as_u64().unwrap(), sent["pictures_same"].as_u64().unwrap());
+    assert!(encoded >= 1 && same > 2 * encoded, "{sent}");
 }
 
 #[test]
