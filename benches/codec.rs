@@ -9,9 +9,9 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use stage::{QUALITY, Sample, is_short, is_whole, median, timed};
 use turbojpeg::{Compressor, Subsamp, YuvImage};
-use udpstream::codec::{Decoder, Encoder, PairedDecoder, PairedEncoder};
+use udpstream::codec::{Decoder, Encoder, Fitter, PairedDecoder, PairedEncoder};
 use udpstream::media::coded::CodedPicture;
-use udpstream::media::jpeg::{self, Index, Slice};
+use udpstream::media::jpeg::{self, Index, Recoder, Slice};
 use udpstream::media::{Canvas, Picture, y4m};
 use udpstream::queue::Pool;
 use udpstream::units::{Size, Time};
@@ -155,6 +155,26 @@ fn decode(c: &mut Criterion) {
     }
 }
 
+/// A camera's JPEG that has no markers to cut at: coded anew from its coefficients, and from its pixels.
+fn recode(c: &mut Criterion) {
+    let old = encoder().encode(&picture(), QUALITY, 0).expect("encodes");
+    let (index, recoder) = (jpeg::index(&old).expect("sound"), Recoder::default());
+    let (new, said) = recoder.recode(&old, &index, QUALITY, restart()).expect("sound");
+    assert!(FILM_BYTES.contains(&old.len()) && said.intervals.len() == 5 * 45);
+    assert!(new == coded().jpeg, "byte for byte what the encoder makes with markers");
+    let mut group = c.benchmark_group("720p q80 without markers");
+    group.bench_function("from coefficients", |b| {
+        b.iter(|| recoder.recode(black_box(&old), &index, QUALITY, restart()));
+    });
+    let (mut fitter, mut encoder, blank) = (Fitter::new().expect("a decoder"), encoder(), picture());
+    group.bench_function("from pixels", |b| {
+        b.iter(|| {
+            let decoded = fitter.decode(&blank, black_box(&old), &index).expect("sound");
+            encoder.encode(&decoded, QUALITY, restart())
+        });
+    });
+}
+
 fn bodies(coded: &Coded, body_max: usize) -> Vec<(u16, u16, Vec<u8>)> {
     let write = |slice: &Slice| {
         let mut body = Vec::new();
@@ -212,7 +232,7 @@ fn in_turn(size: Size, class: SizeClass, rounds: usize) {
     println!("{ours:>14.0}{theirs:>14.0}{:>8.3}", ours / theirs);
 }
 
-criterion_group!(benches, encode, encode_in_bands, convert, index, cut, decode, conceal);
+criterion_group!(benches, encode, encode_in_bands, convert, index, cut, decode, recode, conceal);
 
 fn main() {
     benches();

@@ -254,7 +254,7 @@ def live():
 
 
 def camera():
-    """What a camera that gives JPEGs costs, where they pass as they are and where they must be made anew."""
+    """What a camera that gives JPEGs costs, where they pass as they are and where they must be coded anew."""
     seconds = 4 if SHORT else 30
     print(f"\na camera of 720p at 30 fps that gives JPEGs, {seconds} s; % of a core, without ffmpeg:")
     for name, datagram, limit in (("passed on as they are", 65_488, 5), ("cut for small datagrams", 1_200, 12)):
@@ -262,9 +262,9 @@ def camera():
         got = watch(serving.address, seconds)
         sent = serving.end()
         used = 100 * sent["cpu_seconds"] / seconds
-        print(f"  {name}: {used:.1f}; passed {sent['pictures_passed']}, encoded {sent['pictures_encoded']}, ", end="")
+        print(f"  {name}: {used:.1f}; passed {sent['pictures_passed']}, recoded {sent['pictures_recoded']}, ", end="")
         print(f"shown {got['pictures_shown']}, lost {got['pictures_lost']}, {sent['bytes'] // max(1, sent['pictures_sent'])} bytes each")
-        whole = sent["pictures_passed"] if datagram > 1_200 else sent["pictures_encoded"]
+        whole = sent["pictures_passed"] if datagram > 1_200 else sent["pictures_recoded"]
         if whole < 0.9 * sent["pictures_sent"]:
             sys.exit("error: that is another regime than the one to be measured")
         aim(f"serve, JPEGs of a camera {name}, % of a core", f"{used:.1f}", str(limit), used <= limit)

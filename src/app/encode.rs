@@ -11,7 +11,7 @@ use crate::clock::now;
 use crate::codec::{CodecError, Fitter, PairedEncoder, second_thread};
 use crate::media::Picture;
 use crate::media::coded::{CodedPicture, Stamps};
-use crate::media::jpeg::{self, Index, plan, restart_interval, tables};
+use crate::media::jpeg::{self, Index, JpegError, Recoder, plan, quality_for, restart_interval, tables};
 use crate::proto::schedule::{Cost, Demand, Verdict};
 use crate::queue::{Consumer, Pop, Producer, Watched};
 use crate::units::{MediaTime, Rate, Size, Time, Unit};
@@ -34,6 +34,8 @@ pub struct Counts {
     pub discarded: AtomicU64,
     /// Sent as the camera had coded them; not among the encoded.
     pub passed: AtomicU64,
+    /// A camera's, coded anew without being decoded so that it can be cut; not among the encoded.
+    pub recoded: AtomicU64,
     /// Nothing had changed; not among the encoded.
     pub same: AtomicU64,
     /// Unusable JPEGs of a camera.
@@ -45,6 +47,8 @@ pub struct Counts {
 pub enum EncodeError {
     #[error("a picture could not be encoded: {0}")]
     Codec(#[from] CodecError),
+    #[error("a picture of the camera could not be used: {0}")]
+    Jpeg(#[from] JpegError),
     #[error("a picture is too complex to cut into datagrams of this size even at the lowest quality")]
     TooComplex,
 }
@@ -84,6 +88,7 @@ pub fn spawn(
             counts,
             encoder,
             fitter,
+            recoder: Recoder::default(),
             cost: Cost::default(),
             zero: None,
             shown: None,
@@ -99,6 +104,7 @@ struct Worker {
     counts: Arc<Counts>,
     encoder: PairedEncoder,
     fitter: Fitter,
+    recoder: Recoder,
     cost: Cost,
     /// When the first live picture was captured, whether or not anybody watched.
     zero: Option<Time>,
@@ -125,8 +131,32 @@ impl Layout {
         self.fitted.saturating_sub(u8::from(again))
     }
 
-    const fn fits(&mut self, layout: u8) {
-        self.fitted = layout;
+    /// One JPEG that can be cut to every class: if an interval is too long for the smallest, with shorter intervals,
+    /// at last with less quality. `code` makes it of a quality and an interval; with it come quality and layout.
+    fn cuttable(
+        &mut self,
+        smallest: SizeClass,
+        mcus: u16,
+        wanted: u8,
+        mut code: impl FnMut(u8, u16) -> Result<(Vec<u8>, Index), EncodeError>,
+    ) -> Result<((Vec<u8>, Index), (u8, u8)), EncodeError> {
+        let (mut layout, mut quality) = (self.next(), wanted);
+        loop {
+            let Some(interval) = restart_interval(mcus, layout) else {
+                if quality <= 5 {
+                    return Err(EncodeError::TooComplex);
+                }
+                // One MCU an interval was not enough.
+                (layout, quality) = (layout - 1, quality.saturating_sub(15).max(5));
+                continue;
+            };
+            let (jpeg, index) = code(quality, interval)?;
+            if plan(&index, jpeg.len(), smallest.body_max()).is_ok() {
+                self.fitted = layout;
+                return Ok(((jpeg, index), (quality, layout)));
+            }
+            layout += 1;
+        }
     }
 }
 
@@ -223,7 +253,7 @@ impl Worker {
         self.shown.is_some_and(|last| shown(last) && now.since(last.at) < REFRESH)
     }
 
-    /// A camera's JPEG as it is, if it reaches everybody so; else it is made anew.
+    /// A camera's JPEG as it is, if it reaches everybody so; else with other codes, or made anew.
     fn pass_on(
         &mut self,
         picture: &Picture,
@@ -237,21 +267,47 @@ impl Worker {
             return Ok(None);
         };
         let jpeg = jpeg.get(..index.scan.end + EOI).unwrap_or(&jpeg);
-        let fits = index.size == self.settings.size && jpeg.len() <= demand.class.body_max();
-        let cuttable = index.size == self.settings.size
-            && index.quality.is_some()
-            && plan(&index, jpeg.len(), self.settings.smallest.body_max()).is_ok();
-        if fits || cuttable {
+        let sized = index.size == self.settings.size;
+        if sized && (jpeg.len() <= demand.class.body_max() || self.can_be_cut(&index, jpeg)) {
             self.counts.passed.fetch_add(1, Ordering::Relaxed);
             let quality = index.quality.unwrap_or(0);
             return Ok(Some(self.coded(picture, (jpeg.to_vec(), index), (quality, 0), encoding)));
         }
-        match self.fitter.decode(picture, jpeg, &index) {
-            Ok(decoded) => self.fitted(&decoded, encoding).map(Some),
-            Err(_) => {
-                self.counts.damaged.fetch_add(1, Ordering::Relaxed);
-                Ok(None)
+        let made = if sized {
+            self.recoded(picture, (jpeg, &index), encoding)?
+        } else {
+            match self.fitter.decode(picture, jpeg, &index) {
+                Ok(decoded) => Some(self.fitted(&decoded, encoding)?),
+                Err(_) => None,
             }
+        };
+        self.counts.damaged.fetch_add(u64::from(made.is_none()), Ordering::Relaxed);
+        Ok(made)
+    }
+
+    fn can_be_cut(&self, index: &Index, jpeg: &[u8]) -> bool {
+        index.quality.is_some() && plan(index, jpeg.len(), self.settings.smallest.body_max()).is_ok()
+    }
+
+    /// The same coefficients where its tables are the usual ones, with markers to cut at; nothing if it is damaged.
+    fn recoded(
+        &mut self,
+        picture: &Picture,
+        (jpeg, index): (&[u8], &Index),
+        encoding: Time,
+    ) -> Result<Option<CodedPicture>, EncodeError> {
+        let Ok(quality) = quality_for(jpeg, self.orders.load().demand.quality) else { return Ok(None) };
+        let mcus = index.size.width.div_ceil(index.mcu.width);
+        let made = self.layout.cuttable(self.settings.smallest, mcus, quality, |quality, interval| {
+            Ok(self.recoder.recode(jpeg, index, quality, interval)?)
+        });
+        match made {
+            Ok((coded, with)) => {
+                self.counts.recoded.fetch_add(1, Ordering::Relaxed);
+                Ok(Some(self.coded(picture, coded, with, encoding)))
+            }
+            Err(EncodeError::Jpeg(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -264,30 +320,13 @@ impl Worker {
         self.encode(&fitted, encoding)
     }
 
-    /// One JPEG that can be cut to every class: if an interval is too long for the smallest, with shorter intervals,
-    /// at last with less quality.
     fn encode(&mut self, picture: &Picture, encoding: Time) -> Result<CodedPicture, EncodeError> {
-        let mcus = picture.size.width.div_ceil(16);
-        let wanted = self.orders.load().demand.quality;
-        let (mut layout, mut quality) = (self.layout.next(), wanted);
-        loop {
-            let Some(interval) = restart_interval(mcus, layout) else {
-                if quality <= 5 {
-                    return Err(EncodeError::TooComplex);
-                }
-                // One MCU an interval was not enough.
-                (layout, quality) = (layout - 1, quality.saturating_sub(15).max(5));
-                continue;
-            };
-            let (jpeg, index) = self.encoder.encode(picture, quality, interval)?;
-            if plan(&index, jpeg.len(), self.settings.smallest.body_max()).is_err() {
-                layout += 1;
-                continue;
-            }
-            self.layout.fits(layout);
-            self.counts.encoded.fetch_add(1, Ordering::Relaxed);
-            return Ok(self.coded(picture, (jpeg, index), (quality, layout), encoding));
-        }
+        let (mcus, wanted) = (picture.size.width.div_ceil(16), self.orders.load().demand.quality);
+        let (coded, with) = self.layout.cuttable(self.settings.smallest, mcus, wanted, |quality, interval| {
+            Ok(self.encoder.encode(picture, quality, interval)?)
+        })?;
+        self.counts.encoded.fetch_add(1, Ordering::Relaxed);
+        Ok(self.coded(picture, coded, with, encoding))
     }
 
     fn coded(

@@ -379,6 +379,7 @@ impl Serving {
             "pictures_unwatched": self.counts.discarded.load(Ordering::Relaxed),
             "pictures_encoded": self.counts.encoded.load(Ordering::Relaxed),
             "pictures_passed": self.counts.passed.load(Ordering::Relaxed),
+            "pictures_recoded": self.counts.recoded.load(Ordering::Relaxed),
             "pictures_same": self.counts.same.load(Ordering::Relaxed),
             "pictures_damaged": self.counts.damaged.load(Ordering::Relaxed),
             "watchers": server.watchers(),

@@ -141,6 +141,83 @@ fn two_threads_decode_the_same_pixels_as_one() {
     }
 }
 
+/// A JPEG as a camera may make it: any sampling, Huffman tables of its own, no restart markers.
+fn from_camera(size: Size, subsampling: turbojpeg::Subsamp, quality: u8, own_codes: bool, noise: usize) -> Vec<u8> {
+    let mut random = Random(u64::from(quality));
+    let (width, height) = (usize::from(size.width), usize::from(size.height));
+    let light = |at: usize| if at % (3 * width) < width { 0 } else { (at / 3 % width + at / width) as u8 };
+    let pixels: Vec<u8> =
+        (0..3 * width * height).map(|at| light(at).saturating_add(random.below(noise + 1) as u8)).collect();
+    let image = turbojpeg::Image {
+        pixels: pixels.as_slice(),
+        width,
+        pitch: 3 * width,
+        height,
+        format: turbojpeg::PixelFormat::RGB,
+    };
+    let mut compressor = turbojpeg::Compressor::new().expect("the library");
+    compressor.set_quality(quality.into()).expect("1 to 100");
+    compressor.set_subsamp(subsampling).expect("one of those it knows");
+    compressor.set_optimize(own_codes).expect("either");
+    compressor.compress_to_vec(image).expect("encodes")
+}
+
+#[test]
+fn coded_anew_not_a_coefficient_is_lost() {
+    use turbojpeg::Subsamp::{Gray, None, Sub2x1, Sub2x2};
+    let (recoder, mut decoder) = (jpeg::Recoder::default(), Decoder::new().expect("decoder"));
+    for size in [Size::new(333, 201), Size::new(176, 144), Size::new(16, 8)] {
+        for (subsampling, own_codes) in [(Sub2x2, false), (Sub2x2, true), (Sub2x1, true), (None, true), (Gray, true)] {
+            for (quality, noise) in [(3, 90), (30, 4), (80, 40), (100, 0), (100, 255)] {
+                let old = from_camera(size, subsampling, quality, own_codes, noise);
+                let found = index(&old).expect("libjpeg's own is sound");
+                assert_eq!(jpeg::quality_for(&old, 5), Ok(quality), "its own, whatever is asked");
+                let interval = restart_interval(found.mcus().0 as u16, 0).expect("a divisor");
+                let (new, said) = recoder.recode(&old, &found, quality, interval).expect("sound");
+                assert_eq!(index(&new).as_ref(), Ok(&said));
+                assert_eq!((said.quality, said.restart_interval), (Some(quality), Some(interval)));
+                let pixels = [&old, &new].map(|jpeg| whole(&mut decoder, jpeg, size));
+                assert!(pixels[0].pixels() == pixels[1].pixels(), "{size} {subsampling:?} q{quality} noise {noise}");
+                let (back, _) = recoder.recode(&new, &said, quality, interval).expect("sound");
+                assert!(back == new, "it has all markers already");
+            }
+        }
+    }
+}
+
+#[test]
+fn with_other_tables_it_is_as_good_as_decoded_and_encoded() {
+    let size = Size::new(640, 360);
+    let (mut encoder, mut decoder) = (Encoder::new().expect("encoder"), Decoder::new().expect("decoder"));
+    let mut fitter = Fitter::new().expect("the library");
+    let blank = Picture::from_pool(&Pool::new(1), size, 0, Time::ZERO);
+    for (quality, at_most) in [(90, 80), (50, 80), (95, 90), (70, 30)] {
+        let mut old = encoder.encode(&picture(size, 20, 3), quality, 0).expect("encodes");
+        for table in 0..2 {
+            // Steps that are nobody's.
+            let at = 20 + 5 + 69 * table;
+            old[at..at + 64].iter_mut().enumerate().for_each(|(at, step)| *step = *step + 1 + (at % 3) as u8);
+        }
+        let found = index(&old).expect("sound");
+        assert_eq!(found.quality, None);
+        let chosen = jpeg::quality_for(&old, at_most).expect("sound");
+        assert!(chosen <= at_most && (chosen == at_most || chosen.abs_diff(quality) < 12), "{chosen} for {quality}");
+        let (new, said) = jpeg::Recoder::default().recode(&old, &found, chosen, 10).expect("sound");
+        assert_eq!((index(&new).as_ref(), said.quality), (Ok(&said), Some(chosen)));
+        let decoded = fitter.decode(&blank, &old, &found).expect("decodes");
+        let remade = encoder.encode(&decoded, chosen, 10).expect("encodes");
+        let [wanted, new, remade] = [&old, &new, &remade].map(|jpeg| {
+            let canvas = whole(&mut decoder, jpeg, size);
+            canvas.pixels().iter().flat_map(|pixel| pixel.to_le_bytes()).collect::<Vec<u8>>()
+        });
+        let off = |canvas: &[u8]| -> u64 {
+            let pairs = canvas.iter().zip(&wanted);
+            pairs.map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2)).sum()
+        };
+        assert!(off(&new) * 20 < off(&remade) * 21, "{} against {} at {chosen}", off(&new), off(&remade));
+    }
+}
+
 #[test]
 fn our_tables_are_the_ones_libjpeg_writes() {
     let mut encoder = Encoder::new().expect("encoder");

@@ -1,6 +1,9 @@
 //! The body of a fuzz target, compiled with the crate so that it cannot rot.
 
-use super::{JpegError, halve, header_of_slice, index, join, join_over, plan, tables, whole};
+use super::{
+    JpegError, Recoder, halve, header_of_slice, index, join, join_over, plan, quality_for, restart_interval, tables,
+    whole,
+};
 
 /// Any bytes: index → plan → write → header → join. Panics only when a promise of this folder is broken.
 pub fn fuzz_jpeg(data: &[u8]) {
@@ -15,6 +18,7 @@ pub fn fuzz_jpeg(data: &[u8]) {
         }
     }
     let Ok(index) = index(data) else { return };
+    recoded(&index, data);
     for body_max in [0, 200, 1_080, 8_832] {
         let Ok(slices) = plan(&index, data.len(), body_max) else { continue };
         let mut bodies = Vec::with_capacity(slices.len());
@@ -37,6 +41,19 @@ pub fn fuzz_jpeg(data: &[u8]) {
             Err(error) => assert!(borrowed.is_empty() && error == JpegError::Slices("there are none"), "{error}"),
         }
     }
+}
+
+/// Coded anew it is sound, has the index that was said, and can be coded anew again without a change.
+fn recoded(old: &super::Index, data: &[u8]) {
+    let (columns, _) = old.mcus();
+    let restart = restart_interval(columns as u16, 0).unwrap_or(1);
+    let Ok(quality) = quality_for(data, 80) else { return };
+    let recoder = Recoder::default();
+    let Ok((jpeg, said)) = recoder.recode(data, old, quality, restart) else { return };
+    assert_eq!(index(&jpeg).as_ref(), Ok(&said));
+    assert_eq!(quality_for(&jpeg, 1), Ok(quality));
+    let again = recoder.recode(&jpeg, &said, quality, restart);
+    assert!(again.is_ok_and(|(again, _)| again == jpeg));
 }
 
 /// Whether both pictures have the same entropy-coded bytes.

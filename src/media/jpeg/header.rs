@@ -38,6 +38,13 @@ struct TableSet<'a> {
     huffman: [[Option<&'a [u8]>; 4]; 2],
 }
 
+/// The tables that one component chooses: 64 steps in zigzag order; 16 counts, then the values.
+pub(super) struct Chosen<'a> {
+    pub quantisation: &'a [u8],
+    pub dc: &'a [u8],
+    pub ac: &'a [u8],
+}
+
 struct Frame {
     size: Size,
     subsampling: Subsampling,
@@ -112,10 +119,7 @@ impl<'a> Header<'a> {
 
     /// Interchange format: each table in use is in the file.
     pub fn check_complete(&self) -> Result<(), JpegError> {
-        let complete = self.used().all(|c| {
-            self.quantisation(c).is_some() && self.huffman(0, c.dc).is_some() && self.huffman(1, c.ac).is_some()
-        });
-        if complete { Ok(()) } else { Err(JpegError::MissingTable) }
+        self.chosen().map(drop)
     }
 
     /// Abbreviated format as slices have it: no table in the file, and the usual ones chosen.
@@ -137,6 +141,15 @@ impl<'a> Header<'a> {
                 && self.huffman(1, c.ac).is_some_and(|table| tables::is_standard_huffman(table, kind, true))
         });
         all.then_some(quality)
+    }
+
+    /// The tables of each component; an error if one is not in the file.
+    pub fn chosen(&self) -> Result<Vec<Chosen<'a>>, JpegError> {
+        let chosen = |c: &Component| {
+            let (dc, ac) = (self.huffman(0, c.dc)?, self.huffman(1, c.ac)?);
+            Some(Chosen { quantisation: self.quantisation(c)?, dc, ac })
+        };
+        self.used().map(chosen).collect::<Option<_>>().ok_or(JpegError::MissingTable)
     }
 
     fn used(&self) -> impl Iterator<Item = &Component> {

@@ -1,14 +1,17 @@
 //! JPEG as bytes (ITU-T T.81, baseline only): where its restart intervals lie, how it is cut into slices that decode
-//! alone, and how slices become one picture again. No pixel is touched here; that is the codec's work.
+//! alone, how slices become one picture again, and how it is coded anew so that it can be cut. No pixel is touched here;
+//! that is the codec's work.
 #![forbid(unsafe_code)]
 
 pub mod conceal;
 pub mod cut;
+mod entropy;
 mod fuzz;
 pub mod halve;
 mod header;
 pub mod index;
 pub mod join;
+pub mod recode;
 #[cfg(test)]
 mod sample;
 pub mod tables;
@@ -20,6 +23,7 @@ pub use fuzz::fuzz_jpeg;
 pub use halve::{Halves, halve, stack};
 pub use index::{Index, index};
 pub use join::{SliceHeader, header_of_slice, join, whole};
+pub use recode::{Recoder, quality_for};
 
 use crate::units::Size;
 
@@ -68,6 +72,8 @@ pub enum JpegError {
     Marker(u8),
     #[error("unsupported JPEG: {0}")]
     Unsupported(&'static str),
+    #[error("the entropy-coded data of the JPEG are damaged")]
+    Scan,
     #[error("the JPEG uses a table that it does not carry")]
     MissingTable,
     #[error("an abbreviated JPEG must not carry tables or choose other than the usual ones")]

@@ -37,10 +37,16 @@ pub fn with_huffman(jpeg: &[u8]) -> Result<Cow<'_, [u8]>, JpegError> {
 }
 
 pub(super) fn append_quantisation(quality: u8, grey: bool, out: &mut Vec<u8>) {
-    for (id, base) in [LUMA, CHROMA].iter().enumerate().take(kinds(grey)) {
-        out.extend_from_slice(&[0xFF, 0xDB, 0, 67, id as u8]);
-        out.extend(ZIGZAG.iter().map(|&at| scaled(base[at as usize], quality)));
+    for kind in 0..kinds(grey) {
+        out.extend_from_slice(&[0xFF, 0xDB, 0, 67, kind as u8]);
+        out.extend(quantisation(kind, quality));
     }
+}
+
+/// Annex K's steps of this kind (0 luma, 1 chroma) at this quality, in zigzag order.
+pub(super) fn quantisation(kind: usize, quality: u8) -> impl Iterator<Item = u8> {
+    let base = if kind == 0 { &LUMA } else { &CHROMA };
+    ZIGZAG.iter().map(move |&at| scaled(base[usize::from(at)], quality))
 }
 
 pub(super) fn append_huffman(grey: bool, out: &mut Vec<u8>) {
@@ -66,8 +72,7 @@ pub(super) fn quality_of(table: &[u8], kind: usize) -> Option<u8> {
 
 /// Whether `table` is Annex K's of this kind at this quality.
 pub(super) fn is_annex_k(table: &[u8], kind: usize, quality: u8) -> bool {
-    let base = if kind == 0 { &LUMA } else { &CHROMA };
-    table.len() == 64 && ZIGZAG.iter().zip(table).all(|(&at, &step)| scaled(base[at as usize], quality) == step)
+    table.iter().copied().eq(quantisation(kind, quality))
 }
 
 /// The step by which luma's mean is quantised.
@@ -77,9 +82,15 @@ pub(super) fn luma_step(quality: u8) -> u8 {
 
 /// Whether `table` (16 counts, then the values) is the standard one of this kind (0 luma, 1 chroma).
 pub(super) fn is_standard_huffman(table: &[u8], kind: usize, ac: bool) -> bool {
+    let standard = huffman(kind, ac);
+    table.split_at_checked(16).is_some_and(|(counts, values)| (counts, values) == (standard.0, standard.1))
+}
+
+/// Counts of codes by length and the values of the standard table of this kind (0 luma, 1 chroma).
+pub(super) fn huffman(kind: usize, ac: bool) -> (&'static [u8; 16], &'static [u8]) {
     let (dc_table, ac_table) = if kind == 0 { &HUFFMAN[0] } else { &HUFFMAN[1] };
-    let standard = if ac { ac_table } else { dc_table };
-    table.split_at_checked(16).is_some_and(|(counts, values)| *counts == standard.counts && values == standard.values)
+    let table = if ac { ac_table } else { dc_table };
+    (&table.counts, table.values)
 }
 
 fn kinds(grey: bool) -> usize {
@@ -137,7 +148,7 @@ const CHROMA: [u8; 64] = [
 ];
 
 /// T.81 tables K.3 to K.6: DC and AC of luma, DC and AC of chroma.
-const HUFFMAN: [(Huffman, Huffman); 2] = [
+static HUFFMAN: [(Huffman, Huffman); 2] = [
     (
         Huffman { counts: [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0], values: &DC_VALUES },
         Huffman { counts: [0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 0x7D], values: &LUMA_AC_VALUES },
