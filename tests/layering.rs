@@ -61,6 +61,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("turbojpeg", &["codec"]),
     ("winit", &["view", "app"]),
     ("x11rb", &["source"]),
+    ("yuv", &["source"]),
     ("zerocopy", &["wire", "view"]),
 ];
 const ANYWHERE: &[&str] = &["thiserror"];

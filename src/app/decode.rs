@@ -90,8 +90,10 @@ impl Canvases {
         canvas
     }
 
+    /// Also one that somebody still holds: it is free once he lets go. One that stood still comes back many times.
     pub fn give_back(&mut self, canvas: Arc<Canvas>) {
-        if self.0.len() < KEPT {
+        let here = self.0.iter().any(|kept| Arc::ptr_eq(kept, &canvas));
+        if !here && self.0.len() < KEPT {
             self.0.push(canvas);
         }
     }
@@ -187,5 +189,24 @@ impl Worker {
         let Some(path) = &self.settings.snapshot else { return Ok(()) };
         let Some(canvas) = &self.previous else { return Err("no picture came, so none was saved".to_owned()) };
         still::save(canvas, path).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canvas_that_was_shown_many_times_is_taken_again_once_nobody_holds_it() {
+        let (size, mut canvases) = (Size::new(16, 16), Canvases::default());
+        let shown = canvases.take(size);
+        for _ in 0..2 * KEPT {
+            canvases.give_back(Arc::clone(&shown));
+        }
+        let other = canvases.take(size);
+        assert!(!Arc::ptr_eq(&shown, &other), "it is still held");
+        let address = Arc::as_ptr(&shown);
+        drop(shown);
+        assert_eq!(Arc::as_ptr(&canvases.take(size)), address);
     }
 }

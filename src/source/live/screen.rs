@@ -17,7 +17,6 @@ mod shm;
 mod tests;
 
 use self::area::Area;
-use self::convert::Converter;
 use self::layout::Layout;
 use self::link::Link;
 pub(super) use self::list::{Listed, screens};
@@ -62,7 +61,6 @@ impl Device for Display {
             area,
             rate: self.rate,
             rhythm: Rhythm::new(self.rate),
-            converter: Converter::default(),
             plain: Vec::new(),
             contents: 0,
             last: None,
@@ -78,7 +76,6 @@ struct Grab {
     area: Area,
     rate: Rate,
     rhythm: Rhythm,
-    converter: Converter,
     /// A screen's pixels, brought into the order that is converted, if they are in another.
     plain: Vec<u8>,
     /// Pictures that showed something new.
@@ -144,7 +141,11 @@ impl Grab {
             pointer::draw(&cursor, self.area, pixels);
         }
         let mut picture = Picture::from_pool(pool, self.area.size, 0, now);
-        self.converter.apply(pixels, &mut picture);
+        convert::planes(pixels, &mut picture).map_err(|why| SourceError::ScreenLost {
+            name: self.server.name().to_owned(),
+            why,
+            session: "",
+        })?;
         if let Some(last) = self.last.as_mut().filter(|last| last.planes() == picture.planes()) {
             return Ok(last.again(0, now));
         }
