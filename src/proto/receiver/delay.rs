@@ -1,5 +1,6 @@
 //! How long after they are due pictures and sound are played while a loudspeaker plays: so long that 99 of 100 pictures
-//! and chunks have come by then. It grows at once and shrinks slowly, because the ear hears every change.
+//! and chunks have come by then. It grows at once and shrinks slowly, because the ear hears every change; much that is no
+//! longer needed goes at once, which is heard once instead of being late for minutes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,6 +20,8 @@ const BEGINNING: Duration = Duration::from_millis(300);
 const TURN: Duration = Duration::from_millis(100);
 /// It shrinks by this much in a turn: 1 ms a second.
 const SHRINK: Duration = Duration::from_micros(100);
+/// What has not been needed for as long as the percentile looks back, and is more than this, goes at once.
+const TOO_MUCH: Duration = Duration::from_millis(250);
 /// Whatever comes later than this is not waited for.
 const MOST: Duration = Duration::from_secs(2);
 
@@ -66,7 +69,8 @@ impl Delay {
         let pictures = percentile(&self.pictures).saturating_add(SHOWING.as_nanos() as i64);
         let chunks = percentile(&self.chunks).saturating_add(needs.as_nanos() as i64);
         let wanted = Duration::from_nanos(pictures.max(chunks).max(0).unsigned_abs()).min(MOST);
-        self.now = wanted.max(self.now.saturating_sub(SHRINK));
+        let too_much = self.now.saturating_sub(wanted) > TOO_MUCH;
+        self.now = if too_much { wanted } else { wanted.max(self.now.saturating_sub(SHRINK)) };
     }
 }
 
@@ -118,5 +122,20 @@ mod tests {
         assert_eq!(turn(&mut delay, 100), Duration::from_millis(40));
         delay.turn(delay.next, None);
         assert_eq!(delay.now(), Duration::ZERO);
+    }
+
+    #[test]
+    fn much_that_is_no_longer_needed_goes_at_once() {
+        let mut delay = Delay::default();
+        delay.sound(Time::ZERO, 0);
+        (0..CHUNKS).for_each(|_| delay.sound(LATER, -10 * MS));
+        assert_eq!(turn(&mut delay, 1), Duration::from_millis(20));
+        // Its source stood still for a second and a half, and the silence meanwhile came so late.
+        (0..260).for_each(|_| delay.sound(LATER, 1_500 * MS));
+        assert_eq!(turn(&mut delay, 1), Duration::from_millis(1_530));
+        (0..CHUNKS - 30).for_each(|_| delay.sound(LATER, -10 * MS));
+        assert_eq!(turn(&mut delay, 1), Duration::from_millis(1_530), "it may be needed again");
+        (0..20).for_each(|_| delay.sound(LATER, -10 * MS));
+        assert_eq!(turn(&mut delay, 1), Duration::from_millis(20));
     }
 }
