@@ -2,6 +2,7 @@
 
 mod generate;
 mod help;
+mod sense;
 mod slips;
 mod values;
 
@@ -9,7 +10,8 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use udpstream::app::address::{self, Address, DEFAULT_PORT};
 use udpstream::app::{StatsFormat, devices, doctor, extract, serve, watch};
 use udpstream::source::{self, Input, PaceChoice, SoundOptions};
@@ -40,7 +42,13 @@ impl Cli {
     /// Reads the process's arguments; ends it after help, and with 2 and advice after a slip.
     pub fn read() -> Self {
         let arguments: Vec<_> = std::env::args_os().collect();
-        Self::try_parse_from(&arguments).unwrap_or_else(|error| slips::advise(error, &arguments).exit())
+        let cli = Self::try_parse_from(&arguments).unwrap_or_else(|error| slips::advise(error, &arguments).exit());
+        if let Command::Serve(args) = &cli.command
+            && let Err(advice) = sense::check(args)
+        {
+            Self::command().error(ErrorKind::ArgumentConflict, advice).exit()
+        }
+        cli
     }
 }
 
@@ -123,7 +131,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", value_parser = rate, help_heading = INPUT)]
     pub fps: Option<Rate>,
     /// Size that a camera is asked for, as WIDTHxHEIGHT [default: its own choice].
-    #[arg(long, value_name = "WxH", value_parser = size, conflicts_with = "width", help_heading = INPUT)]
+    #[arg(long, value_name = "WxH", value_parser = size, help_heading = INPUT)]
     pub size: Option<Size>,
     /// Leave the mouse pointer out of a screen [default: show it].
     #[arg(long, help_heading = INPUT)]

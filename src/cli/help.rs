@@ -35,6 +35,8 @@ Examples:
   udpstream serve test:1920x1080@60 --no-wait
   udpstream serve rtsp://camera/stream --port 9700
   udpstream serve camera:/dev/video2 mic: --size 1280x720 --fps 30
+  udpstream serve screen: mic:
+  udpstream serve screen::0+100,100,1280x720 --no-pointer
   udpstream serve mic:
   ffmpeg -i film.mov -f yuv4mpegpipe - | udpstream serve -
 
@@ -74,7 +76,8 @@ Examples:
 
 A device is chosen by what stands in its line: `udpstream serve camera:/dev/video0 mic:`. camera: alone is the first \
 camera, camera:2 is /dev/video2, and camera:NAME the first whose name has NAME in it. mic: alone is the system's \
-default, mic:hw:1 a device of ALSA, and mic:NAME a source of the sound server. While a device is away a card says why; \
+default, mic:hw:1 a device of ALSA, and mic:NAME a source of the sound server. camera:lavfi:GRAPH and mic:lavfi:GRAPH stand in for a device \
+where there is none: camera:lavfi:testsrc2, mic:lavfi:sine=440. While a device is away a card says why; \
 it is tried again until it is back.";
 
 pub const DOCTOR: &str = "\

@@ -14,7 +14,7 @@ pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
         ErrorKind::InvalidSubcommand => without_verb(&words),
         ErrorKind::UnknownArgument => port_apart(&words),
         ErrorKind::ValueValidation if is_about_ear(&error) => port_apart(&words),
-        ErrorKind::MissingRequiredArgument => nothing_named(&words),
+        ErrorKind::MissingRequiredArgument if !is_about_flag(&error) => nothing_named(&words),
         _ => None,
     };
     if let Some(tips) = tips {
@@ -29,6 +29,11 @@ pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
 /// Whether the second thing that `serve` was given is meant.
 fn is_about_ear(error: &clap::Error) -> bool {
     matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(name)) if name.contains("MIC"))
+}
+
+/// Whether it is a flag that is missing, and not what every command is about.
+fn is_about_flag(error: &clap::Error) -> bool {
+    matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::Strings(names)) if names.iter().all(|name| name.starts_with('-')))
 }
 
 /// `udpstream film.mp4`, `udpstream 192.168.1.20`.

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::backlog::Surplus;
 use super::child::Control;
 use super::ffmpeg::{self, Pass};
+use super::input::meant;
 use super::live::{Ear, station};
 use super::plan::{self, Plan, Reading};
 use super::probe::Found;
@@ -121,7 +122,10 @@ pub(super) fn info(plan: &Plan, found: &Found, title: String, pass: &Pass, pace:
 /// `file:` before the path, so that neither a colon nor a dash in it means anything.
 fn local_address(path: &Path, name: &str) -> Result<OsString, SourceError> {
     let unreadable = |why: io::Error| match why.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => SourceError::NotFound(name.to_owned()),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => match meant(name) {
+            Some(meant) => SourceError::Meant { name: name.to_owned(), meant },
+            None => SourceError::NotFound(name.to_owned()),
+        },
         _ => SourceError::Unreadable { name: name.to_owned(), why },
     };
     let data = fs::metadata(path).map_err(unreadable)?;

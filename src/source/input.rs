@@ -47,6 +47,18 @@ impl Input {
     }
 }
 
+/// What somebody means who names a file that is not there, such as `Screen:` or `webcam`.
+pub(super) fn meant(text: &str) -> Option<&'static str> {
+    let word = text.split(':').next().unwrap_or_default().to_lowercase();
+    let lists = [
+        ("screen:", ["screen", "scren", "sreen", "desktop", "display", "monitor", "x11"]),
+        ("camera:", ["camera", "cam", "webcam", "camara", "video", "v4l2", "cammera"]),
+        ("mic:", ["mic", "microphone", "mike", "micro", "sound", "audio", "mick"]),
+        ("test:", ["test", "testcard", "card", "tset", "pattern", "bars", "testsrc"]),
+    ];
+    lists.into_iter().find(|(_, words)| words.contains(&word.as_str())).map(|(name, _)| name)
+}
+
 fn named(kind: &str, device: &str) -> String {
     if device.is_empty() { kind.to_owned() } else { format!("{kind} {device}") }
 }
@@ -111,6 +123,10 @@ fn screen(text: &str) -> Option<Screen> {
         }
         None => None,
     };
+    // A number alone is no display, and neither is a name.
+    if !display.is_empty() && !display.contains(':') {
+        return None;
+    }
     Some(Screen { display: (!display.is_empty()).then(|| display.to_owned()), area })
 }
 
@@ -155,10 +171,18 @@ mod tests {
             let error = text.parse::<Input>().expect_err(text).to_string();
             assert!(error.contains("write test:"), "{error}");
         }
-        for text in ["screen:+1", "screen::0+1,2,3", "screen:+a,2,3x4"] {
+        for text in ["screen:+1", "screen::0+1,2,3", "screen:+a,2,3x4", "screen:0", "screen:foo"] {
             let error = text.parse::<Input>().expect_err(text).to_string();
             assert!(error.contains("write screen:"), "{error}");
         }
+    }
+
+    #[test]
+    fn near_misses_of_devices_are_known() {
+        for (text, name) in [("Screen:", "screen:"), ("scren::0", "screen:"), ("webcam", "camera:"), ("mic", "mic:")] {
+            assert_eq!(meant(text), Some(name));
+        }
+        assert_eq!(meant("film.mp4"), None);
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub const HELP: &[(&str, &str)] = &[
     ("s", "snapshot as PNG"),
     ("S", "snapshot as JPEG"),
     ("r", "begin or end a recording"),
+    ("m", "mute"),
+    ("Up, Down", "louder, softer"),
     ("i", "figures and graph"),
     ("?, h", "these keys"),
 ];

@@ -1,0 +1,91 @@
+//! Whether what `serve` was told fits together: an option that would do nothing is a slip, and is said at once.
+
+use udpstream::source::Input;
+
+use super::ServeArgs;
+
+/// What is the matter, in one sentence with advice.
+pub fn check(args: &ServeArgs) -> Result<(), String> {
+    let (input, ear) = match (&args.input, args.ear.as_ref()) {
+        (Input::Mic(_), Some(Input::Mic(_))) => return Err("one microphone can be heard; name only one".to_owned()),
+        (mic @ Input::Mic(_), Some(input)) => (input, Some(mic)),
+        as_named => as_named,
+    };
+    check_ear(input, ear)?;
+    let name = input.name();
+    let live = matches!(input, Input::Camera(_) | Input::Screen(_) | Input::Mic(_));
+    let wrong = [
+        (
+            args.size.is_some() && !matches!(input, Input::Camera(_)),
+            "--size is what a camera is asked for; use --width to scale, and for a part of a screen screen::0+X,Y,WxH",
+        ),
+        (args.no_pointer && !matches!(input, Input::Screen(_)), "--no-pointer is for a screen; leave it out"),
+        (args.looped && live, "--loop begins a film again, and this never ends; leave it out"),
+        (args.sound.audio_track.is_some() && live, "--audio-track is for films with several; leave it out"),
+        (
+            args.no_audio && matches!(input, Input::Mic(_)),
+            "with --no-audio nothing is left of a microphone; leave it out",
+        ),
+    ];
+    let wrong = wrong.into_iter().find(|(wrong, _)| *wrong);
+    wrong.map_or(Ok(()), |(_, advice)| Err(format!("{name}: {advice}")))
+}
+
+fn check_ear(input: &Input, ear: Option<&Input>) -> Result<(), String> {
+    let beside = matches!(input, Input::Camera(_) | Input::Screen(_) | Input::Url(_) | Input::Mic(_));
+    match ear {
+        Some(Input::Mic(_)) if !beside => Err(format!(
+            "no microphone can be heard beside {}; name it with a camera, a screen or an address without an end",
+            input.name()
+        )),
+        None | Some(Input::Mic(_)) => Ok(()),
+        Some(other) => {
+            Err(format!("{} is no microphone; beside pictures only mic: or mic:DEVICE can be named", other.name()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::{Cli, Command};
+    use super::*;
+
+    fn said(words: &str) -> Option<String> {
+        let words = ["udpstream", "serve"].into_iter().chain(words.split(' '));
+        let Command::Serve(args) = Cli::try_parse_from(words).expect("words that are known").command else {
+            panic!("it was serve")
+        };
+        check(&args).err()
+    }
+
+    #[test]
+    fn what_would_do_nothing_is_said() {
+        for (words, part) in [
+            ("mic:a mic:b", "name only one"),
+            ("test: mic:", "test card"),
+            ("film.mp4 mic:", "beside film.mp4"),
+            ("camera: film.mp4", "film.mp4 is no microphone"),
+            ("screen: --size 640x480", "screen::0+X"),
+            ("film.mp4 --size 640x480", "--width"),
+            ("camera: --no-pointer", "is for a screen"),
+            ("mic: --loop", "never ends"),
+            ("mic: screen: --audio-track 1", "screen: --audio-track"),
+            ("mic: --no-audio", "nothing is left"),
+        ] {
+            let said = said(words).unwrap_or_default();
+            assert!(said.contains(part), "{words}: {said}");
+        }
+        for words in [
+            "film.mp4 --loop --audio-track 1",
+            "mic: screen: --no-pointer",
+            "camera: mic: --size 1280x720 --width 640",
+            "rtsp://a/b mic:",
+            "test: --loop",
+            "screen: mic: --no-audio",
+        ] {
+            assert_eq!(said(words), None, "{words}");
+        }
+    }
+}
