@@ -139,7 +139,7 @@ impl Layout {
         mcus: u16,
         wanted: u8,
         mut code: impl FnMut(u8, u16) -> Result<(Vec<u8>, Index), EncodeError>,
-    ) -> Result<((Vec<u8>, Index), (u8, u8)), EncodeError> {
+    ) -> Result<Made, EncodeError> {
         let (mut layout, mut quality) = (self.next(), wanted);
         loop {
             let Some(interval) = restart_interval(mcus, layout) else {
@@ -153,11 +153,19 @@ impl Layout {
             let (jpeg, index) = code(quality, interval)?;
             if plan(&index, jpeg.len(), smallest.body_max()).is_ok() {
                 self.fitted = layout;
-                return Ok(((jpeg, index), (quality, layout)));
+                return Ok(Made { jpeg, index, quality, layout });
             }
             layout += 1;
         }
     }
+}
+
+/// A JPEG that can be cut, and with which quality and layout it was made.
+struct Made {
+    jpeg: Vec<u8>,
+    index: Index,
+    quality: u8,
+    layout: u8,
 }
 
 /// What was encoded last.
@@ -270,8 +278,8 @@ impl Worker {
         let sized = index.size == self.settings.size;
         if sized && (jpeg.len() <= demand.class.body_max() || self.can_be_cut(&index, jpeg)) {
             self.counts.passed.fetch_add(1, Ordering::Relaxed);
-            let quality = index.quality.unwrap_or(0);
-            return Ok(Some(self.coded(picture, (jpeg.to_vec(), index), (quality, 0), encoding)));
+            let made = Made { jpeg: jpeg.to_vec(), quality: index.quality.unwrap_or(0), index, layout: 0 };
+            return Ok(Some(self.coded(picture, made, encoding)));
         }
         let made = if sized {
             self.recoded(picture, (jpeg, &index), encoding)?
@@ -302,9 +310,9 @@ impl Worker {
             Ok(self.recoder.recode(jpeg, index, quality, interval)?)
         });
         match made {
-            Ok((coded, with)) => {
+            Ok(made) => {
                 self.counts.recoded.fetch_add(1, Ordering::Relaxed);
-                Ok(Some(self.coded(picture, coded, with, encoding)))
+                Ok(Some(self.coded(picture, made, encoding)))
             }
             Err(EncodeError::Jpeg(_)) => Ok(None),
             Err(error) => Err(error),
@@ -322,20 +330,15 @@ impl Worker {
 
     fn encode(&mut self, picture: &Picture, encoding: Time) -> Result<CodedPicture, EncodeError> {
         let (mcus, wanted) = (picture.size.width.div_ceil(16), self.orders.load().demand.quality);
-        let (coded, with) = self.layout.cuttable(self.settings.smallest, mcus, wanted, |quality, interval| {
+        let made = self.layout.cuttable(self.settings.smallest, mcus, wanted, |quality, interval| {
             Ok(self.encoder.encode(picture, quality, interval)?)
         })?;
         self.counts.encoded.fetch_add(1, Ordering::Relaxed);
-        Ok(self.coded(picture, coded, with, encoding))
+        Ok(self.coded(picture, made, encoding))
     }
 
-    fn coded(
-        &mut self,
-        picture: &Picture,
-        (jpeg, index): (Vec<u8>, Index),
-        (quality, layout): (u8, u8),
-        encoding: Time,
-    ) -> CodedPicture {
+    fn coded(&mut self, picture: &Picture, made: Made, encoding: Time) -> CodedPicture {
+        let Made { jpeg, index, quality, layout } = made;
         let encoded = now();
         self.cost.observe(encoded.since(encoding));
         let stamps = Stamps { captured: picture.captured, encoding, encoded };

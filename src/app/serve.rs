@@ -322,7 +322,10 @@ impl Serving {
         while let Some(news) = self.running.as_ref().and_then(Running::news) {
             let (code, text) = match news {
                 News::Lost(why) => ("device-lost", format!("{why}; it is tried again until it is there")),
-                News::Back(name) => ("device-back", format!("the {name} is back")),
+                News::Back(name) => {
+                    let article = if name.contains("://") { "" } else { "the " };
+                    ("device-back", format!("{article}{name} is back"))
+                }
             };
             self.output.warn(&format!("{}: {text}", if code == "device-lost" { "warning" } else { "note" }));
             // Whoever no longer reads is found out by the next figures.

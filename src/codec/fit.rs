@@ -93,7 +93,8 @@ fn inside(picture: Size, room: Size) -> Size {
         .min(f64::from(room.height) / f64::from(picture.height.max(1)));
     let side = |own: u16, room: u16| {
         let length = (f64::from(own) * scale).round() as u16;
-        if length >= room { room } else { (length.max(2) / 2 * 2).min(room) }
+        // A row more or less, from rounding the room, is not worth a black line.
+        if length + 2 > room { room } else { length.max(2) / 2 * 2 }
     };
     Size::new(side(picture.width, room.width), side(picture.height, room.height))
 }
@@ -144,6 +145,7 @@ mod tests {
             ((1920, 1080), (1280, 720), (1280, 720)),
             ((1, 1000), (100, 100), (2, 100)),
             ((101, 37), (37, 37), (37, 14)),
+            ((1280, 720), (400, 226), (400, 226)),
         ] {
             let size = |(width, height)| Size::new(width, height);
             assert_eq!(inside(size(picture), size(room)), size(inner), "{picture:?} in {room:?}");

@@ -114,6 +114,8 @@ pub struct Info {
 pub enum SourceError {
     #[error("{0} was not found; check its name and folder")]
     NotFound(String),
+    #[error("{name} was not found; if no film is meant, write {meant}")]
+    Meant { name: String, meant: &'static str },
     #[error("{0} is a folder; name one film in it")]
     Directory(String),
     #[error("{name} cannot be read ({why}); check its permissions")]
@@ -150,7 +152,7 @@ pub enum SourceError {
     Y4m(#[from] Y4mError),
     #[error("{0:?} is not a test card; write test:, test:1280x720, test:@30 or test:1280x720@30")]
     BadTest(String),
-    #[error("{0:?} is not part of a screen; write screen:, screen::0 or screen::0+X,Y,WIDTHxHEIGHT")]
+    #[error("{0:?} is not a screen or a part of one; write screen:, screen::0 or screen::0+X,Y,WIDTHxHEIGHT")]
     BadScreen(String),
     #[error("{0} gives sound alone, and that was left out; let it be heard")]
     SoundLeftOut(String),

@@ -55,7 +55,7 @@ pub(super) struct Words(Vec<String>);
 
 impl Words {
     pub fn new(text: &str, input: &str, name: &str) -> Self {
-        let line = |line: &str| plain(line, input).replace(input, name);
+        let line = |line: &str| renamed(plain(line, input), input, name);
         Self(text.lines().map(line).filter(|line| !line.is_empty()).collect())
     }
 
@@ -82,6 +82,22 @@ impl Words {
     }
 }
 
+/// With `name` where the input stands, which may be an address with a secret; a device's, which may be as short as a
+/// letter, only as a word of its own.
+fn renamed(line: &str, input: &str, name: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, behind)) = (!input.is_empty()).then(|| rest.split_once(input)).flatten() {
+        let inside = !input.contains("://")
+            && (before.ends_with(char::is_alphanumeric) || behind.starts_with(char::is_alphanumeric));
+        out.push_str(before);
+        out.push_str(if inside { input } else { name });
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Without `[error] `, `[mov @ 0x5651] ` and the name of the input in front.
 fn plain<'a>(line: &'a str, input: &str) -> &'a str {
     let mut rest = line.trim();
@@ -105,7 +121,7 @@ const TAIL: usize = 2_048;
 /// Characters of a line that fit into a sentence.
 const LONGEST: usize = 160;
 /// Lines that say that something failed, and not what.
-const GENERIC: [&str; 8] = [
+const GENERIC: [&str; 9] = [
     "Invalid data found",
     "End of file",
     "Error opening",
@@ -114,6 +130,7 @@ const GENERIC: [&str; 8] = [
     "Operation not permitted",
     "Invalid argument",
     "Input/output error",
+    "To ignore this",
 ];
 
 #[cfg(test)]
@@ -138,6 +155,17 @@ mod tests {
         assert_eq!(gist("\n \n"), None);
         let long = gist(&"é".repeat(1_000)).expect("a line");
         assert_eq!(long.chars().count(), LONGEST + 1);
+    }
+
+    #[test]
+    fn an_input_is_called_by_its_name_but_no_letter_of_a_word_is() {
+        for (input, line, plain) in [
+            ("l", "ALSA lib pcm.c: Unknown PCM l", "ALSA lib pcm.c: Unknown PCM mic l"),
+            ("", "No such filter: ''", "No such filter: ''"),
+            ("tcp://a:b@h", "Connection to tcp://a:b@h8 failed", "Connection to mic l8 failed"),
+        ] {
+            assert_eq!(Words::new(line, input, "mic l").gist().as_deref(), Some(plain));
+        }
     }
 
     #[test]

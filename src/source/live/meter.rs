@@ -1,10 +1,11 @@
-//! The pictures of a microphone alone: a card that shows how loud it is.
+//! The pictures of a microphone alone: a card that shows how loud it is, or why nothing is heard.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Device, Grabber, Mode};
+use super::{AGAIN, Device, Grabber, Mode};
 use crate::clock;
 use crate::media::Picture;
+use crate::media::card::text_card;
 use crate::media::meter::{Level, Meter};
 use crate::media::sound::{Frame, RATE};
 use crate::queue::Pool;
@@ -12,20 +13,38 @@ use crate::source::child::Control;
 use crate::source::{Options, SourceError, tune};
 use crate::units::{Rate, Size, Time};
 
-/// What was heard since somebody looked last.
+/// What an ear tells whoever shows it.
 #[derive(Clone, Default)]
-pub(super) struct Shown(Arc<Mutex<Vec<Frame>>>);
+pub(super) struct Shown(Arc<Mutex<Told>>);
+
+#[derive(Default)]
+struct Told {
+    /// What was heard since somebody looked last.
+    frames: Vec<Frame>,
+    /// Why nothing is.
+    why: Option<String>,
+}
 
 impl Shown {
     pub fn put(&self, frames: &[Frame]) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = &mut self.lock().frames;
         kept.extend_from_slice(frames);
         let surplus = kept.len().saturating_sub(RATE as usize);
         kept.drain(..surplus);
     }
 
-    fn take(&self) -> Vec<Frame> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The device is away, and this is why; or it is there.
+    pub fn away(&self, why: Option<String>) {
+        self.lock().why = why;
+    }
+
+    fn take(&self) -> Result<Vec<Frame>, String> {
+        let mut told = self.lock();
+        told.why.clone().map_or_else(|| Ok(std::mem::take(&mut told.frames)), Err)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -44,6 +63,9 @@ struct OpenCard {
     control: Control,
     began: Time,
     pictures: u32,
+    name: String,
+    /// What stands still while the device is away, and why it is.
+    away: Option<(String, Picture)>,
 }
 
 impl Card {
@@ -62,7 +84,8 @@ impl Device for Card {
         let (size, rate) = (self.size, self.rate);
         let mode = Mode { size, rate, details: "no pictures".to_owned() };
         let (meter, shown, control) = (Meter::new(size, &self.name), self.shown.clone(), control.clone());
-        Ok(Box::new(OpenCard { meter, mode, shown, control, began: clock::now(), pictures: 0 }))
+        let (began, name) = (clock::now(), self.name.clone());
+        Ok(Box::new(OpenCard { meter, mode, shown, control, began, pictures: 0, name, away: None }))
     }
 }
 
@@ -76,9 +99,64 @@ impl Grabber for OpenCard {
         if !self.control.sleep_until(due) {
             return Err(SourceError::Stopped);
         }
-        let mut picture = Picture::from_pool(pool, self.mode.size, self.pictures, clock::now());
-        self.meter.draw(&mut picture, &Level::of(&self.shown.take()));
-        self.pictures = self.pictures.wrapping_add(1);
-        Ok(picture)
+        let number = self.pictures;
+        self.pictures = number.wrapping_add(1);
+        match self.shown.take() {
+            Ok(frames) => {
+                self.away = None;
+                let mut picture = Picture::from_pool(pool, self.mode.size, number, clock::now());
+                self.meter.draw(&mut picture, &Level::of(&frames));
+                Ok(picture)
+            }
+            Err(why) => self.say(why, number).ok_or(SourceError::Stopped),
+        }
+    }
+}
+
+impl OpenCard {
+    /// A card with these words, the same one as long as they are.
+    fn say(&mut self, why: String, number: u32) -> Option<Picture> {
+        let kept = self.away.take().filter(|(said, _)| *said == why);
+        let (why, card) = kept.unwrap_or_else(|| {
+            let mut card = text_card(self.mode.size, &self.name, &[&why, AGAIN]);
+            card.content = number;
+            (why, card)
+        });
+        let (_, card) = self.away.insert((why, card));
+        card.again(number, clock::now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::PaceChoice;
+
+    #[test]
+    fn why_nothing_is_heard_is_shown_until_it_is_heard_again() {
+        let shown = Shown::default();
+        let options = Options {
+            width: Some(320),
+            rate: Rate::new(1_000, 1),
+            size: None,
+            pointer: false,
+            pace: PaceChoice::Auto,
+            looped: false,
+            denoise: false,
+            sound: None,
+        };
+        let mut card = Card::new("microphone x".to_owned(), &options, shown.clone());
+        let mut open = card.open(&Control::new().expect("an eventfd")).expect("it always opens");
+        let pool = Pool::new(2);
+        let mut next = || open.grab(&pool).expect("a card");
+        let quiet = next();
+        shown.away(Some("it was unplugged".to_owned()));
+        let (away, still) = (next(), next());
+        assert!(away.planes() != quiet.planes() && away.content == still.content && away.content != quiet.content);
+        shown.away(Some("it is busy".to_owned()));
+        let busy = next();
+        assert!(busy.planes() != away.planes() && busy.content != away.content);
+        shown.away(None);
+        assert!(next().planes() == quiet.planes());
     }
 }

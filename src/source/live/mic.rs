@@ -71,14 +71,19 @@ impl Ear for Microphone {
         loop {
             let mut opened = || {
                 pause = FIRST_PAUSE;
+                self.tell(None);
                 if std::mem::take(&mut told) {
                     news.try_send(News::Back(self.name())).ok();
                 }
             };
             match self.listen(&mut line, &mut opened) {
                 End::Closed => return,
-                End::Failed(error) if !told => drop(news.try_send(News::Lost(error.to_string()))),
-                End::Failed(_) => {}
+                End::Failed(error) => {
+                    self.tell(Some(error.to_string()));
+                    if !told {
+                        news.try_send(News::Lost(error.to_string())).ok();
+                    }
+                }
             }
             told = true;
             let until = clock::now() + pause;
@@ -95,6 +100,13 @@ impl Ear for Microphone {
 impl Microphone {
     fn name(&self) -> String {
         Input::Mic(self.device.clone()).name()
+    }
+
+    /// Whoever shows it, if anybody does.
+    fn tell(&self, why: Option<String>) {
+        if let Some(shown) = &self.shown {
+            shown.away(why);
+        }
     }
 
     /// Listens to the first of its places that answers until that fails.

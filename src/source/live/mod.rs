@@ -51,6 +51,11 @@ pub(super) trait Device: Send {
     /// Its name in messages.
     fn name(&self) -> String;
 
+    /// The size of its pictures, if that is known before it is open.
+    fn size(&self) -> Option<Size> {
+        None
+    }
+
     /// Opens it; waits until the first picture is certain, some seconds at most. Whatever stands behind it is gone
     /// before this fails. `control` ends every wait.
     fn open(&mut self, control: &Control) -> Result<Box<dyn Grabber>, SourceError>;
@@ -97,9 +102,10 @@ pub(super) fn open(
         Err(error) if guard.control.stopped() || error.is_final() => return Err(error),
         opened => opened,
     };
-    let mode = opened.as_ref().map_or_else(|_| Mode::unknown(options), |grabber| grabber.mode());
-    // A size that was asked for is one that is wanted.
-    let size = if options.size.is_some() { mode.size } else { fit_size(mode.size, options.width) };
+    let mode = opened.as_ref().map_or_else(|_| Mode::unknown(device.size(), options), |grabber| grabber.mode());
+    // A size that was asked for is one that is wanted, unless another is too.
+    let size =
+        if options.size.is_some() && options.width.is_none() { mode.size } else { fit_size(mode.size, options.width) };
     let scaled = if size == mode.size { String::new() } else { format!(" → {size}") };
     let heard = ear.as_ref().map_or_else(|| "no sound".to_owned(), |ear| ear.details());
     let info = Info {
@@ -146,9 +152,9 @@ pub(super) fn open(
 }
 
 impl Mode {
-    /// Of a device that nobody has seen yet.
-    fn unknown(options: &Options) -> Self {
-        let size = options.size.unwrap_or(Size::new(1280, 720));
+    /// Of a device that nobody has seen yet, and that should have this size.
+    fn unknown(size: Option<Size>, options: &Options) -> Self {
+        let size = size.or(options.size).unwrap_or(Size::new(1280, 720));
         let rate = options.rate.unwrap_or(THIRTY);
         Self { size, rate, details: format!("{size}, {rate} fps, not there yet") }
     }

@@ -28,7 +28,7 @@ use crate::media::Picture;
 use crate::queue::Pool;
 use crate::source::child::Control;
 use crate::source::{Input, Options, Screen, SourceError};
-use crate::units::{Rate, Time};
+use crate::units::{Rate, Size, Time};
 
 pub(in crate::source) fn device(screen: &Screen, options: &Options) -> Box<dyn Device> {
     let rate = options.rate.unwrap_or(THIRTY);
@@ -45,6 +45,10 @@ struct Display {
 impl Device for Display {
     fn name(&self) -> String {
         Input::Screen(self.screen.clone()).name()
+    }
+
+    fn size(&self) -> Option<Size> {
+        self.screen.area.map(|(_, size)| size)
     }
 
     fn open(&mut self, control: &Control) -> Result<Box<dyn Grabber>, SourceError> {

@@ -1,10 +1,7 @@
 //! Blue, green, red and a spare byte → full-range BT.601 4:2:0. Each plane is within one step of the exact one.
 #![forbid(unsafe_code)]
 
-use yuv::{
-    BufferStoreMut, YuvChromaSubsampling, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
-    bgra_to_yuv420,
-};
+use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix, bgra_to_yuv420};
 
 use crate::media::Picture;
 use crate::units::Size;
