@@ -127,7 +127,7 @@ pub struct ServeArgs {
     /// Scale to this width in pixels, 16 to 16384, keeping the shape [default: as it is, within 1920×1080].
     #[arg(long, value_name = "PIXELS", value_parser = number(16_u16, 16_384), help_heading = INPUT)]
     pub width: Option<u16>,
-    /// Pictures a second, such as 25, 29.97 or 30000/1001 [default: the film's own].
+    /// Pictures a second, such as 25, 29.97 or 30000/1001; of a screen at most so many [default: the film's own, else 30].
     #[arg(long, value_name = "N", value_parser = rate, help_heading = INPUT)]
     pub fps: Option<Rate>,
     /// Size that a camera is asked for, as WIDTHxHEIGHT [default: its own choice].
