@@ -163,7 +163,7 @@ struct Serving {
     end: Option<End>,
     killed: bool,
     departures: u64,
-    position: Unit,
+    position: Duration,
     /// When the first picture departed, and the last so far.
     sent: Option<(Time, Time)>,
     most_watchers: usize,
@@ -214,7 +214,7 @@ impl Serving {
             end: None,
             killed: false,
             departures: 0,
-            position: Unit(0),
+            position: Duration::ZERO,
             sent: None,
             most_watchers: 0,
             departure_error: Windowed::default(),
@@ -270,8 +270,7 @@ impl Serving {
             match act {
                 Act::Snapshot { canvas, id, still } => self.preview.save(canvas, &self.info.title, id, still),
                 Act::Wish(Wish::Record) => {
-                    let position = self.info.rate.at(self.position.0.into());
-                    self.recordings.toggle(&self.info.title, position, (&self.output, &self.preview.screen));
+                    self.recordings.toggle(&self.info.title, self.position, (&self.output, &self.preview.screen));
                 }
                 Act::Wish(_) => self.preview.screen.notice("The preview has no sound."),
             }
@@ -341,7 +340,7 @@ impl Serving {
         self.departure_error.recent.clear();
         self.stages.next_second();
         let place = self.sent.map(|_| Place {
-            position: self.info.rate.at(u64::from(self.position.0)),
+            position: self.position,
             length: self.info.length,
             looped: self.options.source.looped,
         });
@@ -457,8 +456,11 @@ impl Serving {
 
     fn departed(&mut self, now: Time, server: &mut Server, unit: Unit, due: Time, at: Time) {
         self.departures += 1;
-        self.position = unit;
-        self.sent = Some((self.sent.map_or(at, |(first, _)| first), at));
+        let first = self.sent.map_or(at, |(first, _)| first);
+        self.sent = Some((first, at));
+        // While a device is away pictures come seldom, and time goes on.
+        let live = self.info.pace == Pace::Live;
+        self.position = if live { at.since(first) } else { self.info.rate.at(unit.0.into()) };
         if self.info.pace == Pace::File {
             self.departure_error.record(at.since(due).as_secs_f64() * 1e6);
         }
