@@ -275,7 +275,10 @@ pub(super) fn no_film(words: &Words, local: bool, name: &str) -> SourceError {
         None => SourceError::NoPicture(name),
         Some(_) if words.say_empty() => SourceError::NoPicture(name),
         Some(why) if local => SourceError::NotFilm { name, why },
-        Some(why) if words.ask_for_a_password() => SourceError::NotLetIn { name, why },
+        Some(why) if words.ask_for_a_password() => {
+            let how = if name.starts_with("srt://") { PASSPHRASE } else { PASSWORD };
+            SourceError::NotLetIn { name, why, how }
+        }
         Some(why) if words.say_away() => {
             let why = if why == "Input/output error" { "nobody answers there".to_owned() } else { why };
             SourceError::NotReached { name, why }
@@ -289,6 +292,9 @@ pub(super) fn silent(local: bool, name: &str, patience: Duration) -> SourceError
     if local { SourceError::NothingCame { name, seconds } } else { SourceError::NoAnswer { name, seconds } }
 }
 
+const PASSWORD: &str = "write name and password before its host, as in rtsp://NAME:PASSWORD@HOST/";
+const PASSPHRASE: &str =
+    "write its passphrase of ten letters or more at the end, as in srt://HOST:PORT?passphrase=WORDS";
 /// In microseconds.
 const GLANCE: &[&str] = &["-analyzeduration", "1000000"];
 /// A dead address must not hold anybody up; ffprobe itself looks at a live one for five seconds.

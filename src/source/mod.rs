@@ -130,10 +130,8 @@ pub enum SourceError {
     NotOpened { name: String, why: String },
     #[error("{name} cannot be opened ({why}); check the address, the network, and that its server runs")]
     NotReached { name: String, why: String },
-    #[error(
-        "{name} lets nobody in without a name and a password that it knows ({why}); write them before its host, as in rtsp://NAME:PASSWORD@HOST/"
-    )]
-    NotLetIn { name: String, why: String },
+    #[error("{name} lets nobody in whom it does not know ({why}); {how}")]
+    NotLetIn { name: String, why: String, how: &'static str },
     #[error("{0} is a list that points where a file may not point to; serve what it points to, by its own name")]
     Elsewhere(String),
     #[error("{name} did not answer within {seconds} s; check the address, the network, and that its server runs")]

@@ -117,6 +117,8 @@ fn plain<'a>(line: &'a str, input: &str) -> &'a str {
         rest = after.trim_start();
     }
     rest = rest.strip_prefix("Error opening input: ").unwrap_or(rest);
+    // libsrt prints by itself: `00:49:17.038610/SRT:RcvQ:w1!W:SRT.cn: processAsyncConnectRequest: … : Incorrect passphrase`.
+    rest = rest.rsplit_once(": ").filter(|(head, _)| head.contains(":SRT.")).map_or(rest, |(_, why)| why);
     let refused = rest.strip_prefix("Connection to ").and_then(|rest| rest.split_once(" failed: "));
     rest = refused.map_or(rest, |(_, why)| why);
     let named = rest.strip_prefix(input).and_then(|rest| rest.strip_prefix(": "));
@@ -157,7 +159,15 @@ const GENERIC: [&str; 9] = [
     "To ignore this",
 ];
 
-const LOCKED: [&str; 4] = ["401 Unauthorized", "403 Forbidden", "authorization failed", "access denied"];
+const LOCKED: [&str; 7] = [
+    "401 Unauthorized",
+    "403 Forbidden",
+    "Incorrect passphrase",
+    "Password required",
+    "SRTO_PASSPHRASE",
+    "access denied",
+    "authorization failed",
+];
 const AWAY: [&str; 11] = [
     "Connection refused",
     "Connection reset",
@@ -189,6 +199,10 @@ mod tests {
             ("[tcp @ 0x1] Connection to tcp://h:1?timeout=0 failed\nfile:a.mp4: Refused", "Refused"),
             ("[in] Error opening input: Refused\nError opening input file file:a.mp4.", "Refused"),
             ("[srt @ 0x1] Connection to srt://h:1?a=b failed: No route to host\n", "No route to host"),
+            (
+                "00:49:17.03/SRT:RcvQ:w1!W:SRT.cn: process: REJECT reported: Incorrect passphrase - no\n[srt @ 0x1] Connection to srt://h failed: Input/output error\n",
+                "Incorrect passphrase - no",
+            ),
             (
                 "[hls @ 0x1] Failed to open segment 'http://me:pass@h/b.ts?key=1' of 'rtsp://a:b@h'\n",
                 "Failed to open segment 'http://h/b.ts' of 'rtsp://h'",

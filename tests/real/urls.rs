@@ -110,12 +110,16 @@ fn whoever_is_not_there_or_refuses_is_told_in_a_sentence() {
         let address = format!("{scheme}://127.0.0.1:{nobody}/live cannot be opened (");
         assert!(said.contains(&address) && said.contains("check the address, the network"), "{said}");
     }
-    let (http, rtsp) = (Camera::http(0), Camera::rtsp(0));
+    let (http, rtsp, port) = (Camera::http(0), Camera::rtsp(0), free_port());
+    let locked = format!("-c:a aac -f mpegts srt://127.0.0.1:{port}?mode=listener&passphrase=right-secret");
+    let _srt = Feeder::listening(&locked, port);
     for (address, words) in [
         (format!("http://{USER}@127.0.0.1:{}/other.ts?key=secret", http.port), "404 Not Found"),
         (format!("http://127.0.0.1:{}/live.ts?key=secret", http.port), "NAME:PASSWORD@HOST"),
         (format!("http://me:other-secret@127.0.0.1:{}/live.ts", http.port), "NAME:PASSWORD@HOST"),
         (format!("rtsp://me:other-secret@127.0.0.1:{}/stream", rtsp.port), "NAME:PASSWORD@HOST"),
+        (format!("srt://127.0.0.1:{port}?passphrase=other-secret"), "?passphrase=WORDS"),
+        (format!("srt://127.0.0.1:{port}?streamid=secret"), "?passphrase=WORDS"),
         // What ffmpeg makes of the address and the list is as secret as the address.
         (format!("http://{USER}@127.0.0.1:{}/list.m3u8?key=secret", http.port), "/one.ts"),
     ] {
