@@ -26,6 +26,17 @@ pub fn free_port() -> u16 {
     (0..100).find_map(free).unwrap()
 }
 
+/// Waits until somebody has `port`.
+pub fn until_taken(port: u16) {
+    let local = format!(":{port:04X} 00000000:0000");
+    let has = |kind: &&str| std::fs::read_to_string(format!("/proc/net/{kind}")).unwrap().contains(&local);
+    let taken = |_| {
+        sleep(Duration::from_millis(10));
+        ["tcp", "udp"].iter().any(has)
+    };
+    assert!((0..1_000).any(taken), "nobody takes {port}");
+}
+
 /// An ffmpeg that makes pictures and a tone at their own pace; killed when dropped.
 pub struct Feeder(Child);
 
@@ -38,13 +49,7 @@ impl Feeder {
     /// The same of one that waits for a caller, from the moment at which it does.
     pub fn listening(output: &str, port: u16) -> Self {
         let feeder = Self::start(output);
-        let local = format!(":{port:04X} 00000000:0000");
-        let tables = || ["tcp", "udp"].map(|kind| std::fs::read_to_string(format!("/proc/net/{kind}")).unwrap());
-        let listens = |_: &u32| {
-            sleep(Duration::from_millis(10));
-            tables().iter().any(|table| table.contains(&local))
-        };
-        assert!((0..1_000).any(|round| listens(&round)), "nobody listens on {port}");
+        until_taken(port);
         feeder
     }
 
@@ -54,7 +59,7 @@ impl Feeder {
         let coded = "-c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 12";
         let mut command = Command::new("ffmpeg");
         command.args(pictures.split(' ')).args(coded.split(' ')).args(output.split(' '));
-        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
 }

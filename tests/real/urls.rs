@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cameras::{Camera, Feeder, USER, free_port};
+use crate::cameras::{Camera, Feeder, USER, free_port, until_taken};
 use crate::devices::until_warning;
 use crate::program::{Server, figures, program, watch};
 
@@ -90,6 +90,24 @@ fn tcp_is_served_lost_and_back() {
     let port = free_port();
     let sender = || Feeder::listening(&format!("-c:a aac -f mpegts tcp://127.0.0.1:{port}?listen"), port);
     comes_and_goes(&format!("tcp://127.0.0.1:{port}"), sender(), sender);
+}
+
+#[test]
+fn a_sender_that_calls_is_waited_for() {
+    for (ours, theirs) in [("srt", "?mode=listener"), ("tcp", "?listen")].map(|(scheme, listens)| {
+        let address = format!("{scheme}://127.0.0.1:{}", free_port());
+        (format!("{address}{listens}"), address)
+    }) {
+        let port = theirs.rsplit(':').next().unwrap().parse().unwrap();
+        let sender = std::thread::spawn(move || {
+            until_taken(port);
+            Feeder::start(&format!("-c:a aac -f mpegts {theirs}"))
+        });
+        let server = Server::start(&[&ours, "--no-wait"]);
+        is_seen_and_heard(&server);
+        ends(server, &ours);
+        drop(sender.join().unwrap());
+    }
 }
 
 /// Code and words of a `serve` that does not begin.

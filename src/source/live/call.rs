@@ -21,6 +21,12 @@ pub(in crate::source) fn is_due(url: &str) -> bool {
     url.split_once("://").is_some_and(|(scheme, _)| ["srt", "tcp"].iter().any(|one| scheme.eq_ignore_ascii_case(one)))
 }
 
+/// Whether it is the sender who calls. That may take as long as it likes.
+fn is_called(url: &str) -> bool {
+    let options = url.split_once('?').map_or("", |(_, options)| options);
+    options.split('&').any(|option| matches!(option, "mode=listener" | "listen" | "listen=1"))
+}
+
 /// A connection that has been answered, and nothing that came is lost.
 pub(in crate::source) struct Call {
     line: Line,
@@ -79,10 +85,11 @@ impl Call {
 
     /// Reads until it is known what comes, and puts that back.
     fn listen(&mut self) -> Result<Found, SourceError> {
-        let (until, mut bytes) = (clock::now() + PROBE_ADDRESS, Vec::new());
-        if !self.tap.ready(until) && !self.line.control.stopped() {
+        let patient = if is_called(&self.line.address) { Time::NEVER } else { clock::now() + PROBE_ADDRESS };
+        if !self.tap.ready(patient) && !self.line.control.stopped() {
             return Err(ffmpeg::silent(false, &self.line.name, PROBE_ADDRESS));
         }
+        let (until, mut bytes) = (clock::now() + PROBE_ADDRESS, Vec::new());
         loop {
             let open = gather(&mut self.tap, &mut bytes, until.min(clock::now() + STEP));
             if bytes.is_empty() || self.line.control.stopped() {
@@ -185,6 +192,14 @@ mod tests {
             ("rtsp://host/", false),
         ] {
             assert_eq!(is_due(url), due, "{url}");
+        }
+        for (url, called) in [
+            ("srt://host:1?latency=1&mode=listener", true),
+            ("tcp://0.0.0.0:1?listen", true),
+            ("tcp://host:1?listen_timeout=5", false),
+            ("tcp://listen:1", false),
+        ] {
+            assert_eq!(is_called(url), called, "{url}");
         }
     }
 }
