@@ -271,8 +271,10 @@ impl Worker {
     ) -> Result<Option<CodedPicture>, EncodeError> {
         let complete = tables::with_huffman(jpeg).and_then(|jpeg| Ok((jpeg::index(&jpeg)?, jpeg)));
         let Ok((index, jpeg)) = complete else {
-            self.counts.damaged.fetch_add(1, Ordering::Relaxed);
-            return Ok(None);
+            let index = jpeg::index_of_tall(jpeg).ok();
+            let made = index.map_or(Ok(None), |index| self.decoded(picture, (jpeg, &index), encoding))?;
+            self.counts.damaged.fetch_add(u64::from(made.is_none()), Ordering::Relaxed);
+            return Ok(made);
         };
         let jpeg = jpeg.get(..index.scan.end + EOI).unwrap_or(&jpeg);
         let sized = index.size == self.settings.size;
@@ -284,13 +286,21 @@ impl Worker {
         let made = if sized {
             self.recoded(picture, (jpeg, &index), encoding)?
         } else {
-            match self.fitter.decode(picture, jpeg, &index) {
-                Ok(decoded) => Some(self.fitted(&decoded, encoding)?),
-                Err(_) => None,
-            }
+            self.decoded(picture, (jpeg, &index), encoding)?
         };
         self.counts.damaged.fetch_add(u64::from(made.is_none()), Ordering::Relaxed);
         Ok(made)
+    }
+
+    /// By way of its pixels; nothing if it is damaged.
+    fn decoded(
+        &mut self,
+        picture: &Picture,
+        (jpeg, index): (&[u8], &Index),
+        encoding: Time,
+    ) -> Result<Option<CodedPicture>, EncodeError> {
+        let decoded = self.fitter.decode(picture, jpeg, index).ok();
+        decoded.map(|decoded| self.fitted(&decoded, encoding)).transpose()
     }
 
     fn can_be_cut(&self, index: &Index, jpeg: &[u8]) -> bool {

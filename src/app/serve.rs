@@ -37,8 +37,8 @@ use crate::wire::{Description, SizeClass};
 const QUEUE_BYTES: usize = 36 << 20;
 /// A minute: more than any file has its sound before or behind its pictures.
 const FILE_CHUNKS: usize = 10_336;
-/// Two tenths of a second.
-const LIVE_CHUNKS: usize = 32;
+/// Two seconds: MPEG-TS carries sound of few bits in packets of a second and more, and all of one comes at once.
+const LIVE_CHUNKS: usize = 344;
 const TICK: Duration = Duration::from_secs(1);
 /// Watchers listed in the statistics.
 const LISTED: usize = 100;

@@ -207,9 +207,30 @@ pub(super) fn probe(
     name: &str,
     feed: &[u8],
 ) -> Result<Found, SourceError> {
+    ask(control, input, local, name, feed, &[])
+}
+
+/// The same of an address. A glance says all about most that have no end, where ffprobe would look for five seconds.
+pub(super) fn probe_address(control: &Control, url: &OsStr, name: &str) -> Result<Found, SourceError> {
+    match ask(control, url, false, name, &[], GLANCE) {
+        Ok(found) if found.settled && found.length().is_none() => Ok(found),
+        Ok(_) | Err(SourceError::NoPicture(_)) => probe(control, url, false, name, &[]),
+        Err(error) => Err(error),
+    }
+}
+
+/// `more` are options for the input.
+fn ask(
+    control: &Control,
+    input: &OsStr,
+    local: bool,
+    name: &str,
+    feed: &[u8],
+    more: &[&str],
+) -> Result<Found, SourceError> {
     let program = child::find("ffprobe")?;
     let mut command = FfmpegCommand::new_with_path(program.as_os_str());
-    command.args(["-hide_banner", "-loglevel", "error"]);
+    command.args(["-hide_banner", "-loglevel", "error"]).args(more);
     if local {
         command.args(["-protocol_whitelist", LOCAL]);
     }
@@ -247,24 +268,37 @@ pub(super) fn first_stamp(control: &Control, reading: &Reading, film: &Film) -> 
 }
 
 /// What ffmpeg's words mean when it opened nothing.
-fn no_film(words: &Words, local: bool, name: &str) -> SourceError {
+pub(super) fn no_film(words: &Words, local: bool, name: &str) -> SourceError {
     let name = name.to_owned();
     match words.gist() {
         _ if local && words.point_elsewhere() => SourceError::Elsewhere(name),
         None => SourceError::NoPicture(name),
         Some(_) if words.say_empty() => SourceError::NoPicture(name),
         Some(why) if local => SourceError::NotFilm { name, why },
+        Some(why) if words.ask_for_a_password() => {
+            let how = if name.starts_with("srt://") { PASSPHRASE } else { PASSWORD };
+            SourceError::NotLetIn { name, why, how }
+        }
+        Some(why) if words.say_away() => {
+            let why = if why == "Input/output error" { "nobody answers there".to_owned() } else { why };
+            SourceError::NotReached { name, why }
+        }
         Some(why) => SourceError::NotOpened { name, why },
     }
 }
 
-fn silent(local: bool, name: &str, patience: Duration) -> SourceError {
+pub(super) fn silent(local: bool, name: &str, patience: Duration) -> SourceError {
     let (name, seconds) = (name.to_owned(), patience.as_secs());
     if local { SourceError::NothingCame { name, seconds } } else { SourceError::NoAnswer { name, seconds } }
 }
 
+const PASSWORD: &str = "write name and password before its host, as in rtsp://NAME:PASSWORD@HOST/";
+const PASSPHRASE: &str =
+    "write its passphrase of ten letters or more at the end, as in srt://HOST:PORT?passphrase=WORDS";
+/// In microseconds.
+const GLANCE: &[&str] = &["-analyzeduration", "1000000"];
 /// A dead address must not hold anybody up; ffprobe itself looks at a live one for five seconds.
-const PROBE_ADDRESS: Duration = Duration::from_secs(10);
+pub(super) const PROBE_ADDRESS: Duration = Duration::from_secs(10);
 /// A disc that sleeps wakes in less, and so does a machine that is busy.
 const PROBE_FILE: Duration = Duration::from_secs(30);
 /// A camera begins with its next whole picture, which may be ten seconds away.

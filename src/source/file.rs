@@ -9,6 +9,7 @@ use super::backlog::Surplus;
 use super::child::Control;
 use super::ffmpeg::{self, Pass};
 use super::input::meant;
+use super::live::call::{self, Call};
 use super::live::{Ear, station};
 use super::plan::{self, Plan, Reading};
 use super::probe::Found;
@@ -27,6 +28,12 @@ pub(super) fn open(
     options: &Options,
     guard: Guard,
 ) -> Result<Source, SourceError> {
+    if let Some(url) = one_connection(input, options) {
+        let (call, found) = Call::new(url, &input.name(), &guard.control)?;
+        if found.film.is_some() {
+            return station::open(input, (call.reading(), found), Some(call), ear, options, guard);
+        }
+    }
     let (mut reading, mut found) = look(input, &guard.control)?;
     if let Some(film) = found.film.as_mut().filter(|_| found.cut && reading.twice && options.sound.is_some()) {
         film.start = ffmpeg::first_stamp(&guard.control, &reading, film).or(film.start);
@@ -39,7 +46,7 @@ pub(super) fn open(
         PaceChoice::Auto => Pace::Live,
     };
     if pace == Pace::Live && !reading.local && found.length().is_none() && found.film.is_some() {
-        return station::open(input, (reading, found), ear, options, guard);
+        return station::open(input, (reading, found), None, ear, options, guard);
     }
     if let Some(ear) = ear {
         return Err(SourceError::NotBeside { name: input.name(), ear: ear.details() });
@@ -65,6 +72,14 @@ pub(super) fn open(
     Ok(Source { info, work, guard })
 }
 
+/// The address of a sender that may take nobody else after the first.
+pub(super) fn one_connection<'a>(input: &'a Input, options: &Options) -> Option<&'a str> {
+    match input {
+        Input::Url(url) if call::is_due(url) && options.pace != PaceChoice::File => Some(url),
+        _ => None,
+    }
+}
+
 /// What a file or an address holds, and how ffmpeg is to read it.
 pub(super) fn look(input: &Input, control: &Control) -> Result<(Reading, Found), SourceError> {
     let name = input.name();
@@ -73,7 +88,10 @@ pub(super) fn look(input: &Input, control: &Control) -> Result<(Reading, Found),
         Input::Url(url) => (OsString::from(url), false, false),
         _ => return Err(SourceError::NotFound(name)),
     };
-    let found = ffmpeg::probe(control, &address, local, &name, &[])?;
+    let found = match local {
+        true => ffmpeg::probe(control, &address, local, &name, &[])?,
+        false => ffmpeg::probe_address(control, &address, &name)?,
+    };
     Ok((Reading { address, local, paced: false, live: false, twice, name }, found))
 }
 

@@ -128,6 +128,10 @@ pub enum SourceError {
     NotFilm { name: String, why: String },
     #[error("{name} cannot be opened ({why}); check the address, and that what it names is there")]
     NotOpened { name: String, why: String },
+    #[error("{name} cannot be opened ({why}); check the address, the network, and that its server runs")]
+    NotReached { name: String, why: String },
+    #[error("{name} lets nobody in whom it does not know ({why}); {how}")]
+    NotLetIn { name: String, why: String, how: &'static str },
     #[error("{0} is a list that points where a file may not point to; serve what it points to, by its own name")]
     Elsewhere(String),
     #[error("{name} did not answer within {seconds} s; check the address, the network, and that its server runs")]
@@ -203,6 +207,11 @@ impl SourceError {
                 | Self::ScreenColours { .. }
                 | Self::OutsideScreen { .. }
         )
+    }
+
+    /// Nobody was there who could have said anything.
+    const fn is_away(&self) -> bool {
+        matches!(self, Self::NotReached { .. } | Self::NoAnswer { .. })
     }
 }
 

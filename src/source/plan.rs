@@ -43,8 +43,8 @@ impl Reading {
         if self.live {
             command.args(["-fflags", "nobuffer", "-flags", "low_delay"]);
             if !self.local {
-                // What comes in the wrong order is not waited for.
-                command.args(["-max_delay", "0"]);
+                // What comes in the wrong order is not waited for, and what it is has been found out already.
+                command.args(["-max_delay", "0", "-analyzeduration", "500000"]);
             }
         }
         if self.paced {

@@ -72,6 +72,8 @@ pub(super) struct Found {
     pub cut: bool,
     /// Of the whole file.
     pub length: Option<Duration>,
+    /// Each stream says what it is. Of an address that was looked at for a moment only, some may not have begun.
+    pub settled: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -152,6 +154,7 @@ pub(super) fn parse(json: &[u8]) -> Option<Found> {
         start: report.format.start_time.as_deref().and_then(stamp).unwrap_or(0.0),
         cut: report.format.format_name.split(',').any(|name| CUT.contains(&name)),
         length: report.format.duration.as_deref().and_then(seconds),
+        settled: !report.streams.is_empty() && report.streams.iter().all(Stream::is_settled),
     };
     (found.film.is_some() || !found.tracks.is_empty()).then_some(found)
 }
@@ -164,6 +167,14 @@ impl Found {
 }
 
 impl Stream {
+    fn is_settled(&self) -> bool {
+        match self.codec_type.as_str() {
+            "video" => self.is_film() && !self.pix_fmt.is_empty(),
+            "audio" => self.track().is_some(),
+            _ => true,
+        }
+    }
+
     fn is_film(&self) -> bool {
         // Text drawn as pictures: ffmpeg takes any file for it whose name ends in .txt, .nfo or .bin.
         let text = matches!(self.codec_name.as_str(), "ansi" | "bintext" | "xbin" | "idf");

@@ -209,7 +209,7 @@ mod tests {
             preferred,
         };
         let tracks = tracks.iter().enumerate().map(track).collect();
-        Found { film: None, tracks, start: 0.0, cut: false, length: None }
+        Found { film: None, tracks, start: 0.0, cut: false, length: None, settled: true }
     }
 
     fn plan(found: &Found, options: SoundOptions) -> Option<SoundPlan> {

@@ -4,6 +4,8 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
+use super::input::public_part;
+
 /// The end of a child's stderr.
 pub(super) struct Tail {
     kept: Arc<Mutex<Kept>>,
@@ -55,7 +57,7 @@ pub(super) struct Words(Vec<String>);
 
 impl Words {
     pub fn new(text: &str, input: &str, name: &str) -> Self {
-        let line = |line: &str| renamed(plain(line, input), input, name);
+        let line = |line: &str| scrubbed(&renamed(plain(line, input), input, name));
         Self(text.lines().map(line).filter(|line| !line.is_empty()).collect())
     }
 
@@ -75,6 +77,16 @@ impl Words {
     /// There are streams, but nothing is in them.
     pub fn say_empty(&self) -> bool {
         self.mention("after EOF")
+    }
+
+    /// The server was there, and wants to know who we are.
+    pub fn ask_for_a_password(&self) -> bool {
+        LOCKED.iter().any(|words| self.mention(words))
+    }
+
+    /// No server was there, or it hung up.
+    pub fn say_away(&self) -> bool {
+        AWAY.iter().any(|words| self.mention(words))
     }
 
     pub fn mention(&self, words: &str) -> bool {
@@ -105,8 +117,22 @@ fn plain<'a>(line: &'a str, input: &str) -> &'a str {
         rest = after.trim_start();
     }
     rest = rest.strip_prefix("Error opening input: ").unwrap_or(rest);
+    // libsrt prints by itself: `00:49:17.038610/SRT:RcvQ:w1!W:SRT.cn: processAsyncConnectRequest: … : Incorrect passphrase`.
+    rest = rest.rsplit_once(": ").filter(|(head, _)| head.contains(":SRT.")).map_or(rest, |(_, why)| why);
+    let refused = rest.strip_prefix("Connection to ").and_then(|rest| rest.split_once(" failed: "));
+    rest = refused.map_or(rest, |(_, why)| why);
     let named = rest.strip_prefix(input).and_then(|rest| rest.strip_prefix(": "));
     named.unwrap_or(rest).trim_end_matches('.')
+}
+
+/// Addresses that ffmpeg made of ours, such as those in a list, hold the same secrets.
+fn scrubbed(line: &str) -> String {
+    let words = line.split_inclusive([' ', '\'', '"']);
+    let word = |word: &str| {
+        let (address, end) = word.split_at(word.trim_end_matches([' ', '\'', '"']).len());
+        if address.contains("://") { public_part(address) + end } else { word.to_owned() }
+    };
+    words.map(word).collect()
 }
 
 fn shortened(line: &str) -> String {
@@ -133,6 +159,29 @@ const GENERIC: [&str; 9] = [
     "To ignore this",
 ];
 
+const LOCKED: [&str; 7] = [
+    "401 Unauthorized",
+    "403 Forbidden",
+    "Incorrect passphrase",
+    "Password required",
+    "SRTO_PASSPHRASE",
+    "access denied",
+    "authorization failed",
+];
+const AWAY: [&str; 11] = [
+    "Connection refused",
+    "Connection reset",
+    "Connection timed out",
+    "Broken pipe",
+    "End of file",
+    "Failed to resolve",
+    "Host is down",
+    "Input/output error",
+    "Network is unreachable",
+    "No route to host",
+    "Server returned 5",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +198,15 @@ mod tests {
             ("file:a.mp4: Invalid data found\n", "Invalid data found"),
             ("[tcp @ 0x1] Connection to tcp://h:1?timeout=0 failed\nfile:a.mp4: Refused", "Refused"),
             ("[in] Error opening input: Refused\nError opening input file file:a.mp4.", "Refused"),
+            ("[srt @ 0x1] Connection to srt://h:1?a=b failed: No route to host\n", "No route to host"),
+            (
+                "00:49:17.03/SRT:RcvQ:w1!W:SRT.cn: process: REJECT reported: Incorrect passphrase - no\n[srt @ 0x1] Connection to srt://h failed: Input/output error\n",
+                "Incorrect passphrase - no",
+            ),
+            (
+                "[hls @ 0x1] Failed to open segment 'http://me:pass@h/b.ts?key=1' of 'rtsp://a:b@h'\n",
+                "Failed to open segment 'http://h/b.ts' of 'rtsp://h'",
+            ),
         ] {
             assert_eq!(gist(text).as_deref(), Some(line), "{text}");
         }

@@ -26,7 +26,7 @@ fn children(parent: u32) -> Vec<String> {
 }
 
 /// Reads what a server says until a warning has this code.
-fn until_warning(server: &mut Server, code: &str) -> Value {
+pub fn until_warning(server: &mut Server, code: &str) -> Value {
     for _ in 0..100 {
         let mut line = String::new();
         assert!(server.stdout.read_line(&mut line).unwrap() > 0, "the server ended");

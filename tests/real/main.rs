@@ -4,6 +4,7 @@
 #![cfg(feature = "app")]
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a black-box test starts programs and may panic")]
 
+mod cameras;
 mod program;
 mod screen;
 
@@ -18,4 +19,5 @@ mod preview;
 mod records;
 mod screens;
 mod sound;
+mod urls;
 mod window;

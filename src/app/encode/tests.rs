@@ -1,4 +1,5 @@
 //! What the encoder makes of pictures that come: nothing, the word SAME, a camera's JPEG as it is, or one of its own.
+#![expect(clippy::disallowed_methods, reason = "a test has ffmpeg make a picture")]
 
 use super::*;
 use crate::codec::{Decoder, Encoder};
@@ -144,6 +145,35 @@ fn a_cameras_picture_passes_as_it_is_where_it_fits() {
     let half = jpeg[..jpeg.len() / 2].to_vec();
     bench.put(Picture::from_jpeg(Pooled::unpooled(half), SIZE, 4, Time::from_millis(1_000)));
     assert_eq!(bench.end(), [0, 0, 2, 2, 0, 1]);
+}
+
+/// The first picture of ffmpeg's test film, in whatever form.
+fn from_ffmpeg(arguments: &str) -> Vec<u8> {
+    let film = format!("-v error -f lavfi -i testsrc2=size={}x{}:rate=1 -frames:v 1", SIZE.width, SIZE.height);
+    let mut command = std::process::Command::new("ffmpeg");
+    let output = command.args(film.split(' ')).args(arguments.split(' ')).arg("-").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+#[test]
+fn libavcodecs_own_way_of_422_is_made_anew() {
+    let jpeg = from_ffmpeg("-pix_fmt yuvj422p -c:v mjpeg -q:v 2 -huffman default -f mjpeg");
+    let frame = jpeg.windows(2).position(|marker| marker == [0xFF, 0xC0]).unwrap();
+    assert_eq!([11, 14, 17].map(|at| jpeg[frame + at]), [0x22, 0x12, 0x12]);
+    let bench = Bench::new(watched(1, SizeClass::ANY));
+    bench.put(Picture::from_jpeg(Pooled::unpooled(jpeg.clone()), SIZE, 0, Time::from_millis(1_000)));
+    let coded = bench.got();
+    assert!(coded.cut(7, SizeClass::ANY).unwrap().parts() > 1);
+    let mut planes = Vec::new();
+    Decoder::new().unwrap().planes(&coded.jpeg, &coded.index, &mut planes).unwrap();
+    let wanted = from_ffmpeg("-pix_fmt yuvj420p -f rawvideo");
+    let off: u64 = planes.iter().zip(&wanted).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    assert!(planes.len() == wanted.len() && off < 4 * wanted.len() as u64, "off by {off} in {}", wanted.len());
+    // Half of one is no picture.
+    let half = jpeg[..jpeg.len() / 2].to_vec();
+    bench.put(Picture::from_jpeg(Pooled::unpooled(half), SIZE, 1, Time::from_millis(1_000)));
+    assert_eq!(bench.end(), [1, 0, 0, 0, 0, 1]);
 }
 
 #[test]

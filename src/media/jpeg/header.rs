@@ -9,6 +9,8 @@ use crate::units::Size;
 pub(super) struct Header<'a> {
     pub size: Size,
     pub subsampling: Subsampling,
+    /// 4:2:2 with all its factors downwards doubled, so that an MCU is two of the usual ones on top of each other.
+    pub tall: bool,
     /// MCUs from one restart marker to the next, 0 = no restart markers.
     pub restart: u16,
     /// Offset of the SOS marker.
@@ -48,6 +50,7 @@ pub(super) struct Chosen<'a> {
 struct Frame {
     size: Size,
     subsampling: Subsampling,
+    tall: bool,
     components: [Component; 3],
 }
 
@@ -61,6 +64,12 @@ struct Colour {
 impl<'a> Header<'a> {
     /// Reads up to and including SOS.
     pub fn walk(jpeg: &'a [u8]) -> Result<Self, JpegError> {
+        let header = Self::walk_any(jpeg)?;
+        if header.tall { Err(JpegError::Unsupported("its 4:2:2 has unusual factors")) } else { Ok(header) }
+    }
+
+    /// The same, also of tall ones.
+    pub fn walk_any(jpeg: &'a [u8]) -> Result<Self, JpegError> {
         let mut reader = Reader { jpeg, at: 2 };
         if jpeg.get(..2) != Some(&SOI) {
             return Err(JpegError::NotJpeg);
@@ -107,6 +116,7 @@ impl<'a> Header<'a> {
         Ok(Self {
             size: frame.size,
             subsampling: frame.subsampling,
+            tall: frame.tall,
             restart,
             sos: sos.start,
             scan: sos.end,
@@ -183,7 +193,9 @@ impl Frame {
         for (component, &[id, sampling, quantisation]) in components.iter_mut().zip(list) {
             *component = Component { id, sampling, quantisation, ..Component::default() };
         }
-        Ok(Self { size, subsampling: subsampling(list)?, components })
+        let tall = matches!(list, [[_, 0x22, _], [_, 0x12, _], [_, 0x12, _]]);
+        let subsampling = if tall { Subsampling::Yuv422 } else { subsampling(list)? };
+        Ok(Self { size, subsampling, tall, components })
     }
 }
 

@@ -49,6 +49,23 @@ pub fn index(jpeg: &[u8]) -> Result<Index, JpegError> {
     })
 }
 
+/// What a decoder has to know of 4:2:2 as libavcodec writes it, with factors of 2×2, 1×2 and 1×2. It can be decoded, but not
+/// cut: its MCUs are none that a slice may have.
+pub fn index_of_tall(jpeg: &[u8]) -> Result<Index, JpegError> {
+    let header = Header::walk_any(jpeg)?;
+    header.check_complete()?;
+    if !header.tall {
+        return Err(JpegError::Unsupported("it is not 4:2:2 with doubled factors"));
+    }
+    let mcu = Size::new(16, 16);
+    // MCUs as large as those of 4:2:0, and so as many.
+    let expected = expected_intervals(Subsampling::Yuv420, header.size, header.restart);
+    let (intervals, end) = intervals(jpeg, header.scan, expected)?;
+    let restart_interval = (header.restart > 0).then_some(header.restart);
+    let (size, subsampling, scan) = (header.size, header.subsampling, header.scan..end);
+    Ok(Index { size, subsampling, mcu, restart_interval, quality: None, scan, intervals })
+}
+
 /// Size of a JPEG in interchange format, as strictly read as by [`index`] but without looking for its intervals.
 pub fn size_of_whole(jpeg: &[u8]) -> Result<Size, JpegError> {
     let header = Header::walk(jpeg)?;

@@ -21,7 +21,7 @@ pub use cut::{Slice, TooBig, plan, restart_interval};
 #[doc(hidden)]
 pub use fuzz::fuzz_jpeg;
 pub use halve::{Halves, halve, stack};
-pub use index::{Index, index};
+pub use index::{Index, index, index_of_tall};
 pub use join::{SliceHeader, header_of_slice, join, whole};
 pub use recode::{Recoder, quality_for};
 

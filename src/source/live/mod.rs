@@ -4,6 +4,7 @@
 //! the device is back. A device may come back with pictures of another size: whoever encodes fits them.
 
 mod arguments;
+pub(super) mod call;
 pub(super) mod camera;
 mod feed;
 mod line;
@@ -59,6 +60,11 @@ pub(super) trait Device: Send {
     /// Opens it; waits until the first picture is certain, some seconds at most. Whatever stands behind it is gone
     /// before this fails. `control` ends every wait.
     fn open(&mut self, control: &Control) -> Result<Box<dyn Grabber>, SourceError>;
+
+    /// What it will give, if that is known although it could not be opened.
+    fn foreseen(&self) -> Option<Mode> {
+        None
+    }
 }
 
 /// An open device; dropping it closes it, and leaves no process, thread or descriptor behind.
@@ -102,7 +108,8 @@ pub(super) fn open(
         Err(error) if guard.control.stopped() || error.is_final() => return Err(error),
         opened => opened,
     };
-    let mode = opened.as_ref().map_or_else(|_| Mode::unknown(device.size(), options), |grabber| grabber.mode());
+    let unknown = |_: &SourceError| device.foreseen().unwrap_or_else(|| Mode::unknown(device.size(), options));
+    let mode = opened.as_ref().map_or_else(unknown, |grabber| grabber.mode());
     // A size that was asked for is one that is wanted, unless another is too.
     let size =
         if options.size.is_some() && options.width.is_none() { mode.size } else { fit_size(mode.size, options.width) };

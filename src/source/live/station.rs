@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
+use super::call::{Call, Fed};
 use super::line::{IDLE, Line, span};
 use super::stamps::Stamps;
 use super::{Device, Ear, Grabber, Mode, News};
@@ -21,10 +22,11 @@ use crate::source::probe::Found;
 use crate::source::{Guard, Input, Options, Source, SourceError, file, sound};
 use crate::units::Time;
 
-/// `found` was found at `reading` just now. With `ear` the sound is its.
+/// `found` was found at `reading` just now, or is what comes over `call`. With `ear` the sound is its.
 pub(in crate::source) fn open(
     input: &Input,
     (reading, found): (Reading, Found),
+    call: Option<Call>,
     ear: Option<Box<dyn Ear>>,
     options: &Options,
     guard: Guard,
@@ -35,7 +37,7 @@ pub(in crate::source) fn open(
     let details = sound::describe(&found, plan.sound.as_ref());
     let (voices, coming) = bounded(1);
     let own = plan.sound.is_some().then(|| Box::new(Own { details, coming }) as Box<dyn Ear>);
-    let station = Station { input: input.clone(), options, plan: Some(plan), voices };
+    let station = Station { input: input.clone(), options, next: Some((plan, call)), away: None, voices };
     super::open(Box::new(station), ear.or(own), &options, guard)
 }
 
@@ -53,9 +55,33 @@ fn plan_of(reading: Reading, found: &Found, options: &Options) -> Result<Plan, S
 struct Station {
     input: Input,
     options: Options,
-    /// How it was opened last; none if that failed, for then it may have become another.
-    plan: Option<Plan>,
+    /// How it is to be opened next: as last time, unless it may have become another.
+    next: Option<(Plan, Option<Call>)>,
+    /// Since when nobody has answered.
+    away: Option<Time>,
     voices: Sender<Heard>,
+}
+
+impl Station {
+    /// Finds out what is there now.
+    fn look(&self, control: &Control) -> Result<(Plan, Option<Call>), SourceError> {
+        if let Some(url) = file::one_connection(&self.input, &self.options) {
+            let (call, found) = Call::new(url, &self.input.name(), control)?;
+            return Ok((plan_of(call.reading(), &found, &self.options)?, Some(call)));
+        }
+        let (reading, found) = file::look(&self.input, control)?;
+        Ok((plan_of(reading, &found, &self.options)?, None))
+    }
+
+    /// A sender for one caller at a time was there for the look, and is perhaps back for the next caller: looked at again it
+    /// would be gone again. One that is back after a while may have become another.
+    fn keep(&mut self, plan: Plan) {
+        let now = clock::now();
+        let away = *self.away.get_or_insert(now);
+        if now.since(away) < KEPT {
+            self.next = Some((plan, None));
+        }
+    }
 }
 
 impl Device for Station {
@@ -64,22 +90,42 @@ impl Device for Station {
     }
 
     fn open(&mut self, control: &Control) -> Result<Box<dyn Grabber>, SourceError> {
-        let mut plan = match self.plan.take() {
-            Some(plan) => plan,
+        let (mut plan, call) = match self.next.take() {
+            Some(next) => next,
             None => {
-                let (reading, found) = file::look(&self.input, control)?;
-                plan_of(reading, &found, &self.options)?
+                let next = self.look(control)?;
+                self.away = None;
+                next
             }
         };
-        let mut pass = file::open_pass(&mut plan, control, Surplus::LeaveOut)?;
+        let called = call.is_some();
+        let opened = match call {
+            Some(call) => call.open(&plan).map(|(pass, fed)| (pass, Some(fed))),
+            None => file::open_pass(&mut plan, control, Surplus::LeaveOut).map(|pass| (pass, None)),
+        };
+        let (mut pass, fed) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                if error.is_away() && !called {
+                    self.keep(plan);
+                }
+                return Err(error);
+            }
+        };
         let (size, rate) = (pass.reader.header().size, plan.rate.unwrap_or(plan.film.rate));
         let mode = Mode { size, rate, details: plan::describe_pictures(&plan.film, size, rate) };
         // If nobody listens it is kept until the end, or ffmpeg would wait for ever.
         let unheard =
             pass.heard.take().and_then(|heard| self.voices.try_send(heard).err()).map(|full| full.into_inner());
-        let open = Open { pass, name: self.input.name(), mode, control: control.clone(), _unheard: unheard };
-        self.plan = Some(plan);
-        Ok(Box::new(open))
+        self.away = None;
+        self.next = (!called).then_some((plan, None));
+        Ok(Box::new(Open { pass, name: self.input.name(), mode, control: control.clone(), _unheard: unheard, fed }))
+    }
+
+    fn foreseen(&self) -> Option<Mode> {
+        let (plan, _) = self.next.as_ref()?;
+        let (size, rate) = (plan.size, plan.rate.unwrap_or(plan.film.rate));
+        Some(Mode { size, rate, details: plan::describe_pictures(&plan.film, size, rate) })
     }
 }
 
@@ -91,6 +137,16 @@ struct Open {
     control: Control,
     /// After the run, which must be dead before its sound ends.
     _unheard: Option<Heard>,
+    /// What it reads from, after it for the same reason.
+    fed: Option<Fed>,
+}
+
+impl Open {
+    /// Its end was not for us to see: whoever holds the connection may know more.
+    fn broke_off(&mut self, why: Option<String>) -> SourceError {
+        let why = self.fed.as_mut().and_then(Fed::why).or(why).unwrap_or_else(|| "it came to an end".to_owned());
+        SourceError::BrokeOff { name: self.name.clone(), why }
+    }
 }
 
 impl Grabber for Open {
@@ -113,8 +169,8 @@ impl Grabber for Open {
                 picture.content = self.pass.count;
                 Ok(picture)
             }
-            Ok(None) => Err(SourceError::BrokeOff { name: name(), why: "it came to an end".to_owned() }),
-            Err(SourceError::Died { name, why, .. }) => Err(SourceError::BrokeOff { name, why }),
+            Ok(None) => Err(self.broke_off(None)),
+            Err(SourceError::Died { why, .. }) => Err(self.broke_off(Some(why))),
             Err(error) => Err(error),
         }
     }
@@ -166,6 +222,8 @@ fn play(heard: &Heard, line: &mut Line<'_>) -> bool {
     }
 }
 
+/// A sender that is started again is back within that.
+const KEPT: Duration = Duration::from_secs(30);
 /// Longer than any healthy sender is silent; also the longest that a lost one is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Broadcasts send their sound in bursts.
