@@ -1,17 +1,18 @@
 //! `udpstream serve`: source → queue → encoder → server → sockets.
 
+mod report;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::encode::{self, Counts, EncodeError, Order};
-use super::figures::{self, Output, Stages, block, rounded};
+use super::figures::{Output, Stages};
 use super::preview::{self, Act, Preview};
 use super::recording::Recordings;
 use super::words::{self, Place};
@@ -40,8 +41,6 @@ const FILE_CHUNKS: usize = 10_336;
 /// Two seconds: MPEG-TS carries sound of few bits in packets of a second and more, and all of one comes at once.
 const LIVE_CHUNKS: usize = 344;
 const TICK: Duration = Duration::from_secs(1);
-/// Watchers listed in the statistics.
-const LISTED: usize = 100;
 
 /// What the user chose.
 #[derive(Clone, Debug)]
@@ -353,48 +352,6 @@ impl Serving {
             self.preview.screen.figures(line);
         }
         self.output.event("stats", figures).map_or(Flow::Stop, |()| Flow::Continue)
-    }
-
-    fn figures(&self, now: Time, server: &Server, whole: bool) -> Value {
-        let totals = server.totals();
-        let (since, pictures, bytes) = if whole { (self.output.start(), 0, 0) } else { self.last };
-        let seconds = now.since(since).as_secs_f64().max(1e-9);
-        let errors = if whole { &self.departure_error.total } else { &self.departure_error.recent };
-        let mut watchers: Vec<_> = server.sessions().collect();
-        let loss = |lost: u64, reported: u64| lost as f64 / reported.max(1) as f64;
-        watchers.sort_by(|a, b| loss(b.3.lost, b.3.reported).total_cmp(&loss(a.3.lost, a.3.reported)));
-        let per_watcher: Vec<Value> = watchers
-            .iter()
-            .take(LISTED)
-            .map(|(id, address, class, stats)| {
-                json!({
-                    "id": format!("{id:016x}"), "address": address.to_string(), "rendition": 0, "cut": class.datagram(),
-                    "quality": self.options.quality, "loss": rounded(loss(stats.lost, stats.reported), 1e6),
-                    "rtt_ms": stats.rtt.map(|rtt| rounded(rtt.as_secs_f64() * 1e3, 1e3)),
-                    "sent": stats.pictures, "thinned": stats.thinned, "why": Value::Null,
-                })
-            })
-            .collect();
-        json!({
-            "pictures_sent": totals.pictures,
-            "pictures_skipped": self.counts.skipped.load(Ordering::Relaxed),
-            "pictures_unwatched": self.counts.discarded.load(Ordering::Relaxed),
-            "pictures_encoded": self.counts.encoded.load(Ordering::Relaxed),
-            "pictures_passed": self.counts.passed.load(Ordering::Relaxed),
-            "pictures_recoded": self.counts.recoded.load(Ordering::Relaxed),
-            "pictures_same": self.counts.same.load(Ordering::Relaxed),
-            "pictures_damaged": self.counts.damaged.load(Ordering::Relaxed),
-            "watchers": server.watchers(),
-            "fps": rounded((totals.pictures - pictures) as f64 / seconds, 1e3),
-            "departure_error_us": block(errors.block(1.0)), "stages_ms": self.stages.json(whole),
-            "largest_datagram": totals.largest, "datagrams": totals.datagrams, "bytes": totals.bytes,
-            "bitrate_bps": ((totals.bytes - bytes) as f64 * 8.0 / seconds).round(),
-            "audio": self.info.sound.then(|| json!({ "chunks": totals.chunks })),
-            "quality": self.options.quality, "refused": totals.refused, "send_errors": totals.send_errors,
-            "cpu_seconds": rounded(figures::cpu_seconds(), 1e3), "rss_bytes": figures::rss_bytes(),
-            "source_cpu_seconds": rounded(self.usage.cpu_seconds(), 1e3),
-            "per_watcher": per_watcher,
-        })
     }
 
     /// Ends all threads and says the last word.

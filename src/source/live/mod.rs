@@ -52,11 +52,6 @@ pub(super) trait Device: Send {
     /// Its name in messages.
     fn name(&self) -> String;
 
-    /// The size of its pictures, if that is known before it is open.
-    fn size(&self) -> Option<Size> {
-        None
-    }
-
     /// Opens it; waits until the first picture is certain, some seconds at most. Whatever stands behind it is gone
     /// before this fails. `control` ends every wait.
     fn open(&mut self, control: &Control) -> Result<Box<dyn Grabber>, SourceError>;
@@ -108,7 +103,7 @@ pub(super) fn open(
         Err(error) if guard.control.stopped() || error.is_final() => return Err(error),
         opened => opened,
     };
-    let unknown = |_: &SourceError| device.foreseen().unwrap_or_else(|| Mode::unknown(device.size(), options));
+    let unknown = |_: &SourceError| device.foreseen().unwrap_or_else(|| Mode::unknown(options.size, options.rate));
     let mode = opened.as_ref().map_or_else(unknown, |grabber| grabber.mode());
     // A size that was asked for is one that is wanted, unless another is too.
     let size =
@@ -159,10 +154,9 @@ pub(super) fn open(
 }
 
 impl Mode {
-    /// Of a device that nobody has seen yet, and that should have this size.
-    fn unknown(size: Option<Size>, options: &Options) -> Self {
-        let size = size.or(options.size).unwrap_or(Size::new(1280, 720));
-        let rate = options.rate.unwrap_or(THIRTY);
+    /// Of a device that nobody has seen yet, and of which this is wanted.
+    fn unknown(size: Option<Size>, rate: Option<Rate>) -> Self {
+        let (size, rate) = (size.unwrap_or(Size::new(1280, 720)), rate.unwrap_or(THIRTY));
         Self { size, rate, details: format!("{size}, {rate} fps, not there yet") }
     }
 }

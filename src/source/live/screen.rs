@@ -28,7 +28,7 @@ use crate::media::Picture;
 use crate::queue::Pool;
 use crate::source::child::Control;
 use crate::source::{Input, Options, Screen, SourceError};
-use crate::units::{Rate, Size, Time};
+use crate::units::{Rate, Time};
 
 pub(in crate::source) fn device(screen: &Screen, options: &Options) -> Box<dyn Device> {
     let rate = options.rate.unwrap_or(THIRTY);
@@ -47,8 +47,8 @@ impl Device for Display {
         Input::Screen(self.screen.clone()).name()
     }
 
-    fn size(&self) -> Option<Size> {
-        self.screen.area.map(|(_, size)| size)
+    fn foreseen(&self) -> Option<Mode> {
+        self.screen.area.map(|(_, size)| Mode::unknown(Some(size), Some(self.rate)))
     }
 
     fn open(&mut self, control: &Control) -> Result<Box<dyn Grabber>, SourceError> {
