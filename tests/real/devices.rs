@@ -131,5 +131,6 @@ fn a_microphone_alone_has_a_card() {
     assert!(seen["pictures_shown"].as_u64().unwrap() > 40 && seen["audio"]["chunks"].as_u64().unwrap() > 200, "{seen}");
     drop(server);
     let refused = crate::program::program().args(["serve", "mic:", "--no-audio"]).output().unwrap();
-    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && said.contains("nothing is left of a microphone"), "{said}");
 }
