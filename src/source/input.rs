@@ -88,10 +88,21 @@ impl FromStr for Input {
             !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
         };
         match text.split_once("://") {
+            Some((scheme, rest)) if is_scheme(scheme) && lacks_port(scheme, rest) => {
+                Err(SourceError::NoPort { name: public_part(text), scheme: scheme.to_lowercase() })
+            }
             Some((scheme, _)) if is_scheme(scheme) => Ok(Self::Url(text.to_owned())),
             _ => Ok(Self::File(PathBuf::from(text))),
         }
     }
+}
+
+/// Whether it is an address that is nothing without a port, and has none from 1 to 65 535.
+fn lacks_port(scheme: &str, rest: &str) -> bool {
+    let host = without_user(rest).split(['/', '?', '#']).next().unwrap_or_default();
+    let port = host.rsplit_once(']').map_or(host, |(_, port)| port).rsplit_once(':').map_or("", |(_, port)| port);
+    let needed = ["udp", "tcp", "srt", "rtp"].contains(&scheme.to_lowercase().as_str());
+    needed && port.parse::<u16>().map_or(0, |port| port) == 0
 }
 
 fn test_card(text: &str) -> Option<Input> {
@@ -186,6 +197,18 @@ mod tests {
         for text in ["screen:+1", "screen::0+1,2,3", "screen:+a,2,3x4", "screen:0", "screen:foo"] {
             let error = text.parse::<Input>().expect_err(text).to_string();
             assert!(error.contains("write screen:"), "{error}");
+        }
+    }
+
+    #[test]
+    fn some_addresses_need_a_port() {
+        for text in ["udp://127.0.0.1", "srt://:0?mode=listener", "tcp://[::1]/x", "rtp://h:99999", "UDP://name:pass@h"]
+        {
+            let error = text.parse::<Input>().expect_err(text).to_string();
+            assert!(error.contains("://HOST:PORT") && !error.contains("pass"), "{error}");
+        }
+        for text in ["udp://@239.0.0.1:1234?ttl=1", "srt://:9000?mode=listener", "tcp://[::1]:7", "rtsp://cam/x"] {
+            assert_eq!(text.parse::<Input>().expect(text), Input::Url(text.to_owned()));
         }
     }
 

@@ -116,6 +116,8 @@ pub enum SourceError {
     NotFound(String),
     #[error("{name} was not found; if no film is meant, write {meant}")]
     Meant { name: String, meant: &'static str },
+    #[error("{name} names no port from 1 to 65535; write {scheme}://HOST:PORT")]
+    NoPort { name: String, scheme: String },
     #[error("{0} is a folder; name one film in it")]
     Directory(String),
     #[error("{name} cannot be read ({why}); check its permissions")]
