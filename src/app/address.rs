@@ -22,6 +22,8 @@ pub struct Address {
 pub enum AddressError {
     #[error("tcp:// is not there yet: leave it out to watch over UDP")]
     Tcp,
+    #[error("{0}:// cannot be watched: serve it with `udpstream serve`, and watch the machine that does")]
+    Scheme(String),
     #[error("{0:?} is not a host: write HOST, HOST:PORT, 192.0.2.7:9688 or [2001:db8::7]:9688")]
     Host(String),
     #[error("{0:?} is not a port: ports are numbers from 1 to 65535")]
@@ -46,6 +48,9 @@ impl FromStr for Address {
             return Err(AddressError::Tcp);
         }
         let rest = text.strip_prefix("udp://").unwrap_or(text);
+        if let Some((scheme, _)) = rest.split_once("://") {
+            return Err(AddressError::Scheme(scheme.to_owned()));
+        }
         let (place, name) = rest.split_once('/').unwrap_or((rest, ""));
         if !name.is_empty() {
             return Err(AddressError::Name(name.to_owned()));
@@ -160,6 +165,7 @@ mod tests {
         assert_eq!(address("[fe80::1%eth0]"), good("fe80::1%eth0", 9_688));
         assert_eq!(address("::1"), good("::1", 9_688));
         assert_eq!(address("tcp://robot"), Err(AddressError::Tcp));
+        assert_eq!(address("rtsp://me:word@robot"), Err(AddressError::Scheme("rtsp".to_owned())));
         assert_eq!(address("robot/door"), Err(AddressError::Name("door".to_owned())));
         assert_eq!(address("robot:0"), Err(AddressError::Port("0".to_owned())));
         assert_eq!(address("robot:99999"), Err(AddressError::Port("99999".to_owned())));

@@ -141,6 +141,10 @@ impl Layout {
         mut code: impl FnMut(u8, u16) -> Result<(Vec<u8>, Index), EncodeError>,
     ) -> Result<Made, EncodeError> {
         let (mut layout, mut quality) = (self.next(), wanted);
+        // What fitted may have been of a picture with other MCUs.
+        while layout > 0 && restart_interval(mcus, layout).is_none() {
+            layout -= 1;
+        }
         loop {
             let Some(interval) = restart_interval(mcus, layout) else {
                 if quality <= 5 {
@@ -307,7 +311,8 @@ impl Worker {
         index.quality.is_some() && plan(index, jpeg.len(), self.settings.smallest.body_max()).is_ok()
     }
 
-    /// The same coefficients where its tables are the usual ones, with markers to cut at; nothing if it is damaged.
+    /// The same coefficients where its tables are the usual ones, with markers to cut at; by way of its pixels where that
+    /// cannot be; nothing if it is damaged.
     fn recoded(
         &mut self,
         picture: &Picture,
@@ -324,8 +329,8 @@ impl Worker {
                 self.counts.recoded.fetch_add(1, Ordering::Relaxed);
                 Ok(Some(self.coded(picture, made, encoding)))
             }
-            Err(EncodeError::Jpeg(_)) => Ok(None),
-            Err(error) => Err(error),
+            // Decoders bear more: what is a little damaged, and what no quality makes small.
+            Err(_) => self.decoded(picture, (jpeg, index), encoding),
         }
     }
 

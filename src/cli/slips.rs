@@ -6,6 +6,7 @@ use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use udpstream::app::address::Address;
+use udpstream::source::Input;
 
 /// The same error, with the command that was meant if we can tell.
 pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
@@ -17,6 +18,7 @@ pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
         ErrorKind::MissingRequiredArgument if !is_about_flag(&error) => nothing_named(&words),
         _ => None,
     };
+    hide_secrets(&mut error);
     if let Some(tips) = tips {
         let tips = tips.into_iter().map(Into::into).collect();
         // A near miss of a verb is no help to somebody who left the verb out.
@@ -24,6 +26,18 @@ pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
     }
     error
+}
+
+/// An address that was typed where it does not belong is shown without its password.
+fn hide_secrets(error: &mut clap::Error) {
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+        if let Some(ContextValue::String(text)) = error.get(kind)
+            && text.contains("://")
+        {
+            let shown = Input::Url(text.clone()).name();
+            error.insert(kind, ContextValue::String(shown));
+        }
+    }
 }
 
 /// Whether the second thing that `serve` was given is meant.
@@ -39,7 +53,8 @@ fn is_about_flag(error: &clap::Error) -> bool {
 /// `udpstream film.mp4`, `udpstream 192.168.1.20`.
 fn without_verb(words: &[String]) -> Option<Vec<String>> {
     let word = words.iter().find(|word| !word.starts_with('-') || *word == "-")?;
-    let rest: String = words.iter().map(|word| format!(" {}", quoted(word))).collect();
+    let shown = |word: &String| if word.contains("://") { Input::Url(word.clone()).name() } else { word.clone() };
+    let rest: String = words.iter().map(|word| format!(" {}", quoted(&shown(word)))).collect();
     if is_server(word) {
         return Some(vec![format!("to watch it: udpstream watch{rest}")]);
     }
@@ -113,7 +128,7 @@ mod tests {
         let tip = |line| tip(without_verb(&words(line)));
         assert_eq!(tip("film.mp4 --loop"), "to send it: udpstream serve film.mp4 --loop");
         assert_eq!(tip("test:"), "to send it: udpstream serve test:");
-        assert_eq!(tip("http://a/b?c=1"), "to send it: udpstream serve 'http://a/b?c=1'");
+        assert_eq!(tip("http://a/b?c=1"), "to send it: udpstream serve http://a/b");
         assert_eq!(tip("192.168.1.20"), "to watch it: udpstream watch 192.168.1.20");
         assert_eq!(tip("-v robot:9688"), "to watch it: udpstream watch -v robot:9688");
         assert_eq!(tip("wacth"), "");

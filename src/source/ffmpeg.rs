@@ -219,6 +219,11 @@ pub(super) fn probe_address(control: &Control, url: &OsStr, name: &str) -> Resul
     }
 }
 
+/// The same of what came first from somewhere; all of it is looked at.
+pub(super) fn probe_bytes(control: &Control, input: &OsStr, name: &str, bytes: &[u8]) -> Result<Found, SourceError> {
+    ask(control, input, false, name, bytes, &["-probesize", "100000000", "-analyzeduration", "60000000"])
+}
+
 /// `more` are options for the input.
 fn ask(
     control: &Control,

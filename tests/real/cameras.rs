@@ -34,7 +34,7 @@ pub fn until_taken(port: u16) {
         sleep(Duration::from_millis(10));
         ["tcp", "udp"].iter().any(has)
     };
-    assert!((0..1_000).any(taken), "nobody takes {port}");
+    assert!((0..2_500).any(taken), "nobody takes {port}");
 }
 
 /// An ffmpeg that makes pictures and a tone at their own pace; killed when dropped.

@@ -14,12 +14,14 @@ use crate::program::{Server, Watcher, figures, watch};
 use crate::sound;
 
 /// The ffmpeg children of a process.
-fn children(parent: u32) -> Vec<String> {
+/// The runs of ffmpeg and ffprobe that this process has begun and that still live.
+pub fn children(parent: u32) -> Vec<String> {
     let stat = |id: &str| std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     let is_child = |id: &String| {
         let stat = stat(id);
         let of = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
-        stat.contains("(ffmpeg)") && of == Some(parent)
+        let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
+        stat.contains("(ff") && of == Some(parent) && state != Some("Z")
     };
     let entries = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     entries.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).filter(is_child).collect()

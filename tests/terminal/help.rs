@@ -123,6 +123,11 @@ fn slips_get_the_command_that_was_meant() {
         assert!(text.contains(advice) && text.starts_with("error: "), "{line}: {text}");
         assert!(stdout(&output).is_empty() && !text.contains('\x1b'), "{line}: {text}");
     }
+    for line in ["rtsp://me:secret@cam/x", "serve udp://me:secret@cam?key=secret", "watch rtsp://me:secret@cam/x"] {
+        let output = run(line.split(' '));
+        let text = stderr(&output);
+        assert!(output.status.code() == Some(2) && !text.contains("secret") && text.contains("://cam"), "{text}");
+    }
     assert_eq!(run([""; 0]).status.code(), Some(2));
 }
 

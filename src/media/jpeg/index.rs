@@ -50,7 +50,7 @@ pub fn index(jpeg: &[u8]) -> Result<Index, JpegError> {
 }
 
 /// What a decoder has to know of 4:2:2 as libavcodec writes it, with factors of 2×2, 1×2 and 1×2. It can be decoded, but not
-/// cut: its MCUs are none that a slice may have.
+/// cut: its MCUs are none that a slice may have, and twice as tall as [`Index::mcus`] counts them.
 pub fn index_of_tall(jpeg: &[u8]) -> Result<Index, JpegError> {
     let header = Header::walk_any(jpeg)?;
     header.check_complete()?;

@@ -95,8 +95,8 @@ impl Recoder {
     }
 }
 
-/// The quality to code a picture anew with: its own where it has one, and nothing is lost; else the one whose steps are,
-/// taken together, just not coarser than its own, or `at_most`.
+/// The quality to code a picture anew with, which is `at_most` or less: its own where it has one, and then nothing is lost;
+/// else the lowest at which luma's steps, taken together, are not coarser than its own.
 pub fn quality_for(jpeg: &[u8], at_most: u8) -> Result<u8, JpegError> {
     let header = Header::walk(jpeg)?;
     let chosen = header.chosen()?;
@@ -106,7 +106,7 @@ pub fn quality_for(jpeg: &[u8], at_most: u8) -> Result<u8, JpegError> {
         rest.then_some(quality)
     };
     if let Some(quality) = own(&chosen) {
-        return Ok(quality);
+        return Ok(quality.min(at_most));
     }
     let luma = chosen.first().map_or(&[][..], |chosen| chosen.quantisation);
     let sum: u32 = luma.iter().map(|&step| u32::from(step)).sum();

@@ -1,6 +1,7 @@
 //! How long after they are due pictures and sound are played while a loudspeaker plays: so long that 99 of 100 pictures
 //! and chunks have come by then. It grows at once and shrinks slowly, because the ear hears every change; much that is no
-//! longer needed goes at once, which is heard once instead of being late for minutes.
+//! longer needed goes at once, which is heard once instead of being late for minutes. Where it is needed again soon after, it
+//! is kept for longer each time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,8 +21,11 @@ const BEGINNING: Duration = Duration::from_millis(300);
 const TURN: Duration = Duration::from_millis(100);
 /// It shrinks by this much in a turn: 1 ms a second.
 const SHRINK: Duration = Duration::from_micros(100);
-/// What has not been needed for as long as the percentile looks back, and is more than this, goes at once.
+/// More than this that the percentile no longer tells of goes at once …
 const TOO_MUCH: Duration = Duration::from_millis(250);
+/// … but if that was needed again within so long, it must not have been needed for this, and then for twice as long.
+const AGAIN: Duration = Duration::from_secs(300);
+const KEPT: Duration = Duration::from_secs(60);
 /// Whatever comes later than this is not waited for.
 const MOST: Duration = Duration::from_secs(2);
 
@@ -33,6 +37,11 @@ pub struct Delay {
     first: Option<Time>,
     now: Duration,
     next: Time,
+    /// Since when it has been too much, and how long that must last before it goes.
+    idle: Option<Time>,
+    kept: Duration,
+    /// When much of it went last.
+    went: Option<Time>,
 }
 
 impl Delay {
@@ -69,8 +78,25 @@ impl Delay {
         let pictures = percentile(&self.pictures).saturating_add(SHOWING.as_nanos() as i64);
         let chunks = percentile(&self.chunks).saturating_add(needs.as_nanos() as i64);
         let wanted = Duration::from_nanos(pictures.max(chunks).max(0).unsigned_abs()).min(MOST);
-        let too_much = self.now.saturating_sub(wanted) > TOO_MUCH;
-        self.now = if too_much { wanted } else { wanted.max(self.now.saturating_sub(SHRINK)) };
+        let goes = self.goes(now, wanted);
+        self.now = if goes { wanted } else { wanted.max(self.now.saturating_sub(SHRINK)) };
+    }
+
+    /// Whether it becomes what is wanted at once.
+    fn goes(&mut self, now: Time, wanted: Duration) -> bool {
+        let again = wanted.saturating_sub(self.now) > TOO_MUCH && self.went.is_some_and(|went| now.since(went) < AGAIN);
+        if again {
+            (self.went, self.kept) = (None, (self.kept * 2).max(KEPT));
+        }
+        if self.now.saturating_sub(wanted) <= TOO_MUCH {
+            self.idle = None;
+            return false;
+        }
+        let goes = now.since(*self.idle.get_or_insert(now)) >= self.kept;
+        if goes {
+            (self.idle, self.went) = (None, Some(now));
+        }
+        goes
     }
 }
 
@@ -137,5 +163,15 @@ mod tests {
         assert_eq!(turn(&mut delay, 1), Duration::from_millis(1_530), "it may be needed again");
         (0..20).for_each(|_| delay.sound(LATER, -10 * MS));
         assert_eq!(turn(&mut delay, 1), Duration::from_millis(20));
+        // A network that does so every half minute is not told by cuts that it is slow.
+        let mut cuts = 0;
+        for _ in 0..20 {
+            (0..60).for_each(|_| delay.sound(LATER, 500 * MS));
+            let high = turn(&mut delay, 50);
+            (0..CHUNKS).for_each(|_| delay.sound(LATER, -10 * MS));
+            cuts += u32::from(turn(&mut delay, 250) < high / 2);
+        }
+        assert_eq!(cuts, 0, "of twenty");
+        assert_eq!(turn(&mut delay, 600), Duration::from_millis(20), "in the end it goes");
     }
 }

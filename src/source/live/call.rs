@@ -89,20 +89,23 @@ impl Call {
         if !self.tap.ready(patient) && !self.line.control.stopped() {
             return Err(ffmpeg::silent(false, &self.line.name, PROBE_ADDRESS));
         }
-        let (until, mut bytes) = (clock::now() + PROBE_ADDRESS, Vec::new());
+        let (began, mut step, mut bytes) = (clock::now(), STEP, Vec::new());
+        let until = began + FIRST_PICTURE;
         loop {
-            let open = gather(&mut self.tap, &mut bytes, until.min(clock::now() + STEP));
+            let open = gather(&mut self.tap, &mut bytes, until.min(clock::now() + step));
             if bytes.is_empty() || self.line.control.stopped() {
                 return Err(self.line.no_answer());
             }
             let last = !open || bytes.len() >= MOST || clock::now() >= until;
-            match ffmpeg::probe(&self.line.control, OsStr::new(PIPE), false, &self.line.name, &bytes) {
+            let patient = clock::now() < began + PROBE_ADDRESS;
+            match ffmpeg::probe_bytes(&self.line.control, OsStr::new(PIPE), &self.line.name, &bytes) {
                 Err(error) if last || error.is_final() => return Err(error),
-                Ok(found) if last || found.settled => {
+                // Before the first whole picture a broadcast looks like sound alone.
+                Ok(found) if last || found.settled || (found.film.is_some() && !patient) => {
                     self.tap.put_back(bytes);
                     return Ok(endless(found));
                 }
-                _ => {}
+                _ => step = (step * 2).min(LONGEST_STEP),
             }
         }
     }
@@ -173,10 +176,11 @@ impl Drop for Fed {
 }
 
 const PIPE: &str = "pipe:0";
-/// How often what has come is looked at: the next whole picture may be seconds away.
+/// How soon what has come is looked at, and then less and less often: the next whole picture may be many seconds away.
 const STEP: Duration = Duration::from_millis(500);
-/// As much as ffprobe itself looks at.
-const MOST: usize = 5_000_000;
+const LONGEST_STEP: Duration = Duration::from_secs(4);
+/// Thirteen seconds of 40 Mb/s.
+const MOST: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {
