@@ -174,11 +174,10 @@ const MOST_SKIPPED: u32 = 8;
 const JPEG: &[u8] = &[0xFF, 0xD8, 0xFF];
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "a test starts itself anew, to be alone")]
+#[expect(clippy::disallowed_methods, reason = "a test waits until the kernel has tidied up")]
 mod tests {
-    use std::process::Command;
-
     use super::*;
+    use crate::source::live::tests::{NOISE, WARM, resident};
 
     fn open(device: &str, control: &Control) -> Box<dyn Grabber> {
         let mut camera = super::device(device, &Options::default());
@@ -253,13 +252,7 @@ mod tests {
 
     #[test]
     fn fifty_losses_leave_nothing_behind() {
-        let program = std::env::current_exe().expect("a file");
-        let mut alone = Command::new(program);
-        // In a process of its own: here, other tests come and go.
-        alone.args(["--exact", "source::live::camera::tests::fifty_losses", "--ignored", "--nocapture"]);
-        let output = alone.output().expect("it starts");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        crate::source::live::tests::alone("source::live::camera::tests::fifty_losses");
     }
 
     #[test]
@@ -267,7 +260,7 @@ mod tests {
     fn fifty_losses() {
         let control = Control::new().expect("a control");
         let mut camera = super::device("lavfi:color=red:size=64x48:rate=50", &Options::default());
-        let before = belongings();
+        let (before, mut memory) = (belongings(), 0);
         for round in 0..50 {
             let mut grabber = camera.open(&control).unwrap_or_else(|error| panic!("{error}"));
             grabber.grab(&Pool::new(2)).expect("a picture");
@@ -276,6 +269,8 @@ mod tests {
             drop(grabber);
             assert_eq!(control.children(), [0_u32; 0], "round {round}");
             assert_eq!(settled(before), before, "round {round}");
+            memory = if round < WARM { resident() } else { memory };
         }
+        assert!(resident() < memory + NOISE, "{} bytes, {memory} once warm", resident());
     }
 }

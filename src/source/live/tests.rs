@@ -1,5 +1,7 @@
-//! A device that comes and goes, without any device.
+//! A device that comes and goes, without any device; and what the tests of real ones count.
+#![expect(clippy::disallowed_methods, reason = "a test starts itself anew, to be alone")]
 
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
@@ -132,3 +134,23 @@ fn a_final_refusal_is_said_at_once() {
     let guard = Guard { control: Control::new().unwrap(), threads: Vec::new(), news: None };
     assert!(open(Box::new(Missing), None, &Options::default(), guard).is_err());
 }
+
+/// Runs an ignored test of this name in a process of its own: in this one, other tests come and go.
+pub(super) fn alone(test: &str) {
+    let mut alone = Command::new(std::env::current_exe().expect("a file"));
+    let output = alone.args(["--exact", test, "--ignored", "--nocapture"]).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// Bytes of memory that this process has in use.
+pub(super) fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages: usize = pages.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("a number");
+    pages * rustix::param::page_size()
+}
+
+/// Rounds after which the allocator has what it needs, and by how much it may differ; forty pictures of a
+/// screen would show.
+pub(super) const WARM: usize = 10;
+pub(super) const NOISE: usize = 1 << 20;

@@ -13,6 +13,7 @@ use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
 use super::*;
+use crate::source::live::tests::{NOISE, WARM, resident};
 use crate::units::Size;
 
 /// A virtual X server, killed with the test.
@@ -346,13 +347,7 @@ fn belongings() -> [usize; 3] {
 
 #[test]
 fn fifty_losses_leave_nothing_behind() {
-    let program = std::env::current_exe().expect("a file");
-    let mut alone = Command::new(program);
-    // In a process of its own: here, other tests come and go.
-    alone.args(["--exact", "source::live::screen::tests::fifty_losses", "--ignored", "--nocapture"]);
-    let output = alone.output().expect("it starts");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    crate::source::live::tests::alone("source::live::screen::tests::fifty_losses");
 }
 
 #[test]
@@ -363,7 +358,7 @@ fn fifty_losses() {
     let (control, pool) = (control(), Pool::new(3));
     let mut xvfb = Xvfb::start_at(number, &arguments);
     let mut device = device(&xvfb.screen(), &Options { pointer: true, ..OPTIONS });
-    let mut before = None;
+    let (mut before, mut memory) = (None, 0);
     for round in 0..51 {
         let mut grabber = device.open(&control).expect("it runs");
         grabber.grab(&pool).expect("a picture");
@@ -377,6 +372,8 @@ fn fifty_losses() {
         assert!(matches!(error, SourceError::NoScreen { .. }), "{error}");
         let now = belongings();
         assert_eq!(*before.get_or_insert(now), now, "round {round}");
+        memory = if round < WARM { resident() } else { memory };
         xvfb = Xvfb::start_at(number, &arguments);
     }
+    assert!(resident() < memory + NOISE, "{} bytes, {memory} once warm", resident());
 }
