@@ -108,8 +108,11 @@ fn a_microphone_of_the_sound_server_is_heard_soon() {
     assert!((0..3_000).any(|_| chunks.pop().is_some_and(|chunk| loud(&chunk))), "never heard");
     // What has settled for two seconds, and then four.
     let heard: Vec<_> = (0..1_000).filter_map(|_| chunks.pop().map(|chunk| (now(), chunk))).skip(300).collect();
-    assert!(heard.iter().all(|(_, chunk)| loud(chunk)), "a gap");
     assert!(heard.windows(2).all(|pair| pair[0].1.number + 1 == pair[1].1.number));
+    // Whoever plays the tone may be kept from it for a moment on a busy machine: then silence is what was to be heard.
+    let tones: Vec<_> = heard.split(|(_, chunk)| !loud(chunk)).filter(|run| !run.is_empty()).collect();
+    let silent = heard.len() - tones.iter().map(|run| run.len()).sum::<usize>();
+    assert!(silent <= heard.len() / 20, "{silent} silent chunks");
     let length = Duration::from_secs(FRAMES as u64) / RATE;
     let mut ages: Vec<_> = heard.iter().map(|(at, chunk)| at.since(chunk.captured + length)).collect();
     ages.sort_unstable();
@@ -117,10 +120,13 @@ fn a_microphone_of_the_sound_server_is_heard_soon() {
         "after a chunk's last frame was heard, it left within {:?} (half of them), {:?} (99 %)",
         ages[350], ages[693]
     );
-    let frames: Vec<i16> = heard.iter().flat_map(|(_, chunk)| chunk.frames.iter().map(|frame| frame[0])).collect();
+    let longest = tones.iter().max_by_key(|run| run.len()).expect("most of it is loud");
+    let frames: Vec<i16> = longest.iter().flat_map(|(_, chunk)| chunk.frames.iter().map(|frame| frame[0])).collect();
     let rising = frames.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
-    let pitch = rising as f64 * f64::from(RATE) / frames.len() as f64;
-    assert!((pitch - 440.0).abs() < 2.0, "{pitch} Hz");
+    let of_one = f64::from(RATE) / frames.len() as f64;
+    let pitch = rising as f64 * of_one;
+    // A period more or less at the ends, and a tone that begins or ends inside of a chunk.
+    assert!((pitch - 440.0).abs() < 2.0 + 3.0 * of_one, "{pitch} Hz");
     running.stop();
     running.join().unwrap();
     drop(tone);

@@ -211,6 +211,7 @@ impl World {
             latency: Duration::ZERO,
             stay: false,
             sound: Some(Rendition::Stereo),
+            frames: None,
         };
         configure(&mut config);
         self.watchers.push(Watcher {

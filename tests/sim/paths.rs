@@ -8,7 +8,7 @@ use udpstream::wire::SizeClass;
 
 use crate::jpeg::Film;
 use crate::link::Path;
-use crate::net::{World, ms, parts, seconds};
+use crate::net::{State, World, ms, parts, seconds};
 use crate::random::Random;
 
 /// Some 12 kB and a dozen slices a picture at the smallest class.
@@ -36,6 +36,25 @@ fn a_clean_path_loses_nothing() {
         let class = world.server.machine.sessions().next().expect("joined").2;
         assert_eq!(class.datagram(), mtu, "the largest class that passes is found");
     }
+}
+
+/// Also if more are there at once.
+#[test]
+fn so_many_pictures_are_shown_as_are_wanted() {
+    let film = film();
+    let mut world = World::new(7, &film);
+    let watcher = world.watch_with(Path::GOOD, |config| config.frames = Some(50));
+    world.run(seconds(1));
+    let before = world.counts(watcher).shown;
+    assert!((20..40).contains(&before), "{before}");
+    world.watcher_state(watcher, State::Stopped);
+    world.run(seconds(2));
+    world.watcher_state(watcher, State::Running);
+    world.run(ms(20));
+    world.check(watcher);
+    let seen = &world.watchers[watcher].seen;
+    assert_eq!((world.counts(watcher).shown, seen.shown.len(), seen.finished.is_some()), (50, 50, true));
+    assert_eq!(world.server.machine.sessions().count(), 0, "and a goodbye is said");
 }
 
 /// A network card says at once what it does not carry; loopback alone never does.

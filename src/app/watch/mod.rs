@@ -194,7 +194,8 @@ fn run(
     let rendition = if options.sound.mono { Rendition::Mono } else { Rendition::Stereo };
     let sound = (!options.sound.off).then_some(rendition);
     let hearing = Hearing::new(options.sound, event_loop.waker());
-    let config = Config { seed, servers, max_datagram: 0, latency: options.latency, stay, sound };
+    let (latency, frames) = (options.latency, options.frames);
+    let config = Config { seed, servers, max_datagram: 0, latency, stay, sound, frames };
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let mut receiver = Receiver::new(config, output.start());
     let mut app = Watching::new(options, output, screen, Wiring { work, figures, newest, acts, hearing, recordings });

@@ -211,7 +211,7 @@ impl Watching {
         flow
     }
 
-    fn show(&mut self, now: Time, receiver: &mut Receiver, picture: Ready, due: Option<Time>) {
+    fn show(&mut self, now: Time, picture: Ready, due: Option<Time>) {
         self.handed += 1;
         self.no_picture = None;
         if !picture.same {
@@ -221,7 +221,8 @@ impl Watching {
         self.recordings.show(&picture);
         self.work(Work::Show { picture, due, at: now });
         if self.options.frames.is_some_and(|frames| self.handed >= frames) {
-            self.stop(now, receiver, End::Limit);
+            // The receiver says goodbye by itself.
+            self.end.get_or_insert(End::Limit);
         }
     }
 
@@ -396,7 +397,7 @@ impl App<Receiver> for Watching {
             }
             Event::SoundOver => self.hearing.finish(),
             Event::SoundZero(zero) => self.hearing.set_zero(zero),
-            Event::Show { picture, due } => self.show(now, receiver, picture, due),
+            Event::Show { picture, due } => self.show(now, picture, due),
             Event::Refused { code, sentence } => {
                 let flow = self.trouble("refused", trouble::refused(code, &sentence, &self.server));
                 if self.options.headless && self.description.is_none() {

@@ -81,6 +81,7 @@ impl World {
             latency: if bits & 4 == 0 { Duration::ZERO } else { Duration::from_millis(100) },
             stay: bits & 8 != 0,
             sound: (bits & 128 != 0).then_some(Rendition::Stereo),
+            frames: None,
         };
         let watcher = |n: u8| {
             let mut machine = Receiver::new(config(n), now);

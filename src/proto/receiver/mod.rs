@@ -60,12 +60,14 @@ pub struct Config {
     pub stay: bool,
     /// Which sound is wanted, if the stream has any; `None`: no sound, and nothing waits for it.
     pub sound: Option<Rendition>,
+    /// After so many pictures say goodbye and finish; `None`: show all that come.
+    pub frames: Option<u64>,
 }
 
 impl Config {
-    /// Datagrams of any size, no sound, pictures as soon as they are there, and the end of the stream is the end.
+    /// Datagrams of any size, no sound, every picture as soon as it is there, and the end of the stream is the end.
     pub const fn new(seed: Seed, servers: Vec<SocketAddr>) -> Self {
-        Self { seed, servers, max_datagram: 0, latency: Duration::ZERO, stay: false, sound: None }
+        Self { seed, servers, max_datagram: 0, latency: Duration::ZERO, stay: false, sound: None, frames: None }
     }
 }
 

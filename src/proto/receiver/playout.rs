@@ -15,7 +15,7 @@ const ALONE_PATIENCE: Duration = Duration::from_millis(500);
 pub const END_PATIENCE: Duration = Duration::from_millis(250);
 
 impl Lane {
-    /// Shows every picture whose time has come.
+    /// Shows every picture whose time has come, up to the last that is wanted.
     pub(super) fn playout(&mut self, now: Time) {
         while self.show_at().is_some_and(|at| at <= now) {
             let Some(stream) = self.stream.as_mut() else { return };
@@ -24,6 +24,9 @@ impl Lane {
             self.lateness.extend(due.filter(|_| picture.missing == 0).map(|due| picture.last_at.signed_since(due)));
             self.account(&picture, &overtaken);
             self.events.push_back(Event::Show { picture, due });
+            if self.config.frames.is_some_and(|frames| self.counts.shown >= frames) {
+                return self.stop(now);
+            }
             let decodable = held.into_iter().filter(|slice| !slice.jpeg.is_empty());
             self.events.extend(decodable.map(Event::Slice));
         }
