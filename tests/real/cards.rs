@@ -69,7 +69,7 @@ fn nobody_there_a_server_gone_and_its_return() {
     let start = Instant::now();
     viewer.event("playing");
     // A second is the promise, kept to the millisecond in virtual time; here the machine may be busy.
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     until("its title", || viewer.title() == "test card – udpstream");
 
     // SIGKILL: no goodbye.
@@ -80,7 +80,7 @@ fn nobody_there_a_server_gone_and_its_return() {
     let server = serve();
     let start = Instant::now();
     viewer.event("playing");
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 
     // Stopped in good order.
     let pid = server.child.id().to_string();
@@ -102,7 +102,7 @@ fn the_end_of_a_film_is_a_card() {
     let server = Server::start(&[SAMPLE, "--frames", "20"]);
     let viewer = Viewer::start(&server.address(), &[], folder.path());
     card(&viewer, "The stream is over", &["It came to its end.", BACK]);
-    assert_eq!(server.end(Duration::from_secs(5)).0, 0);
+    assert_eq!(server.end(crate::program::END).0, 0);
     quit(viewer, &["The stream is over. It came to its end."]);
 }
 

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use udpstream::media::sound::{Frame, RATE};
 
-use crate::program::{SAMPLE, Server, figures, program, summary, watch};
+use crate::program::{END, SAMPLE, Server, figures, made, program, summary, watch};
 use crate::sound;
 
 /// What ffmpeg itself makes of a film's sound.
@@ -45,12 +44,9 @@ fn who_is_there_from_the_start_keeps_the_films_own_sound_to_the_last_sample() {
         let (expected, kept) = (decoded(film), samples(&wav));
         assert_eq!(kept.len(), expected.len(), "{film}: {shown}");
         assert!(kept == expected, "{film}: another sound");
-        assert_eq!(
-            (&shown["pictures_shown"], &shown["audio"]["lost"]),
-            (&pictures.into(), &0.into()),
-            "{film}: {shown}"
-        );
-        assert_eq!(server.end(Duration::from_secs(5)).0, 0);
+        let (code, sent) = server.end(END);
+        assert_eq!((code, &shown["audio"]["lost"]), (0, &0.into()), "{film}: {shown}");
+        assert_eq!(shown["pictures_shown"], made(pictures, &sent), "{film}: {shown}");
     }
 }
 
@@ -114,7 +110,9 @@ fn without_a_loudspeaker_pictures_go_on_and_sound_is_kept() {
         .output()
         .unwrap();
     let shown = figures(&output);
-    assert_eq!((&shown["pictures_shown"], &shown["audio"]["open"]), (&60.into(), &false.into()), "{shown}");
+    let (_, sent) = server.end(END);
+    assert_eq!(shown["audio"]["open"], false, "{shown}");
+    assert_eq!(shown["pictures_shown"], made(60, &sent), "{shown}");
     assert!(samples(&wav).len() > 2 * 4 * RATE as usize);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!errors.contains("ALSA"), "the system's library does not talk over us: {errors}");
@@ -122,17 +120,17 @@ fn without_a_loudspeaker_pictures_go_on_and_sound_is_kept() {
 
 #[test]
 fn sound_is_left_out_where_it_is_not_wanted() {
-    let mut server = Server::start(&["test:160x96@25", "--no-audio", "--frames", "25"]);
+    let server = Server::start(&["test:160x96@25", "--no-audio", "--frames", "25"]);
     let shown = figures(&watch(&server.address(), &[]));
-    assert_eq!((&shown["pictures_shown"], &shown["audio"]), (&25.into(), &serde_json::Value::Null));
-    server.child.wait().unwrap();
+    let (_, sent) = server.end(END);
+    assert_eq!((&shown["pictures_shown"], &shown["audio"]), (&made(25, &sent).into(), &serde_json::Value::Null));
 
     let server = Server::start(&["test:160x96@25", "--frames", "50"]);
     let output = watch(&server.address(), &["--no-audio"]);
     let shown = summary(&String::from_utf8_lossy(&output.stdout));
-    assert_eq!((&shown["pictures_shown"], &shown["audio"]), (&50.into(), &serde_json::Value::Null));
     // A chunk takes 1 088 bytes; 2 s of them would be 375 kB.
-    let (_, sent) = server.end(Duration::from_secs(5));
+    let (_, sent) = server.end(END);
+    assert_eq!((&shown["pictures_shown"], &shown["audio"]), (&made(50, &sent).into(), &serde_json::Value::Null));
     assert_eq!(sent["datagrams"].as_u64().unwrap() - shown["datagrams"].as_u64().unwrap(), 0, "{sent}");
 }
 
