@@ -180,7 +180,7 @@ pub struct ServeArgs {
     /// Show what is sent in a window here too; closing it does not end the stream [default: no window].
     #[arg(long, help_heading = OUTPUT)]
     pub preview: bool,
-    /// Stop after so many pictures [default: no limit].
+    /// Stop once so many pictures have been sent [default: no limit].
     #[arg(long, value_name = "N", value_parser = number(1_u64, u64::MAX), help_heading = LIMITS)]
     pub frames: Option<u64>,
     /// Stop after so many seconds [default: no limit].

@@ -20,6 +20,10 @@ pub fn check(args: &ServeArgs) -> Result<(), String> {
             "--size is what a camera is asked for; use --width to scale, and for a part of a screen screen::0+X,Y,WxH",
         ),
         (args.no_pointer && !matches!(input, Input::Screen(_)), "--no-pointer is for a screen; leave it out"),
+        (
+            args.denoise && ear.is_none() && matches!(input, Input::Screen(_) | Input::Test { .. }),
+            "--denoise takes noise out of films, cameras and microphones, and here is none; leave it out",
+        ),
         (args.looped && live, "--loop begins a film again, and this never ends; leave it out"),
         (args.sound.audio_track.is_some() && live, "--audio-track is for films with several; leave it out"),
         (
@@ -73,6 +77,8 @@ mod tests {
             ("mic: --loop", "never ends"),
             ("mic: screen: --audio-track 1", "screen: --audio-track"),
             ("mic: --no-audio", "nothing is left"),
+            ("screen: --denoise", "here is none"),
+            ("test: --denoise", "here is none"),
         ] {
             let said = said(words).unwrap_or_default();
             assert!(said.contains(part), "{words}: {said}");
@@ -84,6 +90,8 @@ mod tests {
             "rtsp://a/b mic:",
             "test: --loop",
             "screen: mic: --no-audio",
+            "screen: mic: --denoise",
+            "camera: --denoise",
         ] {
             assert_eq!(said(words), None, "{words}");
         }

@@ -100,27 +100,39 @@ pub(in crate::source) fn camera(system: System, device: &str, shot: &Shot) -> Ve
 }
 
 /// The stand-in for a camera: a graph of filters, at its own pace; `mjpeg:` before it lets ffmpeg code its pictures.
-pub(in crate::source) fn graph_camera(graph: &str) -> Vec<String> {
+pub(in crate::source) fn graph_camera(graph: &str, denoise: bool) -> Vec<String> {
     let (graph, coded) = graph.strip_prefix("mjpeg:").map_or((graph, false), |graph| (graph, true));
     let mut arguments = words(&["-re", "-f", "lavfi", "-i", graph]);
-    arguments.extend(if coded {
-        words(&["-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj420p", "-huffman", "default"])
-    } else {
-        words(&["-c:v", "rawvideo", "-pix_fmt", "yuyv422"])
+    arguments.extend(match (denoise, coded) {
+        (true, _) => decoded(true),
+        (false, true) => words(&["-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj420p", "-huffman", "default"]),
+        (false, false) => words(&["-c:v", "rawvideo", "-pix_fmt", "yuyv422"]),
     });
     arguments.extend(words(&["-fps_mode", "passthrough"]));
     arguments
 }
 
 /// What is done with what a camera gives: nothing, but for what must be decoded.
-pub(in crate::source) fn pictures(coding: &Coding) -> Vec<String> {
-    match coding {
-        Coding::Mjpeg | Coding::Raw(_) => words(&["-c:v", "copy"]),
-        Coding::Coded(_) => {
-            let filter = "scale=out_color_matrix=bt601:out_range=full:flags=bilinear";
-            words(&["-vf", filter, "-pix_fmt", "yuv420p", "-c:v", "rawvideo", "-fps_mode", "passthrough"])
-        }
+pub(in crate::source) fn pictures(coding: &Coding, denoise: bool) -> Vec<String> {
+    if !is_decoded(coding, denoise) {
+        return words(&["-c:v", "copy"]);
     }
+    let mut arguments = decoded(denoise);
+    arguments.extend(words(&["-fps_mode", "passthrough"]));
+    arguments
+}
+
+/// Whether ffmpeg brings a camera's pictures to the colours that we send.
+pub(in crate::source) const fn is_decoded(coding: &Coding, denoise: bool) -> bool {
+    denoise || matches!(coding, Coding::Coded(_))
+}
+
+fn decoded(denoise: bool) -> Vec<String> {
+    let mut filters = String::from("scale=out_color_matrix=bt601:out_range=full:flags=bilinear");
+    if denoise {
+        filters += ",format=yuv420p,hqdn3d";
+    }
+    words(&["-vf", &filters, "-pix_fmt", "yuv420p", "-c:v", "rawvideo"])
 }
 
 /// Everything before the output: how a microphone is opened.
@@ -311,12 +323,19 @@ mod tests {
 
     #[test]
     fn only_what_must_be_decoded_is() {
-        assert_eq!(pictures(&Coding::Mjpeg).join(" "), "-c:v copy");
-        assert_eq!(pictures(&Coding::Raw(None)), pictures(&Coding::Mjpeg));
-        assert!(pictures(&Coding::Coded("h264".into())).join(" ").contains("out_range=full"));
+        assert_eq!(pictures(&Coding::Mjpeg, false).join(" "), "-c:v copy");
+        assert_eq!(pictures(&Coding::Raw(None), false), pictures(&Coding::Mjpeg, false));
+        let coded = Coding::Coded("h264".into());
+        let plain = pictures(&coded, false).join(" ");
+        assert!(plain.contains("out_range=full") && !plain.contains("hqdn3d"));
+        for coding in [Coding::Mjpeg, Coding::Raw(None), coded] {
+            assert!(
+                pictures(&coding, true).join(" ").contains("flags=bilinear,format=yuv420p,hqdn3d -pix_fmt yuv420p")
+            );
+        }
         assert!(out().join(" ").ends_with("-f nut -syncpoints none -write_index 0 -flush_packets 1 pipe:1"));
-        assert!(graph_camera("mjpeg:testsrc2").join(" ").starts_with("-re -f lavfi -i testsrc2 -c:v mjpeg"));
-        assert!(graph_camera("testsrc2").join(" ").contains("yuyv422"));
+        assert!(graph_camera("mjpeg:testsrc2", false).join(" ").starts_with("-re -f lavfi -i testsrc2 -c:v mjpeg"));
+        assert!(graph_camera("testsrc2", false).join(" ").contains("yuyv422"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Cameras: one run of ffmpeg that hands on what the camera gives, as it is. JPEGs stay JPEGs; uncoded pictures become
-//! ours here; only what must be is decoded by ffmpeg. Of pictures that wait, the newest counts.
+//! ours here; only what must be is decoded by ffmpeg, and what noise is taken out of. Of pictures that wait, the newest
+//! counts.
 //!
 //! `camera:lavfi:GRAPH` stands in for a camera, for tests and for people without one: a graph of ffmpeg's filters at its own
 //! pace, such as `camera:lavfi:testsrc2=size=1280x720:rate=30`; with `mjpeg:` before the graph it comes as JPEGs.
@@ -21,7 +22,8 @@ use crate::source::{Input, Options, SourceError};
 use crate::units::{Rate, Size, Time};
 
 pub(in crate::source) fn device(device: &str, options: &Options) -> Box<dyn Device> {
-    Box::new(Camera { device: device.to_owned(), size: options.size, rate: options.rate })
+    let Options { size, rate, denoise, .. } = *options;
+    Box::new(Camera { device: device.to_owned(), size, rate, denoise })
 }
 
 /// A camera that is opened anew each time.
@@ -29,6 +31,7 @@ struct Camera {
     device: String,
     size: Option<Size>,
     rate: Option<Rate>,
+    denoise: bool,
 }
 
 impl Device for Camera {
@@ -38,13 +41,14 @@ impl Device for Camera {
 
     fn open(&mut self, control: &Control) -> Result<Box<dyn Grabber>, SourceError> {
         let (mut arguments, address, coding) = match self.device.strip_prefix("lavfi:") {
-            Some(graph) => (arguments::graph_camera(graph), graph.to_owned(), Coding::Raw(None)),
+            Some(graph) => (arguments::graph_camera(graph, self.denoise), graph.to_owned(), Coding::Raw(None)),
             None => self.real(control)?,
         };
         arguments.extend(arguments::out());
         let who = Who { name: self.name(), address, kind: Kind::Pictures };
         let feed = Starting::new(&arguments, &who, control)?.open(FIRST_PICTURE)?;
-        Open::new(feed, &coding, self.rate).map(|open| Box::new(open) as Box<dyn Grabber>)
+        let decoded = arguments::is_decoded(&coding, self.denoise);
+        Open::new(feed, &coding, decoded, self.rate).map(|open| Box::new(open) as Box<dyn Grabber>)
     }
 }
 
@@ -57,7 +61,7 @@ impl Camera {
         let Shot { coding, size, rate } = offers::choose(&offers::parse(system, &said), self.size, self.rate);
         let shot = Shot { coding, size, rate };
         let mut arguments = arguments::camera(system, &device, &shot);
-        arguments.extend(arguments::pictures(&shot.coding));
+        arguments.extend(arguments::pictures(&shot.coding, self.denoise));
         Ok((arguments, system.camera_address(&device), shot.coding))
     }
 }
@@ -70,13 +74,12 @@ enum How {
 }
 
 impl How {
-    fn of(code: [u8; 4], coding: &Coding) -> Option<Self> {
-        if *coding == Coding::Mjpeg || code == *b"MJPG" {
+    fn of(code: [u8; 4], coding: &Coding, decoded: bool) -> Option<Self> {
+        if !decoded && (*coding == Coding::Mjpeg || code == *b"MJPG") {
             return Some(Self::Jpeg);
         }
         // What ffmpeg decodes for us it brings to full range as well.
-        let full = matches!(coding, Coding::Coded(_));
-        Arrangement::of(code).map(|arrangement| Self::Raw { arrangement, full })
+        Arrangement::of(code).map(|arrangement| Self::Raw { arrangement, full: decoded })
     }
 
     fn words(self, code: [u8; 4]) -> String {
@@ -99,12 +102,12 @@ struct Open {
 }
 
 impl Open {
-    fn new(feed: Feed, coding: &Coding, wished: Option<Rate>) -> Result<Self, SourceError> {
+    fn new(feed: Feed, coding: &Coding, decoded: bool, wished: Option<Rate>) -> Result<Self, SourceError> {
         let Stream::Pictures { size, code } = *feed.stream() else {
             return Err(feed.who().trouble(Trouble::Unknown("sound".to_owned())));
         };
         let letters = || String::from_utf8_lossy(&code).into_owned();
-        let how = How::of(code, coding).ok_or_else(|| feed.who().trouble(Trouble::Unknown(letters())))?;
+        let how = How::of(code, coding, decoded).ok_or_else(|| feed.who().trouble(Trouble::Unknown(letters())))?;
         let rate = feed.rate().or(wished).unwrap_or(THIRTY);
         let details = format!("{} {size}, {rate} fps", how.words(code));
         let mode = Mode { size, rate, details };
@@ -204,6 +207,30 @@ mod tests {
             }
         }
         assert_eq!(control.children(), [0_u32; 0], "a grabber leaves nothing behind");
+    }
+
+    #[test]
+    fn noise_is_taken_out_where_that_is_wanted() {
+        let control = Control::new().expect("a control");
+        let grey =
+            |coding: &str| format!("lavfi:{coding}color=gray:size=320x240:rate=50,noise=alls=4:allf=t:all_seed=3");
+        let roughness = |device: &str, denoise| {
+            let mut camera = super::device(device, &Options { denoise, ..Options::default() });
+            let mut grabber = camera.open(&control).unwrap_or_else(|error| panic!("{error}"));
+            let pool = Pool::new(4);
+            // The filter needs some pictures to see what is noise.
+            let last = (0..20).map(|_| grabber.grab(&pool).expect("a picture")).last().expect("twenty");
+            assert!(last.jpeg().is_none(), "noise is not taken out of JPEGs");
+            let [luma, ..] = last.planes();
+            let steps = luma.windows(2).map(|two| u64::from(two[0].abs_diff(two[1])));
+            steps.sum::<u64>() as f64 / luma.len() as f64
+        };
+        let noisy = roughness(&grey(""), false);
+        assert!(noisy > 1.5, "the regime: {noisy}");
+        for coding in ["", "mjpeg:"] {
+            let clean = roughness(&grey(coding), true);
+            assert!(clean < noisy * 0.6, "{clean} of {noisy}");
+        }
     }
 
     #[test]

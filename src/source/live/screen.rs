@@ -91,10 +91,12 @@ impl Grabber for Grab {
     fn mode(&self) -> Mode {
         let Area { x, y, size } = self.area;
         let whole = self.wanted.area.is_none();
-        let part = if whole { String::new() } else { format!(", its part {}", area::text((x, y), size)) };
+        let part = if whole { String::new() } else { format!("part {}, ", area::text((x, y), size)) };
         let how = self.server.lacks().iter().map(|what| format!(", {what}")).collect::<String>();
-        let name = self.server.name();
-        let details = format!("screen {name}{part}, {size}, at most {} fps{how}{}", self.rate, wayland());
+        // The title has the name that was asked for.
+        let unnamed = self.wanted.display.is_none();
+        let name = if unnamed { format!("display {}, ", self.server.name()) } else { String::new() };
+        let details = format!("{name}{part}{size}, at most {} fps{how}{}", self.rate, wayland());
         Mode { size, rate: self.rate, details }
     }
 
