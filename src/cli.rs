@@ -46,7 +46,10 @@ impl Cli {
         if let Command::Serve(args) = &cli.command
             && let Err(advice) = sense::check(args)
         {
-            Self::command().error(ErrorKind::ArgumentConflict, advice).exit()
+            let mut all = Self::command();
+            all.build();
+            let mut serve = all.find_subcommand("serve").cloned().unwrap_or(all);
+            serve.error(ErrorKind::ArgumentConflict, advice).exit()
         }
         cli
     }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use udpstream::app::address::AddressError;
 use udpstream::app::{Exit, devices, doctor, extract, serve, terminal, watch};
 
 use cli::{Cli, Command};
@@ -29,7 +30,8 @@ fn main() -> ExitCode {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
             terminal::conclude(&format!("error: {error:#}"));
-            ExitCode::from(Exit::Failed as u8)
+            let exit = error.downcast_ref::<AddressError>().map_or(Exit::Failed, AddressError::exit);
+            ExitCode::from(exit as u8)
         }
     }
 }

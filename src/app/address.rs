@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::str::FromStr;
 
+use super::Exit;
 use crate::net::plain;
 
 pub const DEFAULT_PORT: u16 = 9_688;
@@ -36,8 +37,21 @@ pub enum AddressError {
     NoInterface { address: Ipv6Addr, interfaces: Vec<String> },
     #[error("no network interface is called {name:?}: there are {}", .interfaces.join(", "))]
     UnknownInterface { name: String, interfaces: Vec<String> },
+    #[error("{0} is a file, and watched is the machine that serves it: serve it with `udpstream serve {0}`")]
+    File(String),
     #[error("no address is known for {host}: check the name, or use the server's IP address ({why})")]
     Unknown { host: String, why: String },
+}
+
+impl AddressError {
+    /// The exit code of a program that ends for it.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Unknown { .. } => Exit::Unreachable,
+            Self::File(_) => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
 }
 
 impl FromStr for Address {
@@ -52,6 +66,9 @@ impl FromStr for Address {
             return Err(AddressError::Scheme(scheme.to_owned()));
         }
         let (place, name) = rest.split_once('/').unwrap_or((rest, ""));
+        if fs::exists(text).unwrap_or(false) && text.contains('/') {
+            return Err(AddressError::File(text.to_owned()));
+        }
         if !name.is_empty() {
             return Err(AddressError::Name(name.to_owned()));
         }
@@ -92,7 +109,10 @@ impl Address {
         if let Some(address) = numeric(&self.host, self.port)? {
             return Ok(vec![plain(address)]);
         }
-        let unknown = |why: String| AddressError::Unknown { host: self.host.clone(), why };
+        let unknown = |why: String| match fs::exists(&self.host) {
+            Ok(true) => AddressError::File(self.host.clone()),
+            _ => AddressError::Unknown { host: self.host.clone(), why },
+        };
         let found = (self.host.as_str(), self.port).to_socket_addrs().map_err(|error| unknown(error.to_string()))?;
         let mut all: Vec<SocketAddr> = found.map(plain).collect();
         all.dedup();

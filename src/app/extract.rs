@@ -90,6 +90,9 @@ impl Target {
             None => own_name(&options.input)?,
         };
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+        if path.as_os_str() == "-" {
+            bail!("a WAV file says at its beginning how long it is, so it cannot go to a pipe: name a file with -o");
+        }
         if ending.is_some_and(|ending| ending != "wav") {
             bail!("{} is no name for a WAV file, and nothing else is written: let it end in .wav", path.display());
         }

@@ -2,9 +2,12 @@
 //! empty.
 
 use std::thread::Builder;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 
+use super::terminal;
+use crate::clock::now;
 use crate::net::{App, Flow, Loop};
 use crate::proto::{Input as MachineInput, Machine, Output, Reason};
 use crate::queue::{Consumer, Pop, WhenFull, bounded};
@@ -18,9 +21,17 @@ pub fn listen() -> anyhow::Result<Loop> {
     Ok(waiting)
 }
 
-/// The source, with its first picture certain; `None` if a signal came first. Nothing is left behind then.
-pub fn open(waiting: Loop, input: &Input, ear: Option<&Input>, options: Options) -> anyhow::Result<Option<Source>> {
+/// The source, with its first picture certain; `None` if a signal came first. Nothing is left behind then. Unless `quiet`,
+/// a terminal shows what is waited for once that takes long.
+pub fn open(
+    waiting: Loop,
+    input: &Input,
+    ear: Option<&Input>,
+    options: Options,
+    quiet: bool,
+) -> anyhow::Result<Option<Source>> {
     let stopper = Stopper::new()?;
+    let awaited = format!("Waiting for the first picture of {} …", input.name());
     let (answer, result) = bounded(1, WhenFull::Block, Some(waiting.waker()));
     let (input, ear, opener) = (input.clone(), ear.cloned(), stopper.clone());
     let open = move || {
@@ -28,7 +39,8 @@ pub fn open(waiting: Loop, input: &Input, ear: Option<&Input>, options: Options)
         answer.push(source::open(&input, ear.as_ref(), &options, &opener)).ok();
     };
     let thread = Builder::new().name("open".into()).spawn(open).context("a thread could not be started")?;
-    let mut app = Opening { result, stopper, opened: None, interrupted: false };
+    let patience = if quiet { Time::NEVER } else { now() + PATIENCE };
+    let mut app = Opening { result, stopper, opened: None, interrupted: false, patience, awaited };
     waiting.run(&mut Nothing, &mut app).context("the event loop failed")?;
     thread.join().map_err(|_| anyhow!("the thread that opens the source died: this is a bug"))?;
     // Its text is the whole sentence: the causes are in it.
@@ -41,14 +53,25 @@ struct Opening {
     stopper: Stopper,
     opened: Option<Result<Source, SourceError>>,
     interrupted: bool,
+    /// When a terminal shows …
+    patience: Time,
+    /// … this.
+    awaited: String,
 }
+
+/// What opens at all is mostly open by then.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl App<Nothing> for Opening {
     fn event(&mut self, _now: Time, _machine: &mut Nothing, (): ()) -> Flow {
         Flow::Continue
     }
 
-    fn turn(&mut self, _now: Time, _machine: &mut Nothing) -> Flow {
+    fn turn(&mut self, now: Time, _machine: &mut Nothing) -> Flow {
+        if now >= self.patience {
+            self.patience = Time::NEVER;
+            terminal::status(std::slice::from_ref(&self.awaited));
+        }
         match self.result.try_pop() {
             Pop::Item(opened) => {
                 self.opened = Some(opened);
@@ -60,7 +83,7 @@ impl App<Nothing> for Opening {
     }
 
     fn deadline(&self) -> Time {
-        Time::NEVER
+        self.patience
     }
 
     fn signal(&mut self, _now: Time, _machine: &mut Nothing, _signal: i32) -> Flow {

@@ -16,7 +16,7 @@ use super::figures::{Output, Stages};
 use super::preview::{self, Act, Preview};
 use super::recording::Recordings;
 use super::words::{self, Place};
-use super::{Exit, StatsFormat, opening, ports};
+use super::{Exit, StatsFormat, opening, ports, terminal};
 use crate::media::Picture;
 use crate::media::coded::CodedPicture;
 use crate::media::sound::Chunk;
@@ -41,6 +41,8 @@ const FILE_CHUNKS: usize = 10_336;
 /// Two seconds: MPEG-TS carries sound of few bits in packets of a second and more, and all of one comes at once.
 const LIVE_CHUNKS: usize = 344;
 const TICK: Duration = Duration::from_secs(1);
+/// Less than the server holds of it; while pictures leave, sound is asked for with each of them.
+const SOUND_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the user chose.
 #[derive(Clone, Debug)]
@@ -88,7 +90,11 @@ fn run(
     mut recordings: Recordings,
     preview: Preview,
 ) -> anyhow::Result<Exit> {
-    let Some(source) = opening::open(waiting, &options.input, options.ear.as_ref(), options.source)? else {
+    let Some(source) = opening::open(waiting, &options.input, options.ear.as_ref(), options.source, options.quiet)?
+    else {
+        if !options.quiet {
+            terminal::conclude("Nothing was sent.");
+        }
         return Ok(Exit::Done);
     };
     let info = source.info().clone();
@@ -161,6 +167,10 @@ struct Serving {
     preview: Preview,
     end: Option<End>,
     killed: bool,
+    /// When the film began, whether or not anybody watched.
+    started: Option<Time>,
+    /// When to ask for a film's sound again, even if no picture leaves until then.
+    sound_again: Time,
     departures: u64,
     position: Duration,
     /// When the first picture departed, and the last so far.
@@ -190,7 +200,7 @@ impl Serving {
         let counts = Arc::new(Counts::default());
         let smallest = options.datagram.unwrap_or(SizeClass::ANY);
         let settings = encode::Settings { size: info.size, rate: info.rate, live, smallest };
-        // A file's sound is asked for whenever pictures are; of a live one each chunk counts.
+        // A file's sound is asked for whenever pictures are, and now and then; of a live one each chunk counts.
         let (chunks, wake) = if live { (LIVE_CHUNKS, Some(waker)) } else { (FILE_CHUNKS, None) };
         let (speaking, sound) = queue::bounded(chunks, policy, wake);
         let running = source.start(filling, info.sound.then_some(speaking));
@@ -212,6 +222,8 @@ impl Serving {
             preview,
             end: None,
             killed: false,
+            started: None,
+            sound_again: Time::NEVER,
             departures: 0,
             position: Duration::ZERO,
             sent: None,
@@ -236,6 +248,9 @@ impl Serving {
         let port = local.port();
         let place = if local.ip().is_unspecified() { format!("HOST:{port}") } else { local.to_string() };
         self.output.say(&format!("Listening on port {port}. Watch with: udpstream watch {place}"));
+        if self.recordings.is_running() && self.info.pace == Pace::File && !self.options.no_wait {
+            self.output.say("Film and recording begin with the first watcher; with --no-wait they begin at once.");
+        }
     }
 
     /// Gives the server its next picture, or the news that there is none.
@@ -277,6 +292,8 @@ impl Serving {
     }
 
     fn feed_sound(&mut self, now: Time, server: &mut Server) {
+        let runs = self.started.is_some() && self.info.sound;
+        self.sound_again = if runs { now + SOUND_PAUSE } else { Time::NEVER };
         while server.wants_sound() {
             let local = match self.sound.try_pop() {
                 Pop::Item(chunk) => {
@@ -338,11 +355,10 @@ impl Serving {
         self.last = (now, totals.pictures, totals.bytes);
         self.departure_error.recent.clear();
         self.stages.next_second();
-        let place = self.sent.map(|_| Place {
-            position: self.position,
-            length: self.info.length,
-            looped: self.options.source.looped,
-        });
+        let (length, looped) = (self.info.length, self.options.source.looped);
+        let passed = self.started.filter(|_| self.options.no_wait).map(|started| now.since(started));
+        let position = self.sent.map(|_| self.position).or(passed);
+        let place = position.map(|position| Place { position, length, looped });
         let line = words::serving(place, &figures);
         self.output.status(&line);
         if self.preview.is_there() {
@@ -437,6 +453,7 @@ impl App<Server> for Serving {
                 self.stages.record(&stamps, at);
                 self.departed(now, server, unit, due, at);
             }
+            Event::Started(at) => self.started = Some(at),
             Event::Finished => return Flow::Stop,
             _ => {}
         }
@@ -459,7 +476,8 @@ impl App<Server> for Serving {
 
     fn deadline(&self) -> Time {
         let limit = self.options.duration.map_or(Time::NEVER, |limit| self.output.start() + limit);
-        if self.end.is_some() { self.next_tick } else { self.next_tick.min(limit) }
+        let soon = self.next_tick.min(self.sound_again);
+        if self.end.is_some() { soon } else { soon.min(limit) }
     }
 
     fn signal(&mut self, now: Time, server: &mut Server, _signal: i32) -> Flow {

@@ -24,6 +24,10 @@ pub fn check(args: &ServeArgs) -> Result<(), String> {
             args.denoise && ear.is_none() && matches!(input, Input::Screen(_) | Input::Test { .. }),
             "--denoise takes noise out of films, cameras and microphones, and here is none; leave it out",
         ),
+        (
+            args.looped && matches!(input, Input::Stdin),
+            "--loop needs a film that can be begun again, and a pipe cannot; leave it out",
+        ),
         (args.looped && live, "--loop begins a film again, and this never ends; leave it out"),
         (args.sound.audio_track.is_some() && live, "--audio-track is for films with several; leave it out"),
         (
@@ -75,6 +79,7 @@ mod tests {
             ("film.mp4 --size 640x480", "--width"),
             ("camera: --no-pointer", "is for a screen"),
             ("mic: --loop", "never ends"),
+            ("- --loop", "a pipe cannot"),
             ("mic: screen: --audio-track 1", "screen: --audio-track"),
             ("mic: --no-audio", "nothing is left"),
             ("screen: --denoise", "here is none"),

@@ -95,13 +95,13 @@ impl Words {
 }
 
 /// With `name` where the input stands, which may be an address with a secret; a device's, which may be as short as a
-/// letter, only as a word of its own.
+/// letter, only as a word of its own, and not in quotes: then it is ffmpeg's own name for a part of it.
 fn renamed(line: &str, input: &str, name: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     while let Some((before, behind)) = (!input.is_empty()).then(|| rest.split_once(input)).flatten() {
-        let inside = !input.contains("://")
-            && (before.ends_with(char::is_alphanumeric) || behind.starts_with(char::is_alphanumeric));
+        let joined = |c: char| c.is_alphanumeric() || c == '\'';
+        let inside = !input.contains("://") && (before.ends_with(joined) || behind.starts_with(joined));
         out.push_str(before);
         out.push_str(if inside { input } else { name });
         rest = behind;

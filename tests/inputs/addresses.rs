@@ -39,7 +39,7 @@ fn a_link_local_address_needs_an_interface() {
     watch("[fe80::1]:9688").one_sentence(1, &["fe80::1%"]);
     watch("[fe80::1%nosuch]:9688").one_sentence(1, &["nosuch", "lo"]);
     watch("[fe80::1%lo]:9688").one_sentence(3, &["nothing was heard", "%lo"]);
-    watch("no-such-host.invalid").one_sentence(1, &["no address is known"]);
+    watch("no-such-host.invalid").one_sentence(3, &["no address is known"]);
 }
 
 /// A link-local address of this machine with its interface, if there is one.

@@ -18,8 +18,13 @@ fn every_failure_is_one_sentence_and_a_code() {
         (&["serve", SAMPLE, "--datagram", "100"], 2, "1200"),
         (&["serve", SAMPLE, "--quality", "0"], 2, "1 to 100"),
         (&["serve", "test:", "--bind", "192.0.2.1"], 1, "is not an address of this machine"),
-        (&["watch", "no-such-host.invalid", "--headless"], 1, "no address is known"),
+        (&["watch", "no-such-host.invalid", "--headless"], 3, "no address is known"),
         (&["watch", "tcp://localhost"], 2, "tcp://"),
+        (&["watch", SAMPLE], 2, "is a file"),
+        (&["watch", "Cargo.toml"], 2, "udpstream serve Cargo.toml"),
+        (&["watch", "127.0.0.1:9", "--headless", "--snapshot", "/no/folder/x.png"], 1, "no folder /no/folder"),
+        (&["serve", "-", "--loop"], 2, "a pipe cannot"),
+        (&["extract", SAMPLE, "-o", "-"], 1, "name a file"),
         (&["watch", "127.0.0.1:9", "--headless", "--timeout", "0.3"], 3, "nothing was heard"),
         (&["watch", "127.0.0.1:9", "--headless", "--duration", "0.3"], 3, ""),
         (&["watch"], 2, "SERVER"),
@@ -37,6 +42,16 @@ fn every_failure_is_one_sentence_and_a_code() {
     let output = no_display.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--headless"));
+}
+
+/// Its sound too is not held up by having nobody to go to.
+#[test]
+fn a_film_that_nobody_watches_ends_in_its_time() {
+    let server = Server::start(&[SAMPLE, "--no-wait"]);
+    let (code, sent) = server.end(Duration::from_secs(25));
+    assert_eq!((code, &sent["end"]), (0, &Value::from("end")), "{sent}");
+    assert_eq!((&sent["pictures_unwatched"], &sent["pictures_sent"]), (&132.into(), &0.into()), "{sent}");
+    assert!(sent["audio"]["chunks"].as_u64() > Some(900), "{sent}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicU32;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{Receiver as Inbox, Sender, unbounded};
 
 pub use self::hearing::Choice as Sound;
@@ -68,6 +68,10 @@ pub fn watch(options: Options) -> anyhow::Result<Exit> {
     if let Some(path) = &options.snapshot {
         // Better now than after an hour's film.
         Kind::of(path)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            bail!("there is no folder {} to save a snapshot in: create it, or choose another", folder.display());
+        }
     }
     let place = options.record.as_ref().map(|path| Place::take(path, options.force)).transpose()?;
     let servers = options.server.look_up()?;

@@ -14,6 +14,8 @@ pub enum Trouble {
     Denied(&'static str),
     #[error("does not take these settings ({0}); see `udpstream devices` for the sizes and rates that it has")]
     Refused(String),
+    #[error("is no graph that ffmpeg can play ({0}); `ffmpeg -filters` lists what one is made of")]
+    Graph(String),
     #[error("gives pictures that nobody knows ({0}); ask it for another size with --size")]
     Unknown(String),
     #[error("was lost ({0}); plug it in again, or look at its cable")]
@@ -41,6 +43,7 @@ impl Trouble {
             () if said(&["Device or resource busy", "already in use", "Could not run graph"]) => Self::Busy,
             () if said(&["Permission denied", "Operation not permitted", "not authorized"]) => Self::Denied(group),
             () if opened => Self::Lost(gist()),
+            () if said(&["No such filter", "Error initializing filter"]) => Self::Graph(gist()),
             () if said(MISSING) => Self::Missing,
             () if said(REFUSED) => Self::Refused(gist()),
             () => Self::NotOpened(gist()),
@@ -113,6 +116,11 @@ mod tests {
                 "[alsa @ 0x56] cannot open audio device hw:9 (Device or resource busy)\nhw:9: Input/output error\n",
                 false,
                 "in use",
+            ),
+            (
+                "[AVFilterGraph @ 0x5] No such filter: '/dev/video0'\n/dev/video0: Invalid argument\n",
+                false,
+                "no graph that ffmpeg can play (No such filter: '/dev/video0')",
             ),
             ("hm\n", false, "could not be opened (hm)"),
             ("", true, "does not say why"),
