@@ -70,7 +70,8 @@ pub fn watch(options: Options) -> anyhow::Result<Exit> {
         Kind::of(path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-            bail!("there is no folder {} to save a snapshot in: create it, or choose another", folder.display());
+            let (path, folder) = (path.display(), folder.display());
+            bail!("{path} could not be written: there is no folder {folder}; create it, or choose another");
         }
     }
     let place = options.record.as_ref().map(|path| Place::take(path, options.force)).transpose()?;
