@@ -37,7 +37,7 @@ pub enum AddressError {
     NoInterface { address: Ipv6Addr, interfaces: Vec<String> },
     #[error("no network interface is called {name:?}: there are {}", .interfaces.join(", "))]
     UnknownInterface { name: String, interfaces: Vec<String> },
-    #[error("{0} is a file, and watched is the machine that serves it: serve it with `udpstream serve {0}`")]
+    #[error("{0} is a file: show it to others with `udpstream serve {0}`, and watch the machine that does")]
     File(String),
     #[error("no address is known for {host}: check the name, or use the server's IP address ({why})")]
     Unknown { host: String, why: String },
@@ -51,6 +51,11 @@ impl AddressError {
             Self::File(_) => Exit::Usage,
             _ => Exit::Failed,
         }
+    }
+
+    /// Who names a file that is there means no host.
+    fn unless_file(self, text: &str) -> Self {
+        if fs::exists(text).unwrap_or(false) { Self::File(text.to_owned()) } else { self }
     }
 }
 
@@ -66,11 +71,8 @@ impl FromStr for Address {
             return Err(AddressError::Scheme(scheme.to_owned()));
         }
         let (place, name) = rest.split_once('/').unwrap_or((rest, ""));
-        if fs::exists(text).unwrap_or(false) && text.contains('/') {
-            return Err(AddressError::File(text.to_owned()));
-        }
         if !name.is_empty() {
-            return Err(AddressError::Name(name.to_owned()));
+            return Err(AddressError::Name(name.to_owned()).unless_file(text));
         }
         let (host, port) = split(place).ok_or_else(|| AddressError::Host(text.to_owned()))?;
         let number = |port: &str| port.parse().ok().filter(|port| *port != 0);
@@ -109,10 +111,7 @@ impl Address {
         if let Some(address) = numeric(&self.host, self.port)? {
             return Ok(vec![plain(address)]);
         }
-        let unknown = |why: String| match fs::exists(&self.host) {
-            Ok(true) => AddressError::File(self.host.clone()),
-            _ => AddressError::Unknown { host: self.host.clone(), why },
-        };
+        let unknown = |why| AddressError::Unknown { host: self.host.clone(), why }.unless_file(&self.host);
         let found = (self.host.as_str(), self.port).to_socket_addrs().map_err(|error| unknown(error.to_string()))?;
         let mut all: Vec<SocketAddr> = found.map(plain).collect();
         all.dedup();

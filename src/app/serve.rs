@@ -356,7 +356,7 @@ impl Serving {
         self.departure_error.recent.clear();
         self.stages.next_second();
         let (length, looped) = (self.info.length, self.options.source.looped);
-        let passed = self.started.filter(|_| self.options.no_wait).map(|started| now.since(started));
+        let passed = self.started.map(|started| now.since(started));
         let position = self.sent.map(|_| self.position).or(passed);
         let place = position.map(|position| Place { position, length, looped });
         let line = words::serving(place, &figures);

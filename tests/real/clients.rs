@@ -16,7 +16,7 @@ use udpstream::wire::tlv::Tlvs;
 use udpstream::wire::{Description, Hop, Kind};
 
 use crate::films::psnr;
-use crate::program::{END, SAMPLE, Server, figures, made, watch};
+use crate::program::{END, SAMPLE, Server, figures, watch};
 
 // The example as it stands, but for its `main`.
 #[allow(dead_code, reason = "an example's main is not called here")]
@@ -88,9 +88,10 @@ fn the_python_client_stays_to_the_end_and_says_goodbye() {
     let output = in_python(&[&server.address(), "--headless"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let (code, sent) = server.end(END);
-    let made = made(25, &sent);
-    assert_eq!((code, &sent["pictures_sent"]), (0, &Value::from(made)));
-    assert_eq!((number(&output, "shown"), number(&output, "last")), (made as i64, 24));
+    assert_eq!((code, &sent["pictures_sent"]), (0, &Value::from(25)));
+    assert_eq!(number(&output, "shown"), 25);
+    // What a busy machine skipped took numbers too.
+    assert!(number(&output, "last") >= 24);
 }
 
 #[test]

@@ -38,7 +38,8 @@ fn whole_film_watched(path: &str, pictures: u64, extra: &[&str], largest: u64, w
     for (name, expected) in [("pictures_shown", made), ("pictures_lost", 0), ("pictures_damaged", 0)] {
         assert_eq!(figures[name], expected, "{extra:?}: {name} in {figures}");
     }
-    assert_eq!((&figures["pictures_late"], &figures["pictures_thinned"]), (&0.into(), &(pictures - made).into()));
+    assert_eq!(figures["pictures_late"], 0, "{figures}");
+    assert!(figures["pictures_thinned"].as_u64() <= Some(pictures - made), "{figures}");
     assert_eq!(figures["end"], "end");
     let sent_largest = sent["largest_datagram"].as_u64().unwrap();
     assert!(
@@ -133,8 +134,8 @@ fn the_test_card_and_a_pipe_need_no_film() {
     let server = Server::start(&["test:320x180@60", "--frames", "60"]);
     let shown = figures(&watch(&server.address(), &[]));
     let (code, sent) = server.end(END);
-    assert_eq!((code, &shown["pictures_lost"]), (0, &0.into()), "{shown}");
-    assert_eq!(shown["pictures_shown"], made(60, &sent), "{shown}");
+    assert_eq!((code, &sent["pictures_sent"]), (0, &60.into()), "{sent}");
+    assert_eq!((&shown["pictures_shown"], &shown["pictures_lost"]), (&60.into(), &0.into()), "{shown}");
 
     let mut y4m = Command::new("ffmpeg")
         .args(["-v", "error", "-i", SAMPLE, "-frames:v", "50", "-vf", "scale=320:180", "-f", "yuv4mpegpipe", "-"])
