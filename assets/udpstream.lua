@@ -22,6 +22,7 @@ local places = { [0] = "off", [1] = "here", [2] = "on the sound port" }
 local refusals = {
   [1] = "no version in common", [2] = "full", [3] = "too many from this address", [4] = "busy",
   [5] = "the stream has ended", [6] = "no such stream", [7] = "role not served",
+  [8] = "datagrams too small",
 }
 local goodbyes = { [0] = "leaving", [1] = "ended", [2] = "stopped", [3] = "silent", [4] = "source failed" }
 local flags = { { 1, "SEALED" }, { 2, "LAST" }, { 4, "WHOLE" }, { 8, "CARD" }, { 16, "SAME" }, { 32, "DISCONTINUITY" } }
@@ -80,11 +81,11 @@ udpstream.experts = { short, wrong, broken, strange }
 local layouts = {
   [0x01] = "highest lowest reserved16 nonce *zeros", [0x02] = "nonce cookie:24 server_nonce",
   [0x03] = "nonce cookie:24 role fec largest *tlvs",
-  [0x04] = "nonce session clock interval silence sound_port reserved16 *tlvs",
+  [0x04] = "nonce session clock interval silence sound_port reserved16 token:8 *tlvs",
   [0x05] = "nonce highest lowest refusal retry *text *tlvs", [0x06] = "session goodbye *text", [0x07] = "token:8",
   [0x08] = "session token:8", [0x09] = "number *tlvs", [0x12] = "size *probe",
   [0x11] = "scheme type rendition cut stream unit part k m index reserved8 symbol_length *symbol crc",
-  [0x20] = "session number echo held first n update_ack buffer *cells", [0x21] = "session count *names",
+  [0x20] = "session number echo held first n update_ack buffer token:8 *cells", [0x21] = "session count *names",
   [0x22] = "session number *tlvs", [0x23] = "session *text", [0x24] = "nonce cookie:24", [0x25] = "nonce *tlvs",
   [0x26] = "session stream type rendition cut reserved8 unit last", [0x10] = "*object",
 }
@@ -97,6 +98,7 @@ local names = "stream type rendition cut reserved8 unit part bitmap"
 local tlv_layouts = {
   [1] = { "TIMELINE", "generation state reserved24:3 media clock num den" }, [2] = { "REPORT_INTERVAL", "interval" },
   [3] = { "THINNING", "number16" }, [4] = { "ELSEWHERE", "*rest" }, [5] = { "CLOCK", "echo held clock" },
+  [6] = { "TOKEN", "token:8" },
   [16] = { "STREAM", "*rest" }, [17] = { "PROOF", "*raw" }, [18] = { "TICKET", "*raw" },
   [19] = { "WITH_SESSION", "session" }, [20] = { "WANT", "*tlvs" }, [21] = { "NAME", "*rest" },
   [22] = { "VIA", "*raw" },

@@ -190,10 +190,16 @@ impl Stage {
 fn join(server: &mut Server, mut watcher: Receiver, home: SocketAddr, at: SocketAddr) {
     for _ in 0..4 {
         for bytes in drain(&mut watcher) {
-            server.handle(now(), Input::Datagram(Received { port: Port::default(), from: at, bytes: &bytes }));
+            server.handle(
+                now(),
+                Input::Datagram(Received { port: Port::default(), from: at, local: None, bytes: &bytes }),
+            );
         }
         for bytes in drain(server) {
-            watcher.handle(now(), Input::Datagram(Received { port: Port::default(), from: home, bytes: &bytes }));
+            watcher.handle(
+                now(),
+                Input::Datagram(Received { port: Port::default(), from: home, local: None, bytes: &bytes }),
+            );
         }
     }
 }

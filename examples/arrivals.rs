@@ -212,7 +212,8 @@ impl Ours {
 
 impl Grouping for Ours {
     fn place(&mut self, bytes: &[u8], from: SocketAddr) -> Option<Place> {
-        self.receiver.handle(clock::now(), Input::Datagram(Received { port: Port::default(), from, bytes }));
+        self.receiver
+            .handle(clock::now(), Input::Datagram(Received { port: Port::default(), from, local: None, bytes }));
         let (hop, body) = Hop::parse(bytes).ok().filter(|(hop, _)| hop.kind.is_sequenced())?;
         let before = self.sequence.replace(hop.sequence).unwrap_or_else(|| hop.sequence.wrapping_sub(1));
         self.missed += hop.sequence.wrapping_sub(before).wrapping_sub(1);

@@ -1,7 +1,9 @@
-//! Keys in, bytes out: join cookies and the machines' random numbers. Later: codes, SFrame, tickets.
+//! Keys in, bytes out: join cookies, tokens, and the machines' random numbers. Later: codes, SFrame, tickets.
 #![forbid(unsafe_code)]
 
 use ring::hmac;
+
+use crate::units::Time;
 
 /// 32 random bytes that everything secret in one machine is derived from.
 pub type Seed = [u8; 32];
@@ -83,6 +85,36 @@ impl CookieJar {
     }
 }
 
+/// Numbers that a watcher is told again and again and that its reports repeat: only who hears what is sent to a session
+/// now knows its token, so nobody else can keep the stream flowing there. Nothing is stored.
+pub struct Tokens {
+    key: hmac::Key,
+}
+
+impl Tokens {
+    pub fn new(seed: &Seed) -> Self {
+        Self { key: derive(seed, b"token") }
+    }
+
+    /// The session's token in this second.
+    pub fn token(&self, now: Time, session: u64) -> u64 {
+        self.of_second(now.micros() / 1_000_000, session)
+    }
+
+    /// Whether it is the session's token of this second or of one of the two before.
+    pub fn is_recent(&self, now: Time, session: u64, token: u64) -> bool {
+        let second = now.micros() / 1_000_000;
+        (second.saturating_sub(2)..=second).any(|second| self.of_second(second, session) == token)
+    }
+
+    fn of_second(&self, second: u64, session: u64) -> u64 {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(&second.to_be_bytes());
+        context.update(&session.to_be_bytes());
+        context.sign().as_ref().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    }
+}
+
 fn derive(seed: &Seed, purpose: &[u8]) -> hmac::Key {
     let root = hmac::Key::new(hmac::HMAC_SHA256, seed);
     hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, purpose).as_ref())
@@ -107,6 +139,18 @@ mod tests {
             forged[bit / 8] ^= 1 << (bit % 8);
             assert!(!jar.is_ours(300, b"alice", &forged), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_token_is_of_one_session_and_good_for_two_seconds() {
+        let tokens = Tokens::new(&[7; 32]);
+        let at = Time::from_millis;
+        let token = tokens.token(at(60_900), 5);
+        for (millis, recent) in [(60_000, true), (60_900, true), (62_999, true), (63_000, false), (59_999, false)] {
+            assert_eq!(tokens.is_recent(at(millis), 5, token), recent, "{millis}");
+        }
+        assert!(!tokens.is_recent(at(60_900), 6, token) && !tokens.is_recent(at(60_900), 5, token ^ 1));
+        assert!(!Tokens::new(&[8; 32]).is_recent(at(60_900), 5, token));
     }
 
     #[test]

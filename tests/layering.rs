@@ -45,6 +45,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("image", &["record", "app"]),
     ("libc", &["net"]),
     ("mio", &["net"]),
+    ("nix", &["net"]),
     ("rayon", &["codec"]),
     ("ring", &["seal"]),
     ("rodio", &["audio"]),

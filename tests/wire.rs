@@ -65,8 +65,16 @@ impl Parts {
         let missing =
             Missing { stream: b, kind: Type(i), rendition: j, cut: k, unit: Unit(n), first_part: x, bitmap: c };
         let join = Join { nonce: a, cookie, role, fec: j, max_datagram: x, tlvs };
-        let accept =
-            Accept { nonce: a, session: b, clock: c, report_interval_ms: x, silence_limit_ms: y, sound_port: z, tlvs };
+        let accept = Accept {
+            nonce: a,
+            session: b,
+            clock: c,
+            report_interval_ms: x,
+            silence_limit_ms: y,
+            sound_port: z,
+            token: c ^ b,
+            tlvs,
+        };
         let refuse = Refuse {
             nonce: a,
             highest: i,
@@ -90,8 +98,17 @@ impl Parts {
             symbol: &self.symbol,
         };
         let arrivals = self.cells.iter().copied().map(Arrival).collect();
-        let report =
-            Report { session: a, number: n, echo: m, held: o, first: p, update_ack: n ^ m, buffer: o ^ p, arrivals };
+        let report = Report {
+            session: a,
+            number: n,
+            echo: m,
+            held: o,
+            first: p,
+            update_ack: n ^ m,
+            buffer: o ^ p,
+            token: c,
+            arrivals,
+        };
         vec![
             Message::Hello { highest: i, lowest: j, nonce: a },
             Message::Challenge { nonce: a, cookie, server_nonce: b },
@@ -379,6 +396,7 @@ fn the_exact_bytes() {
         report_interval_ms: 51,
         silence_limit_ms: 3_000,
         sound_port: 9_687,
+        token: 0x0102_0304_0506_0708,
         tlvs: Tlvs::default(),
     };
     let expected = concat!(
@@ -387,7 +405,8 @@ fn the_exact_bytes() {
         "1122334455667788",
         "aabbccdd01020304",
         "00000000000f4240",
-        "00330bb825d70000"
+        "00330bb825d70000",
+        "0102030405060708"
     );
     assert_eq!(hex(&datagram(&Message::Accept(accept))), expected);
 

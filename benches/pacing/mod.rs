@@ -203,7 +203,7 @@ fn watch(socket: &UdpSocket, home: SocketAddr) -> Vec<(u32, Time)> {
         if let Some(unit) = picture_of(bytes).filter(|unit| arrivals.last().is_none_or(|(last, _)| last < unit)) {
             arrivals.push((unit, at));
         }
-        receiver.handle(at, Input::Datagram(Received { port: Port::default(), from, bytes }));
+        receiver.handle(at, Input::Datagram(Received { port: Port::default(), from, local: None, bytes }));
     }
 }
 

@@ -4,7 +4,7 @@ import argparse, collections, contextlib, os, re, socket, sys, time, zlib
 from struct import error as StructError, pack, unpack_from
 import cv2, numpy  # apt install python3-opencv, or pip install numpy opencv-python
 HELLO, CHALLENGE, JOIN, ACCEPT, REFUSE, BYE, PATH_CHECK, PATH_REPLY, UPDATE = range(1, 10)  # Kinds, section 5.
-OBJECT, PROBE, REPORT, LOW_HALF = 0x10, 0x12, 0x20, 0xFFFFFFFF
+OBJECT, PROBE, REPORT, TOKEN, LOW_HALF = 0x10, 0x12, 0x20, 6, 0xFFFFFFFF
 PICTURE, DESCRIPTION, SEALED, SAME, LONGEST_SIDE = 1, 4, 0x01, 0x10, 16_384  # Of objects, section 3.
 
 def fail(code, sentence):
@@ -41,8 +41,8 @@ class Watcher:  # All its times are in microseconds.
             hops = range(self.first, min(self.newest + 1, self.first + 560))
             cells = [0x8000 | min(now - self.arrivals[hop] >> 4, 8191) if hop in self.arrivals else 0 for hop in hops]
             self.first, self.reports, self.report_at = hops.stop, self.reports + 1, now + self.interval
-            self.send(REPORT, pack(f">QIIIIHII{len(hops)}H", self.session, self.reports, self.echo, now - self.heard,
-                                   hops.start & LOW_HALF, len(hops), self.update, 0, *cells), self.reports)
+            self.send(REPORT, pack(f">QIIIIHII8s{len(hops)}H", self.session, self.reports, self.echo, now - self.heard,
+                                   hops.start & LOW_HALF, len(hops), self.update, 0, self.token, *cells), self.reports)
     def receive(self, datagram, now):
         (magic, version, kind, tag, hop, sent_at), data = unpack_from(">HBBIII", datagram), datagram[16:]
         join = kind < BYE and not self.session and data[:8] == self.nonce
@@ -55,7 +55,7 @@ class Watcher:  # All its times are in microseconds.
         elif kind == CHALLENGE and not self.cookie:
             self.cookie, self.tries, self.knock_at = data[8:32], 0, now
         elif kind == ACCEPT and self.cookie:
-            self.session, _, interval = unpack_from(">QQH", data, 8)
+            self.session, _, interval, self.token = unpack_from(">QQH6x8s", data, 8)
             self.heard, self.interval, self.report_at = now, 1000 * interval, now + 1000 * interval
             self.reports, self.update, self.arrivals, self.first, self.newest, self.echo = 0, 0, {}, 0, -1, sent_at
     def hear(self, kind, hop, sent_at, data, now):
@@ -75,7 +75,11 @@ class Watcher:  # All its times are in microseconds.
         elif kind == PATH_CHECK:
             self.send(PATH_REPLY, pack(">Q8s", self.session, data[:8]))
         elif kind == UPDATE:
-            self.update = max(self.update, int.from_bytes(data[:4], "big"))
+            self.update, tlv = max(self.update, int.from_bytes(data[:4], "big")), 4
+            while tlv < len(data):
+                name, length = unpack_from(">HH", data, tlv)
+                self.token = data[tlv + 4:tlv + 12] if (name, length) == (TOKEN, 8) else self.token
+                tlv += 4 + length
         elif kind == BYE and not self.bye:
             self.bye = now + 250_000, data[9], data[12:12 + int.from_bytes(data[10:12], "big")].decode()
     def take(self, data, now):  # Section 3.

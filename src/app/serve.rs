@@ -198,8 +198,8 @@ impl Serving {
         let (coding, coded) = queue::bounded(1, policy, Some(waker.clone()));
         let orders = Arc::new(Watched::new(Order { demand: Demand::idle(options.quality, live), stop: false }));
         let counts = Arc::new(Counts::default());
-        let smallest = options.datagram.unwrap_or(SizeClass::ANY);
-        let settings = encode::Settings { size: info.size, rate: info.rate, live, smallest };
+        // Whatever the operator chose: a watcher's path, or its wish, may be for less.
+        let settings = encode::Settings { size: info.size, rate: info.rate, live, smallest: SizeClass::ANY };
         // A file's sound is asked for whenever pictures are, and now and then; of a live one each chunk counts.
         let (chunks, wake) = if live { (LIVE_CHUNKS, Some(waker)) } else { (FILE_CHUNKS, None) };
         let (speaking, sound) = queue::bounded(chunks, policy, wake);
@@ -402,7 +402,7 @@ impl Serving {
         }
     }
 
-    fn says(&mut self, event: &Event) {
+    fn says(&mut self, event: &Event, server: &Server) {
         match event {
             Event::Joined { address, watchers, .. } => {
                 tracing::info!(%address, watchers, "joined");
@@ -422,6 +422,7 @@ impl Serving {
                 ));
             }
             Event::Refused { address, why } => tracing::info!(%address, why, "refused"),
+            Event::Overload(overloaded) => self.overload(*overloaded, server.served()),
             Event::Skipped(unit) => tracing::warn!(unit = unit.0, "not cuttable to the datagram size"),
             Event::Started(_) | Event::Departed { .. } | Event::Finished => {}
         }
@@ -447,7 +448,7 @@ impl Serving {
 
 impl App<Server> for Serving {
     fn event(&mut self, now: Time, server: &mut Server, event: Event) -> Flow {
-        self.says(&event);
+        self.says(&event, server);
         match event {
             Event::Departed { unit, due, at, stamps, .. } => {
                 self.stages.record(&stamps, at);

@@ -24,14 +24,18 @@ pub fn serving(place: Option<Place>, figures: &Value) -> Vec<String> {
     };
     let jitter = number(&figures["departure_error_us"]["stdev"]).map(|micros| micros / 1e3);
     let skipped = count(figures, "pictures_skipped");
-    vec![
+    let mut line = vec![
         place.text(),
         fps_text(number(&figures["fps"])),
         jitter_text(jitter),
         counted(watchers, "watcher"),
         rate_text(number(&figures["bitrate_bps"]).unwrap_or(0.0)),
         if skipped > 0 { format!("{} skipped", grouped(skipped)) } else { String::new() },
-    ]
+    ];
+    if figures["overload"] == true {
+        line.push(format!("overload: {:.0} % sent", number(&figures["served"]).unwrap_or(0.0) * 100.0));
+    }
+    line
 }
 
 /// The line of `watch`; without a place nothing has been shown yet.
@@ -240,6 +244,8 @@ mod tests {
         assert_eq!(line, "0:05/0:40  30.0 fps  jitter 0.32 ms  2 watchers  27.1 Mb/s  1 200 skipped");
         let line = serving(place(second(85), Some(second(40)), true), &json!({ "watchers": 1 })).join("  ");
         assert_eq!(line, "0:05/0:40 round 3  0.0 fps    1 watcher  0 kb/s  ");
+        let line = serving(place(second(5), None, false), &json!({ "watchers": 1, "overload": true, "served": 0.634 }));
+        assert_eq!(line.last().map(String::as_str), Some("overload: 63 % sent"));
         assert_eq!(serving(None, &json!({ "watchers": 0 })), ["waiting for the first watcher"]);
         let seen = json!({ "fps": 25, "bitrate_bps": 512_000, "pictures_lost": 1, "pictures_damaged": 2,
             "shown_interval_ms": { "stdev": 1.26 } });

@@ -8,7 +8,7 @@ use super::jpeg::cut::{self, TooBig};
 use super::jpeg::index::Index;
 use crate::units::{MediaTime, Size, Time, Unit};
 use crate::wire::SizeClass;
-use crate::wire::object::{ObjectHeader, Type, flags, format};
+use crate::wire::object::{ObjectHeader, SAME_CUT, Type, flags, format};
 
 /// One picture as the encoder leaves it: a whole JPEG with its restart index, or the word that nothing has changed.
 ///
@@ -103,11 +103,22 @@ impl CodedPicture {
 
     /// Cuts for one size class: WHOLE if the JPEG fits one datagram, slices otherwise.
     pub fn cut(&self, stream: u64, class: SizeClass) -> Result<CutPicture, TooBig> {
-        let header = self.header(stream, class);
+        self.cut_as(stream, class, self.unit, self.media_time)
+    }
+
+    /// The same picture as another unit: for those who lack it when it is shown again.
+    pub fn cut_as(
+        &self,
+        stream: u64,
+        class: SizeClass,
+        unit: Unit,
+        media_time: MediaTime,
+    ) -> Result<CutPicture, TooBig> {
+        let header = ObjectHeader { unit, media_time, ..self.header(stream, class) };
         let mut bytes = Vec::with_capacity(self.jpeg.len() + self.jpeg.len() / 4 + 512);
         let mut parts = Vec::new();
         if self.is_same() {
-            let header = ObjectHeader { flags: flags::SAME | flags::LAST, parts: 1, ..header };
+            let header = ObjectHeader { flags: flags::SAME | flags::LAST, cut: SAME_CUT, parts: 1, ..header };
             parts.push(header.emit(&mut bytes, |_| {}));
         } else if self.jpeg.len() <= class.body_max() {
             let header = ObjectHeader { flags: flags::WHOLE | flags::LAST, parts: 1, ..header };
@@ -130,7 +141,7 @@ impl CodedPicture {
                 parts.push(header.emit(&mut bytes, |out| slice.write(&self.index, &self.jpeg, out)));
             }
         }
-        Ok(CutPicture { unit: self.unit, bytes: Arc::new(bytes), parts })
+        Ok(CutPicture { unit, bytes: Arc::new(bytes), parts })
     }
 
     fn header(&self, stream: u64, class: SizeClass) -> ObjectHeader {

@@ -1,11 +1,13 @@
 //! `run` drives any protocol machine: one mio loop over its sockets, a precise timer, signals, and a waker for other
 //! threads. It knows nothing of what the machine does.
 
+mod local;
 pub mod probe;
 #[cfg(target_os = "linux")]
 pub mod slice;
 mod socket;
 pub mod timer;
+mod turn;
 
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -15,10 +17,13 @@ use std::time::Duration;
 use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook_mio::v1_0::Signals;
 
+use local::Came;
+use socket::Buffer;
 pub use socket::{Options, Socket, plain};
+use turn::{Sending, Turned};
 
 use crate::clock::now;
-use crate::proto::{Input, Machine, Output, Port, Received, SendFailure, Transmit};
+use crate::proto::{Input, Machine, Port, Received, Transmit};
 use crate::queue;
 use crate::units::Time;
 
@@ -27,8 +32,6 @@ const WAKER: Token = Token(1_001);
 const SIGNALS: Token = Token(1_002);
 /// Datagrams taken from one socket before the machine is polled again.
 const BATCH: usize = 64;
-/// More than any UDP datagram.
-const BUFFER: usize = 65_536;
 
 const HANGUP: i32 = 1;
 const INTERRUPT: i32 = 2;
@@ -74,12 +77,12 @@ pub struct Loop {
     signals: Option<Signals>,
     hung_up: bool,
     sockets: Vec<Line>,
+    sending: Sending,
 }
 
 struct Line {
     socket: Socket,
     readable: bool,
-    waiting: Option<Transmit>,
 }
 
 impl Loop {
@@ -94,7 +97,15 @@ impl Loop {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let timer = timer::Timer::new(poll.registry(), TIMER)?;
-        let mut this = Self { poll, waker, timer, signals: None, hung_up: false, sockets: Vec::new() };
+        let mut this = Self {
+            poll,
+            waker,
+            timer,
+            signals: None,
+            hung_up: false,
+            sockets: Vec::new(),
+            sending: Sending::default(),
+        };
         sockets.into_iter().try_for_each(|socket| this.add(socket))?;
         Ok(this)
     }
@@ -103,7 +114,7 @@ impl Loop {
     pub fn add(&mut self, mut socket: Socket) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut socket.udp, Token(self.sockets.len()), interest)?;
-        self.sockets.push(Line { socket, readable: true, waiting: None });
+        self.sockets.push(Line { socket, readable: true });
         Ok(())
     }
 
@@ -130,13 +141,23 @@ impl Loop {
         #[cfg(target_os = "linux")]
         slice::shorten();
         let mut events = Events::with_capacity(64);
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = Buffer::default();
         loop {
             if app.turn(now(), machine) == Flow::Stop {
                 return Ok(());
             }
-            let Some(until) = self.drain(machine, app) else { return Ok(()) };
-            let timeout = self.timeout(until.min(app.deadline()));
+            let sockets = &self.sockets;
+            let send = |transmit: &Transmit| {
+                let line = sockets.get(usize::from(transmit.port.0));
+                line.map_or(Ok(()), |line| line.socket.send(transmit).map(drop))
+            };
+            let until = match self.sending.turn(machine, app, now, send) {
+                Turned::Idle(until) => until.min(app.deadline()),
+                Turned::Busy => Time::ZERO,
+                Turned::Blocked => app.deadline(),
+                Turned::Stop => return Ok(()),
+            };
+            let timeout = self.timeout(until);
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
@@ -188,12 +209,12 @@ impl Loop {
     }
 
     /// Takes datagrams in, at most a batch a socket, so that sending is never held up for long.
-    fn receive<M: Machine>(&mut self, machine: &mut M, buffer: &mut [u8]) {
+    fn receive<M: Machine>(&mut self, machine: &mut M, buffer: &mut Buffer) {
         for (i, port) in self.sockets.iter_mut().enumerate().filter(|(_, port)| port.readable) {
             for _ in 0..BATCH {
                 match port.socket.receive(buffer) {
-                    Ok((length, from)) => {
-                        let received = Received { port: Port(i as u8), from, bytes: &buffer[..length] };
+                    Ok(Came { length, from, local }) => {
+                        let received = Received { port: Port(i as u8), from, local, bytes: &buffer.bytes[..length] };
                         machine.handle(now(), Input::Datagram(received));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -203,51 +224,6 @@ impl Loop {
                     // An ICMP error of an earlier send: the next call reads on.
                     Err(_) => {}
                 }
-            }
-        }
-    }
-
-    /// Does all that the machine wants now. `None`: stop. A datagram that does not go out yet is kept, and nothing
-    /// else is asked of the machine until it has gone.
-    fn drain<M: Machine>(&mut self, machine: &mut M, app: &mut impl App<M>) -> Option<Time> {
-        for i in 0..self.sockets.len() {
-            if let Some(transmit) = self.sockets[i].waiting.take()
-                && !self.send(machine, transmit)
-            {
-                return Some(Time::NEVER);
-            }
-        }
-        loop {
-            match machine.poll(now()) {
-                Output::Send(transmit) => {
-                    if !self.send(machine, transmit) {
-                        return Some(Time::NEVER);
-                    }
-                }
-                Output::Event(event) => {
-                    if app.event(now(), machine, event) == Flow::Stop {
-                        return None;
-                    }
-                }
-                Output::Wait(until, _) => return Some(until),
-            }
-        }
-    }
-
-    /// False if the socket is full: the transmit waits for it to become writable.
-    fn send<M: Machine>(&mut self, machine: &mut M, transmit: Transmit) -> bool {
-        let Some(port) = self.sockets.get_mut(usize::from(transmit.port.0)) else { return true };
-        match port.socket.send(&transmit) {
-            Ok(_) => true,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                port.waiting = Some(transmit);
-                false
-            }
-            Err(error) => {
-                let too_large = rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::MSGSIZE);
-                let failure = if too_large { SendFailure::TooLarge } else { SendFailure::Unreachable };
-                machine.handle(now(), Input::NotSent(transmit.port, transmit.to, failure));
-                true
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
 
-use super::{BUFFER, Options, Socket, TIMER, timer::Timer};
+use super::{Buffer, Options, Socket, TIMER, timer::Timer};
 use crate::clock::now;
 use crate::stats::Samples;
 use crate::units::Time;
@@ -33,7 +33,7 @@ pub fn timer_lateness(wakes: u32, apart: Duration) -> io::Result<Samples> {
 /// How long datagrams of this size take over loopback and back, in microseconds.
 pub fn round_trips(count: u32, bytes: usize) -> io::Result<Samples> {
     let poll = Poll::new()?;
-    let mut pair = Pair { poll, here: loopback()?, there: loopback()?, buffer: vec![0; BUFFER] };
+    let mut pair = Pair { poll, here: loopback()?, there: loopback()?, buffer: Buffer::default() };
     for (i, socket) in [&mut pair.here, &mut pair.there].into_iter().enumerate() {
         pair.poll.registry().register(&mut socket.udp, Token(i), Interest::READABLE)?;
     }
@@ -49,15 +49,15 @@ struct Pair {
     poll: Poll,
     here: Socket,
     there: Socket,
-    buffer: Vec<u8>,
+    buffer: Buffer,
 }
 
 impl Pair {
     fn round_trip(&mut self, bytes: usize) -> io::Result<f64> {
         let start = now();
-        self.here.udp.send_to(&self.buffer[..bytes], self.there.local_addr()?)?;
+        self.here.udp.send_to(&self.buffer.bytes[..bytes], self.there.local_addr()?)?;
         let from = receive(&mut self.poll, &self.there, &mut self.buffer)?;
-        self.there.udp.send_to(&self.buffer[..bytes], from)?;
+        self.there.udp.send_to(&self.buffer.bytes[..bytes], from)?;
         receive(&mut self.poll, &self.here, &mut self.buffer)?;
         Ok(micros(start))
     }
@@ -69,12 +69,12 @@ fn loopback() -> io::Result<Socket> {
 }
 
 /// Waits for one datagram; [`io::ErrorKind::TimedOut`] if none comes.
-fn receive(poll: &mut Poll, socket: &Socket, buffer: &mut [u8]) -> io::Result<SocketAddr> {
+fn receive(poll: &mut Poll, socket: &Socket, buffer: &mut Buffer) -> io::Result<SocketAddr> {
     let mut events = Events::with_capacity(4);
     let until = now() + PATIENCE;
     loop {
         match socket.receive(buffer) {
-            Ok((_, from)) => return Ok(from),
+            Ok(came) => return Ok(came.from),
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
             Err(_) if now() >= until => return Err(io::ErrorKind::TimedOut.into()),
             Err(_) => wait(poll, &mut events, Some(until.since(now())))?,

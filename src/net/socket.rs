@@ -1,19 +1,35 @@
-//! A UDP socket for both address families, with the don't-fragment bit on, that sends two slices as one datagram.
+//! A UDP socket for both address families, with the don't-fragment bit on, that sends two slices as one datagram, from the
+//! address that it is told.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use mio::net::UdpSocket;
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket as Raw, Type};
+use socket2::{Domain, Protocol, SockRef, Socket as Raw, Type};
 
+use super::local::{self, Came, Control};
 use crate::proto::Transmit;
 
 /// Room for the bursts of a few pictures; the system caps it (`net.core.rmem_max`).
 const BUFFER: usize = 4 << 20;
+/// More than any UDP datagram.
+const LONGEST: usize = 65_536;
 
 pub struct Socket {
     pub(super) udp: UdpSocket,
     dual: bool,
+}
+
+/// What one datagram after the other is received into.
+pub struct Buffer {
+    pub bytes: Vec<u8>,
+    control: Control,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self { bytes: vec![0; LONGEST], control: Control::default() }
+    }
 }
 
 /// How a socket is opened.
@@ -47,8 +63,9 @@ impl Socket {
         raw.set_send_buffer_size(BUFFER)?;
         dont_fragment(&raw, address)?;
         raw.bind(&address.into())?;
-        let dual = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        Ok(Self { udp: UdpSocket::from_std(raw.into()), dual })
+        let (udp, dual) = (UdpSocket::from_std(raw.into()), address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        local::tell_local(&udp, address)?;
+        Ok(Self { udp, dual })
     }
 
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -67,15 +84,14 @@ impl Socket {
 
     /// One `sendmsg` of hop header and body; `WouldBlock` while the socket is full.
     pub fn send(&self, transmit: &Transmit) -> io::Result<usize> {
-        let to = SockAddr::from(self.outward(transmit.to));
         let parts = [IoSlice::new(&transmit.hop), IoSlice::new(transmit.body.bytes())];
-        self.udp.try_io(|| SockRef::from(&self.udp).send_to_vectored(&parts, &to))
+        local::send(&self.udp, &parts, self.outward(transmit.to), transmit.from)
     }
 
     /// One datagram; the address is IPv4 where it is IPv4, however it was carried.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let (length, from) = self.udp.recv_from(buffer)?;
-        Ok((length, plain(from)))
+    pub(super) fn receive(&self, buffer: &mut Buffer) -> io::Result<Came> {
+        let came = local::receive(&self.udp, &mut buffer.bytes, &mut buffer.control)?;
+        Ok(Came { from: plain(came.from), ..came })
     }
 
     fn outward(&self, to: SocketAddr) -> SocketAddr {

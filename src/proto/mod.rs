@@ -28,7 +28,7 @@
 //! twice. Everything it sends is bounded by its configuration, whatever it is sent.
 #![forbid(unsafe_code)]
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::media::coded::Object;
 use crate::units::Time;
@@ -59,17 +59,32 @@ pub struct Peer {
     pub address: SocketAddr,
 }
 
+/// A peer, and which of our addresses it speaks to. An answer leaves from there: a client knows its server by address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Route {
+    peer: Peer,
+    /// `None`: the system chooses.
+    local: Option<IpAddr>,
+}
+
 /// A datagram as it came.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
     pub port: Port,
     pub from: SocketAddr,
+    /// Which of our addresses it was sent to, if the system told.
+    pub local: Option<IpAddr>,
     pub bytes: &'a [u8],
 }
 
 impl Received<'_> {
     const fn peer(&self) -> Peer {
         Peer { port: self.port, address: self.from }
+    }
+
+    /// The way back.
+    const fn route(&self) -> Route {
+        Route { peer: self.peer(), local: self.local }
     }
 }
 
@@ -106,6 +121,8 @@ pub enum Output<E> {
 pub struct Transmit {
     pub port: Port,
     pub to: SocketAddr,
+    /// Which of our addresses it leaves from; `None`: the system chooses.
+    pub from: Option<IpAddr>,
     pub hop: [u8; HOP_LEN],
     pub body: Object,
 }
@@ -127,10 +144,15 @@ impl Transmit {
         false
     }
 
+    fn new(to: Route, hop: Hop, body: Object) -> Self {
+        Self { port: to.peer.port, to: to.peer.address, from: to.local, hop: hop.to_bytes(), body }
+    }
+
+    /// From whichever of our addresses the system chooses.
     fn message(to: Peer, hop: Hop, message: &crate::wire::Message<'_>) -> Self {
         let mut body = Vec::with_capacity(64);
         message.emit(&mut body);
-        Self { port: to.port, to: to.address, hop: hop.to_bytes(), body: body.into() }
+        Self::new(Route { peer: to, local: None }, hop, body.into())
     }
 }
 

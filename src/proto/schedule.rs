@@ -73,8 +73,8 @@ pub struct Demand {
     /// The timeline of a file, once it runs. A live source has none.
     pub schedule: Option<Schedule>,
     pub live: bool,
-    /// Changes whenever somebody may lack what was shown last: whoever has just come, or has lost a part of it. Until
-    /// then a picture that shows the same need not be sent again.
+    /// Changes whenever what was encoded last cannot be sent to somebody: then a picture that shows the same must be
+    /// encoded again. Who merely lacks it, because it has just come or has lost a part of it, is sent it by the server.
     pub fresh: u64,
     /// The smallest class in which somebody was sent the last picture.
     pub class: SizeClass,

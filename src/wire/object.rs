@@ -31,10 +31,14 @@ pub mod flags {
     pub const WHOLE: u16 = 1 << 2;
     /// A failure card, not the film.
     pub const CARD: u16 = 1 << 3;
-    /// Show what unit − 1 showed; no body.
+    /// Show what was shown last; no body.
     pub const SAME: u16 = 1 << 4;
     pub const DISCONTINUITY: u16 = 1 << 5;
 }
+
+/// The cut of an object with [`flags::SAME`]. No picture with a body has it, so a unit may be the word that nothing has
+/// changed to one watcher, and the whole picture to another that lacks it, and no name has two byte strings.
+pub const SAME_CUT: u8 = 0x0f;
 
 /// The name of an object. One name, one byte string, for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

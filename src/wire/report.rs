@@ -3,7 +3,7 @@
 use super::WireError;
 use super::bytes::{Put, Reader};
 
-/// Most arrivals in one report: with its 34 bytes of fields and the hop header a report stays within 1 200.
+/// Most arrivals in one report: with its 42 bytes of fields and the hop header a report stays within 1 200.
 pub const MAX_ARRIVALS: usize = 560;
 
 /// The fate of one hop sequence: received (1 bit), ECN (2 bits), age at the report's sending (13 bits of 16 µs).
@@ -38,7 +38,7 @@ pub struct Report {
     pub session: u64,
     /// Only rises; an older one is ignored.
     pub number: u32,
-    /// `sent_at` of the newest datagram heard, and how long ago in µs; it proves that the reporter hears us now.
+    /// `sent_at` of the newest datagram heard, and how long ago in µs.
     pub echo: u32,
     pub held: u32,
     /// Hop sequence of the first entry of `arrivals`.
@@ -47,6 +47,8 @@ pub struct Report {
     pub update_ack: u32,
     /// Media held by the receiver, in µs.
     pub buffer: u32,
+    /// The newest token heard. Only who hears the server knows it.
+    pub token: u64,
     pub arrivals: Vec<Arrival>,
 }
 
@@ -67,6 +69,7 @@ impl Report {
         }
         report.update_ack = reader.u32()?;
         report.buffer = reader.u32()?;
+        report.token = reader.u64()?;
         let cells = reader.take(n * 2)?.chunks_exact(2);
         report.arrivals = cells.map(|cell| Arrival(u16::from_be_bytes([cell[0], cell[1]]))).collect();
         Ok(report)
@@ -82,6 +85,7 @@ impl Report {
         out.u16(arrivals.len() as u16);
         out.u32(self.update_ack);
         out.u32(self.buffer);
+        out.u64(self.token);
         for arrival in arrivals {
             out.u16(arrival.0);
         }

@@ -15,6 +15,8 @@ pub mod kind {
     pub const ELSEWHERE: u16 = 4;
     /// Update: see [`super::super::message::ClockEcho`].
     pub const CLOCK: u16 = 5;
+    /// Update: u64, to be repeated in Reports.
+    pub const TOKEN: u16 = 6;
     /// Join: name or lookup id of the stream.
     pub const STREAM: u16 = 16;
     /// Join, Accept: proof of knowing the secret. Reserved.

@@ -76,18 +76,19 @@ fn machine_figures(folder: &Path, module: &str, found: &mut Constants) {
 }
 
 #[test]
-fn every_figure_of_the_machines_is_in_the_page() {
+fn the_figures_of_the_page_are_those_of_the_machines() {
     let mut constants = Constants::new();
     machine_figures(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/proto"), "", &mut constants);
     assert!(constants.len() > 25, "the sources are read: {constants:?}");
     let rows = Page::read().table("## 10. Timers");
+    // What no other implementation needs to know is not among them, and ours to change.
+    assert!(rows.len() > 50, "the page is read: {} figures", rows.len());
     for row in &rows {
         let figure = constants.remove(&row[2]).unwrap_or_else(|| panic!("no constant {:?} below src/proto", row[2]));
         let rest = row[1].strip_prefix(&figure);
         let whole = rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()));
         assert!(whole, "{}: the page says {:?}, the source {figure:?}", row[0], row[1]);
     }
-    assert!(constants.is_empty(), "not in the page: {constants:?}");
 }
 
 /// A module's constants by number: `pub mod flags { pub const LAST: u16 = 1 << 1; }` gives 2 → LAST.

@@ -192,13 +192,13 @@ impl Exchange {
         {
             let Packet { from, to, bytes, .. } = entry.remove();
             if let Some(port) = [SERVER, SOUND].iter().position(|other| *other == to) {
-                let received = Received { port: Port(port as u8), from, bytes: &bytes };
+                let received = Received { port: Port(port as u8), from, local: None, bytes: &bytes };
                 self.server.handle(self.now, Input::Datagram(received));
             } else if let Some(watcher) =
                 self.watchers.iter_mut().find(|watcher| [watcher.address, watcher.ears].contains(&to))
             {
                 let port = if to == watcher.ears { Port::SOUND } else { Port::PICTURES };
-                watcher.machine.handle(self.now, Input::Datagram(Received { port, from, bytes: &bytes }));
+                watcher.machine.handle(self.now, Input::Datagram(Received { port, from, local: None, bytes: &bytes }));
             }
         }
     }

@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
     fn unsigned(&mut self, name: &str, length: usize) {
         let value = self.bytes[self.at..self.at + length].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         let wide = 2 * length;
-        let hex = ["magic", "tag", "nonce", "id", "flags", "cut", "bitmap", "CRC-32"];
+        let hex = ["magic", "tag", "nonce", "id", "flags", "cut", "bitmap", "token", "CRC-32"];
         let note = match name {
             "reserved" => name.to_owned(),
             "kind" => format!("kind {value:#04x} {}", self.page.kind_name(value as u8)),

@@ -149,7 +149,7 @@ impl Prepared {
     fn welcome(&mut self, to: std::net::SocketAddr, nonce: u64, whole: &[u8]) {
         let tlvs = Tlvs::default();
         let (session, clock, report_interval_ms, silence_limit_ms, sound_port) = (SESSION, 1, 50, 3_000, 0);
-        let accept = Accept { nonce, session, clock, report_interval_ms, silence_limit_ms, sound_port, tlvs };
+        let accept = Accept { nonce, session, clock, report_interval_ms, silence_limit_ms, sound_port, token: 0, tlvs };
         self.say(to, &Message::Accept(accept));
         let (title, rate) = ("prepared".to_owned(), Rate::new(25, 1).unwrap());
         let ended = Some(Unit(3));

@@ -48,7 +48,8 @@ const TAG: u64 = 0x1_0000_0007;
 fn accept() -> Vec<u8> {
     let (nonce, clock, tlvs) = (1, 0, Tlvs::default());
     let (report_interval_ms, silence_limit_ms, sound_port) = (50, 3_000, 0);
-    let accept = Accept { nonce, session: TAG, clock, report_interval_ms, silence_limit_ms, sound_port, tlvs };
+    let accept =
+        Accept { nonce, session: TAG, clock, report_interval_ms, silence_limit_ms, sound_port, token: 0, tlvs };
     let mut bytes = Hop::unsequenced(Kind::ACCEPT, TAG as u32, 0).to_bytes().to_vec();
     Message::Accept(accept).emit(&mut bytes);
     bytes

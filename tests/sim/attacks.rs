@@ -165,7 +165,7 @@ fn a_flood_while_nothing_can_be_sent_takes_no_memory() {
     world.server.wake = Time::NEVER;
     for n in 0..50_000_u32 {
         let from = address(20 + (n % 200) as u8, 1_024 + (n / 200) as u16);
-        let received = Received { port: Port(0), from, bytes: &bytes };
+        let received = Received { port: Port(0), from, local: None, bytes: &bytes };
         world.server.machine.handle(world.now, Input::Datagram(received));
     }
     let mut answers = 0;

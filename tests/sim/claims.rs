@@ -84,7 +84,10 @@ impl Told {
         self.sequence += u32::from(kind.is_sequenced());
         let hop = Hop { kind, tag: session as u32, sequence, sent_at: self.now.wire_micros() };
         let bytes = [&hop.to_bytes(), body].concat();
-        self.machine.handle(self.now, Input::Datagram(Received { port: Port(0), from: self.server, bytes: &bytes }));
+        self.machine.handle(
+            self.now,
+            Input::Datagram(Received { port: Port(0), from: self.server, local: None, bytes: &bytes }),
+        );
         self.wait(0);
     }
 
@@ -114,7 +117,7 @@ impl Told {
     /// Accept and Description.
     fn accept(&mut self, nonce: u64, session: u64) {
         let (clock, report_interval_ms, silence_limit_ms, sound_port, tlvs) = (0, 50, 3_000, 0, Tlvs::default());
-        let accept = Accept { nonce, session, clock, report_interval_ms, silence_limit_ms, sound_port, tlvs };
+        let accept = Accept { nonce, session, clock, report_interval_ms, silence_limit_ms, sound_port, token: 0, tlvs };
         self.say(session, &Message::Accept(accept));
         let (title, rate) = ("hand-made".to_owned(), Rate::new(25, 1).expect("25 fps"));
         let description = Description {

@@ -53,9 +53,11 @@ impl Film {
         }
     }
 
-    /// Whether the sender can have cut this from that picture.
-    pub fn has(&self, unit: Unit, x8: u16, y8: u16, jpeg: &[u8]) -> bool {
-        self.frame(unit).slices.contains(&(x8, y8, jpeg.to_vec()))
+    /// Whether the sender can have cut this from one of its pictures.
+    pub fn has(&self, x8: u16, y8: u16, jpeg: &[u8]) -> bool {
+        // What stands still may be shown again as a later unit.
+        let slice = (x8, y8, jpeg.to_vec());
+        self.frames.iter().any(|frame| frame.slices.contains(&slice))
     }
 
     /// How many slices a picture has at this size class.
@@ -70,7 +72,7 @@ impl Frame {
         let index = index(jpeg).expect("a sound picture");
         assert_eq!(index.quality, Some(QUALITY), "the usual tables");
         let mut slices = BTreeSet::from([(0, 0, jpeg.to_vec())]);
-        for class in SizeClass::ALL {
+        for class in SizeClass::ALL.into_iter().chain(SizeClass::forced(3_000)) {
             for slice in plan(&index, jpeg.len(), class.body_max()).expect("fits") {
                 let mut body = Vec::new();
                 slice.write(&index, jpeg, &mut body);

@@ -4,9 +4,11 @@ mod encoder;
 mod jpeg;
 mod link;
 mod net;
+mod overload;
 mod random;
 mod rejoin;
 
+mod admission;
 mod attacks;
 mod claims;
 mod drift;

@@ -94,9 +94,10 @@ fn a_watcher_that_moves_is_followed() {
     assert_eq!(world.watchers[watcher].seen.lost, 0);
     assert_eq!((world.counts(watcher).reconnects, world.server.machine.watchers()), (0, 1));
     assert!(world.watchers[watcher].seen.shown_between(moved, world.now) >= 144);
-    // Until it had proved its address, it was sent less than it said.
+    // Until it had proved its address, it was sent less than it said; then the path is looked at.
+    let proved = world.sent.iter().find(|sent| sent.to == new && sent.kind == Kind::PROBE).expect("probed").at;
     let bytes = |of: &dyn Fn(&&crate::net::Sent) -> bool| {
-        world.sent.iter().filter(|s| s.at < first).filter(of).map(|s| s.bytes).sum::<usize>()
+        world.sent.iter().filter(|s| s.at < proved).filter(of).map(|s| s.bytes).sum::<usize>()
     };
     assert!(bytes(&|sent| sent.to == new) <= bytes(&|sent| sent.from == new));
 }
@@ -208,5 +209,33 @@ fn a_description_lost_again_and_again_is_asked_for_until_it_comes() {
         let last = seen.shown.last().unwrap_or_else(|| panic!("{count} lost: nothing was shown"));
         assert!(world.now.since(last.0) < ms(40), "{count} lost: {:?}", world.counts(watcher));
         assert_eq!(seen.playing.len(), 1, "{count} lost");
+    }
+}
+
+#[test]
+fn no_picture_comes_after_a_goodbye_and_none_is_cut_short_by_it() {
+    // Some 180 kB a picture: it takes most of an interval to leave.
+    let film = Rc::new(Film::new(Size::new(1_280, 720), Rate::new(30, 1).expect("30 fps"), 16));
+    for (seed, millis) in [(20, 1_000), (21, 1_004), (22, 1_011), (23, 1_022)] {
+        let mut world = World::new(seed, &film);
+        world.record = true;
+        let path = Path { mtu: 1_452, ..Path::GOOD };
+        let watchers = [world.watch(path), world.watch(path)];
+        world.run(ms(millis));
+        world.tell_server(server::Local::Stop("Interrupted.".to_owned()));
+        world.run(ms(1_500));
+        for watcher in watchers {
+            world.check(watcher);
+            let to = world.watchers[watcher].address;
+            let sent = |of: &dyn Fn(&&crate::net::Sent) -> bool| {
+                world.sent.iter().filter(|sent| sent.to == to).filter(of).map(|sent| sent.at).collect::<Vec<_>>()
+            };
+            let (byes, slices) = (sent(&|sent| sent.kind == Kind::BYE), sent(&|sent| sent.slice.is_some()));
+            assert!(slices.last() <= byes.first(), "{:?} after {:?}", slices.last(), byes.first());
+            let counts = world.counts(watcher);
+            assert_eq!((counts.damaged, counts.lost), (0, 0), "after {millis} ms: {counts:?}");
+            let left = world.departures().last().expect("some").0;
+            assert_eq!(world.watchers[watcher].seen.shown.last().expect("shown").1.unit, left);
+        }
     }
 }

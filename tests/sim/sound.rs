@@ -269,3 +269,25 @@ fn a_stranger_gets_no_sound_in_anybodys_name() {
     );
     assert!(!world.watchers[n].seen.sound.is_empty());
 }
+
+#[test]
+fn a_stopped_server_says_how_much_sound_there_was_and_none_of_it_is_lost() {
+    for speaker in [false, true] {
+        for (seed, millis) in [(40, 2_000), (41, 2_003), (42, 2_017), (43, 2_030)] {
+            let mut world = world(seed);
+            let n = world.watch(Path::GOOD);
+            if speaker {
+                loudspeaker(&mut world, n, ms(30));
+            }
+            world.run(ms(millis));
+            world.tell_server(server::Local::Stop("Interrupted.".to_owned()));
+            world.run(seconds(2));
+            world.check(n);
+            let (counts, totals) = (*world.watchers[n].machine.sound_counts(), world.server.machine.totals());
+            assert_eq!((counts.lost, counts.late), (0, 0), "{millis} ms: {counts:?} {totals:?}");
+            assert!(counts.chunks > 300 && totals.chunks == counts.chunks, "{counts:?} {totals:?}");
+            assert!(totals.chunks_unsent > 20, "what was held for later is counted: {totals:?}");
+            assert_eq!(world.watchers[n].seen.sound_over, 1);
+        }
+    }
+}

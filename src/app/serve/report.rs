@@ -46,12 +46,31 @@ impl Serving {
             "departure_error_us": block(errors.block(1.0)), "stages_ms": self.stages.json(whole),
             "largest_datagram": totals.largest, "datagrams": totals.datagrams, "bytes": totals.bytes,
             "bitrate_bps": ((totals.bytes - bytes) as f64 * 8.0 / seconds).round(),
-            "audio": self.info.sound.then(|| json!({ "chunks": totals.chunks })),
+            "audio": self.info.sound.then(|| json!({ "chunks": totals.chunks, "unsent": totals.chunks_unsent })),
+            "overload": server.is_overloaded(), "served": rounded(server.served(), 1e4),
             "quality": self.options.quality, "refused": totals.refused, "send_errors": totals.send_errors,
             "cpu_seconds": rounded(figures::cpu_seconds(), 1e3), "rss_bytes": figures::rss_bytes(),
             "source_cpu_seconds": rounded(self.usage.cpu_seconds(), 1e3),
             "per_watcher": per_watcher,
         })
+    }
+
+    /// More is to be sent than this machine can, or no longer. `served` is the share of pictures that arrive in time.
+    pub(super) fn overload(&self, overloaded: bool, served: f64) {
+        let (code, text) = if overloaded {
+            let percent = served * 100.0;
+            (
+                "overload",
+                format!(
+                    "this machine cannot send so much: each watcher gets {percent:.0} % of the pictures, and nobody else is let in; serve with a smaller --width, --fps or --quality, or let larger datagrams through"
+                ),
+            )
+        } else {
+            ("overload-over", "every watcher gets every picture again".to_owned())
+        };
+        self.output.warn(&format!("{}: {text}", if overloaded { "warning" } else { "note" }));
+        // Whoever no longer reads is found out by the next figures.
+        self.output.event("warning", json!({ "code": code, "text": text })).ok();
     }
 }
 

@@ -37,6 +37,7 @@ pub fn report(session: u64, script: &mut Script<'_>) -> Vec<u8> {
         first: u32::from(script.u8()),
         update_ack: u32::from(script.u8()),
         buffer: 0,
+        token: script.u64(),
         arrivals: script.bytes().iter().map(|byte| Arrival(u16::from(*byte) << 8)).collect(),
     };
     let mut body = Vec::new();

@@ -265,10 +265,10 @@ impl World {
         if *to == SERVER || *to == SOUND {
             let port = if *to == SERVER { Port::PICTURES } else { Port::SOUND };
             self.balance.came(*from, bytes);
-            self.server.handle(self.now, Input::Datagram(Received { port, from: *from, bytes }));
+            self.server.handle(self.now, Input::Datagram(Received { port, from: *from, local: None, bytes }));
         } else if let Some(watcher) = self.watchers.iter_mut().find(|watcher| watcher.address.ip() == to.ip()) {
             let port = if *to == watcher.address { Port::PICTURES } else { Port::SOUND };
-            watcher.machine.handle(self.now, Input::Datagram(Received { port, from: *from, bytes }));
+            watcher.machine.handle(self.now, Input::Datagram(Received { port, from: *from, local: None, bytes }));
         }
         self.old.push_back(flight);
         if self.old.len() > OLD {

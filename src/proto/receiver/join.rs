@@ -223,6 +223,7 @@ impl Lane {
             report_interval,
             next_report: now + report_interval,
             update_ack: 0,
+            token: accept.token,
             timeline: None,
             bye: None,
         });

@@ -68,6 +68,8 @@ pub struct Session {
     pub report_interval: Duration,
     pub next_report: Time,
     pub update_ack: u32,
+    /// The newest that the server has told.
+    pub token: u64,
     /// May come before the Description.
     pub timeline: Option<Timeline>,
     pub bye: Option<(u16, String)>,
@@ -243,6 +245,9 @@ impl Lane {
             let millis = u16::from_be_bytes([high, low]).clamp(10, 2_000);
             session.report_interval = Duration::from_millis(u64::from(millis));
         }
+        if let Some(token) = tlvs.find(kind::TOKEN).and_then(|token| token.try_into().ok()) {
+            session.token = u64::from_be_bytes(token);
+        }
         if let Some(Ok(clock)) = tlvs.find(kind::CLOCK).map(ClockEcho::parse) {
             self.clock.echo(clock.echo, clock.held, Time::from_micros(clock.clock), now);
         }
@@ -337,6 +342,7 @@ impl Lane {
             first,
             update_ack: session.update_ack,
             buffer: u32::try_from(held.as_micros()).unwrap_or(u32::MAX),
+            token: session.token,
             arrivals,
         };
         let hop = Hop { sequence: session.sequence, ..hop(Kind::REPORT, session.id as u32, now) };

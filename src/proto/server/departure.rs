@@ -1,16 +1,22 @@
-//! Departure: the moment at which a picture is handed to every watcher's queue, and the sending itself. A picture that
-//! waits for its moment is cut before it comes.
+//! Departure: the moment at which a picture is offered to every watcher, and the sending itself. A picture that waits for
+//! its moment is cut before it comes.
+//!
+//! Watchers get their pictures in turns. What is begun is sent to its end. When the next picture departs while some still
+//! wait for the one before, they are sent the newer one instead, and first of all: so a server that has more to send
+//! than it can gives each watcher the same share of whole pictures, and always the newest.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Departing, Event, Goodbye, Next, Phase, Queued, Server};
+use super::history::What;
+use super::session::{Session, Share};
+use super::{Departing, Event, Goodbye, Phase, Queued, Server};
 use crate::media::coded::{CodedPicture, CutPicture};
 use crate::proto::pace::Pace;
 use crate::proto::schedule::Schedule;
-use crate::proto::{SendFailure, Transmit};
+use crate::proto::{SendFailure, Transmit, hop};
 use crate::units::{MediaTime, Time};
 use crate::wire::message::bye;
 use crate::wire::{HOP_LEN, Kind, SizeClass};
@@ -19,6 +25,41 @@ use crate::wire::{HOP_LEN, Kind, SizeClass};
 const AT_ONCE: usize = 16;
 /// So long after it has joined, the first watcher is waited for until all it has asked for can be sent.
 const ALL_LANES: Duration = Duration::from_millis(250);
+
+/// A picture for everybody, and its cuts.
+pub struct Offer {
+    pub picture: Arc<CodedPicture>,
+    /// What it shows: itself, or, if it is the word that nothing has changed, what was shown last.
+    body: Option<Arc<CodedPicture>>,
+    cuts: BTreeMap<Key, Option<(Arc<CutPicture>, Pace)>>,
+}
+
+/// What a watcher is sent of a picture.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    class: SizeClass,
+    /// With its body, or only the word that nothing has changed.
+    body: bool,
+}
+
+impl Offer {
+    fn key_for(&self, session: &Session) -> Key {
+        let lacks = |body: &Arc<CodedPicture>| !self.picture.is_same() || session.lacks(body.unit);
+        Key { class: session.path.class(), body: self.body.as_ref().is_some_and(lacks) }
+    }
+
+    /// Cut so, and how fast that may leave; `None`: it cannot be cut so.
+    fn cut(&mut self, stream: u64, key: Key, interval: Duration) -> Option<(Arc<CutPicture>, Pace)> {
+        let Self { picture, body, cuts } = self;
+        let cut = cuts.entry(key).or_insert_with(|| {
+            let shown = body.as_ref().filter(|_| key.body).unwrap_or(picture);
+            let cut = shown.cut_as(stream, key.class, picture.unit, picture.media_time).ok()?;
+            let bytes = cut.total() + cut.parts() * HOP_LEN;
+            Some((Arc::new(cut), Pace::new(Time::ZERO, bytes, key.class, interval)))
+        });
+        cut.clone()
+    }
+}
 
 impl Server {
     /// Starts the clock when it is time: the first watcher is ready and the first picture is there.
@@ -38,7 +79,7 @@ impl Server {
     fn is_awaited(&self, now: Time) -> bool {
         let sound = self.sound.is_there();
         self.sessions.iter().flatten().filter(|session| session.ready).any(|session| {
-            let patient = now < session.joined + ALL_LANES;
+            let patient = now < session.beginning.at + ALL_LANES;
             let silent = !sound && (session.sound.is_some() || session.expects_sound);
             let lane = session.expects_sound && !self.is_tied_and_ready(session);
             let something = if session.pictures { self.next.is_some() } else { sound };
@@ -53,19 +94,20 @@ impl Server {
 
     /// Takes a picture in hand. Cutting it now keeps the moment of departure free for sending.
     pub(super) fn take(&mut self, picture: CodedPicture) {
-        let mut cuts = BTreeMap::new();
-        for session in self.sessions.iter().flatten().filter(|session| session.pictures) {
-            cuts.entry(self.class_of(session)).or_insert_with_key(|class| self.cut(&picture, *class, Time::ZERO));
-        }
-        self.smallest = cuts.keys().next().copied().unwrap_or(SizeClass::ANY);
-        self.next = Some(Next { picture, cuts });
-    }
-
-    fn cut(&self, picture: &CodedPicture, class: SizeClass, at: Time) -> Option<(Arc<CutPicture>, Pace)> {
-        let cut = picture.cut(self.stream, class).ok()?;
+        let picture = Arc::new(picture);
+        let body = if picture.is_same() { self.body.clone() } else { Some(Arc::clone(&picture)) };
+        // Only a live picture is ever shown again.
+        self.body = body.clone().filter(|_| self.config.description.live);
+        let mut offer = Offer { picture, body, cuts: BTreeMap::new() };
         let interval = self.config.description.rate.interval();
-        let pace = Pace::new(at, cut.total() + cut.parts() * HOP_LEN, class, interval);
-        Some((Arc::new(cut), pace))
+        let mut smallest = None::<SizeClass>;
+        for session in self.sessions.iter().flatten().filter(|session| session.pictures) {
+            let class = session.path.class();
+            smallest = Some(smallest.map_or(class, |smallest| smallest.min(class)));
+            offer.cut(self.stream, offer.key_for(session), interval);
+        }
+        self.smallest = smallest.unwrap_or(SizeClass::ANY);
+        self.next = Some(offer);
     }
 
     /// When the picture in hand leaves; `None` while the clock does not run.
@@ -79,16 +121,33 @@ impl Server {
     /// Sends the picture in hand on its way if its moment has come.
     pub(super) fn depart(&mut self, now: Time) {
         let due = self.next.as_ref().and_then(|next| self.departure_of(&next.picture));
-        let Some(Next { picture, cuts }) = due.filter(|due| *due <= now).and_then(|_| self.next.take()) else {
+        let Some(offer) = due.filter(|due| *due <= now).and_then(|_| self.next.take()) else {
             return self.end(now);
         };
-        // Whoever has not had his turn with the picture before loses it here.
-        while self.hand_out() {}
+        self.note_load(now);
+        let picture = Arc::clone(&offer.picture);
         self.units = self.units.max(picture.unit.0.saturating_add(1));
         let due = self.note_departure(now, &picture);
         self.totals.pictures += 1;
         self.events.push_back(Event::Departed { unit: picture.unit, due, at: now, stamps: picture.stamps });
-        self.departing = Some(Departing { picture, cuts, at: now, slot: 0 });
+        self.late.clear();
+        let departure = self.totals.pictures;
+        self.departing = Some(Departing { offer, at: now, departure, left: self.turns.len(), cuttable: true });
+    }
+
+    /// How many have not been sent all of the picture before, now that the next one departs.
+    fn note_load(&mut self, now: Time) {
+        let ready = |slot: &&usize| self.sessions[**slot].as_ref().is_some_and(|session| session.ready);
+        let watchers = self.turns.iter().filter(ready).count();
+        let left = self.departing.as_ref().map_or(0, |departing| departing.left);
+        let unserved = self.turns.iter().take(left).filter(ready).count();
+        let before = self.totals.pictures;
+        let behind = |slot: &&usize| {
+            let session = self.sessions[**slot].as_ref();
+            session.is_some_and(|session| session.ready && session.missed(before) > 0)
+        };
+        let behind = self.turns.iter().skip(left).filter(behind).count();
+        self.load.departed(now, watchers, unserved + behind);
     }
 
     /// Returns when the picture should have left.
@@ -117,37 +176,48 @@ impl Server {
     /// in the processor's cache when it is sent. False if there is none left.
     fn hand_out(&mut self) -> bool {
         let Some(mut departing) = self.departing.take() else { return false };
-        let until = self.sessions.len().min(departing.slot + AT_ONCE);
-        while departing.slot < until {
-            self.hand_to(&mut departing);
-            departing.slot += 1;
+        let mut given = 0;
+        while given < AT_ONCE {
+            let Some(slot) = self.next_turn(&mut departing) else { break };
+            given += 1;
+            self.hand_to(&mut departing, slot);
         }
-        if until < self.sessions.len() {
-            self.departing = Some(departing);
-        } else if departing.cuts.values().any(Option::is_none) {
-            self.events.push_back(Event::Skipped(departing.picture.unit));
+        if departing.left == 0 && !std::mem::replace(&mut departing.cuttable, true) {
+            self.events.push_back(Event::Skipped(departing.offer.picture.unit));
         }
-        true
+        self.departing = Some(departing);
+        given > 0
+    }
+
+    /// Whose turn it is: first those who have waited longest, then those who were still being sent an older picture.
+    fn next_turn(&mut self, departing: &mut Departing) -> Option<usize> {
+        if departing.left > 0 {
+            departing.left -= 1;
+            let slot = self.turns.pop_front()?;
+            self.turns.push_back(slot);
+            return Some(slot);
+        }
+        self.late.pop_front()
     }
 
     /// One watcher's share; cut now if its class has only just come into use.
-    fn hand_to(&mut self, departing: &mut Departing) {
-        let Departing { picture, cuts, at, slot } = departing;
-        let Some(session) = self.sessions[*slot].as_ref().filter(|s| s.ready && s.pictures) else { return };
-        let class = self.class_of(session);
-        let cut = cuts.entry(class).or_insert_with(|| self.cut(picture, class, *at));
-        let (Some((cut, pace)), Some(session)) = (cut, self.sessions[*slot].as_mut()) else {
-            self.fresh += 1;
+    fn hand_to(&mut self, departing: &mut Departing, slot: usize) {
+        let interval = self.config.description.rate.interval();
+        let Departing { offer, at, departure, .. } = departing;
+        let Some(session) = self.sessions[slot].as_mut().filter(|session| session.may_start(*departure)) else {
             return;
         };
-        let queued = session.sending.is_some();
-        self.fresh += u64::from(queued);
-        session.start(Arc::clone(cut), pace.from(*at));
-        if queued {
-            self.paced.retain(|(_, other)| other != slot);
-            self.ready.retain(|other| other != slot);
-        }
-        self.ready.push_back(*slot);
+        let key = offer.key_for(session);
+        let share =
+            Share { departure: *departure, body: offer.body.as_ref().filter(|_| key.body).map(|body| body.unit) };
+        let Some((cut, pace)) = offer.cut(self.stream, key, interval) else {
+            // The encoder makes one that everybody can be sent.
+            self.fresh += 1;
+            departing.cuttable = false;
+            return;
+        };
+        session.start(cut, pace.from(*at), share);
+        self.ready.push_back(slot);
     }
 
     /// The next media datagram that may leave now, watchers in turn.
@@ -167,13 +237,18 @@ impl Server {
             let Some(body) = sending.picture.object(sending.part) else { continue };
             sending.part += 1;
             sending.sent += HOP_LEN + body.len();
+            let what = sending.what;
             if sending.part == sending.picture.parts() {
                 session.sending = None;
+                if session.missed(self.totals.pictures) > 0 {
+                    self.late.push_back(slot);
+                }
             } else {
                 self.ready.push_back(slot);
             }
+            let session = self.sessions[slot].as_mut()?;
             self.stamped = Some(session.id);
-            return Some(session.transmit(now, Kind::OBJECT, body));
+            return Some(session.transmit(now, Kind::OBJECT, what, body));
         }
         None
     }
@@ -187,20 +262,21 @@ impl Server {
         }
     }
 
-    /// The next datagram that is no media. What is sequenced gets its number only now, so that the numbers are those
-    /// of what left, in the order in which it left.
+    /// The next datagram that is no media. It gets its stamp, and its number, only now, so that both are those of what
+    /// left, in the order in which it left.
     pub(super) fn queued(&mut self, now: Time) -> Option<Transmit> {
-        while let Some(queued) = self.out.pop_front() {
-            let (id, kind, body) = match queued {
-                Queued::Message(transmit) => return Some(transmit),
-                Queued::Sequenced { session, kind, body } => (session, kind, body),
-            };
+        while let Some(Queued { to, session, kind, tag, body }) = self.out.pop_front() {
+            let Some(id) = session else { return Some(Transmit::new(to, hop(kind, tag, now), body)) };
             let slot = self.by_id.get(&id).copied();
             // Whoever has gone in the meantime gets nothing.
-            if let Some(session) = slot.and_then(|slot| self.sessions[slot].as_mut()) {
-                self.stamped = Some(id);
-                return Some(session.transmit(now, kind, body));
+            let Some(session) = slot.and_then(|slot| self.sessions[slot].as_mut()) else { continue };
+            if !kind.is_sequenced() {
+                session.speak(now);
+                return Some(Transmit::new(to, hop(kind, tag, now), body));
             }
+            self.stamped = Some(id);
+            let what = if kind == Kind::PROBE { What::Probe } else { What::Other };
+            return Some(session.transmit(now, kind, what, body));
         }
         None
     }
@@ -211,11 +287,11 @@ impl Server {
         let slot = self.stamped.take().and_then(|id| self.by_id.get(&id).copied());
         let session = slot.and_then(|slot| self.sessions[slot].as_mut());
         let Some(session) = session.filter(|session| session.peer.address == to) else { return };
-        self.fresh += 1;
+        session.harmed();
         if failure == SendFailure::TooLarge
             && let Some(bytes) = session.unstamp()
         {
-            session.too_large(bytes);
+            session.path.too_large(bytes);
         }
     }
 
@@ -223,11 +299,13 @@ impl Server {
     fn end(&mut self, now: Time) {
         if self.phase == Phase::Running && self.ended && self.next.is_none() && self.sound.is_over() {
             let goodbye = Goodbye { code: bye::ENDED, sentence: "The stream is over.".to_owned() };
-            self.phase = Phase::Ending(goodbye);
+            self.phase = Phase::Ending { goodbye, until: Time::NEVER };
         }
-        let busy = self.departing.is_some() || !self.ready.is_empty() || !self.paced.is_empty();
-        if let Phase::Ending(goodbye) = &self.phase
-            && !busy
+        let busy = !self.ready.is_empty() || !self.paced.is_empty() || !self.late.is_empty();
+        let busy =
+            busy || self.sound.is_leaving() || self.departing.as_ref().is_some_and(|departing| departing.left > 0);
+        if let Phase::Ending { goodbye, until } = &self.phase
+            && (!busy || now >= *until)
         {
             let goodbye = goodbye.clone();
             self.begin_leaving(now, goodbye);

@@ -1,14 +1,15 @@
 //! Joining: Hello, cookie, Join, Accept, Refuse; and a known watcher at a new address. Nothing is stored, and no more
 //! goes out than came in, before a cookie has come back.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use super::session::{Gone, NewPath, Session};
+use super::session::{Beginning, Gone, NewPath, Session};
 use super::{Config, Event, Phase, Queued, SILENCE_LIMIT, Server};
-use crate::proto::{Peer, Port, Received, Transmit, hop};
+use crate::proto::{Peer, Port, Received, Route};
 use crate::units::{MediaTime, Time, Unit};
-use crate::wire::message::{Accept, Join, Message, Refuse, RefuseCode, Role, SoundWish};
+use crate::wire::message::{Accept, COOKIE_LEN, Join, Message, Refuse, RefuseCode, Role, SoundWish};
 use crate::wire::object::{ObjectHeader, Type, flags};
 use crate::wire::tlv::{Tlvs, kind};
 use crate::wire::{Description, Kind, MIN_DATAGRAM, SizeClass, VERSION};
@@ -27,11 +28,11 @@ impl Server {
         }
         if !(versions.0..=versions.1).contains(&VERSION) {
             let why = "This server speaks version 1 of the protocol only: use a watcher of the same release.";
-            return self.refuse(now, datagram.peer(), nonce, &Refusal(RefuseCode::VERSION, why, 10_000));
+            return self.refuse(datagram.route(), nonce, &Refusal(RefuseCode::VERSION, why, 10_000));
         }
         let cookie = self.jar.bake(minute(now), &subject(datagram, nonce));
         let message = Message::Challenge { nonce, cookie, server_nonce: self.random.u64() };
-        self.say(now, datagram.peer(), Kind::CHALLENGE, 0, &message);
+        self.say(datagram.route(), None, &message);
     }
 
     pub(super) fn join(&mut self, now: Time, datagram: Received<'_>, join: &Join<'_>) {
@@ -43,18 +44,26 @@ impl Server {
         if self.is_backed_up() {
             return;
         }
-        if let Some(&slot) = self.by_peer.get(&from) {
-            let session = self.sessions[slot].as_ref();
-            match session.filter(|s| s.nonce == join.nonce && s.cookie == join.cookie) {
-                // The Accept was lost on the way: the same again.
-                Some(_) => return self.welcome(now, slot),
-                None => self.remove(slot, Gone::Replaced),
+        let old = self.by_peer.get(&from).copied();
+        let same = old
+            .and_then(|slot| self.sessions[slot].as_ref())
+            .is_some_and(|session| session.beginning.nonce == join.nonce && session.beginning.cookie == join.cookie);
+        match old.filter(|_| same) {
+            // The Accept was lost on the way: the same again.
+            Some(slot) => return self.welcome(slot),
+            // A copy of an old Join makes no session.
+            None if self.admitted.has(&join.cookie) => {
+                self.totals.rejected += 1;
+                return;
             }
+            None => {}
         }
-        match self.refusal(now, from, join) {
-            Some(refusal) => self.refuse(now, from, join.nonce, &refusal),
-            None => self.admit(now, from, join),
+        if let Some(refusal) = self.refusal(now, from, join) {
+            return self.refuse(datagram.route(), join.nonce, &refusal);
         }
+        old.into_iter().for_each(|slot| self.remove(slot, Gone::Replaced));
+        self.admitted.note(minute(now), join.cookie);
+        self.admit(now, datagram.route(), join);
     }
 
     fn refusal(&mut self, now: Time, from: Peer, join: &Join<'_>) -> Option<Refusal> {
@@ -69,12 +78,22 @@ impl Server {
         if from.port == Port::SOUND && !self.config.description.sound {
             return Some(Refusal(RefuseCode::NO_SUCH_STREAM, "This stream has no sound.", 10_000));
         }
-        if self.by_peer.range(all_on(from.port)).count() >= max_sessions {
+        let (smallest, wanted) = (SizeClass::ANY.datagram(), usize::from(join.max_datagram));
+        if (1..smallest).contains(&wanted) {
+            let why = "There are no datagrams as small as this watcher wants: the smallest have 1200 bytes.";
+            return Some(Refusal(RefuseCode::TOO_SMALL, why, 60_000));
+        }
+        // Who joins anew takes the place that was its own.
+        let own = usize::from(self.by_peer.contains_key(&from));
+        if self.overloaded && own == 0 {
+            let why = "The server sends as much as it can: another watcher would take from those that are there.";
+            return Some(Refusal(RefuseCode::FULL, why, 5_000));
+        }
+        if self.by_peer.range(all_on(from.port)).count() - own >= max_sessions {
             return Some(Refusal(RefuseCode::FULL, "The server has as many watchers as it takes.", 5_000));
         }
         let ip = from.address.ip();
-        let same_host = self.by_peer.range(host_on(from.port, ip)).count();
-        if same_host >= max_sessions_per_address {
+        if self.by_peer.range(host_on(from.port, ip)).count() - own >= max_sessions_per_address {
             let why = "Your address already has as many watchers as the server allows.";
             return Some(Refusal(RefuseCode::TOO_MANY_FROM_ADDRESS, why, 5_000));
         }
@@ -85,23 +104,21 @@ impl Server {
         }
         let joins = self.joins.entry((from.port, network(ip))).or_default();
         *joins += 1;
-        let busy = *joins > max_joins_per_second && !ip.is_loopback();
+        let busy = *joins > max_joins_per_second && !ip.is_loopback() || self.admitted.is_full();
         busy.then_some(Refusal(RefuseCode::BUSY, "Too many joined from your network this second.", 1_000))
     }
 
-    fn refuse(&mut self, now: Time, to: Peer, nonce: u64, refusal: &Refusal) {
+    fn refuse(&mut self, to: Route, nonce: u64, refusal: &Refusal) {
         let &Refusal(code, sentence, retry_after_ms) = refusal;
         let (highest, lowest, tlvs) = (VERSION, VERSION, Tlvs::default());
         let refuse = Refuse { nonce, highest, lowest, code, retry_after_ms, sentence, tlvs };
-        self.say(now, to, Kind::REFUSE, 0, &Message::Refuse(refuse));
+        self.say(to, None, &Message::Refuse(refuse));
         self.totals.refused += 1;
-        self.events.push_back(Event::Refused { address: to.address, why: sentence });
+        self.events.push_back(Event::Refused { address: to.peer.address, why: sentence });
     }
 
-    fn admit(&mut self, now: Time, from: Peer, join: &Join<'_>) {
-        let mut session = Session::new(self.random.id(), from, join.nonce, join.cookie, now);
-        let wish = SizeClass::ALL.into_iter().find(|class| class.datagram() <= usize::from(join.max_datagram));
-        session.limit = if join.max_datagram == 0 { SizeClass::LOOPBACK } else { wish.unwrap_or(SizeClass::ANY) };
+    fn admit(&mut self, now: Time, from: Route, join: &Join<'_>) {
+        let mut session = Session::new(self.random.id(), from, self.beginning(now, from.peer.port, join));
         let accept = Accept {
             nonce: join.nonce,
             session: session.id,
@@ -109,27 +126,42 @@ impl Server {
             report_interval_ms: self.report_interval().as_millis() as u16,
             silence_limit_ms: SILENCE_LIMIT.as_millis() as u16,
             sound_port: self.config.sound_port,
+            token: self.tokens.token(now, session.id),
             tlvs: Tlvs::default(),
         };
         Message::Accept(accept).emit(&mut session.welcome);
         let wish = Tlvs::parse(join.tlvs.find(kind::WANT).unwrap_or_default()).ok();
         let wish = wish.and_then(|tlvs| tlvs.find(kind::SOUND)).and_then(SoundWish::parse);
-        session.pictures = from.port == Port::PICTURES;
+        session.pictures = from.peer.port == Port::PICTURES;
         session.set_sound(wish.filter(|_| self.config.description.sound));
         let (id, slot) = (session.id, self.free_slot());
         self.by_id.insert(id, slot);
-        self.by_peer.insert(from, slot);
-        self.viewers += usize::from(session.pictures);
+        self.by_peer.insert(from.peer, slot);
+        if session.pictures {
+            self.viewers += 1;
+            self.turns.push_back(slot);
+        }
         let second = self.tie(&mut session, join);
         self.sessions[slot] = Some(session);
         if !second {
             self.watchers += 1;
-            self.events.push_back(Event::Joined { id, address: from.address, watchers: self.watchers });
+            self.events.push_back(Event::Joined { id, address: from.peer.address, watchers: self.watchers });
         }
-        self.welcome(now, slot);
+        self.welcome(slot);
         self.probe(slot);
         self.tell_timeline(slot);
         self.next_upkeep = now;
+    }
+
+    /// What its path is to be: the operator's choice, the client's wish, or whatever is found.
+    fn beginning(&self, now: Time, port: Port, join: &Join<'_>) -> Beginning {
+        let most = if join.max_datagram == 0 { usize::from(u16::MAX) } else { usize::from(join.max_datagram) };
+        let fits = |class: &SizeClass| class.datagram() <= most;
+        let wish = SizeClass::ALL.into_iter().find(fits).unwrap_or(SizeClass::ANY);
+        // Sound fits the smallest.
+        let given = self.config.datagram.filter(|_| port == Port::PICTURES);
+        let limit = given.map_or(wish, |given| if fits(&given) { given } else { wish });
+        Beginning { nonce: join.nonce, cookie: join.cookie, at: now, limit, given: given.is_some() }
     }
 
     fn free_slot(&mut self) -> usize {
@@ -141,12 +173,10 @@ impl Server {
     }
 
     /// Accept and Description.
-    fn welcome(&mut self, now: Time, slot: usize) {
+    fn welcome(&mut self, slot: usize) {
         let Some(session) = &self.sessions[slot] else { return };
-        let header = hop(Kind::ACCEPT, session.tag(), now);
-        let body = session.welcome.clone().into();
-        let Peer { port, address: to } = session.peer;
-        self.out.push_back(Queued::Message(Transmit { port, to, hop: header.to_bytes(), body }));
+        let (to, tag, body) = (session.route(), session.tag(), session.welcome.clone().into());
+        self.out.push_back(Queued { to, session: Some(session.id), kind: Kind::ACCEPT, tag, body });
         self.describe(slot);
     }
 
@@ -180,48 +210,86 @@ impl Server {
     /// Sends a sequenced message or object to one watcher. It gets its place in the sequence when it leaves.
     pub(super) fn send_sequenced(&mut self, slot: usize, kind: Kind, body: Vec<u8>) {
         let Some(session) = &self.sessions[slot] else { return };
-        self.out.push_back(Queued::Sequenced { session: session.id, kind, body: body.into() });
+        let (to, session, tag) = (session.route(), Some(session.id), session.tag());
+        self.out.push_back(Queued { to, session, kind, tag, body: body.into() });
     }
 
-    /// Sends a message outside any sequence.
-    pub(super) fn say(&mut self, now: Time, to: Peer, kind: Kind, tag: u32, message: &Message<'_>) {
-        self.out.push_back(Queued::Message(Transmit::message(to, hop(kind, tag, now), message)));
+    /// Sends a message outside any sequence: in a session, or to a stranger.
+    pub(super) fn say(&mut self, to: Route, session: Option<u64>, message: &Message<'_>) {
+        let mut body = Vec::with_capacity(64);
+        message.emit(&mut body);
+        let tag = session.map_or(0, |session| session as u32);
+        self.out.push_back(Queued { to, session, kind: message.kind(), tag, body: body.into() });
     }
 
     /// A known session speaks from elsewhere: it must prove that it receives there. 24 bytes for the 50 or more of
     /// its report.
-    pub(super) fn new_address(&mut self, now: Time, slot: usize, peer: Peer) {
+    pub(super) fn new_address(&mut self, slot: usize, route: Route) {
         if self.is_backed_up() {
             return;
         }
-        let token = self.random.u64().to_be_bytes();
+        let (token, peer) = (self.random.u64().to_be_bytes(), route.peer);
         let Some(session) = self.sessions[slot].as_mut() else { return };
         // The token stays while the address does, so that a late reply still counts.
         let path = session.new_path.filter(|path| path.peer == peer).unwrap_or(NewPath { peer, token });
         session.new_path = Some(path);
-        let tag = session.tag();
-        self.say(now, peer, Kind::PATH_CHECK, tag, &Message::PathCheck { token: path.token });
+        let id = session.id;
+        self.say(route, Some(id), &Message::PathCheck { token: path.token });
     }
 
-    pub(super) fn path_reply(&mut self, from: Peer, id: u64, token: [u8; 8]) {
+    pub(super) fn path_reply(&mut self, now: Time, from: Route, id: u64, token: [u8; 8]) {
         let Some(&slot) = self.by_id.get(&id) else { return };
         let Some(session) = self.sessions[slot].as_mut() else { return };
-        if session.new_path.is_none_or(|path| path.peer != from || path.token != token) {
+        if session.new_path.is_none_or(|path| path.peer != from.peer || path.token != token) {
             return;
         }
         session.new_path = None;
-        let second = session.is_second();
-        let old = std::mem::replace(&mut session.peer, from);
+        let (second, old) = (session.is_second(), session.peer);
+        session.move_to(now, from);
         self.by_peer.remove(&old);
-        if let Some(other) = self.by_peer.insert(from, slot).filter(|other| *other != slot) {
+        if let Some(other) = self.by_peer.insert(from.peer, slot).filter(|other| *other != slot) {
             self.remove(other, Gone::Replaced);
-            self.by_peer.insert(from, slot);
+            self.by_peer.insert(from.peer, slot);
         }
+        self.probe(slot);
         if !second {
-            self.events.push_back(Event::Moved { id, from: old.address, to: from.address });
+            self.events.push_back(Event::Moved { id, from: old.address, to: from.peer.address });
         }
     }
 }
+
+/// Cookies that have admitted a session, for as long as they are good: each admits once.
+#[derive(Default)]
+pub struct Admitted {
+    minute: u64,
+    /// Of this minute, and of the one before.
+    cookies: [BTreeSet<[u8; COOKIE_LEN]>; 2],
+}
+
+impl Admitted {
+    fn has(&self, cookie: &[u8; COOKIE_LEN]) -> bool {
+        self.cookies.iter().any(|cookies| cookies.contains(cookie))
+    }
+
+    fn note(&mut self, minute: u64, cookie: [u8; COOKIE_LEN]) {
+        if minute != self.minute {
+            let [last, before] = &mut self.cookies;
+            // A cookie of the last minute is still good in this one.
+            *before = if minute == self.minute + 1 { std::mem::take(last) } else { BTreeSet::new() };
+            last.clear();
+            self.minute = minute;
+        }
+        self.cookies[0].insert(cookie);
+    }
+
+    /// Whether so many have been admitted this minute that another could not be remembered.
+    fn is_full(&self) -> bool {
+        self.cookies[0].len() >= MOST_ADMITTED
+    }
+}
+
+/// Sessions made in a minute: ten thousand watchers that all come six times.
+const MOST_ADMITTED: usize = 65_536;
 
 /// What a cookie is bound to.
 fn subject(datagram: Received<'_>, nonce: u64) -> Vec<u8> {

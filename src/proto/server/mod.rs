@@ -6,7 +6,10 @@
 
 mod departure;
 mod fuzz;
+mod history;
 mod join;
+mod load;
+mod path;
 mod session;
 mod sound;
 mod upkeep;
@@ -18,15 +21,17 @@ use std::time::Duration;
 
 pub use session::{Gone, SessionStats};
 
-use super::pace::Pace;
 use super::schedule::{Demand, Schedule};
-use super::{Input, Machine, Output, Peer, Port, Reason, Received, Soonest, Transmit};
-use crate::media::coded::{CodedPicture, CutPicture, Object, Stamps};
+use super::{Input, Machine, Output, Peer, Port, Reason, Received, Route, Soonest, Transmit};
+use crate::media::coded::{CodedPicture, Object, Stamps};
 use crate::media::sound::Chunk;
-use crate::seal::{CookieJar, Random, Seed};
+use crate::seal::{CookieJar, Random, Seed, Tokens};
 use crate::units::{Time, Unit};
 use crate::wire::message::{Message, bye};
 use crate::wire::{Description, Hop, Kind, Report, SizeClass};
+use departure::Offer;
+use join::Admitted;
+use load::Load;
 use session::Session;
 use sound::{Sound, Urgency};
 
@@ -34,6 +39,12 @@ use sound::{Sound, Urgency};
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(3);
 /// Sessions are looked after this often.
 const UPKEEP: Duration = Duration::from_millis(50);
+
+/// Events wait for what is to be sent, but no longer than this.
+const EVENT_PATIENCE: Duration = Duration::from_millis(5);
+
+/// When it is stopped, a picture that has departed may take so long to be sent.
+const STOP_LIMIT: Duration = Duration::from_millis(250);
 
 /// Answers to strangers are kept for a socket that takes nothing just now up to here; who gets none asks again. More
 /// than all sessions are sent at once in good order.
@@ -117,6 +128,8 @@ pub enum Event {
         at: Time,
         stamps: Stamps,
     },
+    /// More is to be sent than can be: newcomers are refused, and watchers miss pictures. Or, with false, no longer.
+    Overload(bool),
     /// Never left: too late for its moment, or not cuttable.
     Skipped(Unit),
     Refused {
@@ -133,6 +146,8 @@ pub struct Totals {
     pub pictures: u64,
     /// Chunks of sound whose moment came.
     pub chunks: u64,
+    /// Chunks that were held when the stream was stopped, or came too late to be heard: nobody was sent them.
+    pub chunks_unsent: u64,
     pub datagrams: u64,
     pub bytes: u64,
     /// UDP payload of the largest media datagram.
@@ -146,30 +161,28 @@ pub struct Totals {
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
     Running,
-    /// The last picture is on its way; goodbyes follow when it has left.
-    Ending(Goodbye),
+    /// The last picture is on its way; goodbyes follow when it has left, at the latest then.
+    Ending {
+        goodbye: Goodbye,
+        until: Time,
+    },
     Leaving {
         until: Time,
     },
     Finished,
 }
 
-/// The picture in hand, and its cuts.
-struct Next {
-    picture: CodedPicture,
-    cuts: Cuts,
-}
-
-/// A picture that has left, and who is next to get it.
+/// A picture that has left, and who is still to get it.
 struct Departing {
-    picture: CodedPicture,
-    cuts: Cuts,
+    offer: Offer,
     at: Time,
-    slot: usize,
+    /// Counted from 1.
+    departure: u64,
+    /// So many of [`Server::turns`], from the front, have not had their turn with it.
+    left: usize,
+    /// Whether all who had their turn could be sent it.
+    cuttable: bool,
 }
-
-/// A picture's cuts and how fast they may leave, one for each class in use; `None`: it cannot be cut so.
-type Cuts = BTreeMap<SizeClass, Option<(Arc<CutPicture>, Pace)>>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Goodbye {
@@ -177,16 +190,22 @@ struct Goodbye {
     sentence: String,
 }
 
-/// What waits to be handed out.
-enum Queued {
-    Message(Transmit),
-    Sequenced { session: u64, kind: Kind, body: Object },
+/// A message, or an object that is no media, that waits to be handed out. It is stamped when it leaves.
+struct Queued {
+    to: Route,
+    /// `None`: to a stranger.
+    session: Option<u64>,
+    kind: Kind,
+    tag: u32,
+    body: Object,
 }
 
 pub struct Server {
     config: Config,
     stream: u64,
     jar: CookieJar,
+    admitted: Admitted,
+    tokens: Tokens,
     random: Random,
     phase: Phase,
     goodbye: Goodbye,
@@ -195,8 +214,16 @@ pub struct Server {
     schedule: Option<Schedule>,
     /// A live stream's media zero in our clock.
     live_zero: Option<Time>,
-    next: Option<Next>,
+    next: Option<Offer>,
     departing: Option<Departing>,
+    /// The last picture with a body of a live stream, for those who lack it.
+    body: Option<Arc<CodedPicture>>,
+    /// Sessions that are sent pictures; those whose last picture is the oldest come first.
+    turns: VecDeque<usize>,
+    /// Sessions that were still being sent an older picture when their turn came.
+    late: VecDeque<usize>,
+    load: Load,
+    overloaded: bool,
     /// See [`Demand::fresh`].
     fresh: u64,
     /// The smallest class that the picture in hand was cut for.
@@ -217,6 +244,8 @@ pub struct Server {
     /// The session whose sequence the datagram handed out last is in.
     stamped: Option<u64>,
     events: VecDeque<Event>,
+    /// When nothing was left to be told last.
+    silent_since: Time,
     joins: BTreeMap<(Port, IpAddr), u32>,
     joins_second: u64,
     next_upkeep: Time,
@@ -229,6 +258,8 @@ impl Server {
         Self {
             stream: random.id(),
             jar: CookieJar::new(&config.seed),
+            admitted: Admitted::default(),
+            tokens: Tokens::new(&config.seed),
             random,
             sound: Sound::new(config.description.sound),
             config,
@@ -239,6 +270,11 @@ impl Server {
             live_zero: None,
             next: None,
             departing: None,
+            body: None,
+            turns: VecDeque::new(),
+            late: VecDeque::new(),
+            load: Load::default(),
+            overloaded: false,
             fresh: 0,
             smallest: SizeClass::ANY,
             ended: false,
@@ -252,6 +288,7 @@ impl Server {
             out: VecDeque::new(),
             stamped: None,
             events: VecDeque::new(),
+            silent_since: Time::ZERO,
             joins: BTreeMap::new(),
             joins_second: 0,
             next_upkeep: Time::ZERO,
@@ -291,11 +328,17 @@ impl Server {
     /// Every watcher: id, address, size class, figures. The sound sessions of those that watch are left out.
     pub fn sessions(&self) -> impl Iterator<Item = (u64, SocketAddr, SizeClass, SessionStats)> {
         let own = self.sessions.iter().flatten().filter(|session| !session.is_second());
-        own.map(|s| (s.id, s.peer.address, self.class_of(s), s.stats))
+        own.map(|s| (s.id, s.peer.address, s.path.class(), s.stats))
     }
 
-    fn class_of(&self, session: &Session) -> SizeClass {
-        self.config.datagram.map_or(session.class, |forced| forced.min(session.limit))
+    /// Whether more is to be sent than can be.
+    pub const fn is_overloaded(&self) -> bool {
+        self.overloaded
+    }
+
+    /// The share of pictures that were sent to those for whom they were, in the last second: 0 … 1.
+    pub fn served(&self) -> f64 {
+        self.load.served()
     }
 
     fn datagram(&mut self, now: Time, datagram: Received<'_>) {
@@ -308,32 +351,38 @@ impl Server {
             }
         };
         let from = datagram.peer();
+        // What is said in a session bears its tag; what is said before there is one bears none.
+        if hop.tag != message.session().map_or(0, |session| session as u32) {
+            self.totals.rejected += 1;
+            return;
+        }
         match message {
             Message::Hello { highest, lowest, nonce } => {
                 self.hello(now, datagram, (lowest, highest), nonce);
             }
             Message::Join(join) => self.join(now, datagram, &join),
-            Message::Report(report) => self.report(now, from, hop, &report),
+            Message::Report(report) => self.report(now, datagram.route(), hop, &report),
             Message::Bye { session, .. } => self.bye(from, session),
-            Message::PathReply { session, token } => self.path_reply(from, session, token),
+            Message::PathReply { session, token } => self.path_reply(now, datagram.route(), session, token),
             Message::Want { session, number, tlvs } => self.want(from, session, number, tlvs),
             // Watchers have nothing else to say yet; what later versions say is skipped.
             _ => self.totals.rejected += 1,
         }
     }
 
-    fn report(&mut self, now: Time, from: Peer, hop: Hop, report: &Report) {
+    fn report(&mut self, now: Time, from: Route, hop: Hop, report: &Report) {
         let Some(&slot) = self.by_id.get(&report.session) else { return };
+        let recent = self.tokens.is_recent(now, report.session, report.token);
         let Some(session) = self.sessions[slot].as_mut() else { return };
-        if session.peer == from {
-            let (first, lost) = (session.heard_stamp.is_none(), session.stats.lost);
-            let alive = session.report(now, report, hop.sent_at);
-            if alive && first {
+        if session.peer == from.peer {
+            let first = session.heard_stamp.is_none();
+            if !recent || !session.report(now, report, hop.sent_at) {
+                self.totals.rejected += 1;
+            } else if first {
                 self.next_upkeep = now;
             }
-            self.fresh += u64::from(session.pictures && (session.stats.lost > lost || alive && first));
-        } else if session.peer.port == from.port {
-            self.new_address(now, slot, from);
+        } else if session.peer.port == from.peer.port {
+            self.new_address(slot, from);
         }
     }
 
@@ -350,9 +399,14 @@ impl Server {
         }
     }
 
+    /// Nothing departs any more. What has departed is sent to its end, if that does not take long.
     fn stop(&mut self, now: Time, goodbye: Goodbye) {
+        if matches!(self.phase, Phase::Leaving { .. } | Phase::Finished) {
+            return;
+        }
         self.next = None;
-        self.begin_leaving(now, goodbye);
+        self.totals.chunks_unsent += self.sound.cut();
+        self.phase = Phase::Ending { goodbye, until: now + STOP_LIMIT };
     }
 
     /// Whether so much waits to be sent that strangers are not answered; each one who is not counts as rejected.
@@ -372,17 +426,30 @@ impl Server {
         if self.by_peer.get(&session.peer) == Some(&slot) {
             self.by_peer.remove(&session.peer);
         }
-        self.ready.retain(|other| *other != slot);
-        self.paced.retain(|(_, other)| *other != slot);
+        self.forget_turns(slot);
         self.viewers -= usize::from(session.pictures);
         if session.is_second() {
             return self.untie(&session);
         }
         self.watchers -= 1;
-        let (id, address, stats) = (session.id, session.peer.address, session.stats);
+        let (id, address, mut stats) = (session.id, session.peer.address, session.stats);
+        stats.thinned += session.missed(self.totals.pictures);
         self.events.push_back(Event::Left { id, address, why, watchers: self.watchers, stats });
         if let Some(&second) = session.tied.and_then(|id| self.by_id.get(&id)) {
             self.remove(second, why);
+        }
+    }
+
+    /// A session that is sent nothing any more.
+    fn forget_turns(&mut self, slot: usize) {
+        self.ready.retain(|other| *other != slot);
+        self.late.retain(|other| *other != slot);
+        self.paced.retain(|(_, other)| *other != slot);
+        if let Some(place) = self.turns.iter().position(|other| *other == slot) {
+            self.turns.remove(place);
+            if let Some(departing) = self.departing.as_mut().filter(|departing| place < departing.left) {
+                departing.left -= 1;
+            }
         }
     }
 
@@ -401,10 +468,12 @@ impl Server {
         let departure = self.next.as_ref().and_then(|next| self.departure_of(&next.picture));
         let sound = self.sound_at(Urgency::Due);
         let upkeep = (!self.by_id.is_empty() || self.phase != Phase::Running).then_some(self.next_upkeep);
+        let stop = if let Phase::Ending { until, .. } = self.phase { Some(until) } else { None };
         let Soonest(at, reason) = Soonest::new()
             .or(departure, Reason::Departure)
             .or(sound, Reason::Sound)
             .or(self.paced.first().map(|(at, _)| *at), Reason::Pacing)
+            .or(stop, Reason::Housekeeping)
             .or(upkeep.filter(|_| self.phase != Phase::Finished), Reason::Housekeeping);
         (at, reason)
     }
@@ -432,6 +501,13 @@ impl Machine for Server {
         self.depart(now);
         self.upkeep(now);
         self.stamped = None;
+        if self.events.is_empty() {
+            self.silent_since = now;
+        } else if now.since(self.silent_since) >= EVENT_PATIENCE
+            && let Some(event) = self.events.pop_front()
+        {
+            return Output::Event(event);
+        }
         if let Some(transmit) = self.queued(now) {
             return self.send(transmit);
         }
@@ -440,7 +516,8 @@ impl Machine for Server {
             self.totals.largest = self.totals.largest.max(transmit.len());
             return self.send(transmit);
         }
-        // Last: whoever hears of a departure wakes the encoder, which may cost the sender its processor.
+        // Last, unless there is always something to send: whoever hears of a departure wakes the encoder, which may cost
+        // the sender its processor.
         if let Some(event) = self.events.pop_front() {
             return Output::Event(event);
         }

@@ -1,28 +1,21 @@
 //! One watcher as the server sees it: where it is, what its path carries, what it was sent and what arrived.
 
-use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::history::{History, Told, What};
+use super::path::PathSize;
 use crate::media::coded::{CutPicture, Object};
 use crate::media::sound::Rendition;
 use crate::proto::pace::Pace;
-use crate::proto::{Peer, Transmit};
+use crate::proto::{Peer, Route, Transmit};
 use crate::units::{Time, Unit};
 use crate::wire::message::COOKIE_LEN;
 use crate::wire::{HOP_LEN, Hop, Kind, Report, SizeClass};
 
 /// Media starts at the first report, or after this time without one.
 pub const FIRST_REPORT: Duration = Duration::from_millis(20);
-/// A reporter's echo must be younger than this to prove that it hears us now.
-const ECHO_LIMIT: Duration = Duration::from_secs(2);
-/// How many sent datagrams are remembered until they are reported on: 1.5 s of a 20 Mb/s stream in small datagrams.
-const HISTORY: usize = 4_096;
-/// So many large datagrams lost in a row, while small ones arrive, are a black hole (RFC 4821 §7.7 asks for the same).
-const BLACK_HOLE: u8 = 3;
-/// When nothing that was sent for so long has been reported, and reports come, something small must show the gap: the
-/// watcher knows of a loss only when something after it arrives.
-const UNSEEN: Duration = Duration::from_millis(250);
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +43,46 @@ pub struct NewPath {
 /// The picture that is on its way to a watcher.
 pub struct Sending {
     pub picture: Arc<CutPicture>,
+    pub what: What,
     pub part: usize,
     pub sent: usize,
     pub pace: Pace,
+}
+
+/// What a picture is to a watcher that is sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Which departure of the server's it is, counted from 1.
+    pub departure: u64,
+    /// The unit whose body it shows. `None`: only the word that nothing has changed.
+    pub body: Option<Unit>,
+}
+
+/// How a session began.
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning {
+    pub nonce: u64,
+    pub cookie: [u8; COOKIE_LEN],
+    pub at: Time,
+    /// What the client, or the operator, allows.
+    pub limit: SizeClass,
+    /// The operator's choice: it is not probed for.
+    pub given: bool,
+}
+
+impl Beginning {
+    fn path(&self, now: Time) -> PathSize {
+        if self.given { PathSize::given(self.limit, now) } else { PathSize::new(self.limit, now) }
+    }
+}
+
+/// Numbered Updates: what was told last, until it is acknowledged.
+#[derive(Default)]
+pub struct Updates {
+    /// Number and extensions.
+    pub pending: Option<(u32, Vec<u8>)>,
+    pub count: u32,
+    pub next: Time,
 }
 
 /// What each datagram touches comes first and together: with a thousand watchers, none of it is in the processor's cache
@@ -61,10 +91,9 @@ pub struct Sending {
 pub struct Session {
     pub id: u64,
     pub peer: Peer,
-    pub class: SizeClass,
-    /// Nothing larger is tried: the client's wish, or EMSGSIZE.
-    pub limit: SizeClass,
-    sequence: u32,
+    /// Which of our addresses the client speaks to.
+    pub local: Option<IpAddr>,
+    pub path: PathSize,
     pub ready: bool,
     /// Whether it is sent pictures: not on the sound port.
     pub pictures: bool,
@@ -72,9 +101,14 @@ pub struct Session {
     pub sound: Option<Rendition>,
     pub sending: Option<Sending>,
     pub stats: SessionStats,
-    history: VecDeque<Sent>,
-    pub nonce: u64,
-    pub cookie: [u8; COOKIE_LEN],
+    history: History,
+    /// The last picture that it was sent, or is being sent.
+    pub share: Option<Share>,
+    /// Number of the first datagram of the last body. A loss from there on harms what is on the screen.
+    body_from: u32,
+    /// Number of the first datagram to the present address.
+    path_from: u32,
+    pub beginning: Beginning,
     /// The other lane of the same watcher: of a picture session its sound session, and the other way round.
     pub tied: Option<u64>,
     /// A sound session of its own has been announced: the clock waits for it a moment.
@@ -83,28 +117,21 @@ pub struct Session {
     pub want: Option<u32>,
     /// Accept and Description as they were first sent, for a client that asks again.
     pub welcome: Vec<u8>,
-    pub joined: Time,
     pub heard: Time,
     pub new_path: Option<NewPath>,
-    /// Number and extensions of the last numbered Update, until it is acknowledged.
-    pub update: Option<(u32, Vec<u8>)>,
-    pub updates: u32,
-    pub next_update: Time,
+    pub updates: Updates,
     pub next_clock: Time,
     pub leaving: Option<Leaving>,
     /// The client's own `sent_at` in its last report, and when that came.
     pub heard_stamp: Option<(u32, Time)>,
     report: Option<u32>,
-    large_lost: u8,
-    /// When a report last told of an arrival.
-    seen: Time,
-    reprobe: Option<(Time, Duration)>,
 }
 
 /// What the server can say of one watcher.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SessionStats {
     pub pictures: u64,
+    /// Pictures that departed and were never sent to it, because a newer one did before its turn came.
     pub thinned: u64,
     pub datagrams: u64,
     pub bytes: u64,
@@ -114,61 +141,42 @@ pub struct SessionStats {
     pub last_unit: Option<Unit>,
 }
 
-#[derive(Clone, Copy)]
-struct Sent {
-    bytes: u16,
-    kind: Kind,
-    told: Told,
-}
-
-/// What reports have said of a datagram.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Told {
-    Nothing,
-    Lost,
-    Received,
-}
-
 impl Session {
-    pub fn new(id: u64, peer: Peer, nonce: u64, cookie: [u8; COOKIE_LEN], now: Time) -> Self {
+    pub fn new(id: u64, route: Route, beginning: Beginning) -> Self {
+        let now = beginning.at;
         Self {
             id,
-            peer,
-            nonce,
-            cookie,
+            peer: route.peer,
+            local: route.local,
+            path: beginning.path(now),
+            ready: false,
             pictures: true,
             sound: None,
+            sending: None,
+            stats: SessionStats::default(),
+            history: History::default(),
+            share: None,
+            body_from: 0,
+            path_from: 0,
+            beginning,
             tied: None,
             expects_sound: false,
             want: None,
             welcome: Vec::new(),
-            joined: now,
-            ready: false,
             heard: now,
-            class: SizeClass::ANY,
-            limit: SizeClass::LOOPBACK,
-            sending: None,
             new_path: None,
-            update: None,
-            updates: 0,
-            next_update: now,
+            updates: Updates { next: now, ..Updates::default() },
             next_clock: now,
             leaving: None,
-            stats: SessionStats::default(),
             heard_stamp: None,
-            sequence: 0,
-            history: VecDeque::new(),
             report: None,
-            large_lost: 0,
-            seen: now,
-            reprobe: None,
         }
     }
 
     /// For fuzzing: panics if something grows without bound.
     pub fn assert_sound(&self) {
-        assert!(self.history.len() <= HISTORY, "{} datagrams remembered", self.history.len());
-        assert!(self.class <= self.limit.max(SizeClass::ANY), "{:?} above {:?}", self.class, self.limit);
+        self.history.assert_sound();
+        self.path.assert_sound();
         let sending = self.sending.as_ref();
         assert!(sending.is_none_or(|sending| sending.part < sending.picture.parts()), "something is left to send");
     }
@@ -178,67 +186,40 @@ impl Session {
         self.id as u32
     }
 
-    /// A datagram to this watcher, with the next number of its sequence.
-    pub fn transmit(&mut self, now: Time, kind: Kind, body: Object) -> Transmit {
-        let sequence = self.stamp(kind, HOP_LEN + body.len());
-        let hop = Hop { kind, tag: self.tag(), sequence, sent_at: now.wire_micros() };
-        Transmit { port: self.peer.port, to: self.peer.address, hop: hop.to_bytes(), body }
+    pub const fn route(&self) -> Route {
+        Route { peer: self.peer, local: self.local }
     }
 
-    /// The next hop sequence, for a datagram of `bytes`.
-    fn stamp(&mut self, kind: Kind, bytes: usize) -> u32 {
-        let sequence = self.sequence;
-        self.sequence = sequence.wrapping_add(1);
-        if self.history.len() == HISTORY {
-            self.history.pop_front();
-        }
-        self.history.push_back(Sent { bytes: bytes as u16, kind, told: Told::Nothing });
+    /// A datagram to this watcher, with the next number of its sequence.
+    pub fn transmit(&mut self, now: Time, kind: Kind, what: What, body: Object) -> Transmit {
+        let bytes = HOP_LEN + body.len();
+        let sequence = self.history.stamp(now, bytes, what);
         self.stats.datagrams += 1;
         self.stats.bytes += bytes as u64;
-        sequence
+        let hop = Hop { kind, tag: self.tag(), sequence, sent_at: now.wire_micros() };
+        Transmit::new(self.route(), hop, body)
     }
 
-    /// The last stamped datagram never left: its sequence is used again. Returns its size.
+    /// A datagram of this session outside the sequence leaves now: it may be echoed.
+    pub fn speak(&mut self, now: Time) {
+        self.history.speak(now);
+    }
+
+    /// The last datagram in the sequence never left: its number is used again. Returns its size.
     pub fn unstamp(&mut self) -> Option<usize> {
-        let sent = self.history.pop_back()?;
-        self.sequence = self.sequence.wrapping_sub(1);
+        let sent = self.history.unstamp()?;
         self.stats.datagrams -= 1;
         self.stats.bytes -= u64::from(sent.bytes);
         Some(usize::from(sent.bytes))
     }
 
-    /// The path refused a datagram of `bytes` at this machine: use smaller ones from the next picture on.
-    pub fn too_large(&mut self, bytes: usize) {
-        let fitting = SizeClass::ALL.into_iter().find(|class| class.datagram() < bytes).unwrap_or(SizeClass::ANY);
-        self.limit = self.limit.min(fitting);
-        self.class = self.class.min(fitting);
-    }
-
-    /// The classes worth a probe: above the one in use, within the limit.
-    pub fn probes(&self) -> impl Iterator<Item = SizeClass> + use<> {
-        let (class, limit) = (self.class, self.limit);
-        SizeClass::ALL.into_iter().filter(move |c| c.datagram() > class.datagram() && c.datagram() <= limit.datagram())
-    }
-
-    /// Whether it is time to look again whether a larger class passes.
-    pub fn reprobe_due(&mut self, now: Time) -> bool {
-        match self.reprobe {
-            Some((at, wait)) if now >= at => {
-                let wait = (wait * 2).min(Duration::from_secs(60));
-                self.reprobe = Some((now + wait, wait));
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Takes a report in. Returns whether it proves that the watcher is alive; an old or stale one changes nothing.
+    /// Takes a report in. Returns whether it proves that the watcher is alive; an old one, or one that echoes what was
+    /// not sent, changes nothing.
     pub fn report(&mut self, now: Time, report: &Report, sent_at: u32) -> bool {
-        let age = now.wire_micros().wrapping_sub(report.echo);
         let newer = self.report.is_none_or(|last| report.number.wrapping_sub(last).cast_signed() > 0);
-        if !newer || Duration::from_micros(u64::from(age)) > ECHO_LIMIT || report.held > age {
-            return false;
-        }
+        let held = Duration::from_micros(u64::from(report.held));
+        let age = self.history.age_of(now, report.echo).filter(|age| newer && held <= *age);
+        let Some(age) = age else { return false };
         self.report = Some(report.number);
         self.heard = now;
         if self.heard_stamp.is_none() {
@@ -247,88 +228,103 @@ impl Session {
         }
         self.ready = true;
         self.heard_stamp = Some((sent_at, now));
-        let rtt = Duration::from_micros(u64::from(age - report.held));
+        let rtt = age - held;
         self.stats.rtt = Some(self.stats.rtt.map_or(rtt, |old| (old * 7 + rtt) / 8));
-        if self.update.as_ref().is_some_and(|(number, _)| report.update_ack.wrapping_sub(*number).cast_signed() >= 0) {
-            self.update = None;
+        let pending = self.updates.pending.as_ref();
+        if pending.is_some_and(|(number, _)| report.update_ack.wrapping_sub(*number).cast_signed() >= 0) {
+            self.updates.pending = None;
         }
         self.arrivals(now, report);
         true
     }
 
     fn arrivals(&mut self, now: Time, report: &Report) {
-        let oldest = self.sequence.wrapping_sub(self.history.len() as u32);
         for (i, arrival) in report.arrivals.iter().enumerate() {
-            let position = report.first.wrapping_add(i as u32).wrapping_sub(oldest) as usize;
-            let Some(sent) = self.history.get_mut(position) else { continue };
+            let sequence = report.first.wrapping_add(i as u32);
+            let Some(sent) = self.history.get_mut(sequence) else { continue };
             let received = arrival.is_received();
             let straggler = sent.told == Told::Lost && received;
-            if sent.told == Told::Nothing || straggler {
-                sent.told = if received { Told::Received } else { Told::Lost };
-                let sent = *sent;
-                if straggler {
-                    self.take_back(sent.kind);
+            if sent.told != Told::Nothing && !straggler {
+                continue;
+            }
+            sent.told = if received { Told::Received } else { Told::Lost };
+            let (bytes, at, what) = (usize::from(sent.bytes), sent.at, sent.what);
+            let here = sequence.wrapping_sub(self.path_from).cast_signed() >= 0;
+            match what {
+                What::Probe if received && here => self.path.probe_arrived(now, bytes),
+                What::Probe => {}
+                What::Body | What::Other => {
+                    self.count(received, straggler);
+                    if here {
+                        self.path.told(now, bytes, at, received);
+                    }
                 }
-                self.arrival(now, sent, received);
+            }
+            if what == What::Body && !received && sequence.wrapping_sub(self.body_from).cast_signed() >= 0 {
+                self.harmed();
             }
         }
     }
 
-    /// It was not lost after all, and is about to be counted again.
-    fn take_back(&mut self, kind: Kind) {
-        if kind != Kind::PROBE {
-            self.stats.reported -= 1;
+    /// What was lost and came after all is no longer among the lost.
+    const fn count(&mut self, received: bool, straggler: bool) {
+        if straggler {
             self.stats.lost -= 1;
+        } else {
+            self.stats.reported += 1;
+            self.stats.lost += !received as u64;
         }
     }
 
-    fn arrival(&mut self, now: Time, sent: Sent, received: bool) {
-        let bytes = usize::from(sent.bytes);
-        if received {
-            self.seen = now;
+    /// The watcher lacks a part of what it should have on its screen.
+    pub const fn harmed(&mut self) {
+        if let Some(share) = &mut self.share {
+            share.body = None;
         }
-        if sent.kind == Kind::PROBE {
-            if received && bytes == SizeClass::ANY.datagram() && self.large_lost >= BLACK_HOLE {
-                self.black_hole(now);
-            } else if received {
-                let passed = SizeClass::ALL.into_iter().find(|class| class.datagram() == bytes);
-                self.class = self.class.max(passed.unwrap_or(SizeClass::ANY)).min(self.limit);
-            }
-            return;
-        }
-        self.stats.reported += 1;
-        self.stats.lost += u64::from(!received);
-        let large = self.class.smaller().is_some_and(|smaller| bytes > smaller.datagram());
-        match (large, received) {
-            (true, true) => self.large_lost = 0,
-            (true, false) => self.large_lost = self.large_lost.saturating_add(1),
-            (false, true) if self.large_lost >= BLACK_HOLE => self.black_hole(now),
-            (false, _) => {}
-        }
+    }
+
+    /// Whether the body of this unit is not, or not whole, on its screen, as far as we know.
+    pub fn lacks(&self, body: Unit) -> bool {
+        self.share.is_none_or(|share| share.body != Some(body))
     }
 
     /// Large datagrams vanish: does a small one arrive?
     pub fn wants_small_probe(&self, now: Time) -> bool {
-        let unseen = now.since(self.seen) > UNSEEN && now.since(self.heard) < UNSEEN;
-        let sent = self.history.back().is_some_and(|sent| sent.told == Told::Nothing);
-        self.large_lost >= BLACK_HOLE || (unseen && sent && self.class > SizeClass::ANY)
+        let waits = self.history.newest().is_some_and(|sent| sent.told == Told::Nothing);
+        self.path.wants_small_probe(now, self.heard, waits)
     }
 
-    fn black_hole(&mut self, now: Time) {
-        self.class = self.class.smaller().unwrap_or(SizeClass::ANY);
-        self.large_lost = 0;
-        let wait = self.reprobe.map_or(Duration::from_secs(1), |(_, wait)| wait);
-        self.reprobe = Some((now + wait, wait));
+    /// It is somewhere else now: of the way there nothing is known.
+    pub fn move_to(&mut self, now: Time, route: Route) {
+        (self.peer, self.local) = (route.peer, route.local);
+        (self.path, self.path_from) = (self.beginning.path(now), self.history.next());
+        self.stats.rtt = None;
     }
 
-    /// Starts a picture; one that is still on its way loses what has not left yet.
-    pub fn start(&mut self, picture: Arc<CutPicture>, pace: Pace) {
-        if self.sending.is_some() {
-            self.stats.thinned += 1;
-        }
+    /// Whether it can be sent this departure's picture now.
+    pub fn may_start(&self, departure: u64) -> bool {
+        let new = self.share.is_none_or(|share| share.departure < departure);
+        self.ready && self.pictures && self.sending.is_none() && new
+    }
+
+    /// Starts a picture. Those that departed since the last one that it was sent have passed it by.
+    pub fn start(&mut self, picture: Arc<CutPicture>, pace: Pace, share: Share) {
+        self.stats.thinned += self.missed(share.departure - 1);
         self.stats.pictures += 1;
         self.stats.last_unit = Some(picture.unit);
-        self.sending = Some(Sending { picture, part: 0, sent: 0, pace });
+        if share.body.is_some() {
+            self.body_from = self.history.next();
+        }
+        // The word that nothing has changed leaves on the screen what is there.
+        let body = share.body.or_else(|| self.share.and_then(|share| share.body));
+        self.share = Some(Share { body, ..share });
+        let what = if share.body.is_some() { What::Body } else { What::Other };
+        self.sending = Some(Sending { picture, what, part: 0, sent: 0, pace });
+    }
+
+    /// How many pictures it was not sent of those up to this departure.
+    pub fn missed(&self, departure: u64) -> u64 {
+        self.share.map_or(0, |share| departure.saturating_sub(share.departure))
     }
 }
 
@@ -337,6 +333,12 @@ mod tests {
     use super::*;
     use crate::proto::Port;
     use crate::wire::report::Arrival;
+
+    fn session() -> Session {
+        let peer = Peer { port: Port::PICTURES, address: ([127, 0, 0, 1], 1).into() };
+        let (limit, at, cookie) = (SizeClass::LOOPBACK, Time::ZERO, [0; COOKIE_LEN]);
+        Session::new(1, Route { peer, local: None }, Beginning { nonce: 2, cookie, at, limit, given: false })
+    }
 
     fn told(session: &mut Session, number: u32, fates: &[bool]) -> (u64, u64) {
         let fate = |received: &bool| if *received { Arrival::received(0) } else { Arrival::LOST };
@@ -347,14 +349,29 @@ mod tests {
 
     #[test]
     fn a_loss_is_taken_back_when_the_straggler_is_told_of_and_an_arrival_never_is() {
-        let peer = Peer { port: Port::PICTURES, address: ([127, 0, 0, 1], 1).into() };
-        let mut session = Session::new(1, peer, 2, [0; COOKIE_LEN], Time::ZERO);
+        let mut session = session();
         for _ in 0..3 {
-            session.transmit(Time::ZERO, Kind::OBJECT, vec![0; 1_000].into());
+            let _sent = session.transmit(Time::ZERO, Kind::OBJECT, What::Body, vec![0; 1_000].into());
         }
         assert_eq!(told(&mut session, 1, &[true, false, true]), (3, 1));
         assert_eq!(told(&mut session, 2, &[false, false, true]), (3, 1), "the same again says nothing new");
         assert_eq!(told(&mut session, 3, &[true, true]), (3, 0));
         assert_eq!(told(&mut session, 4, &[false, false, false]), (3, 0));
+    }
+
+    #[test]
+    fn a_report_that_echoes_what_was_never_sent_changes_nothing() {
+        let mut session = session();
+        let now = Time::from_millis(1_000);
+        let _sent = session.transmit(now, Kind::OBJECT, What::Body, vec![0; 1_000].into());
+        let echo = now.wire_micros();
+        let later = now + Duration::from_millis(10);
+        for (number, echo, held) in [(1, echo + 1, 0), (2, echo - 1, 0), (3, echo, 10_001)] {
+            let report = Report { number, echo, held, ..Report::default() };
+            assert!(!session.report(later, &report, 0) && !session.ready, "{echo} {held}");
+        }
+        let report = Report { number: 1, echo, held: 4_000, ..Report::default() };
+        assert!(session.report(later, &report, 0) && session.ready);
+        assert_eq!(session.stats.rtt, Some(Duration::from_millis(6)));
     }
 }

@@ -6,10 +6,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::history::What;
 use super::session::Session;
 use super::{Gone, Server};
 use crate::media::coded::Object;
 use crate::media::sound::{Chunk, RATE, Rendition};
+use crate::proto::schedule::STALL;
 use crate::proto::{Peer, Port, Transmit};
 use crate::units::Time;
 use crate::wire::Kind;
@@ -82,8 +84,23 @@ impl Sound {
         self.ended && self.waiting.is_empty() && self.sending.is_none()
     }
 
+    /// Whether a chunk is on its way to some of those who are to have it.
+    pub const fn is_leaving(&self) -> bool {
+        self.sending.is_some()
+    }
+
+    /// How many chunks there were, once all have left.
     pub const fn chunks(&self) -> u32 {
         self.chunks
+    }
+
+    /// Nothing more leaves: what waits was not part of the stream. Returns how many chunks that were.
+    pub fn cut(&mut self) -> u64 {
+        let unsent = self.waiting.len() as u64;
+        self.chunks = self.waiting.front().map_or(self.chunks, |chunk| chunk.number);
+        self.waiting.clear();
+        self.ended = true;
+        unsent
     }
 
     /// For fuzzing: panics if something grows without bound.
@@ -121,8 +138,7 @@ impl Server {
             return Some(Time::ZERO);
         }
         let ahead = if urgency == Urgency::Due { LATEST } else { LEAD };
-        let after = Duration::from_nanos((u128::from(chunk.first()) * 1_000_000_000 / u128::from(RATE)) as u64);
-        self.schedule.map(|schedule| schedule.start() + after - ahead)
+        self.due(chunk).map(|due| due - ahead)
     }
 
     /// The next datagram of sound, if its moment has come.
@@ -133,10 +149,25 @@ impl Server {
             }
             self.sound_at(urgency).filter(|at| *at <= now)?;
             let chunk = self.sound.waiting.pop_front()?;
+            if self.is_too_late(now, &chunk) {
+                self.totals.chunks_unsent += 1;
+                continue;
+            }
             self.totals.chunks += 1;
             self.set_live_zero(chunk.captured, chunk.media_time());
             self.sound.sending = Some(Sending { chunk, objects: [None, None], slot: 0 });
         }
+    }
+
+    /// A chunk that nobody would wait for is not sent: what comes after it would only be later still.
+    fn is_too_late(&self, now: Time, chunk: &Chunk) -> bool {
+        let due = if self.config.description.live { Some(chunk.captured) } else { self.due(chunk) };
+        due.is_some_and(|due| now.since(due) > STALL)
+    }
+
+    fn due(&self, chunk: &Chunk) -> Option<Time> {
+        let after = Duration::from_nanos((u128::from(chunk.first()) * 1_000_000_000 / u128::from(RATE)) as u64);
+        self.schedule.map(|schedule| schedule.start() + after)
     }
 
     fn sound_to_next(&mut self, now: Time) -> Option<Transmit> {
@@ -146,7 +177,8 @@ impl Server {
             let Some(session) = session.as_mut().filter(|session| session.ready) else { continue };
             if let Some(rendition) = session.sound {
                 self.stamped = Some(session.id);
-                return Some(session.transmit(now, Kind::OBJECT, sending.object(self.stream, rendition)));
+                let object = sending.object(self.stream, rendition);
+                return Some(session.transmit(now, Kind::OBJECT, What::Other, object));
             }
         }
         self.sound.sending = None;

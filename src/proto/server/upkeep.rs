@@ -29,10 +29,11 @@ impl Server {
             if self.look_after(now, slot)
                 && let Some(session) = self.sessions[slot].as_ref().filter(|session| !session.ready)
             {
-                next = next.min(session.joined + FIRST_REPORT);
+                next = next.min(session.beginning.at + FIRST_REPORT);
             }
         }
         self.next_upkeep = next;
+        self.look_at_load(now);
         self.finish(now);
     }
 
@@ -43,18 +44,20 @@ impl Server {
             self.remove(slot, Gone::Silent);
             return false;
         }
-        session.ready |= now >= session.joined + FIRST_REPORT;
-        let (small, reprobe) = (session.wants_small_probe(now), session.reprobe_due(now));
-        if let Some((number, tlvs)) = session.update.clone().filter(|_| now >= session.next_update) {
-            session.next_update = now + UPDATE_REPEAT;
-            let (to, tag) = (session.peer, session.tag());
-            self.say(now, to, Kind::UPDATE, tag, &Message::Update { number, tlvs: Tlvs::trusted(&tlvs) });
+        session.ready |= now >= session.beginning.at + FIRST_REPORT;
+        let small = session.wants_small_probe(now);
+        // A probe that is lost looks like a picture that was: not where pictures are left out already.
+        let probes = if self.overloaded { Vec::new() } else { session.path.due_probes(now) };
+        if let Some((number, tlvs)) = session.updates.pending.clone().filter(|_| now >= session.updates.next) {
+            session.updates.next = now + UPDATE_REPEAT;
+            let (to, id) = (session.route(), session.id);
+            self.say(to, Some(id), &Message::Update { number, tlvs: Tlvs::trusted(&tlvs) });
         }
         if small {
             self.send_probe(slot, SizeClass::ANY);
         }
-        if reprobe {
-            self.probe(slot);
+        if self.sessions[slot].as_ref().is_some_and(|session| session.pictures) {
+            probes.into_iter().for_each(|class| self.send_probe(slot, class));
         }
         self.tell_clock(now, slot);
         self.repeat_bye(now, slot);
@@ -63,12 +66,9 @@ impl Server {
 
     /// One probe for each class above the one in use.
     pub(super) fn probe(&mut self, slot: usize) {
-        if self.config.datagram.is_some() {
-            return;
-        }
         // Sound fits the smallest datagrams.
         let Some(session) = self.sessions[slot].as_ref().filter(|session| session.pictures) else { return };
-        session.probes().for_each(|class| self.send_probe(slot, class));
+        session.path.probes().for_each(|class| self.send_probe(slot, class));
     }
 
     fn send_probe(&mut self, slot: usize, class: SizeClass) {
@@ -83,9 +83,9 @@ impl Server {
         let Some(session) = self.sessions[slot].as_mut() else { return };
         let mut tlvs = Vec::with_capacity(40);
         timeline.put(&mut tlvs);
-        session.updates += 1;
-        session.update = Some((session.updates, tlvs));
-        session.next_update = Time::ZERO;
+        session.updates.count += 1;
+        session.updates.pending = Some((session.updates.count, tlvs));
+        session.updates.next = Time::ZERO;
         self.next_upkeep = Time::ZERO;
     }
 
@@ -109,14 +109,27 @@ impl Server {
         }
         let millis = interval.as_millis() as u16;
         tlv::put(&mut tlvs, tlv::kind::REPORT_INTERVAL, &millis.to_be_bytes());
-        let (to, tag) = (session.peer, session.tag());
-        self.say(now, to, Kind::UPDATE, tag, &Message::Update { number: 0, tlvs: Tlvs::trusted(&tlvs) });
+        let (to, id) = (session.route(), session.id);
+        tlv::put(&mut tlvs, tlv::kind::TOKEN, &self.tokens.token(now, id).to_be_bytes());
+        self.say(to, Some(id), &Message::Update { number: 0, tlvs: Tlvs::trusted(&tlvs) });
+    }
+
+    fn look_at_load(&mut self, now: Time) {
+        if let Some(overloaded) = self.load.turn(now, self.overloaded) {
+            self.overloaded = overloaded;
+            self.events.push_back(Event::Overload(overloaded));
+        }
     }
 
     pub(super) fn begin_leaving(&mut self, now: Time, goodbye: Goodbye) {
         if matches!(self.phase, Phase::Leaving { .. } | Phase::Finished) {
             return;
         }
+        // No picture comes after a goodbye.
+        (self.next, self.departing) = (None, None);
+        self.ready.clear();
+        self.late.clear();
+        self.paced.clear();
         self.goodbye = goodbye;
         self.phase = Phase::Leaving { until: now + LEAVE_LIMIT };
         for session in self.sessions.iter_mut().flatten() {
@@ -131,10 +144,10 @@ impl Server {
         let Some(leaving) = session.leaving.as_mut().filter(|l| l.byes < BYES && now >= l.next) else { return };
         leaving.byes += 1;
         leaving.next = now + BYE_REPEAT;
-        let (to, tag, id) = (session.peer, session.tag(), session.id);
+        let (to, id) = (session.route(), session.id);
         self.describe(slot);
         let Goodbye { code, sentence } = self.goodbye.clone();
-        self.say(now, to, Kind::BYE, tag, &Message::Bye { session: id, code, sentence: &sentence });
+        self.say(to, Some(id), &Message::Bye { session: id, code, sentence: &sentence });
     }
 
     fn finish(&mut self, now: Time) {

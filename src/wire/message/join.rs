@@ -58,6 +58,8 @@ pub struct Accept<'a> {
     pub silence_limit_ms: u16,
     /// 0: no sound port.
     pub sound_port: u16,
+    /// Repeated in each Report, until an Update tells a newer one.
+    pub token: u64,
     pub tlvs: Tlvs<'a>,
 }
 
@@ -70,10 +72,11 @@ impl<'a> Accept<'a> {
             report_interval_ms: r.u16()?,
             silence_limit_ms: r.u16()?,
             sound_port: r.u16()?,
+            token: 0,
             tlvs: Tlvs::default(),
         };
         r.u16()?;
-        Ok(Self { tlvs: Tlvs::parse(r.rest())?, ..accept })
+        Ok(Self { token: r.u64()?, tlvs: Tlvs::parse(r.rest())?, ..accept })
     }
 
     pub(super) fn emit(&self, out: &mut Vec<u8>) {
@@ -84,6 +87,7 @@ impl<'a> Accept<'a> {
         out.u16(self.silence_limit_ms);
         out.u16(self.sound_port);
         out.u16(0);
+        out.u64(self.token);
         out.extend_from_slice(self.tlvs.bytes());
     }
 }
@@ -100,6 +104,8 @@ impl RefuseCode {
     pub const ENDED: Self = Self(5);
     pub const NO_SUCH_STREAM: Self = Self(6);
     pub const ROLE: Self = Self(7);
+    /// The client wants no datagram as large as the smallest that there is.
+    pub const TOO_SMALL: Self = Self(8);
 }
 
 /// Kind 0x05; the same layout in every version.

@@ -184,6 +184,21 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The session that a watcher says it in; `None` of what is said outside one, or by a server.
+    pub const fn session(&self) -> Option<u64> {
+        match self {
+            Self::Bye { session, .. }
+            | Self::PathReply { session, .. }
+            | Self::Report(Report { session, .. })
+            | Self::Nack { session, .. }
+            | Self::Want { session, .. }
+            | Self::Say { session, .. }
+            | Self::Get { session, .. }
+            | Self::Gone { session, .. } => Some(*session),
+            _ => None,
+        }
+    }
+
     /// Appends what follows the hop header.
     pub fn emit(&self, out: &mut Vec<u8>) {
         match self {

@@ -1,0 +1,102 @@
+//! Whether the program can send what it is asked to: how many watchers each picture reached before the next departed.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::units::Time;
+
+/// Pictures that pass watchers by are an overload if they do so without a break for this long, …
+const OVERLOAD_AFTER: Duration = Duration::from_millis(250);
+/// … at several departures: a machine that stood still for a moment is none.
+const OVERLOAD_DEPARTURES: u32 = 3;
+/// It is over when no picture has passed anybody by for so long.
+const RELIEVED_AFTER: Duration = Duration::from_secs(1);
+/// The share that is told is of the departures of this time.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// What became of each departure of the last second.
+#[derive(Default)]
+pub struct Load {
+    departures: VecDeque<Departure>,
+    /// Since when, and how often in a row, watchers have been passed by.
+    run: Option<(Time, u32)>,
+    last_missed: Time,
+    overloaded: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Departure {
+    at: Time,
+    watchers: usize,
+    missed: usize,
+}
+
+impl Load {
+    /// A picture departs; `missed` of so many watchers had not been sent all of the one before.
+    pub fn departed(&mut self, now: Time, watchers: usize, missed: usize) {
+        self.departures.push_back(Departure { at: now, watchers, missed });
+        while self.departures.front().is_some_and(|departure| now.since(departure.at) > WINDOW) {
+            self.departures.pop_front();
+        }
+        if missed == 0 {
+            self.run = None;
+            return;
+        }
+        self.last_missed = now;
+        let (since, count) = self.run.map_or((now, 1), |(since, count)| (since, count + 1));
+        self.run = Some((since, count));
+        self.overloaded |= count >= OVERLOAD_DEPARTURES && now.since(since) >= OVERLOAD_AFTER;
+    }
+
+    /// Whether that has changed, and then what it is now. To be asked now and then.
+    pub fn turn(&mut self, now: Time, told: bool) -> Option<bool> {
+        if now.since(self.last_missed) >= RELIEVED_AFTER {
+            self.overloaded = false;
+        }
+        (self.overloaded != told).then_some(self.overloaded)
+    }
+
+    /// The share of pictures that reached those for whom they were, in the last second: 0 … 1.
+    pub fn served(&self) -> f64 {
+        let sum = |of: fn(&Departure) -> usize| self.departures.iter().map(of).sum::<usize>() as f64;
+        let wanted = sum(|departure| departure.watchers);
+        if wanted == 0.0 { 1.0 } else { 1.0 - sum(|departure| departure.missed) / wanted }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A departure each 40 ms; returns when overload was said to begin and to end.
+    fn run(missed: impl Fn(u64) -> usize) -> Vec<(u64, bool)> {
+        let (mut load, mut told, mut said) = (Load::default(), false, Vec::new());
+        for n in 25..200 {
+            let now = Time::from_millis(n * 40);
+            load.departed(now, 10, missed(n));
+            if let Some(overloaded) = load.turn(now, told) {
+                told = overloaded;
+                said.push((n, overloaded));
+            }
+        }
+        said
+    }
+
+    #[test]
+    fn a_lasting_lack_is_overload_and_a_halt_is_none() {
+        assert_eq!(run(|_| 0), []);
+        assert_eq!(run(|n| if n % 5 == 0 { 10 } else { 0 }), [], "a halt each fifth of a second");
+        assert_eq!(run(|n| if (100..106).contains(&n) { 10 } else { 0 }), [], "one halt of a fifth of a second");
+        assert_eq!(run(|n| if (100..150).contains(&n) { 1 } else { 0 }), [(107, true), (174, false)]);
+    }
+
+    #[test]
+    fn the_share_is_of_the_last_second() {
+        let mut load = Load::default();
+        assert!((load.served() - 1.0).abs() < 1e-9);
+        for n in 0..100 {
+            load.departed(Time::from_millis(n * 40), 10, if n < 50 { 10 } else { 4 });
+        }
+        assert!((load.served() - 0.6).abs() < 1e-9, "{}", load.served());
+    }
+}

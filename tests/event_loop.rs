@@ -1,0 +1,312 @@
+//! The event loop with real sockets: it hears what comes in whatever there is to send, and a server that has more to send
+//! than fits loses nobody.
+
+#![cfg(feature = "app")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    reason = "a test may use the system"
+)]
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use udpstream::clock::now;
+use udpstream::net::{App, Flow, Loop, Options, Socket};
+use udpstream::proto::receiver::{self, Receiver};
+use udpstream::proto::server::{self, Config, Event, Server};
+use udpstream::proto::{Input, Machine, Output, Port, Received, Transmit};
+use udpstream::units::{Rate, Size, Time, Unit};
+use udpstream::wire::{Description, HOP_LEN};
+
+use jpeg::Film;
+
+#[allow(dead_code, reason = "the other tests need more of it")]
+#[path = "sim/jpeg.rs"]
+mod jpeg;
+#[allow(dead_code, reason = "the other tests need more of it")]
+#[path = "sim/random.rs"]
+mod random;
+
+fn socket(address: impl Into<SocketAddr>) -> (Socket, SocketAddr) {
+    let socket = Socket::bind(Options { address: address.into(), receive_buffer: None }).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+/// Always has something to send, and echoes what it hears on the port it came to.
+struct Flood {
+    sink: SocketAddr,
+    sent: u64,
+    heard: Vec<(Port, u64)>,
+    answers: Vec<Transmit>,
+    end: Time,
+}
+
+impl Machine for Flood {
+    type Local = ();
+    type Event = ();
+
+    fn handle(&mut self, _now: Time, input: Input<'_, ()>) {
+        if let Input::Datagram(Received { port, from, local, bytes }) = input {
+            self.heard.push((port, self.sent));
+            self.answers.push(Transmit { port, to: from, from: local, hop: [0; HOP_LEN], body: bytes.to_vec().into() });
+        }
+    }
+
+    fn poll(&mut self, now: Time) -> Output<()> {
+        if now >= self.end {
+            return Output::Event(());
+        }
+        if let Some(answer) = self.answers.pop() {
+            return Output::Send(answer);
+        }
+        self.sent += 1;
+        let port = Port((self.sent % 2) as u8);
+        Output::Send(Transmit { port, to: self.sink, from: None, hop: [0; HOP_LEN], body: vec![0; 1_000].into() })
+    }
+}
+
+/// Notes how often it gets its turn.
+struct Turns(u64);
+
+impl App<Flood> for Turns {
+    fn event(&mut self, _now: Time, _machine: &mut Flood, (): ()) -> Flow {
+        Flow::Stop
+    }
+
+    fn turn(&mut self, _now: Time, _machine: &mut Flood) -> Flow {
+        self.0 += 1;
+        Flow::Continue
+    }
+}
+
+#[test]
+fn a_machine_that_never_stops_sending_hears_both_its_sockets_all_the_while() {
+    const ASKED: usize = 40;
+    let sink = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let ((pictures, a), (sound, b)) = (socket((Ipv4Addr::LOCALHOST, 0)), socket((Ipv4Addr::LOCALHOST, 0)));
+    let event_loop = Loop::new(vec![pictures, sound]).unwrap();
+    let end = now() + Duration::from_secs(3);
+    let mut machine = Flood { sink: sink.local_addr().unwrap(), sent: 0, heard: Vec::new(), answers: Vec::new(), end };
+    let asker = std::thread::spawn(move || {
+        let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let (mut buffer, mut waits) = ([0; 100], Vec::new());
+        for n in 0..ASKED {
+            let (asked, to) = (now(), if n % 2 == 0 { a } else { b });
+            client.send_to(&[n as u8; 9], to).unwrap();
+            let (length, from) = client.recv_from(&mut buffer).unwrap();
+            assert_eq!((&buffer[HOP_LEN..length], from), (&[n as u8; 9][..], to), "from the socket that was asked");
+            waits.push(now().since(asked));
+        }
+        waits
+    });
+    let mut turns = Turns(0);
+    event_loop.run(&mut machine, &mut turns).unwrap();
+    let mut waits = asker.join().unwrap();
+    waits.sort();
+    println!("{} sent, {} turns, waited {:?} … {:?}", machine.sent, turns.0, waits[0], waits[ASKED - 1]);
+    let ports = machine.heard.iter().fold([0; 2], |mut ports, (port, _)| {
+        ports[usize::from(port.0)] += 1;
+        ports
+    });
+    assert_eq!(ports, [ASKED / 2; 2]);
+    assert!(machine.sent > 10_000 && turns.0 > 20, "the regime: {} sent in {} turns", machine.sent, turns.0);
+    // A machine that is taken away for a moment delays some, but not half of them.
+    assert!(waits[ASKED / 2] < Duration::from_millis(50), "{waits:?}");
+}
+
+#[test]
+fn a_loop_on_all_addresses_answers_from_the_one_that_was_asked() {
+    let sink = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (all, address) = socket((Ipv6Addr::UNSPECIFIED, 0));
+    let end = now() + Duration::from_secs(2);
+    let mut machine = Flood { sink: sink.local_addr().unwrap(), sent: 0, heard: Vec::new(), answers: Vec::new(), end };
+    let asker = std::thread::spawn(move || {
+        for (ours, theirs) in [("127.0.0.1:0", "127.0.0.1"), ("127.0.0.1:0", "127.0.0.9"), ("[::1]:0", "::1")] {
+            let client = UdpSocket::bind(ours).unwrap();
+            client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let to = SocketAddr::new(theirs.parse().unwrap(), address.port());
+            client.send_to(b"who?", to).unwrap();
+            let mut buffer = [0; 100];
+            assert_eq!(client.recv_from(&mut buffer).unwrap(), (HOP_LEN + 4, to));
+        }
+    });
+    Loop::new(vec![all]).unwrap().run(&mut machine, &mut Turns(0)).unwrap();
+    asker.join().unwrap();
+}
+
+/// Watchers enough for any machine: at 60 a second they want some 500 000 datagrams a second.
+const WATCHERS: usize = 64;
+const BUSY: Duration = Duration::from_millis(16);
+const QUIET: Duration = Duration::from_millis(500);
+
+/// A live source, and what the server says.
+struct Source {
+    film: Film,
+    interval: Duration,
+    next: Time,
+    unit: u32,
+    begun: Time,
+    ready: Option<Time>,
+    /// Pictures sent to each, and thinned, when the overload had lasted for a while, and after it, and at the end.
+    marks: Vec<BTreeMap<u64, (u64, u64)>>,
+    overloads: Vec<bool>,
+    left: usize,
+}
+
+impl Source {
+    fn mark(&mut self, server: &Server) {
+        self.marks.push(server.sessions().map(|(id, .., stats)| (id, (stats.pictures, stats.thinned))).collect());
+    }
+
+    /// What it does by the time since everybody was there.
+    fn follow_the_plan(&mut self, now: Time, server: &Server) -> Flow {
+        let Some(ready) = self.ready else {
+            if server.watchers() == WATCHERS {
+                self.ready = Some(now);
+                self.interval = BUSY;
+            }
+            return if now.since(self.begun) > Duration::from_secs(10) { Flow::Stop } else { Flow::Continue };
+        };
+        let passed = now.since(ready).as_secs();
+        match self.marks.len() {
+            0 if passed >= 2 => self.mark(server),
+            1 if passed >= 7 => {
+                self.mark(server);
+                self.interval = QUIET;
+            }
+            2 if passed >= 10 => self.mark(server),
+            3 if passed >= 12 => {
+                self.mark(server);
+                return Flow::Stop;
+            }
+            _ => {}
+        }
+        Flow::Continue
+    }
+}
+
+impl App<Server> for Source {
+    fn event(&mut self, _now: Time, _server: &mut Server, event: Event) -> Flow {
+        match event {
+            Event::Overload(overloaded) => self.overloads.push(overloaded),
+            Event::Left { .. } => self.left += 1,
+            _ => {}
+        }
+        Flow::Continue
+    }
+
+    fn turn(&mut self, now: Time, server: &mut Server) -> Flow {
+        if now >= self.next && server.wants_picture() {
+            let picture = self.film.picture(Unit(self.unit), now, now);
+            server.handle(now, Input::Local(server::Local::Picture(picture)));
+            self.unit += 1;
+            self.next = (self.next + self.interval).max(now);
+        }
+        self.follow_the_plan(now, server)
+    }
+
+    fn deadline(&self) -> Time {
+        self.next
+    }
+}
+
+/// Sixty-four watchers in one thread: what they cannot read in time their sockets drop.
+fn watchers(server: SocketAddr, over: Arc<AtomicBool>) -> JoinHandle<u64> {
+    std::thread::spawn(move || {
+        let watcher = |n: usize| {
+            let config =
+                receiver::Config { max_datagram: 1_200, ..receiver::Config::new([n as u8 + 1; 32], vec![server]) };
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            (Receiver::new(config, now()), socket)
+        };
+        let mut all: Vec<_> = (0..WATCHERS).map(watcher).collect();
+        let mut buffer = [0; 2_000];
+        while !over.load(Ordering::Relaxed) {
+            let mut idle = true;
+            for (machine, socket) in &mut all {
+                for _ in 0..16 {
+                    let Ok((length, from)) = socket.recv_from(&mut buffer) else { break };
+                    let received = Received { port: Port::PICTURES, from, local: None, bytes: &buffer[..length] };
+                    machine.handle(now(), Input::Datagram(received));
+                    idle = false;
+                }
+                turn(machine, socket);
+            }
+            if idle {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        all.iter().map(|(machine, _)| machine.counts().reconnects).sum()
+    })
+}
+
+fn turn(machine: &mut Receiver, socket: &UdpSocket) {
+    loop {
+        match machine.poll(now()) {
+            Output::Send(transmit) => {
+                // A report that is lost is followed by another.
+                socket.send_to(&[&transmit.hop, transmit.body.bytes()].concat(), transmit.to).ok();
+            }
+            Output::Event(_) => {}
+            Output::Wait(..) => return,
+        }
+    }
+}
+
+#[test]
+fn an_overloaded_server_loses_nobody_and_is_fair() {
+    let film = Film::new(Size::new(1_280, 720), Rate::new(60, 1).unwrap(), 12);
+    let description = Description {
+        title: "More than fits".to_owned(),
+        size: film.size,
+        rate: film.rate,
+        length: None,
+        live: true,
+        sound: false,
+        ended: None,
+        sound_ended: None,
+    };
+    let (socket, address) = socket((Ipv4Addr::LOCALHOST, 0));
+    let mut server = Server::new(Config::new([7; 32], description));
+    let over = Arc::new(AtomicBool::new(false));
+    let crowd = watchers(address, Arc::clone(&over));
+    let (next, ready) = (now(), None);
+    let mut source = Source {
+        film,
+        interval: QUIET,
+        next,
+        unit: 0,
+        begun: next,
+        ready,
+        marks: Vec::new(),
+        overloads: Vec::new(),
+        left: 0,
+    };
+    let ran = Loop::new(vec![socket]).unwrap().run(&mut server, &mut source);
+    over.store(true, Ordering::Relaxed);
+    let reconnects = crowd.join().unwrap();
+    ran.unwrap();
+    assert!(source.ready.is_some(), "all {WATCHERS} are there");
+    assert_eq!((source.left, server.watchers(), reconnects), (0, WATCHERS, 0), "nobody is lost, nobody comes again");
+    assert_eq!(source.overloads, [true, false], "the regime: more than fits, and then less");
+    let [begun, ended, relieved, last] = &source.marks[..] else { panic!("{} marks", source.marks.len()) };
+    let grown = |from: &BTreeMap<u64, (u64, u64)>, to: &BTreeMap<u64, (u64, u64)>| {
+        from.iter().map(|(id, before)| (to[id].0 - before.0, to[id].1 - before.1)).collect::<Vec<_>>()
+    };
+    let busy = grown(begun, ended);
+    let (least, most) = (busy.iter().map(|b| b.0).min().unwrap(), busy.iter().map(|b| b.0).max().unwrap());
+    println!("{least} to {most} pictures each in five seconds of overload");
+    assert!(most > 10 && busy.iter().all(|(_, thinned)| *thinned > 0), "the regime: {busy:?}");
+    assert!(most - least <= (most / 10).max(2), "the same share for each: {busy:?}");
+    let quiet = grown(relieved, last);
+    assert!(quiet.iter().all(|(pictures, thinned)| *pictures >= 2 && *thinned == 0), "all of it again: {quiet:?}");
+}
