@@ -8,6 +8,7 @@ mod cameras;
 mod program;
 mod screen;
 
+mod addresses;
 mod cards;
 mod clients;
 mod crowd;

@@ -70,7 +70,9 @@ mod tests {
     fn an_answer_leaves_from_the_address_that_was_asked() {
         let (udp, port) = on_all();
         tell_local(&udp, "[::]:0".parse().expect("an address")).expect("it is told");
-        for server in ["127.0.0.1", "127.0.0.2", "127.77.0.1", "::1"] {
+        let servers = ["127.0.0.1", "127.0.0.2", "127.77.0.1", "::1"];
+        let has_ipv6 = std::net::UdpSocket::bind("[::1]:0").is_ok();
+        for server in &servers[..if has_ipv6 { 4 } else { 3 }] {
             let (client, to) = ask(server, port);
             let (mut buffer, mut control) = ([0; 16], Control::default());
             let came = receive(&udp, &mut buffer, &mut control).expect("loopback is at once");
