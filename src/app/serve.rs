@@ -415,6 +415,8 @@ impl Serving {
                 }
             }
             Event::Moved { from, to, .. } => tracing::info!(%from, %to, "moved"),
+            // Where more is to be sent than fits, that has been said.
+            Event::Stalled(_) if server.is_overloaded() => {}
             Event::Stalled(time) => {
                 self.output.say(&format!(
                     "The source stood still for {:.1} s; the film goes on from there.",

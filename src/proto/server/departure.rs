@@ -1,9 +1,10 @@
 //! Departure: the moment at which a picture is offered to every watcher, and the sending itself. A picture that waits for
 //! its moment is cut before it comes.
 //!
-//! Watchers get their pictures in turns. What is begun is sent to its end. When the next picture departs while some still
-//! wait for the one before, they are sent the newer one instead, and first of all: so a server that has more to send
-//! than it can gives each watcher the same share of whole pictures, and always the newest.
+//! Watchers get their pictures in turns. What is begun is sent to its end. A picture waits a moment until all have been sent
+//! the one before: a machine that halted makes that good without a loss. A server that has more to send than it can does
+//! not wait: then those who still lack the picture before are sent the newer one instead, and first of all, so each
+//! watcher gets the same share of whole pictures, and always the newest.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,6 +22,8 @@ use crate::units::{MediaTime, Time};
 use crate::wire::message::bye;
 use crate::wire::{HOP_LEN, Kind, SizeClass};
 
+/// A picture waits no longer than this for those who still lack the one before.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// Watchers that are given their share of a picture together.
 const AT_ONCE: usize = 16;
 /// So long after it has joined, the first watcher is waited for until all it has asked for can be sent.
@@ -32,6 +35,10 @@ pub struct Offer {
     /// What it shows: itself, or, if it is the word that nothing has changed, what was shown last.
     body: Option<Arc<CodedPicture>>,
     cuts: BTreeMap<Key, Option<(Arc<CutPicture>, Pace)>>,
+    /// When it came.
+    at: Time,
+    /// Its moment has come, but not everybody had been sent the one before.
+    waited: bool,
 }
 
 /// What a watcher is sent of a picture.
@@ -50,7 +57,7 @@ impl Offer {
 
     /// Cut so, and how fast that may leave; `None`: it cannot be cut so.
     fn cut(&mut self, stream: u64, key: Key, interval: Duration) -> Option<(Arc<CutPicture>, Pace)> {
-        let Self { picture, body, cuts } = self;
+        let Self { picture, body, cuts, .. } = self;
         let cut = cuts.entry(key).or_insert_with(|| {
             let shown = body.as_ref().filter(|_| key.body).unwrap_or(picture);
             let cut = shown.cut_as(stream, key.class, picture.unit, picture.media_time).ok()?;
@@ -93,12 +100,12 @@ impl Server {
     }
 
     /// Takes a picture in hand. Cutting it now keeps the moment of departure free for sending.
-    pub(super) fn take(&mut self, picture: CodedPicture) {
+    pub(super) fn take(&mut self, now: Time, picture: CodedPicture) {
         let picture = Arc::new(picture);
         let body = if picture.is_same() { self.body.clone() } else { Some(Arc::clone(&picture)) };
         // Only a live picture is ever shown again.
         self.body = body.clone().filter(|_| self.config.description.live);
-        let mut offer = Offer { picture, body, cuts: BTreeMap::new() };
+        let mut offer = Offer { picture, body, cuts: BTreeMap::new(), at: now, waited: false };
         let interval = self.config.description.rate.interval();
         let mut smallest = None::<SizeClass>;
         for session in self.sessions.iter().flatten().filter(|session| session.pictures) {
@@ -111,20 +118,30 @@ impl Server {
     }
 
     /// When the picture in hand leaves; `None` while the clock does not run.
-    pub(super) fn departure_of(&self, picture: &CodedPicture) -> Option<Time> {
+    pub(super) fn departure_of(&self, offer: &Offer) -> Option<Time> {
         if self.config.description.live {
-            return Some(Time::ZERO);
+            return Some(offer.at);
         }
-        self.schedule.map(|schedule| schedule.departure(picture.unit))
+        self.schedule.map(|schedule| schedule.departure(offer.picture.unit).max(offer.at))
+    }
+
+    /// Whether somebody who could be sent the last picture now still lacks some of it.
+    fn is_handing_out(&self) -> bool {
+        let left = self.departing.as_ref().is_some_and(|departing| departing.left > 0);
+        left || !self.ready.is_empty() || !self.late.is_empty()
     }
 
     /// Sends the picture in hand on its way if its moment has come.
     pub(super) fn depart(&mut self, now: Time) {
-        let due = self.next.as_ref().and_then(|next| self.departure_of(&next.picture));
-        let Some(offer) = due.filter(|due| *due <= now).and_then(|_| self.next.take()) else {
-            return self.end(now);
-        };
-        self.note_load(now);
+        let due = self.next.as_ref().and_then(|next| self.departure_of(next)).filter(|due| *due <= now);
+        let waits = due.is_some_and(|due| now.since(due) < PATIENCE) && !self.overloaded && self.is_handing_out();
+        let Some(mut offer) = due.and_then(|_| self.next.take()) else { return self.end(now) };
+        if waits {
+            offer.waited = true;
+            self.next = Some(offer);
+            return;
+        }
+        self.note_load(now, offer.waited);
         let picture = Arc::clone(&offer.picture);
         self.units = self.units.max(picture.unit.0.saturating_add(1));
         let due = self.note_departure(now, &picture);
@@ -136,7 +153,7 @@ impl Server {
     }
 
     /// How many have not been sent all of the picture before, now that the next one departs.
-    fn note_load(&mut self, now: Time) {
+    fn note_load(&mut self, now: Time, waited: bool) {
         let ready = |slot: &&usize| self.sessions[**slot].as_ref().is_some_and(|session| session.ready);
         let watchers = self.turns.iter().filter(ready).count();
         let left = self.departing.as_ref().map_or(0, |departing| departing.left);
@@ -147,7 +164,7 @@ impl Server {
             session.is_some_and(|session| session.ready && session.missed(before) > 0)
         };
         let behind = self.turns.iter().skip(left).filter(behind).count();
-        self.load.departed(now, watchers, unserved + behind);
+        self.load.departed(now, watchers, unserved + behind, waited);
     }
 
     /// Returns when the picture should have left.

@@ -465,7 +465,7 @@ impl Server {
     }
 
     fn soonest(&self) -> (Time, Reason) {
-        let departure = self.next.as_ref().and_then(|next| self.departure_of(&next.picture));
+        let departure = self.next.as_ref().and_then(|next| self.departure_of(next));
         let sound = self.sound_at(Urgency::Due);
         let upkeep = (!self.by_id.is_empty() || self.phase != Phase::Running).then_some(self.next_upkeep);
         let stop = if let Phase::Ending { until, .. } = self.phase { Some(until) } else { None };
@@ -487,7 +487,7 @@ impl Machine for Server {
         match input {
             Input::Datagram(datagram) => self.datagram(now, datagram),
             Input::NotSent(_, to, failure) => self.not_sent(to, failure),
-            Input::Local(Local::Picture(picture)) => self.take(picture),
+            Input::Local(Local::Picture(picture)) => self.take(now, picture),
             Input::Local(Local::Ended) => self.ended = true,
             Input::Local(Local::Sound(chunk)) => self.sound.take(chunk),
             Input::Local(Local::SoundEnded) => self.sound.end(),
