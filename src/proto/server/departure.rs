@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::history::What;
+use super::load::Departure;
 use super::session::{Session, Share};
 use super::{Departing, Event, Goodbye, Phase, Queued, Server};
 use crate::media::coded::{CodedPicture, CutPicture};
@@ -122,7 +123,7 @@ impl Server {
         if self.config.description.live {
             return Some(offer.at);
         }
-        self.schedule.map(|schedule| schedule.departure(offer.picture.unit).max(offer.at))
+        self.schedule.map(|schedule| schedule.departure(offer.picture.unit))
     }
 
     /// Whether somebody who could be sent the last picture now still lacks some of it.
@@ -141,7 +142,9 @@ impl Server {
             self.next = Some(offer);
             return;
         }
-        self.note_load(now, offer.waited);
+        let due = self.schedule.map_or(offer.at, |schedule| schedule.due(offer.picture.unit));
+        let (watchers, missed) = self.reached();
+        self.load.departed(Departure { at: now, watchers, missed, waited: offer.waited, late: now.since(due) });
         let picture = Arc::clone(&offer.picture);
         self.units = self.units.max(picture.unit.0.saturating_add(1));
         let due = self.note_departure(now, &picture);
@@ -152,8 +155,8 @@ impl Server {
         self.departing = Some(Departing { offer, at: now, departure, left: self.turns.len(), cuttable: true });
     }
 
-    /// How many have not been sent all of the picture before, now that the next one departs.
-    fn note_load(&mut self, now: Time, waited: bool) {
+    /// How many are sent pictures, and how many of them have not been sent the last one.
+    fn reached(&self) -> (usize, usize) {
         let ready = |slot: &&usize| self.sessions[**slot].as_ref().is_some_and(|session| session.ready);
         let watchers = self.turns.iter().filter(ready).count();
         let left = self.departing.as_ref().map_or(0, |departing| departing.left);
@@ -164,7 +167,7 @@ impl Server {
             session.is_some_and(|session| session.ready && session.missed(before) > 0)
         };
         let behind = self.turns.iter().skip(left).filter(behind).count();
-        self.load.departed(now, watchers, unserved + behind, waited);
+        (watchers, unserved + behind)
     }
 
     /// Returns when the picture should have left.

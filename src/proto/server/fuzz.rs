@@ -1,5 +1,7 @@
 //! What must hold of a server whenever it waits.
 
+use std::collections::BTreeSet;
+
 use super::Server;
 
 impl Server {
@@ -18,7 +20,15 @@ impl Server {
             assert_eq!(self.by_peer.get(&session.peer), Some(&slot));
             session.assert_sound();
         }
-        assert!(self.out.is_empty() && self.events.is_empty() && self.ready.is_empty(), "all is said");
+        let nothing = self.out.is_empty() && self.events.is_empty() && self.ready.is_empty() && self.late.is_empty();
+        assert!(nothing, "all is said");
+        let turns: BTreeSet<usize> = self.turns.iter().copied().collect();
+        let pictures = |slot: &usize| self.sessions[*slot].as_ref().is_some_and(|session| session.pictures);
+        assert!(
+            turns.len() == self.turns.len() && turns.len() == viewers && turns.iter().all(pictures),
+            "one turn each"
+        );
+        assert!(self.departing.as_ref().is_none_or(|departing| departing.left == 0), "everybody has had a turn");
         let paced =
             self.paced.iter().all(|(_, slot)| self.sessions[*slot].as_ref().is_some_and(|s| s.sending.is_some()));
         assert!(paced && self.paced.len() <= live, "only who has something to send is paced");

@@ -16,31 +16,76 @@ const RELIEVED_AFTER: Duration = Duration::from_secs(1);
 /// The share that is told is of the departures of this time.
 const WINDOW: Duration = Duration::from_secs(1);
 
+/// A datagram that took longer to send than this did not: something else had the processor.
+const LONGEST_SEND: Duration = Duration::from_millis(1);
+
 /// What became of each departure of the last second.
-#[derive(Default)]
 pub struct Load {
+    /// Of the stream's pictures.
+    interval: Duration,
     departures: VecDeque<Departure>,
-    /// Since when, and how often in a row, pictures have waited or passed watchers by.
+    /// Since when, and how often in a row, departures have been strained.
     run: Option<(Time, u32)>,
+    /// When one was last.
     last: Time,
     overloaded: bool,
+    /// When the datagram was handed out that is being sent.
+    sending: Option<Time>,
+    /// Time spent with sending since the last departure.
+    busy: Duration,
 }
 
+/// A picture that departs, and what became of the one before it.
 #[derive(Clone, Copy)]
-struct Departure {
-    at: Time,
-    watchers: usize,
-    missed: usize,
+pub struct Departure {
+    pub at: Time,
+    /// Those who are to have it.
+    pub watchers: usize,
+    /// Those of them who have not been sent the one before.
+    pub missed: usize,
+    /// It had to wait for them.
+    pub waited: bool,
+    /// How long after its time it departs.
+    pub late: Duration,
 }
 
 impl Load {
-    /// A picture departs; `missed` of so many watchers have not been sent the one before, and it had to wait for some.
-    pub fn departed(&mut self, now: Time, watchers: usize, missed: usize, waited: bool) {
-        self.departures.push_back(Departure { at: now, watchers, missed });
+    pub const fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            departures: VecDeque::new(),
+            run: None,
+            last: Time::ZERO,
+            overloaded: false,
+            sending: None,
+            busy: Duration::ZERO,
+        }
+    }
+
+    /// The program asks what to do next: what it was given to send before has been sent.
+    pub fn sent(&mut self, now: Time) {
+        if let Some(since) = self.sending.take() {
+            self.busy += now.since(since).min(LONGEST_SEND);
+        }
+    }
+
+    /// It is given something to send.
+    pub const fn sends(&mut self, now: Time) {
+        self.sending = Some(now);
+    }
+
+    /// A picture departs.
+    pub fn departed(&mut self, departure: Departure) {
+        let now = departure.at;
+        // Late because the processor was busy with sending, and not because it was somewhere else.
+        let mostly_busy = self.departures.back().is_some_and(|last| self.busy * 2 > now.since(last.at));
+        let held_up = departure.late > self.interval && mostly_busy;
+        self.busy = Duration::ZERO;
+        self.departures.push_back(departure);
         while self.departures.front().is_some_and(|departure| now.since(departure.at) > WINDOW) {
             self.departures.pop_front();
         }
-        if missed == 0 && !waited {
+        if departure.missed == 0 && !departure.waited && !held_up {
             self.run = None;
             return;
         }
@@ -58,11 +103,16 @@ impl Load {
         (self.overloaded != told).then_some(self.overloaded)
     }
 
-    /// The share of pictures that reached those for whom they were, in the last second: 0 … 1.
+    /// The share of the stream's pictures that watchers were sent in the last second: 0 … 1, and 1 unless overloaded.
     pub fn served(&self) -> f64 {
         let sum = |of: fn(&Departure) -> usize| self.departures.iter().map(of).sum::<usize>() as f64;
         let wanted = sum(|departure| departure.watchers);
-        if wanted == 0.0 { 1.0 } else { 1.0 - sum(|departure| departure.missed) / wanted }
+        if !self.overloaded || wanted == 0.0 {
+            return 1.0;
+        }
+        let sent = 1.0 - sum(|departure| departure.missed) / wanted;
+        let departed = self.departures.len() as f64 * self.interval.as_secs_f64() / WINDOW.as_secs_f64();
+        sent * departed.min(1.0)
     }
 }
 
@@ -70,13 +120,20 @@ impl Load {
 mod tests {
     use super::*;
 
-    /// A departure each 40 ms; returns when overload was said to begin and to end.
-    fn run(missed: impl Fn(u64) -> usize) -> Vec<(u64, bool)> {
-        let (mut load, mut told, mut said) = (Load::default(), false, Vec::new());
+    const INTERVAL: Duration = Duration::from_millis(40);
+
+    /// Departure `n`, 40 ms after the one before.
+    fn departure(n: u64, missed: usize) -> Departure {
+        Departure { at: Time::from_millis(n * 40), watchers: 10, missed, waited: false, late: Duration::ZERO }
+    }
+
+    /// When overload was said to begin and to end, of 175 departures.
+    fn run(each: impl Fn(&mut Load, u64) -> Departure) -> Vec<(u64, bool)> {
+        let (mut load, mut told, mut said) = (Load::new(INTERVAL), false, Vec::new());
         for n in 25..200 {
-            let now = Time::from_millis(n * 40);
-            load.departed(now, 10, missed(n), n % 7 == 0);
-            if let Some(overloaded) = load.turn(now, told) {
+            let departure = each(&mut load, n);
+            load.departed(departure);
+            if let Some(overloaded) = load.turn(departure.at, told) {
                 told = overloaded;
                 said.push((n, overloaded));
             }
@@ -84,31 +141,53 @@ mod tests {
         said
     }
 
+    fn missing(missed: impl Fn(u64) -> usize) -> Vec<(u64, bool)> {
+        run(|_, n| departure(n, missed(n)))
+    }
+
     #[test]
     fn a_lasting_lack_is_overload_and_a_halt_is_none() {
-        assert_eq!(run(|_| 0), []);
-        assert_eq!(run(|n| if n % 5 == 0 { 10 } else { 0 }), [], "a halt each fifth of a second");
-        assert_eq!(run(|n| if (99..111).contains(&n) { 10 } else { 0 }), [], "one of almost half a second");
-        assert_eq!(run(|n| if (99..150).contains(&n) { 1 } else { 0 })[0], (111, true));
+        assert_eq!(missing(|_| 0), []);
+        assert_eq!(missing(|n| if n % 5 == 0 { 10 } else { 0 }), [], "a halt each fifth of a second");
+        assert_eq!(missing(|n| if (99..111).contains(&n) { 10 } else { 0 }), [], "one of almost half a second");
+        assert_eq!(missing(|n| usize::from((99..150).contains(&n))), [(112, true), (174, false)]);
     }
 
     #[test]
     fn pictures_that_always_wait_for_the_one_before_are_overload_too() {
-        let mut load = Load::default();
-        for n in 25..40 {
-            load.departed(Time::from_millis(n * 40), 10, 0, true);
-        }
-        assert_eq!(load.turn(Time::from_millis(1_600), false), Some(true));
-        assert_eq!(load.turn(Time::from_millis(2_560), true), Some(false), "a second after the last");
+        assert_eq!(run(|_, n| Departure { waited: n % 7 > 0, ..departure(n, 0) }), []);
+        assert_eq!(run(|_, n| Departure { waited: n < 50, ..departure(n, 0) }), [(38, true), (74, false)]);
+    }
+
+    /// On one processor sending leaves too little of it for those who make the pictures.
+    #[test]
+    fn pictures_that_are_late_because_of_sending_are_overload_and_others_are_not() {
+        let late = |busy: u64| {
+            run(move |load, n| {
+                let departure = Departure { late: Duration::from_millis(100), ..departure(n, 0) };
+                for tenth in 0..busy * 10 {
+                    let at = departure.at - INTERVAL + Duration::from_micros(100 * tenth);
+                    load.sends(at);
+                    load.sent(at + Duration::from_micros(100));
+                }
+                departure
+            })
+        };
+        assert_eq!(late(10), []);
+        assert_eq!(late(30), [(39, true)]);
     }
 
     #[test]
-    fn the_share_is_of_the_last_second() {
-        let mut load = Load::default();
+    fn the_share_is_of_the_last_second_and_of_the_streams_rate() {
+        let mut load = Load::new(INTERVAL);
         assert!((load.served() - 1.0).abs() < 1e-9);
         for n in 0..100 {
-            load.departed(Time::from_millis(n * 40), 10, if n < 50 { 10 } else { 4 }, false);
+            load.departed(departure(n, if n < 50 { 10 } else { 4 }));
         }
         assert!((load.served() - 0.6).abs() < 1e-9, "{}", load.served());
+        for n in 50..80 {
+            load.departed(departure(2 * n, 4));
+        }
+        assert!((load.served() - 0.3).abs() < 0.02, "half of them depart: {}", load.served());
     }
 }

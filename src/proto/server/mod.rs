@@ -255,6 +255,7 @@ pub struct Server {
 impl Server {
     pub fn new(config: Config) -> Self {
         let mut random = Random::new(&config.seed);
+        let load = Load::new(config.description.rate.interval());
         Self {
             stream: random.id(),
             jar: CookieJar::new(&config.seed),
@@ -273,7 +274,7 @@ impl Server {
             body: None,
             turns: VecDeque::new(),
             late: VecDeque::new(),
-            load: Load::default(),
+            load,
             overloaded: false,
             fresh: 0,
             smallest: SizeClass::ANY,
@@ -497,6 +498,7 @@ impl Machine for Server {
     }
 
     fn poll(&mut self, now: Time) -> Output<Event> {
+        self.load.sent(now);
         self.begin(now);
         self.depart(now);
         self.upkeep(now);
@@ -514,6 +516,7 @@ impl Machine for Server {
         let due = self.sounding(now, Urgency::Due).or_else(|| self.media(now));
         if let Some(transmit) = due.or_else(|| self.sounding(now, Urgency::MayGo)) {
             self.totals.largest = self.totals.largest.max(transmit.len());
+            self.load.sends(now);
             return self.send(transmit);
         }
         // Last, unless there is always something to send: whoever hears of a departure wakes the encoder, which may cost

@@ -21,7 +21,7 @@ const STEADY: Duration = Duration::from_secs(10);
 /// So many bursts in which only large datagrams were lost, and none arrived, are a black hole, …
 const BLACK_HOLE: u8 = 3;
 /// … if they span this time: a full queue does not stay full for so long without letting anything through.
-const BLACK_HOLE_TIME: Duration = Duration::from_millis(60);
+const BLACK_HOLE_TIME: Duration = Duration::from_millis(100);
 /// Losses further apart than this are of two bursts, µs: the datagrams of a picture leave closer together.
 const BURST_GAP: u32 = 10_000;
 /// When nothing that was sent for so long has been reported, and reports come, something small must show the gap: the
