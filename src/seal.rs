@@ -85,8 +85,8 @@ impl CookieJar {
     }
 }
 
-/// Numbers that a watcher is told again and again and that its reports repeat: only who hears what is sent to a session
-/// now knows its token, so nobody else can keep the stream flowing there. Nothing is stored.
+/// Numbers that a watcher is told again and again and that its reports repeat. Only a client that receives this session's
+/// datagrams knows the current one. Nothing is stored.
 pub struct Tokens {
     key: hmac::Key,
 }

@@ -129,8 +129,11 @@ fn a_loop_on_all_addresses_answers_from_the_one_that_was_asked() {
     let end = now() + Duration::from_secs(2);
     let mut machine = Flood { sink: sink.local_addr().unwrap(), sent: 0, heard: Vec::new(), answers: Vec::new(), end };
     let asker = std::thread::spawn(move || {
-        for (ours, theirs) in [("127.0.0.1:0", "127.0.0.1"), ("127.0.0.1:0", "127.0.0.9"), ("[::1]:0", "::1")] {
-            let client = UdpSocket::bind(ours).unwrap();
+        // Some containers have no IPv6 at all.
+        let has_ipv6 = UdpSocket::bind("[::1]:0").is_ok();
+        let asked = [("127.0.0.1:0", "127.0.0.1"), ("127.0.0.1:0", "127.0.0.9"), ("[::1]:0", "::1")];
+        for (ours, theirs) in &asked[..if has_ipv6 { 3 } else { 2 }] {
+            let client = UdpSocket::bind(*ours).unwrap();
             client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
             let to = SocketAddr::new(theirs.parse().unwrap(), address.port());
             client.send_to(b"who?", to).unwrap();
@@ -140,6 +143,39 @@ fn a_loop_on_all_addresses_answers_from_the_one_that_was_asked() {
     });
     Loop::new(vec![all]).unwrap().run(&mut machine, &mut Turns(0)).unwrap();
     asker.join().unwrap();
+}
+
+/// Stops at the first signal.
+struct UntilSignalled(Option<i32>);
+
+impl App<Flood> for UntilSignalled {
+    fn event(&mut self, _now: Time, _machine: &mut Flood, (): ()) -> Flow {
+        Flow::Stop
+    }
+
+    fn signal(&mut self, _now: Time, _machine: &mut Flood, signal: i32) -> Flow {
+        self.0 = Some(signal);
+        Flow::Stop
+    }
+}
+
+#[test]
+fn a_machine_that_never_stops_sending_hears_signals() {
+    let sink = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut event_loop = Loop::new(vec![socket((Ipv4Addr::LOCALHOST, 0)).0]).unwrap();
+    event_loop.catch_signals().unwrap();
+    let end = now() + Duration::from_secs(20);
+    let mut machine = Flood { sink: sink.local_addr().unwrap(), sent: 0, heard: Vec::new(), answers: Vec::new(), end };
+    let killer = std::thread::spawn(|| {
+        std::thread::sleep(Duration::from_millis(300));
+        let killed = std::process::Command::new("kill").args(["-TERM", &std::process::id().to_string()]).status();
+        assert!(killed.unwrap().success());
+    });
+    let mut app = UntilSignalled(None);
+    event_loop.run(&mut machine, &mut app).unwrap();
+    killer.join().unwrap();
+    assert_eq!(app.0, Some(15));
+    assert!(machine.sent > 1_000, "the regime: it was sending all the while");
 }
 
 /// Watchers enough for any machine: at 60 a second they want some 500 000 datagrams a second.
@@ -305,7 +341,7 @@ fn an_overloaded_server_loses_nobody_and_is_fair() {
     let busy = grown(begun, ended);
     let (least, most) = (busy.iter().map(|b| b.0).min().unwrap(), busy.iter().map(|b| b.0).max().unwrap());
     println!("{least} to {most} pictures each in five seconds of overload");
-    assert!(most > 10 && busy.iter().all(|(_, thinned)| *thinned > 0), "the regime: {busy:?}");
+    assert!(most >= 20 && busy.iter().all(|(_, thinned)| *thinned > 0), "the regime: {busy:?}");
     assert!(most - least <= (most / 10).max(2), "the same share for each: {busy:?}");
     let quiet = grown(relieved, last);
     assert!(quiet.iter().all(|(pictures, thinned)| *pictures >= 2 && *thinned == 0), "all of it again: {quiet:?}");

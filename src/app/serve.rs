@@ -415,7 +415,7 @@ impl Serving {
                 }
             }
             Event::Moved { from, to, .. } => tracing::info!(%from, %to, "moved"),
-            // Where more is to be sent than fits, that has been said.
+            // The overload warning already explains it.
             Event::Stalled(_) if server.is_overloaded() => {}
             Event::Stalled(time) => {
                 self.output.say(&format!(

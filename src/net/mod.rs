@@ -30,8 +30,10 @@ use crate::units::Time;
 const TIMER: Token = Token(1_000);
 const WAKER: Token = Token(1_001);
 const SIGNALS: Token = Token(1_002);
-/// Datagrams taken from one socket before the machine is polled again.
+/// Datagrams taken from one socket before the clock is looked at.
 const BATCH: usize = 64;
+/// Datagrams are taken in for so long, a batch at least, before the machine is polled again.
+const READING: Duration = Duration::from_millis(2);
 
 const HANGUP: i32 = 1;
 const INTERRUPT: i32 = 2;
@@ -208,10 +210,14 @@ impl Loop {
         Flow::Continue
     }
 
-    /// Takes datagrams in, at most a batch a socket, so that sending is never held up for long.
+    /// Takes datagrams in, but not for long, so that sending is never held up.
     fn receive<M: Machine>(&mut self, machine: &mut M, buffer: &mut Buffer) {
+        let until = now() + READING;
         for (i, port) in self.sockets.iter_mut().enumerate().filter(|(_, port)| port.readable) {
-            for _ in 0..BATCH {
+            for count in 1.. {
+                if count % BATCH == 0 && now() >= until {
+                    break;
+                }
                 match port.socket.receive(buffer) {
                     Ok(Came { length, from, local }) => {
                         let received = Received { port: Port(i as u8), from, local, bytes: &buffer.bytes[..length] };

@@ -190,22 +190,24 @@ fn a_full_server_lets_its_own_watcher_join_anew() {
 fn no_forged_report_keeps_a_flood_alive() {
     let mut world = World::new(5, &film());
     let mut client = Client::join(&mut world, address(70, 7_000), 5);
-    let (echo, token) = (client.newest(&world), client.token);
+    let (echo, token, begun) = (client.newest(&world), client.token, world.now);
     client.report(&mut world, echo, token);
-    let end = world.now + seconds(3);
+    let end = world.now + seconds(8);
     while world.now < end {
-        // The truth about a stamp, with a token that has become old; and the right stamps of other moments.
+        // The truth about a stamp, as whoever can foretell departures knows it, with the only token it ever heard; and
+        // guesses.
         let echo = client.newest(&world);
-        client.report(&mut world, echo, token.wrapping_add(1));
+        client.report(&mut world, echo, token);
         for guess in [1, 1_000, 33_333] {
             let now = world.now.wire_micros();
             client.report(&mut world, now.wrapping_sub(guess), token);
         }
         world.run(ms(20));
     }
-    // Tokens of up to two seconds ago are good; then there is silence of three seconds.
-    world.run(seconds(3));
+    // A token is good for two seconds or a little more; then there is silence of three seconds.
     assert_eq!(gone(&world), [Gone::Silent]);
+    let left = world.server.events.iter().find(|(_, event)| matches!(event, Event::Left { .. })).expect("gone").0;
+    assert!(left < begun + ms(6_200), "{:?}", left.since(begun));
     let before = client.objects(&world);
     world.run(seconds(2));
     assert_eq!(client.objects(&world), before);

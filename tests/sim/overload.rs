@@ -124,11 +124,18 @@ fn newcomers_are_refused_while_it_lasts_and_all_is_well_within_a_second_after_it
 fn a_halt_is_no_overload() {
     let film = film();
     let mut world = crowd(6, &film);
-    for _ in 0..10 {
+    // Two thirds of its time go into sending.
+    world.datagram_cost = cost_for(&film, 1.5);
+    world.run(seconds(1));
+    let before = stats(&world);
+    for halt in [200, 200, 400, 200, 400] {
         world.server_state(crate::net::State::Stopped);
-        world.run(ms(200));
+        world.run(ms(halt));
         world.server_state(crate::net::State::Running);
-        world.run(seconds(1));
+        world.run(seconds(3));
     }
     assert_eq!(overloads(&world), []);
+    for (n, (before, after)) in before.iter().zip(stats(&world)).enumerate() {
+        assert_eq!(after.thinned, before.thinned, "watcher {n}: all of it is made good");
+    }
 }

@@ -216,12 +216,14 @@ fn a_description_lost_again_and_again_is_asked_for_until_it_comes() {
 fn no_picture_comes_after_a_goodbye_and_none_is_cut_short_by_it() {
     // Some 180 kB a picture: it takes most of an interval to leave.
     let film = Rc::new(Film::new(Size::new(1_280, 720), Rate::new(30, 1).expect("30 fps"), 16));
-    for (seed, millis) in [(20, 1_000), (21, 1_004), (22, 1_011), (23, 1_022)] {
+    let mut in_the_middle = 0;
+    for (seed, millis) in [(20, 1_000), (21, 1_004), (22, 1_011), (23, 1_022), (24, 1_037), (25, 1_042)] {
         let mut world = World::new(seed, &film);
         world.record = true;
         let path = Path { mtu: 1_452, ..Path::GOOD };
         let watchers = [world.watch(path), world.watch(path)];
         world.run(ms(millis));
+        let stopped = world.now;
         world.tell_server(server::Local::Stop("Interrupted.".to_owned()));
         world.run(ms(1_500));
         for watcher in watchers {
@@ -231,6 +233,7 @@ fn no_picture_comes_after_a_goodbye_and_none_is_cut_short_by_it() {
                 world.sent.iter().filter(|sent| sent.to == to).filter(of).map(|sent| sent.at).collect::<Vec<_>>()
             };
             let (byes, slices) = (sent(&|sent| sent.kind == Kind::BYE), sent(&|sent| sent.slice.is_some()));
+            in_the_middle += usize::from(slices.last().is_some_and(|last| *last > stopped));
             assert!(slices.last() <= byes.first(), "{:?} after {:?}", slices.last(), byes.first());
             let counts = world.counts(watcher);
             assert_eq!((counts.damaged, counts.lost), (0, 0), "after {millis} ms: {counts:?}");
@@ -238,4 +241,45 @@ fn no_picture_comes_after_a_goodbye_and_none_is_cut_short_by_it() {
             assert_eq!(world.watchers[watcher].seen.shown.last().expect("shown").1.unit, left);
         }
     }
+    assert!(in_the_middle > 0, "the regime: some are stopped in the middle of a picture");
+}
+
+#[test]
+fn a_server_that_stood_still_does_not_take_that_for_silence() {
+    let film = film();
+    for halt in [2_500, 4_000, 9_000] {
+        let mut world = World::new(26, &film);
+        let watcher = world.watch(Path::GOOD);
+        world.run(seconds(2));
+        let id = world.server.machine.sessions().next().expect("watching").0;
+        world.server_state(State::Stopped);
+        world.run(ms(halt));
+        world.server_state(State::Running);
+        world.run(ms(200));
+        let gone =
+            world.server.events.iter().any(|(_, event)| matches!(event, Event::Left { why: server::Gone::Silent, .. }));
+        assert!(!gone, "{halt} ms: {:?}", world.server.events.last());
+        world.run(seconds(5));
+        world.check(watcher);
+        assert_eq!(world.server.machine.watchers(), 1);
+        let seen = &world.watchers[watcher].seen;
+        assert!(world.now.since(seen.shown.last().expect("shown").0) < ms(40), "{halt} ms, session {id:x}");
+    }
+}
+
+#[test]
+fn a_watcher_that_moves_far_away_is_not_given_up() {
+    let film = film();
+    let mut world = World::new(27, &film);
+    let far = Path { latency: ms(500), ..Path::GOOD };
+    let watcher = world.watch(far);
+    world.run(seconds(6));
+    let before = world.counts(watcher).reconnects;
+    for n in 0..3_u8 {
+        world.watchers[watcher].address = address(200 + n, 5_555);
+        world.run(seconds(8));
+    }
+    assert_eq!((world.counts(watcher).reconnects, world.server.machine.watchers()), (before, 1));
+    let moved = world.server.events.iter().filter(|(_, event)| matches!(event, Event::Moved { .. })).count();
+    assert_eq!(moved, 3);
 }

@@ -69,7 +69,7 @@ impl Serving {
             ("overload-over", "every watcher gets every picture again".to_owned())
         };
         self.output.warn(&format!("{}: {text}", if overloaded { "warning" } else { "note" }));
-        // Whoever no longer reads is found out by the next figures.
+        // A closed output is noticed at the next statistics.
         self.output.event("warning", json!({ "code": code, "text": text })).ok();
     }
 }

@@ -24,7 +24,7 @@ use crate::wire::message::bye;
 use crate::wire::{HOP_LEN, Kind, SizeClass};
 
 /// A picture waits no longer than this for those who still lack the one before.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Watchers that are given their share of a picture together.
 const AT_ONCE: usize = 16;
 /// So long after it has joined, the first watcher is waited for until all it has asked for can be sent.
@@ -127,7 +127,7 @@ impl Server {
     }
 
     /// Whether somebody who could be sent the last picture now still lacks some of it.
-    fn is_handing_out(&self) -> bool {
+    pub(super) fn is_handing_out(&self) -> bool {
         let left = self.departing.as_ref().is_some_and(|departing| departing.left > 0);
         left || !self.ready.is_empty() || !self.late.is_empty()
     }
@@ -288,7 +288,7 @@ impl Server {
         while let Some(Queued { to, session, kind, tag, body }) = self.out.pop_front() {
             let Some(id) = session else { return Some(Transmit::new(to, hop(kind, tag, now), body)) };
             let slot = self.by_id.get(&id).copied();
-            // Whoever has gone in the meantime gets nothing.
+            // The session may have ended since this was queued.
             let Some(session) = slot.and_then(|slot| self.sessions[slot].as_mut()) else { continue };
             if !kind.is_sequenced() {
                 session.speak(now);
@@ -307,7 +307,7 @@ impl Server {
         let slot = self.stamped.take().and_then(|id| self.by_id.get(&id).copied());
         let session = slot.and_then(|slot| self.sessions[slot].as_mut());
         let Some(session) = session.filter(|session| session.peer.address == to) else { return };
-        session.harmed();
+        session.not_sent();
         if failure == SendFailure::TooLarge
             && let Some(bytes) = session.unstamp()
         {

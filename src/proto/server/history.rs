@@ -8,10 +8,10 @@ use crate::units::Time;
 
 /// A report's echo must be younger than this to prove that the reporter hears us now.
 pub const ECHO_LIMIT: Duration = Duration::from_secs(2);
-/// How many datagrams are remembered at least, if they are of the last [`KEPT`]; while their stamps may still be
-/// echoed, eight times as many.
+/// So many datagrams are remembered, as long as they are of the last [`KEPT`].
 const HISTORY: usize = 4_096;
-const MOST: usize = 8 * HISTORY;
+/// So many are remembered while their stamps may still be echoed.
+pub const MOST: usize = 32_768;
 /// Reports come within less.
 const KEPT: Duration = Duration::from_secs(4);
 /// Stamps of datagrams outside the sequence: updates, goodbyes, path checks. They leave some ten times a second.
@@ -103,7 +103,8 @@ impl History {
         self.sent.back()
     }
 
-    /// How long ago the datagram left that bears this stamp; `None` if none of the last [`ECHO_LIMIT`] does.
+    /// How long ago the datagram left that bears this stamp; `None` if none of the last [`ECHO_LIMIT`] does. Of a stream so
+    /// fast that not all of those are remembered, older stamps are believed.
     pub fn age_of(&self, now: Time, stamp: u32) -> Option<Duration> {
         let age = age(now, stamp);
         // Stamps never go back, so ages fall from front to back.
@@ -112,7 +113,8 @@ impl History {
         let spoken = self.spoken.partition_point(|at| older(*at));
         let known =
             self.sent.get(first).is_some_and(|sent| sent.at == stamp) || self.spoken.get(spoken) == Some(&stamp);
-        (known && age <= ECHO_LIMIT).then_some(age)
+        let forgotten = self.sent.len() >= MOST && first == 0 && !known;
+        ((known || forgotten) && age <= ECHO_LIMIT).then_some(age)
     }
 
     /// For fuzzing: panics if something grows without bound.
@@ -164,6 +166,14 @@ mod tests {
         }
         let now = Time::from_micros(4_000_000);
         assert!(fast.sent.len() >= 20_000 && fast.age_of(now, 2_000_000).is_some());
+        fast.assert_sound();
+        // Faster than is remembered: what is older than all that is known may well have been sent.
+        for n in 0..100_000_u64 {
+            fast.stamp(Time::from_micros(5_000_000 + n * 10), 1_452, What::Body);
+        }
+        let now = Time::from_micros(6_000_000);
+        assert!(fast.age_of(now, 5_100_000).is_some() && fast.age_of(now, 5_999_991).is_none());
+        assert!(fast.age_of(now, 3_900_000).is_none(), "older than two seconds");
         fast.assert_sound();
         let mut slow = History::default();
         for n in 0..100_u64 {

@@ -2,7 +2,7 @@
 //! goes out than came in, before a cookie has come back.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
 
 use super::session::{Beginning, Gone, NewPath, Session};
@@ -83,17 +83,17 @@ impl Server {
             let why = "There are no datagrams as small as this watcher wants: the smallest have 1200 bytes.";
             return Some(Refusal(RefuseCode::TOO_SMALL, why, 60_000));
         }
-        // Who joins anew takes the place that was its own.
+        // A rejoin replaces its own old session, so that one does not count.
         let own = usize::from(self.by_peer.contains_key(&from));
-        if self.overloaded && own == 0 {
+        if self.overloaded && own == 0 && self.first_lane(from.port, join).is_none() {
             let why = "The server sends as much as it can: another watcher would take from those that are there.";
             return Some(Refusal(RefuseCode::FULL, why, 5_000));
         }
-        if self.by_peer.range(all_on(from.port)).count() - own >= max_sessions {
+        if self.by_peer.range(all_on(from.port)).count().saturating_sub(own) >= max_sessions {
             return Some(Refusal(RefuseCode::FULL, "The server has as many watchers as it takes.", 5_000));
         }
         let ip = from.address.ip();
-        if self.by_peer.range(host_on(from.port, ip)).count() - own >= max_sessions_per_address {
+        if self.by_peer.range(host_on(from.port, ip)).count().saturating_sub(own) >= max_sessions_per_address {
             let why = "Your address already has as many watchers as the server allows.";
             return Some(Refusal(RefuseCode::TOO_MANY_FROM_ADDRESS, why, 5_000));
         }
@@ -104,7 +104,7 @@ impl Server {
         }
         let joins = self.joins.entry((from.port, network(ip))).or_default();
         *joins += 1;
-        let busy = *joins > max_joins_per_second && !ip.is_loopback() || self.admitted.is_full();
+        let busy = *joins > max_joins_per_second && !ip.is_loopback() || self.admitted.is_full(minute(now));
         busy.then_some(Refusal(RefuseCode::BUSY, "Too many joined from your network this second.", 1_000))
     }
 
@@ -246,6 +246,7 @@ impl Server {
         session.new_path = None;
         let (second, old) = (session.is_second(), session.peer);
         session.move_to(now, from);
+        self.next_upkeep = now;
         self.by_peer.remove(&old);
         if let Some(other) = self.by_peer.insert(from.peer, slot).filter(|other| *other != slot) {
             self.remove(other, Gone::Replaced);
@@ -259,14 +260,19 @@ impl Server {
 }
 
 /// Cookies that have admitted a session, for as long as they are good: each admits once.
-#[derive(Default)]
 pub struct Admitted {
+    /// How many are remembered of one minute.
+    most: usize,
     minute: u64,
     /// Of this minute, and of the one before.
     cookies: [BTreeSet<[u8; COOKIE_LEN]>; 2],
 }
 
 impl Admitted {
+    pub const fn new(most: usize) -> Self {
+        Self { most, minute: 0, cookies: [const { BTreeSet::new() }; 2] }
+    }
+
     fn has(&self, cookie: &[u8; COOKIE_LEN]) -> bool {
         self.cookies.iter().any(|cookies| cookies.contains(cookie))
     }
@@ -282,14 +288,14 @@ impl Admitted {
         self.cookies[0].insert(cookie);
     }
 
-    /// Whether so many have been admitted this minute that another could not be remembered.
-    fn is_full(&self) -> bool {
-        self.cookies[0].len() >= MOST_ADMITTED
+    /// Whether so many have been admitted in this minute that another could not be remembered.
+    fn is_full(&self, minute: u64) -> bool {
+        minute == self.minute && self.cookies[0].len() >= self.most
     }
 }
 
 /// Sessions made in a minute: ten thousand watchers that all come six times.
-const MOST_ADMITTED: usize = 65_536;
+pub const MOST_ADMITTED: usize = 65_536;
 
 /// What a cookie is bound to.
 fn subject(datagram: Received<'_>, nonce: u64) -> Vec<u8> {
@@ -309,8 +315,13 @@ const fn minute(now: Time) -> u64 {
 }
 
 fn host_on(port: Port, ip: IpAddr) -> RangeInclusive<Peer> {
-    let peer = |number| Peer { port, address: SocketAddr::new(ip, number) };
-    peer(0)..=peer(u16::MAX)
+    let peer = |address| Peer { port, address };
+    // Link-local addresses are told apart by their interface.
+    let last = match ip {
+        IpAddr::V4(_) => SocketAddr::new(ip, u16::MAX),
+        IpAddr::V6(v6) => SocketAddrV6::new(v6, u16::MAX, u32::MAX, u32::MAX).into(),
+    };
+    peer(SocketAddr::new(ip, 0))..=peer(last)
 }
 
 fn all_on(port: Port) -> RangeInclusive<Peer> {
@@ -323,5 +334,36 @@ fn network(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(ip) => IpAddr::from((u32::from(ip) & 0xffff_ff00).to_be_bytes()),
         IpAddr::V6(ip) => IpAddr::from((u128::from(ip) & !0 << 80).to_be_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_cookies_are_remembered_and_each_minute_begins_anew() {
+        let mut admitted = Admitted::new(3);
+        (0..3).for_each(|n| admitted.note(7, [n; COOKIE_LEN]));
+        assert!(admitted.is_full(7) && !admitted.is_full(8), "nobody is turned away for longer than the minute");
+        admitted.note(8, [9; COOKIE_LEN]);
+        assert!((0..3).all(|n| admitted.has(&[n; COOKIE_LEN])), "a cookie of the last minute is still good");
+        admitted.note(9, [10; COOKIE_LEN]);
+        assert!(!admitted.has(&[0; COOKIE_LEN]) && admitted.has(&[9; COOKIE_LEN]));
+        admitted.note(20, [11; COOKIE_LEN]);
+        assert!(!admitted.has(&[10; COOKIE_LEN]) && admitted.has(&[11; COOKIE_LEN]));
+    }
+
+    #[test]
+    fn an_address_is_counted_whatever_its_port_and_interface() {
+        let ip: IpAddr = "fe80::1".parse().expect("an address");
+        let IpAddr::V6(v6) = ip else { panic!("{ip}") };
+        for address in [SocketAddrV6::new(v6, 0, 0, 0), SocketAddrV6::new(v6, u16::MAX, 0, 3)] {
+            assert!(host_on(Port::PICTURES, ip).contains(&Peer { port: Port::PICTURES, address: address.into() }));
+        }
+        let v4: IpAddr = "10.0.0.1".parse().expect("an address");
+        let peer = Peer { port: Port::PICTURES, address: SocketAddr::new(v4, u16::MAX) };
+        assert!(host_on(Port::PICTURES, v4).contains(&peer) && !host_on(Port::SOUND, v4).contains(&peer));
+        assert!(all_on(Port::PICTURES).contains(&peer));
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::units::Time;
 
-/// Pictures that wait for the one before, or pass watchers by, are an overload if they do so without a break for this
-/// long, …
+/// Departures that are strained (pictures wait for the one before, or pass watchers by) without a break for this long are
+/// an overload.
 const OVERLOAD_AFTER: Duration = Duration::from_millis(500);
-/// … at several departures: a machine that stood still for a moment makes that good.
+/// There must be so many of them: a machine that stood still for a moment makes that good.
 const OVERLOAD_DEPARTURES: u32 = 3;
-/// It is over when none has for so long.
+/// It is over when none has been strained for so long.
 const RELIEVED_AFTER: Duration = Duration::from_secs(1);
 /// The share that is told is of the departures of this time.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -24,8 +24,7 @@ pub struct Load {
     /// Of the stream's pictures.
     interval: Duration,
     departures: VecDeque<Departure>,
-    /// Since when, and how often in a row, departures have been strained.
-    run: Option<(Time, u32)>,
+    run: Option<Run>,
     /// When one was last.
     last: Time,
     overloaded: bool,
@@ -33,6 +32,15 @@ pub struct Load {
     sending: Option<Time>,
     /// Time spent with sending since the last departure.
     busy: Duration,
+}
+
+/// Strained departures in a row.
+#[derive(Clone, Copy)]
+struct Run {
+    since: Time,
+    count: u32,
+    /// How late the first of them was.
+    late: Duration,
 }
 
 /// A picture that departs, and what became of the one before it.
@@ -90,15 +98,18 @@ impl Load {
             return;
         }
         self.last = now;
-        let (since, count) = self.run.map_or((now, 1), |(since, count)| (since, count + 1));
-        self.run = Some((since, count));
-        self.overloaded |= count >= OVERLOAD_DEPARTURES && now.since(since) >= OVERLOAD_AFTER;
+        let run = self.run.get_or_insert(Run { since: now, count: 0, late: departure.late });
+        run.count += 1;
+        // A halt is being made good as long as lateness shrinks.
+        let lasting = departure.missed > 0 || departure.late >= run.late * 3 / 4;
+        self.overloaded |= run.count >= OVERLOAD_DEPARTURES && now.since(run.since) >= OVERLOAD_AFTER && lasting;
     }
 
-    /// Whether that has changed, and then what it is now. To be asked now and then.
-    pub fn turn(&mut self, now: Time, told: bool) -> Option<bool> {
-        if now.since(self.last) >= RELIEVED_AFTER {
-            self.overloaded = false;
+    /// Whether that has changed, and then what it is now. To be asked now and then, with the word whether some still lack the
+    /// last picture.
+    pub fn turn(&mut self, now: Time, told: bool, handing_out: bool) -> Option<bool> {
+        if now.since(self.last) >= RELIEVED_AFTER && !handing_out {
+            (self.overloaded, self.run) = (false, None);
         }
         (self.overloaded != told).then_some(self.overloaded)
     }
@@ -133,7 +144,7 @@ mod tests {
         for n in 25..200 {
             let departure = each(&mut load, n);
             load.departed(departure);
-            if let Some(overloaded) = load.turn(departure.at, told) {
+            if let Some(overloaded) = load.turn(departure.at, told, false) {
                 told = overloaded;
                 said.push((n, overloaded));
             }
@@ -157,6 +168,33 @@ mod tests {
     fn pictures_that_always_wait_for_the_one_before_are_overload_too() {
         assert_eq!(run(|_, n| Departure { waited: n % 7 > 0, ..departure(n, 0) }), []);
         assert_eq!(run(|_, n| Departure { waited: n < 50, ..departure(n, 0) }), [(38, true), (74, false)]);
+    }
+
+    #[test]
+    fn a_halt_that_is_being_made_good_is_none_however_long_that_takes() {
+        let late = |n: u64| Duration::from_millis(if n < 100 { 0 } else { 600_u64.saturating_sub(12 * (n - 100)) });
+        let catching_up = |n: u64| Departure { waited: late(n) > INTERVAL, late: late(n), ..departure(n, 0) };
+        assert_eq!(run(|_, n| catching_up(n)), []);
+        // The same without an end is no halt.
+        assert_eq!(
+            run(|_, n| Departure { late: INTERVAL * 3, ..catching_up(n.min(100)) }).len(),
+            0,
+            "late, and no more"
+        );
+        let behind = |n| Departure { at: departure(n, 0).at, late: INTERVAL * 3, ..catching_up(n.clamp(99, 100)) };
+        assert_eq!(run(|_, n| behind(n)), [(113, true)]);
+    }
+
+    #[test]
+    fn a_slow_stream_is_not_relieved_between_two_pictures() {
+        let mut load = Load::new(Duration::from_secs(2));
+        for n in 1..6 {
+            load.departed(Departure { at: Time::from_millis(n * 2_000), ..departure(0, 3) });
+        }
+        assert_eq!(load.turn(Time::from_millis(11_500), false, true), Some(true), "some still lack it");
+        assert_eq!(load.turn(Time::from_millis(11_500), true, false), Some(false));
+        load.departed(Departure { at: Time::from_millis(60_000), ..departure(0, 3) });
+        assert_eq!(load.turn(Time::from_millis(60_000), false, true), None, "one alone is nothing");
     }
 
     /// On one processor sending leaves too little of it for those who make the pictures.

@@ -30,7 +30,7 @@ use crate::units::{Time, Unit};
 use crate::wire::message::{Message, bye};
 use crate::wire::{Description, Hop, Kind, Report, SizeClass};
 use departure::Offer;
-use join::Admitted;
+use join::{Admitted, MOST_ADMITTED};
 use load::Load;
 use session::Session;
 use sound::{Sound, Urgency};
@@ -46,8 +46,7 @@ const EVENT_PATIENCE: Duration = Duration::from_millis(5);
 /// When it is stopped, a picture that has departed may take so long to be sent.
 const STOP_LIMIT: Duration = Duration::from_millis(250);
 
-/// Answers to strangers are kept for a socket that takes nothing just now up to here; who gets none asks again. More
-/// than all sessions are sent at once in good order.
+/// Answers to strangers are kept for a socket that takes nothing just now up to here; who gets none asks again.
 const MAX_WAITING: usize = 8_192;
 
 /// What the operator chose.
@@ -178,7 +177,7 @@ struct Departing {
     at: Time,
     /// Counted from 1.
     departure: u64,
-    /// So many of [`Server::turns`], from the front, have not had their turn with it.
+    /// The first so many entries of [`Server::turns`] have not been offered it yet.
     left: usize,
     /// Whether all who had their turn could be sent it.
     cuttable: bool,
@@ -244,11 +243,12 @@ pub struct Server {
     /// The session whose sequence the datagram handed out last is in.
     stamped: Option<u64>,
     events: VecDeque<Event>,
-    /// When nothing was left to be told last.
+    /// When the event queue was last empty.
     silent_since: Time,
     joins: BTreeMap<(Port, IpAddr), u32>,
     joins_second: u64,
     next_upkeep: Time,
+    last_upkeep: Time,
     totals: Totals,
 }
 
@@ -259,7 +259,7 @@ impl Server {
         Self {
             stream: random.id(),
             jar: CookieJar::new(&config.seed),
-            admitted: Admitted::default(),
+            admitted: Admitted::new(MOST_ADMITTED),
             tokens: Tokens::new(&config.seed),
             random,
             sound: Sound::new(config.description.sound),
@@ -293,6 +293,7 @@ impl Server {
             joins: BTreeMap::new(),
             joins_second: 0,
             next_upkeep: Time::ZERO,
+            last_upkeep: Time::ZERO,
             totals: Totals::default(),
         }
     }
@@ -488,9 +489,10 @@ impl Machine for Server {
         match input {
             Input::Datagram(datagram) => self.datagram(now, datagram),
             Input::NotSent(_, to, failure) => self.not_sent(to, failure),
-            Input::Local(Local::Picture(picture)) => self.take(now, picture),
+            Input::Local(Local::Picture(picture)) if self.phase == Phase::Running => self.take(now, picture),
+            Input::Local(Local::Picture(_)) => {}
             Input::Local(Local::Ended) => self.ended = true,
-            Input::Local(Local::Sound(chunk)) => self.sound.take(chunk),
+            Input::Local(Local::Sound(chunk)) => self.sound.take(now, chunk),
             Input::Local(Local::SoundEnded) => self.sound.end(),
             Input::Local(Local::Stop(sentence)) => self.stop(now, Goodbye { code: bye::STOPPED, sentence }),
             Input::Local(Local::Failed(sentence)) => self.stop(now, Goodbye { code: bye::FAILED, sentence }),
@@ -519,12 +521,15 @@ impl Machine for Server {
             self.load.sends(now);
             return self.send(transmit);
         }
-        // Last, unless there is always something to send: whoever hears of a departure wakes the encoder, which may cost
-        // the sender its processor.
+        // Events go last: handling one may wake the encoder, which takes the processor from sending.
         if let Some(event) = self.events.pop_front() {
             return Output::Event(event);
         }
         let (at, reason) = self.soonest();
+        if at <= now && reason == Reason::Departure {
+            // It waited for a watcher that turned out to be paced.
+            return self.poll(now);
+        }
         Output::Wait(at, reason)
     }
 }

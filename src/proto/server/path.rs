@@ -10,17 +10,17 @@ use std::time::Duration;
 use crate::units::Time;
 use crate::wire::SizeClass;
 
-/// The probes of the beginning are repeated after this time, then after twice as long each.
+/// Probes are repeated after this time at the beginning, then after twice as long each time.
 const SEARCH_FIRST: Duration = Duration::from_millis(100);
-/// Larger classes are looked for again so long after a black hole …
+/// Larger classes are looked for again so long after a black hole, then after twice as long each time.
 const SEARCH_AGAIN: Duration = Duration::from_secs(1);
-/// … and after twice as long each time, up to this.
+/// The longest wait before larger classes are looked for again.
 const SEARCH_LAST: Duration = Duration::from_secs(60);
 /// A class that has served for so long was no mistake: after the next black hole the search begins anew.
 const STEADY: Duration = Duration::from_secs(10);
-/// So many bursts in which only large datagrams were lost, and none arrived, are a black hole, …
+/// A black hole is so many bursts in which large datagrams were lost and none arrived.
 const BLACK_HOLE: u8 = 3;
-/// … if they span this time: a full queue does not stay full for so long without letting anything through.
+/// They must span this time: a full queue does not stay full for so long without letting anything through.
 const BLACK_HOLE_TIME: Duration = Duration::from_millis(100);
 /// Losses further apart than this are of two bursts, µs: the datagrams of a picture leave closer together.
 const BURST_GAP: u32 = 10_000;
@@ -158,9 +158,10 @@ impl PathSize {
     }
 
     /// Large datagrams vanish: does a small one arrive? `heard` is when the last report came, `waits` whether something
-    /// that was sent has not been reported yet.
-    pub fn wants_small_probe(&self, now: Time, heard: Time, waits: bool) -> bool {
-        let unseen = now.since(self.seen) > UNSEEN && now.since(heard) < UNSEEN;
+    /// that was sent has not been reported yet, `rtt` how long reports take.
+    pub fn wants_small_probe(&self, now: Time, heard: Time, waits: bool, rtt: Duration) -> bool {
+        let patience = UNSEEN.max(2 * rtt);
+        let unseen = now.since(self.seen) > patience && now.since(heard) < patience;
         self.hole.is_likely() || (unseen && waits && self.class > SizeClass::ANY)
     }
 
@@ -240,7 +241,7 @@ mod tests {
             path.told(at(*now), LARGE, micros(*now), false);
             *now += 33;
         }
-        assert!(path.wants_small_probe(at(*now), at(*now), true));
+        assert!(path.wants_small_probe(at(*now), at(*now), true, Duration::ZERO));
         path.probe_arrived(at(*now), 1_200);
         assert_eq!(path.class(), SizeClass::ANY);
         let from = *now;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::history::{History, Told, What};
+use super::history::{History, MOST, Told, What};
 use super::path::PathSize;
 use crate::media::coded::{CutPicture, Object};
 use crate::media::sound::Rendition;
@@ -106,8 +106,8 @@ pub struct Session {
     pub share: Option<Share>,
     /// Number of the first datagram of the last body. A loss from there on harms what is on the screen.
     body_from: u32,
-    /// Number of the first datagram to the present address.
-    path_from: u32,
+    /// Number of the first datagram to the present address, as long as older ones are remembered.
+    path_from: Option<u32>,
     pub beginning: Beginning,
     /// The other lane of the same watcher: of a picture session its sound session, and the other way round.
     pub tied: Option<u64>,
@@ -157,7 +157,7 @@ impl Session {
             history: History::default(),
             share: None,
             body_from: 0,
-            path_from: 0,
+            path_from: None,
             beginning,
             tied: None,
             expects_sound: false,
@@ -194,6 +194,7 @@ impl Session {
     pub fn transmit(&mut self, now: Time, kind: Kind, what: What, body: Object) -> Transmit {
         let bytes = HOP_LEN + body.len();
         let sequence = self.history.stamp(now, bytes, what);
+        self.path_from = self.path_from.filter(|from| sequence.wrapping_sub(*from) <= MOST as u32);
         self.stats.datagrams += 1;
         self.stats.bytes += bytes as u64;
         let hop = Hop { kind, tag: self.tag(), sequence, sent_at: now.wire_micros() };
@@ -249,7 +250,7 @@ impl Session {
             }
             sent.told = if received { Told::Received } else { Told::Lost };
             let (bytes, at, what) = (usize::from(sent.bytes), sent.at, sent.what);
-            let here = sequence.wrapping_sub(self.path_from).cast_signed() >= 0;
+            let here = self.path_from.is_none_or(|from| sequence.wrapping_sub(from).cast_signed() >= 0);
             match what {
                 What::Probe if received && here => self.path.probe_arrived(now, bytes),
                 What::Probe => {}
@@ -276,6 +277,13 @@ impl Session {
         }
     }
 
+    /// The datagram that was handed out last was not sent.
+    pub fn not_sent(&mut self) {
+        if self.history.newest().is_some_and(|sent| sent.what == What::Body) {
+            self.harmed();
+        }
+    }
+
     /// The watcher lacks a part of what it should have on its screen.
     pub const fn harmed(&mut self) {
         if let Some(share) = &mut self.share {
@@ -291,14 +299,16 @@ impl Session {
     /// Large datagrams vanish: does a small one arrive?
     pub fn wants_small_probe(&self, now: Time) -> bool {
         let waits = self.history.newest().is_some_and(|sent| sent.told == Told::Nothing);
-        self.path.wants_small_probe(now, self.heard, waits)
+        self.path.wants_small_probe(now, self.heard, waits, self.stats.rtt.unwrap_or_default())
     }
 
-    /// It is somewhere else now: of the way there nothing is known.
+    /// It is somewhere else now. The new path starts with no known size or round trip.
     pub fn move_to(&mut self, now: Time, route: Route) {
         (self.peer, self.local) = (route.peer, route.local);
-        (self.path, self.path_from) = (self.beginning.path(now), self.history.next());
+        (self.path, self.path_from) = (self.beginning.path(now), Some(self.history.next()));
         self.stats.rtt = None;
+        // It has just proved that it hears us there; it is told a new token at once.
+        (self.heard, self.next_clock) = (now, now);
     }
 
     /// Whether it can be sent this departure's picture now.

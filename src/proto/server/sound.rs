@@ -37,7 +37,8 @@ pub enum Urgency {
 
 /// The sound in hand.
 pub struct Sound {
-    waiting: VecDeque<Chunk>,
+    /// When each came.
+    waiting: VecDeque<(Time, Chunk)>,
     sending: Option<Sending>,
     ended: bool,
     /// One more than the last chunk's number.
@@ -63,10 +64,10 @@ impl Sound {
         Self { waiting: VecDeque::new(), sending: None, ended: !expected, chunks: 0 }
     }
 
-    pub fn take(&mut self, chunk: Chunk) {
+    pub fn take(&mut self, now: Time, chunk: Chunk) {
         if !chunk.frames.is_empty() && !self.ended {
             self.chunks = self.chunks.max(chunk.number.saturating_add(1));
-            self.waiting.push_back(chunk);
+            self.waiting.push_back((now, chunk));
         }
     }
 
@@ -84,6 +85,11 @@ impl Sound {
         self.ended && self.waiting.is_empty() && self.sending.is_none()
     }
 
+    /// Nobody else is sent the chunk that is leaving.
+    pub fn stop(&mut self) {
+        self.sending = None;
+    }
+
     /// Whether a chunk is on its way to some of those who are to have it.
     pub const fn is_leaving(&self) -> bool {
         self.sending.is_some()
@@ -97,7 +103,7 @@ impl Sound {
     /// Nothing more leaves: what waits was not part of the stream. Returns how many chunks that were.
     pub fn cut(&mut self) -> u64 {
         let unsent = self.waiting.len() as u64;
-        self.chunks = self.waiting.front().map_or(self.chunks, |chunk| chunk.number);
+        self.chunks = self.waiting.front().map_or(self.chunks, |(_, chunk)| chunk.number);
         self.waiting.clear();
         self.ended = true;
         unsent
@@ -133,7 +139,7 @@ impl Server {
 
     /// When the chunk in front goes out; `None` while there is none, or the clock does not run.
     pub(super) fn sound_at(&self, urgency: Urgency) -> Option<Time> {
-        let chunk = self.sound.waiting.front()?;
+        let (_, chunk) = self.sound.waiting.front()?;
         if self.config.description.live {
             return Some(Time::ZERO);
         }
@@ -148,8 +154,8 @@ impl Server {
                 return Some(transmit);
             }
             self.sound_at(urgency).filter(|at| *at <= now)?;
-            let chunk = self.sound.waiting.pop_front()?;
-            if self.is_too_late(now, &chunk) {
+            let (came, chunk) = self.sound.waiting.pop_front()?;
+            if self.is_too_late(now, came, &chunk) {
                 self.totals.chunks_unsent += 1;
                 continue;
             }
@@ -159,9 +165,10 @@ impl Server {
         }
     }
 
-    /// A chunk that nobody would wait for is not sent: what comes after it would only be later still.
-    fn is_too_late(&self, now: Time, chunk: &Chunk) -> bool {
-        let due = if self.config.description.live { Some(chunk.captured) } else { self.due(chunk) };
+    /// A chunk that was held up here for so long is not sent: what comes after it would only be later still. How long a
+    /// live source took to bring it is the source's own affair.
+    fn is_too_late(&self, now: Time, came: Time, chunk: &Chunk) -> bool {
+        let due = if self.config.description.live { Some(came) } else { self.due(chunk).map(|due| due.max(came)) };
         due.is_some_and(|due| now.since(due) > STALL)
     }
 
@@ -185,14 +192,18 @@ impl Server {
         None
     }
 
+    /// The slot of the picture session that a Join on the sound port names, if there is one.
+    pub(super) fn first_lane(&self, port: Port, join: &Join<'_>) -> Option<usize> {
+        let named = join.tlvs.find(kind::WITH_SESSION).and_then(|id| id.first_chunk());
+        let named = named.map(|id| u64::from_be_bytes(*id)).filter(|_| port == Port::SOUND)?;
+        let slot = self.by_id.get(&named).copied()?;
+        self.sessions[slot].as_ref().is_some_and(|first| first.pictures).then_some(slot)
+    }
+
     /// Ties a session that joins on the sound port to the picture session that it names. Returns whether there is one.
     pub(super) fn tie(&mut self, session: &mut Session, join: &Join<'_>) -> bool {
-        let named =
-            join.tlvs.find(kind::WITH_SESSION).and_then(|id| id.first_chunk()).map(|id| u64::from_be_bytes(*id));
-        let slot = named.filter(|_| session.peer.port == Port::SOUND).and_then(|id| self.by_id.get(&id).copied());
-        let Some(first) = slot.and_then(|slot| self.sessions[slot].as_mut()).filter(|first| first.pictures) else {
-            return false;
-        };
+        let slot = self.first_lane(session.peer.port, join);
+        let Some(first) = slot.and_then(|slot| self.sessions[slot].as_mut()) else { return false };
         session.tied = Some(first.id);
         if let Some(&old) = first.tied.replace(session.id).and_then(|id| self.by_id.get(&id)) {
             self.remove(old, Gone::Replaced);

@@ -9,7 +9,9 @@ use crate::wire::message::{ClockEcho, Message, State, Timeline};
 use crate::wire::tlv::{self, Tlvs};
 use crate::wire::{Kind, SizeClass};
 
-/// An unacknowledged update is repeated this often.
+/// Sessions were not looked after for so long: the program stood still.
+const HALT: Duration = Duration::from_secs(1);
+/// An unacknowledged update is repeated this often, but not before a report can have told of it.
 const UPDATE_REPEAT: Duration = Duration::from_millis(100);
 /// Each watcher hears from us this often even when there is nothing to show, and can set its clock by it. Less often
 /// where watchers are many.
@@ -24,6 +26,7 @@ impl Server {
         if now < self.next_upkeep || self.phase == Phase::Finished {
             return;
         }
+        self.forgive_halt(now);
         let mut next = now + UPKEEP;
         for slot in 0..self.sessions.len() {
             if self.look_after(now, slot)
@@ -37,8 +40,22 @@ impl Server {
         self.finish(now);
     }
 
+    /// What this program slept through is no silence of its watchers. Their reports of that time are too old to be valid,
+    /// so each is told a new token at once, and must use it.
+    fn forgive_halt(&mut self, now: Time) {
+        let halt = now.since(std::mem::replace(&mut self.last_upkeep, now));
+        if halt < HALT {
+            return;
+        }
+        for session in self.sessions.iter_mut().flatten() {
+            session.heard = (session.heard + halt).min(now);
+            session.next_clock = now;
+        }
+    }
+
     /// Returns false if the session is gone.
     fn look_after(&mut self, now: Time, slot: usize) -> bool {
+        let interval = self.report_interval();
         let Some(session) = self.sessions[slot].as_mut() else { return false };
         if now.since(session.heard) > SILENCE_LIMIT {
             self.remove(slot, Gone::Silent);
@@ -46,10 +63,12 @@ impl Server {
         }
         session.ready |= now >= session.beginning.at + FIRST_REPORT;
         let small = session.wants_small_probe(now);
-        // A probe that is lost looks like a picture that was: not where pictures are left out already.
-        let probes = if self.overloaded { Vec::new() } else { session.path.due_probes(now) };
+        // A lost probe leaves a gap that a watcher counts as lost pictures where some were left out. But where only the
+        // smallest datagrams are used, larger ones may be what ends the overload.
+        let probing = !self.overloaded || session.path.class() == SizeClass::ANY;
+        let probes = if probing { session.path.due_probes(now) } else { Vec::new() };
         if let Some((number, tlvs)) = session.updates.pending.clone().filter(|_| now >= session.updates.next) {
-            session.updates.next = now + UPDATE_REPEAT;
+            session.updates.next = now + UPDATE_REPEAT.max(interval);
             let (to, id) = (session.route(), session.id);
             self.say(to, Some(id), &Message::Update { number, tlvs: Tlvs::trusted(&tlvs) });
         }
@@ -115,7 +134,7 @@ impl Server {
     }
 
     fn look_at_load(&mut self, now: Time) {
-        if let Some(overloaded) = self.load.turn(now, self.overloaded) {
+        if let Some(overloaded) = self.load.turn(now, self.overloaded, self.is_handing_out()) {
             self.overloaded = overloaded;
             self.events.push_back(Event::Overload(overloaded));
         }
@@ -125,11 +144,12 @@ impl Server {
         if matches!(self.phase, Phase::Leaving { .. } | Phase::Finished) {
             return;
         }
-        // No picture comes after a goodbye.
+        // No picture and no sound comes after a goodbye.
         (self.next, self.departing) = (None, None);
         self.ready.clear();
         self.late.clear();
         self.paced.clear();
+        self.sound.stop();
         self.goodbye = goodbye;
         self.phase = Phase::Leaving { until: now + LEAVE_LIMIT };
         for session in self.sessions.iter_mut().flatten() {
