@@ -200,9 +200,9 @@ impl Recordings {
 
     /// A stream begins, or another one, or the same at another size or rate: then another file.
     pub fn stream(&mut self, id: u64, tracks: Tracks) {
-        self.stream = Some((id, tracks));
+        let other = self.stream.replace((id, tracks)) != Some((id, tracks));
         self.slices.clear();
-        if let Some(running) = &self.running {
+        if let Some(running) = self.running.as_ref().filter(|running| other || running.held.load(Ordering::Relaxed) == 0) {
             running.send(Message::Stream(id, tracks));
             if running.sound_only && !tracks.sound {
                 let text = "This stream has no sound, and a .wav file holds nothing else: record to .mkv.";

@@ -1,12 +1,15 @@
 //! Which hop sequences arrived, and when: the source of reports and of the word "lost".
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::units::Time;
 use crate::wire::report::{Arrival, MAX_ARRIVALS};
 
 /// Sequences remembered: more than any reordering spans, and less than a second of a fast stream.
 const WINDOW: usize = 8_192;
+/// Seconds of latency for which more is remembered.
+const LONGEST: f64 = 10.0;
 /// A jump further ahead than this is not believed of one datagram alone.
 const MAX_JUMP: u64 = 65_536;
 /// A second datagram at most so far behind the first one makes a far jump believed.
@@ -17,8 +20,9 @@ const ROOM: u64 = 64;
 const REPORTABLE: u64 = MAX_ARRIVALS as u64;
 
 /// The arrivals of one session, sequences extended to 64 bits.
-#[derive(Default)]
 pub struct Hops {
+    /// Cells remembered.
+    window: usize,
     /// Sequence of the front of `cells`.
     base: u64,
     cells: VecDeque<Option<Time>>,
@@ -39,7 +43,19 @@ pub enum Seen {
     Outside,
 }
 
+impl Default for Hops {
+    fn default() -> Self {
+        Self::for_latency(Duration::ZERO)
+    }
+}
+
 impl Hops {
+    /// What was lost is counted when pictures are shown, so the longer they are held the more is remembered.
+    pub fn for_latency(latency: Duration) -> Self {
+        let window = WINDOW * (1 + 4 * latency.as_secs_f64().min(LONGEST).ceil() as usize);
+        Self { window, base: 0, cells: VecDeque::new(), unreported: 0, started: false, far: None }
+    }
+
     /// Notes an arrival.
     pub fn note(&mut self, sequence: u32, now: Time) -> Seen {
         if !self.started {
@@ -84,7 +100,7 @@ impl Hops {
     }
 
     fn push(&mut self, cell: Option<Time>) {
-        if self.cells.len() == WINDOW {
+        if self.cells.len() >= self.window {
             self.cells.pop_front();
             self.base += 1;
             self.unreported = self.unreported.max(self.base);
@@ -104,7 +120,7 @@ impl Hops {
 
     /// For fuzzing: panics if something grows without bound.
     pub fn assert_sound(&self) {
-        assert!(self.cells.len() <= WINDOW, "{} arrivals remembered", self.cells.len());
+        assert!(self.cells.len() <= self.window, "{} arrivals remembered", self.cells.len());
     }
 
     /// How many sequences strictly between the two never arrived. Those forgotten count as arrived.
@@ -179,7 +195,7 @@ mod tests {
     fn a_straggler_far_behind_is_told_of_no_more() {
         let mut hops = Hops::default();
         hops.note(0, Time::ZERO);
-        (3..1_000).for_each(|n| drop(hops.note(n, Time::ZERO)));
+        (3..1_000).for_each(|n| assert_eq!(hops.note(n, Time::ZERO), Seen::New(n.into())));
         while hops.unreported() > 0 {
             hops.report(Time::ZERO);
         }

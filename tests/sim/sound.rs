@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use udpstream::media::sound::{FRAMES, Rendition, media_time};
+use udpstream::media::sound::{Chunk, FRAMES, Rendition, media_time};
 use udpstream::proto::receiver::{Local, Over};
 use udpstream::proto::server::{self, Event};
 use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
@@ -14,7 +14,7 @@ use udpstream::wire::{Description, Hop, Kind, Message};
 
 use crate::jpeg::Film;
 use crate::link::Path;
-use crate::net::{Lose, SOUND, Sent, State, World, address, description, ms, seconds};
+use crate::net::{Lose, SOUND, Sent, State, World, address, chunk, description, ms, seconds};
 
 fn film() -> Rc<Film> {
     Rc::new(Film::new(Size::new(160, 96), Rate::new(30, 1).expect("30 fps"), 12))
@@ -268,4 +268,32 @@ fn a_stranger_gets_no_sound_in_anybodys_name() {
         "nothing changed for the watcher"
     );
     assert!(!world.watchers[n].seen.sound.is_empty());
+}
+
+/// A number that would be heard in a minute, or was heard a minute ago, makes no gap, no silence and no end of the sound.
+#[test]
+fn a_chunk_that_cannot_be_near_now_is_dropped() {
+    for on_sound_port in [true, false] {
+        let mut world = world(14);
+        if !on_sound_port {
+            world.lose.push(Lose { to: SOUND, kind: Kind::HELLO, object: None, count: usize::MAX });
+        }
+        let n = world.watch(Path::GOOD);
+        world.run(seconds(3));
+        let session = world.server.machine.sessions().next().expect("joined").0;
+        let next = heard(&world, n).0.last().expect("heard") + 1;
+        for (hop, far) in [(9_000, next + 500), (9_001, next + 10_000), (9_002, next + 300_000)] {
+            let far = Chunk { number: far as u32, frames: chunk(far as u32), captured: Time::ZERO };
+            let hop = Hop { kind: Kind::OBJECT, tag: session as u32, sequence: hop, sent_at: 0 }.to_bytes();
+            let object = far.object(world.server.machine.stream(), Rendition::Stereo);
+            world.forge(n, [&hop[..], object.bytes()].concat());
+            world.run(ms(400));
+        }
+        world.run(seconds(2));
+        let (numbers, lost) = heard(&world, n);
+        assert_eq!(lost, 0, "nothing was waited for");
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "in order, without a jump");
+        assert!(numbers.last() > Some(&(next + 500)), "and it goes on: {:?}", numbers.last());
+        assert_eq!(world.counts(n).rejected, 3);
+    }
 }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use crate::media::sound::{FRAMES, Frame};
 use crate::units::Time;
 
-/// Chunks held at once: three seconds.
-pub const HELD: usize = 512;
+/// Chunks held at once: twelve seconds, as behind a gap all that come wait until it is heard.
+const HELD: usize = 2_048;
+/// As many may be on their way when the stream has ended: three seconds.
+pub const ENDING: usize = 512;
 /// A gap of more chunks than these is not concealed but jumped over: 0.4 s.
 const FAR: u32 = 64;
 /// A number further from the last one than this is nonsense, or a new start: 50 minutes.
@@ -61,6 +63,11 @@ impl Sound {
             self.waiting.clear();
         }
         changed
+    }
+
+    /// Whether a chunk is so far from the one due next that only a timeline could tell that it is no nonsense.
+    pub fn is_far(&self, number: u32) -> bool {
+        self.next.is_some_and(|next| number.abs_diff(next) > ENDING as u32)
     }
 
     /// Whether any has come.
