@@ -11,7 +11,7 @@ const WINDOW: usize = 8_192;
 /// Seconds of latency for which more is remembered.
 const LONGEST: f64 = 10.0;
 /// A jump further ahead than this is not believed of one datagram alone.
-const MAX_JUMP: u64 = 65_536;
+const MAX_JUMP: u64 = 512;
 /// A second datagram at most so far behind the first one makes a far jump believed.
 const CONFIRMED_BY: u64 = 64;
 /// Sequences before the first one that came, for those that it has overtaken.
@@ -86,16 +86,19 @@ impl Hops {
         Seen::New(sequence)
     }
 
-    /// Whether a datagram far ahead is believed, because one close before it came too. Then the arrivals begin anew with
-    /// that one, and what lies before it has not come.
+    /// Whether a datagram far ahead is believed, because one close before it came too. Then what lies between has not come;
+    /// where that is more than is remembered, the arrivals begin anew.
     fn jumps(&mut self, sequence: u64, now: Time) -> bool {
         let close = |(first, _): &(u64, Time)| *first < sequence && sequence - *first <= CONFIRMED_BY;
         let Some((first, at)) = self.far.replace((sequence, now)).filter(close) else { return false };
-        (self.far, self.unreported) = (None, first);
-        self.base = first.saturating_sub(ROOM);
-        self.cells.clear();
-        self.cells.resize((first - self.base) as usize, None);
-        self.cells.push_back(Some(at));
+        self.far = None;
+        if first - self.end() > self.window as u64 {
+            self.unreported = first;
+            self.base = first.saturating_sub(ROOM);
+            self.cells.clear();
+        }
+        (self.end()..first).for_each(|_| self.push(None));
+        self.push(Some(at));
         true
     }
 
@@ -175,7 +178,7 @@ mod tests {
         (0..100).for_each(|n| assert_eq!(hops.note(n, at), Seen::New(n.into())));
         hops.report(at);
         // Nonsense, each time: alone, twice the same, backwards, and not close.
-        for far in [1_000_000, 1_000_000, 999_990, 1_100_000, 2_000_000_000] {
+        for far in [1_000_000, 1_000_000, 999_990, 700, 1_100_000, 2_000_000_000] {
             assert_eq!(hops.note(far, at), Seen::Outside, "{far}");
         }
         assert_eq!(hops.note(100, at), Seen::New(100), "nothing has changed");
@@ -189,6 +192,11 @@ mod tests {
         let (first, arrivals) = hops.report(at);
         assert_eq!((first, arrivals.iter().filter(|arrival| arrival.is_received()).count()), (500_000, 3));
         assert_eq!(hops.note(101, at), Seen::Outside);
+        // One that fits what is remembered forgets nothing.
+        assert_eq!(hops.note(503_000, at), Seen::Outside);
+        assert_eq!(hops.note(503_001, at), Seen::New(503_001));
+        assert_eq!(hops.note(500_003, at), Seen::New(500_003));
+        assert_eq!((hops.missing_between(500_003, 503_000), hops.unreported()), (2_996, 2_999));
     }
 
     #[test]

@@ -243,7 +243,7 @@ fn a_complete_picture_waits_for_an_incomplete_one_before_it_for_a_reorder_window
     told.object(ObjectHeader { unit: Unit(1), flags: flags::LAST, ..PICTURE });
     told.wait(7);
     assert_eq!(told.shown, [], "a quarter of 40 ms, at most 8 ms");
-    told.wait(1);
+    told.wait(2);
     assert_eq!(told.shown, [(0, 1), (1, 0)]);
 }
 
@@ -287,7 +287,7 @@ fn pictures_that_no_canvas_is_made_for_are_left_and_looked_at_again() {
         let nonce = told.hello();
         (told.size, told.sequence) = (SIZE, 0);
         told.challenge(nonce);
-        told.accept(nonce, 2);
+        told.accept(nonce, 1);
         told.object(ObjectHeader { flags: flags::LAST, ..PICTURE });
         assert_eq!((told.slices, told.shown.len(), told.too_large.len()), (1, 1, 1));
     }

@@ -75,14 +75,14 @@ fn sound_is_heard_with_its_pictures_however_long_they_are_held() {
     assert_eq!(seen.sound.iter().filter(late).count(), 0);
 }
 
-/// A picture of 4 MB, thirty times a second: 128 MiB are full after a second. Then pictures are shown sooner, and none is
+/// A picture of 1.2 MB, thirty times a second: 128 MiB are full after some four seconds. Then pictures are shown sooner, and none is
 /// refused.
 #[test]
 fn where_there_is_no_room_for_the_latency_pictures_are_shown_sooner() {
-    let film = Rc::new(Film::new(Size::new(2_560, 1_920), Rate::new(30, 1).expect("30 fps"), 63));
+    let film = Rc::new(Film::new(Size::new(2_560, 1_920), Rate::new(30, 1).expect("30 fps"), 25));
     let mut world = World::new(4, &film);
     let watcher = world.watch_with(Path::GOOD, |config| config.latency = seconds(8));
-    world.run(seconds(6));
+    world.run(seconds(7));
     world.check(watcher);
     let counts = world.counts(watcher);
     let bad = [counts.lost, counts.late, counts.damaged, counts.rejected];
@@ -90,5 +90,5 @@ fn where_there_is_no_room_for_the_latency_pictures_are_shown_sooner() {
     let after = |(at, _, due): &(Time, _, Option<Time>)| at.since(due.expect("known"));
     let shown = &world.watchers[watcher].seen.shown;
     let held: Vec<Duration> = shown.iter().map(after).collect();
-    assert!(held.iter().all(|held| (ms(300)..seconds(8)).contains(held)), "{held:?}");
+    assert!(held.iter().all(|held| (seconds(2)..seconds(6)).contains(held)), "{held:?}");
 }

@@ -77,7 +77,7 @@ fn sound_leaves_before_the_pictures_of_its_time_and_pictures_leave_as_without_it
         world.departures().into_iter().map(relative).collect::<Vec<_>>()
     };
     let (a, b) = (departures(&with), departures(&without));
-    assert!(a.len() > 140 && a[..140] == b[..140], "no picture leaves a moment later because of sound");
+    assert!(a.len() > 140 && a[..140] == b[..140], "{:?}\nno picture leaves a moment later because of sound", a.iter().zip(&b).find(|(a,b)|a!=b));
     let start = with.started();
     let sound: Vec<&Sent> = with.sent.iter().filter(|sent| sent.chunk.is_some()).collect();
     assert!(sound.len() > 800, "{}", sound.len());
@@ -282,18 +282,20 @@ fn a_chunk_that_cannot_be_near_now_is_dropped() {
         world.run(seconds(3));
         let session = world.server.machine.sessions().next().expect("joined").0;
         let next = heard(&world, n).0.last().expect("heard") + 1;
-        for (hop, far) in [(9_000, next + 500), (9_001, next + 10_000), (9_002, next + 300_000)] {
+        // A little ahead of what the server has sent in that session, or it would not be believed.
+        let ahead = if on_sound_port { 400 } else { 1_000 };
+        for (hop, far) in [(ahead, next + 500), (ahead + 1, next + 10_000), (ahead + 2, next + 300_000)] {
             let far = Chunk { number: far as u32, frames: chunk(far as u32), captured: Time::ZERO };
             let hop = Hop { kind: Kind::OBJECT, tag: session as u32, sequence: hop, sent_at: 0 }.to_bytes();
             let object = far.object(world.server.machine.stream(), Rendition::Stereo);
             world.forge(n, [&hop[..], object.bytes()].concat());
-            world.run(ms(400));
+            world.run(ms(100));
         }
-        world.run(seconds(2));
+        world.run(seconds(1));
         let (numbers, lost) = heard(&world, n);
         assert_eq!(lost, 0, "nothing was waited for");
         assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "in order, without a jump");
-        assert!(numbers.last() > Some(&(next + 500)), "and it goes on: {:?}", numbers.last());
+        assert!(numbers.last() > Some(&(next + 200)), "and it goes on: {:?}", numbers.last());
         assert_eq!(world.counts(n).rejected, 3);
     }
 }
