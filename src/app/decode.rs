@@ -96,11 +96,7 @@ pub const fn room(windowed: bool) -> usize {
 
 /// Starts the thread; it ends when `work` is closed. Windowed pictures get to `shown` by way of the window, unless it never
 /// shows them.
-pub fn spawn(
-    settings: Settings,
-    work: Arc<Inbox>,
-    shown: Sender<Shown>,
-) -> io::Result<JoinHandle<Result<(), String>>> {
+pub fn spawn(settings: Settings, work: Arc<Inbox>, shown: Sender<Shown>) -> io::Result<JoinHandle<Result<(), String>>> {
     Builder::new().name("decode".into()).spawn(move || {
         let decoder = PairedDecoder::new().map_err(|error| error.to_string())?;
         let _second = second_thread("decode").map_err(|error| error.to_string())?;
@@ -253,12 +249,8 @@ mod tests {
     fn a_window_that_stands_still_costs_three_canvases_and_all_pictures_are_accounted_for() {
         let (window, seen) = orders(|| true);
         let on_the_way = OnTheWay::default();
-        let settings = Settings {
-            window: Some(window),
-            on_the_way: on_the_way.clone(),
-            snapshot: None,
-            waker: Arc::new(|| {}),
-        };
+        let settings =
+            Settings { window: Some(window), on_the_way: on_the_way.clone(), snapshot: None, waker: Arc::new(|| {}) };
         let (shown, figures) = unbounded();
         let inbox = Arc::new(Inbox::new(room(true)));
         let decoder = spawn(settings, Arc::clone(&inbox), shown).expect("a thread");

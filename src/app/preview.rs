@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use crossbeam_channel::{Receiver as Inbox, Sender, bounded};
 
 use super::watch::screen::Screen;
-use super::{Exit, decode, terminal};
+use super::{Exit, decode, leaving, terminal};
 use crate::codec::Decoder;
 use crate::media::Canvas;
 use crate::media::coded::CodedPicture;
@@ -45,6 +45,7 @@ pub fn run(
     stream: impl FnOnce(Preview) -> anyhow::Result<Exit> + Send + 'static,
 ) -> anyhow::Result<Exit> {
     let (result, outcome) = bounded(1);
+    let (leaves, left) = bounded(0);
     let (act, acts) = bounded(ACTS);
     // Whoever takes it runs it: the thread behind the window or, without a window, this one.
     let stream = Arc::new(Mutex::new(Some(stream)));
@@ -52,8 +53,10 @@ pub fn run(
     let ready = move |window: Handle| {
         let behind = move || {
             let preview = Preview::new(window.clone(), acts);
-            result.send(take(&held).map_or_else(|| Ok(Exit::Failed), |stream| stream(preview))).ok();
+            let ended = take(&held).map_or_else(|| Ok(Exit::Failed), |stream| stream(preview));
             window.send(Order::Close).ok();
+            leaving::wait_for_window(&left, &ended);
+            result.send(ended).ok();
         };
         // Without the thread the stream is still there, and runs below.
         drop(Builder::new().name("net".into()).spawn(behind));
@@ -62,6 +65,7 @@ pub fn run(
     if let Err(error) = view::run(TITLE, Size::new(1_280, 720), ready, happened) {
         terminal::message(&format!("{}; the stream goes on without it.", why(&error)));
     }
+    drop::<Sender<()>>(leaves);
     match outcome.recv() {
         Ok(exit) => exit,
         Err(_) => match take(&stream) {

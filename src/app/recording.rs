@@ -156,7 +156,7 @@ impl Recordings {
         let running = Running { number, inbox, held, thread, dropped: 0, sound_only, torn: false };
         self.running = Some(running);
         if let Some((id, tracks)) = self.stream {
-            self.stream(id, tracks);
+            self.tell_stream(id, tracks);
         }
         // In the middle of a picture its first slices have gone by.
         self.collecting = self.stream.is_none();
@@ -202,7 +202,13 @@ impl Recordings {
     pub fn stream(&mut self, id: u64, tracks: Tracks) {
         let other = self.stream.replace((id, tracks)) != Some((id, tracks));
         self.slices.clear();
-        if let Some(running) = self.running.as_ref().filter(|running| other || running.held.load(Ordering::Relaxed) == 0) {
+        if other {
+            self.tell_stream(id, tracks);
+        }
+    }
+
+    fn tell_stream(&self, id: u64, tracks: Tracks) {
+        if let Some(running) = &self.running {
             running.send(Message::Stream(id, tracks));
             if running.sound_only && !tracks.sound {
                 let text = "This stream has no sound, and a .wav file holds nothing else: record to .mkv.";

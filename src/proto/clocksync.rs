@@ -141,7 +141,12 @@ mod tests {
                 n if n % 60 == 0 => (100, 80_000),
                 _ => (1_000 + jitter(8_000), 1_000 + jitter(8_000)),
             };
-            sync.exchange(Time::from_micros(sent), Duration::ZERO, server(sent + up), Time::from_micros(sent + up + down));
+            sync.exchange(
+                Time::from_micros(sent),
+                Duration::ZERO,
+                server(sent + up),
+                Time::from_micros(sent + up + down),
+            );
             assert!(sync.best.len() <= KEPT);
             let told = sync.local(server(sent)).expect("known");
             let error = told.signed_since(Time::from_micros(sent));

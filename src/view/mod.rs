@@ -14,8 +14,8 @@ mod surface;
 mod window;
 
 pub use hud::Card;
-pub use scale::{Rect, fit, letterbox};
 pub use orders::{Handle, Orders, orders};
+pub use scale::{Rect, fit, letterbox};
 pub use window::run;
 
 use std::sync::Arc;

@@ -51,7 +51,17 @@ impl Told {
         let server = address(1, 9_688);
         let machine = Receiver::new(Config::new([3; 32], vec![server]), Time::ZERO);
         let (now, sequence, slices) = (Time::ZERO, 0, 0);
-        let mut told = Self { machine, server, now, sequence, sent: Vec::new(), slices, shown: Vec::new(), size: SIZE, too_large: Vec::new() };
+        let mut told = Self {
+            machine,
+            server,
+            now,
+            sequence,
+            sent: Vec::new(),
+            slices,
+            shown: Vec::new(),
+            size: SIZE,
+            too_large: Vec::new(),
+        };
         told.wait(0);
         told
     }
@@ -267,7 +277,8 @@ fn what_belongs_to_no_session_has_no_tag() {
 
 #[test]
 fn pictures_that_no_canvas_is_made_for_are_left_and_looked_at_again() {
-    for (size, fits) in [((7_680, 4_320), true), ((8_192, 4_320), true), ((16_384, 1), true), ((16_384, 16_384), false)] {
+    for (size, fits) in [((7_680, 4_320), true), ((8_192, 4_320), true), ((16_384, 1), true), ((16_384, 16_384), false)]
+    {
         let mut told = Told::new();
         told.size = Size::new(size.0, size.1);
         let nonce = told.hello();

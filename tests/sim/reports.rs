@@ -31,7 +31,8 @@ fn the_first_report_follows_the_description_at_once_on_both_ports() {
     world.run(seconds(1));
     for port in [SERVER, SOUND] {
         let first = |kind| world.sent.iter().find(|sent| sent.kind == kind && (sent.from == port || sent.to == port));
-        let (accepted, reported) = (first(Kind::ACCEPT).expect("joined").at, first(Kind::REPORT).expect("it reports").at);
+        let (accepted, reported) =
+            (first(Kind::ACCEPT).expect("joined").at, first(Kind::REPORT).expect("it reports").at);
         assert!(reported.since(accepted) < ms(1), "{port}: {:?}", reported.since(accepted));
     }
     // So sound begins with what the way there and back takes, not after the 20 ms for those who do not report.

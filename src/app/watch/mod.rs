@@ -25,7 +25,7 @@ use super::address::Address;
 use super::decode::{self, OnTheWay, Shown};
 use super::figures::Output;
 use super::recording::Recordings;
-use super::{Exit, StatsFormat};
+use super::{Exit, StatsFormat, leaving};
 use crate::media::sound::Rendition;
 use crate::net::{Loop, Options as SocketOptions, Socket};
 use crate::proto::receiver::{Config, Receiver};
@@ -111,6 +111,7 @@ fn windowed(
     let (shown, figures) = unbounded();
     let (act, acts) = bounded(ACTS);
     let (result, outcome) = bounded(1);
+    let (leaves, left) = bounded(0);
     let told = Told { on_the_way: on_the_way.clone(), shown: shown.clone(), act, waker: event_loop.waker() };
     let links = Links { on_the_way, shown, figures, acts };
     let ready = move |window: Handle| {
@@ -120,14 +121,15 @@ fn windowed(
         let close = window.clone();
         let net = move || {
             let exit = run(options, servers, event_loop, (Screen(Some(window)), recordings), links);
-            result.send(exit).ok();
             close.send(ViewOrder::Close).ok();
+            leaving::wait_for_window(&left, &exit);
+            result.send(exit).ok();
         };
         // Without the thread `outcome` is closed, which is noticed below.
         drop(Builder::new().name("net".into()).spawn(net));
     };
     view::run(&title, FIRST_SIZE, ready, |happened| told.take(happened)).map_err(|error| anyhow!("{error}"))?;
-    drop(told);
+    drop::<(Sender<()>, Told)>((leaves, told));
     match outcome.recv_timeout(PATIENCE) {
         Ok(exit) => exit,
         Err(_) => Err(anyhow!("the network thread died or hangs: this is a bug")),
