@@ -45,9 +45,6 @@ const AHEAD: Duration = Duration::from_millis(10);
 const MARGIN: Duration = Duration::from_millis(4);
 /// Pictures are held for no longer than this after they are due: the longest [`Config::latency`].
 pub const MAX_LATENCY: Duration = Duration::from_secs(10);
-/// A chunk of sound comes no earlier before it is due, and no later, than this; one that does is nobody's.
-const TOO_EARLY: Duration = Duration::from_secs(2);
-const TOO_LATE: Duration = Duration::from_secs(10);
 /// The moment of frame 0 is told again when it has moved by more than this, ns.
 const MOVED: u64 = 200_000;
 
@@ -276,8 +273,7 @@ impl Receiver {
         // Around a restart the lanes may be in two streams.
         for Heard { number, frames, media_time, at, .. } in heard.into_iter().filter(|h| Some(h.stream) == stream) {
             let due = self.main.due(media_time);
-            let possible = due.map_or_else(|| !self.sound.is_far(number), |due| is_near(at, due));
-            if !possible {
+            if !self.sound.can_be(number, at, due) {
                 self.gone.rejected += 1;
                 continue;
             }
@@ -393,11 +389,6 @@ impl Machine for Receiver {
         let Soonest(at, reason) = Soonest(until, reason).or(Some(also), why).or(Some(own), whose);
         Output::Wait(at, reason)
     }
-}
-
-/// Whether a chunk that came at this moment can be due at that.
-fn is_near(at: Time, due: Time) -> bool {
-    due <= at + TOO_EARLY && at <= due + TOO_LATE
 }
 
 /// The frame behind the last of so many chunks.
