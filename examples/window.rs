@@ -21,8 +21,7 @@ fn main() -> std::process::ExitCode {
             sent.extend(stamps.try_iter());
             println!("frame {id} after {:?}", at.since(sent[id as usize]));
         }
-        Happened::Superseded { id } => println!("frame {id} came too late"),
-        Happened::Withheld { id } => println!("frame {id} came while the picture was frozen"),
+        Happened::Withheld { id } => println!("frame {id} could not be seen"),
         Happened::Snapshot { id, .. } => println!("frame {id} is to be saved"),
         Happened::Wished(wish) => println!("wished: {wish:?}"),
         Happened::Quit => println!("quit"),
@@ -33,8 +32,9 @@ fn main() -> std::process::ExitCode {
                 let mut canvas = Canvas::new(SIZE);
                 gradient(canvas.pixels_mut(), id);
                 stamp.send(clock::now()).ok();
-                if handle.send(Order::Show(Frame { canvas: Arc::new(canvas), id })).is_err() {
-                    return;
+                match handle.show(Frame { canvas: Arc::new(canvas), id }) {
+                    Ok(superseded) => superseded.iter().for_each(|frame| println!("frame {} came too late", frame.id)),
+                    Err(_) => return,
                 }
                 std::thread::park_timeout(Duration::from_millis(33));
             }

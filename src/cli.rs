@@ -14,6 +14,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use udpstream::app::address::{self, Address, DEFAULT_PORT};
 use udpstream::app::{StatsFormat, devices, doctor, extract, serve, watch};
+use udpstream::proto::receiver::MAX_LATENCY;
 use udpstream::source::{self, Input, PaceChoice, SoundOptions};
 use udpstream::units::{Rate, Size};
 
@@ -229,9 +230,10 @@ pub struct WatchArgs {
     /// Receive buffer to ask of the system, in bytes [default: 4194304; the system may grant less].
     #[arg(long, value_name = "BYTES", value_parser = number(4_096_u32, 1 << 30), help_heading = NETWORK)]
     pub receive_buffer: Option<u32>,
-    /// Show pictures so many milliseconds after they are due, at most 10000: smoother on an uneven network; 0 shows
-    /// them at once.
-    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = number(0_u64, 10_000), help_heading = TIMING)]
+    /// Show pictures so many milliseconds after they are due, 0 to 10000: smoother on an uneven network; 0 shows them at
+    /// once. A stream of more than 128 MiB in that time is shown sooner.
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = number(0, MAX_LATENCY.as_millis() as u64),
+        help_heading = TIMING)]
     pub latency: u64,
     /// Play no sound, and ask for none: pictures wait for nothing [default: play it where there is any].
     #[arg(long, conflicts_with_all = ["volume", "mono"], help_heading = SOUND)]

@@ -1,14 +1,17 @@
 //! The decoder's thread: slices into canvases, missing rectangles from the picture before, finished canvases to the
-//! window (or, headless, to nobody).
+//! window (or, headless, to nobody). Neither the event loop nor the window is ever waited for.
 
+mod inbox;
+
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 
+pub use self::inbox::{Inbox, Work};
 use crate::clock::now;
 use crate::codec::{PairedDecoder, second_thread};
 use crate::media::Canvas;
@@ -16,20 +19,25 @@ use crate::proto::receiver::{Ready, Slice};
 use crate::queue;
 use crate::record::still;
 use crate::units::{Size, Time};
-use crate::view::{Card, Frame, Handle, Order as ViewOrder};
+use crate::view::{Frame, Handle, Order as ViewOrder};
 
-/// What the event loop hands over, in order.
-pub enum Work {
-    Slice(Slice),
-    Show {
-        picture: Ready,
-        due: Option<Time>,
-        at: Time,
-    },
-    /// What is the matter, to be shown after the pictures before it.
-    Card(Card),
-    /// Another stream, or the same at another size: nothing is left to conceal with.
-    Reset,
+/// A picture that is to be shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Show {
+    pub picture: Ready,
+    pub due: Option<Time>,
+    /// When the receiver said so.
+    pub handed: Time,
+    /// Slices of it that there was no room for.
+    pub undecodable: u32,
+}
+
+impl Show {
+    /// It was never shown: newer ones took its place.
+    pub const fn superseded(self, at: Time) -> Shown {
+        let Self { picture, due, handed, undecodable } = self;
+        Shown { picture, due, handed, decoded: at, presented: at, superseded: true, undecodable }
+    }
 }
 
 /// A picture that has been shown (headless: decoded), with its stamps.
@@ -47,28 +55,56 @@ pub struct Shown {
     pub undecodable: u32,
 }
 
+/// Pictures on their way from the decoder to the screen: one that waits for the window, and those in its hands. Each is
+/// told of as shown, as superseded, or as withheld.
+#[derive(Clone, Default)]
+pub struct OnTheWay(Arc<Mutex<VecDeque<Shown>>>);
+
+/// More than these are never on their way.
+const ON_THE_WAY: usize = 4;
+
+impl OnTheWay {
+    fn put(&self, shown: Shown) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push_back(shown);
+        if waiting.len() > ON_THE_WAY {
+            waiting.pop_front();
+        }
+    }
+
+    /// The picture of this number, which has arrived, in one way or another.
+    pub fn take(&self, id: u64) -> Option<Shown> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = waiting.iter().position(|shown| u64::from(shown.picture.unit.0) == id)?;
+        waiting.remove(at)
+    }
+}
+
 /// What the decoder serves.
 pub struct Settings {
     pub window: Option<Handle>,
+    pub on_the_way: OnTheWay,
     pub snapshot: Option<PathBuf>,
-    /// The number of the last picture to be shown that is not the same as the one before: older ones need no decoding.
-    pub newest: Arc<AtomicU32>,
     pub waker: queue::Waker,
 }
 
-/// Starts the thread; it ends when `work` is closed. Windowed pictures go to `shown` by way of the window.
-pub fn spawn(
-    settings: Settings,
-    work: Receiver<Work>,
-    shown: Sender<Shown>,
-) -> io::Result<JoinHandle<Result<(), String>>> {
+/// Pictures that may wait for the decoder: for a window the newest two, as those before them would be shown too late;
+/// without one all are decoded, unless the decoder stands still.
+pub const fn room(windowed: bool) -> usize {
+    if windowed { 2 } else { 64 }
+}
+
+/// Starts the thread; it ends when `work` is closed. Windowed pictures get to `shown` by way of the window, unless it never
+/// shows them.
+pub fn spawn(settings: Settings, work: Arc<Inbox>, shown: Sender<Shown>) -> io::Result<JoinHandle<Result<(), String>>> {
     Builder::new().name("decode".into()).spawn(move || {
         let decoder = PairedDecoder::new().map_err(|error| error.to_string())?;
         let _second = second_thread("decode").map_err(|error| error.to_string())?;
         let canvases = Canvases::default();
-        let mut worker =
-            Worker { settings, decoder, canvases, canvas: None, previous: None, shown, bad: 0, stale: false };
-        work.iter().for_each(|work| worker.work(work));
+        let mut worker = Worker { settings, decoder, canvases, canvas: None, previous: None, shown, bad: 0 };
+        while let Some(work) = work.next() {
+            worker.work(work);
+        }
         worker.save_snapshot()
     })
 }
@@ -107,18 +143,13 @@ struct Worker {
     previous: Option<Arc<Canvas>>,
     shown: Sender<Shown>,
     bad: u32,
-    /// Decoding of the picture in hand was not worth it.
-    stale: bool,
 }
-
-/// Decoding this many pictures behind is not worth it: the newest are shown instead.
-const BEHIND: u32 = 3;
 
 impl Worker {
     fn work(&mut self, work: Work) {
         match work {
             Work::Slice(slice) => self.slice(&slice),
-            Work::Show { picture, due, at } => self.show(picture, due, at),
+            Work::Show(show) => self.show(show),
             Work::Card(card) => {
                 if let Some(window) = &self.settings.window {
                     window.send(ViewOrder::Card(card)).ok();
@@ -129,12 +160,6 @@ impl Worker {
     }
 
     fn slice(&mut self, slice: &Slice) {
-        // Without a window every picture is decoded, however late: nobody waits for the newest.
-        let windowed = self.settings.window.is_some();
-        if windowed && self.settings.newest.load(Ordering::Relaxed).saturating_sub(slice.unit.0) > BEHIND {
-            self.stale = true;
-            return;
-        }
         let held = self.canvas.take().filter(|canvas| canvas.size() == slice.size);
         let mut canvas = held.unwrap_or_else(|| self.canvases.take(slice.size));
         if let Some(pixels) = Arc::get_mut(&mut canvas) {
@@ -144,29 +169,25 @@ impl Worker {
         self.canvas = Some(canvas);
     }
 
-    fn show(&mut self, picture: Ready, due: Option<Time>, handed: Time) {
-        let bad = std::mem::take(&mut self.bad);
-        let stale = std::mem::take(&mut self.stale);
-        let shown =
-            Shown { picture, due, handed, decoded: now(), presented: now(), superseded: stale, undecodable: bad };
-        if stale {
-            self.canvas = None;
-            return self.tell(shown);
-        }
+    fn show(&mut self, show: Show) {
+        let show = Show { undecodable: show.undecodable + std::mem::take(&mut self.bad), ..show };
+        let picture = show.picture;
         let same = self.previous.clone().filter(|_| picture.same);
         let canvas = same.or_else(|| self.finish(picture.size));
-        let Some(canvas) = canvas else { return self.tell(Shown { superseded: true, ..shown }) };
+        let Some(canvas) = canvas else { return self.tell(show.superseded(now())) };
         if let Some(old) = self.previous.replace(Arc::clone(&canvas)) {
             self.canvases.give_back(old);
         }
-        let decoded = now();
-        let shown = Shown { decoded, presented: decoded, ..shown };
+        let shown = Shown { superseded: false, ..show.superseded(now()) };
         match &self.settings.window {
             None => self.tell(shown),
             Some(window) => {
                 // The window repeats the number; its thread adds when it was presented.
-                self.shown.send(shown).ok();
-                window.send(ViewOrder::Show(Frame { canvas, id: u64::from(picture.unit.0) })).ok();
+                self.settings.on_the_way.put(shown);
+                let superseded = window.show(Frame { canvas, id: u64::from(picture.unit.0) });
+                if let Some(old) = superseded.ok().flatten().and_then(|frame| self.settings.on_the_way.take(frame.id)) {
+                    self.tell(Shown { superseded: true, ..old });
+                }
             }
         }
     }
@@ -194,7 +215,60 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
+    use crossbeam_channel::unbounded;
+
     use super::*;
+    use crate::units::{MediaTime, Unit};
+    use crate::view::orders;
+
+    const SIZE: Size = Size::new(64, 48);
+
+    pub fn slice(unit: u32, bytes: usize) -> Slice {
+        Slice { unit: Unit(unit), size: SIZE, x8: 0, y8: 0, tables: 80, jpeg: vec![0; bytes].into() }
+    }
+
+    pub fn show(unit: u32, same: bool) -> Show {
+        let (at, hop) = (Time::ZERO, 0);
+        let picture = Ready {
+            unit: Unit(unit),
+            media_time: MediaTime::ZERO,
+            size: SIZE,
+            received: 1,
+            missing: 0,
+            same,
+            first_at: at,
+            last_at: at,
+            first_hop: hop,
+            last_hop: hop,
+        };
+        Show { picture, due: None, handed: at, undecodable: 0 }
+    }
+
+    /// Its display has stopped: it looks at nothing. All pictures but the newest are superseded, and told of.
+    #[test]
+    fn a_window_that_stands_still_costs_three_canvases_and_all_pictures_are_accounted_for() {
+        let (window, seen) = orders(|| true);
+        let on_the_way = OnTheWay::default();
+        let settings =
+            Settings { window: Some(window), on_the_way: on_the_way.clone(), snapshot: None, waker: Arc::new(|| {}) };
+        let (shown, figures) = unbounded();
+        let inbox = Arc::new(Inbox::new(room(true)));
+        let decoder = spawn(settings, Arc::clone(&inbox), shown).expect("a thread");
+        let mut dropped = 0;
+        for unit in 0..500 {
+            dropped += inbox.slice(slice(unit, 100)).len();
+            dropped += inbox.show(show(unit, false)).len();
+        }
+        inbox.close();
+        assert_eq!(decoder.join().expect("no panic"), Ok(()));
+        let superseded = figures.try_iter().inspect(|shown| assert!(shown.superseded)).count();
+        assert_eq!((dropped + superseded, on_the_way.0.lock().expect("no panic").len()), (499, 1), "and one waits");
+        // The display goes on.
+        let frame = seen.take().frame.expect("the newest");
+        assert_eq!((frame.id, Arc::strong_count(&frame.canvas)), (499, 1));
+        assert_eq!(on_the_way.take(frame.id).map(|shown| shown.superseded), Some(false));
+        assert!(on_the_way.0.lock().expect("no panic").is_empty());
+    }
 
     #[test]
     fn a_canvas_that_was_shown_many_times_is_taken_again_once_nobody_holds_it() {

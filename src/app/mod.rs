@@ -7,6 +7,7 @@ pub mod doctor;
 mod encode;
 pub mod extract;
 mod figures;
+mod leaving;
 mod lines;
 mod opening;
 mod ports;

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use anyhow::anyhow;
-use crossbeam_channel::{Receiver as Inbox, Sender, unbounded};
+use crossbeam_channel::{Receiver as Inbox, Sender, bounded};
 
 use super::watch::screen::Screen;
-use super::{Exit, decode, terminal};
+use super::{Exit, decode, leaving, terminal};
 use crate::codec::Decoder;
 use crate::media::Canvas;
 use crate::media::coded::CodedPicture;
@@ -44,16 +44,19 @@ pub fn run(
     waker: Waker,
     stream: impl FnOnce(Preview) -> anyhow::Result<Exit> + Send + 'static,
 ) -> anyhow::Result<Exit> {
-    let (result, outcome) = unbounded();
-    let (act, acts) = unbounded();
+    let (result, outcome) = bounded(1);
+    let (leaves, left) = bounded(0);
+    let (act, acts) = bounded(ACTS);
     // Whoever takes it runs it: the thread behind the window or, without a window, this one.
     let stream = Arc::new(Mutex::new(Some(stream)));
     let held = Arc::clone(&stream);
     let ready = move |window: Handle| {
         let behind = move || {
             let preview = Preview::new(window.clone(), acts);
-            result.send(take(&held).map_or_else(|| Ok(Exit::Failed), |stream| stream(preview))).ok();
+            let ended = take(&held).map_or_else(|| Ok(Exit::Failed), |stream| stream(preview));
             window.send(Order::Close).ok();
+            leaving::wait_for_window(&left, &ended);
+            result.send(ended).ok();
         };
         // Without the thread the stream is still there, and runs below.
         drop(Builder::new().name("net".into()).spawn(behind));
@@ -62,6 +65,7 @@ pub fn run(
     if let Err(error) = view::run(TITLE, Size::new(1_280, 720), ready, happened) {
         terminal::message(&format!("{}; the stream goes on without it.", why(&error)));
     }
+    drop::<Sender<()>>(leaves);
     match outcome.recv() {
         Ok(exit) => exit,
         Err(_) => match take(&stream) {
@@ -82,8 +86,8 @@ fn told(happened: Happened, acts: &Sender<Act>, waker: &Waker) {
         Happened::Quit => return terminal::message("The preview is closed; the stream goes on. Ctrl-C ends it."),
         _ => return,
     };
-    // The stream may have ended before its window.
-    acts.send(act).ok();
+    // The stream may have ended before its window, or not get round to so many keys.
+    acts.try_send(act).ok();
     waker();
 }
 
@@ -111,7 +115,8 @@ impl Preview {
 
     /// A picture on its way to the watchers.
     pub fn show(&mut self, picture: &CodedPicture) {
-        let Some(pictures) = self.pictures.as_ref().filter(|_| !picture.is_same()) else { return };
+        let shows = !picture.is_same() && Canvas::fits(picture.size);
+        let Some(pictures) = self.pictures.as_ref().filter(|_| shows) else { return };
         let coded = Coded { id: picture.unit.0.into(), size: picture.size, jpeg: picture.jpeg.clone() };
         if pictures.push(coded).is_err() {
             // The window was closed.
@@ -126,8 +131,7 @@ impl Preview {
 
     /// Saves the picture on the screen.
     pub fn save(&mut self, canvas: Arc<Canvas>, title: &str, id: u64, still: Still) {
-        self.savers.retain(|saver| !saver.is_finished());
-        self.savers.extend(self.screen.save(canvas, title.to_owned(), id, still));
+        self.screen.save(&mut self.savers, canvas, title.to_owned(), id, still);
     }
 }
 
@@ -148,10 +152,13 @@ fn decode_all(window: &Handle, coded: &Consumer<Coded>) {
         let mut canvas = canvases.take(size);
         let decoded = Arc::get_mut(&mut canvas).map(|canvas| decoder.decode(0, &jpeg, canvas, 0, 0));
         canvases.give_back(Arc::clone(&canvas));
-        if matches!(decoded, Some(Ok(_))) && window.send(Order::Show(Frame { canvas, id })).is_err() {
+        // The one whose place it takes in the window is free again.
+        if matches!(decoded, Some(Ok(_))) && window.show(Frame { canvas, id }).is_err() {
             return;
         }
     }
 }
 
+/// Keys that wait for the event loop.
+const ACTS: usize = 64;
 const TITLE: &str = "udpstream serve";

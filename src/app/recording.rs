@@ -156,7 +156,7 @@ impl Recordings {
         let running = Running { number, inbox, held, thread, dropped: 0, sound_only, torn: false };
         self.running = Some(running);
         if let Some((id, tracks)) = self.stream {
-            self.stream(id, tracks);
+            self.tell_stream(id, tracks);
         }
         // In the middle of a picture its first slices have gone by.
         self.collecting = self.stream.is_none();
@@ -200,8 +200,14 @@ impl Recordings {
 
     /// A stream begins, or another one, or the same at another size or rate: then another file.
     pub fn stream(&mut self, id: u64, tracks: Tracks) {
-        self.stream = Some((id, tracks));
+        let other = self.stream.replace((id, tracks)) != Some((id, tracks));
         self.slices.clear();
+        if other {
+            self.tell_stream(id, tracks);
+        }
+    }
+
+    fn tell_stream(&self, id: u64, tracks: Tracks) {
         if let Some(running) = &self.running {
             running.send(Message::Stream(id, tracks));
             if running.sound_only && !tracks.sound {

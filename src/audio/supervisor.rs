@@ -176,7 +176,7 @@ const FORGET: f64 = 0.9;
 const TOO_OFTEN: f64 = 2.5;
 /// Then it is asked for twice as many frames at a time, but not for more than this: 23 ms.
 const LONGEST_PERIOD: u32 = 1_024;
-/// 0.74 s of sound: more than anybody should put ahead.
-const BLOCKS: usize = 128;
+/// 11.9 s of sound: more than the longest latency.
+const BLOCKS: usize = 2_048;
 /// Some seconds of figures, if nobody takes them.
 const SKEWS: usize = 1_024;

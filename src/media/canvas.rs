@@ -33,6 +33,11 @@ impl Rectangle<'_> {
 }
 
 impl Canvas {
+    /// Whether room is made for pictures of this size: 8K (7 680 × 4 320, and 8 192 × 4 320) and what has no more pixels.
+    pub const fn fits(size: Size) -> bool {
+        size.width as usize * size.height as usize * size_of::<u32>() <= MOST_BYTES
+    }
+
     /// A black canvas that nothing has come for.
     pub fn new(size: Size) -> Self {
         let mut canvas = Self::default();
@@ -166,6 +171,8 @@ fn mask(columns: &Range<usize>, word: usize) -> u64 {
     if low >= high { 0 } else { (u64::MAX << low) & (u64::MAX >> (WORD - high)) }
 }
 
+/// What one canvas may take. A watcher has four of them at most.
+const MOST_BYTES: usize = 144 << 20;
 /// Pixels along the edge of a cell.
 const CELL: usize = 8;
 /// Cells in a word of the bitmap.

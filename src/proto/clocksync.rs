@@ -1,11 +1,24 @@
-//! The server's clock in ours, from two-way exchanges as in NTP (RFC 5905 §8): the exchange with the shortest round
-//! trip of the last minute is believed.
+//! The server's clock in ours, from two-way exchanges as in NTP (RFC 5905 §8): of the exchanges of the last minute the
+//! one with the shortest round trip is believed. An older one is worth less, because the quartzes of two machines differ.
+//! When another one is believed than before, what is told moves there slowly: a jump would be heard.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::units::Time;
 
 const MEMORY: Duration = Duration::from_secs(60);
+/// Two quartzes part by so many ns in a second: 100 millionths.
+const DRIFT: u64 = 100_000;
+/// Exchanges kept: more than a server's in [`MEMORY`], at four a second.
+const KEPT: usize = 256;
+
+/// In the beginning each better exchange is believed at once.
+const SETTLING: Duration = Duration::from_secs(5);
+/// After that what is told moves by one part in so many of the time that goes by: 2.5 ms a second …
+const SLOWLY: i64 = 400;
+/// … unless it was wrong by more than this, ns: then a machine has slept.
+const WRONG: i64 = 100_000_000;
 
 #[derive(Clone, Copy, Debug)]
 struct Sample {
@@ -15,10 +28,22 @@ struct Sample {
     offset: i64,
 }
 
+impl Sample {
+    /// How far the offset may be wrong when `newer` comes, ns: half the round trip, and what the clocks have parted.
+    fn error_at(&self, newer: &Self) -> u128 {
+        self.rtt.as_nanos() / 2 + newer.at.since(self.at).as_millis() * u128::from(DRIFT) / 1_000
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct ClockSync {
-    best: Option<Sample>,
+    /// Each is worse than the one before it and will be believed when that is forgotten: a sliding minimum.
+    best: VecDeque<Sample>,
     last_rtt: Option<Duration>,
+    /// Server − ours, ns, as it is told.
+    offset: i64,
+    /// When the first exchange was, and the last.
+    span: Option<(Time, Time)>,
 }
 
 impl ClockSync {
@@ -27,9 +52,30 @@ impl ClockSync {
         let rtt = now.since(sent).saturating_sub(held);
         let offset = server.signed_since(now).saturating_add(rtt.as_nanos() as i64 / 2);
         self.last_rtt = Some(rtt);
-        let expired = |best: &Sample| now.since(best.at) > MEMORY;
-        if self.best.is_none_or(|best| rtt <= best.rtt || expired(&best)) {
-            self.best = Some(Sample { at: now, rtt, offset });
+        let new = Sample { at: now, rtt, offset };
+        while self.best.back().is_some_and(|old| old.error_at(&new) >= new.error_at(&new)) {
+            self.best.pop_back();
+        }
+        while self.best.front().is_some_and(|old| now.since(old.at) > MEMORY) {
+            self.best.pop_front();
+        }
+        if self.best.len() < KEPT {
+            self.best.push_back(new);
+        }
+        self.follow(now);
+    }
+
+    /// Moves what is told towards what is believed.
+    fn follow(&mut self, now: Time) {
+        let Some(best) = self.best.front() else { return };
+        let (first, last) = self.span.unwrap_or((now, now));
+        self.span = Some((first, now));
+        let off = best.offset.saturating_sub(self.offset);
+        if now.since(first) < SETTLING || off.saturating_abs() > WRONG {
+            self.offset = best.offset;
+        } else {
+            let most = now.since(last).as_nanos() as i64 / SLOWLY;
+            self.offset += off.clamp(-most, most);
         }
     }
 
@@ -43,7 +89,7 @@ impl ClockSync {
 
     /// A moment of the server's clock in ours.
     pub fn local(&self, server: Time) -> Option<Time> {
-        self.best.map(|best| server.offset(best.offset.saturating_neg()))
+        self.span.map(|_| server.offset(self.offset.saturating_neg()))
     }
 
     pub const fn rtt(&self) -> Option<Duration> {
@@ -73,5 +119,53 @@ mod tests {
         }
         sync.exchange(Time::from_micros(30_000), Duration::ZERO, server(39_000), Time::from_micros(40_000));
         assert_eq!(sync.local(server(50_000)), Some(Time::from_micros(50_000)));
+    }
+
+    /// What is believed changes little when the best exchange is forgotten, however bad the next one is and although the
+    /// server's clock is 100 millionths fast.
+    #[test]
+    fn the_best_exchange_is_forgotten_without_a_jump() {
+        let mut sync = ClockSync::default();
+        let server = |ours: u64| Time::from_micros(5_000_000 + ours + ours / 10_000);
+        let mut state = 7_u64;
+        let mut jitter = |most: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % most
+        };
+        let mut before = None::<Time>;
+        for n in 0..1_200_u64 {
+            let sent = 1_000_000 + n * 250_000;
+            // One exchange is perfect; each sixtieth is as bad as can be.
+            let (up, down) = match n {
+                0 => (50, 50),
+                n if n % 60 == 0 => (100, 80_000),
+                _ => (1_000 + jitter(8_000), 1_000 + jitter(8_000)),
+            };
+            sync.exchange(
+                Time::from_micros(sent),
+                Duration::ZERO,
+                server(sent + up),
+                Time::from_micros(sent + up + down),
+            );
+            assert!(sync.best.len() <= KEPT);
+            let told = sync.local(server(sent)).expect("known");
+            let error = told.signed_since(Time::from_micros(sent));
+            assert!(error.abs() < 4_000_000, "exchange {n}: off by {error} ns");
+            let moved = before.map_or(0, |before| sync.local(server(sent)).expect("known").signed_since(before));
+            assert!(n < 20 || moved.abs() < 700_000, "exchange {n}: moved by {moved} ns");
+            before = sync.local(server(sent + 250_000));
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut sync = ClockSync::default();
+        // Each round trip is worse than the one before by more than age makes good.
+        for n in 0..10_000_u64 {
+            let now = Time::from_micros(10_000_000 + n * 10_000);
+            sync.exchange(now - Duration::from_micros(10 + 5 * n), Duration::ZERO, Time::ZERO, now);
+            assert!(sync.best.len() <= KEPT);
+        }
+        assert!(sync.local(Time::ZERO).is_some());
     }
 }

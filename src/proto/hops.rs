@@ -1,24 +1,36 @@
 //! Which hop sequences arrived, and when: the source of reports and of the word "lost".
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::units::Time;
 use crate::wire::report::{Arrival, MAX_ARRIVALS};
 
 /// Sequences remembered: more than any reordering spans, and less than a second of a fast stream.
 const WINDOW: usize = 8_192;
-/// A jump further than this is not loss but nonsense (or another session): it is refused.
-const MAX_JUMP: u64 = 65_536;
+/// Seconds of latency for which more is remembered.
+const LONGEST: f64 = 10.0;
+/// A jump further ahead than this is not believed of one datagram alone.
+const MAX_JUMP: u64 = 512;
+/// A second datagram at most so far behind the first one makes a far jump believed.
+const CONFIRMED_BY: u64 = 64;
+/// Sequences before the first one that came, for those that it has overtaken.
+const ROOM: u64 = 64;
+/// A straggler further behind the newest than this is not reported any more: one report would not hold all cells since.
+const REPORTABLE: u64 = MAX_ARRIVALS as u64;
 
 /// The arrivals of one session, sequences extended to 64 bits.
-#[derive(Default)]
 pub struct Hops {
+    /// Cells remembered.
+    window: usize,
     /// Sequence of the front of `cells`.
     base: u64,
     cells: VecDeque<Option<Time>>,
     /// First sequence that no report has told of.
     unreported: u64,
     started: bool,
+    /// The last datagram that was impossibly far ahead, and when it came.
+    far: Option<(u64, Time)>,
 }
 
 /// What became of one datagram's sequence.
@@ -31,22 +43,34 @@ pub enum Seen {
     Outside,
 }
 
+impl Default for Hops {
+    fn default() -> Self {
+        Self::for_latency(Duration::ZERO)
+    }
+}
+
 impl Hops {
+    /// What was lost is counted when pictures are shown, so the longer they are held the more is remembered.
+    pub fn for_latency(latency: Duration) -> Self {
+        let window = WINDOW * (1 + 4 * latency.as_secs_f64().min(LONGEST).ceil() as usize);
+        Self { window, base: 0, cells: VecDeque::new(), unreported: 0, started: false, far: None }
+    }
+
     /// Notes an arrival.
     pub fn note(&mut self, sequence: u32, now: Time) -> Seen {
         if !self.started {
             // The first datagrams may overtake each other: leave room before the first one seen.
             self.started = true;
-            self.base = u64::from(sequence).saturating_sub(64);
+            self.base = u64::from(sequence).saturating_sub(ROOM);
             self.unreported = u64::from(sequence);
             self.cells.resize((u64::from(sequence) - self.base) as usize, None);
         }
         let sequence = self.extend(sequence);
         let end = self.end();
-        if sequence < self.base || sequence > end + MAX_JUMP {
+        if sequence < self.base || sequence > end + MAX_JUMP && !self.jumps(sequence, now) {
             return Seen::Outside;
         }
-        for _ in end..=sequence {
+        for _ in self.end()..=sequence {
             self.push(None);
         }
         let Some(cell) = sequence.checked_sub(self.base).and_then(|i| self.cells.get_mut(i as usize)) else {
@@ -56,12 +80,30 @@ impl Hops {
             return Seen::Duplicate;
         }
         *cell = Some(now);
-        self.unreported = self.unreported.min(sequence);
+        if sequence + REPORTABLE >= self.end() {
+            self.unreported = self.unreported.min(sequence);
+        }
         Seen::New(sequence)
     }
 
+    /// Whether a datagram far ahead is believed, because one close before it came too. Then what lies between has not come;
+    /// where that is more than is remembered, the arrivals begin anew.
+    fn jumps(&mut self, sequence: u64, now: Time) -> bool {
+        let close = |(first, _): &(u64, Time)| *first < sequence && sequence - *first <= CONFIRMED_BY;
+        let Some((first, at)) = self.far.replace((sequence, now)).filter(close) else { return false };
+        self.far = None;
+        if first - self.end() > self.window as u64 {
+            self.unreported = first;
+            self.base = first.saturating_sub(ROOM);
+            self.cells.clear();
+        }
+        (self.end()..first).for_each(|_| self.push(None));
+        self.push(Some(at));
+        true
+    }
+
     fn push(&mut self, cell: Option<Time>) {
-        if self.cells.len() == WINDOW {
+        if self.cells.len() >= self.window {
             self.cells.pop_front();
             self.base += 1;
             self.unreported = self.unreported.max(self.base);
@@ -81,7 +123,7 @@ impl Hops {
 
     /// For fuzzing: panics if something grows without bound.
     pub fn assert_sound(&self) {
-        assert!(self.cells.len() <= WINDOW, "{} arrivals remembered", self.cells.len());
+        assert!(self.cells.len() <= self.window, "{} arrivals remembered", self.cells.len());
     }
 
     /// How many sequences strictly between the two never arrived. Those forgotten count as arrived.
@@ -127,6 +169,52 @@ mod tests {
         assert_eq!(hops.missing_between(10, 13), 1);
         assert_eq!(hops.report(Time::ZERO).0, 12, "a straggler is told of after all");
         assert_eq!(hops.note(10 + 80_000, Time::ZERO), Seen::Outside);
+    }
+
+    #[test]
+    fn a_far_jump_is_believed_when_a_second_datagram_confirms_it() {
+        let mut hops = Hops::default();
+        let at = Time::from_millis(7);
+        (0..100).for_each(|n| assert_eq!(hops.note(n, at), Seen::New(n.into())));
+        hops.report(at);
+        // Nonsense, each time: alone, twice the same, backwards, and not close.
+        for far in [1_000_000, 1_000_000, 999_990, 700, 1_100_000, 2_000_000_000] {
+            assert_eq!(hops.note(far, at), Seen::Outside, "{far}");
+        }
+        assert_eq!(hops.note(100, at), Seen::New(100), "nothing has changed");
+        assert_eq!((hops.missing_between(50, 100), hops.report(at).1.len()), (0, 1));
+        assert_eq!(hops.note(500_000, at), Seen::Outside);
+        assert_eq!(hops.note(500_002, at), Seen::New(500_002));
+        assert_eq!(hops.note(500_001, at), Seen::New(500_001));
+        assert_eq!(hops.note(500_000, at), Seen::Duplicate, "it has come");
+        assert!(hops.missing_between(100, 500_001) > 0, "what lies between is lost");
+        assert_eq!(hops.missing_between(500_000, 500_002), 0);
+        let (first, arrivals) = hops.report(at);
+        assert_eq!((first, arrivals.iter().filter(|arrival| arrival.is_received()).count()), (500_000, 3));
+        assert_eq!(hops.note(101, at), Seen::Outside);
+        // One that fits what is remembered forgets nothing.
+        assert_eq!(hops.note(503_000, at), Seen::Outside);
+        assert_eq!(hops.note(503_001, at), Seen::New(503_001));
+        assert_eq!(hops.note(500_003, at), Seen::New(500_003));
+        assert_eq!((hops.missing_between(500_003, 503_000), hops.unreported()), (2_996, 2_999));
+    }
+
+    #[test]
+    fn a_straggler_far_behind_is_told_of_no_more() {
+        let mut hops = Hops::default();
+        hops.note(0, Time::ZERO);
+        (3..1_000).for_each(|n| assert_eq!(hops.note(n, Time::ZERO), Seen::New(n.into())));
+        while hops.unreported() > 0 {
+            hops.report(Time::ZERO);
+        }
+        assert_eq!(hops.note(1_000 - MAX_ARRIVALS as u32 - 1, Time::ZERO), Seen::Duplicate);
+        assert_eq!(hops.note(1, Time::ZERO), Seen::New(1));
+        assert_eq!(hops.unreported(), 0, "one report could not hold all since");
+        hops.note(1_002, Time::ZERO);
+        hops.report(Time::ZERO);
+        hops.note(1_001, Time::ZERO);
+        assert_eq!(hops.report(Time::ZERO).0, 1_001);
+        assert_eq!(hops.report(Time::ZERO), (1_003, Vec::new()), "nothing new: where the next one goes on");
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(super) struct Lane {
     runs: VecDeque<Run>,
     /// The number of the frame that is due next, once there was one.
     next: Option<u64>,
+    /// Frames behind a long gap, until those that follow them come: then the gap is believed.
+    doubted: Option<(u64, Vec<Frame>)>,
 }
 
 #[derive(Debug)]
@@ -22,8 +24,23 @@ struct Run {
 
 impl Lane {
     /// Takes frames in, the first of which has this number. What has passed already is left out; what is missing before
-    /// them becomes silence, but for a gap so long that the stream must have jumped.
+    /// them becomes silence, but for a gap so long that the stream must have jumped. Frames behind a gap of more than two
+    /// seconds are only believed together with those that follow them: one chunk with a wrong number makes no silence.
     pub fn put(&mut self, first: u64, frames: &[Frame]) {
+        let doubted = self.doubted.take();
+        if self.next.is_some_and(|next| first > next && first - next > DOUBTED) {
+            match doubted {
+                Some((before, held)) if before + held.len() as u64 == first => self.append(before, &held),
+                _ => {
+                    self.doubted = Some((first, frames.to_vec()));
+                    return;
+                }
+            }
+        }
+        self.append(first, frames);
+    }
+
+    fn append(&mut self, first: u64, frames: &[Frame]) {
         let due = self.next.unwrap_or(first);
         let known = usize::try_from(due.saturating_sub(first)).unwrap_or(usize::MAX);
         let Some(fresh) = frames.get(known..).filter(|fresh| !fresh.is_empty()) else { return };
@@ -96,6 +113,8 @@ fn micros(time: MediaTime) -> u128 {
 
 /// A minute; no network loses more and goes on.
 const LONGEST_SILENCE: u64 = 60 * RATE as u64;
+/// A gap that one chunk alone does not make.
+const DOUBTED: u64 = 2 * RATE as u64;
 const BLOCK: usize = RATE as usize / 10;
 
 #[cfg(test)]
@@ -145,8 +164,28 @@ mod tests {
         lane.put(0, &frames(0..10));
         let far = u64::from(u32::MAX) * 256;
         lane.put(far, &frames(5..10));
-        assert_eq!(lane.len(), 15);
-        assert_eq!(all(&mut lane, u64::MAX), [(0, frames(0..10)), (far, frames(5..10))]);
+        lane.put(far + 5, &frames(0..5));
+        assert_eq!(lane.len(), 20);
+        let behind = [frames(5..10), frames(0..5)].concat();
+        assert_eq!(all(&mut lane, u64::MAX), [(0, frames(0..10)), (far, behind)]);
+    }
+
+    #[test]
+    fn one_chunk_with_a_wrong_number_makes_no_silence_and_silences_nothing() {
+        let second = u64::from(RATE);
+        let mut lane = Lane::default();
+        lane.put(0, &frames(0..256));
+        for far in [3 * second, 59 * second, 3_000 * second] {
+            lane.put(far, &frames(0..256));
+            let next = lane.end();
+            lane.put(next, &frames(next..next + 256));
+        }
+        assert_eq!(all(&mut lane, u64::MAX), [(0, frames(0..1_024))]);
+        // Half a minute of a network that was away: the second chunk behind it says so.
+        lane.put(30 * second, &frames(0..256));
+        assert_eq!(lane.len(), 0);
+        lane.put(30 * second + 256, &frames(256..512));
+        assert_eq!(lane.len() as u64, 30 * second + 512 - 1_024);
     }
 
     #[test]

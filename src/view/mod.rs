@@ -3,18 +3,20 @@
 //! the window has dropped it.
 //!
 //! The window keeps the frame it shows, to draw it again after a resize, and drops it when the next one has taken its
-//! place. Of several frames waiting only the newest is drawn. No picture ever waits on time; only notices do, to go.
+//! place. One frame waits for it, the newest. No picture ever waits on time; only notices do, to go.
 
 mod guard;
 mod hud;
 pub mod keys;
+mod orders;
 mod scale;
 mod surface;
 mod window;
 
 pub use hud::Card;
+pub use orders::{Handle, Orders, orders};
 pub use scale::{Rect, fit, letterbox};
-pub use window::{Handle, run};
+pub use window::run;
 
 use std::sync::Arc;
 
@@ -28,10 +30,8 @@ pub struct Frame {
     pub id: u64,
 }
 
-/// What the window is told.
+/// What the window is told beside pictures ([`Handle::show`]).
 pub enum Order {
-    /// A picture; it ends whatever card there was.
-    Show(Frame),
     /// What is the matter, instead of a picture; the last picture stays behind it, dark.
     Card(Card),
     /// A sentence over the picture for a few seconds.
@@ -52,9 +52,8 @@ pub enum Happened {
     Opened,
     /// The frame with this number was handed to the screen for the first time; the window keeps it for redraws.
     Presented { id: u64, at: Time },
-    /// The frame with this number was superseded before it was ever presented.
-    Superseded { id: u64 },
-    /// The frame with this number was not presented because the user has frozen the picture.
+    /// The frame with this number was not presented because the user has frozen the picture, or because the window has no
+    /// area (it is minimised, or not open yet).
     Withheld { id: u64 },
     /// The user wants the picture on the screen in a file.
     Snapshot { canvas: Arc<Canvas>, id: u64, still: Still },

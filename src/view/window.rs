@@ -3,41 +3,28 @@
 //! A frame is drawn and presented as soon as the loop wakes, not when the window system asks; only what the window
 //! lost (a resize, a part uncovered) waits for its redraw request, which merges many into one.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use winit::application::ApplicationHandler;
 use winit::event::{ElementState, KeyEvent, MouseButton, StartCause, WindowEvent};
-use winit::event_loop::{ActiveEventLoop, ControlFlow, EventLoop, EventLoopProxy};
+use winit::event_loop::{ActiveEventLoop, ControlFlow, EventLoop};
 use winit::window::WindowId;
 
 use super::guard;
 use super::hud::Hud;
 use super::keys::{self, Action};
+use super::orders::{Handle, Orders, Waiting, orders};
 use super::surface::Surface;
-use super::{Frame, Gone, Happened, Order, Still, ViewError};
+use super::{Frame, Happened, Still, ViewError};
 use crate::clock;
 use crate::units::{Size, Time};
 
-/// Sends orders to the window from any thread.
-#[derive(Clone)]
-pub struct Handle {
-    orders: mpsc::Sender<Order>,
-    proxy: EventLoopProxy<()>,
-}
-
-impl Handle {
-    /// Queues an order and wakes the window. Never blocks.
-    pub fn send(&self, order: Order) -> Result<(), Gone> {
-        self.orders.send(order).map_err(|_| Gone)?;
-        self.proxy.send_event(()).map_err(|_| Gone)
-    }
-}
-
-/// Opens a window for pictures of `size_hint` and lives in it until the user quits or an [`Order::Close`] comes.
+/// Opens a window for pictures of `size_hint` and lives in it until the user quits or a [`Close`](super::Order::Close)
+/// comes.
 ///
 /// Must be called on the main thread and at most once in a process (the window system's rules). `on_ready` gets the
-/// handle before the window opens. Frames still queued at the end are dropped.
+/// handle before the window opens. A frame that still waits at the end is dropped.
 pub fn run(
     title: &str,
     size_hint: Size,
@@ -45,8 +32,9 @@ pub fn run(
     happened: impl FnMut(Happened),
 ) -> Result<(), ViewError> {
     let event_loop = EventLoop::with_user_event().build().map_err(|_| ViewError::NoDisplay(why_no_display()))?;
-    let (sender, orders) = mpsc::channel();
-    on_ready(Handle { orders: sender, proxy: event_loop.create_proxy() });
+    let proxy = event_loop.create_proxy();
+    let (handle, orders) = orders(move || proxy.send_event(()).is_ok());
+    on_ready(handle);
     let mut viewer = Viewer {
         title: title.to_owned(),
         wanted: size_hint,
@@ -73,7 +61,7 @@ struct Viewer<F> {
     title: String,
     /// Size of the pictures, as far as known.
     wanted: Size,
-    orders: mpsc::Receiver<Order>,
+    orders: Orders,
     happened: F,
     /// None until the window system let us open the window.
     surface: Option<Surface>,
@@ -90,21 +78,18 @@ struct Viewer<F> {
 }
 
 impl<F: FnMut(Happened)> Viewer<F> {
-    /// Takes every order that waits; of the frames only the newest is worth drawing.
+    /// Does all that it was told since the last time.
     fn drain(&mut self, event_loop: &ActiveEventLoop) {
-        let (mut newest, mut changed) = (None, false);
-        while let Ok(order) = self.orders.try_recv() {
-            match order {
-                Order::Show(frame) => {
-                    changed |= self.hud.card.take().is_some();
-                    self.supersede(newest.replace(frame));
-                }
-                Order::Title(title) => self.retitle(title),
-                Order::Fullscreen => self.go_fullscreen(),
-                Order::Close => return event_loop.exit(),
-                other => changed |= self.words(other),
-            }
+        let mut orders = self.orders.take();
+        if orders.close {
+            return event_loop.exit();
         }
+        if orders.fullscreen {
+            self.go_fullscreen();
+        }
+        orders.title.take().into_iter().for_each(|title| self.retitle(title));
+        let newest = orders.frame.take();
+        let changed = self.words(orders);
         match newest {
             Some(frame) if self.hud.frozen => self.withhold(frame),
             Some(frame) if !changed && self.shows(&frame) => {
@@ -122,31 +107,27 @@ impl<F: FnMut(Happened)> Viewer<F> {
         }
     }
 
-    /// Orders that change what lies over the picture; true if that is to be seen.
-    fn words(&mut self, order: Order) -> bool {
-        match order {
-            Order::Card(card) => {
-                self.hud.paused();
-                self.hud.card.replace(card).as_ref() != self.hud.card.as_ref()
+    /// Takes over what lies over the picture; true if that is to be seen.
+    fn words(&mut self, orders: Waiting) -> bool {
+        let hud = &mut self.hud;
+        let mut changed = !orders.notices.is_empty();
+        orders.notices.into_iter().for_each(|text| hud.notice(text, clock::now()));
+        if let Some(card) = orders.card {
+            if card.is_some() {
+                hud.paused();
             }
-            Order::Notice(text) => {
-                self.hud.notice(text, clock::now());
-                true
-            }
-            Order::Recording(recording) => std::mem::replace(&mut self.hud.recording, recording) != recording,
-            Order::Figures(lines) => {
-                self.hud.lines = lines;
-                // Pictures redraw them anyway, where there are any.
-                self.hud.figures && (self.hud.frozen || self.hud.card.is_some())
-            }
-            _ => false,
+            changed |= hud.card != card;
+            hud.card = card;
         }
-    }
-
-    fn supersede(&mut self, frame: Option<Frame>) {
-        if let Some(Frame { id, .. }) = frame {
-            (self.happened)(Happened::Superseded { id });
+        if let Some(recording) = orders.recording {
+            changed |= std::mem::replace(&mut hud.recording, recording) != recording;
         }
+        if let Some(lines) = orders.figures {
+            hud.lines = lines;
+            // Pictures redraw them anyway, where there are any.
+            changed |= hud.figures && (hud.frozen || hud.card.is_some());
+        }
+        changed
     }
 
     fn withhold(&mut self, frame: Frame) {
@@ -193,8 +174,11 @@ impl<F: FnMut(Happened)> Viewer<F> {
             surface.follow(event_loop, size);
         }
         self.wanted = size;
+        let id = frame.id;
         if self.present(event_loop) {
             self.presented();
+        } else {
+            (self.happened)(Happened::Withheld { id });
         }
     }
 

@@ -29,6 +29,7 @@ fn a_wrong_argument_names_the_right_ones() {
         (&["watch", "localhost:0"], &["65535"]),
         (&["watch", "[::1"], &["HOST:PORT"]),
         (&["watch", "localhost", "--latency=-5"], &["--latency"]),
+        (&["watch", "localhost", "--latency", "10001"], &["--latency", "0 to 10000"]),
         (&["watch", "localhost", "--timeout", "soon"], &["number of seconds"]),
         (&["watch", "localhost", "--snapshot", "shot.bmp"], &[".png", ".jpg"]),
         (&[], &["Usage"]),

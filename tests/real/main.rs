@@ -20,5 +20,6 @@ mod preview;
 mod records;
 mod screens;
 mod sound;
+mod stalled;
 mod urls;
 mod window;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use udpstream::proto::receiver::{Config, Event, Receiver};
 use udpstream::proto::{Input, Machine, Output, Port, Received};
 use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
-use udpstream::wire::message::{Accept, Message};
+use udpstream::wire::message::{Accept, Message, Refuse, RefuseCode};
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::tlv::Tlvs;
 use udpstream::wire::{Description, Hop, Kind};
@@ -32,15 +32,18 @@ const PICTURE: ObjectHeader = ObjectHeader {
 };
 
 /// A watcher, and the server's side of what it hears.
-struct Told {
+pub struct Told {
     machine: Receiver,
     server: SocketAddr,
     now: Time,
-    sequence: u32,
-    sent: Vec<(Kind, Vec<u8>)>,
+    pub sequence: u32,
+    pub sent: Vec<(Kind, Vec<u8>)>,
     slices: u32,
     /// Units shown, and how many of their parts were missing.
     shown: Vec<(u32, u16)>,
+    /// What the server describes.
+    size: Size,
+    too_large: Vec<Size>,
 }
 
 impl Told {
@@ -48,12 +51,22 @@ impl Told {
         let server = address(1, 9_688);
         let machine = Receiver::new(Config::new([3; 32], vec![server]), Time::ZERO);
         let (now, sequence, slices) = (Time::ZERO, 0, 0);
-        let mut told = Self { machine, server, now, sequence, sent: Vec::new(), slices, shown: Vec::new() };
+        let mut told = Self {
+            machine,
+            server,
+            now,
+            sequence,
+            sent: Vec::new(),
+            slices,
+            shown: Vec::new(),
+            size: SIZE,
+            too_large: Vec::new(),
+        };
         told.wait(0);
         told
     }
 
-    fn joined(session: u64) -> Self {
+    pub fn joined(session: u64) -> Self {
         let mut told = Self::new();
         let nonce = told.hello();
         told.challenge(nonce);
@@ -62,7 +75,7 @@ impl Told {
     }
 
     /// Lets so many milliseconds pass.
-    fn wait(&mut self, millis: u64) {
+    pub fn wait(&mut self, millis: u64) {
         let until = self.now + ms(millis);
         loop {
             match self.machine.poll(self.now) {
@@ -72,6 +85,7 @@ impl Told {
                 }
                 Output::Event(Event::Slice(_)) => self.slices += 1,
                 Output::Event(Event::Show { picture, .. }) => self.shown.push((picture.unit.0, picture.missing)),
+                Output::Event(Event::TooLarge(size)) => self.too_large.push(size),
                 Output::Event(_) => {}
                 Output::Wait(at, _) if at < until => self.now = at.max(self.now),
                 Output::Wait(..) => break self.now = until,
@@ -82,7 +96,11 @@ impl Told {
     fn hear(&mut self, kind: Kind, session: u64, body: &[u8]) {
         let sequence = if kind.is_sequenced() { self.sequence } else { 0 };
         self.sequence += u32::from(kind.is_sequenced());
-        let hop = Hop { kind, tag: session as u32, sequence, sent_at: self.now.wire_micros() };
+        self.datagram(kind, session as u32, sequence, body);
+    }
+
+    fn datagram(&mut self, kind: Kind, tag: u32, sequence: u32, body: &[u8]) {
+        let hop = Hop { kind, tag, sequence, sent_at: self.now.wire_micros() };
         let bytes = [&hop.to_bytes(), body].concat();
         self.machine.handle(
             self.now,
@@ -91,7 +109,7 @@ impl Told {
         self.wait(0);
     }
 
-    fn say(&mut self, session: u64, message: &Message<'_>) {
+    pub fn say(&mut self, session: u64, message: &Message<'_>) {
         let mut body = Vec::new();
         message.emit(&mut body);
         self.hear(message.kind(), session, &body);
@@ -122,7 +140,7 @@ impl Told {
         let (title, rate) = ("hand-made".to_owned(), Rate::new(25, 1).expect("25 fps"));
         let description = Description {
             title,
-            size: SIZE,
+            size: self.size,
             rate,
             length: None,
             live: false,
@@ -206,4 +224,85 @@ fn an_accept_counts_although_the_old_session_has_spoken_again() {
     told.wait(50);
     assert_eq!((told.machine.counts().reconnects, told.machine.counts().rejected), (1, 0));
     assert!(told.now < Time::ZERO + seconds(1));
+}
+
+#[test]
+fn the_parts_of_a_picture_agree_in_all_that_they_share() {
+    let first = ObjectHeader { parts: 2, ..PICTURE };
+    let second = ObjectHeader { part: 1, ..first };
+    let mut told = Told::joined(1);
+    told.object(first);
+    for header in [
+        ObjectHeader { media_time: MediaTime::from_micros(1), ..second },
+        ObjectHeader { tables: 79, ..second },
+        ObjectHeader { format: 1, ..second },
+        ObjectHeader { cut: 1, ..second },
+        ObjectHeader { flags: flags::SAME, ..second },
+    ] {
+        let before = told.machine.counts().rejected;
+        told.object(header);
+        assert_eq!((told.machine.counts().rejected - before, told.slices, told.shown.len()), (1, 1, 0), "{header:?}");
+    }
+    told.object(second);
+    assert_eq!((told.slices, told.shown), (2, vec![(0, 0)]));
+}
+
+/// An incomplete picture is shown a reorder window after the first part of a later one came, and the later one, complete,
+/// right behind it; not before.
+#[test]
+fn a_complete_picture_waits_for_an_incomplete_one_before_it_for_a_reorder_window() {
+    let mut told = Told::joined(1);
+    told.object(ObjectHeader { parts: 2, ..PICTURE });
+    told.object(ObjectHeader { unit: Unit(1), flags: flags::LAST, ..PICTURE });
+    told.wait(7);
+    assert_eq!(told.shown, [], "a quarter of 40 ms, at most 8 ms");
+    told.wait(2);
+    assert_eq!(told.shown, [(0, 1), (1, 0)]);
+}
+
+#[test]
+fn what_belongs_to_no_session_has_no_tag() {
+    let mut told = Told::new();
+    let nonce = told.hello();
+    let mut body = Vec::new();
+    Message::Challenge { nonce, cookie: COOKIE, server_nonce: 0 }.emit(&mut body);
+    told.datagram(Kind::CHALLENGE, 7, 0, &body);
+    assert!(told.sent.iter().all(|(kind, _)| *kind == Kind::HELLO), "it is nobody's");
+    let (code, sentence, tlvs) = (RefuseCode::FULL, "Full.", Tlvs::default());
+    let refuse = Refuse { nonce, highest: 1, lowest: 1, code, retry_after_ms: 60_000, sentence, tlvs };
+    let mut body = Vec::new();
+    Message::Refuse(refuse).emit(&mut body);
+    told.datagram(Kind::REFUSE, 7, 0, &body);
+    assert_eq!(told.machine.counts().rejected, 2);
+    told.challenge(nonce);
+    assert!(told.sent.iter().any(|(kind, _)| *kind == Kind::JOIN), "without one it is heard");
+}
+
+#[test]
+fn pictures_that_no_canvas_is_made_for_are_left_and_looked_at_again() {
+    for (size, fits) in [((7_680, 4_320), true), ((8_192, 4_320), true), ((16_384, 1), true), ((16_384, 16_384), false)]
+    {
+        let mut told = Told::new();
+        told.size = Size::new(size.0, size.1);
+        let nonce = told.hello();
+        told.challenge(nonce);
+        told.accept(nonce, 1);
+        assert_eq!((told.too_large.is_empty(), told.answers(1)), (fits, fits), "{size:?}");
+        told.object(ObjectHeader { size: told.size, flags: flags::LAST, ..PICTURE });
+        assert_eq!(told.slices, u32::from(fits), "{size:?}");
+        if fits {
+            continue;
+        }
+        let hellos = |told: &Told| told.sent.iter().filter(|(kind, _)| *kind == Kind::HELLO).count();
+        told.wait(4_900);
+        assert_eq!(hellos(&told), 0);
+        told.wait(200);
+        assert!(hellos(&told) > 0, "something smaller may be served by now");
+        let nonce = told.hello();
+        (told.size, told.sequence) = (SIZE, 0);
+        told.challenge(nonce);
+        told.accept(nonce, 1);
+        told.object(ObjectHeader { flags: flags::LAST, ..PICTURE });
+        assert_eq!((told.slices, told.shown.len(), told.too_large.len()), (1, 1, 1));
+    }
 }

@@ -568,7 +568,7 @@ impl Seen {
                 self.open.push(name);
             }
             receiver::Event::Show { picture, due } => self.show(now, picture, *due),
-            receiver::Event::Refused { .. } => self.refused += 1,
+            receiver::Event::Refused { .. } | receiver::Event::TooLarge(_) => self.refused += 1,
             receiver::Event::Trouble(trouble) => {
                 self.lost += u64::from(*trouble == receiver::Trouble::Silent);
                 self.troubles.push((now, *trouble));

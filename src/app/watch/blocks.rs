@@ -88,7 +88,7 @@ impl Figures {
 
     /// Begins a new second.
     pub fn next_second(&mut self, now: Time, receiver: &Receiver) {
-        self.second = (now, receiver.counts().shown, receiver.counts().bytes);
+        self.second = (now, self.on_screen(receiver), receiver.counts().bytes);
         self.blocks.next_second();
     }
 
@@ -96,8 +96,13 @@ impl Figures {
     fn rates(&self, now: Time, receiver: &Receiver, whole: bool) -> (f64, f64) {
         let (since, shown, bytes) = if whole { (self.start, 0, 0) } else { self.second };
         let seconds = now.since(since).as_secs_f64().max(1e-9);
-        let counts = receiver.counts();
-        ((counts.shown - shown) as f64 / seconds, (counts.bytes - bytes) as f64 * 8.0 / seconds)
+        let (now_shown, now_bytes) = (self.on_screen(receiver), receiver.counts().bytes);
+        (now_shown.saturating_sub(shown) as f64 / seconds, (now_bytes - bytes) as f64 * 8.0 / seconds)
+    }
+
+    /// Of the pictures that the receiver handed out, those that nothing newer took the place of.
+    fn on_screen(&self, receiver: &Receiver) -> u64 {
+        receiver.counts().shown.saturating_sub(self.superseded)
     }
 
     /// The fields of `stats` (the last second) or `summary` (the whole run).
@@ -108,7 +113,7 @@ impl Figures {
         let b = &self.blocks;
         json!({
             // What the receiver handed out but the screen could not take was late after all.
-            "pictures_shown": counts.shown.saturating_sub(self.superseded),
+            "pictures_shown": self.on_screen(receiver), "pictures_superseded": self.superseded,
             "pictures_damaged": counts.damaged, "pictures_lost": counts.lost,
             "pictures_late": counts.late + self.superseded, "pictures_thinned": counts.thinned,
             "slices_received": counts.slices, "slices_lost": counts.slices_lost, "slices_repaired": 0,

@@ -7,16 +7,14 @@ pub(super) mod screen;
 mod trouble;
 mod watching;
 
-use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use crossbeam_channel::{Receiver as Inbox, Sender, unbounded};
+use crossbeam_channel::{Receiver as Inbox, Sender, bounded, unbounded};
 
 pub use self::hearing::Choice as Sound;
 use self::hearing::Hearing;
@@ -24,10 +22,10 @@ pub use self::onscreen::OnScreen;
 use self::screen::Screen;
 use self::watching::{Act, Watching, Wiring};
 use super::address::Address;
-use super::decode::{self, Shown};
+use super::decode::{self, OnTheWay, Shown};
 use super::figures::Output;
 use super::recording::Recordings;
-use super::{Exit, StatsFormat};
+use super::{Exit, StatsFormat, leaving};
 use crate::media::sound::Rendition;
 use crate::net::{Loop, Options as SocketOptions, Socket};
 use crate::proto::receiver::{Config, Receiver};
@@ -79,9 +77,11 @@ pub fn watch(options: Options) -> anyhow::Result<Exit> {
     let event_loop = event_loop(&options)?;
     let mut recordings = Recordings::new(event_loop.waker());
     place.map_or(Ok(()), |place| recordings.begin(place))?;
-    let (_, acts) = unbounded();
     if options.headless {
-        return run(options, servers, event_loop, (Screen(None), recordings), unbounded(), acts);
+        let (_, acts) = bounded(1);
+        let (shown, figures) = unbounded();
+        let links = Links { on_the_way: OnTheWay::default(), shown, figures, acts };
+        return run(options, servers, event_loop, (Screen(None), recordings), links);
     }
     windowed(options, servers, event_loop, recordings)
 }
@@ -106,26 +106,30 @@ fn windowed(
     recordings: Recordings,
 ) -> anyhow::Result<Exit> {
     let title = format!("connecting to {} – udpstream", options.server);
-    let (decoded, waiting) = unbounded();
-    let (presented, seen) = unbounded();
-    let (act, acts) = unbounded();
-    let (result, outcome) = unbounded();
-    let mut told = Told { waiting, pending: VecDeque::new(), presented, act, waker: event_loop.waker() };
+    let on_the_way = OnTheWay::default();
+    // What is shown is told by whoever shows it, which is never more than the event loop has handed out.
+    let (shown, figures) = unbounded();
+    let (act, acts) = bounded(ACTS);
+    let (result, outcome) = bounded(1);
+    let (leaves, left) = bounded(0);
+    let told = Told { on_the_way: on_the_way.clone(), shown: shown.clone(), act, waker: event_loop.waker() };
+    let links = Links { on_the_way, shown, figures, acts };
     let ready = move |window: Handle| {
         if options.fullscreen {
             window.send(ViewOrder::Fullscreen).ok();
         }
         let close = window.clone();
         let net = move || {
-            let exit = run(options, servers, event_loop, (Screen(Some(window)), recordings), (decoded, seen), acts);
-            result.send(exit).ok();
+            let exit = run(options, servers, event_loop, (Screen(Some(window)), recordings), links);
             close.send(ViewOrder::Close).ok();
+            leaving::wait_for_window(&left, &exit);
+            result.send(exit).ok();
         };
         // Without the thread `outcome` is closed, which is noticed below.
         drop(Builder::new().name("net".into()).spawn(net));
     };
     view::run(&title, FIRST_SIZE, ready, |happened| told.take(happened)).map_err(|error| anyhow!("{error}"))?;
-    drop(told);
+    drop::<(Sender<()>, Told)>((leaves, told));
     match outcome.recv_timeout(PATIENCE) {
         Ok(exit) => exit,
         Err(_) => Err(anyhow!("the network thread died or hangs: this is a bug")),
@@ -134,66 +138,62 @@ fn windowed(
 
 /// What the window tells, sorted: presented pictures to the figures, all else to the event loop.
 struct Told {
-    /// Decoded pictures on their way to the screen, oldest first.
-    waiting: Inbox<Shown>,
-    pending: VecDeque<Shown>,
-    presented: Sender<Shown>,
+    on_the_way: OnTheWay,
+    shown: Sender<Shown>,
     act: Sender<Act>,
     waker: Waker,
 }
 
 impl Told {
-    fn take(&mut self, happened: Happened) {
+    fn take(&self, happened: Happened) {
         match happened {
             Happened::Opened => {}
-            Happened::Presented { id, at } => self.done(id, |shown| Some(Shown { presented: at, ..shown })),
-            Happened::Superseded { id } => self.done(id, |shown| Some(Shown { superseded: true, ..shown })),
+            Happened::Presented { id, at } => {
+                let shown = self.on_the_way.take(id).map(|shown| Shown { presented: at, ..shown });
+                // The event loop may have ended before the window.
+                shown.map(|shown| self.shown.send(shown).ok());
+            }
             // Nobody sees when a frozen picture would have been shown: it is in no figure.
-            Happened::Withheld { id } => self.done(id, |_| None),
+            Happened::Withheld { id } => drop(self.on_the_way.take(id)),
             Happened::Snapshot { canvas, id, still } => self.act(Act::Snapshot { canvas, id, still }),
             Happened::Wished(wish) => self.act(Act::Wish(wish)),
             Happened::Quit => self.act(Act::Quit),
         }
     }
 
-    fn done(&mut self, id: u64, figure: impl FnOnce(Shown) -> Option<Shown>) {
-        self.pending.extend(self.waiting.try_iter());
-        while let Some(shown) = self.pending.pop_front() {
-            if u64::from(shown.picture.unit.0) == id {
-                // The event loop may have ended before the window.
-                figure(shown).map(|shown| self.presented.send(shown).ok());
-                break;
-            }
-        }
-    }
-
     fn act(&self, act: Act) {
-        self.act.send(act).ok();
+        // An event loop that does not get round to so many keys does not miss one more.
+        self.act.try_send(act).ok();
         (self.waker)();
     }
 }
 
-/// Runs the event loop on this thread and the decoder on another. The decoder reports to the first half of `shown`,
-/// figures are read from the second.
+/// What connects the event loop with decoder and window.
+struct Links {
+    on_the_way: OnTheWay,
+    shown: Sender<Shown>,
+    figures: Inbox<Shown>,
+    acts: Inbox<Act>,
+}
+
+/// Runs the event loop on this thread and the decoder on another.
 fn run(
     options: Options,
     servers: Vec<SocketAddr>,
     event_loop: Loop,
     (screen, recordings): (Screen, Recordings),
-    (shown, figures): (Sender<Shown>, Inbox<Shown>),
-    acts: Inbox<Act>,
+    Links { on_the_way, shown, figures, acts }: Links,
 ) -> anyhow::Result<Exit> {
     onscreen::attach(&screen);
-    let (work, works) = unbounded();
-    let newest = Arc::new(AtomicU32::new(0));
+    let work = Arc::new(decode::Inbox::new(decode::room(screen.is_there())));
     let settings = decode::Settings {
         window: screen.0.clone(),
+        on_the_way,
         snapshot: options.snapshot.clone(),
-        newest: Arc::clone(&newest),
         waker: event_loop.waker(),
     };
     let decoder: JoinHandle<_> =
-        decode::spawn(settings, works, shown).context("the decoder's thread could not be started")?;
+        decode::spawn(settings, Arc::clone(&work), shown).context("the decoder's thread could not be started")?;
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
     let stay = !options.headless && !options.autoexit;
     let rendition = if options.sound.mono { Rendition::Mono } else { Rendition::Stereo };
@@ -203,10 +203,12 @@ fn run(
     let config = Config { seed, servers, max_datagram: 0, latency, stay, sound, frames };
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let mut receiver = Receiver::new(config, output.start());
-    let mut app = Watching::new(options, output, screen, Wiring { work, figures, newest, acts, hearing, recordings });
+    let mut app = Watching::new(options, output, screen, Wiring { work, figures, acts, hearing, recordings });
     event_loop.run(&mut receiver, &mut app).context("the event loop failed")?;
     Ok(app.finish(&receiver, decoder))
 }
 
+/// Keys that wait for the event loop.
+const ACTS: usize = 64;
 /// A goodbye and a last picture take less.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -42,7 +42,12 @@ impl Screen {
     }
 
     /// Saves a picture in the current folder, on a thread of its own: a large PNG takes longer than a picture's time.
-    pub fn save(&self, canvas: Arc<Canvas>, title: String, id: u64, kind: Still) -> Option<JoinHandle<()>> {
+    /// Beyond a few at a time, each of which holds a picture, the disk is too slow.
+    pub fn save(&self, savers: &mut Vec<JoinHandle<()>>, canvas: Arc<Canvas>, title: String, id: u64, kind: Still) {
+        savers.retain(|saver| !saver.is_finished());
+        if savers.len() >= SAVERS {
+            return self.notice("Not saved: the disk is still busy with the ones before.");
+        }
         let screen = self.clone();
         let save = move || {
             let kind = match kind {
@@ -64,6 +69,11 @@ impl Screen {
             }
         };
         let thread = Builder::new().name("snapshot".into()).spawn(save);
-        thread.inspect_err(|error| self.notice(&format!("Not saved: no thread could be started ({error})."))).ok()
+        savers.extend(
+            thread.inspect_err(|error| self.notice(&format!("Not saved: no thread could be started ({error})."))),
+        );
     }
 }
+
+/// Snapshots being saved at once.
+const SAVERS: usize = 4;

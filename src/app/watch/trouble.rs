@@ -1,6 +1,7 @@
 //! What is said when no pictures come: the same words on a card in the window and, as one sentence, on stderr.
 
 use crate::proto::receiver::{Over, Trouble};
+use crate::units::Size;
 use crate::view::Card;
 use crate::wire::message::RefuseCode;
 
@@ -54,6 +55,17 @@ pub fn refused(code: RefuseCode, words: &str, server: &str) -> Card {
     card(format!("{server} refused"), &[words, advice])
 }
 
+/// Its pictures are larger than any that are shown.
+pub fn too_large(size: Size, server: &str) -> Card {
+    card(
+        format!("{server} serves pictures that are too large"),
+        &[
+            &format!("{size} is more than 8K, the most that is shown; serve them with a smaller --width."),
+            "It is looked at again every five seconds.",
+        ],
+    )
+}
+
 /// The server said goodbye: the stream came to its end, or it was stopped.
 pub fn over(why: Over, words: &str, server: &str) -> Card {
     let (title, words) = match why {
@@ -79,7 +91,7 @@ mod tests {
     #[test]
     fn every_card_reads_as_sentences() {
         let server = "robot:9688";
-        let mut cards = vec![waiting(server)];
+        let mut cards = vec![waiting(server), too_large(Size::new(16_384, 16_384), server)];
         cards.extend([Over::Ended, Over::Stopped, Over::Failed].map(|why| over(why, "That is why.", server)));
         cards.extend([Trouble::Nobody, Trouble::Silent, Trouble::Network].map(|trouble| silence(trouble, server)));
         cards.extend((1..9).map(|code| refused(RefuseCode(code), "No room.", server)));

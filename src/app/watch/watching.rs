@@ -1,11 +1,10 @@
 //! The program around the receiver: what its events mean to people, programs, decoder and window; when to end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver as Inbox, Sender};
+use crossbeam_channel::Receiver as Inbox;
 use serde_json::{Value, json};
 
 use super::blocks::Figures;
@@ -13,7 +12,7 @@ use super::hearing::Hearing;
 use super::screen::Screen;
 use super::{Options, trouble};
 use crate::app::Exit;
-use crate::app::decode::{Shown, Work};
+use crate::app::decode::{self, Show, Shown};
 use crate::app::figures::Output;
 use crate::app::recording::Recordings;
 use crate::app::words;
@@ -47,9 +46,8 @@ pub enum Act {
 
 /// What connects the event loop with the decoder and the window.
 pub struct Wiring {
-    pub work: Sender<Work>,
+    pub work: Arc<decode::Inbox>,
     pub figures: Inbox<Shown>,
-    pub newest: Arc<AtomicU32>,
     pub acts: Inbox<Act>,
     pub hearing: Hearing,
     pub recordings: Recordings,
@@ -83,9 +81,8 @@ pub struct Watching {
     options: Options,
     output: Output,
     screen: Screen,
-    work: Option<Sender<Work>>,
+    work: Arc<decode::Inbox>,
     shown: Inbox<Shown>,
-    newest: Arc<AtomicU32>,
     acts: Inbox<Act>,
     hearing: Hearing,
     recordings: Recordings,
@@ -121,9 +118,8 @@ impl Watching {
             options,
             output,
             screen,
-            work: Some(wiring.work),
+            work: wiring.work,
             shown: wiring.figures,
-            newest: wiring.newest,
             acts: wiring.acts,
             hearing: wiring.hearing,
             recordings: wiring.recordings,
@@ -147,11 +143,9 @@ impl Watching {
         }
     }
 
-    fn work(&self, work: Work) {
-        if let Some(sender) = &self.work {
-            // A decoder that died is found when it is joined.
-            sender.send(work).ok();
-        }
+    /// Pictures that made room for newer ones, because the decoder is behind.
+    fn superseded(&mut self, now: Time, pictures: Vec<Show>) {
+        pictures.into_iter().for_each(|show| self.figures.take(show.superseded(now)));
     }
 
     fn publish(&self, name: &str, fields: Value) -> Flow {
@@ -173,8 +167,7 @@ impl Watching {
         }
         if other {
             self.stream = stream;
-            self.newest.store(0, Ordering::Relaxed);
-            self.work(Work::Reset);
+            self.work.reset();
         }
         let (size, rate) = (description.size, description.rate);
         self.recordings.stream(stream, Tracks { size, rate, sound: description.sound && !self.options.sound.off });
@@ -205,7 +198,7 @@ impl Watching {
         self.output.warn(&text);
         self.screen.title(&card.title);
         self.no_picture = None;
-        self.work(Work::Card(card));
+        self.work.card(card);
         let flow = self.publish("warning", json!({ "code": code, "text": text }));
         self.said = text;
         flow
@@ -214,12 +207,9 @@ impl Watching {
     fn show(&mut self, now: Time, picture: Ready, due: Option<Time>) {
         self.handed += 1;
         self.no_picture = None;
-        if !picture.same {
-            // One that shows the same makes none before it superfluous.
-            self.newest.store(picture.unit.0, Ordering::Relaxed);
-        }
         self.recordings.show(&picture);
-        self.work(Work::Show { picture, due, at: now });
+        let superseded = self.work.show(Show { picture, due, handed: now, undecodable: 0 });
+        self.superseded(now, superseded);
         if self.options.frames.is_some_and(|frames| self.handed >= frames) {
             // The receiver says goodbye by itself.
             self.end.get_or_insert(End::Limit);
@@ -300,7 +290,7 @@ impl Watching {
 
     /// Ends the decoder and says the last word.
     pub fn finish(mut self, receiver: &Receiver, decoder: JoinHandle<Result<(), String>>) -> Exit {
-        self.work = None;
+        self.work.close();
         let decoded = decoder.join().unwrap_or_else(|_| Err("the decoder's thread died: this is a bug".to_owned()));
         if self.killed {
             self.recordings.abandon();
@@ -353,7 +343,7 @@ impl Watching {
             self.stop(now, receiver, End::Unreachable);
         } else if self.no_picture.is_some_and(|at| now >= at) {
             self.no_picture = None;
-            self.work(Work::Card(trouble::waiting(&self.server)));
+            self.work.card(trouble::waiting(&self.server));
         }
     }
 
@@ -368,8 +358,7 @@ impl Watching {
             Act::Quit => self.stop(now, receiver, End::Interrupted),
             Act::Snapshot { canvas, id, still } => {
                 let title = self.description.as_ref().map_or_else(String::new, |description| description.title.clone());
-                self.savers.retain(|saver| !saver.is_finished());
-                self.savers.extend(self.screen.save(canvas, title, id, still));
+                self.screen.save(&mut self.savers, canvas, title, id, still);
             }
             Act::Wish(Wish::Record) => self.toggle_recording(),
             Act::Wish(Wish::Mute) => self.screen.notice(&self.hearing.mute()),
@@ -388,7 +377,8 @@ impl App<Receiver> for Watching {
             }
             Event::Slice(slice) => {
                 self.recordings.slice(&slice);
-                self.work(Work::Slice(slice));
+                let superseded = self.work.slice(slice);
+                self.superseded(now, superseded);
             }
             Event::Sound { first, frames } => {
                 // What was lost becomes silence there.
@@ -402,6 +392,13 @@ impl App<Receiver> for Watching {
                 let flow = self.trouble("refused", trouble::refused(code, &sentence, &self.server));
                 if self.options.headless && self.description.is_none() {
                     self.stop(now, receiver, End::Refused);
+                }
+                return flow;
+            }
+            Event::TooLarge(size) => {
+                let flow = self.trouble("too_large", trouble::too_large(size, &self.server));
+                if self.options.headless {
+                    self.stop(now, receiver, End::Failed);
                 }
                 return flow;
             }

@@ -2,7 +2,7 @@
 
 use super::script::Script;
 use super::world::datagram;
-use crate::media::sound::FRAMES;
+use crate::media::sound::{FRAMES, media_time};
 use crate::units::{MediaTime, Size, Unit};
 use crate::wire::message::{COOKIE_LEN, Join, Message, Place, Role, SoundWish};
 use crate::wire::object::{ObjectHeader, Type, flags};
@@ -104,18 +104,22 @@ pub fn want(session: u64, script: &mut Script<'_>) -> Vec<u8> {
 pub fn chunk(tag: u32, hop: u32, script: &mut Script<'_>) -> Vec<u8> {
     let (frames, channels) = (1 + u16::from(script.u8()), 1 + u16::from(script.u8() % 3));
     let far = script.u8();
+    let (stream, rendition) = (stream_of(script), if far & 1 == 0 { channels as u8 % 2 } else { script.u8() });
+    let format = if far & 2 == 0 { 0 } else { script.u8() };
+    let number = if far & 4 == 0 { u32::from(script.u8()) } else { script.u32() };
+    let true_time = media_time(u64::from(number) * FRAMES as u64);
     let header = ObjectHeader {
         kind: Type::SOUND,
         flags: flags::LAST,
-        stream: stream_of(script),
-        rendition: if far & 1 == 0 { channels as u8 % 2 } else { script.u8() },
+        stream,
+        rendition,
         cut: SizeClass::ANY.cut(0),
         tables: 0,
-        format: if far & 2 == 0 { 0 } else { script.u8() },
-        unit: Unit(if far & 4 == 0 { u32::from(script.u8()) } else { script.u32() }),
+        format,
+        unit: Unit(number),
         part: 0,
         parts: 1,
-        media_time: MediaTime::from_micros(if far & 8 == 0 { 0 } else { script.u64().cast_signed() }),
+        media_time: if far & 8 == 0 { true_time } else { MediaTime::from_micros(script.u64().cast_signed()) },
         size: Size::new(frames.min(FRAMES as u16), channels),
         x8: 0,
         y8: 0,

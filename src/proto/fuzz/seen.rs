@@ -68,7 +68,7 @@ impl Seen {
             Event::SoundZero(_) => {}
             Event::Over { .. } => self.over = true,
             Event::Finished => self.finished = true,
-            Event::Refused { .. } | Event::Trouble(_) => {}
+            Event::Refused { .. } | Event::TooLarge(_) | Event::Trouble(_) => {}
         }
     }
 

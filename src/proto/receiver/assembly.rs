@@ -1,6 +1,7 @@
 //! Putting pictures together: which slices of which unit have come, which unit is next, and what never came.
 //!
-//! Coded slices only, never pixels, and a bounded number of them.
+//! Coded slices only, never pixels, and a bounded number of bytes, in which what must be remembered of each picture counts.
+//! When they are nearly used up, the picture in front is shown whatever its time is; so nothing is refused.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,13 +10,19 @@ use crate::media::coded::Object;
 use crate::units::{MediaTime, Size, Time, Unit};
 use crate::wire::object::{ObjectView, flags};
 
-/// Pictures in assembly at once, and coded bytes held in all.
-const MAX_UNITS: usize = 64;
-const MAX_BYTES: usize = 48 << 20;
+/// Bytes held in all: two seconds of 500 Mb/s, ten of 100 Mb/s.
+const MAX_BYTES: usize = 128 << 20;
+/// What may come between two looks: a batch of the largest datagrams from each of two sockets.
+const BATCH: usize = 8 << 20;
+/// Coded bytes of one picture: twice an 8K picture of noise at quality 90.
+const MAX_PICTURE: usize = 64 << 20;
 /// A unit number further ahead than this of what was shown is taken for a new start of the timeline.
 const MAX_JUMP: u32 = 1 << 20;
 /// Given-up units whose slices may still straggle in.
 const REMEMBERED: u32 = 64;
+
+/// What a slice that is held takes beside its bytes.
+const SLICE: usize = size_of::<Slice>() + 64;
 
 /// One slice, ready for the decoder.
 #[derive(Clone, Debug)]
@@ -63,10 +70,15 @@ struct Assembly {
     /// One more than the highest part that came.
     beyond: u16,
     cut: u8,
+    tables: u8,
+    format: u8,
     /// A bit per part.
     have: Vec<u64>,
     held: Vec<Slice>,
-    bytes: usize,
+    /// Of the slices held.
+    held_bytes: usize,
+    /// Coded bytes of all that came, held or not.
+    coded: usize,
 }
 
 /// What one object did.
@@ -108,20 +120,26 @@ impl Units {
                 return Took::Nonsense;
             }
         }
-        if self.units.len() >= MAX_UNITS && !self.units.contains_key(&unit) || self.bytes > MAX_BYTES {
+        if self.bytes > MAX_BYTES {
             return Took::Nonsense;
         }
         if header.has(flags::SAME) && (header.parts > 1 || header.part > 0) {
             // It would begin a picture that nothing can complete.
             return Took::Nonsense;
         }
+        let before = self.bytes_of(unit);
         let assembly = self.units.entry(unit).or_insert_with(|| Assembly::new(now, hop, object));
-        let took = assembly.add(now, hop, object);
-        match took {
+        let took = match assembly.add(now, hop, object) {
             Some(slice) => self.place(unit, slice),
             None if assembly.contradicts(object) => Took::Nonsense,
             None => Took::Duplicate,
-        }
+        };
+        self.bytes += self.bytes_of(unit) - before;
+        took
+    }
+
+    fn bytes_of(&self, unit: Unit) -> usize {
+        self.units.get(&unit).map_or(0, Assembly::bytes)
     }
 
     fn place(&mut self, unit: Unit, slice: Slice) -> Took {
@@ -129,9 +147,8 @@ impl Units {
         if self.front == Some(unit) {
             return Took::Front(slice);
         }
-        self.bytes += slice.jpeg.len();
         if let Some(assembly) = self.units.get_mut(&unit) {
-            assembly.bytes += slice.jpeg.len();
+            assembly.held_bytes += slice.jpeg.len() + SLICE;
             assembly.held.push(slice);
         }
         Took::Held
@@ -147,6 +164,11 @@ impl Units {
         self.front().is_some_and(|ready| ready.missing == 0)
     }
 
+    /// Whether there is hardly any room left: the front unit must go.
+    pub const fn is_full(&self) -> bool {
+        self.bytes > MAX_BYTES - BATCH
+    }
+
     /// When the first slice of a later unit came, if one has: then the front unit is overdue.
     pub fn overtaken_at(&self) -> Option<Time> {
         let front = self.front?;
@@ -158,15 +180,15 @@ impl Units {
     pub fn show(&mut self) -> Option<Shown> {
         let front = self.front.take()?;
         let shown = self.units.remove(&front)?;
-        self.bytes -= shown.bytes;
+        self.bytes -= shown.bytes();
         self.done = Some(front);
         // A unit that starts after a later one was put in front can no longer be shown.
         let later = self.units.split_off(&front);
         let overtaken = std::mem::replace(&mut self.units, later);
-        self.bytes -= overtaken.values().map(|assembly| assembly.bytes).sum::<usize>();
+        self.bytes -= overtaken.values().map(Assembly::bytes).sum::<usize>();
         self.front = self.units.keys().next().copied();
         let held = self.front.and_then(|unit| self.units.get_mut(&unit)).map(|next| {
-            self.bytes -= std::mem::take(&mut next.bytes);
+            self.bytes -= std::mem::take(&mut next.held_bytes);
             std::mem::take(&mut next.held)
         });
         let overtaken = overtaken.into_keys().collect();
@@ -184,9 +206,10 @@ impl Units {
 
     /// For fuzzing: panics if something grows without bound, or if units wait that nothing will show.
     pub fn assert_sound(&self) {
-        assert!(self.units.len() <= MAX_UNITS && self.traceless.len() <= REMEMBERED as usize);
-        let held: usize = self.units.values().flat_map(|unit| &unit.held).map(|slice| slice.jpeg.len()).sum();
-        assert!(self.bytes == held && held <= MAX_BYTES + usize::from(u16::MAX), "{held} bytes held, {}", self.bytes);
+        assert!(self.traceless.len() <= REMEMBERED as usize);
+        let slices = self.units.values().flat_map(|unit| &unit.held).map(|slice| slice.jpeg.len() + SLICE);
+        let held = slices.sum::<usize>() + self.units.values().map(Assembly::overhead).sum::<usize>();
+        assert!(self.bytes == held && !self.is_full(), "{held} bytes held, {}", self.bytes);
         assert_eq!(self.front.is_some(), !self.units.is_empty(), "one of those that wait is shown next");
     }
 
@@ -217,7 +240,17 @@ impl Assembly {
             last_hop: hop,
         };
         let have = vec![0; usize::from(parts.max(1)).div_ceil(64)];
-        Self { ready, parts, beyond: 0, cut: header.cut, have, held: Vec::new(), bytes: 0 }
+        let (cut, tables, format) = (header.cut, header.tables, header.format);
+        Self { ready, parts, beyond: 0, cut, tables, format, have, held: Vec::new(), held_bytes: 0, coded: 0 }
+    }
+
+    fn bytes(&self) -> usize {
+        self.held_bytes + self.overhead()
+    }
+
+    /// What it takes beside slices.
+    fn overhead(&self) -> usize {
+        size_of::<Self>() + size_of_val(self.have.as_slice())
     }
 
     fn contradicts(&self, object: &ObjectView<'_>) -> bool {
@@ -227,7 +260,10 @@ impl Assembly {
             0 => told == 0 || told >= self.beyond,
             parts => header.part < parts && (told == 0 || told == parts),
         };
-        !parts || header.size != self.ready.size || header.cut != self.cut || header.has(flags::SAME) != self.ready.same
+        let alike = (header.size, header.media_time) == (self.ready.size, self.ready.media_time)
+            && (header.cut, header.tables, header.format) == (self.cut, self.tables, self.format)
+            && header.has(flags::SAME) == self.ready.same;
+        !parts || !alike || self.coded + object.body.len() > MAX_PICTURE
     }
 
     /// The slice, unless it contradicts the unit or is there already.
@@ -245,6 +281,7 @@ impl Assembly {
             return None;
         }
         self.have[word] |= bit;
+        self.coded += object.body.len();
         self.beyond = self.beyond.max(header.part.saturating_add(1));
         if self.parts == 0 {
             self.parts = header.parts_told();

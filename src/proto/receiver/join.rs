@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::assembly::Units;
 use super::lane::{LOST_AFTER, Lane, Role as LaneRole, SUSPECT_AFTER, Session, Stream};
 use super::{Event, Trouble};
+use crate::media::Canvas;
 use crate::proto::hops::Hops;
 use crate::proto::{Transmit, hop};
-use crate::units::Time;
+use crate::units::{Size, Time};
 use crate::wire::message::{
     Accept, COOKIE_LEN, Join as JoinMessage, Message, Place, Refuse, RefuseCode, Role, SoundWish,
 };
@@ -22,6 +23,11 @@ const RETRY_MILLIS: [u64; 4] = [50, 100, 200, 250];
 const SECOND_THOUGHTS: Duration = Duration::from_millis(100);
 /// Nobody may be slow to answer for longer than this without a word about it.
 const NOBODY_AFTER: Duration = Duration::from_secs(1);
+
+/// A stream whose pictures are too large is looked at again after this.
+const TOO_LARGE_AGAIN: Duration = Duration::from_secs(5);
+/// The Description and Probes are answered together, this soon after the first.
+const FIRST_REPORT: Duration = Duration::from_micros(500);
 
 /// How far joining has got.
 pub struct Join {
@@ -215,7 +221,7 @@ impl Lane {
             server,
             sound_port: accept.sound_port,
             described: false,
-            hops: Hops::default(),
+            hops: Hops::for_latency(self.config.latency),
             heard: now,
             echo: None,
             reports: 0,
@@ -252,6 +258,9 @@ impl Lane {
             self.counts.rejected += 1;
             return;
         };
+        if self.role == LaneRole::Main && !Canvas::fits(description.size) {
+            return self.too_large(now, description.size);
+        }
         let id = object.header.stream;
         let rejoined = self.stream.is_some();
         let first = self.session.as_mut().is_some_and(|session| !std::mem::replace(&mut session.described, true));
@@ -260,6 +269,7 @@ impl Lane {
             if matches!(self.join.step, Step::Describe { .. }) {
                 self.join.step(Step::Joined, None);
             }
+            self.report_soon(now);
             self.counts.reconnects += u64::from(first && rejoined);
             let description = description.clone();
             self.events.push_back(Event::Playing { description, stream: id, server, rejoined });
@@ -274,6 +284,23 @@ impl Lane {
                 stream.description = Description { ended, sound_ended, ..description };
             }
             None => self.stream = Some(Stream::new(id, description)),
+        }
+    }
+}
+
+impl Lane {
+    /// Pictures that no canvas is made for: leaves, and looks again later, when something else may be served.
+    fn too_large(&mut self, now: Time, size: Size) {
+        self.say_goodbye(now);
+        (self.session, self.stream) = (None, None);
+        self.join = Join::start(self.random.id(), now + TOO_LARGE_AGAIN);
+        self.events.push_back(Event::TooLarge(size));
+    }
+
+    /// The next report is due a moment from now: it tells the server that this watcher is there.
+    pub(super) fn report_soon(&mut self, now: Time) {
+        if let Some(session) = &mut self.session {
+            session.next_report = session.next_report.min(now + FIRST_REPORT);
         }
     }
 }

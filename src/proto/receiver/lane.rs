@@ -26,12 +26,12 @@ pub const SUSPECT_AFTER: Duration = Duration::from_millis(500);
 pub const LOST_AFTER: Duration = Duration::from_millis(1_200);
 /// A report goes out after so many datagrams even if its time has not come.
 const REPORT_DATAGRAMS: usize = 400;
+/// What may wait to be sent, or to be taken by the program around, while a socket is full.
+const MOST_WAITING: usize = 4_096;
 /// Chunks of sound taken in between two looks: more than a server has ready at once.
 const MOST_HEARD: usize = 1_024;
 /// No chunk for so long: it does not come, or it has ended.
 const SOUND_SILENCE: Duration = Duration::from_secs(1);
-/// Probes are answered together, this soon after the first.
-const PROBE_REPORT: Duration = Duration::from_micros(500);
 
 /// What a lane is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,6 +210,8 @@ impl Lane {
 
     fn message(&mut self, now: Time, from: SocketAddr, hop: Hop, message: Message<'_>) {
         match message {
+            // They belong to no session yet: with a tag they are nobody's.
+            Message::Challenge { .. } | Message::Refuse(_) if hop.tag != 0 => self.counts.rejected += 1,
             Message::Challenge { nonce, cookie, .. } => self.challenge(now, from, nonce, cookie),
             Message::Accept(accept) => self.accept(now, from, hop.tag, &accept),
             Message::Refuse(refuse) => self.refused(now, &refuse),
@@ -224,7 +226,9 @@ impl Lane {
     fn session_message(&mut self, now: Time, message: Message<'_>) {
         let Some(session) = self.session.as_mut() else { return };
         match message {
-            Message::Probe { .. } => session.next_report = session.next_report.min(now + PROBE_REPORT),
+            Message::Probe { .. } => self.report_soon(now),
+            // More of them than these wait for the socket: whoever asks will ask again.
+            Message::PathCheck { .. } if self.out.len() >= MOST_WAITING => {}
             Message::PathCheck { token } => {
                 let reply = Message::PathReply { session: session.id, token };
                 let (to, tag) = (session.server, session.id as u32);
@@ -290,8 +294,9 @@ impl Lane {
 
     fn picture(&mut self, now: Time, hop: u64, object: &ObjectView<'_>) {
         let Some(stream) = self.stream.as_mut().filter(|stream| stream.id == object.header.stream) else { return };
-        if object.header.size != stream.description.size {
-            // Nobody makes room for a picture that was not announced.
+        let waits = self.events.len() >= MOST_WAITING;
+        if object.header.size != stream.description.size || waits {
+            // Nobody makes room for a picture that was not announced, nor for more than the program takes.
             self.counts.rejected += 1;
             return;
         }
@@ -330,6 +335,10 @@ impl Lane {
         session.next_report = now + session.report_interval;
         let Some((echo, at)) = session.echo else { return };
         let (first, arrivals) = session.hops.report(now);
+        if session.hops.unreported() > 0 {
+            // What one report cannot hold the next one tells at once.
+            session.next_report = now;
+        }
         let interval = self.stream.as_ref().map_or(Duration::ZERO, |s| s.description.rate.interval());
         let held = self.stream.as_ref().map_or(Duration::ZERO, |s| s.units.held(interval));
         session.reports += 1;
@@ -419,7 +428,8 @@ fn frames(object: &ObjectView<'_>) -> Option<Vec<Frame>> {
     let rendition = Rendition::of(header.rendition)?;
     let known = header.format == format::PCM_S16LE && rendition.channels() == header.size.height;
     let whole = header.part == 0 && header.parts_told() == 1;
-    (known && whole).then(|| sound::read(object.body, header.size.width, header.size.height))?
+    let in_place = header.media_time == sound::media_time(u64::from(header.unit.0) * sound::FRAMES as u64);
+    (known && whole && in_place).then(|| sound::read(object.body, header.size.width, header.size.height))?
 }
 
 /// Pictures between two units, and whether the hops between them say that something was lost.

@@ -29,20 +29,22 @@ pub use stats::Counts;
 use super::{Input, Machine, Output, Port, Reason, Soonest};
 use crate::media::sound::{FRAMES, Frame, Rendition, media_time};
 use crate::seal::{Random, Seed};
-use crate::units::Time;
+use crate::units::{Size, Time};
 use crate::wire::Description;
 use crate::wire::message::{RefuseCode, bye};
 use delay::Delay;
 use lane::{Heard, Lane, Role};
 use playout::END_PATIENCE;
 use second::Second;
-use sound::{HELD, Sound};
+use sound::{ENDING, Sound};
 
 /// Pictures may be seen so much earlier than the sound that belongs to them is heard: nobody notices (ITU-R BT.1359 puts
 /// the threshold at 125 ms), and they wait less.
 const AHEAD: Duration = Duration::from_millis(10);
 /// Beyond what the loudspeaker needs: a chunk passes through this machine.
 const MARGIN: Duration = Duration::from_millis(4);
+/// Pictures are held for no longer than this after they are due: the longest [`Config::latency`].
+pub const MAX_LATENCY: Duration = Duration::from_secs(10);
 /// The moment of frame 0 is told again when it has moved by more than this, ns.
 const MOVED: u64 = 200_000;
 
@@ -54,7 +56,7 @@ pub struct Config {
     pub servers: Vec<SocketAddr>,
     /// Largest datagram wanted; 0: no limit.
     pub max_datagram: u16,
-    /// Show pictures this long after they are due; zero: as soon as they are there.
+    /// Show pictures this long after they are due, at most [`MAX_LATENCY`]; zero: as soon as they are there.
     pub latency: Duration,
     /// After a goodbye look for the server again, instead of finishing.
     pub stay: bool,
@@ -108,6 +110,10 @@ pub enum Event {
     SoundOver,
     /// Frame 0 of the sound is to be heard at this moment of our clock, and frame n n/44 100 s later.
     SoundZero(Time),
+    /// The stream's pictures are larger than any canvas ([`Canvas::fits`]). The server is left, and looked for again.
+    ///
+    /// [`Canvas::fits`]: crate::media::Canvas::fits
+    TooLarge(Size),
     Refused {
         code: RefuseCode,
         sentence: String,
@@ -174,7 +180,8 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub fn new(config: Config, now: Time) -> Self {
+    pub fn new(mut config: Config, now: Time) -> Self {
+        config.latency = config.latency.min(MAX_LATENCY);
         let mut random = Random::new(&config.seed);
         // Another than the lane draws from the same seed.
         random.u64();
@@ -265,7 +272,12 @@ impl Receiver {
         }
         // Around a restart the lanes may be in two streams.
         for Heard { number, frames, media_time, at, .. } in heard.into_iter().filter(|h| Some(h.stream) == stream) {
-            if let Some(due) = self.main.due(media_time) {
+            let due = self.main.due(media_time);
+            if !self.sound.can_be(number, at, due) {
+                self.gone.rejected += 1;
+                continue;
+            }
+            if let Some(due) = due {
                 self.delay.sound(at, at.signed_since(due));
             }
             self.sound.take(number, frames, at);
@@ -292,7 +304,7 @@ impl Receiver {
     /// When the last frame is heard: that of the stream, or of what is still to be believed of it.
     fn heard_out(&self) -> Option<Time> {
         let end = self.sound.end();
-        let last = self.chunks().map_or(end, |chunks| end_of(chunks).min(end + (HELD * FRAMES) as u64));
+        let last = self.chunks().map_or(end, |chunks| end_of(chunks).min(end + (ENDING * FRAMES) as u64));
         heard(self.zero, last)
     }
 

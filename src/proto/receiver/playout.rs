@@ -11,6 +11,9 @@ use crate::units::{MediaTime, Time, Unit};
 /// A picture with gaps that no later one has followed is waited for this long: nothing newer is held up by it, and a
 /// sender that was halted in the middle of a picture goes on.
 const ALONE_PATIENCE: Duration = Duration::from_millis(500);
+/// No picture is held for longer than this after its first part came, whatever the timeline says: two seconds more than
+/// the longest latency.
+const HELD_FOR: Duration = Duration::from_secs(12);
 /// After the end was announced, stragglers of the last pictures and chunks are waited for at most this long.
 pub const END_PATIENCE: Duration = Duration::from_millis(250);
 
@@ -66,10 +69,14 @@ impl Lane {
     fn show_at(&self) -> Option<Time> {
         let stream = self.stream.as_ref()?;
         let front = stream.units.front()?;
+        if stream.units.is_full() {
+            return Some(Time::ZERO);
+        }
         let earliest = match self.latency {
             Duration::ZERO => Time::ZERO,
             latency => self.due(front.media_time).map_or(Time::ZERO, |due| due + latency),
         };
+        let earliest = earliest.min(front.first_at + HELD_FOR);
         if stream.units.is_complete() {
             return Some(earliest);
         }

@@ -7,8 +7,13 @@ use std::time::Duration;
 use crate::media::sound::{FRAMES, Frame};
 use crate::units::Time;
 
-/// Chunks held at once: three seconds.
-pub const HELD: usize = 512;
+/// Chunks held at once: twelve seconds, as behind a gap all that come wait until it is heard.
+const HELD: usize = 2_048;
+/// As many may be on their way when the stream has ended: three seconds.
+pub const ENDING: usize = 512;
+/// No chunk comes earlier before it is due than this, nor later after it.
+const TOO_EARLY: Duration = Duration::from_secs(2);
+const TOO_LATE: Duration = Duration::from_secs(10);
 /// A gap of more chunks than these is not concealed but jumped over: 0.4 s.
 const FAR: u32 = 64;
 /// A number further from the last one than this is nonsense, or a new start: 50 minutes.
@@ -61,6 +66,15 @@ impl Sound {
             self.waiting.clear();
         }
         changed
+    }
+
+    /// Whether the server can have sent this chunk, which came at `at`: it is due about now or, if the timeline is not known
+    /// yet, it is not far from the one due next.
+    pub fn can_be(&self, number: u32, at: Time, due: Option<Time>) -> bool {
+        match due {
+            Some(due) => due <= at + TOO_EARLY && at <= due + TOO_LATE,
+            None => self.next.is_none_or(|next| number.abs_diff(next) <= ENDING as u32),
+        }
     }
 
     /// Whether any has come.

@@ -1,0 +1,94 @@
+//! What a watcher holds: pictures and sound for as long as the viewer has chosen, and no more bytes than it has room for.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use udpstream::media::sound::{FRAMES, media_time};
+use udpstream::proto::receiver::{Local, MAX_LATENCY};
+use udpstream::units::{Rate, Size, Time};
+use udpstream::wire::SizeClass;
+
+use crate::jpeg::Film;
+use crate::link::Path;
+use crate::net::{SOUND, World, ms, seconds};
+
+fn film(fps: u32) -> Rc<Film> {
+    Rc::new(Film::new(Size::new(320, 240), Rate::new(fps, 1).expect("a rate"), 8))
+}
+
+#[test]
+fn whatever_latency_is_chosen_every_picture_is_shown_at_its_time() {
+    for (fps, latency) in [(30, seconds(3)), (60, seconds(3)), (60, MAX_LATENCY)] {
+        let mut world = World::new(1, &film(fps));
+        let watcher = world.watch_with(Path::GOOD, |config| config.latency = latency);
+        world.run(seconds(30));
+        world.check(watcher);
+        let counts = world.counts(watcher);
+        let bad = [counts.lost, counts.late, counts.thinned, counts.damaged, counts.rejected, counts.duplicates];
+        assert_eq!(bad, [0; 6], "{fps} fps, {latency:?}: {counts:?}");
+        let wanted = u64::from(fps) * (30 - latency.as_secs()) - u64::from(fps) / 10;
+        assert!(counts.shown >= wanted, "{fps} fps, {latency:?}: {counts:?}");
+        let shown = &world.watchers[watcher].seen.shown;
+        let late = |(at, _, due): &(Time, _, Option<Time>)| at.since(due.expect("known") + latency);
+        assert!(shown.iter().all(|picture| late(picture) < ms(1)), "each at its time");
+    }
+}
+
+/// Loss is read from hop sequences, and these must be remembered until the pictures between them are shown.
+#[test]
+fn what_was_lost_is_told_from_what_was_skipped_however_long_pictures_are_held() {
+    // Some 14 slices a picture: 8 400 datagrams in ten seconds.
+    let film = Rc::new(Film::new(Size::new(320, 240), Rate::new(60, 1).expect("60 fps"), 16));
+    let mut world = World::new(2, &film);
+    let watcher = world.watch_with(Path::GOOD, |config| {
+        config.latency = MAX_LATENCY;
+        config.max_datagram = SizeClass::ANY.datagram() as u16;
+    });
+    world.run(seconds(2));
+    world.path_down(watcher, Path { loss: 1.0, ..Path::GOOD });
+    world.run(ms(200));
+    world.path_down(watcher, Path::GOOD);
+    world.run(seconds(15));
+    world.check(watcher);
+    let counts = world.counts(watcher);
+    assert!((8..=16).contains(&counts.lost) && counts.thinned == 0, "{counts:?}");
+}
+
+#[test]
+fn sound_is_heard_with_its_pictures_however_long_they_are_held() {
+    let mut world = World::with(3, &film(30), Time::from_millis(60_000), |config| {
+        config.description.sound = true;
+        config.sound_port = SOUND.port();
+    });
+    // A lost chunk is waited for until it is to be heard, and all that come meanwhile wait behind it.
+    let path = Path { loss: 0.01, ..Path::GOOD };
+    let n = world.watch_with(path, |config| config.latency = MAX_LATENCY);
+    world.tell_watcher(n, Local::Loudspeaker(Some(ms(30))));
+    world.run(seconds(40));
+    let seen = &world.watchers[n].seen;
+    let heard: Vec<u64> = seen.sound.iter().map(|(_, first, _)| first / FRAMES as u64).collect();
+    assert!(heard.windows(2).all(|pair| pair[1] == pair[0] + 1) && heard.len() > 4_500, "{}", heard.len());
+    let lost = seen.sound.iter().filter(|(.., came)| !came).count();
+    assert!((20..100).contains(&lost), "{lost} of {}", heard.len());
+    let zero = seen.zero.last().expect("told").1;
+    let late = |(at, first, _): &&(Time, u64, bool)| zero.offset(media_time(*first).micros() * 1_000) < *at;
+    assert_eq!(seen.sound.iter().filter(late).count(), 0);
+}
+
+/// A picture of 1.2 MB, thirty times a second: 128 MiB are full after some four seconds. Then pictures are shown sooner, and none is
+/// refused.
+#[test]
+fn where_there_is_no_room_for_the_latency_pictures_are_shown_sooner() {
+    let film = Rc::new(Film::new(Size::new(2_560, 1_920), Rate::new(30, 1).expect("30 fps"), 25));
+    let mut world = World::new(4, &film);
+    let watcher = world.watch_with(Path::GOOD, |config| config.latency = seconds(8));
+    world.run(seconds(7));
+    world.check(watcher);
+    let counts = world.counts(watcher);
+    let bad = [counts.lost, counts.late, counts.damaged, counts.rejected];
+    assert!(bad == [0; 4] && counts.shown > 30, "{counts:?}");
+    let after = |(at, _, due): &(Time, _, Option<Time>)| at.since(due.expect("known"));
+    let shown = &world.watchers[watcher].seen.shown;
+    let held: Vec<Duration> = shown.iter().map(after).collect();
+    assert!(held.iter().all(|held| (seconds(2)..seconds(6)).contains(held)), "{held:?}");
+}
