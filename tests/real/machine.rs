@@ -14,6 +14,8 @@ const STEPS: u64 = 100_000;
 /// A bare loop so much too late shows that the machine stood still. A picture is left out when it is one interval late,
 /// a sound device runs dry when it waits for half of that.
 const STILL: Duration = Duration::from_millis(10);
+/// Work that takes so many times as long as it needs shows that others had the processors.
+const STARVED: f64 = 1.5;
 /// A machine that stands still again and again cannot be measured on.
 const ATTEMPTS: usize = 3;
 
@@ -22,22 +24,47 @@ const ATTEMPTS: usize = 3;
 #[track_caller]
 pub fn measured<T>(mut attempt: impl FnMut() -> anyhow::Result<T>) -> Option<T> {
     for n in 1..=ATTEMPTS {
-        let (bare, begun) = (BareLoop::get(), Instant::now());
+        let begun = begin();
         let wrong = match attempt() {
             Ok(value) => return Some(value),
             Err(wrong) => wrong,
         };
-        let late = bare.latest(begun);
-        println!("attempt {n}: {wrong:#}; meanwhile a bare loop was up to {late:?} late");
-        assert!(late >= STILL, "{wrong:#}; and a bare loop was at most {late:?} late meanwhile");
+        let (late, stretched) = BareLoop::get().since(begun);
+        let meanwhile =
+            format!("meanwhile a bare loop was up to {late:?} late, and its work took {stretched:.2} times as long");
+        println!("attempt {n}: {wrong:#}; {meanwhile}");
+        assert!(is_still(late, stretched), "{wrong:#}; and the machine ran: {meanwhile}");
     }
     println!("nothing is known: the machine stood still in each of {ATTEMPTS} attempts");
     None
 }
 
-/// How late the bare loop was when, as far as that is worth noting.
+/// The moment from which on the machine is watched.
+pub fn begin() -> Instant {
+    BareLoop::get();
+    Instant::now()
+}
+
+/// Whether the machine stood still after `begun`.
+pub fn stood_still(begun: Instant) -> bool {
+    let (late, stretched) = BareLoop::get().since(begun);
+    is_still(late, stretched)
+}
+
+fn is_still(late: Duration, stretched: f64) -> bool {
+    late >= STILL || stretched >= STARVED
+}
+
+/// One turn of the bare loop.
+struct Turn {
+    ended: Instant,
+    late: Duration,
+    /// How many times as long as the shortest its work took.
+    stretched: f64,
+}
+
 struct BareLoop {
-    late: Mutex<Vec<(Instant, Duration)>>,
+    turns: Mutex<Vec<Turn>>,
 }
 
 impl BareLoop {
@@ -45,7 +72,7 @@ impl BareLoop {
     fn get() -> &'static Self {
         static LOOP: OnceLock<BareLoop> = OnceLock::new();
         static STARTED: OnceLock<()> = OnceLock::new();
-        let bare = LOOP.get_or_init(|| Self { late: Mutex::default() });
+        let bare = LOOP.get_or_init(|| Self { turns: Mutex::default() });
         STARTED.get_or_init(|| drop(spawn(|| bare.run())));
         bare
     }
@@ -56,22 +83,23 @@ impl BareLoop {
         loop {
             due += PERIOD;
             sleep(due.saturating_duration_since(Instant::now()));
-            work();
-            let done = Instant::now();
-            let late = done.saturating_duration_since(due + shortest);
-            if late >= STILL / 2 {
-                self.late.lock().unwrap().push((done, late));
-                due = done;
-            }
+            let took = work();
+            let ended = Instant::now();
+            let late = ended.saturating_duration_since(due + shortest);
+            let stretched = took.as_secs_f64() / shortest.as_secs_f64();
+            self.turns.lock().unwrap().push(Turn { ended, late, stretched });
+            due = due.max(ended - PERIOD);
         }
     }
 
-    /// The most that it was late since `begun`.
-    fn latest(&self, begun: Instant) -> Duration {
+    /// The most that it was late since `begun`, and how its work was stretched on average.
+    fn since(&self, begun: Instant) -> (Duration, f64) {
         // It may stand still just now.
         sleep(2 * PERIOD);
-        let late = self.late.lock().unwrap();
-        late.iter().filter(|(at, _)| *at >= begun).map(|(_, late)| *late).max().unwrap_or_default()
+        let turns = self.turns.lock().unwrap();
+        let turns: Vec<_> = turns.iter().filter(|turn| turn.ended >= begun).collect();
+        let late = turns.iter().map(|turn| turn.late).max().unwrap_or(STILL);
+        (late, turns.iter().map(|turn| turn.stretched).sum::<f64>() / turns.len().max(1) as f64)
     }
 }
 

@@ -11,7 +11,7 @@ use image::RgbImage;
 use crate::films::{psnr, true_rgb};
 use crate::machine::measured;
 use crate::program::{END, Film, Server, all_shown, program};
-use crate::screen::{self, Viewer, until, xdotool};
+use crate::screen::{self, Viewer, until, until_done, xdotool};
 
 /// The pixels of a rectangle.
 fn part(image: &RgbImage, (x, y): (u32, u32), (width, height): (u32, u32)) -> Vec<u8> {
@@ -114,13 +114,12 @@ fn fullscreen_and_the_keys_that_leave() {
     let screen: Vec<u32> = screen.split_whitespace().map(|side| side.parse().unwrap()).collect();
     until("the picture's size", || viewer.size() == (640, 360));
     for (enter, leave) in [("f", "f"), ("f", "Escape"), ("", "Escape")] {
-        match enter {
-            "" => xdotool(&["mousemove", "100", "100", "click", "--repeat", "2", "--delay", "50", "1"]),
-            key => xdotool(&["key", key]),
+        let enter = || match enter {
+            "" => drop(xdotool(&["mousemove", "100", "100", "click", "--repeat", "2", "--delay", "50", "1"])),
+            key => viewer.key(key),
         };
-        until("a full screen", || viewer.size() == (screen[0], screen[1]));
-        viewer.key(leave);
-        until("a window again", || viewer.size() == (640, 360));
+        until_done("a full screen", enter, || viewer.size() == (screen[0], screen[1]));
+        until_done("a window again", || viewer.key(leave), || viewer.size() == (640, 360));
     }
     viewer.key("Escape");
     assert_eq!(viewer.end().0, 0);
