@@ -6,6 +6,7 @@ use std::net::UdpSocket;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use anyhow::ensure;
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use serde_json::Value;
@@ -16,6 +17,7 @@ use udpstream::wire::tlv::Tlvs;
 use udpstream::wire::{Description, Hop, Kind};
 
 use crate::films::psnr;
+use crate::machine::measured;
 use crate::program::{END, SAMPLE, Server, figures, watch};
 
 // The example as it stands, but for its `main`.
@@ -50,16 +52,25 @@ fn shows_the_same(serve: &[&str], n: u64, slices: impl Fn(i64) -> bool) {
     let folder = tempfile::tempdir().unwrap();
     let [ours, theirs] = ["ours.png", "theirs.png"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
     let frames = (n + 1).to_string();
-    let server = Server::start(serve);
-    let output =
-        in_python(&[&server.address(), "--headless", "--frames", &frames, "--save", &theirs]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!((number(&output, "shown"), number(&output, "last")), (n as i64 + 1, n as i64), "every picture is shown");
-    assert_eq!((number(&output, "damaged"), number(&output, "rejected")), (0, 0));
-    assert!(slices(number(&output, "slices")), "{serve:?}: {} slices", number(&output, "slices"));
-    drop(server);
-    let server = Server::start(serve);
-    figures(&watch(&server.address(), &["--frames", &frames, "--snapshot", &ours]));
+    let in_theirs = measured(|| {
+        let server = Server::start(serve);
+        let arguments = [&server.address(), "--headless", "--frames", &frames, "--save", &theirs];
+        let output = in_python(&arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!((number(&output, "shown"), number(&output, "rejected")), (n as i64 + 1, 0));
+        let (last, damaged) = (number(&output, "last"), number(&output, "damaged"));
+        ensure!((last, damaged) == (n as i64, 0), "{last} instead of {n} was shown last, and {damaged} were damaged");
+        assert!(slices(number(&output, "slices")), "{serve:?}: {} slices", number(&output, "slices"));
+        Ok(())
+    });
+    let in_ours = measured(|| {
+        let server = Server::start(serve);
+        let shown = figures(&watch(&server.address(), &["--frames", &frames, "--snapshot", &ours]));
+        let others = ["lost", "late", "thinned", "damaged"].map(|name| shown[format!("pictures_{name}")].as_u64());
+        ensure!(others == [Some(0); 4], "another picture than {n} was shown last: {shown}");
+        Ok(())
+    });
+    let (Some(()), Some(())) = (in_theirs, in_ours) else { return };
     let [ours, theirs] = [ours, theirs].map(|path| image::open(path).unwrap().to_rgb8());
     assert_eq!(ours.dimensions(), theirs.dimensions());
     // OpenCV smooths the chroma across MCUs, the program does not: 34.5 dB at the edges of the colour bars.
@@ -84,14 +95,19 @@ fn the_python_client_shows_a_film() {
 
 #[test]
 fn the_python_client_stays_to_the_end_and_says_goodbye() {
-    let server = Server::start(&["test:320x180@25", "--frames", "25", "--datagram", "1200"]);
-    let output = in_python(&[&server.address(), "--headless"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let (code, sent) = server.end(END);
-    assert_eq!((code, &sent["pictures_sent"]), (0, &Value::from(25)));
-    assert_eq!(number(&output, "shown"), 25);
-    // What a busy machine skipped took numbers too.
-    assert!(number(&output, "last") >= 24);
+    measured(|| {
+        let server = Server::start(&["test:320x180@25", "--frames", "25", "--datagram", "1200"]);
+        let output = in_python(&[&server.address(), "--headless"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let (code, sent) = server.end(END);
+        assert_eq!((code, &sent["pictures_sent"]), (0, &Value::from(25)));
+        let (shown, last) = (number(&output, "shown"), number(&output, "last"));
+        ensure!(
+            (shown, last, &sent["pictures_skipped"]) == (25, 24, &0.into()),
+            "{shown} were shown, {last} last; {sent}"
+        );
+        Ok(())
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a black-box test starts programs and may panic")]
 
 mod cameras;
+mod machine;
 mod program;
 mod screen;
 

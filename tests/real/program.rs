@@ -1,9 +1,13 @@
 //! Starting the program, and reading what it says.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use anyhow::ensure;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 pub const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/sample.mp4");
@@ -55,6 +59,15 @@ impl Server {
 
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Asks it to end, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.child.id() as i32).unwrap(), signal).unwrap();
     }
 
     /// Waits for the end: exit code and summary.
@@ -120,12 +133,57 @@ pub fn wait(child: &mut Child, within: Duration) -> i32 {
     }
 }
 
-/// How many pictures of so many there are to see: those that a busy machine could not send in time the server has left
-/// out, and says so.
-pub fn made(pictures: u64, sent: &Value) -> u64 {
-    let skipped = sent["pictures_skipped"].as_u64().unwrap();
-    assert!(skipped <= pictures / 4, "the regime: most of it is sent: {sent}");
-    pictures - skipped
+/// A film, and how many pictures ffprobe finds in it.
+pub struct Film {
+    pub path: String,
+    pub pictures: u64,
+}
+
+impl Film {
+    pub fn new(path: &Path) -> Self {
+        let path = path.to_str().unwrap().to_owned();
+        let arguments = ["-v", "error", "-select_streams", "v:0", "-count_packets"];
+        let output = Command::new("ffprobe")
+            .args(arguments)
+            .args(["-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", &path])
+            .output()
+            .unwrap();
+        let count = String::from_utf8_lossy(&output.stdout);
+        let pictures = count.trim().parse().unwrap_or_else(|_| panic!("{path}: {count:?} pictures"));
+        Self { path, pictures }
+    }
+
+    /// The first two seconds of the sample film with their sound, as they stand in it.
+    pub fn clip() -> &'static Self {
+        static CLIP: OnceLock<Film> = OnceLock::new();
+        CLIP.get_or_init(|| {
+            let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+            // Another run of these tests may want the same file at the same time.
+            let [mine, path] =
+                [format!("{}.mkv", std::process::id()), "clip.mkv".to_owned()].map(|name| folder.join(name));
+            let arguments = ["-v", "error", "-y", "-i", SAMPLE, "-t", "2", "-c", "copy"];
+            assert!(Command::new("ffmpeg").args(arguments).arg(&mine).status().unwrap().success());
+            std::fs::rename(mine, &path).unwrap();
+            Self::new(&path)
+        })
+    }
+}
+
+/// Whether all of so many pictures were sent, and shown to a watcher that was there from the start. What became of each is
+/// told on both sides, however busy the machine was.
+pub fn all_shown(pictures: u64, sent: &Value, shown: &Value) -> anyhow::Result<()> {
+    let count = |summary: &Value, name: &str| summary[name].as_u64().unwrap_or_else(|| panic!("no {name}: {summary}"));
+    let [sent_out, left_out] = ["pictures_sent", "pictures_skipped"].map(|name| count(sent, name));
+    let parts = ["pictures_shown", "pictures_lost", "pictures_late", "pictures_thinned"].map(|name| count(shown, name));
+    let known = parts.iter().sum::<u64>();
+    assert!(count(shown, "reconnects") > 0 || known == sent_out + left_out, "{known} pictures add up: {sent} {shown}");
+    ensure!(left_out == 0, "the server left out {left_out} pictures and sent {sent_out}");
+    assert_eq!(sent_out, pictures, "{sent}");
+    ensure!(
+        parts == [pictures, 0, 0, 0] && count(shown, "pictures_damaged") == 0,
+        "not every picture was shown: {shown}"
+    );
+    Ok(())
 }
 
 pub fn summary(text: &str) -> Value {

@@ -9,10 +9,13 @@ use image::RgbImage;
 use serde_json::Value;
 use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat};
 
+use crate::machine;
 use crate::program::{program, summary, wait};
 
 /// Generous: a machine with two busy cores must pass too.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks, so that looking takes no processor from what is looked at.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Whether there is a screen; the gate brings its own.
 pub fn is_there() -> bool {
@@ -31,8 +34,25 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
-        std::thread::yield_now();
+        std::thread::sleep(LOOK);
     }
+}
+
+/// Does something to a window, and waits until it shows. On a machine that stood still a key or a click can be lost, and is
+/// sent again.
+pub fn until_done(what: &str, act: impl Fn(), mut is_so: impl FnMut() -> bool) {
+    for _ in 0..3 {
+        let begun = machine::begin();
+        act();
+        while begun.elapsed() < PATIENCE {
+            if is_so() {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+        assert!(machine::stood_still(begun), "waited in vain: {what}");
+    }
+    panic!("waited in vain, three times: {what}");
 }
 
 /// A program's window that can be seen, or nothing.
@@ -49,6 +69,11 @@ pub fn window_of(child: &Child) -> String {
         !id.is_empty()
     });
     id
+}
+
+/// Whether a program has no window any more.
+pub fn is_gone(child: &Child) -> bool {
+    visible(child).is_empty()
 }
 
 pub fn title_of(id: &str) -> String {
@@ -148,8 +173,7 @@ impl Viewer {
 
     /// Waits until the picture on the screen is frozen, and returns it.
     pub fn freeze(&self) -> RgbImage {
-        self.key("space");
-        until("a frozen picture", || self.title().contains("(frozen)"));
+        until_done("a frozen picture", || self.key("space"), || self.title().contains("(frozen)"));
         self.steady(|_| true)
     }
 

@@ -5,11 +5,13 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use anyhow::ensure;
 use image::RgbImage;
 
 use crate::films::{psnr, true_rgb};
-use crate::program::{END, SAMPLE, Server, made, program};
-use crate::screen::{self, Viewer, until, xdotool};
+use crate::machine::measured;
+use crate::program::{END, Film, Server, all_shown, program};
+use crate::screen::{self, Viewer, until, until_done, xdotool};
 
 /// The pixels of a rectangle.
 fn part(image: &RgbImage, (x, y): (u32, u32), (width, height): (u32, u32)) -> Vec<u8> {
@@ -28,16 +30,17 @@ fn a_window_shows_the_whole_film_and_leaves_when_told() {
     if !screen::is_there() {
         return;
     }
-    let server = Server::start(&[SAMPLE]);
-    let folder = tempfile::tempdir().unwrap();
-    let viewer = Viewer::start(&server.address(), &["--autoexit"], folder.path());
-    let (code, shown, said) = viewer.end();
-    assert_eq!(code, 0, "{said}");
-    assert_eq!((&shown["pictures_lost"], &shown["pictures_damaged"]), (&0.into(), &0.into()), "{shown}");
-    let (on_screen, late) = (shown["pictures_shown"].as_u64().unwrap(), shown["pictures_late"].as_u64().unwrap());
-    let (ended, sent) = server.end(END);
-    assert_eq!((ended, on_screen + late), (0, made(132, &sent)), "{shown}");
-    assert!(on_screen > 66, "{shown}");
+    let film = Film::clip();
+    measured(|| {
+        let server = Server::start(&[&film.path]);
+        let folder = tempfile::tempdir().unwrap();
+        let viewer = Viewer::start(&server.address(), &["--autoexit"], folder.path());
+        let (code, shown, said) = viewer.end();
+        assert_eq!(code, 0, "{said}");
+        let (ended, sent) = server.end(END);
+        assert_eq!(ended, 0);
+        all_shown(film.pictures, &sent, &shown)
+    });
 }
 
 #[test]
@@ -45,7 +48,12 @@ fn freezing_snapshots_figures_and_help() {
     if !screen::is_there() {
         return;
     }
-    let server = Server::start(&[SAMPLE, "--loop"]);
+    measured(freezes_saves_and_explains);
+}
+
+fn freezes_saves_and_explains() -> anyhow::Result<()> {
+    let film = Film::clip();
+    let server = Server::start(&[&film.path, "--loop"]);
     let folder = tempfile::tempdir().unwrap();
     let mut viewer = Viewer::start(&server.address(), &[], folder.path());
     viewer.event("stats");
@@ -58,8 +66,8 @@ fn freezing_snapshots_figures_and_help() {
     // Without the word in the corner and the notice at the bottom it is what is on the screen.
     assert_eq!(part(&saved, (0, 100), (1_280, 500)), part(&still, (0, 100), (1_280, 500)));
     let name = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().file_name().into_string().unwrap();
-    let number: u64 = name.trim_start_matches("sample-").trim_end_matches(".png").parse().unwrap();
-    let truth = RgbImage::from_raw(1_280, 720, true_rgb(SAMPLE, number % 132, "bt709")).unwrap();
+    let number: u64 = name.trim_start_matches("clip-").trim_end_matches(".png").parse().unwrap();
+    let truth = RgbImage::from_raw(1_280, 720, true_rgb(&film.path, number % film.pictures, "bt709")).unwrap();
     let psnr = psnr(&part(&still, (0, 100), (1_280, 500)), &part(&truth, (0, 100), (1_280, 500)));
     assert!(psnr >= 38.0, "picture {number}: {psnr:.1} dB");
     viewer.key("S");
@@ -89,7 +97,8 @@ fn freezing_snapshots_figures_and_help() {
     viewer.key("q");
     let (code, shown, _) = viewer.end();
     assert_eq!((code, &shown["end"]), (0, &"interrupted".into()));
-    assert_eq!(shown["pictures_lost"], 0, "{shown}");
+    ensure!(shown["pictures_lost"] == 0, "{shown}");
+    Ok(())
 }
 
 #[test]
@@ -105,13 +114,12 @@ fn fullscreen_and_the_keys_that_leave() {
     let screen: Vec<u32> = screen.split_whitespace().map(|side| side.parse().unwrap()).collect();
     until("the picture's size", || viewer.size() == (640, 360));
     for (enter, leave) in [("f", "f"), ("f", "Escape"), ("", "Escape")] {
-        match enter {
-            "" => xdotool(&["mousemove", "100", "100", "click", "--repeat", "2", "--delay", "50", "1"]),
-            key => xdotool(&["key", key]),
+        let enter = || match enter {
+            "" => drop(xdotool(&["mousemove", "100", "100", "click", "--repeat", "2", "--delay", "50", "1"])),
+            key => viewer.key(key),
         };
-        until("a full screen", || viewer.size() == (screen[0], screen[1]));
-        viewer.key(leave);
-        until("a window again", || viewer.size() == (640, 360));
+        until_done("a full screen", enter, || viewer.size() == (screen[0], screen[1]));
+        until_done("a window again", || viewer.key(leave), || viewer.size() == (640, 360));
     }
     viewer.key("Escape");
     assert_eq!(viewer.end().0, 0);
