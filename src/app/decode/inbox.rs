@@ -257,7 +257,8 @@ mod tests {
         let inbox = Inbox::new(3);
         let gone: Vec<u32> = (0..10_000).flat_map(|unit| put(&inbox, unit, false)).collect();
         assert_eq!(gone, (0..9_997).collect::<Vec<_>>(), "the oldest go, one for each");
-        assert_eq!((inbox.lock().entries.len(), inbox.lock().bytes), (3, 3_000));
+        assert_eq!(inbox.lock().entries.len(), 3);
+        assert_eq!(inbox.lock().bytes, 3_000);
         assert_eq!(all(&inbox), "9997 [9997] 9998 [9998] 9999 [9999]");
         assert_eq!(inbox.lock().bytes, 0);
     }

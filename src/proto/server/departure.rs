@@ -83,10 +83,12 @@ impl Server {
         }
     }
 
-    /// Whether somebody is ready for what is there: his pictures, his sound, or both if he has asked for both.
+    /// Whether a watcher is ready for what is there: its pictures, its sound, or both if it has asked for both.
     fn is_awaited(&self, now: Time) -> bool {
         let sound = self.sound.is_there();
-        self.sessions.iter().flatten().filter(|session| session.ready).any(|session| {
+        // The sound of one that watches is no watcher of its own.
+        let mut watchers = self.sessions.iter().flatten().filter(|session| session.ready && !session.is_second());
+        watchers.any(|session| {
             let patient = now < session.beginning.at + ALL_LANES;
             let silent = !sound && (session.sound.is_some() || session.expects_sound);
             let lane = session.expects_sound && !self.is_tied_and_ready(session);
