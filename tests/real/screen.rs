@@ -71,11 +71,6 @@ pub fn window_of(child: &Child) -> String {
     id
 }
 
-/// Whether a program has no window any more.
-pub fn is_gone(child: &Child) -> bool {
-    visible(child).is_empty()
-}
-
 pub fn title_of(id: &str) -> String {
     xdotool(&["getwindowname", id])
 }
