@@ -32,7 +32,7 @@ const WAKER: Token = Token(1_001);
 const SIGNALS: Token = Token(1_002);
 /// Datagrams taken from one socket before the clock is looked at.
 const BATCH: usize = 64;
-/// Datagrams are taken in for so long, a batch at least, before the machine is polled again.
+/// While there is always something to send, datagrams are taken in for so long, a batch at least, before that goes on.
 const READING: Duration = Duration::from_millis(2);
 
 const HANGUP: i32 = 1;
@@ -153,7 +153,8 @@ impl Loop {
                 let line = sockets.get(usize::from(transmit.port.0));
                 line.map_or(Ok(()), |line| line.socket.send(transmit).map(drop))
             };
-            let until = match self.sending.turn(machine, app, now, send) {
+            let turned = self.sending.turn(machine, app, now, send);
+            let until = match turned {
                 Turned::Idle(until) => until.min(app.deadline()),
                 Turned::Busy => Time::ZERO,
                 Turned::Blocked => app.deadline(),
@@ -169,7 +170,8 @@ impl Loop {
                     return Ok(());
                 }
             }
-            self.receive(machine, &mut buffer);
+            let reading = if turned == Turned::Busy { READING } else { Duration::ZERO };
+            self.receive(machine, &mut buffer, reading);
         }
     }
 
@@ -211,8 +213,8 @@ impl Loop {
     }
 
     /// Takes datagrams in, but not for long, so that sending is never held up.
-    fn receive<M: Machine>(&mut self, machine: &mut M, buffer: &mut Buffer) {
-        let until = now() + READING;
+    fn receive<M: Machine>(&mut self, machine: &mut M, buffer: &mut Buffer, reading: Duration) {
+        let until = now() + reading;
         for (i, port) in self.sockets.iter_mut().enumerate().filter(|(_, port)| port.readable) {
             for count in 1.. {
                 if count % BATCH == 0 && now() >= until {

@@ -28,8 +28,8 @@ struct Full {
     /// Where it was before.
     size: PhysicalSize<u32>,
     position: Option<PhysicalPosition<i32>>,
-    /// When to look whether a window manager has done it.
-    check: Option<Time>,
+    /// When to look whether a window manager has done it, and how often again after that.
+    check: Option<(Time, u8)>,
     /// Nobody did, so we have.
     ourselves: bool,
 }
@@ -86,7 +86,7 @@ impl Surface {
         match self.full.take() {
             None => {
                 let (size, position) = (self.window.inner_size(), self.window.outer_position().ok());
-                self.full = Some(Full { size, position, check: Some(now + MANAGED), ourselves: false });
+                self.full = Some(Full { size, position, check: Some((now + MANAGED, CHECKS)), ourselves: false });
                 self.window.set_fullscreen(Some(Fullscreen::Borderless(None)));
             }
             Some(full) => {
@@ -101,13 +101,15 @@ impl Surface {
 
     /// When [`Surface::check_fullscreen`] wants to be called.
     pub fn deadline(&self) -> Option<Time> {
-        self.full.as_ref().and_then(|full| full.check)
+        self.full.as_ref().and_then(|full| full.check).map(|(at, _)| at)
     }
 
-    /// Where no window manager runs (a kiosk, a robot) nobody has obeyed: fills the screen by itself.
+    /// Where no window manager runs (a kiosk, a robot) nobody has obeyed: fills the screen by itself. A window that is not on
+    /// the screen yet hears nothing, so this is looked at some more times.
     pub fn check_fullscreen(&mut self, now: Time) {
-        let Some(full) = self.full.as_mut().filter(|full| full.check.is_some_and(|at| at <= now)) else { return };
-        full.check = None;
+        let Some(full) = self.full.as_mut() else { return };
+        let Some((_, again)) = full.check.filter(|(at, _)| *at <= now) else { return };
+        full.check = again.checked_sub(1).map(|again| (now + MANAGED, again));
         let Some(monitor) = self.window.current_monitor() else { return };
         if monitor.size() != self.window.inner_size() {
             full.ourselves = true;
@@ -135,3 +137,5 @@ fn physical(size: Size) -> PhysicalSize<u32> {
 
 /// Window managers need some tens of milliseconds to fill the screen.
 const MANAGED: Duration = Duration::from_millis(300);
+/// So often it is looked at again: a slow display shows a window within this time.
+const CHECKS: u8 = 10;

@@ -128,16 +128,10 @@ impl Server {
         self.schedule.map(|schedule| schedule.departure(offer.picture.unit))
     }
 
-    /// Whether somebody who could be sent the last picture now still lacks some of it.
-    pub(super) fn is_handing_out(&self) -> bool {
-        let left = self.departing.as_ref().is_some_and(|departing| departing.left > 0);
-        left || !self.ready.is_empty() || !self.late.is_empty()
-    }
-
     /// Sends the picture in hand on its way if its moment has come.
     pub(super) fn depart(&mut self, now: Time) {
         let due = self.next.as_ref().and_then(|next| self.departure_of(next)).filter(|due| *due <= now);
-        let waits = due.is_some_and(|due| now.since(due) < PATIENCE) && !self.overloaded && self.is_handing_out();
+        let waits = due.is_some_and(|due| now.since(due) < PATIENCE) && !self.overloaded && self.turns.is_handing_out();
         let Some(mut offer) = due.and_then(|_| self.next.take()) else { return self.end(now) };
         if waits {
             offer.waited = true;
@@ -152,24 +146,25 @@ impl Server {
         let due = self.note_departure(now, &picture);
         self.totals.pictures += 1;
         self.events.push_back(Event::Departed { unit: picture.unit, due, at: now, stamps: picture.stamps });
-        self.late.clear();
+        self.turns.begin();
         let departure = self.totals.pictures;
-        self.departing = Some(Departing { offer, at: now, departure, left: self.turns.len(), cuttable: true });
+        self.departing = Some(Departing { offer, at: now, departure, cuttable: true });
     }
 
     /// How many are sent pictures, and how many of them have not been sent the last one.
     fn reached(&self) -> (usize, usize) {
-        let ready = |slot: &&usize| self.sessions[**slot].as_ref().is_some_and(|session| session.ready);
-        let watchers = self.turns.iter().filter(ready).count();
-        let left = self.departing.as_ref().map_or(0, |departing| departing.left);
-        let unserved = self.turns.iter().take(left).filter(ready).count();
         let before = self.totals.pictures;
-        let behind = |slot: &&usize| {
-            let session = self.sessions[**slot].as_ref();
-            session.is_some_and(|session| session.ready && session.missed(before) > 0)
-        };
-        let behind = self.turns.iter().skip(left).filter(behind).count();
-        (watchers, unserved + behind)
+        let session = |slot: usize| self.sessions[slot].as_ref().filter(|session| session.ready);
+        let (unoffered, offered) = self.turns.unoffered_and_offered();
+        let (unoffered, offered) = (unoffered.filter_map(session).count(), offered.filter_map(session));
+        let (served, behind) =
+            offered.fold(
+                (0, 0),
+                |(served, behind), session| {
+                    if session.missed(before) == 0 { (served + 1, behind) } else { (served, behind + 1) }
+                },
+            );
+        (unoffered + served + behind, unoffered + behind)
     }
 
     /// Returns when the picture should have left.
@@ -200,26 +195,15 @@ impl Server {
         let Some(mut departing) = self.departing.take() else { return false };
         let mut given = 0;
         while given < AT_ONCE {
-            let Some(slot) = self.next_turn(&mut departing) else { break };
+            let Some(slot) = self.turns.offer() else { break };
             given += 1;
             self.hand_to(&mut departing, slot);
         }
-        if departing.left == 0 && !std::mem::replace(&mut departing.cuttable, true) {
+        if self.turns.are_over() && !std::mem::replace(&mut departing.cuttable, true) {
             self.events.push_back(Event::Skipped(departing.offer.picture.unit));
         }
         self.departing = Some(departing);
         given > 0
-    }
-
-    /// Whose turn it is: first those who have waited longest, then those who were still being sent an older picture.
-    fn next_turn(&mut self, departing: &mut Departing) -> Option<usize> {
-        if departing.left > 0 {
-            departing.left -= 1;
-            let slot = self.turns.pop_front()?;
-            self.turns.push_back(slot);
-            return Some(slot);
-        }
-        self.late.pop_front()
     }
 
     /// One watcher's share; cut now if its class has only just come into use.
@@ -239,21 +223,18 @@ impl Server {
             return;
         };
         session.start(cut, pace.from(*at), share);
-        self.ready.push_back(slot);
+        self.turns.is_ready(slot);
     }
 
     /// The next media datagram that may leave now, watchers in turn.
     pub(super) fn media(&mut self, now: Time) -> Option<Transmit> {
-        while let Some(&(at, slot)) = self.paced.first().filter(|(at, _)| *at <= now) {
-            self.paced.remove(&(at, slot));
-            self.ready.push_back(slot);
-        }
+        self.turns.release(now);
         while let Some(slot) = self.next_ready() {
             let Some(session) = self.sessions[slot].as_mut() else { continue };
             let Some(sending) = session.sending.as_mut() else { continue };
             let release = sending.pace.release(sending.sent);
             if release > now {
-                self.paced.insert((release, slot));
+                self.turns.is_paced(release, slot);
                 continue;
             }
             let Some(body) = sending.picture.object(sending.part) else { continue };
@@ -263,10 +244,10 @@ impl Server {
             if sending.part == sending.picture.parts() {
                 session.sending = None;
                 if session.missed(self.totals.pictures) > 0 {
-                    self.late.push_back(slot);
+                    self.turns.is_late(slot);
                 }
             } else {
-                self.ready.push_back(slot);
+                self.turns.is_ready(slot);
             }
             let session = self.sessions[slot].as_mut()?;
             self.stamped = Some(session.id);
@@ -277,7 +258,7 @@ impl Server {
 
     fn next_ready(&mut self) -> Option<usize> {
         loop {
-            let ready = self.ready.pop_front();
+            let ready = self.turns.next_ready();
             if ready.is_some() || !self.hand_out() {
                 return ready;
             }
@@ -323,9 +304,7 @@ impl Server {
             let goodbye = Goodbye { code: bye::ENDED, sentence: "The stream is over.".to_owned() };
             self.phase = Phase::Ending { goodbye, until: Time::NEVER };
         }
-        let busy = !self.ready.is_empty() || !self.paced.is_empty() || !self.late.is_empty();
-        let busy =
-            busy || self.sound.is_leaving() || self.departing.as_ref().is_some_and(|departing| departing.left > 0);
+        let busy = self.turns.is_busy() || self.sound.is_leaving();
         if let Phase::Ending { goodbye, until } = &self.phase
             && (!busy || now >= *until)
         {

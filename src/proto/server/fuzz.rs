@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Server;
+use super::session::Session;
 
 impl Server {
     /// Panics if something grows without bound, or if the tables disagree.
@@ -20,17 +21,16 @@ impl Server {
             assert_eq!(self.by_peer.get(&session.peer), Some(&slot));
             session.assert_sound();
         }
-        let nothing = self.out.is_empty() && self.events.is_empty() && self.ready.is_empty() && self.late.is_empty();
-        assert!(nothing, "all is said");
-        let turns: BTreeSet<usize> = self.turns.iter().copied().collect();
-        let pictures = |slot: &usize| self.sessions[*slot].as_ref().is_some_and(|session| session.pictures);
+        assert!(self.out.is_empty() && self.events.is_empty(), "all is said");
+        let slots = |of: fn(&Session) -> bool| {
+            let these = self.sessions.iter().enumerate().filter(|(_, session)| session.as_ref().is_some_and(of));
+            these.map(|(slot, _)| slot).collect::<BTreeSet<_>>()
+        };
+        let sending = slots(|session| session.sending.is_some());
+        let pictures = slots(|session| session.pictures);
         assert!(
-            turns.len() == self.turns.len() && turns.len() == viewers && turns.iter().all(pictures),
-            "one turn each"
+            self.turns.assert_sound(&pictures).all(|slot| sending.contains(&slot)),
+            "only who has something to send is paced"
         );
-        assert!(self.departing.as_ref().is_none_or(|departing| departing.left == 0), "everybody has had a turn");
-        let paced =
-            self.paced.iter().all(|(_, slot)| self.sessions[*slot].as_ref().is_some_and(|s| s.sending.is_some()));
-        assert!(paced && self.paced.len() <= live, "only who has something to send is paced");
     }
 }

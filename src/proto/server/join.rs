@@ -139,7 +139,7 @@ impl Server {
         self.by_peer.insert(from.peer, slot);
         if session.pictures {
             self.viewers += 1;
-            self.turns.push_back(slot);
+            self.turns.add(slot);
         }
         let second = self.tie(&mut session, join);
         self.sessions[slot] = Some(session);

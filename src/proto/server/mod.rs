@@ -12,9 +12,10 @@ mod load;
 mod path;
 mod session;
 mod sound;
+mod turns;
 mod upkeep;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,7 @@ use join::{Admitted, MOST_ADMITTED};
 use load::Load;
 use session::Session;
 use sound::{Sound, Urgency};
+use turns::Turns;
 
 /// How long a watcher may be silent. Only reports that echo something recent count as heard.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(3);
@@ -177,8 +179,6 @@ struct Departing {
     at: Time,
     /// Counted from 1.
     departure: u64,
-    /// The first so many entries of [`Server::turns`] have not been offered it yet.
-    left: usize,
     /// Whether all who had their turn could be sent it.
     cuttable: bool,
 }
@@ -217,10 +217,7 @@ pub struct Server {
     departing: Option<Departing>,
     /// The last picture with a body of a live stream, for those who lack it.
     body: Option<Arc<CodedPicture>>,
-    /// Sessions that are sent pictures; those whose last picture is the oldest come first.
-    turns: VecDeque<usize>,
-    /// Sessions that were still being sent an older picture when their turn came.
-    late: VecDeque<usize>,
+    turns: Turns,
     load: Load,
     overloaded: bool,
     /// See [`Demand::fresh`].
@@ -235,10 +232,6 @@ pub struct Server {
     /// Sessions that are sent pictures, and sessions that are not another one's sound.
     viewers: usize,
     watchers: usize,
-    /// Watchers with something to send now, in turn.
-    ready: VecDeque<usize>,
-    /// Watchers whose pacing lets them send again then.
-    paced: BTreeSet<(Time, usize)>,
     out: VecDeque<Queued>,
     /// The session whose sequence the datagram handed out last is in.
     stamped: Option<u64>,
@@ -272,8 +265,7 @@ impl Server {
             next: None,
             departing: None,
             body: None,
-            turns: VecDeque::new(),
-            late: VecDeque::new(),
+            turns: Turns::default(),
             load,
             overloaded: false,
             fresh: 0,
@@ -284,8 +276,6 @@ impl Server {
             by_peer: BTreeMap::new(),
             viewers: 0,
             watchers: 0,
-            ready: VecDeque::new(),
-            paced: BTreeSet::new(),
             out: VecDeque::new(),
             stamped: None,
             events: VecDeque::new(),
@@ -428,7 +418,7 @@ impl Server {
         if self.by_peer.get(&session.peer) == Some(&slot) {
             self.by_peer.remove(&session.peer);
         }
-        self.forget_turns(slot);
+        self.turns.remove(slot);
         self.viewers -= usize::from(session.pictures);
         if session.is_second() {
             return self.untie(&session);
@@ -439,19 +429,6 @@ impl Server {
         self.events.push_back(Event::Left { id, address, why, watchers: self.watchers, stats });
         if let Some(&second) = session.tied.and_then(|id| self.by_id.get(&id)) {
             self.remove(second, why);
-        }
-    }
-
-    /// A session that is sent nothing any more.
-    fn forget_turns(&mut self, slot: usize) {
-        self.ready.retain(|other| *other != slot);
-        self.late.retain(|other| *other != slot);
-        self.paced.retain(|(_, other)| *other != slot);
-        if let Some(place) = self.turns.iter().position(|other| *other == slot) {
-            self.turns.remove(place);
-            if let Some(departing) = self.departing.as_mut().filter(|departing| place < departing.left) {
-                departing.left -= 1;
-            }
         }
     }
 
@@ -474,7 +451,7 @@ impl Server {
         let Soonest(at, reason) = Soonest::new()
             .or(departure, Reason::Departure)
             .or(sound, Reason::Sound)
-            .or(self.paced.first().map(|(at, _)| *at), Reason::Pacing)
+            .or(self.turns.next_paced(), Reason::Pacing)
             .or(stop, Reason::Housekeeping)
             .or(upkeep.filter(|_| self.phase != Phase::Finished), Reason::Housekeeping);
         (at, reason)

@@ -134,7 +134,7 @@ impl Server {
     }
 
     fn look_at_load(&mut self, now: Time) {
-        if let Some(overloaded) = self.load.turn(now, self.overloaded, self.is_handing_out()) {
+        if let Some(overloaded) = self.load.turn(now, self.overloaded, self.turns.is_handing_out()) {
             self.overloaded = overloaded;
             self.events.push_back(Event::Overload(overloaded));
         }
@@ -146,9 +146,7 @@ impl Server {
         }
         // No picture and no sound comes after a goodbye.
         (self.next, self.departing) = (None, None);
-        self.ready.clear();
-        self.late.clear();
-        self.paced.clear();
+        self.turns.stop();
         self.sound.stop();
         self.goodbye = goodbye;
         self.phase = Phase::Leaving { until: now + LEAVE_LIMIT };
