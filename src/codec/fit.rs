@@ -2,7 +2,6 @@
 //! black one, in its own shape.
 
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::pixels::U8;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::{CodecError, Decoder};
@@ -74,10 +73,7 @@ impl Fitter {
         let source = source.map_err(|error| refused(&error))?;
         let mut target = Image::new(to.width.into(), to.height.into(), PixelType::U8);
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        // By its type: the resizer that finds it out is compiled for fifteen others too.
-        let typed = source.typed_image::<U8>().zip(target.typed_image_mut::<U8>());
-        let (source, mut scaled) = typed.ok_or_else(|| refused(&"planes are of bytes"))?;
-        self.resizer.resize_typed(&source, &mut scaled, &options).map_err(|error| refused(&error))?;
+        self.resizer.resize(&source, &mut target, &options).map_err(|error| refused(&error))?;
         Ok(target)
     }
 }
