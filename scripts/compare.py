@@ -68,14 +68,17 @@ def latency(folder, rounds):
     print(f"{'':<12}{'n':>6}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'offered':>9}{'missed':>8}", end="")
     print(f"{'send %':>9}{'watch %':>9}{'watch MB':>9}")
     pooled = {}
-    every = {who: [Round(folder, f"{who}.{n}") for n in range(1, rounds + 1)] for who in ("ours", "gst")}
+    peers = [who for who in ("before", "ours", "gst") if (folder / f"{who}.1.glass.out").exists()]
+    every = {who: [Round(folder, f"{who}.{n}") for n in range(1, rounds + 1)] for who in peers}
     for n in range(rounds):
         for who in every:
             row(f"{who} {n + 1}", [every[who][n]])
     for who in every:
         pooled[who] = row(f"{who}, all", every[who])
-    ratios = [ours / theirs for ours, theirs in zip(pooled["ours"], pooled["gst"])]
-    print(f"ours / GStreamer: p50 {ratios[0]:.2f}, p99 {ratios[1]:.2f}")
+    for who, name in (("before", "the earlier one"), ("gst", "GStreamer")):
+        if who in pooled:
+            p50, p99 = (ours / theirs for ours, theirs in zip(pooled["ours"], pooled[who]))
+            print(f"ours / {name}: p50 {p50:.2f}, p99 {p99:.2f}")
     (folder / "latency.json").write_text(json.dumps({who: figures[0] for who, figures in pooled.items()}))
     firsts = " ".join(f"{one.first_ms:.0f}" for one in every["ours"])
     print(f"first picture on the screen after `watch` was started, ms: {firsts}")

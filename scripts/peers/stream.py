@@ -9,6 +9,7 @@ import sys
 START_NS = 1_000_000_000
 NAMES = {
     "floor": "bare timerfd loop",
+    "before": "udpstream before",
     "ours": "udpstream",
     "gst": "GStreamer",
     "ffmpeg": "ffmpeg -re",
@@ -119,7 +120,8 @@ def show(rows):
 
 
 def stream(folder, rounds, fps, seconds):
-    every = {who: [Run(folder, f"{who}.{n}", fps, seconds) for n in range(1, rounds + 1)] for who in NAMES}
+    every = {who: [Run(folder, f"{who}.{n}", fps, seconds) for n in range(1, rounds + 1)]
+             for who in NAMES if (folder / f"{who}.1.arrivals.out").exists()}
     pools = {who: Pool(runs) for who, runs in every.items()}
     kept = folder / "latency.json"
     glass = json.loads(kept.read_text()) if kept.exists() else {}

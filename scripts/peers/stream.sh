@@ -105,6 +105,9 @@ stream_ours() {
     film_runs "$1"
 }
 
+# Another sampler, because an unpublished wire may change.
+stream_before() { udpstream=$before/udpstream examples=$before/examples stream_ours "$1"; }
+
 # One decoder thread takes least. More of them, a queue behind the encoder, in front of the sink or smaller packets gave no
 # steadier intervals than the noise between two rounds; openh264dec takes twice as much.
 stream_gst() {
@@ -138,7 +141,7 @@ stream() {
     heading "stream: sample film to a width of $STREAM_WIDTH at $fps fps, $stream_seconds s a round, $rounds rounds"
     make_film "$scratch/film.mp4" "$stream_seconds"
     for ((round = 1; round <= rounds; round++)); do
-        for peer in "${STREAM_PEERS[@]}"; do "stream_$peer" "$peer.$round"; done
+        for peer in ${before:+before} "${STREAM_PEERS[@]}"; do "stream_$peer" "$peer.$round"; done
     done
     python3 scripts/peers/stream.py stream "$scratch" "$rounds" "$fps" "$stream_seconds"
 }
