@@ -62,6 +62,49 @@ fn open_with(input: &Input, options: Options) -> Source {
     try_open(input, options).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// What ffprobe says of a film, its pictures counted.
+struct Told {
+    size: Size,
+    rate: Rate,
+    pictures: usize,
+    codec: String,
+}
+
+impl Told {
+    fn of(film: &Path) -> Self {
+        let mut command = Command::new("ffprobe");
+        command.args(["-v", "error", "-of", "json", "-select_streams", "v:0", "-count_packets", "-show_entries"]);
+        let entries = "stream=codec_name,width,height,r_frame_rate,nb_read_packets";
+        let output = command.arg(entries).arg(film).output().expect("ffprobe is installed").stdout;
+        let told: serde_json::Value = serde_json::from_slice(&output).expect("JSON");
+        let stream = &told["streams"][0];
+        let word = |name: &str| stream[name].as_str().expect(name).to_owned();
+        let side = |name: &str| stream[name].as_u64().expect(name) as u16;
+        let rate = word("r_frame_rate");
+        let (num, den) = rate.split_once('/').expect("a fraction");
+        Self {
+            size: Size::new(side("width"), side("height")),
+            rate: Rate::new(num.parse().expect("a number"), den.parse().expect("a number")).expect("a rate"),
+            pictures: word("nb_read_packets").parse().expect("a number"),
+            codec: word("codec_name"),
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.pictures as f64 / self.rate.fps()
+    }
+}
+
+/// The sample, and a film that shares nothing with it.
+fn two_films(folder: &TempDir) -> [(PathBuf, Told); 2] {
+    let other = "-f lavfi -i testsrc2=size=352x240:rate=15:duration=4.2 -f lavfi -i sine=r=32000:d=4.2 -c:v mpeg4 \
+                 -c:a ac3 -ac 6";
+    [PathBuf::from(SAMPLE), make(folder, "other.mp4", other, &[])].map(|path| {
+        let told = Told::of(&path);
+        (path, told)
+    })
+}
+
 fn rgb(picture: &Picture, x: usize, y: usize) -> [f64; 3] {
     let (width, chroma) = (usize::from(picture.size.width), usize::from(Picture::chroma(picture.size).width));
     let [luma, u, v] = picture.planes();
@@ -71,29 +114,39 @@ fn rgb(picture: &Picture, x: usize, y: usize) -> [f64; 3] {
 }
 
 #[test]
-fn the_sample_has_132_pictures_and_a_description() {
-    let source = open_with(&file(SAMPLE), Options::default());
-    let info = source.info().clone();
-    assert_eq!((info.size, info.rate.fps(), info.pictures), (Size::new(1280, 720), 25.0, Some(132)));
-    assert_eq!((info.pace, info.sound, info.length), (Pace::File, false, Some(Duration::from_millis(5_280))));
-    assert_eq!(
-        (info.title.as_str(), info.details.as_str()),
-        ("sample.mp4", "h264 1280×720, 25 fps, 5.3 s, sound left out")
-    );
-    let got = pictures(source, usize::MAX);
-    assert_eq!(got.len(), 132);
-    assert!(got.windows(2).all(|pair| pair[0].captured <= pair[1].captured));
+fn a_film_has_the_pictures_that_ffprobe_counts_and_a_description() {
+    for (path, told) in two_films(&TempDir::new().expect("a folder")) {
+        let source = open_with(&file(&path), Options::default());
+        let info = source.info().clone();
+        assert_eq!((info.size, info.rate, info.pictures), (told.size, told.rate, Some(told.pictures as u32)));
+        assert_eq!((info.pace, info.sound), (Pace::File, false));
+        let length = info.length.expect("a length").as_secs_f64();
+        assert!((length - told.seconds()).abs() < 0.001, "{length} s");
+        assert_eq!(info.title, path.file_name().expect("a name").to_str().expect("plain"));
+        let details = format!("{} {}, {} fps, {length:.1} s, sound left out", told.codec, told.size, told.rate.fps());
+        assert_eq!(info.details, details);
+        let got = pictures(source, usize::MAX);
+        assert_eq!(got.len(), told.pictures);
+        assert!(got.windows(2).all(|pair| pair[0].captured <= pair[1].captured));
+    }
 }
 
 #[test]
 fn width_rate_and_loop_are_obeyed() {
-    let options = Options { width: Some(500), rate: Rate::new(10, 1), ..Options::default() };
-    let source = open_with(&file(SAMPLE), options);
-    assert_eq!((source.info().size, source.info().rate.fps()), (Size::new(500, 282), 10.0));
-    let count = pictures(source, usize::MAX).len();
-    assert!((52..=54).contains(&count), "{count} pictures in 5.28 s at 10 fps");
-    let source = open_with(&file(SAMPLE), Options { width: Some(320), looped: true, ..Options::default() });
-    assert_eq!(pictures(source, 300).len(), 300, "more than two passes");
+    for (path, told) in two_films(&TempDir::new().expect("a folder")) {
+        let options = Options { width: Some(250), rate: Rate::new(10, 1), ..Options::default() };
+        let source = open_with(&file(&path), options);
+        let Size { width, height } = source.info().size;
+        let shape = |width: u16, height: u16| f64::from(width) / f64::from(height);
+        assert!(width == 250 && height % 2 == 0, "{width}×{height}");
+        assert!((shape(width, height) / shape(told.size.width, told.size.height) - 1.0).abs() < 0.01);
+        assert_eq!(source.info().rate.fps(), 10.0);
+        let count = pictures(source, usize::MAX).len() as f64;
+        assert!((count - told.seconds() * 10.0).abs() <= 1.2, "{count} pictures in {} s at 10 fps", told.seconds());
+        let source = open_with(&file(&path), Options { width: Some(320), looped: true, ..Options::default() });
+        let most = told.pictures * 2 + told.pictures / 2;
+        assert_eq!(pictures(source, most).len(), most, "more than two passes");
+    }
 }
 
 /// What a bar must look like when its film was encoded and read with the right matrix and range.

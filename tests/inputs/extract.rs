@@ -45,12 +45,21 @@ fn the_file_holds_what_ffmpeg_decodes() {
     let folder = tempfile::tempdir().unwrap();
     let wav = folder.path().join("sound.wav");
     let out = wav.to_str().unwrap();
-    extract(&[SAMPLE, "-o", out]).end().says(0, &["Wrote ", "5.3 s of sound (aac 48 kHz 5.1 → stereo), 0.9 MB."]);
-    assert!(samples(&wav) == decoded(SAMPLE, &[]), "sample by sample");
-    extract(&[SAMPLE, "-o", out, "--force", "--audio-gain", "-6", "-q"]).end().says(0, &[]);
-    assert!(samples(&wav) == decoded(SAMPLE, &["-af", "volume=-6dB"]), "softer, over what was there");
-    extract(&[SAMPLE, "-o", out, "--force", "--mono"]).end().says(0, &["→ mono"]);
-    assert!(samples(&wav).as_chunks::<4>().0.iter().all(|frame| frame[..2] == frame[2..]), "both sides alike");
+    let other = "-f lavfi -i aevalsrc=0.4*sin(2*PI*(300+90*t)*t):s=32000:d=3.4 -c:a flac";
+    for clip in [SAMPLE, &film(folder.path(), "other.mka", other)] {
+        let meant = decoded(clip, &[]);
+        let (seconds, size) = (meant.len() as f64 / 176_400.0, (meant.len() + HEADER) as f64 / 1e6);
+        let said = format!("{seconds:.1} s of sound (");
+        let end = extract(&[clip, "-o", out, "--force"]).end();
+        end.says(0, &["Wrote ", &said, "), ", &format!("{size:.1} MB.")]);
+        assert!(samples(&wav) == meant, "sample by sample");
+        extract(&[clip, "-o", out, "--force", "--audio-gain", "-6", "-q"]).end().says(0, &[]);
+        assert!(samples(&wav) == decoded(clip, &["-af", "volume=-6dB"]), "softer, over what was there");
+        extract(&[clip, "-o", out, "--force", "--mono"]).end().says(0, &[" mono"]);
+        assert!(samples(&wav).as_chunks::<4>().0.iter().all(|frame| frame[..2] == frame[2..]), "both sides alike");
+    }
+    let kept = folder.path().join("other.mka");
+    fs::remove_file(kept).unwrap();
     let film = folder.path().join("my film.mp4");
     fs::copy(SAMPLE, &film).unwrap();
     extract(&[film.to_str().unwrap()]).end().says(0, &["my film.wav"]);

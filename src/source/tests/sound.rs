@@ -77,13 +77,17 @@ fn film(folder: &TempDir, name: &str, (seconds, offset): (f64, f64), rate: u32, 
 }
 
 #[test]
-fn the_sample_sounds_as_ffmpeg_decodes_it() {
-    let source = open_with(&file(SAMPLE), with_sound());
-    assert!(source.info().sound);
-    assert_eq!(source.info().details, "h264 1280×720, 25 fps, 5.3 s, aac 48 kHz 5.1 → stereo");
-    let (pictures, chunks) = both(source, usize::MAX);
-    assert_eq!(pictures.len(), 132);
-    assert_same(&frames(&chunks), &decoded(Path::new(SAMPLE), ""), "the sample");
+fn a_film_is_seen_and_heard_whole() {
+    for (path, told) in two_films(&TempDir::new().expect("a folder")) {
+        let source = open_with(&file(&path), with_sound());
+        assert!(source.info().sound);
+        let details = &source.info().details;
+        assert!(details.starts_with(&format!("{} {}", told.codec, told.size)), "{details}");
+        assert!(details.ends_with(" → stereo") && details.contains(" kHz "), "{details}");
+        let (pictures, chunks) = both(source, usize::MAX);
+        assert_eq!(pictures.len(), told.pictures);
+        assert_same(&frames(&chunks), &decoded(&path, ""), &path.display().to_string());
+    }
 }
 
 #[test]
@@ -324,16 +328,18 @@ fn a_source_whose_sound_nobody_takes_can_be_stopped_and_leaves_nothing() {
 
 #[test]
 fn pictures_go_on_when_nobody_wants_the_sound() {
-    let source = open_with(&file(SAMPLE), with_sound());
-    let (producer, consumer) = queue::bounded(10, WhenFull::Block, None);
-    let (sounding, listening) = queue::bounded(2, WhenFull::Block, None);
-    let running = source.start(producer, Some(sounding));
-    assert!(listening.pop().is_some());
-    drop(listening);
-    assert_eq!(std::iter::from_fn(|| consumer.pop()).count(), 132);
-    running.join().expect("a clean end");
-    // Nor does a source that was opened with sound need anybody to take it.
-    assert_eq!(pictures(open_with(&file(SAMPLE), with_sound()), usize::MAX).len(), 132);
+    for (path, told) in two_films(&TempDir::new().expect("a folder")) {
+        let source = open_with(&file(&path), with_sound());
+        let (producer, consumer) = queue::bounded(10, WhenFull::Block, None);
+        let (sounding, listening) = queue::bounded(2, WhenFull::Block, None);
+        let running = source.start(producer, Some(sounding));
+        assert!(listening.pop().is_some());
+        drop(listening);
+        assert_eq!(std::iter::from_fn(|| consumer.pop()).count(), told.pictures);
+        running.join().expect("a clean end");
+        // Nor does a source that was opened with sound need anybody to take it.
+        assert_eq!(pictures(open_with(&file(&path), with_sound()), usize::MAX).len(), told.pictures);
+    }
 }
 
 #[test]
