@@ -4,33 +4,37 @@ use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
 
-/// An instant on this machine's monotonic clock, in nanoseconds. May start at 0 (the simulator does).
+/// An instant on this machine's monotonic clock, in nanoseconds. Negative before the clock's own zero: a stream elsewhere may
+/// have begun before this machine did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Time(u64);
+pub struct Time(i64);
 
 impl Time {
     pub const ZERO: Self = Self(0);
     /// Later than anything that will be scheduled.
-    pub const NEVER: Self = Self(u64::MAX);
+    pub const NEVER: Self = Self(i64::MAX);
 
-    pub const fn from_nanos(nanos: u64) -> Self {
+    pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)
     }
 
+    /// [`Self::NEVER`] for what no clock reaches in 292 years.
     pub const fn from_micros(micros: u64) -> Self {
-        Self(micros.saturating_mul(1_000))
+        Self(nanoseconds(micros, 1_000))
     }
 
+    /// [`Self::NEVER`] for what no clock reaches in 292 years.
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis.saturating_mul(1_000_000))
+        Self(nanoseconds(millis, 1_000_000))
     }
 
-    pub const fn nanos(self) -> u64 {
+    pub const fn nanos(self) -> i64 {
         self.0
     }
 
+    /// As the wire carries it, where no clock is before its zero.
     pub const fn micros(self) -> u64 {
-        self.0 / 1_000
+        if self.0 < 0 { 0 } else { self.0.unsigned_abs() / 1_000 }
     }
 
     /// The low 32 bits of the microsecond count, as the hop header carries it (wraps every 71.6 minutes).
@@ -40,24 +44,29 @@ impl Time {
 
     /// Time gone by since `earlier`, zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(if self.0 > earlier.0 { self.0.abs_diff(earlier.0) } else { 0 })
     }
 
     /// `self − other` in nanoseconds, signed.
     pub const fn signed_since(self, other: Self) -> i64 {
-        self.0.wrapping_sub(other.0) as i64
+        self.0.saturating_sub(other.0)
     }
 
-    /// Moves by a signed number of nanoseconds, stopping at zero.
+    /// Moves by a signed number of nanoseconds.
     pub const fn offset(self, nanos: i64) -> Self {
-        Self(self.0.saturating_add_signed(nanos))
+        Self(self.0.saturating_add(nanos))
     }
+}
+
+const fn nanoseconds(count: u64, each: u64) -> i64 {
+    let nanos = count.saturating_mul(each);
+    if nanos > i64::MAX as u64 { i64::MAX } else { nanos.cast_signed() }
 }
 
 impl Add<Duration> for Time {
     type Output = Self;
     fn add(self, rhs: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_add(i64::try_from(rhs.as_nanos()).unwrap_or(i64::MAX)))
     }
 }
 
@@ -70,7 +79,7 @@ impl AddAssign<Duration> for Time {
 impl Sub<Duration> for Time {
     type Output = Self;
     fn sub(self, rhs: Duration) -> Self {
-        Self(self.0.saturating_sub(u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_sub(i64::try_from(rhs.as_nanos()).unwrap_or(i64::MAX)))
     }
 }
 
@@ -259,7 +268,11 @@ mod tests {
 
     #[test]
     fn times_saturate() {
-        assert_eq!(Time::ZERO - Duration::from_secs(1), Time::ZERO);
+        assert_eq!((Time::ZERO - Duration::from_secs(1)).signed_since(Time::ZERO), -1_000_000_000);
+        assert_eq!(Time::ZERO.since(Time::ZERO - Duration::from_secs(1)), Duration::from_secs(1));
+        assert_eq!((Time::ZERO - Duration::from_secs(1)).since(Time::ZERO), Duration::ZERO);
+        assert_eq!((Time::from_micros(u64::MAX), Time::from_millis(u64::MAX)), (Time::NEVER, Time::NEVER));
+        assert_eq!((Time::ZERO - Duration::from_secs(1)).micros(), 0);
         assert_eq!(Time::NEVER + Duration::from_secs(1), Time::NEVER);
         assert_eq!(Time::from_millis(2).signed_since(Time::from_millis(3)), -1_000_000);
         assert_eq!(Bitrate::bps(8_000).time_for(1_000), Duration::from_secs(1));

@@ -20,7 +20,7 @@ use udpstream::clock::now;
 use udpstream::net::{App, Flow, Loop, Options, Socket};
 use udpstream::proto::receiver::{self, Receiver};
 use udpstream::proto::server::{self, Config, Event, Server};
-use udpstream::proto::{Input, Machine, Output, Port, Received, Transmit};
+use udpstream::proto::{Input, Machine, Output, Port, Reason, Received, Transmit};
 use udpstream::units::{Rate, Size, Time, Unit};
 use udpstream::wire::{Description, HOP_LEN};
 
@@ -119,6 +119,82 @@ fn a_machine_that_never_stops_sending_hears_both_its_sockets_all_the_while() {
     assert_eq!(ports, [ASKED / 2; 2]);
     assert!(machine.sent > 10_000 && turns.0 > 20, "the regime: {} sent in {} turns", machine.sent, turns.0);
     // A machine that is taken away for a moment delays some, but not half of them.
+    assert!(waits[ASKED / 2] < Duration::from_millis(50), "{waits:?}");
+}
+
+/// Answers on the second port, and looks long at what comes to the first.
+struct Busy {
+    floods: u64,
+    answers: Vec<Transmit>,
+    end: Time,
+}
+
+impl Machine for Busy {
+    type Local = ();
+    type Event = ();
+
+    fn handle(&mut self, _now: Time, input: Input<'_, ()>) {
+        let Input::Datagram(Received { port, from, local, bytes }) = input else { return };
+        if port == Port(1) {
+            self.answers.push(Transmit { port, to: from, from: local, hop: [0; HOP_LEN], body: bytes.to_vec().into() });
+        } else {
+            self.floods += 1;
+            let begun = now();
+            while now().since(begun) < Duration::from_micros(20) {}
+        }
+    }
+
+    fn poll(&mut self, now: Time) -> Output<()> {
+        match self.answers.pop() {
+            _ if now >= self.end => Output::Event(()),
+            Some(answer) => Output::Send(answer),
+            None => Output::Wait(self.end, Reason::Idle),
+        }
+    }
+}
+
+impl App<Busy> for Turns {
+    fn event(&mut self, _now: Time, _machine: &mut Busy, (): ()) -> Flow {
+        Flow::Stop
+    }
+}
+
+/// A socket's turn, however much comes to it, ends.
+#[test]
+fn a_flood_on_one_socket_leaves_the_other_its_turn() {
+    const ASKED: usize = 40;
+    let ((flooded, a), (asked, b)) = (socket((Ipv4Addr::LOCALHOST, 0)), socket((Ipv4Addr::LOCALHOST, 0)));
+    let event_loop = Loop::new(vec![flooded, asked]).unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let flood = {
+        let over = Arc::clone(&over);
+        std::thread::spawn(move || {
+            let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            while !over.load(Ordering::Relaxed) {
+                client.send_to(&[0; 20], a).unwrap();
+            }
+        })
+    };
+    let asker = std::thread::spawn(move || {
+        let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut buffer = [0; 100];
+        let mut wait = |n: usize| {
+            let asked = now();
+            client.send_to(&[n as u8; 9], b).unwrap();
+            assert_eq!(client.recv_from(&mut buffer).unwrap(), (HOP_LEN + 9, b));
+            now().since(asked)
+        };
+        (0..ASKED).map(&mut wait).collect::<Vec<_>>()
+    });
+    let mut machine = Busy { floods: 0, answers: Vec::new(), end: now() + Duration::from_secs(3) };
+    event_loop.run(&mut machine, &mut Turns(0)).unwrap();
+    over.store(true, Ordering::Relaxed);
+    flood.join().unwrap();
+    let mut waits = asker.join().unwrap();
+    waits.sort();
+    println!("{} came, waited {:?} … {:?}", machine.floods, waits[0], waits[ASKED - 1]);
+    assert!(machine.floods > 10_000, "the regime: {} came", machine.floods);
     assert!(waits[ASKED / 2] < Duration::from_millis(50), "{waits:?}");
 }
 

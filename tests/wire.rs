@@ -208,7 +208,7 @@ proptest! {
     }
 
     #[test]
-    fn timelines_and_clocks_come_back(parts in parts(), clock in 0..u64::MAX / 1_000, speed in rate()) {
+    fn timelines_and_clocks_come_back(parts in parts(), clock in 0..i64::MAX as u64 / 1_000, speed in rate()) {
         let state = [State::Waiting, State::Playing, State::Paused, State::Ended][usize::from(parts.bytes.0 % 4)];
         let media = MediaTime::from_micros(parts.ids.0.cast_signed());
         let clock = Time::from_micros(clock);

@@ -256,7 +256,7 @@ fn bare(fps: u32, pictures: u32, send: &dyn Fn()) -> Vec<f64> {
     let wake = |n: u32| {
         let due = start + rate.at(n.into());
         let (seconds, rest) = (due.nanos() / 1_000_000_000, due.nanos() % 1_000_000_000);
-        let it_value = Timespec { tv_sec: seconds as i64, tv_nsec: rest as _ };
+        let it_value = Timespec { tv_sec: seconds, tv_nsec: rest as _ };
         let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
         timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME, &Itimerspec { it_interval, it_value }).expect("armed");
         rustix::io::read(&timer, &mut [0_u8; 8]).expect("woken");

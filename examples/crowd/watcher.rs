@@ -30,7 +30,7 @@ pub struct Watcher {
 impl Watcher {
     pub fn new(n: usize, server: SocketAddr, max_datagram: u16, now: Time) -> io::Result<Self> {
         let mut seed = [0; 32];
-        seed[..8].copy_from_slice(&(n as u64 ^ now.nanos().rotate_left(20)).to_be_bytes());
+        seed[..8].copy_from_slice(&(n as u64 ^ now.nanos().cast_unsigned().rotate_left(20)).to_be_bytes());
         let (servers, latency) = (vec![server], std::time::Duration::ZERO);
         let config = receiver::Config { max_datagram, latency, ..receiver::Config::new(seed, servers) };
         Ok(Self {

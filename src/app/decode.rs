@@ -97,29 +97,37 @@ pub const fn room(windowed: bool) -> usize {
 /// Starts the thread; it ends when `work` is closed. Windowed pictures get to `shown` by way of the window, unless it never
 /// shows them.
 pub fn spawn(settings: Settings, work: Arc<Inbox>, shown: Sender<Shown>) -> io::Result<JoinHandle<Result<(), String>>> {
-    Builder::new().name("decode".into()).spawn(move || {
-        let decoder = PairedDecoder::new().map_err(|error| error.to_string())?;
-        let _second = second_thread("decode").map_err(|error| error.to_string())?;
-        let canvases = Canvases::default();
-        let mut worker = Worker { settings, decoder, canvases, canvas: None, previous: None, shown, bad: 0 };
-        while let Some(work) = work.next() {
-            worker.work(work);
-        }
-        worker.save_snapshot()
-    })
+    Builder::new().name("decode".into()).spawn(move || work_off(settings, &work, shown)?.save_snapshot())
+}
+
+fn work_off(settings: Settings, work: &Inbox, shown: Sender<Shown>) -> Result<Worker, String> {
+    let decoder = PairedDecoder::new().map_err(|error| error.to_string())?;
+    let _second = second_thread("decode").map_err(|error| error.to_string())?;
+    let canvases = Canvases::default();
+    let mut worker = Worker { settings, decoder, canvases, canvas: None, previous: None, shown, bad: 0 };
+    while let Some(work) = work.next() {
+        worker.work(work);
+    }
+    Ok(worker)
 }
 
 /// Canvases in turn: one on the screen, one to conceal from, one in the making.
 #[derive(Default)]
-pub struct Canvases(Vec<Arc<Canvas>>);
+pub struct Canvases {
+    kept: Vec<Arc<Canvas>>,
+    #[cfg(test)]
+    made: usize,
+}
 
 const KEPT: usize = 4;
 
 impl Canvases {
     /// A canvas that nobody else holds, cleared.
     pub fn take(&mut self, size: Size) -> Arc<Canvas> {
-        let free = self.0.iter_mut().position(|canvas| Arc::get_mut(canvas).is_some());
-        let mut canvas = free.map_or_else(|| Arc::new(Canvas::new(size)), |i| self.0.swap_remove(i));
+        let free = self.kept.iter_mut().position(|canvas| Arc::get_mut(canvas).is_some());
+        #[cfg(test)]
+        (self.made += usize::from(free.is_none()));
+        let mut canvas = free.map_or_else(|| Arc::new(Canvas::new(size)), |i| self.kept.swap_remove(i));
         if let Some(canvas) = Arc::get_mut(&mut canvas) {
             canvas.reset(size);
         }
@@ -128,9 +136,9 @@ impl Canvases {
 
     /// Also one that somebody still holds: it is free once he lets go. One that stood still comes back many times.
     pub fn give_back(&mut self, canvas: Arc<Canvas>) {
-        let here = self.0.iter().any(|kept| Arc::ptr_eq(kept, &canvas));
-        if !here && self.0.len() < KEPT {
-            self.0.push(canvas);
+        let here = self.kept.iter().any(|kept| Arc::ptr_eq(kept, &canvas));
+        if !here && self.kept.len() < KEPT {
+            self.kept.push(canvas);
         }
     }
 }
@@ -238,6 +246,7 @@ mod tests {
             same,
             first_at: at,
             last_at: at,
+            session: 0,
             first_hop: hop,
             last_hop: hop,
         };
@@ -253,17 +262,20 @@ mod tests {
             Settings { window: Some(window), on_the_way: on_the_way.clone(), snapshot: None, waker: Arc::new(|| {}) };
         let (shown, figures) = unbounded();
         let inbox = Arc::new(Inbox::new(room(true)));
-        let decoder = spawn(settings, Arc::clone(&inbox), shown).expect("a thread");
+        let work = Arc::clone(&inbox);
+        let decoder = std::thread::spawn(move || work_off(settings, &work, shown));
         let mut dropped = 0;
         for unit in 0..500 {
             dropped += inbox.slice(slice(unit, 100)).len();
             dropped += inbox.show(show(unit, false)).len();
         }
         inbox.close();
-        assert_eq!(decoder.join().expect("no panic"), Ok(()));
+        let worker = decoder.join().expect("no panic").expect("a decoder");
+        assert!((1..=3).contains(&worker.canvases.made), "{} canvases", worker.canvases.made);
         let superseded = figures.try_iter().inspect(|shown| assert!(shown.superseded)).count();
         assert_eq!((dropped + superseded, on_the_way.0.lock().expect("no panic").len()), (499, 1), "and one waits");
         // The display goes on.
+        drop(worker);
         let frame = seen.take().frame.expect("the newest");
         assert_eq!((frame.id, Arc::strong_count(&frame.canvas)), (499, 1));
         assert_eq!(on_the_way.take(frame.id).map(|shown| shown.superseded), Some(false));

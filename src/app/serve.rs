@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use serde_json::json;
 
 use super::encode::{self, Counts, EncodeError, Order};
@@ -17,9 +17,9 @@ use super::preview::{self, Act, Preview};
 use super::recording::Recordings;
 use super::words::{self, Place};
 use super::{Exit, StatsFormat, opening, ports, terminal};
-use crate::media::Picture;
 use crate::media::coded::CodedPicture;
 use crate::media::sound::Chunk;
+use crate::media::{Canvas, Picture};
 use crate::net::{App, Flow, Loop};
 use crate::proto::schedule::Demand;
 use crate::proto::server::{Config, Event, Gone, Local, Server};
@@ -98,6 +98,12 @@ fn run(
         return Ok(Exit::Done);
     };
     let info = source.info().clone();
+    if !Canvas::fits(info.size) {
+        bail!(
+            "pictures of {} are more than 8K, the most that a watcher shows; serve them with a smaller --width",
+            info.size
+        );
+    }
     let sound_port =
         if info.sound { Some(ports::add_sound(&mut event_loop, options.bind, options.audio_port)?) } else { None };
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;

@@ -17,8 +17,8 @@ pub struct Block {
 }
 
 pub struct Shared {
-    /// Nanoseconds of our clock; [`u64::MAX`] for none.
-    zero: AtomicU64,
+    /// Nanoseconds of our clock; [`Time::NEVER`] for none.
+    zero: AtomicI64,
     /// The stream that is played.
     pub stream: AtomicU32,
     /// The number after the stream's last frame, once known.
@@ -38,7 +38,7 @@ pub struct Shared {
 impl Shared {
     pub fn new(volume: u8, muted: bool) -> Self {
         let shared = Self {
-            zero: AtomicU64::new(Time::NEVER.nanos()),
+            zero: AtomicI64::new(Time::NEVER.nanos()),
             stream: AtomicU32::new(0),
             end: AtomicI64::new(i64::MAX),
             gain: AtomicU32::new(0),

@@ -171,7 +171,7 @@ fn mask(columns: &Range<usize>, word: usize) -> u64 {
     if low >= high { 0 } else { (u64::MAX << low) & (u64::MAX >> (WORD - high)) }
 }
 
-/// What one canvas may take. A watcher has four of them at most.
+/// What one canvas may take. A watcher has four of them at most, besides those that are being saved as snapshots.
 const MOST_BYTES: usize = 144 << 20;
 /// Pixels along the edge of a cell.
 const CELL: usize = 8;

@@ -14,12 +14,15 @@ const LONGEST: f64 = 10.0;
 const MAX_JUMP: u64 = 512;
 /// A second datagram at most so far behind the first one makes a far jump believed.
 const CONFIRMED_BY: u64 = 64;
+/// So many datagrams in a row from before all that is remembered: what was believed since is wrong.
+const BEFORE: u32 = 16;
 /// Sequences before the first one that came, for those that it has overtaken.
 const ROOM: u64 = 64;
 /// A straggler further behind the newest than this is not reported any more: one report would not hold all cells since.
 const REPORTABLE: u64 = MAX_ARRIVALS as u64;
 
 /// The arrivals of one session, sequences extended to 64 bits.
+#[derive(Clone)]
 pub struct Hops {
     /// Cells remembered.
     window: usize,
@@ -31,6 +34,8 @@ pub struct Hops {
     started: bool,
     /// The last datagram that was impossibly far ahead, and when it came.
     far: Option<(u64, Time)>,
+    /// How many datagrams in a row were from before `base`.
+    before: u32,
 }
 
 /// What became of one datagram's sequence.
@@ -53,21 +58,21 @@ impl Hops {
     /// What was lost is counted when pictures are shown, so the longer they are held the more is remembered.
     pub fn for_latency(latency: Duration) -> Self {
         let window = WINDOW * (1 + 4 * latency.as_secs_f64().min(LONGEST).ceil() as usize);
-        Self { window, base: 0, cells: VecDeque::new(), unreported: 0, started: false, far: None }
+        Self { window, base: 0, cells: VecDeque::new(), unreported: 0, started: false, far: None, before: 0 }
     }
 
     /// Notes an arrival.
-    pub fn note(&mut self, sequence: u32, now: Time) -> Seen {
+    pub fn note(&mut self, told: u32, now: Time) -> Seen {
         if !self.started {
-            // The first datagrams may overtake each other: leave room before the first one seen.
-            self.started = true;
-            self.base = u64::from(sequence).saturating_sub(ROOM);
-            self.unreported = u64::from(sequence);
-            self.cells.resize((u64::from(sequence) - self.base) as usize, None);
+            self.begin(told);
         }
-        let sequence = self.extend(sequence);
-        let end = self.end();
-        if sequence < self.base || sequence > end + MAX_JUMP && !self.jumps(sequence, now) {
+        let mut sequence = self.extend(told);
+        self.before = if sequence < self.base { self.before + 1 } else { 0 };
+        if self.before >= BEFORE {
+            self.begin(told);
+            sequence = u64::from(told);
+        }
+        if sequence < self.base || sequence >= self.end() + MAX_JUMP && !self.jumps(sequence, now) {
             return Seen::Outside;
         }
         for _ in self.end()..=sequence {
@@ -84,6 +89,16 @@ impl Hops {
             self.unreported = self.unreported.min(sequence);
         }
         Seen::New(sequence)
+    }
+
+    /// Begins with this sequence. The first datagrams may overtake each other: there is room before it.
+    fn begin(&mut self, sequence: u32) {
+        self.started = true;
+        self.base = u64::from(sequence).saturating_sub(ROOM);
+        self.unreported = u64::from(sequence);
+        self.cells.clear();
+        self.cells.resize((u64::from(sequence) - self.base) as usize, None);
+        (self.far, self.before) = (None, 0);
     }
 
     /// Whether a datagram far ahead is believed, because one close before it came too. Then what lies between has not come;
@@ -191,7 +206,14 @@ mod tests {
         assert_eq!(hops.missing_between(500_000, 500_002), 0);
         let (first, arrivals) = hops.report(at);
         assert_eq!((first, arrivals.iter().filter(|arrival| arrival.is_received()).count()), (500_000, 3));
-        assert_eq!(hops.note(101, at), Seen::Outside);
+        // Two that were forged are believed no longer once all the others contradict them.
+        for n in 101..=115 {
+            assert_eq!(hops.note(n, at), Seen::Outside);
+        }
+        let mut wronged = hops.clone();
+        assert_eq!(wronged.note(116, at), Seen::New(116));
+        assert_eq!(wronged.note(115, at), Seen::New(115), "as at the beginning");
+        assert_eq!(wronged.report(at).0, 115);
         // One that fits what is remembered forgets nothing.
         assert_eq!(hops.note(503_000, at), Seen::Outside);
         assert_eq!(hops.note(503_001, at), Seen::New(503_001));
@@ -201,20 +223,32 @@ mod tests {
 
     #[test]
     fn a_straggler_far_behind_is_told_of_no_more() {
+        const NEWEST: u32 = 999;
         let mut hops = Hops::default();
-        hops.note(0, Time::ZERO);
-        (3..1_000).for_each(|n| assert_eq!(hops.note(n, Time::ZERO), Seen::New(n.into())));
+        let stragglers = [559, 560, 561].map(|behind| NEWEST - behind);
+        let others = (0..=NEWEST).filter(|n| !stragglers.contains(n) && *n != 1);
+        others.for_each(|n| assert_eq!(hops.note(n, Time::ZERO), Seen::New(n.into())));
         while hops.unreported() > 0 {
             hops.report(Time::ZERO);
         }
-        assert_eq!(hops.note(1_000 - MAX_ARRIVALS as u32 - 1, Time::ZERO), Seen::Duplicate);
-        assert_eq!(hops.note(1, Time::ZERO), Seen::New(1));
-        assert_eq!(hops.unreported(), 0, "one report could not hold all since");
-        hops.note(1_002, Time::ZERO);
-        hops.report(Time::ZERO);
-        hops.note(1_001, Time::ZERO);
-        assert_eq!(hops.report(Time::ZERO).0, 1_001);
-        assert_eq!(hops.report(Time::ZERO), (1_003, Vec::new()), "nothing new: where the next one goes on");
+        let [last, two, three] = stragglers;
+        for n in [1, three, two] {
+            assert_eq!(hops.note(n, Time::ZERO), Seen::New(n.into()));
+            assert_eq!(hops.unreported(), 0, "{n}: one report could not hold all since");
+        }
+        assert_eq!(hops.note(last, Time::ZERO), Seen::New(last.into()));
+        let (first, arrivals) = hops.report(Time::ZERO);
+        assert_eq!((first, arrivals.len()), (last, MAX_ARRIVALS));
+        assert_eq!(hops.report(Time::ZERO), (NEWEST + 1, Vec::new()), "nothing new: where the next one goes on");
+    }
+
+    #[test]
+    fn a_jump_of_512_is_believed_and_no_longer_one() {
+        let mut hops = Hops::default();
+        hops.note(0, Time::ZERO);
+        assert_eq!(hops.note(512, Time::ZERO), Seen::New(512));
+        assert_eq!(hops.note(512 + 513, Time::ZERO), Seen::Outside);
+        assert_eq!(hops.note(512 + 512, Time::ZERO), Seen::New(1_024));
     }
 
     #[test]

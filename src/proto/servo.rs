@@ -183,7 +183,7 @@ mod tests {
     const FRAMES: usize = 512;
 
     fn time(seconds: f64) -> Time {
-        Time::from_nanos((seconds * 1e9) as u64)
+        Time::from_nanos((seconds * 1e9) as i64)
     }
 
     impl Rig {

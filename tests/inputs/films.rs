@@ -1,6 +1,6 @@
 //! Odd but good films are shown, upright, square, at their own rate and within 1920×1080.
 
-use super::program::{film, shown, small};
+use super::program::{film, shown, small, udpstream};
 
 /// Serves and watches a film of a few pictures: its size and rate as announced, and how many pictures were shown.
 fn seen(path: &str) -> ((u64, u64), (u64, u64), u64) {
@@ -72,6 +72,16 @@ fn eight_thousand_pixels_are_fitted() {
     let folder = tempfile::tempdir().unwrap();
     let huge = "-f lavfi -i color=c=red:size=7680x4320:rate=25 -frames:v 2 -c:v libx264 -preset ultrafast";
     assert_eq!(seen(&film(folder.path(), "huge.mp4", huge)), ((1_920, 1_080), (25, 1), 2));
+}
+
+/// What no watcher would show is not sent.
+#[test]
+fn pictures_beyond_8k_are_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = film(folder.path(), "film.mp4", &small(2));
+    for arguments in [["serve", &film, "--width", "16384"], ["serve", "test:16384x8640", "--quality", "50"]] {
+        udpstream(arguments).end().one_sentence(1, &["more than 8K", "--width"]);
+    }
 }
 
 /// How much neighbouring lines differ. The film has upright bars only, so whatever does is a comb.

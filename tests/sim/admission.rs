@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use udpstream::proto::server::{Event, Gone};
 use udpstream::units::{Rate, Size, Time};
-use udpstream::wire::message::{Accept, Join, Message, Refuse, RefuseCode, Role, bye};
+use udpstream::wire::message::{Accept, Join, Message, Place, Refuse, RefuseCode, Role, SoundWish, bye};
+use udpstream::wire::object::Type;
 use udpstream::wire::report::Arrival;
-use udpstream::wire::tlv::Tlvs;
-use udpstream::wire::{Hop, Kind, Report};
+use udpstream::wire::tlv::{self, Tlvs, kind};
+use udpstream::wire::{HOP_LEN, Hop, Kind, ObjectView, Report};
 
 use crate::jpeg::Film;
 use crate::net::{World, address, ms, seconds};
@@ -59,7 +60,11 @@ impl Client {
     }
 
     fn ask(&self, world: &mut World, max_datagram: u16) {
-        let (nonce, cookie, role, fec, tlvs) = (self.nonce, self.cookie, Role::Watch, 0, Tlvs::default());
+        self.ask_with(world, max_datagram, &[]);
+    }
+
+    fn ask_with(&self, world: &mut World, max_datagram: u16, tlvs: &[u8]) {
+        let (nonce, cookie, role, fec, tlvs) = (self.nonce, self.cookie, Role::Watch, 0, Tlvs::trusted(tlvs));
         self.say(world, 0, &Message::Join(Join { nonce, cookie, role, fec, max_datagram, tlvs }));
     }
 
@@ -186,6 +191,28 @@ fn a_full_server_lets_its_own_watcher_join_anew() {
 }
 
 /// Whoever once had the session knows its id and, from the clock and the rate, when every picture leaves.
+#[test]
+fn a_wish_that_cannot_be_read_is_none_and_the_join_counts() {
+    let mut world = World::with(8, &film(), Time::from_millis(60_000), |config| config.description.sound = true);
+    let (mut right, mut wrong) = (Vec::new(), Vec::new());
+    let mut wish = Vec::new();
+    SoundWish { place: Place::Here, rendition: 0 }.put(&mut wish);
+    tlv::put(&mut right, kind::WANT, &wish);
+    // Its length is beyond the end.
+    wish[3] += 1;
+    tlv::put(&mut wrong, kind::WANT, &wish);
+    for (n, tlvs, sounds) in [(0, &right, true), (1, &wrong, false)] {
+        let client = Client::greet(&mut world, address(70 + n, 7_000), 5);
+        client.ask_with(&mut world, 0, tlvs);
+        world.run(seconds(1));
+        assert!(client.hear(&world, |message| matches!(message, Message::Accept(_)).then_some(())).is_some());
+        let objects =
+            world.stray[&client.address].iter().filter_map(|(_, bytes)| ObjectView::parse(&bytes[HOP_LEN..]).ok());
+        let kinds: Vec<_> = objects.map(|object| object.header.kind).collect();
+        assert_eq!((kinds.contains(&Type::SOUND), kinds.contains(&Type::PICTURE)), (sounds, true), "{n}");
+    }
+}
+
 #[test]
 fn no_forged_report_keeps_a_flood_alive() {
     let mut world = World::new(5, &film());

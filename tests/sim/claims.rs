@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use udpstream::proto::receiver::{Config, Event, Receiver};
 use udpstream::proto::{Input, Machine, Output, Port, Received};
 use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
-use udpstream::wire::message::{Accept, Message, Refuse, RefuseCode};
+use udpstream::wire::message::{Accept, Message, Refuse, RefuseCode, State, Timeline};
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::tlv::Tlvs;
 use udpstream::wire::{Description, Hop, Kind};
@@ -38,9 +38,13 @@ pub struct Told {
     now: Time,
     pub sequence: u32,
     pub sent: Vec<(Kind, Vec<u8>)>,
+    /// What was sent when, ms.
+    times: Vec<(Kind, u64)>,
     slices: u32,
     /// Units shown, and how many of their parts were missing.
     shown: Vec<(u32, u16)>,
+    /// When the last of them was due.
+    due: Option<Time>,
     /// What the server describes.
     size: Size,
     too_large: Vec<Size>,
@@ -57,8 +61,10 @@ impl Told {
             now,
             sequence,
             sent: Vec::new(),
+            times: Vec::new(),
             slices,
             shown: Vec::new(),
+            due: None,
             size: SIZE,
             too_large: Vec::new(),
         };
@@ -82,9 +88,13 @@ impl Told {
                 Output::Send(transmit) => {
                     let (hop, _) = Hop::parse(&transmit.hop).expect("a hop header");
                     self.sent.push((hop.kind, transmit.body.bytes().to_vec()));
+                    self.times.push((hop.kind, self.now.micros() / 1_000));
                 }
                 Output::Event(Event::Slice(_)) => self.slices += 1,
-                Output::Event(Event::Show { picture, .. }) => self.shown.push((picture.unit.0, picture.missing)),
+                Output::Event(Event::Show { picture, due }) => {
+                    self.shown.push((picture.unit.0, picture.missing));
+                    self.due = due;
+                }
                 Output::Event(Event::TooLarge(size)) => self.too_large.push(size),
                 Output::Event(_) => {}
                 Output::Wait(at, _) if at < until => self.now = at.max(self.now),
@@ -116,9 +126,13 @@ impl Told {
     }
 
     fn object(&mut self, header: ObjectHeader) {
+        self.object_in(1, header);
+    }
+
+    fn object_in(&mut self, session: u64, header: ObjectHeader) {
         let mut body = Vec::new();
         header.emit(&mut body, |out| out.extend_from_slice(b"a slice"));
-        self.hear(Kind::OBJECT, 1, &body);
+        self.hear(Kind::OBJECT, session, &body);
     }
 
     /// The nonce of the last Hello.
@@ -132,11 +146,33 @@ impl Told {
         self.say(0, &Message::Challenge { nonce, cookie: COOKIE, server_nonce: 0 });
     }
 
+    /// When datagrams of this kind were sent, counted from a moment, ms.
+    fn sent_after(&self, kind: Kind, since: Time) -> Vec<u64> {
+        let since = since.micros() / 1_000;
+        let times = self.times.iter().filter(|(of, at)| *of == kind && *at >= since);
+        times.map(|(_, at)| at - since).collect()
+    }
+
+    fn timeline(&mut self, session: u64, generation: u32, clock: Time) {
+        let (state, media, speed) = (State::Playing, MediaTime::ZERO, Rate::new(1, 1).expect("1"));
+        let mut tlvs = Vec::new();
+        Timeline { generation, state, media, clock, speed }.put(&mut tlvs);
+        self.say(session, &Message::Update { number: generation, tlvs: Tlvs::trusted(&tlvs) });
+    }
+
     /// Accept and Description.
     fn accept(&mut self, nonce: u64, session: u64) {
+        self.accept_only(nonce, session);
+        self.describe(session);
+    }
+
+    fn accept_only(&mut self, nonce: u64, session: u64) {
         let (clock, report_interval_ms, silence_limit_ms, sound_port, tlvs) = (0, 50, 3_000, 0, Tlvs::default());
         let accept = Accept { nonce, session, clock, report_interval_ms, silence_limit_ms, sound_port, token: 0, tlvs };
         self.say(session, &Message::Accept(accept));
+    }
+
+    fn describe(&mut self, session: u64) {
         let (title, rate) = ("hand-made".to_owned(), Rate::new(25, 1).expect("25 fps"));
         let description = Description {
             title,
@@ -305,4 +341,78 @@ fn pictures_that_no_canvas_is_made_for_are_left_and_looked_at_again() {
         told.object(ObjectHeader { flags: flags::LAST, ..PICTURE });
         assert_eq!((told.slices, told.shown.len(), told.too_large.len()), (1, 1, 1));
     }
+}
+
+#[test]
+fn whoever_is_not_answered_asks_again_at_the_times_of_the_page() {
+    let mut told = Told::new();
+    told.wait(1_200);
+    assert_eq!(told.sent_after(Kind::HELLO, Time::ZERO), [0, 50, 150, 350, 600, 850, 1_100]);
+    let (nonce, asked) = (told.hello(), told.now);
+    told.challenge(nonce);
+    told.wait(700);
+    assert_eq!(told.sent_after(Kind::JOIN, asked), [0, 50, 150, 350, 600]);
+    let accepted = told.now;
+    told.accept_only(nonce, 1);
+    told.wait(700);
+    assert_eq!(told.sent_after(Kind::JOIN, accepted), [50, 100, 200, 400, 650], "no Description yet");
+    told.wait(1_000);
+    assert_eq!(told.sent_after(Kind::JOIN, accepted).len(), 8, "and then it starts over");
+    assert_eq!(told.sent_after(Kind::HELLO, accepted), [1_650]);
+}
+
+#[test]
+fn a_timeline_counts_in_its_own_session_by_its_generation() {
+    let mut told = Told::joined(1);
+    let due = |told: &mut Told, session: u64, unit: u32| {
+        told.object_in(session, ObjectHeader { unit: Unit(unit), flags: flags::LAST, ..PICTURE });
+        assert_eq!(told.shown.last(), Some(&(unit, 0)));
+        told.due
+    };
+    assert_eq!(due(&mut told, 1, 0), None, "not told yet");
+    let [first, second, third] = [10, 20, 30].map(|at| Time::ZERO + seconds(at));
+    told.timeline(1, 2, first);
+    assert_eq!(due(&mut told, 1, 1), Some(first));
+    told.timeline(1, 1, second);
+    assert_eq!(due(&mut told, 1, 2), Some(first), "an older one was on its way");
+    told.wait(650);
+    let nonce = told.hello();
+    told.challenge(nonce);
+    told.sequence = 0;
+    told.accept(nonce, 2);
+    assert_eq!(due(&mut told, 2, 3), None, "what another session told is forgotten");
+    told.timeline(2, 1, third);
+    // The watcher's clock is ahead of what the second Accept told.
+    let ahead = told.now.signed_since(Time::ZERO);
+    assert_eq!(due(&mut told, 2, 4), Some(third.offset(ahead)));
+}
+
+/// A picture that was forged, or that came before the watcher was asleep for a day, is not what all others are measured by.
+#[test]
+fn a_watcher_that_was_deceived_begins_anew_with_what_comes() {
+    for (deceived, then) in [(1 << 20, 5), (u32::MAX, 5), (u32::MAX, 1 << 30), (5, 1 << 21)] {
+        let mut told = Told::joined(1);
+        told.object(ObjectHeader { unit: Unit(deceived), flags: flags::LAST, ..PICTURE });
+        assert_eq!(told.shown, [(deceived, 0)]);
+        for n in 0..60 {
+            told.wait(40);
+            told.object(ObjectHeader { unit: Unit(then + n), flags: flags::LAST, ..PICTURE });
+        }
+        let anew: Vec<_> = (25..60).map(|n| (then + n, 0)).collect();
+        assert_eq!(told.shown[1..], anew, "after {deceived}, within a second of {then}");
+    }
+}
+
+#[test]
+fn a_few_pictures_from_far_away_change_nothing() {
+    let mut told = Told::joined(1);
+    for n in 0..100 {
+        told.wait(40);
+        told.object(ObjectHeader { unit: Unit(200 + n), flags: flags::LAST, ..PICTURE });
+        for far in [n, 1 << 24] {
+            told.object(ObjectHeader { unit: Unit(far), flags: flags::LAST, ..PICTURE });
+        }
+    }
+    let all: Vec<_> = (200..300).map(|unit| (unit, 0)).collect();
+    assert_eq!(told.shown, all);
 }

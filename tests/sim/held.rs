@@ -6,11 +6,11 @@ use std::time::Duration;
 use udpstream::media::sound::{FRAMES, media_time};
 use udpstream::proto::receiver::{Local, MAX_LATENCY};
 use udpstream::units::{Rate, Size, Time};
-use udpstream::wire::SizeClass;
+use udpstream::wire::{Kind, SizeClass};
 
 use crate::jpeg::Film;
 use crate::link::Path;
-use crate::net::{SOUND, World, ms, seconds};
+use crate::net::{Lose, SOUND, World, ms, seconds};
 
 fn film(fps: u32) -> Rc<Film> {
     Rc::new(Film::new(Size::new(320, 240), Rate::new(fps, 1).expect("a rate"), 8))
@@ -73,6 +73,60 @@ fn sound_is_heard_with_its_pictures_however_long_they_are_held() {
     let zero = seen.zero.last().expect("told").1;
     let late = |(at, first, _): &&(Time, u64, bool)| zero.offset(media_time(*first).micros() * 1_000) < *at;
     assert_eq!(seen.sound.iter().filter(late).count(), 0);
+}
+
+/// As on a machine that is switched on every morning and shows what a camera sends day and night.
+#[test]
+fn a_stream_may_have_begun_before_the_watchers_machine() {
+    let mut world = World::with(5, &film(30), Time::from_millis(60_000), |config| {
+        (config.description.sound, config.no_wait) = (true, true);
+        config.sound_port = SOUND.port();
+    });
+    world.run(seconds(100));
+    let (latency, booted) = (ms(500), seconds(20));
+    let n = world.watch_booted(booted, Path::GOOD, |config| config.latency = latency);
+    let silent = world.watch_booted(booted, Path::GOOD, |config| (config.latency, config.sound) = (latency, None));
+    world.tell_watcher(n, Local::Loudspeaker(Some(ms(30))));
+    world.run(seconds(5));
+    for watcher in [n, silent] {
+        world.check(watcher);
+        let counts = world.counts(watcher);
+        assert!(counts.shown > 125 && counts.rejected == 0, "{counts:?}");
+        let node = &world.watchers[watcher];
+        let late = |(at, _, due): &(Time, _, Option<Time>)| node.local(*at).signed_since(due.expect("known") + latency);
+        assert!(node.seen.shown.iter().all(|picture| late(picture).abs() < 1_000_000), "each at its time");
+    }
+    let seen = &world.watchers[n].seen;
+    let zero = seen.zero.last().expect("told").1;
+    assert!(zero.signed_since(Time::ZERO) < -70_000_000_000, "{zero:?}: before there was a clock");
+    assert!(seen.sound.len() > 700 && seen.sound.iter().all(|(.., came)| *came), "{} chunks", seen.sound.len());
+}
+
+/// What is held is shown at its time although the new session does not know the timeline yet, and what was sent while
+/// nobody heard it is lost.
+#[test]
+fn a_rejoin_throws_nothing_away_that_is_held() {
+    let mut world = World::new(6, &film(30));
+    let (latency, away) = (seconds(6), ms(3_500));
+    let n = world.watch_with(Path::GOOD, |config| config.latency = latency);
+    world.run(seconds(10));
+    world.path(n, Path { loss: 1.0, ..Path::GOOD });
+    world.run(away);
+    world.path(n, Path::GOOD);
+    // The timeline is told again 100 ms later.
+    let to = world.watchers[n].address;
+    world.lose.push(Lose { to, kind: Kind::UPDATE, object: None, count: 2 });
+    world.run(seconds(12));
+    let counts = world.counts(n);
+    assert_eq!((counts.reconnects, counts.late, counts.damaged, counts.thinned), (1, 0, 0, 0), "{counts:?}");
+    let sum = counts.shown + counts.lost;
+    let [first, .., last] = &world.watchers[n].seen.shown[..] else { panic!("nothing shown") };
+    assert_eq!(sum, u64::from(last.1.unit.0 - first.1.unit.0 + 1), "{counts:?}");
+    assert!((100..135).contains(&counts.lost), "{counts:?}");
+    for (at, picture, due) in &world.watchers[n].seen.shown {
+        let meant = due.unwrap_or(picture.first_at) + latency;
+        assert!(at.signed_since(meant).abs() < 2_000_000, "{picture:?} at {at:?}, not {meant:?}");
+    }
 }
 
 /// A picture of 1.2 MB, thirty times a second: 128 MiB are full after some four seconds. Then pictures are shown sooner, and none is

@@ -92,6 +92,8 @@ pub struct Watcher {
     pub seen: Seen,
     /// How much faster its clock goes than the world's, in millionths, since the world began.
     pub ppm: i64,
+    /// How far its clock was ahead of the world's when it started, ns.
+    ahead: i64,
     wake: Time,
     inbox: VecDeque<(Port, SocketAddr, Vec<u8>)>,
     down: Link,
@@ -208,6 +210,11 @@ impl World {
     }
 
     pub fn watch_with(&mut self, path: Path, configure: impl FnOnce(&mut receiver::Config)) -> usize {
+        self.watch_booted(self.now.since(Time::ZERO), path, configure)
+    }
+
+    /// A watcher on a machine that was started so long ago.
+    pub fn watch_booted(&mut self, ago: Duration, path: Path, configure: impl FnOnce(&mut receiver::Config)) -> usize {
         let n = self.watchers.len();
         let purpose = 1_000 + 10 * n as u64;
         let mut config = receiver::Config {
@@ -221,11 +228,12 @@ impl World {
         };
         configure(&mut config);
         self.watchers.push(Watcher {
-            machine: Receiver::new(config, self.now),
+            machine: Receiver::new(config, Time::ZERO + ago),
             address: address(n as u8 + 10, 40_000),
             state: State::Running,
             seen: Seen::default(),
             ppm: 0,
+            ahead: (Time::ZERO + ago).signed_since(self.now),
             wake: self.now,
             inbox: VecDeque::new(),
             down: Link::new(path, Random::fork(self.seed, purpose + 1)),
@@ -618,16 +626,16 @@ impl Drop for World {
 impl Watcher {
     /// What its clock shows at a moment of the world.
     pub const fn local(&self, at: Time) -> Time {
-        at.offset((at.nanos() as i128 * self.ppm as i128 / 1_000_000) as i64)
+        at.offset((at.nanos() as i128 * self.ppm as i128 / 1_000_000) as i64 + self.ahead)
     }
 
     /// The first moment of the world at which its clock shows this.
     pub fn global(&self, local: Time) -> Time {
-        if self.ppm == 0 || local == Time::NEVER {
+        if local == Time::NEVER {
             return local;
         }
-        let nanos = i128::from(local.nanos()) * 1_000_000 / (1_000_000 + i128::from(self.ppm));
-        let mut at = Time::from_nanos(nanos as u64);
+        let nanos = i128::from(local.offset(-self.ahead).nanos()) * 1_000_000 / (1_000_000 + i128::from(self.ppm));
+        let mut at = Time::from_nanos(nanos as i64);
         while self.local(at) < local {
             at += Duration::from_nanos(1);
         }

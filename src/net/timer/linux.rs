@@ -31,12 +31,9 @@ impl Timer {
             return Some(Duration::ZERO);
         }
         if deadline != self.armed {
-            // All zeros would disarm; a deadline of zero was answered above.
+            // All zeros would disarm; a deadline of zero or before it was answered above.
             let nanos = if deadline == Time::NEVER { 0 } else { deadline.nanos() };
-            let it_value = Timespec {
-                tv_sec: i64::try_from(nanos / 1_000_000_000).unwrap_or(i64::MAX),
-                tv_nsec: (nanos % 1_000_000_000) as _,
-            };
+            let it_value = Timespec { tv_sec: nanos / 1_000_000_000, tv_nsec: (nanos % 1_000_000_000) as _ };
             let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
             let spec = Itimerspec { it_interval, it_value };
             if timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &spec).is_err() {

@@ -16,10 +16,14 @@ const MAX_BYTES: usize = 128 << 20;
 const BATCH: usize = 8 << 20;
 /// Coded bytes of one picture: twice an 8K picture of noise at quality 90.
 const MAX_PICTURE: usize = 64 << 20;
-/// A unit number further ahead than this of what was shown is taken for a new start of the timeline.
+/// A unit number further ahead than this of what was shown is not believed at once: nine hours at 30 pictures a second.
 const MAX_JUMP: u32 = 1 << 20;
 /// Given-up units whose slices may still straggle in.
 const REMEMBERED: u32 = 64;
+/// So many objects of units far from all that is expected, and for so long no other, are the stream as it is now: after a
+/// long sleep, or after one that was forged, what is expected is wrong.
+const STRAYS: u32 = 16;
+const ASTRAY: Duration = Duration::from_secs(1);
 
 /// What a slice that is held takes beside its bytes.
 const SLICE: usize = size_of::<Slice>() + 64;
@@ -50,8 +54,19 @@ pub struct Ready {
     /// First datagram of the unit.
     pub first_at: Time,
     pub last_at: Time,
+    /// In which session its first datagram came; the sequences are those of this session.
+    pub session: u64,
     pub first_hop: u64,
     pub last_hop: u64,
+}
+
+/// When and where an object came.
+#[derive(Clone, Copy, Debug)]
+pub struct Came {
+    pub at: Time,
+    pub session: u64,
+    /// Its extended hop sequence.
+    pub hop: u64,
 }
 
 /// A unit whose time has come, and what follows from that.
@@ -105,13 +120,16 @@ pub struct Units {
     traceless: std::collections::BTreeSet<Unit>,
     bytes: usize,
     front: Option<Unit>,
+    /// Objects of units far from all that is expected since anything else came: when the first came, and how many.
+    strays: Option<(Time, u32)>,
 }
 
 impl Units {
     /// Takes a picture object in.
-    pub fn take(&mut self, now: Time, hop: u64, object: &ObjectView<'_>) -> Took {
+    pub fn take(&mut self, came: Came, object: &ObjectView<'_>) -> Took {
         let header = &object.header;
         let unit = header.unit;
+        self.look_for_strays(came.at, unit);
         if let Some(done) = self.done {
             if unit <= done {
                 return Took::Late { first: self.traceless.remove(&unit) };
@@ -128,14 +146,28 @@ impl Units {
             return Took::Nonsense;
         }
         let before = self.bytes_of(unit);
-        let assembly = self.units.entry(unit).or_insert_with(|| Assembly::new(now, hop, object));
-        let took = match assembly.add(now, hop, object) {
+        let assembly = self.units.entry(unit).or_insert_with(|| Assembly::new(came, object));
+        let took = match assembly.add(came, object) {
             Some(slice) => self.place(unit, slice),
             None if assembly.contradicts(object) => Took::Nonsense,
             None => Took::Duplicate,
         };
         self.bytes += self.bytes_of(unit) - before;
         took
+    }
+
+    /// Begins anew if nothing comes any more but units far from those that are expected.
+    fn look_for_strays(&mut self, now: Time, unit: Unit) {
+        let expected = |done: Unit| done.0.saturating_sub(REMEMBERED)..=done.0.saturating_add(MAX_JUMP);
+        if self.done.is_none_or(|done| expected(done).contains(&unit.0)) {
+            self.strays = None;
+            return;
+        }
+        let (since, count) = self.strays.unwrap_or((now, 0));
+        self.strays = Some((since, count + 1));
+        if count >= STRAYS && now.since(since) >= ASTRAY {
+            *self = Self::default();
+        }
     }
 
     fn bytes_of(&self, unit: Unit) -> usize {
@@ -224,7 +256,7 @@ impl Units {
 }
 
 impl Assembly {
-    fn new(now: Time, hop: u64, object: &ObjectView<'_>) -> Self {
+    fn new(came: Came, object: &ObjectView<'_>) -> Self {
         let header = &object.header;
         let parts = if header.has(flags::SAME) { 1 } else { header.parts_told() };
         let ready = Ready {
@@ -234,10 +266,11 @@ impl Assembly {
             received: 0,
             missing: parts.max(1),
             same: header.has(flags::SAME),
-            first_at: now,
-            last_at: now,
-            first_hop: hop,
-            last_hop: hop,
+            first_at: came.at,
+            last_at: came.at,
+            session: came.session,
+            first_hop: came.hop,
+            last_hop: came.hop,
         };
         let have = vec![0; usize::from(parts.max(1)).div_ceil(64)];
         let (cut, tables, format) = (header.cut, header.tables, header.format);
@@ -267,7 +300,7 @@ impl Assembly {
     }
 
     /// The slice, unless it contradicts the unit or is there already.
-    fn add(&mut self, now: Time, hop: u64, object: &ObjectView<'_>) -> Option<Slice> {
+    fn add(&mut self, came: Came, object: &ObjectView<'_>) -> Option<Slice> {
         let header = &object.header;
         if self.contradicts(object) {
             return None;
@@ -289,9 +322,11 @@ impl Assembly {
         let ready = &mut self.ready;
         ready.received = ready.received.saturating_add(1);
         ready.missing = if self.parts == 0 { 1 } else { self.parts.saturating_sub(ready.received) };
-        ready.last_at = now;
-        ready.first_hop = ready.first_hop.min(hop);
-        ready.last_hop = ready.last_hop.max(hop);
+        ready.last_at = came.at;
+        if came.session == ready.session {
+            ready.first_hop = ready.first_hop.min(came.hop);
+            ready.last_hop = ready.last_hop.max(came.hop);
+        }
         Some(Slice {
             unit: header.unit,
             size: header.size,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::assembly::{Ready, Took, Units};
+use super::assembly::{Came, Ready, Took, Units};
 use super::join::Join;
 use super::{Config, Counts, Event, Trouble};
 use crate::media::sound::{self, Frame, Rendition};
@@ -300,7 +300,8 @@ impl Lane {
             self.counts.rejected += 1;
             return;
         }
-        match stream.units.take(now, hop, object) {
+        let came = Came { at: now, session: self.session.as_ref().map_or(0, |session| session.id), hop };
+        match stream.units.take(came, object) {
             Took::Front(slice) => {
                 self.counts.slices += 1;
                 if !slice.jpeg.is_empty() {
@@ -432,11 +433,13 @@ fn frames(object: &ObjectView<'_>) -> Option<Vec<Frame>> {
     (known && whole && in_place).then(|| sound::read(object.body, header.size.width, header.size.height))?
 }
 
-/// Pictures between two units, and whether the hops between them say that something was lost.
-pub fn gap(hops: Option<&Hops>, before: &Ready, after: &Ready) -> (u32, usize) {
+/// Pictures between two units, and how many datagrams did not come between them. Of what came in a session that is no more
+/// nobody knows: that is one for each picture.
+pub fn gap(session: Option<&Session>, before: &Ready, after: &Ready) -> (u32, usize) {
     let between = after.unit.0.saturating_sub(before.unit.0).saturating_sub(1);
-    let missing = hops.map_or(0, |hops| hops.missing_between(before.last_hop, after.first_hop));
-    (between, missing)
+    let known = session.filter(|session| before.session == session.id && after.session == session.id);
+    let missing = known.map(|session| session.hops.missing_between(before.last_hop, after.first_hop));
+    (between, missing.unwrap_or(between as usize))
 }
 
 /// The last unit of a stream of so many.

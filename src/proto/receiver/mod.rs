@@ -36,7 +36,7 @@ use delay::Delay;
 use lane::{Heard, Lane, Role};
 use playout::END_PATIENCE;
 use second::Second;
-use sound::{ENDING, Sound};
+use sound::{ENDING, Sound, Zero};
 
 /// Pictures may be seen so much earlier than the sound that belongs to them is heard: nobody notices (ITU-R BT.1359 puts
 /// the threshold at 125 ms), and they wait less.
@@ -241,8 +241,8 @@ impl Receiver {
 
     /// Says which chunks are to be heard next, and when that was the last.
     fn hand_out(&mut self, now: Time) {
-        let (urgent, reserve) = (self.urgent(), self.reserve());
-        while let Some(played) = self.sound.play(now, |frame| heard(urgent, frame), reserve) {
+        let zero = self.sound_zero();
+        while let Some(played) = self.sound.play(now, zero) {
             self.events.push_back(Event::Sound { first: played.first, frames: played.frames });
         }
         if self.sound.is_over(self.chunks()) {
@@ -250,9 +250,10 @@ impl Receiver {
         }
     }
 
-    /// The moment of frame 0, if a loudspeaker cannot wait.
-    fn urgent(&self) -> Option<Time> {
-        self.zero.filter(|_| self.loudspeaker.is_some())
+    /// What is known of the time of frame 0.
+    fn sound_zero(&self) -> Zero {
+        let needed = self.zero.zip(self.loudspeaker).map(|(heard, needs)| heard - needs - MARGIN);
+        Zero { needed, due: self.main.due(media_time(0)) }
     }
 
     /// How many chunks of sound there were, once the stream has ended.
@@ -280,7 +281,7 @@ impl Receiver {
             if let Some(due) = due {
                 self.delay.sound(at, at.signed_since(due));
             }
-            self.sound.take(number, frames, at);
+            self.sound.take(number, frames, at, due.is_some());
         }
         self.main.lateness.drain(..).for_each(|late| self.delay.picture(late));
         self.delay.turn(now, self.loudspeaker.map(|needs| needs + MARGIN));
@@ -305,7 +306,7 @@ impl Receiver {
     fn heard_out(&self) -> Option<Time> {
         let end = self.sound.end();
         let last = self.chunks().map_or(end, |chunks| end_of(chunks).min(end + (ENDING * FRAMES) as u64));
-        heard(self.zero, last)
+        sound::at(self.zero, last)
     }
 
     /// How long the last chunks are waited for if nobody hears them.
@@ -313,11 +314,6 @@ impl Receiver {
         let missing = self.sound.is_there() && self.chunks().is_some_and(|chunks| self.sound.end() < end_of(chunks));
         let ended = self.main.stream.as_ref().and_then(|stream| stream.ended_at);
         ended.filter(|_| missing).map(|at| at + END_PATIENCE)
-    }
-
-    /// How long before it is heard a chunk must be handed out.
-    fn reserve(&self) -> Duration {
-        self.loudspeaker.unwrap_or_default() + MARGIN
     }
 
     fn poll_main(&mut self, now: Time) -> Output<Event> {
@@ -344,7 +340,7 @@ impl Receiver {
         if self.main.finished {
             return Soonest::new();
         }
-        let gap = self.sound.deadline(|frame| heard(self.urgent(), frame), self.reserve());
+        let gap = self.sound.deadline(self.sound_zero());
         Soonest::new().or(self.next_wish(), Reason::Retry).or(gap, Reason::Sound)
     }
 }
@@ -394,9 +390,4 @@ impl Machine for Receiver {
 /// The frame behind the last of so many chunks.
 fn end_of(chunks: u32) -> u64 {
     u64::from(chunks) * FRAMES as u64
-}
-
-/// When a frame is heard if frame 0 is heard at `zero`.
-fn heard(zero: Option<Time>, frame: u64) -> Option<Time> {
-    zero.map(|zero| zero.offset(media_time(frame).micros() * 1_000))
 }

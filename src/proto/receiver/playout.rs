@@ -43,7 +43,7 @@ impl Lane {
         counts.slices_lost += u64::from(picture.missing);
         let Some(stream) = self.stream.as_mut() else { return };
         if let Some(before) = stream.last_shown {
-            let (between, missing) = gap(self.session.as_ref().map(|s| &s.hops), &before, picture);
+            let (between, missing) = gap(self.session.as_ref(), &before, picture);
             // Before the first picture shown nothing counts; behind the last, whatever came is in this gap.
             counts.late += overtaken.len() as u64;
             let between = between.saturating_sub(overtaken.len() as u32);
@@ -53,7 +53,7 @@ impl Lane {
             } else {
                 counts.thinned += u64::from(between);
             }
-            stream.units.gave_up(before.unit.0 + 1..picture.unit.0, overtaken);
+            stream.units.gave_up(before.unit.0.saturating_add(1)..picture.unit.0, overtaken);
         }
         stream.last_shown = Some(*picture);
     }
@@ -74,7 +74,8 @@ impl Lane {
         }
         let earliest = match self.latency {
             Duration::ZERO => Time::ZERO,
-            latency => self.due(front.media_time).map_or(Time::ZERO, |due| due + latency),
+            // After a rejoin the timeline is told a moment later: nothing that is held goes to waste meanwhile.
+            latency => self.due(front.media_time).unwrap_or(front.first_at) + latency,
         };
         let earliest = earliest.min(front.first_at + HELD_FOR);
         if stream.units.is_complete() {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::media::sound::{FRAMES, Frame};
+use crate::media::sound::{FRAMES, Frame, media_time};
 use crate::units::Time;
 
 /// Chunks held at once: twelve seconds, as behind a gap all that come wait until it is heard.
@@ -16,11 +16,14 @@ const TOO_EARLY: Duration = Duration::from_secs(2);
 const TOO_LATE: Duration = Duration::from_secs(10);
 /// A gap of more chunks than these is not concealed but jumped over: 0.4 s.
 const FAR: u32 = 64;
-/// A number further from the last one than this is nonsense, or a new start: 50 minutes.
+/// A number further ahead than this is nonsense, or a new start: 50 minutes.
 const NONSENSE: u32 = 1 << 19;
+/// A chunk that is due about now cannot be so far behind the next one unless that one was wrong: 24 s.
+const WRONG: u32 = 4_096;
 /// The first chunks may overtake each other.
 const BEGINNING: Duration = Duration::from_millis(10);
-/// As long as nobody knows when a chunk is to be heard, a missing one is waited for so long.
+/// Where no loudspeaker says how long a missing chunk can be waited for, it is so long after it was due, and after a later one
+/// came.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What became of the sound.
@@ -41,6 +44,28 @@ pub struct Played {
     pub first: u64,
     /// `None`: it was lost.
     pub frames: Option<Vec<Frame>>,
+}
+
+/// What is known of the time of frame 0, from which follows that of any other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Zero {
+    /// Frame 0 must be handed out then, for a loudspeaker that cannot wait.
+    pub needed: Option<Time>,
+    /// Frame 0 was due at the server, which sends nothing later than that but what was held up.
+    pub due: Option<Time>,
+}
+
+impl Zero {
+    /// A chunk that is missing is waited for until then, if a later one came at `came`.
+    fn patience(&self, number: u32, came: Time) -> Time {
+        let of = |zero: Option<Time>| at(zero, u64::from(number) * FRAMES as u64);
+        of(self.needed).unwrap_or_else(|| of(self.due).map_or(came, |due| due.max(came)) + PATIENCE)
+    }
+}
+
+/// The moment of a frame if frame 0 has this one.
+pub fn at(zero: Option<Time>, frame: u64) -> Option<Time> {
+    zero.map(|zero| zero.offset(media_time(frame).micros() * 1_000))
 }
 
 #[derive(Default)]
@@ -100,7 +125,13 @@ impl Sound {
         }
     }
 
-    pub fn take(&mut self, number: u32, frames: Vec<Frame>, at: Time) {
+    /// Takes a chunk that [`can_be`](Self::can_be); `timed`: it is known to be due about now, whatever came before.
+    pub fn take(&mut self, number: u32, frames: Vec<Frame>, at: Time, timed: bool) {
+        let wrong = |next: u32| number.saturating_add(WRONG) < next || number.saturating_sub(next) >= NONSENSE;
+        if timed && self.next.is_some_and(wrong) {
+            self.next = None;
+            self.waiting.clear();
+        }
         let next = self.next.unwrap_or(number);
         if number < next && next - number < NONSENSE {
             self.counts.late += 1;
@@ -111,10 +142,9 @@ impl Sound {
         }
     }
 
-    /// The next chunk, if its turn has come. `heard` says when a frame will be heard; `reserve` is what the loudspeaker
-    /// needs before that.
-    pub fn play(&mut self, now: Time, heard: impl Fn(u64) -> Option<Time>, reserve: Duration) -> Option<Played> {
-        if self.deadline(heard, reserve)? > now {
+    /// The next chunk, if its turn has come.
+    pub fn play(&mut self, now: Time, zero: Zero) -> Option<Played> {
+        if self.deadline(zero)? > now {
             return None;
         }
         let (&front, _) = self.waiting.first_key_value()?;
@@ -132,13 +162,13 @@ impl Sound {
     }
 
     /// When there is something to hand out; zero: now.
-    pub fn deadline(&self, heard: impl Fn(u64) -> Option<Time>, reserve: Duration) -> Option<Time> {
+    pub fn deadline(&self, zero: Zero) -> Option<Time> {
         let (&front, &(at, _)) = self.waiting.first_key_value()?;
         match self.next {
             None if front == 0 => Some(Time::ZERO),
             None => Some(at + BEGINNING),
             Some(next) if next == front => Some(Time::ZERO),
-            Some(next) => Some(heard(u64::from(next) * FRAMES as u64).map_or(at + PATIENCE, |heard| heard - reserve)),
+            Some(next) => Some(zero.patience(next, at)),
         }
     }
 
@@ -156,29 +186,30 @@ mod tests {
         vec![[1, 2]; FRAMES]
     }
 
-    /// Chunk n is heard at 100 ms + n · 6 ms.
-    fn heard(frame: u64) -> Option<Time> {
-        Some(Time::from_millis(100 + frame / FRAMES as u64 * 6))
+    /// Chunk n is to be handed out at 80 ms + n · 5.8 ms.
+    const NEEDED: Zero = Zero { needed: Some(Time::from_nanos(80_000_000)), due: Some(Time::ZERO) };
+
+    fn play_as(sound: &mut Sound, millis: u64, zero: Zero) -> Vec<(u64, bool)> {
+        let played = std::iter::from_fn(|| sound.play(Time::from_millis(millis), zero));
+        played.map(|played| (played.first / FRAMES as u64, played.frames.is_some())).collect()
     }
 
     fn play(sound: &mut Sound, millis: u64) -> Vec<(u64, bool)> {
-        let reserve = Duration::from_millis(20);
-        let played = std::iter::from_fn(|| sound.play(Time::from_millis(millis), heard, reserve));
-        played.map(|played| (played.first / FRAMES as u64, played.frames.is_some())).collect()
+        play_as(sound, millis, NEEDED)
     }
 
     #[test]
     fn order_is_made_and_a_gap_is_waited_for_as_long_as_possible() {
         let mut sound = Sound::default();
         for number in [0, 2, 1, 4] {
-            sound.take(number, frames(), Time::ZERO);
+            sound.take(number, frames(), Time::ZERO, true);
         }
         assert_eq!(play(&mut sound, 0), [(0, true), (1, true), (2, true)]);
-        assert_eq!(play(&mut sound, 97), [], "chunk 3 is heard at 118 ms: 98 is early enough");
+        assert_eq!(play(&mut sound, 97), [], "chunk 3 is needed at 97.4 ms");
         assert_eq!(play(&mut sound, 98), [(3, false), (4, true)]);
-        sound.take(3, frames(), Time::ZERO);
-        sound.take(5, frames(), Time::ZERO);
-        sound.take(5, frames(), Time::ZERO);
+        for number in [3, 5, 5] {
+            sound.take(number, frames(), Time::ZERO, true);
+        }
         assert_eq!(play(&mut sound, 99), [(5, true)]);
         assert_eq!(*sound.counts(), Counts { chunks: 5, lost: 1, late: 1, duplicates: 1 });
     }
@@ -186,16 +217,54 @@ mod tests {
     #[test]
     fn a_long_gap_is_jumped_over_and_another_stream_begins_anew() {
         let mut sound = Sound::default();
-        sound.take(7, frames(), Time::ZERO);
+        sound.take(7, frames(), Time::ZERO, false);
         assert_eq!(play(&mut sound, 9), [], "an earlier one may still come");
         assert_eq!(play(&mut sound, 10), [(7, true)]);
-        sound.take(1_000, frames(), Time::ZERO);
+        sound.take(1_000, frames(), Time::ZERO, false);
         assert_eq!(play(&mut sound, 10_000), [(1_000, true)]);
         assert_eq!(sound.counts().lost, 992);
-        sound.take(u32::MAX, frames(), Time::ZERO);
+        sound.take(u32::MAX, frames(), Time::ZERO, false);
         assert_eq!(play(&mut sound, 100_000), [], "nonsense");
         assert!(sound.follow(Some(9)) && !sound.follow(Some(9)));
-        sound.take(0, frames(), Time::ZERO);
+        sound.take(0, frames(), Time::ZERO, false);
         assert_eq!(play(&mut sound, 0), [(0, true)]);
+    }
+
+    #[test]
+    fn without_a_loudspeaker_a_chunk_is_waited_for_until_it_was_due_and_a_moment_longer() {
+        let due = Zero { needed: None, due: Some(Time::ZERO) };
+        let mut sound = Sound::default();
+        sound.take(0, frames(), Time::ZERO, true);
+        assert_eq!(play_as(&mut sound, 0, due), [(0, true)]);
+        // Nobody sends this one now.
+        sound.take(300, frames(), Time::ZERO, true);
+        assert_eq!(play_as(&mut sound, 105, due), [], "chunk 1 is due at 5.8 ms");
+        sound.take(1, frames(), Time::from_millis(105), true);
+        assert_eq!(play_as(&mut sound, 105, due), [(1, true)]);
+        assert_eq!(play_as(&mut sound, 111, due), []);
+        assert_eq!(play_as(&mut sound, 112, due), [(300, true)], "then nothing else is there");
+        // What came late is waited for as well: it may have overtaken another.
+        let mut sound = Sound::default();
+        sound.take(0, frames(), Time::from_millis(900), true);
+        sound.take(2, frames(), Time::from_millis(900), true);
+        assert_eq!(play_as(&mut sound, 999, due), [(0, true)]);
+        assert_eq!(play_as(&mut sound, 1_000, due), [(1, false), (2, true)]);
+    }
+
+    #[test]
+    fn what_is_due_now_is_believed_rather_than_what_came_before() {
+        for nonsense in [400_000, 4_000_000_000] {
+            let mut sound = Sound::default();
+            sound.take(nonsense, frames(), Time::ZERO, false);
+            assert_eq!(play(&mut sound, 20), [(nonsense.into(), true)], "nobody knows better yet");
+            sound.take(50, frames(), Time::from_millis(300), true);
+            assert_eq!(play(&mut sound, 310), [(50, true)]);
+        }
+        // After an hour away.
+        let mut sound = Sound::default();
+        sound.take(0, frames(), Time::ZERO, true);
+        assert_eq!(play(&mut sound, 0), [(0, true)]);
+        sound.take(620_155, frames(), Time::from_millis(3_600_000), true);
+        assert_eq!(play(&mut sound, 3_600_010), [(620_155, true)]);
     }
 }

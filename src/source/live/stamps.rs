@@ -64,7 +64,7 @@ mod tests {
     fn clocks_that_we_know_are_told_apart() {
         let mut stamps = Stamps::default();
         let arrival = Time::from_millis(HOUR);
-        let own = arrival.nanos().cast_signed();
+        let own = arrival.nanos();
         let made = Time::from_millis(HOUR - 15);
         assert_eq!(stamps.captured(own - 15_000_000, arrival, WALL), made);
         assert_eq!(stamps.captured(own - 15_000_000 + WALL, arrival, WALL), made);
