@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use udpstream::proto::server;
+use udpstream::proto::{Machine, Output, server};
 use udpstream::units::{Rate, Size, Time, Unit};
 
 use crate::jpeg::Film;
@@ -152,4 +152,27 @@ fn a_stopped_server_recovers_without_a_burst() {
     assert!(again.0.since(back) < ms(600), "{:?}", again.0.since(back));
     assert!(seen.shown_between(back + seconds(1), world.now) >= 268, "{:?}", world.counts(0));
     assert_eq!(seen.lost, 1);
+}
+
+/// Whoever hears that a picture has departed wakes the encoder, which would take the processor from sending.
+#[test]
+fn a_picture_is_sent_before_anybody_is_told_that_it_departs() {
+    let film = tiny(30, 1);
+    let mut world = World::new(9, &film);
+    world.watch(Path::GOOD);
+    world.run(seconds(2));
+    let last = world.departures().last().expect("pictures").1;
+    let due = last + film.rate.interval();
+    world.run_until(due - ms(1));
+    let mut outputs = Vec::new();
+    loop {
+        match world.server.machine.poll(due) {
+            Output::Wait(..) => break,
+            output => outputs.push(output),
+        }
+    }
+    let sent = outputs.iter().take_while(|output| matches!(output, Output::Send(_))).count();
+    let told = |output: &_| matches!(output, Output::Event(server::Event::Departed { .. }));
+    assert!(sent > 0 && outputs[sent..].iter().any(told), "{outputs:?}");
+    assert!(outputs[sent..].iter().all(|output| matches!(output, Output::Event(_))), "{outputs:?}");
 }

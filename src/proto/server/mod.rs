@@ -477,14 +477,15 @@ impl Machine for Server {
     }
 
     fn poll(&mut self, now: Time) -> Output<Event> {
+        if self.events.is_empty() {
+            self.silent_since = now;
+        }
         self.load.sent(now);
         self.begin(now);
         self.depart(now);
         self.upkeep(now);
         self.stamped = None;
-        if self.events.is_empty() {
-            self.silent_since = now;
-        } else if now.since(self.silent_since) >= EVENT_PATIENCE
+        if now.since(self.silent_since) >= EVENT_PATIENCE
             && let Some(event) = self.events.pop_front()
         {
             return Output::Event(event);
