@@ -73,10 +73,15 @@ impl Speaker {
     }
 
     /// The stream's next chunk, which begins with frame `first`; `None` was lost and is filled in for. Chunks come in
-    /// order and without gaps; where they do not, there is silence between them. Never waits.
+    /// order and without gaps; where they do not, there is silence between them. One that comes before those that were put
+    /// already begins anew. Never waits.
     pub fn put(&mut self, first: u64, frames: Option<&[Frame]>) {
         if self.next != Some(first) {
             self.concealer.reset();
+        }
+        if self.next.is_some_and(|next| first < next) {
+            // What was put before it was wrong, and would be waited for.
+            self.shared.stream.fetch_add(1, Ordering::Release);
         }
         self.made.clear();
         match frames {

@@ -190,7 +190,6 @@ fn a_full_server_lets_its_own_watcher_join_anew() {
     assert_eq!((world.server.machine.watchers(), gone(&world)), (1, vec![Gone::Replaced]));
 }
 
-/// Whoever once had the session knows its id and, from the clock and the rate, when every picture leaves.
 #[test]
 fn a_wish_that_cannot_be_read_is_none_and_the_join_counts() {
     let mut world = World::with(8, &film(), Time::from_millis(60_000), |config| config.description.sound = true);
@@ -213,6 +212,7 @@ fn a_wish_that_cannot_be_read_is_none_and_the_join_counts() {
     }
 }
 
+/// Whoever once had the session knows its id and, from the clock and the rate, when every picture leaves.
 #[test]
 fn no_forged_report_keeps_a_flood_alive() {
     let mut world = World::new(5, &film());

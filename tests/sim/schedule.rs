@@ -162,7 +162,7 @@ fn a_picture_is_sent_before_anybody_is_told_that_it_departs() {
     world.watch(Path::GOOD);
     world.run(seconds(2));
     let last = world.departures().last().expect("pictures").1;
-    let due = last + film.rate.interval();
+    let due = last + film.rate.interval() + Duration::from_micros(1);
     world.run_until(due - ms(1));
     let mut outputs = Vec::new();
     loop {

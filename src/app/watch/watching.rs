@@ -178,7 +178,7 @@ impl Watching {
         self.screen.title(title);
         self.said.clear();
         self.parting = None;
-        self.no_picture = Some(now + PICTURE_PATIENCE);
+        self.no_picture = Some(now + PICTURE_PATIENCE + self.options.latency);
         let playing = json!({
             "width": size.width, "height": size.height, "fps_num": rate.num(), "fps_den": rate.den(),
             "length_s": description.length.map(|length| length as f64 / 1e6), "audio": description.sound,
@@ -272,7 +272,9 @@ impl Watching {
     /// A second in which many pictures were lost is worth a word, now and then.
     fn check_loss(&mut self, now: Time, receiver: &Receiver) -> Flow {
         let counts = receiver.counts();
-        let (bad, all) = (counts.lost + counts.damaged, counts.shown + counts.lost);
+        // What was missed while the server could not be heard was said in its time.
+        let lost = counts.lost - counts.away.min(counts.lost);
+        let (bad, all) = (lost + counts.damaged, counts.shown + lost);
         let (bad_before, all_before) = std::mem::replace(&mut self.loss, (bad, all));
         let (bad, all) = (bad - bad_before.min(bad), all - all_before.min(all));
         if bad * 20 <= all || now < self.loss_said {

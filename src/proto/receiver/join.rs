@@ -216,6 +216,7 @@ impl Lane {
             self.clock.exchange(self.join.sent, Duration::ZERO, Time::from_micros(accept.clock), now);
         }
         let report_interval = Duration::from_millis(u64::from(accept.report_interval_ms.clamp(10, 2_000)));
+        self.past = self.session.take().map(|session| (session.id, session.hops));
         self.session = Some(Session {
             id: accept.session,
             server,

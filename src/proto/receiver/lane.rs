@@ -90,6 +90,8 @@ pub struct Lane {
     pub random: Random,
     pub join: Join,
     pub session: Option<Session>,
+    /// What came in the session before this one, of which pictures may still be held.
+    pub past: Option<(u64, Hops)>,
     pub stream: Option<Stream>,
     pub clock: ClockSync,
     pub counts: Counts,
@@ -120,6 +122,7 @@ impl Lane {
             latency: config.latency,
             config,
             session: None,
+            past: None,
             stream: None,
             clock: ClockSync::default(),
             counts: Counts::default(),
@@ -390,6 +393,15 @@ impl Lane {
         }
     }
 
+    /// What lies between two units, by the hop sequence of the session in which they came: this one, or that before it.
+    pub fn gap(&self, before: &Ready, after: &Ready) -> Gap {
+        let pictures = after.unit.0.saturating_sub(before.unit.0).saturating_sub(1);
+        let now = self.session.as_ref().map(|session| (session.id, &session.hops));
+        let known = [now, self.past.as_ref().map(|(id, hops)| (*id, hops))].into_iter().flatten();
+        let hops = known.filter(|(id, _)| before.session == *id && after.session == *id).map(|(_, hops)| hops).next();
+        Gap { pictures, missing: hops.map(|hops| hops.missing_between(before.last_hop, after.first_hop)) }
+    }
+
     /// Takes what could not be sent. No route, perhaps for a moment: the retry timer is the answer.
     pub fn not_sent(&mut self) {
         self.counts.send_errors += 1;
@@ -433,13 +445,11 @@ fn frames(object: &ObjectView<'_>) -> Option<Vec<Frame>> {
     (known && whole && in_place).then(|| sound::read(object.body, header.size.width, header.size.height))?
 }
 
-/// Pictures between two units, and how many datagrams did not come between them. Of what came in a session that is no more
-/// nobody knows: that is one for each picture.
-pub fn gap(session: Option<&Session>, before: &Ready, after: &Ready) -> (u32, usize) {
-    let between = after.unit.0.saturating_sub(before.unit.0).saturating_sub(1);
-    let known = session.filter(|session| before.session == session.id && after.session == session.id);
-    let missing = known.map(|session| session.hops.missing_between(before.last_hop, after.first_hop));
-    (between, missing.unwrap_or(between as usize))
+/// What lies between two units that were shown one after the other.
+pub struct Gap {
+    pub pictures: u32,
+    /// Datagrams that did not come; `None` between two sessions, of which no sequence tells.
+    pub missing: Option<usize>,
 }
 
 /// The last unit of a stream of so many.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::assembly::Ready;
 use super::assembly::Shown;
-use super::lane::{Lane, Role, Stream, gap, last_of, reorder_window};
+use super::lane::{Gap, Lane, Role, Stream, last_of, reorder_window};
 use super::{Event, Over};
 use crate::units::{MediaTime, Time, Unit};
 
@@ -37,21 +37,27 @@ impl Lane {
     }
 
     fn account(&mut self, picture: &Ready, overtaken: &[Unit]) {
+        let before = self.stream.as_ref().and_then(|stream| stream.last_shown);
+        let between = before.map(|before| (before, self.gap(&before, picture)));
         let counts = &mut self.counts;
         counts.shown += 1;
         counts.damaged += u64::from(picture.missing > 0);
         counts.slices_lost += u64::from(picture.missing);
         let Some(stream) = self.stream.as_mut() else { return };
-        if let Some(before) = stream.last_shown {
-            let (between, missing) = gap(self.session.as_ref(), &before, picture);
+        if let Some((before, Gap { pictures, missing })) = between {
             // Before the first picture shown nothing counts; behind the last, whatever came is in this gap.
             counts.late += overtaken.len() as u64;
-            let between = between.saturating_sub(overtaken.len() as u32);
-            if missing > 0 {
-                counts.lost += u64::from(between);
-                counts.slices_lost += if between > 0 { missing as u64 } else { 0 };
-            } else {
-                counts.thinned += u64::from(between);
+            let between = u64::from(pictures).saturating_sub(overtaken.len() as u64);
+            match missing {
+                Some(0) => counts.thinned += between,
+                Some(missing) => {
+                    counts.lost += between;
+                    counts.slices_lost += if between > 0 { missing as u64 } else { 0 };
+                }
+                None => {
+                    counts.lost += between;
+                    counts.away += between;
+                }
             }
             stream.units.gave_up(before.unit.0.saturating_add(1)..picture.unit.0, overtaken);
         }

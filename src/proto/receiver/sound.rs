@@ -128,7 +128,8 @@ impl Sound {
     /// Takes a chunk that [`can_be`](Self::can_be); `timed`: it is known to be due about now, whatever came before.
     pub fn take(&mut self, number: u32, frames: Vec<Frame>, at: Time, timed: bool) {
         let wrong = |next: u32| number.saturating_add(WRONG) < next || number.saturating_sub(next) >= NONSENSE;
-        if timed && self.next.is_some_and(wrong) {
+        if let Some(next) = self.next.filter(|next| timed && wrong(*next)) {
+            self.counts.lost += u64::from(number.saturating_sub(next));
             self.next = None;
             self.waiting.clear();
         }
@@ -266,5 +267,6 @@ mod tests {
         assert_eq!(play(&mut sound, 0), [(0, true)]);
         sound.take(620_155, frames(), Time::from_millis(3_600_000), true);
         assert_eq!(play(&mut sound, 3_600_010), [(620_155, true)]);
+        assert_eq!(*sound.counts(), Counts { chunks: 2, lost: 620_154, late: 0, duplicates: 0 });
     }
 }

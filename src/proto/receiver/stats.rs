@@ -7,8 +7,10 @@ pub struct Counts {
     pub shown: u64,
     /// Shown with a slice missing.
     pub damaged: u64,
-    /// Nothing came, and the hop sequence says that something was lost.
+    /// Nothing came, and the hop sequence says that something was lost; or it would have come between two sessions.
     pub lost: u64,
+    /// Of the lost: those between two sessions.
+    pub away: u64,
     /// Came after its moment.
     pub late: u64,
     /// Never sent to us: skipped or thinned by the server.
