@@ -86,27 +86,34 @@ impl App<Flood> for Turns {
     }
 }
 
+/// Questions that are asked one after the other.
+const ASKED: usize = 40;
+
+/// Asks both addresses in turn, and says how long each answer took.
+fn asker(servers: [SocketAddr; 2]) -> JoinHandle<Vec<Duration>> {
+    std::thread::spawn(move || {
+        let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut buffer = [0; 100];
+        let mut wait = |n: usize| {
+            let (asked, to) = (now(), servers[n % 2]);
+            client.send_to(&[n as u8; 9], to).unwrap();
+            let (length, from) = client.recv_from(&mut buffer).unwrap();
+            assert_eq!((&buffer[HOP_LEN..length], from), (&[n as u8; 9][..], to), "from the socket that was asked");
+            now().since(asked)
+        };
+        (0..ASKED).map(&mut wait).collect()
+    })
+}
+
 #[test]
 fn a_machine_that_never_stops_sending_hears_both_its_sockets_all_the_while() {
-    const ASKED: usize = 40;
     let sink = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let ((pictures, a), (sound, b)) = (socket((Ipv4Addr::LOCALHOST, 0)), socket((Ipv4Addr::LOCALHOST, 0)));
     let event_loop = Loop::new(vec![pictures, sound]).unwrap();
     let end = now() + Duration::from_secs(3);
     let mut machine = Flood { sink: sink.local_addr().unwrap(), sent: 0, heard: Vec::new(), answers: Vec::new(), end };
-    let asker = std::thread::spawn(move || {
-        let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let (mut buffer, mut waits) = ([0; 100], Vec::new());
-        for n in 0..ASKED {
-            let (asked, to) = (now(), if n % 2 == 0 { a } else { b });
-            client.send_to(&[n as u8; 9], to).unwrap();
-            let (length, from) = client.recv_from(&mut buffer).unwrap();
-            assert_eq!((&buffer[HOP_LEN..length], from), (&[n as u8; 9][..], to), "from the socket that was asked");
-            waits.push(now().since(asked));
-        }
-        waits
-    });
+    let asker = asker([a, b]);
     let mut turns = Turns(0);
     event_loop.run(&mut machine, &mut turns).unwrap();
     let mut waits = asker.join().unwrap();
@@ -162,7 +169,6 @@ impl App<Busy> for Turns {
 /// A socket's turn, however much comes to it, ends.
 #[test]
 fn a_flood_on_one_socket_leaves_the_other_its_turn() {
-    const ASKED: usize = 40;
     let ((flooded, a), (asked, b)) = (socket((Ipv4Addr::LOCALHOST, 0)), socket((Ipv4Addr::LOCALHOST, 0)));
     let event_loop = Loop::new(vec![flooded, asked]).unwrap();
     let over = Arc::new(AtomicBool::new(false));
@@ -175,18 +181,7 @@ fn a_flood_on_one_socket_leaves_the_other_its_turn() {
             }
         })
     };
-    let asker = std::thread::spawn(move || {
-        let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let mut buffer = [0; 100];
-        let mut wait = |n: usize| {
-            let asked = now();
-            client.send_to(&[n as u8; 9], b).unwrap();
-            assert_eq!(client.recv_from(&mut buffer).unwrap(), (HOP_LEN + 9, b));
-            now().since(asked)
-        };
-        (0..ASKED).map(&mut wait).collect::<Vec<_>>()
-    });
+    let asker = asker([b, b]);
     let mut machine = Busy { floods: 0, answers: Vec::new(), end: now() + Duration::from_secs(3) };
     event_loop.run(&mut machine, &mut Turns(0)).unwrap();
     over.store(true, Ordering::Relaxed);

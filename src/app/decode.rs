@@ -126,7 +126,9 @@ impl Canvases {
     pub fn take(&mut self, size: Size) -> Arc<Canvas> {
         let free = self.kept.iter_mut().position(|canvas| Arc::get_mut(canvas).is_some());
         #[cfg(test)]
-        (self.made += usize::from(free.is_none()));
+        {
+            self.made += usize::from(free.is_none());
+        }
         let mut canvas = free.map_or_else(|| Arc::new(Canvas::new(size)), |i| self.kept.swap_remove(i));
         if let Some(canvas) = Arc::get_mut(&mut canvas) {
             canvas.reset(size);

@@ -63,14 +63,14 @@ fn open_with(input: &Input, options: Options) -> Source {
 }
 
 /// What ffprobe says of a film, its pictures counted.
-struct Told {
+struct Probed {
     size: Size,
     rate: Rate,
     pictures: usize,
     codec: String,
 }
 
-impl Told {
+impl Probed {
     fn of(film: &Path) -> Self {
         let mut command = Command::new("ffprobe");
         command.args(["-v", "error", "-of", "json", "-select_streams", "v:0", "-count_packets", "-show_entries"]);
@@ -96,11 +96,11 @@ impl Told {
 }
 
 /// The sample, and a film that shares nothing with it.
-fn two_films(folder: &TempDir) -> [(PathBuf, Told); 2] {
+fn two_films(folder: &TempDir) -> [(PathBuf, Probed); 2] {
     let other = "-f lavfi -i testsrc2=size=352x240:rate=15:duration=4.2 -f lavfi -i sine=r=32000:d=4.2 -c:v mpeg4 \
                  -c:a ac3 -ac 6";
     [PathBuf::from(SAMPLE), make(folder, "other.mp4", other, &[])].map(|path| {
-        let told = Told::of(&path);
+        let told = Probed::of(&path);
         (path, told)
     })
 }

@@ -62,7 +62,7 @@ pub struct Ready {
 
 /// When and where an object came.
 #[derive(Clone, Copy, Debug)]
-pub struct Came {
+pub struct Receipt {
     pub at: Time,
     pub session: u64,
     /// Its extended hop sequence.
@@ -126,7 +126,7 @@ pub struct Units {
 
 impl Units {
     /// Takes a picture object in.
-    pub fn take(&mut self, came: Came, object: &ObjectView<'_>) -> Took {
+    pub fn take(&mut self, came: Receipt, object: &ObjectView<'_>) -> Took {
         let header = &object.header;
         let unit = header.unit;
         self.look_for_strays(came.at, unit);
@@ -256,7 +256,7 @@ impl Units {
 }
 
 impl Assembly {
-    fn new(came: Came, object: &ObjectView<'_>) -> Self {
+    fn new(came: Receipt, object: &ObjectView<'_>) -> Self {
         let header = &object.header;
         let parts = if header.has(flags::SAME) { 1 } else { header.parts_told() };
         let ready = Ready {
@@ -300,7 +300,7 @@ impl Assembly {
     }
 
     /// The slice, unless it contradicts the unit or is there already.
-    fn add(&mut self, came: Came, object: &ObjectView<'_>) -> Option<Slice> {
+    fn add(&mut self, came: Receipt, object: &ObjectView<'_>) -> Option<Slice> {
         let header = &object.header;
         if self.contradicts(object) {
             return None;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::assembly::{Came, Ready, Took, Units};
+use super::assembly::{Ready, Receipt, Took, Units};
 use super::join::Join;
 use super::{Config, Counts, Event, Trouble};
 use crate::media::sound::{self, Frame, Rendition};
@@ -303,7 +303,7 @@ impl Lane {
             self.counts.rejected += 1;
             return;
         }
-        let came = Came { at: now, session: self.session.as_ref().map_or(0, |session| session.id), hop };
+        let came = Receipt { at: now, session: self.session.as_ref().map_or(0, |session| session.id), hop };
         match stream.units.take(came, object) {
             Took::Front(slice) => {
                 self.counts.slices += 1;
