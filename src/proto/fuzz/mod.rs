@@ -225,6 +225,11 @@ mod tests {
             255, 255, 255, 255, 255,
         ]);
         fuzz_receiver(&[0, 0, 0, 7, 255, 66, 66, 66, 66, 66, 66, 66, 66, 255, 255, 208, 218, 252, 29, 250, 0, 126, 0]);
+        // Sound that nobody hears leaves after the upkeep, and had set a live stream's timeline.
+        fuzz_receiver(&[
+            83, 0, 4, 208, 8, 232, 83, 220, 220, 220, 220, 220, 220, 220, 220, 220, 220, 220, 220, 0, 4, 208, 8, 232,
+            8, 4,
+        ]);
     }
 
     /// Otherwise the scripts would prove little.

@@ -504,8 +504,8 @@ impl Machine for Server {
             return Output::Event(event);
         }
         let (at, reason) = self.soonest();
-        if at <= now && reason == Reason::Departure {
-            // It waited for a watcher that turned out to be paced.
+        if at <= now && matches!(reason, Reason::Departure | Reason::Housekeeping) {
+            // A picture waited for a watcher that turned out to be paced, or sound that nobody hears has set the timeline.
             return self.poll(now);
         }
         Output::Wait(at, reason)
