@@ -101,6 +101,37 @@ impl MediaTime {
     pub fn seconds(self) -> f64 {
         self.0 as f64 / 1e6
     }
+
+    /// The same moment of a piece that begins at `beginning`.
+    pub const fn within(self, beginning: Self) -> Self {
+        Self(self.0.saturating_add(beginning.0))
+    }
+
+    /// Time gone by since `earlier`, zero if `earlier` is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(if self.0 > earlier.0 { self.0.abs_diff(earlier.0) } else { 0 })
+    }
+}
+
+impl Add<Duration> for MediaTime {
+    type Output = Self;
+    fn add(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(rhs.as_micros()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// Where a picture stands on its stream's timeline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    pub at: MediaTime,
+    /// Until the next picture is due, or the film is over.
+    pub lasts: Duration,
+}
+
+impl Span {
+    pub fn end(self) -> MediaTime {
+        self.at + self.lasts
+    }
 }
 
 /// Pictures per second as an exact fraction, so that 30000/1001 never drifts.
@@ -111,15 +142,15 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `None` unless the rate lies between one picture in ten minutes and 1 000 a second.
+    /// `None` unless the rate lies between one picture in ten minutes and 10 000 a second.
     pub const fn new(num: u32, den: u32) -> Option<Self> {
-        let in_range = num > 0 && den > 0 && num as u64 <= 1_000 * den as u64 && den as u64 <= 600 * num as u64;
+        let in_range = num > 0 && den > 0 && num as u64 <= 10_000 * den as u64 && den as u64 <= 600 * num as u64;
         if in_range { Some(Self { num, den }) } else { None }
     }
 
     /// The nearest fraction with a usual denominator: 1, 1001 (the NTSC family) or 1000.
     pub fn from_fps(fps: f64) -> Option<Self> {
-        if !(fps.is_finite() && fps > 0.0 && fps <= 1_000.0) {
+        if !(fps.is_finite() && fps > 0.0 && fps <= 10_000.0) {
             return None;
         }
         if (fps - fps.round()).abs() < 1e-6 {
@@ -162,9 +193,15 @@ impl Rate {
         u64::try_from(n).unwrap_or(u64::MAX)
     }
 
-    /// Media time of picture `n`.
+    /// Media time of picture `n` of a steady stream.
     pub fn media_time(self, n: u64) -> MediaTime {
         MediaTime((self.at(n).as_nanos() / 1_000) as i64)
+    }
+
+    /// Where picture `n` of a steady stream stands.
+    pub fn span(self, n: u64) -> Span {
+        let at = self.media_time(n);
+        Span { at, lasts: self.media_time(n.saturating_add(1)).since(at) }
     }
 }
 

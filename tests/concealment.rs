@@ -4,6 +4,8 @@
 #![cfg(feature = "app")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::time::Duration;
+
 use udpstream::codec::{Decoder, Encoder};
 use udpstream::media::card::Card;
 use udpstream::media::coded::{CodedPicture, Stamps};
@@ -25,7 +27,8 @@ fn coded(encoder: &mut Encoder, card: &Card, size: Size, number: u32) -> CodedPi
         })
         .unwrap();
     let (unit, media_time, stamps) = (Unit(number), MediaTime::ZERO, Stamps::default());
-    CodedPicture { unit, media_time, size, rendition: 0, quality: 80, layout, jpeg, index, stamps }
+    let lasts = Duration::ZERO;
+    CodedPicture { unit, media_time, lasts, size, rendition: 0, quality: 80, layout, jpeg, index, stamps }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 use udpstream::clock::now;
+use udpstream::media::coded::CodedPicture;
 use udpstream::net::{App, Flow, Loop, Options, Socket};
 use udpstream::proto::receiver::{Config as Watch, Event as Seen};
 use udpstream::proto::server::{Config, Event, Local, Server};
@@ -110,6 +111,7 @@ pub fn play(sender: Sender, sample: &Sample, fps: u32, pictures: u32) -> Played 
 /// Takes pictures from nowhere and counts how late they leave.
 struct Feeding<'a> {
     sample: &'a Sample,
+    rate: Rate,
     next: u32,
     pictures: u32,
     late: Vec<f64>,
@@ -121,8 +123,9 @@ impl Feeding<'_> {
             return;
         }
         let more = self.next < self.pictures;
-        server
-            .handle(now, Input::Local(if more { Local::Picture(self.sample.coded(self.next)) } else { Local::Ended }));
+        let media_time = self.rate.media_time(self.next.into());
+        let picture = || CodedPicture { media_time, ..self.sample.coded(self.next) };
+        server.handle(now, Input::Local(if more { Local::Picture(picture()) } else { Local::Ended(None) }));
         self.next += u32::from(more);
     }
 }
@@ -170,7 +173,7 @@ fn ours(sample: &Sample, fps: u32, pictures: u32) -> Played {
     thread::scope(|scope| {
         let sending = scope.spawn(move || {
             let mut server = Server::new(Config::new([3; 32], description));
-            let mut feeding = Feeding { sample, next: 0, pictures, late: Vec::new() };
+            let mut feeding = Feeding { sample, rate, next: 0, pictures, late: Vec::new() };
             Loop::new(vec![socket]).expect("a loop").run(&mut server, &mut feeding).expect("runs");
             feeding.late
         });

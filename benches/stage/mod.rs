@@ -64,7 +64,8 @@ impl Sample {
     pub fn blank(&self, unit: u32) -> CodedPicture {
         let (jpeg, index, quality) = (Vec::new(), self.index.clone(), QUALITY);
         let (unit, media_time, stamps) = (Unit(unit), MediaTime::from_micros(0), Stamps::default());
-        CodedPicture { unit, media_time, size: self.size, rendition: 0, quality, layout: 0, jpeg, index, stamps }
+        let lasts = Duration::from_millis(33);
+        CodedPicture { unit, media_time, lasts, size: self.size, rendition: 0, quality, layout: 0, jpeg, index, stamps }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::media::coded::{CodedPicture, Stamps};
 use crate::media::jpeg::{self, Index, JpegError, Recoder, plan, quality_for, restart_interval, tables};
 use crate::proto::schedule::{Cost, Demand, Verdict};
 use crate::queue::{Consumer, Pop, Producer, Watched};
-use crate::units::{MediaTime, Rate, Size, Time, Unit};
+use crate::units::{MediaTime, Rate, Size, Span, Time, Unit};
 use crate::wire::SizeClass;
 
 /// What the event loop tells the encoder.
@@ -225,8 +225,8 @@ impl Worker {
             if order.stop {
                 return true;
             }
-            let unit = Unit(picture.number);
-            let dropped = match order.demand.verdict(unit, now(), self.cost.estimate(), !pictures.is_empty()) {
+            let more = !pictures.is_empty();
+            let dropped = match order.demand.verdict(self.span(picture), now(), self.cost.estimate(), more) {
                 Verdict::Encode => return true,
                 Verdict::Skip => &self.counts.skipped,
                 Verdict::Discard => &self.counts.discarded,
@@ -245,9 +245,9 @@ impl Worker {
         let (encoding, demand) = (now(), self.orders.load().demand);
         if self.is_shown(picture, &demand, encoding) {
             let stamps = Stamps { captured: picture.captured, encoding, encoded: encoding };
-            let (unit, media_time) = (Unit(picture.number), self.media_time(picture));
             self.counts.same.fetch_add(1, Ordering::Relaxed);
-            return Ok(Some(CodedPicture::same(unit, media_time, self.settings.size, stamps)));
+            let (unit, span) = (Unit(picture.number), self.span(picture));
+            return Ok(Some(CodedPicture::same(unit, span, self.settings.size, stamps)));
         }
         let coded = match picture.jpeg() {
             Some(jpeg) => self.pass_on(picture, jpeg, &demand, encoding)?,
@@ -357,16 +357,17 @@ impl Worker {
         let encoded = now();
         self.cost.observe(encoded.since(encoding));
         let stamps = Stamps { captured: picture.captured, encoding, encoded };
-        let (unit, media_time, size) = (Unit(picture.number), self.media_time(picture), picture.size);
-        CodedPicture { unit, media_time, size, rendition: 0, quality, layout, jpeg, index, stamps }
+        let (unit, Span { at: media_time, lasts }, size) = (Unit(picture.number), self.span(picture), picture.size);
+        CodedPicture { unit, media_time, lasts, size, rendition: 0, quality, layout, jpeg, index, stamps }
     }
 
-    fn media_time(&mut self, picture: &Picture) -> MediaTime {
-        if !self.settings.live {
-            return self.settings.rate.media_time(u64::from(picture.number));
+    /// Of a film its own word, of a live picture when it was captured.
+    fn span(&self, picture: &Picture) -> Span {
+        if let Some(span) = picture.span.filter(|_| !self.settings.live) {
+            return span;
         }
-        let zero = *self.zero.get_or_insert(picture.captured);
-        MediaTime::from_micros(picture.captured.signed_since(zero) / 1_000)
+        let since = picture.captured.signed_since(self.zero.unwrap_or(picture.captured));
+        Span { at: MediaTime::from_micros(since / 1_000), lasts: self.settings.rate.interval() }
     }
 }
 

@@ -13,6 +13,13 @@ use crate::media::coded::Stamps;
 use crate::stats::{Block, Windowed};
 use crate::units::Time;
 
+/// Pictures a second of `pictures`, the first of which was at `first` and the last at `last`: intervals, not pictures, fill
+/// the time between them. 0 where there is none.
+pub fn fps(pictures: u64, first: Time, last: Time) -> f64 {
+    let seconds = last.since(first).as_secs_f64();
+    if seconds > 0.0 { pictures.saturating_sub(1) as f64 / seconds } else { 0.0 }
+}
+
 /// Where figures and messages of one run go.
 pub struct Output {
     /// Standard output, if it has JSON lines.

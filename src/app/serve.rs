@@ -30,7 +30,7 @@ use crate::record::place::Place as Recorded;
 use crate::seal;
 use crate::source::{self, Info, Input, News, Pace, Running};
 use crate::stats::Windowed;
-use crate::units::{Time, Unit};
+use crate::units::{MediaTime, Time};
 use crate::view::Wish;
 use crate::wire::{Description, SizeClass};
 
@@ -315,10 +315,18 @@ impl Serving {
 
     fn source_ended(&mut self) -> Local {
         let encoded = self.encoder.take().map(JoinHandle::join);
+        let mut end = None;
         let failure = match encoded {
             Some(Ok(Err(error))) => Some(error.to_string()),
             Some(Err(_)) => Some("the encoder's thread died: this is a bug".to_owned()),
-            Some(Ok(Ok(()))) | None => self.running.take().and_then(|r| r.join().err()).map(|error| error.to_string()),
+            Some(Ok(Ok(()))) | None => match self.running.take().map(Running::join) {
+                Some(Ok(finished)) => {
+                    end = finished.end.filter(|_| self.info.pace == Pace::File);
+                    None
+                }
+                Some(Err(error)) => Some(error.to_string()),
+                None => None,
+            },
         };
         match failure {
             Some(sentence) => {
@@ -328,7 +336,7 @@ impl Serving {
             }
             None => {
                 self.end.get_or_insert(End::Over);
-                Local::Ended
+                Local::Ended(end)
             }
         }
     }
@@ -436,19 +444,19 @@ impl Serving {
         }
     }
 
-    fn departed(&mut self, now: Time, server: &mut Server, unit: Unit, due: Time, at: Time) {
+    fn departed(&mut self, now: Time, server: &mut Server, media: MediaTime, due: Time, at: Time) {
         self.departures += 1;
         let first = self.sent.map_or(at, |(first, _)| first);
         self.sent = Some((first, at));
         // While a device is away pictures come seldom, and time goes on.
         let live = self.info.pace == Pace::Live;
-        self.position = if live { at.since(first) } else { self.info.rate.at(unit.0.into()) };
+        self.position = if live { at.since(first) } else { media.since(MediaTime::ZERO) };
         if self.info.pace == Pace::File {
             self.departure_error.record(at.since(due).as_secs_f64() * 1e6);
         }
         if self.options.frames.is_some_and(|frames| self.departures >= frames) {
             self.end.get_or_insert(End::Limit);
-            server.handle(now, MachineInput::Local(Local::Ended));
+            server.handle(now, MachineInput::Local(Local::Ended(None)));
             server.handle(now, MachineInput::Local(Local::SoundEnded));
         }
     }
@@ -458,9 +466,9 @@ impl App<Server> for Serving {
     fn event(&mut self, now: Time, server: &mut Server, event: Event) -> Flow {
         self.says(&event, server);
         match event {
-            Event::Departed { unit, due, at, stamps, .. } => {
+            Event::Departed { media, due, at, stamps, .. } => {
                 self.stages.record(&stamps, at);
-                self.departed(now, server, unit, due, at);
+                self.departed(now, server, media, due, at);
             }
             Event::Started(at) => self.started = Some(at),
             Event::Finished => return Flow::Stop,

@@ -30,7 +30,7 @@ impl Fitter {
         self.decoder.planes(jpeg, index, &mut self.planes)?;
         let (from, size) = (chroma(index.subsampling), index.size);
         let mut decoded = Picture::from_pool(&self.pool, size, picture.number, picture.captured);
-        decoded.content = picture.content;
+        (decoded.content, decoded.span) = (picture.content, picture.span);
         let (luma, rest) = self.planes.split_at(size.pixels());
         let (first, second) = rest.split_at(from.plane(size).pixels());
         let [y, u, v] = decoded.split_mut();
@@ -47,7 +47,7 @@ impl Fitter {
     /// The whole picture in its shape, as large as it goes, with black around it.
     pub fn fit(&mut self, picture: &Picture, size: Size) -> Result<Picture, CodecError> {
         let mut fitted = Picture::from_pool(&self.pool, size, picture.number, picture.captured);
-        fitted.content = picture.content;
+        (fitted.content, fitted.span) = (picture.content, picture.span);
         let inner = inside(picture.size, size);
         let corner = Size::new((size.width - inner.width) / 4 * 2, (size.height - inner.height) / 4 * 2);
         let half = |size: Size| Size::new(size.width / 2, size.height / 2);

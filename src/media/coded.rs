@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::jpeg::Subsampling;
 use super::jpeg::cut::{self, TooBig};
 use super::jpeg::index::Index;
-use crate::units::{MediaTime, Size, Time, Unit};
+use crate::units::{MediaTime, Size, Span, Time, Unit};
 use crate::wire::SizeClass;
 use crate::wire::object::{ObjectHeader, SAME_CUT, Type, flags, format};
 
@@ -16,6 +17,8 @@ use crate::wire::object::{ObjectHeader, SAME_CUT, Type, flags, format};
 pub struct CodedPicture {
     pub unit: Unit,
     pub media_time: MediaTime,
+    /// Until the next picture is due; of a live one, the stream's usual interval.
+    pub lasts: Duration,
     pub size: Size,
     pub rendition: u8,
     /// Annex K quality, 1–100.
@@ -90,11 +93,12 @@ impl CutPicture {
 
 impl CodedPicture {
     /// It shows the same as the picture before it.
-    pub fn same(unit: Unit, media_time: MediaTime, size: Size, stamps: Stamps) -> Self {
+    pub fn same(unit: Unit, span: Span, size: Size, stamps: Stamps) -> Self {
+        let Span { at: media_time, lasts } = span;
         let (subsampling, intervals) = (Subsampling::Yuv420, Vec::new());
         let mcu = subsampling.mcu();
         let index = Index { size, subsampling, mcu, restart_interval: None, quality: None, scan: 0..0, intervals };
-        Self { unit, media_time, size, rendition: 0, quality: 0, layout: 0, jpeg: Vec::new(), index, stamps }
+        Self { unit, media_time, lasts, size, rendition: 0, quality: 0, layout: 0, jpeg: Vec::new(), index, stamps }
     }
 
     pub const fn is_same(&self) -> bool {

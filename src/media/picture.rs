@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::queue::{Pool, Pooled};
-use crate::units::{Size, Time};
+use crate::units::{Size, Span, Time};
 
 /// Three planes, tightly packed one after the other: Y (w × h), then U and V (⌈w/2⌉ × ⌈h/2⌉ each).
 pub struct Picture {
@@ -11,6 +11,8 @@ pub struct Picture {
     pub number: u32,
     /// When the picture came into being, as exactly as the source knows.
     pub captured: Time,
+    /// Where its film has it; `None` of a live picture, whose capture says it.
+    pub span: Option<Span>,
     pub size: Size,
     /// The number of the picture that showed this first: two pictures of one source with the same `content` are the same.
     pub content: u32,
@@ -39,12 +41,12 @@ impl Picture {
     pub fn from_pool(pool: &Pool<Vec<u8>>, size: Size, number: u32, captured: Time) -> Self {
         let mut planes = pool.take(Vec::new);
         planes.resize(Self::bytes(size), 0);
-        Self { number, captured, size, content: number, pixels: Pixels::Own(planes) }
+        Self { number, captured, span: None, size, content: number, pixels: Pixels::Own(planes) }
     }
 
     /// A picture that came as a JPEG; it has no planes.
     pub const fn from_jpeg(jpeg: Pooled<Vec<u8>>, size: Size, number: u32, captured: Time) -> Self {
-        Self { number, captured, size, content: number, pixels: Pixels::Jpeg(jpeg) }
+        Self { number, captured, span: None, size, content: number, pixels: Pixels::Jpeg(jpeg) }
     }
 
     /// The same picture under another number and at another time, without a copy; `None` of one that came as a JPEG.
@@ -58,7 +60,8 @@ impl Picture {
             }
         };
         self.pixels = Pixels::Shared(Arc::clone(&planes));
-        Some(Self { number, captured, size: self.size, content: self.content, pixels: Pixels::Shared(planes) })
+        let (size, content) = (self.size, self.content);
+        Some(Self { number, captured, span: None, size, content, pixels: Pixels::Shared(planes) })
     }
 
     /// As it came, if it came so.

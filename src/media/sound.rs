@@ -63,8 +63,14 @@ pub const fn media_time(frame: u64) -> MediaTime {
     MediaTime::from_micros((frame as u128 * 1_000_000 / RATE as u128) as i64)
 }
 
-/// The frame that is heard when picture `number` of a film of this rate is due: the one at, or just before, its moment.
-/// Taken from the number each time, so nothing adds up.
+/// The frame that is heard at a moment of the stream, to the nearest; 0 before its zero.
+pub fn frame_of(media: MediaTime) -> u64 {
+    let frames = i128::from(media.micros()) * i128::from(RATE);
+    u64::try_from((frames + 500_000).div_euclid(1_000_000)).unwrap_or(0)
+}
+
+/// The frame that is heard when picture `number` of a steady film of this rate is due: the one at, or just before, its
+/// moment. Taken from the number each time, so nothing adds up.
 pub fn frame_at(rate: Rate, number: u64) -> u64 {
     let frames = u128::from(number) * u128::from(rate.den()) * u128::from(RATE) / u128::from(rate.num());
     u64::try_from(frames).unwrap_or(u64::MAX)

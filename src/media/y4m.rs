@@ -230,13 +230,14 @@ impl<R: Read> Reader<R> {
         &mut self.input
     }
 
-    /// The next picture, or `None` at the end. Its number counts from 0; it is stamped with `now()` when its FRAME
+    /// The next picture, or `None` at the end. Its number counts from 0, and its time with the header's rate; it is stamped with `now()` when its FRAME
     /// line has arrived, that is, when the writer began to hand it over.
     pub fn read(&mut self, pool: &Pool<Vec<u8>>, now: impl FnOnce() -> Time) -> Result<Option<Picture>, Y4mError> {
         if !self.frame_line()? {
             return Ok(None);
         }
         let mut picture = Picture::from_pool(pool, self.header.size, self.next, now());
+        picture.span = Some(self.header.rate.span(u64::from(self.next)));
         let read = match &self.conversion {
             None => self.input.read_exact(picture.planes_mut()),
             Some(conversion) if conversion.is_in_place() => {
@@ -335,7 +336,7 @@ mod tests {
             ("YUV4MPEG2 W20000 H1", "20000×1"),
             ("YUV4MPEG2 Wx H1", "width"),
             ("YUV4MPEG2 W1 H1 F1", "rate"),
-            ("YUV4MPEG2 W1 H1 F1001:1", "rate"),
+            ("YUV4MPEG2 W1 H1 F10001:1", "rate"),
             ("YUV4MPEG2 W1 H1 C420p10", "-pix_fmt"),
         ] {
             let text = header(line).expect_err(line).to_string();

@@ -1,17 +1,19 @@
-//! The TS controller: when picture n leaves, and which pictures are worth encoding.
+//! The TS controller: when a picture leaves, and which pictures are worth encoding.
 //!
-//! Picture n of a file leaves at `start + n·den/num`, computed from the start each time, so nothing accumulates. The
-//! wait until then (TS) is whatever is left of it when somebody asks. Three things can go wrong, each with its rule:
+//! A picture of a file leaves at `start + its media time`, which its film says and nobody counts, so nothing accumulates
+//! and a film may be as uneven as it likes. The wait until then (TS) is whatever is left of it when somebody asks. Three
+//! things can go wrong, each with its rule:
 //!
 //! - work takes longer than an interval: pictures that could no longer leave in time are skipped before they are
 //!   encoded, as long as a fresher one is waiting;
-//! - a picture is late although work is quick enough: it leaves at once, but never sooner than half an interval after
-//!   the one before, so that a short halt is made good without a loss and without a burst;
+//! - a picture is late although work is quick enough: it leaves at once, but never sooner after the one before than half
+//!   the time that lies between them on the timeline (at most half the film's usual interval), so that a short halt is
+//!   made good without a loss and without a burst;
 //! - everything stood still ([`STALL`]: a stalled source, a stopped process): the timeline moves, nothing is lost.
 
 use std::time::Duration;
 
-use crate::units::{Rate, Time, Unit};
+use crate::units::{MediaTime, Rate, Span, Time};
 use crate::wire::SizeClass;
 
 /// A picture later than this moves the timeline instead of being caught up with.
@@ -20,21 +22,24 @@ pub const STALL: Duration = Duration::from_secs(1);
 /// A running timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
+    /// When media time zero is due.
     start: Time,
-    rate: Rate,
+    /// The film's usual interval.
+    interval: Duration,
     /// Counts the moves, from 1.
     generation: u32,
-    last_departure: Option<Time>,
+    last: Option<(MediaTime, Time)>,
 }
 
 impl Schedule {
-    pub const fn new(start: Time, rate: Rate) -> Self {
-        Self { start, rate, generation: 1, last_departure: None }
+    /// `rate` is the film's usual one.
+    pub fn new(start: Time, rate: Rate) -> Self {
+        Self { start, interval: rate.interval(), generation: 1, last: None }
     }
 
-    /// When `unit` should leave.
-    pub fn due(&self, unit: Unit) -> Time {
-        self.start + self.rate.at(u64::from(unit.0))
+    /// When a picture of this media time should leave.
+    pub const fn due(&self, media: MediaTime) -> Time {
+        self.start.offset(media.micros().saturating_mul(1_000))
     }
 
     pub const fn start(&self) -> Time {
@@ -45,21 +50,21 @@ impl Schedule {
         self.generation
     }
 
-    /// When `unit` can leave, given what left before it.
-    pub fn departure(&self, unit: Unit) -> Time {
-        let earliest = self.last_departure.map_or(Time::ZERO, |last| last + self.rate.interval() / 2);
-        self.due(unit).max(earliest)
+    /// When it can leave, given what left before it.
+    pub fn departure(&self, media: MediaTime) -> Time {
+        let due = self.due(media);
+        self.last.map_or(due, |(before, left)| due.max(left + media.since(before).min(self.interval) / 2))
     }
 
-    /// Notes that `unit` leaves now. Returns true if the timeline had to move.
-    pub fn depart(&mut self, unit: Unit, now: Time) -> bool {
-        let late = now.since(self.due(unit));
+    /// Notes that a picture of this media time leaves now. Returns true if the timeline had to move.
+    pub fn depart(&mut self, media: MediaTime, now: Time) -> bool {
+        let late = now.since(self.due(media));
         let moved = late > STALL;
         if moved {
             self.start += late;
             self.generation += 1;
         }
-        self.last_departure = Some(now);
+        self.last = Some((media, now));
         moved
     }
 }
@@ -85,17 +90,18 @@ impl Demand {
         Self { watched: false, quality, schedule: None, live, fresh: 0, class: SizeClass::ANY }
     }
 
-    /// What to do with picture `unit`, if encoding takes `cost` and `more` says whether a fresher one is waiting.
-    pub fn verdict(&self, unit: Unit, now: Time, cost: Duration, more: bool) -> Verdict {
+    /// What to do with a picture that stands there, if encoding takes `cost` and `more` says whether a fresher one is
+    /// waiting.
+    pub fn verdict(&self, span: Span, now: Time, cost: Duration, more: bool) -> Verdict {
         if self.live {
             return if self.watched { Verdict::Encode } else { Verdict::Discard };
         }
         let Some(schedule) = self.schedule else {
             return if self.watched { Verdict::Encode } else { Verdict::Hold(Time::NEVER) };
         };
-        let (due, interval) = (schedule.due(unit), schedule.rate.interval());
+        let due = schedule.due(span.at);
         // So late that it would leave after the next one is due. A little later than due is made good.
-        let hopeless = more && cost > interval && now + cost > due + interval;
+        let hopeless = more && cost > span.lasts && now + cost > due + span.lasts;
         match (self.watched, now < due) {
             (false, true) => Verdict::Hold(due),
             (false, false) => Verdict::Discard,
@@ -137,33 +143,55 @@ impl Cost {
 mod tests {
     use super::*;
 
+    fn rate() -> Rate {
+        Rate::new(25, 1).expect("25 fps")
+    }
+
     fn schedule() -> Schedule {
-        Schedule::new(Time::from_millis(1_000), Rate::new(25, 1).expect("25 fps"))
+        Schedule::new(Time::from_millis(1_000), rate())
+    }
+
+    fn at(n: u64) -> MediaTime {
+        rate().media_time(n)
     }
 
     #[test]
     fn nothing_accumulates() {
         let mut schedule = schedule();
         for n in 0..100_000 {
-            let unit = Unit(n);
-            assert_eq!(schedule.departure(unit), Time::from_millis(1_000 + 40 * u64::from(n)));
+            assert_eq!(schedule.departure(at(n)), Time::from_millis(1_000 + 40 * n));
             // Each picture leaves 3 ms late: none of it is passed on.
-            assert!(!schedule.depart(unit, schedule.departure(unit) + Duration::from_millis(3)));
+            assert!(!schedule.depart(at(n), schedule.departure(at(n)) + Duration::from_millis(3)));
         }
     }
 
     #[test]
     fn a_late_picture_does_not_bunch_with_the_next() {
         let mut schedule = schedule();
-        schedule.depart(Unit(0), Time::from_millis(1_035));
-        assert_eq!(schedule.departure(Unit(1)), Time::from_millis(1_055));
+        schedule.depart(at(0), Time::from_millis(1_035));
+        assert_eq!(schedule.departure(at(1)), Time::from_millis(1_055));
+        // Pictures that lie close together may follow each other closely, but none waits longer than a usual interval.
+        assert_eq!(schedule.departure(MediaTime::from_micros(10_000)), Time::from_millis(1_040));
+        schedule.depart(at(1), Time::from_millis(1_500));
+        assert_eq!(schedule.departure(at(10)), Time::from_millis(1_520));
+    }
+
+    #[test]
+    fn an_uneven_film_keeps_its_own_time() {
+        let mut schedule = schedule();
+        for millis in [0, 2_000, 2_005, 2_010, 7_000, 7_033, 3_600_000] {
+            let media = MediaTime::from_micros(millis * 1_000);
+            let due = Time::from_millis(1_000 + millis.unsigned_abs());
+            assert_eq!((schedule.due(media), schedule.departure(media)), (due, due));
+            assert!(!schedule.depart(media, due));
+        }
     }
 
     #[test]
     fn a_stall_moves_the_timeline() {
         let mut schedule = schedule();
-        assert!(schedule.depart(Unit(5), Time::from_millis(31_200)));
-        assert_eq!(schedule.due(Unit(6)), Time::from_millis(31_240));
+        assert!(schedule.depart(at(5), Time::from_millis(31_200)));
+        assert_eq!(schedule.due(at(6)), Time::from_millis(31_240));
         assert_eq!(schedule.generation(), 2);
     }
 
@@ -171,15 +199,18 @@ mod tests {
     fn pictures_that_would_be_late_are_skipped_only_for_fresher_ones() {
         let demand = Demand { watched: true, schedule: Some(schedule()), ..Demand::idle(80, false) };
         let (now, cost) = (Time::from_millis(1_050), Duration::from_millis(80));
-        assert_eq!(demand.verdict(Unit(2), now, cost, true), Verdict::Skip);
-        assert_eq!(demand.verdict(Unit(2), now, cost, false), Verdict::Encode);
-        assert_eq!(demand.verdict(Unit(3), now, cost, true), Verdict::Encode, "late by less than an interval");
+        let span = |n| rate().span(n);
+        assert_eq!(demand.verdict(span(2), now, cost, true), Verdict::Skip);
+        assert_eq!(demand.verdict(span(2), now, cost, false), Verdict::Encode);
+        let slide = Span { lasts: Duration::from_secs(5), ..span(2) };
+        assert_eq!(demand.verdict(slide, now, cost, true), Verdict::Encode, "the next one is far away");
+        assert_eq!(demand.verdict(span(3), now, cost, true), Verdict::Encode, "late by less than an interval");
         let quick = Duration::from_millis(5);
-        assert_eq!(demand.verdict(Unit(0), now, quick, true), Verdict::Encode, "late, but it can be made good");
+        assert_eq!(demand.verdict(span(0), now, quick, true), Verdict::Encode, "late, but it can be made good");
         let unwatched = Demand { watched: false, ..demand };
-        assert_eq!(unwatched.verdict(Unit(2), now, cost, true), Verdict::Hold(Time::from_millis(1_080)));
-        assert_eq!(unwatched.verdict(Unit(1), now, cost, true), Verdict::Discard);
+        assert_eq!(unwatched.verdict(span(2), now, cost, true), Verdict::Hold(Time::from_millis(1_080)));
+        assert_eq!(unwatched.verdict(span(1), now, cost, true), Verdict::Discard);
         let waiting = Demand { schedule: None, ..unwatched };
-        assert_eq!(waiting.verdict(Unit(0), now, cost, true), Verdict::Hold(Time::NEVER));
+        assert_eq!(waiting.verdict(span(0), now, cost, true), Verdict::Hold(Time::NEVER));
     }
 }

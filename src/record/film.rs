@@ -13,11 +13,12 @@ use super::matroska::Matroska;
 use super::place::{Kind, Place};
 use super::sound::{Lane, frame_after, frame_from};
 use super::wav::WavWriter;
-use crate::media::sound::{Frame, RATE};
+use crate::media::sound::{Frame, RATE, media_time};
 use crate::source::{Container, Remux};
 use crate::units::MediaTime;
 
-/// A recording in the making. Nothing is written before the first picture (or, where only sound is kept, sound).
+/// A recording in the making. It begins with the first picture, or, where there is no picture for a second, or none at all,
+/// with sound.
 pub struct Film {
     place: Place,
     tracks: Tracks,
@@ -96,7 +97,7 @@ impl Film {
     /// Frames, the first of which is this one of the stream.
     pub fn sound(&mut self, first: u64, frames: &[Frame]) -> Result<(), RecordError> {
         if self.place.kind() == Kind::Wav {
-            self.begin_at(crate::media::sound::media_time(first))?;
+            self.begin_at(media_time(first))?;
         } else if !self.tracks.sound {
             return Ok(());
         }
@@ -109,10 +110,11 @@ impl Film {
             // Pictures have stopped coming, or come much later.
             Some(_) if self.lane.len() > AHEAD => self.write_sound(u64::MAX),
             Some(_) => Ok(()),
-            None => {
-                self.lane.forget(self.lane.end().saturating_sub(AHEAD as u64));
-                Ok(())
+            // The film begins with sound; a moment of it belongs to a picture that was on its way.
+            None if self.lane.len() > AHEAD => {
+                self.lane.first().map_or(Ok(()), |first| self.begin_at(media_time(first)))
             }
+            None => Ok(()),
         }
     }
 
@@ -276,19 +278,31 @@ mod tests {
         let path = folder.path().join("film.mkv");
         let mut film = film(&path, true);
         let at = |n: i64| MediaTime::from_micros(7_000_000 + n * 40_000);
-        // Sound of half a second before the first picture, and until the last.
-        film.sound(0, &vec![[1, 1]; 6 * 44_100]).expect("kept");
-        film.sound(6 * 44_100, &vec![[2, 2]; 88_200]).expect("kept");
+        // Sound from half a second before the first picture until the last.
+        film.sound(13 * 22_050, &vec![[1, 1]; 22_050]).expect("kept");
+        assert!(film.picture(at(-1), b"jpeg").expect("written"));
+        film.sound(14 * 22_050, &vec![[2, 2]; 44_100]).expect("kept");
         for (n, later) in [(0, true), (1, true), (2, true), (2, false), (1, false), (5, true)] {
             assert_eq!(film.picture(at(n), b"jpeg").expect("written"), later, "{n}");
         }
         let (totals, outcome) = film.finish();
         outcome.expect("finished");
         let totals = totals.expect("recorded");
-        assert_eq!(totals.pictures, 4);
-        // A second of sound from the first picture on.
-        assert!((totals.length.as_secs_f64() - 1.0).abs() < 1e-6, "{:?}", totals.length);
+        assert_eq!(totals.pictures, 5);
+        // Sound from the first picture on.
+        assert!((totals.length.as_secs_f64() - 1.04).abs() < 1e-6, "{:?}", totals.length);
         assert!(fs::metadata(&path).expect("there").len() > 44_100 * 4);
+    }
+
+    #[test]
+    fn sound_that_is_a_second_ahead_of_the_first_picture_is_the_beginning() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut film = film(&folder.path().join("film.mkv"), true);
+        (0..30).for_each(|n| film.sound(n * 4_410, &vec![[1, 1]; 4_410]).expect("kept"));
+        assert!(film.picture(MediaTime::from_micros(3_000_000), b"jpeg").expect("written"));
+        let (totals, outcome) = film.finish();
+        outcome.expect("finished");
+        assert_eq!(totals.expect("recorded").length, Duration::from_millis(3_040));
     }
 
     #[test]

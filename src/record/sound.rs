@@ -91,7 +91,13 @@ impl Lane {
         self.runs.iter().map(|run| run.frames.len()).sum()
     }
 
+    /// The number of the frame that waits longest.
+    pub fn first(&self) -> Option<u64> {
+        self.runs.front().map(|run| run.first)
+    }
+
     /// The number of the frame that is due next.
+    #[cfg(test)]
     pub fn end(&self) -> u64 {
         self.next.unwrap_or(0)
     }

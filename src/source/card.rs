@@ -80,12 +80,13 @@ impl Drawing {
             number = number.wrapping_add(1);
             pictures += 1;
         }
-        Finished { pictures }
+        Finished { pictures, end: (pace == Pace::File).then(|| self.rate.media_time(number.into())) }
     }
 
     /// `false` if nobody wants more.
     fn draw(&self, number: u32) -> bool {
         let mut picture = Picture::from_pool(&self.pool, self.size, number, clock::now());
+        picture.span = Some(self.rate.span(number.into()));
         self.card.draw(&mut picture, number);
         self.out.push(picture).is_ok()
     }

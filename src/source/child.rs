@@ -77,22 +77,22 @@ impl Control {
     /// Starts a child and takes it into care. It gets a group of its own: Ctrl-C in a terminal is meant for us, and a
     /// child that it ended as well would look like one that failed.
     pub fn start(&self, command: &mut FfmpegCommand) -> io::Result<Started> {
-        self.start_with(command, None)
+        self.start_with(command, Vec::new())
     }
 
-    /// The same for a child that inherits `heirloom`, under the number that it has here.
-    pub fn start_with(&self, command: &mut FfmpegCommand, heirloom: Option<OwnedFd>) -> io::Result<Started> {
-        self.begin(command, heirloom, true)
+    /// The same for a child that inherits files, under the numbers that they have here.
+    pub fn start_with(&self, command: &mut FfmpegCommand, inherited: Vec<OwnedFd>) -> io::Result<Started> {
+        self.begin(command, inherited, true)
     }
 
     /// The same for a child that only hands on what a device gives: it needs little, and that at once, so it is not niced.
     pub fn start_on_time(&self, command: &mut FfmpegCommand) -> io::Result<Started> {
-        self.begin(command, None, false)
+        self.begin(command, Vec::new(), false)
     }
 
-    fn begin(&self, command: &mut FfmpegCommand, heirloom: Option<OwnedFd>, polite: bool) -> io::Result<Started> {
+    fn begin(&self, command: &mut FfmpegCommand, inherited: Vec<OwnedFd>, polite: bool) -> io::Result<Started> {
         // Not by `FfmpegCommand::spawn`, which adds an argument that ffprobe refuses.
-        let mut child = bequeath(heirloom, || command.as_inner_mut().process_group(0).spawn())?;
+        let mut child = inheriting(inherited, || command.as_inner_mut().process_group(0).spawn())?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let id = self.adopt(child, polite);
         match (stdout, stderr) {
@@ -208,15 +208,15 @@ impl Control {
     }
 }
 
-/// Every child is started in here, one at a time: in the moment in which an heirloom can be inherited, only its heir is
-/// born. Our own copy is closed right after, so that the heir's end is the end of the pipe.
-fn bequeath<T>(heirloom: Option<OwnedFd>, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    static BIRTH: Mutex<()> = Mutex::new(());
-    let _alone = BIRTH.lock().unwrap_or_else(PoisonError::into_inner);
+/// Every child is started in here, one at a time: while files can be inherited, no other child is started that would
+/// inherit them too. Our own copies are closed right after, so that the child's end is the end of its pipes.
+fn inheriting<T>(inherited: Vec<OwnedFd>, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     // Declared after the lock, and so closed before it is given back.
-    let heirloom = heirloom;
-    if let Some(heirloom) = &heirloom {
-        fcntl_setfd(heirloom, FdFlags::empty())?;
+    let inherited = inherited;
+    for file in &inherited {
+        fcntl_setfd(file, FdFlags::empty())?;
     }
     start()
 }

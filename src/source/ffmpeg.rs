@@ -19,20 +19,26 @@ use super::plan::{LOCAL, Plan, Reading, quiet};
 use super::probe::{self, Film, Found};
 use super::sound::SoundPlan;
 use super::tail::{Tail, Words};
+use super::timeline::{Stamps, Timeline};
 use crate::clock;
 use crate::media::Picture;
 use crate::media::convert;
 use crate::media::y4m::{Reader, Y4mError};
 use crate::queue::Pool;
+use crate::units::{MediaTime, Span};
 
 impl Plan {
     /// Starts ffmpeg; it works ahead until its pipe is full. `surplus`: what to do with sound far ahead of the pictures.
     pub fn spawn(&self, control: &Control, surplus: Surplus) -> Result<Child, SourceError> {
         let program = child::find("ffmpeg")?;
         let ears = self.sound.as_ref().map(|_| pipe_with(PipeFlags::CLOEXEC)).transpose();
-        let (ear, heirloom) = ears.map_err(|error| SourceError::Start(error.into()))?.unzip();
-        let mut command = self.command(program.as_os_str(), heirloom.as_ref().map(AsRawFd::as_raw_fd));
-        let started = control.start_with(&mut command, heirloom).map_err(SourceError::Start)?;
+        let (ear, mouth) = ears.map_err(|error| SourceError::Start(error.into()))?.unzip();
+        let beside = self.is_stamped().then(|| pipe_with(PipeFlags::CLOEXEC)).transpose();
+        let (stamps, stamping) = beside.map_err(|error| SourceError::Start(error.into()))?.unzip();
+        let [sound_to, stamps_to] = [&mouth, &stamping].map(|end| end.as_ref().map(AsRawFd::as_raw_fd));
+        let mut command = self.command(program.as_os_str(), sound_to, stamps_to);
+        let inherited = mouth.into_iter().chain(stamping).collect();
+        let started = control.start_with(&mut command, inherited).map_err(SourceError::Start)?;
         let Started { id, stdin, stdout, stderr } = started;
         if !self.reading.live {
             // Half the processor time in the hand-over; where the limit is lower the pipe stays as it is.
@@ -42,7 +48,12 @@ impl Plan {
         let mono = self.sound.as_ref().is_some_and(SoundPlan::mono);
         let heard = ear.map(|ear| Heard::of(Tap::new(ear, control), surplus, mono)).transpose();
         let heard = heard.map_err(SourceError::Start)?;
-        Ok(Child { stdin, tap: Tap::new(stdout, control), matrix: self.matrix(), run, heard })
+        let times = stamps.map(|stamps| Times {
+            stamps: Stamps::new(Tap::new(stamps, control)),
+            timeline: Timeline::new(self.usual_rate(), self.zero()),
+            ends_marked: self.is_end_marked(),
+        });
+        Ok(Child { stdin, tap: Tap::new(stdout, control), matrix: self.matrix(), run, times, heard })
     }
 
     /// Starts ffmpeg and waits for its first picture.
@@ -112,12 +123,21 @@ impl Drop for Run {
     }
 }
 
+/// When pictures are due.
+struct Times {
+    stamps: Stamps<Tap>,
+    timeline: Timeline,
+    /// Behind the last picture comes one more, whose stamp is the film's end.
+    ends_marked: bool,
+}
+
 /// A started ffmpeg whose header has not been read.
 pub(super) struct Child {
     stdin: Option<ChildStdin>,
     tap: Tap,
     matrix: Option<convert::Matrix>,
     run: Run,
+    times: Option<Times>,
     /// After the run, which must be dead before its sound ends.
     heard: Option<Heard>,
 }
@@ -139,7 +159,9 @@ impl Child {
         match Reader::new(self.tap) {
             Ok(mut reader) => {
                 self.matrix.into_iter().for_each(|matrix| reader.set_matrix(matrix));
-                Ok(Pass { reader, run: self.run, count: 0, heard: self.heard })
+                let Self { run, times, heard, .. } = self;
+                let end = MediaTime::ZERO;
+                Ok(Pass { reader, run, times, ahead: None, failed: None, end, count: 0, heard })
             }
             Err(_) => Err(self.run.no_start()),
         }
@@ -150,6 +172,12 @@ impl Child {
 pub(super) struct Pass {
     pub reader: Reader<Tap>,
     run: Run,
+    /// `None`: pictures are handed over as they come.
+    times: Option<Times>,
+    /// Of a film, the picture behind the one that was handed over last, and what ended them meanwhile.
+    ahead: Option<Picture>,
+    failed: Option<SourceError>,
+    end: MediaTime,
     /// Pictures so far.
     pub count: u32,
     /// Its sound, until somebody takes it; after the run, as in [`Child`].
@@ -157,11 +185,56 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    /// The next picture, stamped when it began to arrive; `None` at the end of the film.
+    /// From now on pictures are handed over as they come.
+    pub fn go_live(&mut self) {
+        self.times = None;
+    }
+
+    /// When the last picture has had its time; counted from the beginning of the pass, and known when it is over.
+    pub const fn end(&self) -> MediaTime {
+        self.end
+    }
+
+    /// The next picture, captured when it began to arrive; `None` at the end. Of a film it is handed over when the one
+    /// behind it is there, so that it is known how long it lasts.
     pub fn read(&mut self, pool: &Pool<Vec<u8>>) -> Result<Option<Picture>, SourceError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let first = self.ahead.take().map_or_else(|| self.next(pool), |picture| Ok(Some(picture)))?;
+        let picture = match (first, &self.times) {
+            (Some(picture), Some(_)) => self.timed(picture, pool),
+            (first, _) => first,
+        };
+        if let Some(span) = picture.as_ref().and_then(|picture| picture.span) {
+            self.end = span.end();
+        }
+        self.count += u32::from(picture.is_some());
+        Ok(picture)
+    }
+
+    /// `picture` with the time it lasts; nothing if it only marks the end.
+    fn timed(&mut self, mut picture: Picture, pool: &Pool<Vec<u8>>) -> Option<Picture> {
+        let Some(span) = &mut picture.span else { return Some(picture) };
+        match self.next(pool) {
+            Ok(next) => self.ahead = next,
+            Err(error) => self.failed = Some(error),
+        }
+        if let Some(next) = self.ahead.as_ref().and_then(|next| next.span) {
+            span.lasts = next.at.since(span.at);
+        }
+        let marks_end = self.times.as_ref().is_some_and(|times| times.ends_marked);
+        let is_mark = marks_end && self.ahead.is_none() && self.failed.is_none();
+        (!is_mark).then_some(picture)
+    }
+
+    fn next(&mut self, pool: &Pool<Vec<u8>>) -> Result<Option<Picture>, SourceError> {
         match self.reader.read(pool, clock::now) {
-            Ok(Some(picture)) => {
-                self.count += 1;
+            Ok(Some(mut picture)) => {
+                if let Some(Times { stamps, timeline, .. }) = &mut self.times {
+                    let at = timeline.place(stamps.next());
+                    picture.span = Some(Span { at, lasts: timeline.interval() });
+                }
                 Ok(Some(picture))
             }
             Ok(None) => self.finish().map(|()| None),

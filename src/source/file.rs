@@ -19,7 +19,7 @@ use super::{Finished, Guard, Info, Input, Options, Pace, PaceChoice, Source, Sou
 use crate::media::Picture;
 use crate::media::sound::Chunk;
 use crate::queue::{Pool, Producer};
-use crate::units::Rate;
+use crate::units::MediaTime;
 
 /// `ear`: an address without an end may be heard by a microphone in place of its own sound.
 pub(super) fn open(
@@ -65,8 +65,8 @@ pub(super) fn open(
     let info = info(&plan, &found, title(input), &pass, pace);
     let (control, looped) = (guard.control.clone(), options.looped);
     let work = Box::new(move |out, sound| {
-        let passes =
-            Passes { plan, control, looped, surplus, known: info.pictures, rate: info.rate, next: None, pictures: 0 };
+        let (next, begun) = (None, MediaTime::ZERO);
+        let passes = Passes { plan, control, looped, surplus, known: info.pictures, next, pictures: 0, begun };
         passes.run(pass, out, sound)
     });
     Ok(Source { info, work, guard })
@@ -100,9 +100,7 @@ pub(super) fn plan(reading: Reading, found: &Found, options: &Options) -> Result
     let film = found.film.clone().ok_or_else(|| SourceError::NoPicture(reading.name.clone()))?;
     let sound = SoundPlan::choose(found, options.sound, &reading.name)?;
     let size = plan::fit(&film, options.width);
-    let rate = options.rate.filter(|&rate| rate != film.rate || film.uneven);
-    let rate = rate.or_else(|| (film.uneven && options.rate.is_none()).then_some(film.rate));
-    Ok(Plan { reading, film, size, rate, denoise: options.denoise, sound })
+    Ok(Plan { reading, film, size, rate: options.rate, denoise: options.denoise, sound })
 }
 
 /// The first pass. Sound that ffmpeg cannot decode does not take the pictures with it.
@@ -123,7 +121,7 @@ const fn surplus(options: &Options) -> Surplus {
 /// What is known now that ffmpeg's header is there: size and rate are its word.
 pub(super) fn info(plan: &Plan, found: &Found, title: String, pass: &Pass, pace: Pace) -> Info {
     let header = *pass.reader.header();
-    let rate: Rate = plan.rate.unwrap_or(plan.film.rate);
+    let rate = plan.usual_rate();
     let heard = sound::describe(found, plan.sound.as_ref());
     Info {
         title,
@@ -174,10 +172,11 @@ struct Passes {
     surplus: Surplus,
     /// Pictures in a pass: the film's word at first, counted after the first pass.
     known: Option<u32>,
-    rate: Rate,
     /// The next pass, started before this one ends, so that the queue does not run dry.
     next: Option<ffmpeg::Child>,
     pictures: u32,
+    /// When the running pass began on the stream's timeline.
+    begun: MediaTime,
 }
 
 impl Passes {
@@ -187,17 +186,18 @@ impl Passes {
         out: Producer<Picture>,
         sound: Option<Producer<Chunk>>,
     ) -> Result<Finished, SourceError> {
-        let voice = voice(&self.plan, self.rate, self.looped, sound)?;
+        let voice = voice(&self.plan, self.looped, sound)?;
         let result = self.pictures(pass, &voice, &out);
         // Whoever waits for pictures is told at once that there are no more, and may then take the rest of the sound.
         drop((out, self.next.take()));
         voice.finish();
-        result.map(|()| Finished { pictures: self.pictures })
+        let end = self.plan.is_stamped().then_some(self.begun);
+        result.map(|()| Finished { pictures: self.pictures, end })
     }
 
     fn pictures(&mut self, mut pass: Pass, voice: &Voice, out: &Producer<Picture>) -> Result<(), SourceError> {
         let pool = Pool::new(POOL);
-        let mut gauge = voice.pass(pass.heard.take(), 0);
+        let mut gauge = voice.pass(pass.heard.take(), self.begun);
         loop {
             match pass.read(&pool) {
                 _ if self.control.stopped() => return Ok(()),
@@ -211,24 +211,37 @@ impl Passes {
                 }
                 // A pass without a picture would be repeated for ever.
                 Ok(None) if self.looped && pass.count > 0 => {
+                    self.end(&pass, &gauge);
                     drop(gauge);
                     pass = match self.again(&pass) {
                         Err(SourceError::Stopped) => return Ok(()),
                         again => again?,
                     };
-                    gauge = voice.pass(pass.heard.take(), self.pictures.into());
+                    gauge = voice.pass(pass.heard.take(), self.begun);
                 }
-                Ok(None) => return Ok(()),
+                Ok(None) => {
+                    self.end(&pass, &gauge);
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The pass is over; what comes next begins where its last picture has had its time.
+    fn end(&mut self, pass: &Pass, gauge: &Gauge) {
+        self.begun = pass.end().within(self.begun);
+        gauge.ends_at(self.begun);
     }
 
     /// `false` if nobody wants pictures any more.
     fn picture(&mut self, mut picture: Picture, gauge: &Gauge, out: &Producer<Picture>) -> bool {
         picture.number = self.pictures;
         self.pictures = self.pictures.wrapping_add(1);
-        gauge.picture(self.pictures.into(), picture.captured);
+        if let Some(span) = &mut picture.span {
+            span.at = span.at.within(self.begun);
+            gauge.picture(span.end(), picture.captured);
+        }
         let pushed = out.push(picture).is_ok();
         self.pictures -= u32::from(!pushed);
         pushed
@@ -252,10 +265,9 @@ impl Passes {
 }
 
 /// The thread for the plan's sound.
-pub(super) fn voice(plan: &Plan, rate: Rate, looped: bool, out: Option<Producer<Chunk>>) -> Result<Voice, SourceError> {
+pub(super) fn voice(plan: &Plan, looped: bool, out: Option<Producer<Chunk>>) -> Result<Voice, SourceError> {
     let sound = plan.sound.as_ref();
     let manner = Manner {
-        rate,
         looped,
         by_arrival: sound.is_some_and(SoundPlan::is_placed_by_arrival),
         silence: sound.map_or(0, SoundPlan::silence),

@@ -22,6 +22,7 @@ mod stdin;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod tune;
 mod voice;
 
@@ -40,7 +41,7 @@ use crate::media::Picture;
 use crate::media::sound::Chunk;
 use crate::media::y4m::Y4mError;
 use crate::queue::{Closer, Producer};
-use crate::units::{Rate, Size};
+use crate::units::{MediaTime, Rate, Size};
 
 /// Whether pictures leave at their deadline or as they come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,6 +309,8 @@ impl Source {
 pub struct Finished {
     /// Pictures handed over, all passes together.
     pub pictures: u32,
+    /// When the last of them has had its time on the screen; `None` of a live source.
+    pub end: Option<MediaTime>,
 }
 
 /// A producing source. Dropping it kills and reaps its children and ends its threads.

@@ -20,7 +20,7 @@ impl Decision {
 }
 
 /// Finds out whether a pipe brings a file or something live: from the first read that had to wait, ten pictures in
-/// less than five intervals is a file. Pictures that lay in the pipe before say nothing. Holds what it reads.
+/// less than half the time that they last is a file. Pictures that lay in the pipe before say nothing. Holds what it reads.
 pub(super) fn decide(
     rate: Rate,
     mut read: impl FnMut() -> Result<Option<(Picture, Option<Time>)>, SourceError>,
@@ -47,7 +47,8 @@ pub(super) fn decide(
         }
         if fresh.len() >= 10 || bytes >= HELD {
             // Too large to hold ten: judge by those there are, at the same speed.
-            let live = elapsed.saturating_mul(10) >= limit.saturating_mul(fresh.len() as u32);
+            let spans = held[held.len() - fresh.len()..].iter().filter_map(|picture| picture.span);
+            let live = elapsed * 2 >= spans.map(|span| span.lasts).sum();
             return Ok(Decision::new(if live { Pace::Live } else { Pace::File }, held));
         }
     }

@@ -7,6 +7,7 @@ use ffmpeg_sidecar::command::FfmpegCommand;
 
 use super::probe::{Film, Matrix};
 use super::sound::SoundPlan;
+use super::timeline::Zero;
 use crate::media::convert;
 use crate::units::{Rate, Size};
 
@@ -60,7 +61,7 @@ pub(super) struct Plan {
     pub reading: Reading,
     pub film: Film,
     pub size: Size,
-    /// `fps=`, only where pictures must be added or left out.
+    /// Exactly this rate, for which pictures are added or left out; `None`: each as it is.
     pub rate: Option<Rate>,
     /// A light filter against noise.
     pub denoise: bool,
@@ -69,6 +70,27 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// The pictures a second that are usual in what comes.
+    pub fn usual_rate(&self) -> Rate {
+        self.rate.unwrap_or(self.film.rate)
+    }
+
+    /// Whether pictures have their stamps written beside them. Live ones are due when they come.
+    pub fn is_stamped(&self) -> bool {
+        !self.reading.live
+    }
+
+    /// Whether behind the last picture comes one more, whose stamp is the end of the film. What is fed to ffmpeg may turn
+    /// out to be live, and then that picture would be shown.
+    pub fn is_end_marked(&self) -> bool {
+        self.is_stamped() && self.reading.address != FED
+    }
+
+    /// What the pictures' stamps count from.
+    pub fn zero(&self) -> Zero {
+        self.sound.as_ref().map_or(Zero::First(0.0), SoundPlan::zero)
+    }
+
     /// The filters in order. Colours that we cannot convert are left to swscale, which takes anything and needs longer.
     pub fn filters(&self) -> String {
         let mut filters = Vec::new();
@@ -78,16 +100,46 @@ impl Plan {
         filters.extend(self.rate.map(|rate| format!("fps={}/{}", rate.num(), rate.den())));
         let (Size { width, height }, film) = (self.size, &self.film);
         if self.matrix().is_none() {
-            let scale = format!("scale={width}:{height}:flags={}+accurate_rnd+full_chroma_int", self.scaler());
+            let scale = format!("scale={}:flags={}+accurate_rnd+full_chroma_int", self.sides(), self.scaler());
             filters.push(format!("{scale}{}:out_color_matrix=bt601:out_range=full", swscale_input(film)));
-        } else if (film.width, film.height) != (width.into(), height.into()) {
-            filters.push(format!("scale={width}:{height}:flags={}", self.scaler()));
+        } else if self.fits_changes() || (film.width, film.height) != (width.into(), height.into()) {
+            filters.push(format!("scale={}:flags={}", self.sides(), self.scaler()));
         }
         filters.push("format=yuv420p".to_owned());
+        if self.fits_changes() {
+            filters.push(format!("pad={width}:{height}:-1:-1"));
+        }
         // After the scaling, which leaves fewer pixels to look at.
         filters.extend(self.denoise.then(|| "hqdn3d".to_owned()));
         filters.push("setsar=1".to_owned());
         filters.join(",")
+    }
+
+    /// Whether pictures of another shape are to be fitted in. ffmpeg pads to even sides only.
+    fn fits_changes(&self) -> bool {
+        self.film.changing && self.size.width.is_multiple_of(2) && self.size.height.is_multiple_of(2)
+    }
+
+    /// Width and height to scale to. Where the size may change in mid-film, another shape keeps itself, as large as it
+    /// goes; a fiftieth more or less is the rounding of this one.
+    fn sides(&self) -> String {
+        let Size { width, height } = self.size;
+        if !self.fits_changes() {
+            return format!("{width}:{height}");
+        }
+        let usual = format!("lt(abs(dar*{height}/{width}-1),0.02)");
+        format!(
+            "w='if({usual},{width},min({width},2*round({height}*dar/2)))':\
+             h='if({usual},{height},min({height},2*round({width}/dar/2)))'"
+        )
+    }
+
+    /// Behind the other filters: microseconds, the end's mark, and a line for each picture to the inherited descriptor `to`.
+    fn stamping(&self, to: i32) -> String {
+        let end = if self.is_end_marked() { ",tpad=stop=1:stop_mode=clone" } else { "" };
+        // The filter prints pictures that have the key only.
+        let key = "metadata=mode=add:key=t:value=1";
+        format!(",settb=1/1000000{end},{key},metadata=mode=print:key=t:direct=1:file='pipe\\:{to}'")
     }
 
     /// To half the width or less, each pixel is the mean of those it stands for: it takes a fifth less of the whole
@@ -116,8 +168,8 @@ impl Plan {
         pixels <= LIGHT
     }
 
-    /// Pictures at `pipe:1`, sound, if it is planned, at the inherited descriptor `ear`.
-    pub fn command(&self, program: &OsStr, ear: Option<i32>) -> FfmpegCommand {
+    /// Pictures at `pipe:1`; sound, if it is planned, and stamps at the inherited descriptors `ear` and `stamps`.
+    pub fn command(&self, program: &OsStr, ear: Option<i32>, stamps: Option<i32>) -> FfmpegCommand {
         let mut command = quiet(program);
         let threads = if self.is_light() { &["-threads", "1", "-filter_threads", "1"][..] } else { &[] };
         self.reading.input(&mut command, threads);
@@ -126,7 +178,8 @@ impl Plan {
             self.reading.input(&mut command, &["-vn", "-sn", "-dn"]);
         }
         command.args(["-map", &format!("0:{}", self.film.stream), "-an", "-sn", "-dn"]);
-        command.args(["-vf", &self.filters(), "-fps_mode", "passthrough"]);
+        let stamping = stamps.map(|to| self.stamping(to)).unwrap_or_default();
+        command.args(["-vf", &format!("{}{stamping}", self.filters()), "-fps_mode", "passthrough"]);
         command.args(["-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "pipe:1"]);
         if let Some((sound, ear)) = sound {
             // A file is opened a second time for its sound, so that one whose sound lies far from its pictures keeps
@@ -195,6 +248,8 @@ fn swscale_input(film: &Film) -> String {
 
 /// Pixels a second of 1080p at 30 fps; one thread decodes ordinary H.264 at five times that and more.
 const LIGHT: f64 = 64e6;
+/// ffmpeg's stdin.
+pub(super) const FED: &str = "pipe:0";
 /// A playlist that came as a file must not make us fetch things from the network.
 pub(super) const LOCAL: &str = "file,pipe,crypto,data";
 /// As long as a side of a YUV4MPEG2 picture may be.
@@ -208,7 +263,8 @@ mod tests {
 
     fn plan(sound: bool) -> Plan {
         let json = br#"{"streams":[{"codec_type":"video","width":64,"height":48,"pix_fmt":"yuv420p","avg_frame_rate":"25/1",
-            "r_frame_rate":"25/1"},{"index":1,"codec_type":"audio","codec_name":"aac","sample_rate":"48000","channels":2}]}"#;
+            "r_frame_rate":"25/1"},{"index":1,"codec_type":"audio","codec_name":"aac","sample_rate":"48000","channels":2}],
+            "format":{"format_name":"mov,mp4"}}"#;
         let found = parse(json).expect("a film");
         let film = found.film.clone().expect("pictures");
         let (address, name) = ("file:a".into(), "a".to_owned());
@@ -218,7 +274,7 @@ mod tests {
     }
 
     fn arguments(plan: &Plan, ear: Option<i32>) -> String {
-        let command = plan.command(OsStr::new("ffmpeg"), ear);
+        let command = plan.command(OsStr::new("ffmpeg"), ear, None);
         command.get_args().map(|argument| argument.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 
@@ -232,6 +288,15 @@ mod tests {
         let both = arguments(&plan(true), Some(9));
         assert_eq!(both.matches(" -i file:a").count(), 2);
         assert!(both.ends_with("-map 1:1 -vn -sn -dn -af aresample=44100:async=1:first_pts=0 -ac 2 -ar 44100 -c:a pcm_s16le -flush_packets 1 -f s16le pipe:9"), "{both}");
+        let stamped = plan(true).command(OsStr::new("ffmpeg"), None, Some(7));
+        let stamped: Vec<_> = stamped.get_args().map(|argument| argument.to_string_lossy()).collect();
+        let beside = "setsar=1,settb=1/1000000,tpad=stop=1:stop_mode=clone,metadata=mode=add:key=t:value=1,\
+                      metadata=mode=print:key=t:direct=1:file='pipe\\:7'";
+        assert!(stamped.iter().any(|argument| argument.ends_with(beside)), "{stamped:?}");
+        let (mut changing, mut odd) = (plan(false), plan(false));
+        (changing.film.changing, odd.film.changing, odd.size.width) = (true, true, 63);
+        assert!(changing.filters().ends_with(":flags=bicubic,format=yuv420p,pad=64:48:-1:-1,setsar=1"));
+        assert_eq!(odd.filters(), "scale=63:48:flags=bicubic,format=yuv420p,setsar=1");
         let denoised = Plan { denoise: true, ..plan(false) };
         assert!(arguments(&denoised, None).contains("-vf format=yuv420p,hqdn3d,setsar=1"));
     }

@@ -29,9 +29,10 @@ pub(super) struct Film {
     pub height: u32,
     /// Width over height of one sample.
     pub aspect: (u32, u32),
+    /// The usual one: what the film says, or the average where it says none. Its stamps say when each picture is due.
     pub rate: Rate,
-    /// The rate is not the same throughout (or not known), so it needs evening out.
-    pub uneven: bool,
+    /// Its pictures may come in another size in mid-film: broadcasts, calls and recorded streams do that.
+    pub changing: bool,
     pub matrix: Matrix,
     pub full_range: bool,
     pub interlaced: bool,
@@ -186,9 +187,7 @@ impl Stream {
         let (width, height) = if turned { (self.height, self.width) } else { (self.width, self.height) };
         let aspect = ratio(&self.sample_aspect_ratio).unwrap_or((1, 1));
         let aspect = if turned { (aspect.1, aspect.0) } else { aspect };
-        let (rate, uneven) = self.rate();
-        // Matroska's average is what its header claims, however far apart the pictures are.
-        let uneven = uneven || format.format_name.starts_with("matroska");
+        let named = |known: &[&str]| format.format_name.split(',').any(|name| known.contains(&name));
         let length = self.duration.as_deref().or(format.duration.as_deref()).and_then(seconds);
         Film {
             stream: self.index,
@@ -196,8 +195,8 @@ impl Stream {
             width,
             height,
             aspect,
-            rate,
-            uneven,
+            rate: self.rate(),
+            changing: !named(&FIXED) && !format.format_name.contains("_pipe"),
             matrix: self.matrix(),
             full_range: self.full_range(),
             interlaced: matches!(self.field_order.as_str(), "tt" | "bb" | "tb" | "bt"),
@@ -230,16 +229,14 @@ impl Stream {
         quarter.is_finite() && quarter.rem_euclid(2.0) == 1.0
     }
 
-    /// The film's rate, and whether it must be evened out. `r_frame_rate` is the finest grid all stamps lie on, so it
-    /// is the nominal rate only where the average is close to it.
-    fn rate(&self) -> (Rate, bool) {
+    /// `r_frame_rate` is the finest grid all stamps lie on, so it is the usual rate only where the average is close to it.
+    fn rate(&self) -> Rate {
         let [nominal, average] = [&self.r_frame_rate, &self.avg_frame_rate].map(|text| rate(text));
         match (nominal, average) {
-            (Some(nominal), Some(average)) if nominal == average => (nominal, false),
-            (Some(nominal), Some(average)) if (average.fps() / nominal.fps() - 1.0).abs() < 0.02 => (nominal, true),
-            (_, Some(average)) => (Rate::from_fps(average.fps()).unwrap_or(average), true),
-            (Some(nominal), None) => (nominal, false),
-            (None, None) => (TWENTY_FIVE, true),
+            (Some(nominal), Some(average)) if (average.fps() / nominal.fps() - 1.0).abs() < 0.02 => nominal,
+            (_, Some(average)) => Rate::from_fps(average.fps()).unwrap_or(average),
+            (Some(nominal), None) => nominal,
+            (None, None) => TWENTY_FIVE,
         }
     }
 
@@ -289,6 +286,8 @@ fn stamp(text: &str) -> Option<f64> {
 
 /// Formats whose stamps ffmpeg expects to jump (its flag `TS_DISCONT`).
 const CUT: [&str; 6] = ["mpegts", "mpeg", "ogg", "hls", "rtsp", "live_flv"];
+/// Formats whose header says a size once and for all.
+const FIXED: [&str; 8] = ["mov", "mp4", "avi", "asf", "gif", "image2", "yuv4mpegpipe", "rawvideo"];
 /// What ffmpeg itself assumes where nothing is known.
 const TWENTY_FIVE: Rate = match Rate::new(25, 1) {
     Some(rate) => rate,
@@ -325,7 +324,7 @@ mod tests {
         let found = parse(PHONE.as_bytes()).expect("a film");
         let film = found.film.expect("pictures");
         assert_eq!((film.stream, film.width, film.height, film.aspect), (1, 1080, 1920, (3, 4)));
-        assert_eq!((film.rate.fps(), film.uneven, film.pictures), (30.0, true, Some(135)));
+        assert_eq!((film.rate.fps(), film.pictures), (30.0, Some(135)));
         assert_eq!((film.matrix, film.full_range, film.start), (Matrix::Bt2020, false, Some(0.5)));
         assert_eq!(film.length, Some(Duration::from_millis(4_500)));
         assert_eq!((found.start, found.cut, found.length), (-0.021, false, Some(Duration::from_millis(4_600))));

@@ -7,6 +7,7 @@
 use ffmpeg_sidecar::command::FfmpegCommand;
 
 use super::probe::{Found, Track};
+use super::timeline::Zero;
 use super::{SoundOptions, SourceError};
 use crate::media::sound::RATE;
 
@@ -21,11 +22,12 @@ pub(super) struct SoundPlan {
 /// How the sound finds its place beside the pictures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {
-    /// By its stamps: `zero` is the first picture's, counted from the file's own zero, and `silence` whole seconds before
-    /// the first frame are ours to fill.
-    Stamps { zero: f64, silence: u64 },
-    /// By its first stamp, which lies `late` seconds behind the first picture's, with `silence` as above.
-    First { late: f64, silence: u64 },
+    /// By its stamps, which count from the file's own zero, as those of the pictures do; `silence` whole seconds before the
+    /// first frame are ours to fill.
+    Stamps { silence: u64 },
+    /// By its first stamp, which lies `late` seconds behind the stream's zero, with `silence` as above; that of the pictures
+    /// lies `pictures` seconds behind it.
+    First { late: f64, pictures: f64, silence: u64 },
     /// By when it comes: stamps of another connection say nothing about this one.
     Arrival,
     /// Frame after frame as it is decoded; there are no pictures.
@@ -39,9 +41,12 @@ impl SoundPlan {
         let Some(options) = options else { return Ok(None) };
         let Some(track) = track(found, &options, name)? else { return Ok(None) };
         let place = found.film.as_ref().map_or(Place::None, |film| {
-            let first = film.start.unwrap_or(found.start);
-            let late = track.start.unwrap_or(first) - first;
-            if found.cut { Place::first(late) } else { Place::stamps(first - found.start, late) }
+            let start = track.start.unwrap_or(film.start.unwrap_or(found.start));
+            if found.cut {
+                Place::first(start - film.start.unwrap_or(found.start))
+            } else {
+                Place::stamps(start - found.start)
+            }
         });
         Ok(Some(Self { stream: track.stream, place, options }))
     }
@@ -60,6 +65,15 @@ impl SoundPlan {
         match self.place {
             Place::Stamps { silence, .. } | Place::First { silence, .. } => silence * RATE as u64,
             Place::Arrival | Place::None => 0,
+        }
+    }
+
+    /// What the pictures' stamps count from.
+    pub const fn zero(&self) -> Zero {
+        match self.place {
+            Place::Stamps { .. } => Zero::File,
+            Place::First { pictures, .. } => Zero::First(pictures),
+            Place::Arrival | Place::None => Zero::First(0.0),
         }
     }
 
@@ -82,12 +96,11 @@ impl SoundPlan {
     fn filters(&self) -> String {
         let mut filters = Vec::new();
         match self.place {
-            Place::Stamps { zero, silence } => {
-                let zero = zero + silence as f64;
-                filters.extend((zero != 0.0).then(|| format!("asetpts=PTS-{zero:.6}/TB")));
+            Place::Stamps { silence } => {
+                filters.extend((silence != 0).then(|| format!("asetpts=PTS-{silence}/TB")));
                 filters.push(in_step());
             }
-            Place::First { late, silence } => {
+            Place::First { late, silence, .. } => {
                 let late = late - silence as f64;
                 filters.extend([format!("asetpts=PTS-STARTPTS+({late:.6})/TB"), in_step()]);
             }
@@ -111,13 +124,14 @@ fn in_step() -> String {
 }
 
 impl Place {
-    /// `zero` is the first picture's stamp, and `late` how much later than that the sound begins, in seconds.
-    fn stamps(zero: f64, late: f64) -> Self {
-        Self::Stamps { zero, silence: ours(late) }
+    /// `late`: how many seconds after the file's zero the sound begins.
+    fn stamps(late: f64) -> Self {
+        Self::Stamps { silence: ours(late) }
     }
 
+    /// `late`: how many seconds after the pictures the sound begins; whichever is first is the stream's zero.
     fn first(late: f64) -> Self {
-        Self::First { late, silence: ours(late) }
+        Self::First { late: late.max(0.0), pictures: (-late).max(0.0), silence: ours(late) }
     }
 }
 
@@ -256,11 +270,13 @@ mod tests {
             (plan.filters(), plan.silence() / 44_100)
         };
         let step = "aresample=44100:async=1:first_pts=0".to_owned();
-        assert_eq!(placed(Place::stamps(0.0, 0.0)), (step.clone(), 0));
-        assert_eq!(placed(Place::stamps(0.0, 1.5)), (step.clone(), 0));
-        assert_eq!(placed(Place::stamps(0.04, -0.04)), (format!("asetpts=PTS-0.040000/TB,{step}"), 0));
-        assert_eq!(placed(Place::stamps(0.0, 61.5)), (format!("asetpts=PTS-60.000000/TB,{step}"), 60));
-        assert_eq!(placed(Place::first(-0.04)), (format!("asetpts=PTS-STARTPTS+(-0.040000)/TB,{step}"), 0));
+        assert_eq!(placed(Place::stamps(0.0)), (step.clone(), 0));
+        assert_eq!(placed(Place::stamps(1.5)), (step.clone(), 0));
+        assert_eq!(placed(Place::stamps(61.5)), (format!("asetpts=PTS-60/TB,{step}"), 60));
+        assert_eq!(placed(Place::first(-0.04)), (format!("asetpts=PTS-STARTPTS+(0.000000)/TB,{step}"), 0));
+        let zero = |place| SoundPlan { place, ..plan(&song, SoundOptions::default()).expect("one") }.zero();
+        assert_eq!(zero(Place::stamps(1.0)), Zero::File);
+        assert_eq!([zero(Place::first(-3.0)), zero(Place::first(3.0))], [Zero::First(3.0), Zero::First(0.0)]);
         assert_eq!(placed(Place::first(3.5)), (format!("asetpts=PTS-STARTPTS+(1.500000)/TB,{step}"), 2));
     }
 }

@@ -20,7 +20,7 @@ use crate::media::Picture;
 use crate::media::sound::Chunk;
 use crate::media::y4m::{self, Header, Reader, Y4mError};
 use crate::queue::{Pool, Producer};
-use crate::units::{Rate, Time};
+use crate::units::{MediaTime, Rate, Span, Time};
 
 pub(super) fn open(options: &Options, guard: Guard) -> Result<Source, SourceError> {
     let stdin = stdio::stdin().try_clone_to_owned().map_err(SourceError::Start)?;
@@ -79,7 +79,7 @@ fn film(header: &Header) -> Film {
         height: header.size.height.into(),
         aspect: header.aspect,
         rate: header.rate,
-        uneven: false,
+        changing: false,
         matrix: Matrix::Other,
         full_range: header.full_range,
         interlaced: header.interlaced,
@@ -123,11 +123,11 @@ fn open_raw(mut reader: Reader<Tap>, options: &Options, guard: Guard) -> Result<
 /// Pictures that ffmpeg makes of what comes; `start` was read already.
 fn open_film(mut tap: Tap, start: Vec<u8>, options: &Options, mut guard: Guard) -> Result<Source, SourceError> {
     let start = gather(&mut tap, start);
-    let mut found = ffmpeg::probe(&guard.control, OsStr::new(PIPE), true, NAME, &start)?;
+    let mut found = ffmpeg::probe(&guard.control, OsStr::new(plan::FED), true, NAME, &start)?;
     tap.put_back(start);
     let live = options.pace == PaceChoice::Live;
     let reading =
-        Reading { address: PIPE.into(), local: true, paced: false, live, twice: false, name: NAME.to_owned() };
+        Reading { address: plan::FED.into(), local: true, paced: false, live, twice: false, name: NAME.to_owned() };
     let Some(film) = &mut found.film else {
         // Nobody knows how long the rest is.
         found.length = None;
@@ -141,18 +141,21 @@ fn open_film(mut tap: Tap, start: Vec<u8>, options: &Options, mut guard: Guard) 
     // Whoever fills a pipe may take as long as he likes.
     let mut pass = child.open(Duration::MAX)?;
     let pool = Pool::new(POOL);
-    let rate = plan.rate.unwrap_or(plan.film.rate);
+    let rate = plan.usual_rate();
     let read = |pass: &mut Pass| {
         let picture = pass.read(&pool)?;
         Ok(picture.map(|picture| (picture, pass.reader.input_mut().first_wait())))
     };
     let start = decide(options, rate, || read(&mut pass))?;
+    if start.pace == Pace::Live {
+        pass.go_live();
+    }
     let info = file::info(&plan, &found, NAME.to_owned(), &pass, start.pace);
     let control = guard.control.clone();
     let work = Box::new(move |out: Producer<Picture>, sound: Option<Producer<Chunk>>| {
-        let voice = file::voice(&plan, rate, false, sound)?;
-        let gauge = voice.pass(pass.heard.take(), 0);
-        let tell = |picture: &Picture| gauge.picture(u64::from(picture.number) + 1, picture.captured);
+        let voice = file::voice(&plan, false, sound)?;
+        let gauge = voice.pass(pass.heard.take(), MediaTime::ZERO);
+        let tell = |picture: &Picture| gauge.picture(MediaTime::ZERO, picture.captured);
         let result = run(start, || pass.read(&pool), tell, &control, &out);
         // A run that nobody wants to see the end of must not be waited for.
         drop((out, gauge, pass));
@@ -183,7 +186,8 @@ fn run(
     out: &Producer<Picture>,
 ) -> Result<Finished, SourceError> {
     let (mut held, mut failed) = (VecDeque::from(start.held), start.failed);
-    let mut pictures = 0;
+    let live = start.pace == Pace::Live;
+    let (mut pictures, mut end) = (0, None);
     loop {
         let picture = match held.pop_front() {
             Some(picture) => Ok(Some(picture)),
@@ -194,12 +198,13 @@ fn run(
         }
         let Some(picture) = picture? else { break };
         tell(&picture);
+        end = picture.span.map(Span::end).filter(|_| !live);
         if out.push(picture).is_err() {
             break;
         }
         pictures += 1;
     }
-    Ok(Finished { pictures })
+    Ok(Finished { pictures, end })
 }
 
 /// Enough for ffprobe to see what it is: a megabyte, or what comes within a second, or all there is.
@@ -223,7 +228,6 @@ fn read_up_to(tap: &mut Tap, count: usize) -> Result<Vec<u8>, SourceError> {
 }
 
 const NAME: &str = "standard input";
-const PIPE: &str = "pipe:0";
 const POOL: usize = 16;
 /// Bytes of a live pipe: what an ordinary user may have.
 const LIVE_PIPE: usize = 1 << 20;

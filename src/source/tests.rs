@@ -383,7 +383,7 @@ fn a_silent_pipe_can_be_stopped() {
     let (producer, consumer) = queue::bounded(10, WhenFull::DropOldest, None);
     let running = source.start(producer, None);
     running.stop();
-    assert_eq!(running.join().expect("stopped, not failed"), Finished { pictures: 0 });
+    assert_eq!(running.join().expect("stopped, not failed"), Finished { pictures: 0, end: None });
     assert!(matches!(consumer.try_pop(), Pop::Closed));
 }
 

@@ -97,7 +97,8 @@ impl Tune {
             self.passes(pass, &mut stage)?;
             drop(stage.out);
             stage.chunks.finish();
-            Ok(Finished { pictures: self.pictures })
+            let end = stage.rate.media_time(self.pictures.into());
+            Ok(Finished { pictures: self.pictures, end: Some(end) })
         });
         Source { info, work, guard }
     }
@@ -148,6 +149,7 @@ impl Tune {
     /// A picture of `piece`, and then the piece itself: sound is never there without its picture.
     fn show(&mut self, piece: &mut Vec<Frame>, came: Time, stage: &mut Stage) -> bool {
         let mut picture = Picture::from_pool(&stage.pool, stage.size, self.pictures, came);
+        picture.span = Some(stage.rate.span(self.pictures.into()));
         stage.meter.draw(&mut picture, &Level::of(piece));
         if self.control.stopped() || stage.out.push(picture).is_err() {
             self.control.stop();

@@ -18,15 +18,15 @@ use crossbeam_channel as channel;
 use super::backlog::Block;
 use super::heard::Heard;
 use crate::clock;
-use crate::media::sound::{Chunk, FRAMES, Frame, RATE, frame_at};
+use crate::media::sound::{Chunk, FRAMES, Frame, RATE, frame_of};
 use crate::queue::{Producer, Watched};
-use crate::units::{Rate, Time};
+use crate::units::{MediaTime, Time};
 
 /// How far the pictures of a pass have come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Extent {
-    /// Pictures read so far, earlier passes included.
-    pictures: u64,
+    /// When the last picture that was read has had its time, earlier passes included.
+    end: MediaTime,
     /// When the first of this pass came.
     first: Option<Time>,
     /// There will be no more of them.
@@ -37,10 +37,15 @@ struct Extent {
 pub(super) struct Gauge(Arc<Watched<Extent>>);
 
 impl Gauge {
-    /// One more picture, captured then; `pictures` is their number with it, earlier passes included.
-    pub fn picture(&self, pictures: u64, captured: Time) {
+    /// One more picture, captured then; `end` is when it has had its time.
+    pub fn picture(&self, end: MediaTime, captured: Time) {
         let first = self.0.load().first.or(Some(captured));
-        self.0.store(Extent { pictures, first, ended: false });
+        self.0.store(Extent { end, first, ended: false });
+    }
+
+    /// No picture of this pass lasts longer than until then.
+    pub fn ends_at(&self, end: MediaTime) {
+        self.0.store(Extent { end, ..self.0.load() });
     }
 }
 
@@ -60,8 +65,6 @@ struct Pass {
 /// What is the same for all passes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manner {
-    /// Of the pictures.
-    pub rate: Rate,
     /// Each pass's sound is made as long as its pictures.
     pub looped: bool,
     /// The sound begins with what comes when the first picture does; see [`Opening`].
@@ -91,9 +94,9 @@ impl Voice {
         Ok(Self { passes, thread })
     }
 
-    /// The next pass; `None`: it has no sound.
-    pub fn pass(&self, heard: Option<Heard>, pictures: u64) -> Gauge {
-        let extent = Arc::new(Watched::new(Extent { pictures, ..Extent::default() }));
+    /// The next pass, which begins then; `None`: it has no sound.
+    pub fn pass(&self, heard: Option<Heard>, beginning: MediaTime) -> Gauge {
+        let extent = Arc::new(Watched::new(Extent { end: beginning, ..Extent::default() }));
         if let Some(heard) = heard {
             // The thread is there until this end is dropped.
             self.passes.send(Pass { heard, extent: Arc::clone(&extent) }).ok();
@@ -181,7 +184,7 @@ impl Pass {
         }
         let mut extent = self.extent.load();
         loop {
-            let room = frame_at(manner.rate, extent.pictures).saturating_sub(chunks.frames);
+            let room = frame_of(extent.end).saturating_sub(chunks.frames);
             if room > 0 || extent.ended {
                 return room;
             }

@@ -127,7 +127,7 @@ impl Exchange {
     fn feed(&mut self) {
         if self.server.wants_picture() {
             let local = match self.given {
-                PICTURES => server::Local::Ended,
+                PICTURES => server::Local::Ended(None),
                 unit => server::Local::Picture(self.film.picture(Unit(unit), self.now, self.now)),
             };
             self.given = (self.given + 1).min(PICTURES);

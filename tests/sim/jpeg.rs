@@ -43,6 +43,7 @@ impl Film {
         CodedPicture {
             unit,
             media_time: self.rate.media_time(u64::from(unit.0)),
+            lasts: self.rate.interval(),
             size: self.size,
             rendition: 0,
             quality: QUALITY,

@@ -43,6 +43,7 @@ fn coded(number: u32) -> CodedPicture {
     CodedPicture {
         unit: Unit(number),
         media_time,
+        lasts: Duration::ZERO,
         size: SIZE,
         rendition: 0,
         quality: 80,

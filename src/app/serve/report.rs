@@ -31,6 +31,8 @@ impl Serving {
                 })
             })
             .collect();
+        let all = || self.sent.map_or(0.0, |(first, last)| figures::fps(totals.pictures, first, last));
+        let fps = if whole { all() } else { (totals.pictures - pictures) as f64 / seconds };
         let (counts, count) = (&self.counts, |count: &AtomicU64| count.load(Ordering::Relaxed));
         json!({
             "pictures_sent": totals.pictures,
@@ -42,7 +44,7 @@ impl Serving {
             "pictures_same": count(&counts.same),
             "pictures_damaged": count(&counts.damaged),
             "watchers": server.watchers(),
-            "fps": rounded((totals.pictures - pictures) as f64 / seconds, 1e3),
+            "fps": rounded(fps, 1e3),
             "departure_error_us": block(errors.block(1.0)), "stages_ms": self.stages.json(whole),
             "largest_datagram": totals.largest, "datagrams": totals.datagrams, "bytes": totals.bytes,
             "bitrate_bps": ((totals.bytes - bytes) as f64 * 8.0 / seconds).round(),

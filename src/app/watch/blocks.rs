@@ -55,8 +55,10 @@ pub struct Figures {
     /// Handed out, but the screen had a newer one already.
     superseded: u64,
     undecodable: u64,
+    /// Pictures that were on the screen, and when the first of them was.
+    shown: u64,
+    first_at: Option<Time>,
     last_shown: Option<Shown>,
-    first_picture: Option<Duration>,
     /// When the running second began, and pictures and bytes until then.
     second: (Time, u64, u64),
 }
@@ -68,8 +70,9 @@ impl Figures {
             blocks: Blocks::default(),
             superseded: 0,
             undecodable: 0,
+            shown: 0,
+            first_at: None,
             last_shown: None,
-            first_picture: None,
             second: (start, 0, 0),
         }
     }
@@ -82,7 +85,8 @@ impl Figures {
             return;
         }
         self.blocks.picture(&shown, self.last_shown.as_ref());
-        self.first_picture.get_or_insert(shown.presented.since(self.start));
+        self.shown += 1;
+        self.first_at.get_or_insert(shown.presented);
         self.last_shown = Some(shown);
     }
 
@@ -97,7 +101,14 @@ impl Figures {
         let (since, shown, bytes) = if whole { (self.start, 0, 0) } else { self.second };
         let seconds = now.since(since).as_secs_f64().max(1e-9);
         let (now_shown, now_bytes) = (self.on_screen(receiver), receiver.counts().bytes);
-        (now_shown.saturating_sub(shown) as f64 / seconds, (now_bytes - bytes) as f64 * 8.0 / seconds)
+        let fps = if whole { self.fps() } else { now_shown.saturating_sub(shown) as f64 / seconds };
+        (fps, (now_bytes - bytes) as f64 * 8.0 / seconds)
+    }
+
+    /// Of all pictures shown.
+    fn fps(&self) -> f64 {
+        let last = self.last_shown.map(|last| last.presented);
+        self.first_at.zip(last).map_or(0.0, |(first, last)| figures::fps(self.shown, first, last))
     }
 
     /// Of the pictures that the receiver handed out, those that nothing newer took the place of.
@@ -125,7 +136,7 @@ impl Figures {
                 "encode": Value::Null, "send": Value::Null, "network": of(&b.network), "wait": of(&b.wait),
                 "decode": of(&b.decode), "present": of(&b.present),
             },
-            "first_picture_ms": self.first_picture.map(|first| rounded(first.as_secs_f64() * 1e3, 1e3)),
+            "first_picture_ms": self.first_at.map(|first| rounded(first.since(self.start).as_secs_f64() * 1e3, 1e3)),
             "reconnects": counts.reconnects, "rendition": 0, "quality": Value::Null,
             "rtt_ms": receiver.rtt().map(|rtt| rounded(rtt.as_secs_f64() * 1e3, 1e3)),
             "cpu_seconds": rounded(figures::cpu_seconds(), 1e3), "rss_bytes": figures::rss_bytes(),

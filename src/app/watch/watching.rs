@@ -406,9 +406,10 @@ impl App<Receiver> for Watching {
             }
             Event::Trouble(why) => return self.trouble("lost", trouble::silence(why, &self.server)),
             Event::Over { why, sentence } if receiver.is_staying() => {
-                // The last picture has its time on the screen first.
-                let interval = self.description.as_ref().map_or(Duration::ZERO, |stream| stream.rate.interval());
-                self.parting = Some((now + interval, trouble::over(why, &sentence, &self.server)));
+                // The last picture has its time on the screen first; that of a film has had it.
+                let live = self.description.as_ref().filter(|stream| stream.live);
+                let time = live.map_or(Duration::ZERO, |stream| stream.rate.interval());
+                self.parting = Some((now + time, trouble::over(why, &sentence, &self.server)));
             }
             Event::Over { why: Over::Failed, sentence } => {
                 self.end.get_or_insert(End::Failed);

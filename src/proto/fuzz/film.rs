@@ -32,6 +32,7 @@ impl Film {
         let picture = CodedPicture {
             unit,
             media_time: rate.media_time(u64::from(unit.0)),
+            lasts: rate.interval(),
             size: SIZE,
             rendition: 0,
             quality: QUALITY,

@@ -13,6 +13,7 @@ mod world;
 use std::time::Duration;
 
 use super::{Port, SendFailure, receiver, server};
+use crate::units::MediaTime;
 use crate::wire::Kind;
 use script::Script;
 use world::{World, datagram, outside};
@@ -46,7 +47,10 @@ pub fn fuzz_server(data: &[u8]) {
 /// What is asked of the server on both ports, and what it is told.
 fn ask(world: &mut World, script: &mut Script<'_>) {
     match script.choice(8) {
-        0 => world.tell_server(server::Local::Ended),
+        0 => {
+            let end = MediaTime::from_micros(i64::from(script.u16()) * 10_000);
+            world.tell_server(server::Local::Ended((end > MediaTime::ZERO).then_some(end)));
+        }
         1 => world.tell_server(server::Local::Stop("Stopped.".to_owned())),
         2 => world.tell_server(server::Local::Failed("Failed.".to_owned())),
         3 => world.tell_server(server::Local::SoundEnded),
@@ -77,7 +81,7 @@ pub fn fuzz_receiver(data: &[u8]) {
         }
         3 => world.restart_server(),
         4 => match script.choice(4) {
-            0 => world.tell_server(server::Local::Ended),
+            0 => world.tell_server(server::Local::Ended(None)),
             1 => world.tell_server(server::Local::Stop("Stopped.".to_owned())),
             _ => world.stop_watcher(script.choice(2)),
         },

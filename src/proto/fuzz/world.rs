@@ -156,7 +156,7 @@ impl World {
 
     pub fn tell_server(&mut self, local: server::Local) {
         let fits = match local {
-            server::Local::Ended => self.server.wants_picture(),
+            server::Local::Ended(_) => self.server.wants_picture(),
             server::Local::SoundEnded => self.server.wants_sound(),
             _ => true,
         };

@@ -299,7 +299,14 @@ impl Receiver {
             self.zero = zero;
             self.events.extend(zero.map(Event::SoundZero));
         }
-        self.main.hold = if plays { self.heard_out() } else { self.all_there() };
+        let heard = if plays { self.heard_out() } else { self.all_there() };
+        self.main.hold = heard.max(self.seen_out());
+    }
+
+    /// When the last picture has had its time on the screen: the server says that it ends when it has had it there.
+    fn seen_out(&self) -> Option<Time> {
+        let ended = self.main.stream.as_ref().and_then(|stream| stream.ended_at);
+        ended.map(|at| at + self.main.latency)
     }
 
     /// When the last frame is heard: that of the stream, or of what is still to be believed of it.

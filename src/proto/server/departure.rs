@@ -19,7 +19,7 @@ use crate::media::coded::{CodedPicture, CutPicture};
 use crate::proto::pace::Pace;
 use crate::proto::schedule::Schedule;
 use crate::proto::{SendFailure, Transmit, hop};
-use crate::units::{MediaTime, Time};
+use crate::units::{MediaTime, Time, Unit};
 use crate::wire::message::bye;
 use crate::wire::{HOP_LEN, Kind, SizeClass};
 
@@ -76,9 +76,12 @@ impl Server {
             return;
         }
         if self.is_awaited(now) || self.config.no_wait {
-            // The first picture held is the first shown, whatever its number.
-            let skip = self.next.as_ref().map_or(0, |next| u64::from(next.picture.unit.0));
-            self.start(Schedule::new(now - self.config.description.rate.at(skip), self.config.description.rate));
+            // Where a film begins with sound, its first picture has its moment later. Where its first pictures are left
+            // out, the first that is held is shown at once.
+            let first = self.next.as_ref().map(|next| &next.picture).filter(|picture| picture.unit != Unit(0));
+            let skip = first.map_or(MediaTime::ZERO, |picture| picture.media_time);
+            let start = now.offset(-skip.micros().saturating_mul(1_000));
+            self.start(Schedule::new(start, self.config.description.rate));
             self.events.push_back(Event::Started(now));
         }
     }
@@ -109,7 +112,7 @@ impl Server {
         // Only a live picture is ever shown again.
         self.body = body.clone().filter(|_| self.config.description.live);
         let mut offer = Offer { picture, body, cuts: BTreeMap::new(), at: now, waited: false };
-        let interval = self.config.description.rate.interval();
+        let interval = self.interval_of(&offer);
         let mut smallest = None::<SizeClass>;
         for session in self.sessions.iter().flatten().filter(|session| session.pictures) {
             let class = session.path.class();
@@ -120,12 +123,17 @@ impl Server {
         self.next = Some(offer);
     }
 
+    /// The time in which a picture should be sent.
+    fn interval_of(&self, offer: &Offer) -> Duration {
+        offer.picture.lasts.min(self.config.description.rate.interval())
+    }
+
     /// When the picture in hand leaves; `None` while the clock does not run.
     pub(super) fn departure_of(&self, offer: &Offer) -> Option<Time> {
         if self.config.description.live {
             return Some(offer.at);
         }
-        self.schedule.map(|schedule| schedule.departure(offer.picture.unit))
+        self.schedule.map(|schedule| schedule.departure(offer.picture.media_time))
     }
 
     /// Sends the picture in hand on its way if its moment has come.
@@ -138,17 +146,29 @@ impl Server {
             self.next = Some(offer);
             return;
         }
-        let due = self.schedule.map_or(offer.at, |schedule| schedule.due(offer.picture.unit));
+        let due = self.schedule.map_or(offer.at, |schedule| schedule.due(offer.picture.media_time));
         let (watchers, missed) = self.reached();
         self.load.departed(Departure { at: now, watchers, missed, waited: offer.waited, late: now.since(due) });
         let picture = Arc::clone(&offer.picture);
         self.units = self.units.max(picture.unit.0.saturating_add(1));
         let due = self.note_departure(now, &picture);
         self.totals.pictures += 1;
-        self.events.push_back(Event::Departed { unit: picture.unit, due, at: now, stamps: picture.stamps });
+        self.events.push_back(Event::Departed {
+            unit: picture.unit,
+            media: picture.media_time,
+            due,
+            at: now,
+            stamps: picture.stamps,
+        });
         self.turns.begin();
         let departure = self.totals.pictures;
         self.departing = Some(Departing { offer, at: now, departure, cuttable: true });
+    }
+
+    /// When the pictures have come to their end, their last one's time on the screen included; `None` while more may come.
+    pub(super) fn over_at(&self) -> Option<Time> {
+        let end = self.ended?;
+        Some(end.zip(self.schedule).map_or(Time::ZERO, |(end, schedule)| schedule.due(end)))
     }
 
     /// How many are sent pictures, and how many of them have not been sent the last one.
@@ -173,8 +193,8 @@ impl Server {
             self.set_live_zero(picture.stamps.captured, picture.media_time);
             return now;
         };
-        let due = schedule.due(picture.unit);
-        if schedule.depart(picture.unit, now) {
+        let due = schedule.due(picture.media_time);
+        if schedule.depart(picture.media_time, now) {
             self.events.push_back(Event::Stalled(now.since(due)));
             (0..self.sessions.len()).for_each(|slot| self.tell_timeline(slot));
         }
@@ -208,7 +228,7 @@ impl Server {
 
     /// One watcher's share; cut now if its class has only just come into use.
     fn hand_to(&mut self, departing: &mut Departing, slot: usize) {
-        let interval = self.config.description.rate.interval();
+        let interval = self.interval_of(&departing.offer);
         let Departing { offer, at, departure, .. } = departing;
         let Some(session) = self.sessions[slot].as_mut().filter(|session| session.may_start(*departure)) else {
             return;
@@ -300,7 +320,8 @@ impl Server {
 
     /// After the last picture has had its time on the screen: goodbye.
     fn end(&mut self, now: Time) {
-        if self.phase == Phase::Running && self.ended && self.next.is_none() && self.sound.is_over() {
+        let over = self.over_at().is_some_and(|at| at <= now);
+        if self.phase == Phase::Running && over && self.next.is_none() && self.sound.is_over() {
             let goodbye = Goodbye { code: bye::ENDED, sentence: "The stream is over.".to_owned() };
             self.phase = Phase::Ending { goodbye, until: Time::NEVER };
         }

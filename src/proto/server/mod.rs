@@ -27,7 +27,7 @@ use super::{Input, Machine, Output, Peer, Port, Reason, Received, Route, Soonest
 use crate::media::coded::{CodedPicture, Object, Stamps};
 use crate::media::sound::Chunk;
 use crate::seal::{CookieJar, Random, Seed, Tokens};
-use crate::units::{Time, Unit};
+use crate::units::{MediaTime, Time, Unit};
 use crate::wire::message::{Message, bye};
 use crate::wire::{Description, Hop, Kind, Report, SizeClass};
 use departure::Offer;
@@ -88,8 +88,8 @@ impl Config {
 /// What the program around the server tells it.
 pub enum Local {
     Picture(CodedPicture),
-    /// No more pictures will come.
-    Ended,
+    /// No more pictures will come. With a media time, that is when the film's last one has had its time on the screen.
+    Ended(Option<MediaTime>),
     Sound(Chunk),
     /// No more sound will come.
     SoundEnded,
@@ -125,6 +125,7 @@ pub enum Event {
     Stalled(Duration),
     Departed {
         unit: Unit,
+        media: MediaTime,
         due: Time,
         at: Time,
         stamps: Stamps,
@@ -224,7 +225,8 @@ pub struct Server {
     fresh: u64,
     /// The smallest class that the picture in hand was cut for.
     smallest: SizeClass,
-    ended: bool,
+    /// No more pictures will come; see [`Local::Ended`].
+    ended: Option<Option<MediaTime>>,
     sound: Sound,
     sessions: Vec<Option<Session>>,
     by_id: BTreeMap<u64, usize>,
@@ -270,7 +272,7 @@ impl Server {
             overloaded: false,
             fresh: 0,
             smallest: SizeClass::ANY,
-            ended: false,
+            ended: None,
             sessions: Vec::new(),
             by_id: BTreeMap::new(),
             by_peer: BTreeMap::new(),
@@ -294,7 +296,7 @@ impl Server {
 
     /// Whether a [`Local::Picture`] or [`Local::Ended`] would be taken now.
     pub const fn wants_picture(&self) -> bool {
-        self.next.is_none() && !self.ended && matches!(self.phase, Phase::Running)
+        self.next.is_none() && self.ended.is_none() && matches!(self.phase, Phase::Running)
     }
 
     /// What the encoder should know before its next picture.
@@ -447,12 +449,14 @@ impl Server {
         let departure = self.next.as_ref().and_then(|next| self.departure_of(next));
         let sound = self.sound_at(Urgency::Due);
         let upkeep = (!self.by_id.is_empty() || self.phase != Phase::Running).then_some(self.next_upkeep);
+        let waits_for_the_last = self.phase == Phase::Running && self.next.is_none() && self.sound.is_over();
+        let over = self.over_at().filter(|_| waits_for_the_last);
         let stop = if let Phase::Ending { until, .. } = self.phase { Some(until) } else { None };
         let Soonest(at, reason) = Soonest::new()
             .or(departure, Reason::Departure)
             .or(sound, Reason::Sound)
             .or(self.turns.next_paced(), Reason::Pacing)
-            .or(stop, Reason::Housekeeping)
+            .or(stop.or(over), Reason::Housekeeping)
             .or(upkeep.filter(|_| self.phase != Phase::Finished), Reason::Housekeeping);
         (at, reason)
     }
@@ -468,7 +472,7 @@ impl Machine for Server {
             Input::NotSent(_, to, failure) => self.not_sent(to, failure),
             Input::Local(Local::Picture(picture)) if self.phase == Phase::Running => self.take(now, picture),
             Input::Local(Local::Picture(_)) => {}
-            Input::Local(Local::Ended) => self.ended = true,
+            Input::Local(Local::Ended(end)) => self.ended = Some(end),
             Input::Local(Local::Sound(chunk)) => self.sound.take(now, chunk),
             Input::Local(Local::SoundEnded) => self.sound.end(),
             Input::Local(Local::Stop(sentence)) => self.stop(now, Goodbye { code: bye::STOPPED, sentence }),

@@ -213,7 +213,7 @@ impl Steady<'_> {
             told = Some(why);
             pause = (pause * 2).min(LAST_PAUSE);
         }
-        Ok(Finished { pictures: self.pictures })
+        Ok(Finished { pictures: self.pictures, end: None })
     }
 
     /// Until the device fails; `Ok` if nobody wants pictures any more.

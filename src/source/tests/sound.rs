@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::*;
 use crate::media::card::Card;
 use crate::media::meter;
-use crate::media::sound::{FRAMES, Frame, RATE, frame_at};
+use crate::media::sound::{FRAMES, Frame, RATE, frame_at, frame_of};
 use crate::media::tone::BEEP;
+use crate::units::MediaTime;
 
 fn with_sound() -> Options {
     Options { sound: Some(SoundOptions::default()), ..Options::default() }
@@ -116,8 +117,11 @@ fn sound_that_begins_with_or_without_the_pictures_is_heard_at_its_time() {
         let path = film(&folder, "shifted.mkv", (2.5, offset), 44_100, 2, "-c:a pcm_s16le");
         let plain = decoded(&path, "");
         let silence = vec![[0, 0]; usize::try_from(shift).unwrap_or(0)];
-        let meant = [&silence[..], &plain[usize::try_from(-shift).unwrap_or(0)..]].concat();
-        assert_same(&heard(&path), &meant, &format!("{offset} s later"));
+        let (pictures, chunks) = both(open_with(&file(&path), with_sound()), usize::MAX);
+        assert_same(&frames(&chunks), &[&silence[..], &plain[..]].concat(), &format!("{offset} s later"));
+        // Where the sound is first, the pictures wait.
+        let first = pictures[0].span.expect("a film").at;
+        assert_eq!(frame_of(first), u64::try_from(-shift).unwrap_or(0), "{offset} s later");
     }
     // Stamps of a millisecond or less mean nothing: nothing is moved.
     let path = film(&folder, "close.mkv", (2.0, 0.001), 44_100, 2, "-c:a pcm_s16le");
@@ -144,7 +148,8 @@ fn a_broadcast_cut_anywhere_keeps_sound_and_pictures_together() {
     let near = |(one, other): (&Frame, &Frame)| one[0].abs_diff(other[0]) <= 2;
     let at =
         sound.windows(piece.len()).position(|window| window.iter().zip(piece).all(near)).expect("the whole's sound");
-    let skew = (at - 20_000).abs_diff(frame_at(Rate::new(25, 1).expect("usual"), number as u64) as usize);
+    let [here, there] = [&all[number], &rest[0]].map(|picture| frame_of(picture.span.expect("a film").at) as usize);
+    let skew = (at + there).abs_diff(20_000 + here);
     assert!(skew <= 2, "{skew} frames apart");
     // Sound that begins later than the pictures, in a format of which ffmpeg moves the zero.
     let late = film(&folder, "late.ts", (2.5, 0.5), 44_100, 2, "-c:a mp2");
@@ -172,11 +177,9 @@ fn sound_of_a_camera_begins_with_its_pictures() {
     let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
     let heard = heard::Heard::of(child::Tap::new(reader, &control), backlog::Surplus::Wait, false).expect("a thread");
     let (producer, consumer) = queue::bounded(1_000, WhenFull::Block, None);
-    let rate = Rate::new(25, 1).expect("usual");
-    let voice =
-        voice::Voice::start(Some(producer), voice::Manner { rate, looped: false, by_arrival: true, silence: 0 });
+    let voice = voice::Voice::start(Some(producer), voice::Manner { looped: false, by_arrival: true, silence: 0 });
     let voice = voice.expect("a thread");
-    let gauge = voice.pass(Some(heard), 0);
+    let gauge = voice.pass(Some(heard), MediaTime::ZERO);
     let writer = std::fs::File::from(writer);
     let write = |value: i16| {
         (&writer).write_all(&value.to_le_bytes().repeat(2 * 2_048)).expect("room");
@@ -187,7 +190,7 @@ fn sound_of_a_camera_begins_with_its_pictures() {
         std::thread::sleep(Duration::from_millis(100));
     };
     write(1);
-    gauge.picture(1, clock::now());
+    gauge.picture(MediaTime::ZERO, clock::now());
     std::thread::sleep(Duration::from_millis(100));
     write(2);
     write(3);
@@ -250,7 +253,7 @@ fn each_pass_of_a_loop_is_as_long_as_its_pictures() {
         let got = frames(&chunks);
         let mut meant = Vec::new();
         for pass in 1..=3 {
-            let (start, end) = (meant.len(), frame_at(rate, pass * count as u64) as usize);
+            let (start, end) = (meant.len(), frame_of(rate.media_time(pass * count as u64)) as usize);
             meant.extend_from_slice(&plain[..plain.len().min(end - start)]);
             meant.resize(end, [0, 0]);
         }
@@ -527,5 +530,5 @@ fn each_child_inherits_its_own_pipe_and_no_other() {
     pipes.sort();
     let all = pipes.len();
     pipes.dedup();
-    assert_eq!((all, pipes.len()), (4, 4), "each has its own sound, and nobody else's");
+    assert_eq!((all, pipes.len()), (8, 8), "each has its own sound and stamps, and nobody else's");
 }
