@@ -48,8 +48,11 @@ impl Plan {
         let mono = self.sound.as_ref().is_some_and(SoundPlan::mono);
         let heard = ear.map(|ear| Heard::of(Tap::new(ear, control), surplus, mono)).transpose();
         let heard = heard.map_err(SourceError::Start)?;
-        let times = stamps.map(|stamps| Times {
-            stamps: Stamps::new(Tap::new(stamps, control)),
+        let times = stamps.map(|stamps| Tap::new(stamps, control)).map(|tap| Times {
+            stamps: match self.rate {
+                None if self.film.codec == "theora" => Stamps::of_ends(tap, self.film.rate.interval()),
+                _ => Stamps::new(tap),
+            },
             timeline: Timeline::new(self.usual_rate(), self.zero()),
             ends_marked: self.is_end_marked(),
         });

@@ -7,6 +7,7 @@
 
 mod addresses;
 mod sound;
+mod uneven;
 
 use std::io::Write;
 use std::os::fd::OwnedFd;

@@ -96,20 +96,39 @@ fn nanos(time: Duration) -> i64 {
 
 /// Stamps as ffmpeg's filter `metadata=print` writes them: `frame:0    pts:40000   pts_time:0.04`, then the lines of the
 /// picture's metadata.
-pub(super) struct Stamps<R>(BufReader<R>);
+pub(super) struct Stamps<R> {
+    lines: BufReader<R>,
+    /// What lies between a picture and the stamp of the one behind it, in microseconds, where only that is right.
+    ahead: Option<i64>,
+    begun: bool,
+}
 
 impl<R: Read> Stamps<R> {
     pub fn new(input: R) -> Self {
-        Self(BufReader::new(input))
+        Self { lines: BufReader::new(input), ahead: None, begun: false }
+    }
+
+    /// Each stamp says when the picture before it was over, had that one been shown for this `interval`: so ffmpeg reads
+    /// Ogg's granule positions, which belong to the end of a packet (RFC 3533, section 6; libavformat/oggdec.c).
+    pub fn of_ends(input: R, interval: Duration) -> Self {
+        Self { ahead: i64::try_from(interval.as_micros()).ok(), ..Self::new(input) }
     }
 
     /// The next picture's; `None` if it has none, or if no more are written.
     pub fn next(&mut self) -> Option<i64> {
+        if self.ahead.is_some() && !std::mem::replace(&mut self.begun, true) {
+            self.read();
+        }
+        let stamp = self.read()?;
+        Some(stamp.saturating_sub(self.ahead.unwrap_or(0)))
+    }
+
+    fn read(&mut self) -> Option<i64> {
         let mut line = String::new();
         loop {
             line.clear();
             // A pipe that is cut off brings no more stamps; why, is seen in the pictures' pipe.
-            if self.0.by_ref().take(LONGEST_LINE).read_line(&mut line).unwrap_or(0) == 0 {
+            if self.lines.by_ref().take(LONGEST_LINE).read_line(&mut line).unwrap_or(0) == 0 {
                 return None;
             }
             if line.starts_with("frame:") {
@@ -211,5 +230,9 @@ mod tests {
         let read: Vec<_> = (0..5).map(|_| stamps.next()).collect();
         assert_eq!(read, [Some(-7), Some(40_000), None, Some(3_600_000_001), None]);
         assert_eq!(Stamps::new(&[0xFF; 10_000][..]).next(), None);
+        // Pictures of 0, 40 and 200 ms, and the end at 220 ms.
+        let text = [0, 20_000, 60_000, 220_000].map(|stamp| format!("frame:0 pts:{stamp}\nt=1\n")).concat();
+        let mut stamps = Stamps::of_ends(text.as_bytes(), Duration::from_millis(20));
+        assert_eq!([(); 4].map(|()| stamps.next()), [Some(0), Some(40_000), Some(200_000), None]);
     }
 }

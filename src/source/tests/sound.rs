@@ -10,7 +10,7 @@ use crate::media::sound::{FRAMES, Frame, RATE, frame_at, frame_of};
 use crate::media::tone::BEEP;
 use crate::units::MediaTime;
 
-fn with_sound() -> Options {
+pub(super) fn with_sound() -> Options {
     Options { sound: Some(SoundOptions::default()), ..Options::default() }
 }
 
@@ -24,13 +24,13 @@ fn decoded(path: &Path, more: &str) -> Vec<Frame> {
     frames_of(&output.stdout)
 }
 
-fn frames_of(bytes: &[u8]) -> Vec<Frame> {
+pub(super) fn frames_of(bytes: &[u8]) -> Vec<Frame> {
     let sample = |bytes: &[u8]| i16::from_le_bytes([bytes[0], bytes[1]]);
     bytes.chunks_exact(4).map(|frame| [sample(frame), sample(&frame[2..])]).collect()
 }
 
 /// Pictures and sound of a source, both taken until `most` pictures came or the end; chunks are checked for their numbers.
-fn both(source: Source, most: usize) -> (Vec<Picture>, Vec<Chunk>) {
+pub(super) fn both(source: Source, most: usize) -> (Vec<Picture>, Vec<Chunk>) {
     let (producer, consumer) = queue::bounded(10, WhenFull::Block, None);
     let (sounding, heard) = queue::bounded(32, WhenFull::Block, None);
     let running = source.start(producer, Some(sounding));
@@ -46,7 +46,7 @@ fn both(source: Source, most: usize) -> (Vec<Picture>, Vec<Chunk>) {
     (pictures, chunks)
 }
 
-fn frames(chunks: &[Chunk]) -> Vec<Frame> {
+pub(super) fn frames(chunks: &[Chunk]) -> Vec<Frame> {
     chunks.iter().flat_map(|chunk| chunk.frames.iter().copied()).collect()
 }
 
