@@ -1,8 +1,8 @@
 //! One run of ffmpeg: started, watched, and asked why when it ends too soon.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ChildStdin, ExitStatus};
 use std::thread::{Builder, JoinHandle};
@@ -37,6 +37,7 @@ impl Plan {
         let (stamps, stamping) = beside.map_err(|error| SourceError::Start(error.into()))?.unzip();
         let [sound_to, stamps_to] = [&mouth, &stamping].map(|end| end.as_ref().map(AsRawFd::as_raw_fd));
         let mut command = self.command(program.as_os_str(), sound_to, stamps_to);
+        let arguments = told(&command);
         let inherited = mouth.into_iter().chain(stamping).collect();
         let started = control.start_with(&mut command, inherited).map_err(SourceError::Start)?;
         let Started { id, stdin, stdout, stderr } = started;
@@ -48,15 +49,18 @@ impl Plan {
         let mono = self.sound.as_ref().is_some_and(SoundPlan::mono);
         let heard = ear.map(|ear| Heard::of(Tap::new(ear, control), surplus, mono)).transpose();
         let heard = heard.map_err(SourceError::Start)?;
-        let times = stamps.map(|stamps| Tap::new(stamps, control)).map(|tap| Times {
-            stamps: match self.rate {
-                None if self.film.codec == "theora" => Stamps::of_ends(tap, self.film.rate.interval()),
-                _ => Stamps::new(tap),
-            },
-            timeline: Timeline::new(self.usual_rate(), self.zero()),
-            ends_marked: self.is_end_marked(),
-        });
-        Ok(Child { stdin, tap: Tap::new(stdout, control), matrix: self.matrix(), run, times, heard })
+        let times = stamps.map(|stamps| self.times(Tap::new(stamps, control)));
+        let told = Told { arguments, sound_to, stamps_to };
+        Ok(Child { told, stdin, tap: Tap::new(stdout, control), matrix: self.matrix(), run, times, heard })
+    }
+
+    fn times(&self, tap: Tap) -> Times {
+        let stamps = match self.rate {
+            None if self.film.codec == "theora" => Stamps::of_ends(tap, self.film.rate.interval()),
+            _ => Stamps::new(tap),
+        };
+        let timeline = Timeline::new(self.usual_rate(), self.zero());
+        Times { stamps, timeline, ends_marked: self.is_end_marked() }
     }
 
     /// Starts ffmpeg and waits for its first picture.
@@ -134,8 +138,21 @@ struct Times {
     ends_marked: bool,
 }
 
+/// What an ffmpeg was told when it was started.
+struct Told {
+    arguments: Vec<OsString>,
+    /// The descriptors it inherited.
+    sound_to: Option<RawFd>,
+    stamps_to: Option<RawFd>,
+}
+
+fn told(command: &FfmpegCommand) -> Vec<OsString> {
+    command.get_args().map(OsStr::to_owned).collect()
+}
+
 /// A started ffmpeg whose header has not been read.
 pub(super) struct Child {
+    told: Told,
     stdin: Option<ChildStdin>,
     tap: Tap,
     matrix: Option<convert::Matrix>,
@@ -149,6 +166,20 @@ impl Child {
     /// Copies `input` to ffmpeg on a thread of its own until either side ends.
     pub fn feed(&mut self, input: Tap) -> Result<Option<JoinHandle<()>>, SourceError> {
         self.stdin.take().map(|stdin| feed(stdin, input)).transpose()
+    }
+
+    /// The same child as one of `plan`'s, if that would have been told the same; what is done with its pictures may differ.
+    pub fn adapted_to(mut self, plan: &Plan) -> Option<Self> {
+        let Told { arguments, sound_to, stamps_to } = &self.told;
+        let program = child::find("ffmpeg").ok()?;
+        let same = told(&plan.command(program.as_os_str(), *sound_to, *stamps_to)) == *arguments;
+        let fits = same && plan.sound.is_some() == self.heard.is_some() && plan.is_stamped() == self.times.is_some();
+        if !fits {
+            return None;
+        }
+        self.matrix = plan.matrix();
+        self.times = self.times.map(|times| plan.times(times.stamps.into_inner()));
+        Some(self)
     }
 
     /// Waits for the header, which comes with the first picture, no longer than `patience`.
@@ -206,7 +237,8 @@ impl Pass {
         }
         let first = self.ahead.take().map_or_else(|| self.next(pool), |picture| Ok(Some(picture)))?;
         let picture = match (first, &self.times) {
-            (Some(picture), Some(_)) => self.timed(picture, pool),
+            // The first is not held up by the second.
+            (Some(picture), Some(_)) if self.count > 0 => self.timed(picture, pool),
             (first, _) => first,
         };
         if let Some(span) = picture.as_ref().and_then(|picture| picture.span) {
@@ -228,7 +260,11 @@ impl Pass {
         }
         let marks_end = self.times.as_ref().is_some_and(|times| times.ends_marked);
         let is_mark = marks_end && self.ahead.is_none() && self.failed.is_none();
-        (!is_mark).then_some(picture)
+        if is_mark {
+            self.end = span.at;
+            return None;
+        }
+        Some(picture)
     }
 
     fn next(&mut self, pool: &Pool<Vec<u8>>) -> Result<Option<Picture>, SourceError> {

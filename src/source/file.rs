@@ -8,6 +8,7 @@ use std::path::Path;
 use super::backlog::Surplus;
 use super::child::Control;
 use super::ffmpeg::{self, Pass};
+use super::guess;
 use super::input::meant;
 use super::live::call::{self, Call};
 use super::live::{Ear, station};
@@ -34,6 +35,7 @@ pub(super) fn open(
             return station::open(input, (call.reading(), found), Some(call), ear, options, guard);
         }
     }
+    let guess = guess::start(input, options, &guard.control, surplus(options));
     let (mut reading, mut found) = look(input, &guard.control)?;
     if let Some(film) = found.film.as_mut().filter(|_| found.cut && reading.twice && options.sound.is_some()) {
         film.start = ffmpeg::first_stamp(&guard.control, &reading, film).or(film.start);
@@ -61,7 +63,9 @@ pub(super) fn open(
         sound.place_by_arrival();
     }
     let surplus = surplus(options);
-    let pass = open_pass(&mut plan, &guard.control, surplus)?;
+    let guessed =
+        guess.and_then(|child| child.adapted_to(&plan)).and_then(|child| child.open(ffmpeg::FIRST_PICTURE).ok());
+    let pass = guessed.map_or_else(|| open_pass(&mut plan, &guard.control, surplus), Ok)?;
     let info = info(&plan, &found, title(input), &pass, pace);
     let (control, looped) = (guard.control.clone(), options.looped);
     let work = Box::new(move |out, sound| {
@@ -136,7 +140,7 @@ pub(super) fn info(plan: &Plan, found: &Found, title: String, pass: &Pass, pace:
 }
 
 /// `file:` before the path, so that neither a colon nor a dash in it means anything.
-fn local_address(path: &Path, name: &str) -> Result<OsString, SourceError> {
+pub(super) fn local_address(path: &Path, name: &str) -> Result<OsString, SourceError> {
     let unreadable = |why: io::Error| match why.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => match meant(name) {
             Some(meant) => SourceError::Meant { name: name.to_owned(), meant },

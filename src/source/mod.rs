@@ -9,6 +9,7 @@ mod card;
 mod child;
 mod ffmpeg;
 mod file;
+mod guess;
 mod heard;
 mod input;
 mod listen;

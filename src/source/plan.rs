@@ -86,6 +86,12 @@ impl Plan {
         self.is_stamped() && self.reading.address != FED
     }
 
+    /// Whether stamps are as they stand in the file. Otherwise ffmpeg makes the earliest of them zero, and for that it has to
+    /// read on until it has seen one of each stream.
+    fn is_unmoved(&self) -> bool {
+        self.film.indexed && self.is_stamped()
+    }
+
     /// What the pictures' stamps count from.
     pub fn zero(&self) -> Zero {
         self.sound.as_ref().map_or(Zero::First(0.0), SoundPlan::zero)
@@ -171,11 +177,16 @@ impl Plan {
     /// Pictures at `pipe:1`; sound, if it is planned, and stamps at the inherited descriptors `ear` and `stamps`.
     pub fn command(&self, program: &OsStr, ear: Option<i32>, stamps: Option<i32>) -> FfmpegCommand {
         let mut command = quiet(program);
+        if self.is_unmoved() {
+            command.arg("-copyts");
+        }
         let threads = if self.is_light() { &["-threads", "1", "-filter_threads", "1"][..] } else { &[] };
         self.reading.input(&mut command, threads);
         let sound = self.sound.as_ref().zip(ear);
         if sound.is_some() && self.reading.twice {
-            self.reading.input(&mut command, &["-vn", "-sn", "-dn"]);
+            // What its sound is has been found out already; looking for it would hold the pictures up.
+            let known = if self.is_unmoved() { &["-probesize", "32"][..] } else { &[] };
+            self.reading.input(&mut command, &[known, &["-vn", "-sn", "-dn"]].concat());
         }
         command.args(["-map", &format!("0:{}", self.film.stream), "-an", "-sn", "-dn"]);
         let stamping = stamps.map(|to| self.stamping(to)).unwrap_or_default();
@@ -280,7 +291,7 @@ mod tests {
 
     #[test]
     fn without_sound_ffmpeg_is_told_nothing_of_it() {
-        let pictures = "-hide_banner -nostdin -nostats -loglevel error -protocol_whitelist file,pipe,crypto,data -threads 1 \
+        let pictures = "-hide_banner -nostdin -nostats -loglevel error -copyts -protocol_whitelist file,pipe,crypto,data -threads 1 \
                         -filter_threads 1 -i file:a -map 0:0 -an -sn -dn -vf format=yuv420p,setsar=1 -fps_mode \
                         passthrough -pix_fmt yuv420p -f yuv4mpegpipe pipe:1";
         let mute = arguments(&plan(false), None);

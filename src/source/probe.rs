@@ -31,6 +31,8 @@ pub(super) struct Film {
     pub aspect: (u32, u32),
     /// The usual one: what the film says, or the average where it says none. Its stamps say when each picture is due.
     pub rate: Rate,
+    /// Its header says all about its streams: little need be read to find out, and ffmpeg is not asked to move its stamps.
+    pub indexed: bool,
     /// Its pictures may come in another size in mid-film: broadcasts, calls and recorded streams do that.
     pub changing: bool,
     pub matrix: Matrix,
@@ -196,6 +198,7 @@ impl Stream {
             height,
             aspect,
             rate: self.rate(),
+            indexed: named(&INDEXED),
             changing: !named(&FIXED) && !format.format_name.contains("_pipe"),
             matrix: self.matrix(),
             full_range: self.full_range(),
@@ -286,6 +289,8 @@ fn stamp(text: &str) -> Option<f64> {
 
 /// Formats whose stamps ffmpeg expects to jump (its flag `TS_DISCONT`).
 const CUT: [&str; 6] = ["mpegts", "mpeg", "ogg", "hls", "rtsp", "live_flv"];
+/// Formats with an index.
+const INDEXED: [&str; 2] = ["mov", "mp4"];
 /// Formats whose header says a size once and for all.
 const FIXED: [&str; 8] = ["mov", "mp4", "avi", "asf", "gif", "image2", "yuv4mpegpipe", "rawvideo"];
 /// What ffmpeg itself assumes where nothing is known.

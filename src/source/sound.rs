@@ -22,9 +22,9 @@ pub(super) struct SoundPlan {
 /// How the sound finds its place beside the pictures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {
-    /// By its stamps, which count from the file's own zero, as those of the pictures do; `silence` whole seconds before the
-    /// first frame are ours to fill.
-    Stamps { silence: u64 },
+    /// By its stamps, of which `zero` is the stream's zero, as it is of those of the pictures; `silence` whole seconds before
+    /// the first frame are ours to fill.
+    Stamps { zero: f64, silence: u64 },
     /// By its first stamp, which lies `late` seconds behind the stream's zero, with `silence` as above; that of the pictures
     /// lies `pictures` seconds behind it.
     First { late: f64, pictures: f64, silence: u64 },
@@ -45,7 +45,8 @@ impl SoundPlan {
             if found.cut {
                 Place::first(start - film.start.unwrap_or(found.start))
             } else {
-                Place::stamps(start - found.start)
+                // Stamps that are not moved count from elsewhere.
+                Place::stamps(if film.indexed { found.start } else { 0.0 }, start - found.start)
             }
         });
         Ok(Some(Self { stream: track.stream, place, options }))
@@ -71,7 +72,7 @@ impl SoundPlan {
     /// What the pictures' stamps count from.
     pub const fn zero(&self) -> Zero {
         match self.place {
-            Place::Stamps { .. } => Zero::File,
+            Place::Stamps { zero, .. } => Zero::File(zero),
             Place::First { pictures, .. } => Zero::First(pictures),
             Place::Arrival | Place::None => Zero::First(0.0),
         }
@@ -96,8 +97,9 @@ impl SoundPlan {
     fn filters(&self) -> String {
         let mut filters = Vec::new();
         match self.place {
-            Place::Stamps { silence } => {
-                filters.extend((silence != 0).then(|| format!("asetpts=PTS-{silence}/TB")));
+            Place::Stamps { zero, silence } => {
+                let zero = zero + silence as f64;
+                filters.extend((zero != 0.0).then(|| format!("asetpts=PTS-({zero:.6})/TB")));
                 filters.push(in_step());
             }
             Place::First { late, silence, .. } => {
@@ -124,9 +126,9 @@ fn in_step() -> String {
 }
 
 impl Place {
-    /// `late`: how many seconds after the file's zero the sound begins.
-    fn stamps(late: f64) -> Self {
-        Self::Stamps { silence: ours(late) }
+    /// `late`: how many seconds after the stream's zero the sound begins.
+    fn stamps(zero: f64, late: f64) -> Self {
+        Self::Stamps { zero, silence: ours(late) }
     }
 
     /// `late`: how many seconds after the pictures the sound begins; whichever is first is the stream's zero.
@@ -270,12 +272,13 @@ mod tests {
             (plan.filters(), plan.silence() / 44_100)
         };
         let step = "aresample=44100:async=1:first_pts=0".to_owned();
-        assert_eq!(placed(Place::stamps(0.0)), (step.clone(), 0));
-        assert_eq!(placed(Place::stamps(1.5)), (step.clone(), 0));
-        assert_eq!(placed(Place::stamps(61.5)), (format!("asetpts=PTS-60/TB,{step}"), 60));
+        assert_eq!(placed(Place::stamps(0.0, 0.0)), (step.clone(), 0));
+        assert_eq!(placed(Place::stamps(0.0, 1.5)), (step.clone(), 0));
+        assert_eq!(placed(Place::stamps(-0.021, 0.0)), (format!("asetpts=PTS-(-0.021000)/TB,{step}"), 0));
+        assert_eq!(placed(Place::stamps(0.0, 61.5)), (format!("asetpts=PTS-(60.000000)/TB,{step}"), 60));
         assert_eq!(placed(Place::first(-0.04)), (format!("asetpts=PTS-STARTPTS+(0.000000)/TB,{step}"), 0));
         let zero = |place| SoundPlan { place, ..plan(&song, SoundOptions::default()).expect("one") }.zero();
-        assert_eq!(zero(Place::stamps(1.0)), Zero::File);
+        assert_eq!(zero(Place::stamps(0.5, 1.0)), Zero::File(0.5));
         assert_eq!([zero(Place::first(-3.0)), zero(Place::first(3.0))], [Zero::First(3.0), Zero::First(0.0)]);
         assert_eq!(placed(Place::first(3.5)), (format!("asetpts=PTS-STARTPTS+(1.500000)/TB,{step}"), 2));
     }

@@ -79,6 +79,7 @@ fn film(header: &Header) -> Film {
         height: header.size.height.into(),
         aspect: header.aspect,
         rate: header.rate,
+        indexed: false,
         changing: false,
         matrix: Matrix::Other,
         full_range: header.full_range,

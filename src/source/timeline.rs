@@ -13,8 +13,8 @@ use crate::units::{MediaTime, Rate};
 /// What a film's stamps count from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Zero {
-    /// The stream's own zero, as those of its sound do.
-    File,
+    /// What this many seconds are to the stream is its zero, as it is for those of its sound.
+    File(f64),
     /// They say nothing but distances: the first picture is due so many seconds after the stream's zero.
     First(f64),
 }
@@ -50,7 +50,7 @@ impl Timeline {
         let Some((last_stamp, last)) = self.last else {
             let stamp = stamp.unwrap_or(0);
             let first = match self.zero {
-                Zero::File => stamp,
+                Zero::File(zero) => stamp.saturating_sub((zero * 1e9) as i64),
                 Zero::First(late) => (late * 1e9) as i64,
             };
             self.shift = Some(first - stamp);
@@ -123,6 +123,11 @@ impl<R: Read> Stamps<R> {
         Some(stamp.saturating_sub(self.ahead.unwrap_or(0)))
     }
 
+    /// What it reads from, before anything has been read.
+    pub fn into_inner(self) -> R {
+        self.lines.into_inner()
+    }
+
     fn read(&mut self) -> Option<i64> {
         let mut line = String::new();
         loop {
@@ -171,7 +176,7 @@ mod tests {
     fn a_steady_film_is_as_if_it_were_counted_whatever_its_container_rounds_to() {
         for (fps, unit) in [(25.0, 1), (29.97, 1), (29.97, 1_000), (23.976, 1_000), (59.94, 1_000), (30.0, 1_000)] {
             let rate = rate(fps);
-            let mut timeline = Timeline::new(rate, Zero::File);
+            let mut timeline = Timeline::new(rate, Zero::File(0.0));
             for n in 0..100_000 {
                 let exact = rate.media_time(n).micros();
                 for rounded in [exact / unit * unit, (exact + unit / 2) / unit * unit] {
@@ -187,14 +192,15 @@ mod tests {
     #[test]
     fn uneven_stamps_are_believed() {
         let stamps = [0, 2_000_000, 2_050_000, 2_100_000, 2_103_000, 9_000_000, 609_000_000, 609_000_500];
-        assert_eq!(placed(12.0, Zero::File, &stamps), stamps);
+        assert_eq!(placed(12.0, Zero::File(0.0), &stamps), stamps);
         let missing = [0, 40_000, 200_000, 240_000, 1_000_000];
-        assert_eq!(placed(25.0, Zero::File, &missing), missing);
+        assert_eq!(placed(25.0, Zero::File(0.0), &missing), missing);
     }
 
     #[test]
     fn what_the_zero_is() {
-        assert_eq!(placed(25.0, Zero::File, &[3_000_000, 3_040_000]), [3_000_000, 3_040_000]);
+        assert_eq!(placed(25.0, Zero::File(0.0), &[3_000_000, 3_040_000]), [3_000_000, 3_040_000]);
+        assert_eq!(placed(25.0, Zero::File(-0.021), &[0, 40_000]), [21_000, 61_000]);
         assert_eq!(placed(25.0, Zero::First(0.0), &[3_000_000, 3_040_000]), [0, 40_000]);
         assert_eq!(placed(25.0, Zero::First(0.5), &[-7_000, 33_000]), [500_000, 540_000]);
     }
@@ -204,14 +210,14 @@ mod tests {
         // Back, and hours ahead, as films that were joined have it.
         let jump = [10_000_000, 10_040_000, 0, 40_000, 90_000_000_000, 90_000_040_000];
         let closed = [10_000_000, 10_040_000, 10_080_000, 10_120_000, 10_160_000, 10_200_000];
-        assert_eq!(placed(25.0, Zero::File, &jump), closed);
-        let slip = placed(25.0, Zero::File, &[0, 40_000, 39_000, 120_000, 160_000]);
+        assert_eq!(placed(25.0, Zero::File(0.0), &jump), closed);
+        let slip = placed(25.0, Zero::File(0.0), &[0, 40_000, 39_000, 120_000, 160_000]);
         assert_eq!(slip, [0, 40_000, 45_000, 120_000, 160_000]);
     }
 
     #[test]
     fn missing_stamps_are_made_up_and_time_always_goes_on() {
-        let mut timeline = Timeline::new(rate(25.0), Zero::File);
+        let mut timeline = Timeline::new(rate(25.0), Zero::File(0.0));
         let made: Vec<_> = (0..4).map(|_| timeline.place(None).micros()).collect();
         assert_eq!(made, [0, 40_000, 80_000, 120_000]);
         let (mut timeline, mut last) = (Timeline::new(rate(2_000.0), Zero::First(0.0)), i64::MIN);
