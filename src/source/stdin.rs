@@ -81,6 +81,7 @@ fn film(header: &Header) -> Film {
         rate: header.rate,
         uneven: false,
         matrix: Matrix::Other,
+        transfer: None,
         full_range: header.full_range,
         interlaced: header.interlaced,
         length: None,
