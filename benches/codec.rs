@@ -4,6 +4,7 @@
 #[expect(dead_code, reason = "each bench needs another part of it")]
 mod stage;
 
+use std::collections::HashSet;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
@@ -12,6 +13,7 @@ use turbojpeg::{Compressor, Subsamp, YuvImage};
 use udpstream::codec::{Decoder, Encoder, Fitter, PairedDecoder, PairedEncoder};
 use udpstream::media::coded::CodedPicture;
 use udpstream::media::jpeg::{self, Index, Recoder, Slice};
+use udpstream::media::tonemap::{ToneMap, Transfer};
 use udpstream::media::{Canvas, Picture, y4m};
 use udpstream::queue::Pool;
 use udpstream::units::{Size, Time};
@@ -91,6 +93,31 @@ fn convert(c: &mut Criterion) {
         assert_eq!(first == picture().planes()[0][0], range == "FULL");
         group.bench_function(range, |b| b.iter(read));
     }
+}
+
+/// What ffmpeg hands over of an HDR film: the whole picture's way to the wire's colour.
+fn tone_map(c: &mut Criterion) {
+    let size = Size::new(1_920, 1_080);
+    let source: Vec<u8> = stage::picture(size)
+        .planes()
+        .concat()
+        .iter()
+        .flat_map(|&sample| (4 * u16::from(sample)).to_le_bytes())
+        .collect();
+    let mut picture = Picture::from_pool(&Pool::new(1), size, 0, Time::ZERO);
+    let mut group = c.benchmark_group("tone-map 1080p");
+    group.throughput(Throughput::Elements(size.pixels() as u64));
+    for transfer in [Transfer::Pq, Transfer::Hlg] {
+        let map = ToneMap::new(transfer);
+        assert_eq!(source.len(), ToneMap::bytes(size));
+        map.apply(&source, &mut picture);
+        let levels = picture.planes()[0].iter().collect::<HashSet<_>>().len();
+        assert!(levels > 60, "{levels} levels of luma are no film");
+        group.bench_function(BenchmarkId::from_parameter(format!("{transfer:?}")), |b| {
+            b.iter(|| map.apply(black_box(&source), &mut picture));
+        });
+    }
+    group.bench_function("the grid, once a film", |b| b.iter(|| ToneMap::new(black_box(Transfer::Pq))));
 }
 
 fn index(c: &mut Criterion) {
@@ -232,7 +259,7 @@ fn in_turn(size: Size, class: SizeClass, rounds: usize) {
     println!("{ours:>14.0}{theirs:>14.0}{:>8.3}", ours / theirs);
 }
 
-criterion_group!(benches, encode, encode_in_bands, convert, index, cut, decode, recode, conceal);
+criterion_group!(benches, encode, encode_in_bands, convert, tone_map, index, cut, decode, recode, conceal);
 
 fn main() {
     benches();

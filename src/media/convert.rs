@@ -203,12 +203,12 @@ impl Matrix {
     /// ITU-R BT.2020-2, table 4, non-constant luminance.
     pub const BT2020: Self = Self { red: 0.2627, blue: 0.0593 };
 
-    fn rgb_of(self, [y, u, v]: [f64; 3]) -> [f64; 3] {
+    pub(super) fn rgb_of(self, [y, u, v]: [f64; 3]) -> [f64; 3] {
         let (red, blue) = (y + 2.0 * (1.0 - self.red) * v, y + 2.0 * (1.0 - self.blue) * u);
         [red, (y - self.red * red - self.blue * blue) / (1.0 - self.red - self.blue), blue]
     }
 
-    fn yuv_of(self, [red, green, blue]: [f64; 3]) -> [f64; 3] {
+    pub(super) fn yuv_of(self, [red, green, blue]: [f64; 3]) -> [f64; 3] {
         let y = self.red * red + (1.0 - self.red - self.blue) * green + self.blue * blue;
         [y, (blue - y) / (2.0 * (1.0 - self.blue)), (red - y) / (2.0 * (1.0 - self.red))]
     }

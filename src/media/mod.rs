@@ -15,6 +15,7 @@ pub mod raw;
 pub mod sound;
 pub mod text;
 pub mod tone;
+pub mod tonemap;
 pub mod y4m;
 
 pub use canvas::Canvas;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::media::tonemap::Transfer;
 use crate::units::Rate;
 
 /// The matrix of a film's YUV.
@@ -36,6 +37,8 @@ pub(super) struct Film {
     /// Its pictures may come in another size in mid-film: broadcasts, calls and recorded streams do that.
     pub changing: bool,
     pub matrix: Matrix,
+    /// Of an HDR film.
+    pub transfer: Option<Transfer>,
     pub full_range: bool,
     pub interlaced: bool,
     pub length: Option<Duration>,
@@ -106,6 +109,7 @@ struct Stream {
     pix_fmt: String,
     color_space: String,
     color_range: String,
+    color_transfer: String,
     field_order: String,
     r_frame_rate: String,
     avg_frame_rate: String,
@@ -201,6 +205,7 @@ impl Stream {
             indexed: named(&INDEXED),
             changing: !named(&FIXED) && !format.format_name.contains("_pipe"),
             matrix: self.matrix(),
+            transfer: self.transfer(),
             full_range: self.full_range(),
             interlaced: matches!(self.field_order.as_str(), "tt" | "bb" | "tb" | "bt"),
             length,
@@ -261,6 +266,14 @@ impl Stream {
             "" | "unknown" | "reserved" if self.height >= 720 && !self.full_range() => Matrix::Bt709,
             "" | "unknown" | "reserved" => Matrix::Bt601,
             _ => Matrix::Other,
+        }
+    }
+
+    fn transfer(&self) -> Option<Transfer> {
+        match self.color_transfer.as_str() {
+            "smpte2084" => Some(Transfer::Pq),
+            "arib-std-b67" => Some(Transfer::Hlg),
+            _ => None,
         }
     }
 }
@@ -333,6 +346,17 @@ mod tests {
         assert_eq!((film.matrix, film.full_range, film.start), (Matrix::Bt2020, false, Some(0.5)));
         assert_eq!(film.length, Some(Duration::from_millis(4_500)));
         assert_eq!((found.start, found.cut, found.length), (-0.021, false, Some(Duration::from_millis(4_600))));
+    }
+
+    #[test]
+    fn hdr_is_known_by_its_transfer() {
+        let transfers = [("smpte2084", Some(Transfer::Pq)), ("arib-std-b67", Some(Transfer::Hlg)), ("bt709", None)];
+        for (name, transfer) in transfers {
+            let tagged = PHONE.replace(r#""color_range""#, &format!(r#""color_transfer":"{name}","color_range""#));
+            let film = parse(tagged.as_bytes()).and_then(|found| found.film).expect("a film");
+            assert_eq!(film.transfer, transfer, "{name}");
+        }
+        assert_eq!(parse(PHONE.as_bytes()).and_then(|found| found.film).and_then(|film| film.transfer), None);
     }
 
     #[test]

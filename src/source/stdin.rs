@@ -82,6 +82,7 @@ fn film(header: &Header) -> Film {
         indexed: false,
         changing: false,
         matrix: Matrix::Other,
+        transfer: None,
         full_range: header.full_range,
         interlaced: header.interlaced,
         length: None,
