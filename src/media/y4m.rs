@@ -5,9 +5,11 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use crate::media::Picture;
 use crate::media::convert::{Conversion, Matrix};
+use crate::media::tonemap::ToneMap;
 use crate::queue::Pool;
 use crate::units::{Rate, Size, Time};
 
@@ -44,6 +46,8 @@ pub struct Header {
     /// `false` when the stream left its rate out and 25 was assumed.
     pub rate_known: bool,
     pub chroma: Chroma,
+    /// Samples of ten bits, in two bytes each, the lower one first.
+    pub deep: bool,
     pub full_range: bool,
     pub interlaced: bool,
     /// Sample aspect ratio; 1:1 when unknown.
@@ -85,7 +89,8 @@ impl Header {
 
     /// Bytes of one picture after its FRAME line.
     pub const fn frame_bytes(&self) -> usize {
-        self.size.pixels() + 2 * self.chroma.plane(self.size).pixels()
+        let samples = self.size.pixels() + 2 * self.chroma.plane(self.size).pixels();
+        if self.deep { 2 * samples } else { samples }
     }
 }
 
@@ -96,6 +101,7 @@ struct Draft {
     height: u32,
     rate: Option<Rate>,
     chroma: Option<Chroma>,
+    deep: bool,
     full_range: bool,
     interlaced: bool,
     aspect: Option<(u32, u32)>,
@@ -112,7 +118,7 @@ impl Draft {
             Some('F') => self.rate = rate(value)?,
             Some('I') => self.interlaced = matches!(value, "t" | "b" | "m"),
             Some('A') => self.aspect = ratio("aspect ratio", value).ok().filter(|&(num, den)| num > 0 && den > 0),
-            Some('C') => self.chroma = Some(chroma(value)?),
+            Some('C') => (self.chroma, self.deep) = chroma(value).map(|(chroma, deep)| (Some(chroma), deep))?,
             Some('X') if value == "COLORRANGE=FULL" => self.full_range = true,
             // Unknown and extension fields are comments.
             _ => {}
@@ -130,6 +136,7 @@ impl Draft {
             rate: self.rate.or(Rate::new(25, 1)).ok_or(Y4mError::NotY4m)?,
             rate_known: self.rate.is_some(),
             chroma: self.chroma.unwrap_or(Chroma::C420),
+            deep: self.deep,
             full_range: self.full_range,
             interlaced: self.interlaced,
             aspect: self.aspect.unwrap_or((1, 1)),
@@ -158,12 +165,14 @@ fn rate(value: &str) -> Result<Option<Rate>, Y4mError> {
     }
 }
 
-fn chroma(value: &str) -> Result<Chroma, Y4mError> {
+/// The sampling, and whether samples have ten bits.
+fn chroma(value: &str) -> Result<(Chroma, bool), Y4mError> {
     match value {
-        "420" | "420jpeg" | "420mpeg2" | "420paldv" => Ok(Chroma::C420),
-        "422" => Ok(Chroma::C422),
-        "444" => Ok(Chroma::C444),
-        "mono" => Ok(Chroma::Mono),
+        "420" | "420jpeg" | "420mpeg2" | "420paldv" => Ok((Chroma::C420, false)),
+        "420p10" => Ok((Chroma::C420, true)),
+        "422" => Ok((Chroma::C422, false)),
+        "444" => Ok((Chroma::C444, false)),
+        "mono" => Ok((Chroma::Mono, false)),
         other => Err(Y4mError::Unsupported(other.chars().take(40).collect())),
     }
 }
@@ -191,6 +200,8 @@ pub struct Reader<R> {
     input: R,
     header: Header,
     conversion: Option<Conversion>,
+    /// For pictures of ten bits, which are HDR.
+    tones: Option<Arc<ToneMap>>,
     scratch: Vec<u8>,
     next: u32,
 }
@@ -202,7 +213,7 @@ impl<R> fmt::Debug for Reader<R> {
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads the stream's header; waits for it.
+    /// Reads the stream's header; waits for it. Pictures of ten bits need [`Reader::set_tones`].
     pub fn new(mut input: R) -> Result<Self, Y4mError> {
         let mut line = Vec::new();
         if !read_line(&mut input, &mut line)? {
@@ -214,12 +225,17 @@ impl<R: Read> Reader<R> {
     /// Goes on behind a header that was read elsewhere.
     pub fn with_header(input: R, header: Header) -> Self {
         let conversion = Conversion::of(&header);
-        Self { input, header, conversion, scratch: Vec::new(), next: 0 }
+        Self { input, header, conversion, tones: None, scratch: Vec::new(), next: 0 }
     }
 
     /// Says which matrix limited-range pictures are in, which the format cannot.
     pub fn set_matrix(&mut self, matrix: Matrix) {
         self.conversion = Conversion::from_matrix(&self.header, matrix);
+    }
+
+    /// Says how pictures of ten bits, which are taken for HDR ones, are shown.
+    pub fn set_tones(&mut self, tones: Arc<ToneMap>) {
+        self.tones = Some(tones);
     }
 
     pub fn header(&self) -> &Header {
@@ -239,6 +255,13 @@ impl<R: Read> Reader<R> {
         let mut picture = Picture::from_pool(pool, self.header.size, self.next, now());
         picture.span = Some(self.header.rate.span(u64::from(self.next)));
         let read = match &self.conversion {
+            _ if self.header.deep => {
+                let Some(tones) = &self.tones else { return Err(Y4mError::Unsupported("420p10".to_owned())) };
+                self.scratch.resize(self.header.frame_bytes(), 0);
+                let read = self.input.read_exact(&mut self.scratch);
+                tones.apply(&self.scratch, &mut picture);
+                read
+            }
             None => self.input.read_exact(picture.planes_mut()),
             Some(conversion) if conversion.is_in_place() => {
                 let read = self.input.read_exact(picture.planes_mut());
@@ -337,7 +360,7 @@ mod tests {
             ("YUV4MPEG2 Wx H1", "width"),
             ("YUV4MPEG2 W1 H1 F1", "rate"),
             ("YUV4MPEG2 W1 H1 F10001:1", "rate"),
-            ("YUV4MPEG2 W1 H1 C420p10", "-pix_fmt"),
+            ("YUV4MPEG2 W1 H1 C422p10", "-pix_fmt"),
         ] {
             let text = header(line).expect_err(line).to_string();
             assert!(text.contains(word), "{line}: {text}");
@@ -365,10 +388,11 @@ mod tests {
 
     #[test]
     fn twenty_thousand_damaged_streams_never_panic() {
-        let seeds: [&[u8]; 3] = [
+        let seeds: [&[u8]; 4] = [
             b"YUV4MPEG2 W4 H2 F25:1 Ip A1:1 C420jpeg XCOLORRANGE=FULL\nFRAME\nabcdefghijklFRAME\nabcdefghijkl",
             b"YUV4MPEG2 W3 H3 F30000:1001 It C422 XCOLORRANGE=LIMITED\nFRAME Ip\nabcdefghijklmnopqrstu",
             b"YUV4MPEG2 W2 H2 F0:0 Cmono\nFRAME\nabcdFRAME\nabcd",
+            b"YUV4MPEG2 W2 H2 C420p10\nFRAME\nabcdefghijkl",
         ];
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut random = move || {

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ChildStdin, ExitStatus};
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use super::timeline::{Stamps, Timeline};
 use crate::clock;
 use crate::media::Picture;
 use crate::media::convert;
+use crate::media::tonemap::ToneMap;
 use crate::media::y4m::{Reader, Y4mError};
 use crate::queue::Pool;
 use crate::units::{MediaTime, Span};
@@ -51,7 +53,16 @@ impl Plan {
         let heard = heard.map_err(SourceError::Start)?;
         let times = stamps.map(|stamps| self.times(Tap::new(stamps, control)));
         let told = Told { arguments, sound_to, stamps_to };
-        Ok(Child { told, stdin, tap: Tap::new(stdout, control), matrix: self.matrix(), run, times, heard })
+        Ok(Child {
+            told,
+            stdin,
+            tap: Tap::new(stdout, control),
+            matrix: self.matrix(),
+            tones: self.tones.clone(),
+            run,
+            times,
+            heard,
+        })
     }
 
     fn times(&self, tap: Tap) -> Times {
@@ -156,6 +167,7 @@ pub(super) struct Child {
     stdin: Option<ChildStdin>,
     tap: Tap,
     matrix: Option<convert::Matrix>,
+    tones: Option<Arc<ToneMap>>,
     run: Run,
     times: Option<Times>,
     /// After the run, which must be dead before its sound ends.
@@ -177,7 +189,7 @@ impl Child {
         if !fits {
             return None;
         }
-        self.matrix = plan.matrix();
+        (self.matrix, self.tones) = (plan.matrix(), plan.tones.clone());
         self.times = self.times.map(|times| plan.times(times.stamps.into_inner()));
         Some(self)
     }
@@ -193,6 +205,7 @@ impl Child {
         match Reader::new(self.tap) {
             Ok(mut reader) => {
                 self.matrix.into_iter().for_each(|matrix| reader.set_matrix(matrix));
+                self.tones.into_iter().for_each(|tones| reader.set_tones(tones));
                 let Self { run, times, heard, .. } = self;
                 let end = MediaTime::ZERO;
                 Ok(Pass { reader, run, times, ahead: None, failed: None, end, count: 0, heard })

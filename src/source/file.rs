@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::backlog::Surplus;
 use super::child::Control;
@@ -19,6 +20,7 @@ use super::voice::{Gauge, Manner, Voice};
 use super::{Finished, Guard, Info, Input, Options, Pace, PaceChoice, Source, SourceError, tune};
 use crate::media::Picture;
 use crate::media::sound::Chunk;
+use crate::media::tonemap::ToneMap;
 use crate::queue::{Pool, Producer};
 use crate::units::MediaTime;
 
@@ -104,7 +106,8 @@ pub(super) fn plan(reading: Reading, found: &Found, options: &Options) -> Result
     let film = found.film.clone().ok_or_else(|| SourceError::NoPicture(reading.name.clone()))?;
     let sound = SoundPlan::choose(found, options.sound, &reading.name)?;
     let size = plan::fit(&film, options.width);
-    Ok(Plan { reading, film, size, rate: options.rate, denoise: options.denoise, sound })
+    let tones = film.transfer.map(ToneMap::new).map(Arc::new);
+    Ok(Plan { reading, film, size, rate: options.rate, denoise: options.denoise, sound, tones })
 }
 
 /// The first pass. Sound that ffmpeg cannot decode does not take the pictures with it.

@@ -2,6 +2,7 @@
 //! films keep the colours that they are coded in, and are converted as they are read; the rest comes as full-range BT.601.
 
 use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
 
 use ffmpeg_sidecar::command::FfmpegCommand;
 
@@ -9,6 +10,7 @@ use super::probe::{Film, Matrix};
 use super::sound::SoundPlan;
 use super::timeline::Zero;
 use crate::media::convert;
+use crate::media::tonemap::{ToneMap, Transfer};
 use crate::units::{Rate, Size};
 
 /// How ffmpeg opens what it reads.
@@ -67,6 +69,8 @@ pub(super) struct Plan {
     pub denoise: bool,
     /// The sound, if any is wanted.
     pub sound: Option<SoundPlan>,
+    /// For an HDR film, which ffmpeg hands over with ten bits.
+    pub tones: Option<Arc<ToneMap>>,
 }
 
 impl Plan {
@@ -105,13 +109,16 @@ impl Plan {
         }
         filters.extend(self.rate.map(|rate| format!("fps={}/{}", rate.num(), rate.den())));
         let (Size { width, height }, film) = (self.size, &self.film);
-        if self.matrix().is_none() {
+        if self.tones.is_some() {
+            let scale = format!("scale={}:flags={}", self.sides(), self.scaler());
+            filters.push(format!("{scale}{}:out_color_matrix=bt2020:out_range=limited", swscale_input(film)));
+        } else if self.matrix().is_none() {
             let scale = format!("scale={}:flags={}+accurate_rnd+full_chroma_int", self.sides(), self.scaler());
             filters.push(format!("{scale}{}:out_color_matrix=bt601:out_range=full", swscale_input(film)));
         } else if self.fits_changes() || (film.width, film.height) != (width.into(), height.into()) {
             filters.push(format!("scale={}:flags={}", self.sides(), self.scaler()));
         }
-        filters.push("format=yuv420p".to_owned());
+        filters.push(format!("format={}", self.format()));
         if self.fits_changes() {
             filters.push(format!("pad={width}:{height}:-1:-1"));
         }
@@ -124,6 +131,10 @@ impl Plan {
     /// Whether pictures of another shape are to be fitted in. ffmpeg pads to even sides only.
     fn fits_changes(&self) -> bool {
         self.film.changing && self.size.width.is_multiple_of(2) && self.size.height.is_multiple_of(2)
+    }
+
+    fn format(&self) -> &'static str {
+        if self.tones.is_some() { "yuv420p10le" } else { "yuv420p" }
     }
 
     /// Width and height to scale to. Where the size may change in mid-film, another shape keeps itself, as large as it
@@ -191,7 +202,9 @@ impl Plan {
         command.args(["-map", &format!("0:{}", self.film.stream), "-an", "-sn", "-dn"]);
         let stamping = stamps.map(|to| self.stamping(to)).unwrap_or_default();
         command.args(["-vf", &format!("{}{stamping}", self.filters()), "-fps_mode", "passthrough"]);
-        command.args(["-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "pipe:1"]);
+        // More than eight bits in YUV4MPEG2 are ffmpeg's own extension, for which it wants to be asked.
+        let extension = if self.tones.is_some() { &["-strict", "-1"][..] } else { &[] };
+        command.args(["-pix_fmt", self.format()]).args(extension).args(["-f", "yuv4mpegpipe", "pipe:1"]);
         if let Some((sound, ear)) = sound {
             // A file is opened a second time for its sound, so that one whose sound lies far from its pictures keeps
             // neither pipe waiting: ffmpeg then reads on in whichever of the two inputs is behind.
@@ -239,6 +252,11 @@ pub(super) fn describe_pictures(film: &Film, size: Size, rate: Rate) -> String {
     if (film.width, film.height) != (size.width.into(), size.height.into()) {
         line.push_str(&format!(" → {size}"));
     }
+    line.push_str(match film.transfer {
+        Some(Transfer::Pq) => " HDR (PQ)",
+        Some(Transfer::Hlg) => " HDR (HLG)",
+        None => "",
+    });
     line.push_str(&format!(", {rate} fps"));
     if let Some(length) = film.length {
         line.push_str(&format!(", {:.1} s", length.as_secs_f64()));
@@ -281,7 +299,7 @@ mod tests {
         let (address, name) = ("file:a".into(), "a".to_owned());
         let reading = Reading { address, local: true, paced: false, live: false, twice: true, name };
         let sound = SoundPlan::choose(&found, sound.then(SoundOptions::default), "a").expect("a track");
-        Plan { reading, size: fit(&film, None), film, rate: None, denoise: false, sound }
+        Plan { reading, size: fit(&film, None), film, rate: None, denoise: false, sound, tones: None }
     }
 
     fn arguments(plan: &Plan, ear: Option<i32>) -> String {

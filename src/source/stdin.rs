@@ -68,7 +68,11 @@ fn cut_short(error: Y4mError) -> Y4mError {
 fn as_it_comes(header: &Header, options: &Options) -> bool {
     let film = film(header);
     let rate_fits = options.rate.is_none_or(|rate| rate == header.rate);
-    rate_fits && !header.interlaced && !options.denoise && plan::fit(&film, options.width) == header.size
+    rate_fits
+        && !header.deep
+        && !header.interlaced
+        && !options.denoise
+        && plan::fit(&film, options.width) == header.size
 }
 
 fn film(header: &Header) -> Film {

@@ -237,6 +237,26 @@ fn unusual_films_come_upright_square_and_whole() {
 }
 
 #[test]
+fn hdr_films_are_shown_with_their_white_as_white() {
+    let folder = TempDir::new().expect("a folder");
+    // White of 203 cd/m²: 58 % of PQ's scale and 75 % of HLG's (ITU-R BT.2408).
+    for (name, transfer, code) in [("pq", "smpte2084", 573), ("hlg", "arib-std-b67", 721)] {
+        let grey =
+            format!("color=black:size=64x48:rate=10:duration=0.5,format=yuv420p10le,geq=lum={code}:cb=512:cr=512");
+        let tags = format!("-color_primaries bt2020 -color_trc {transfer} -colorspace bt2020nc -color_range tv");
+        let path = make(&folder, &format!("{name}.mkv"), &format!("-f lavfi -i {grey} -c:v ffv1 {tags}"), &[]);
+        for width in [None, Some(32)] {
+            let source = open_with(&file(&path), Options { width, ..Options::default() });
+            assert!(source.info().details.contains(&format!("HDR ({})", name.to_uppercase())));
+            for picture in pictures(source, usize::MAX) {
+                let colour = rgb(&picture, 16, 12);
+                assert!(colour.iter().all(|part| (225.0..=250.0).contains(part)), "{name}: {colour:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_not_a_film_is_told_in_a_sentence() {
     let folder = TempDir::new().expect("a folder");
     let write = |name: &str, data: &[u8]| {
