@@ -100,7 +100,7 @@ impl Encoder {
         let over = self.next == self.length && self.queue.is_empty() && self.busy.is_none() && self.slot.is_none();
         if over && !self.told && server.wants_picture() {
             self.told = true;
-            let end = self.film.rate.media_time(self.length.into());
+            let end = self.film.span(self.length - 1).end();
             server.handle(now, Input::Local(Local::Ended(Some(end))));
             gave = true;
         }
@@ -126,19 +126,14 @@ impl Encoder {
             return false;
         }
         let Some(&(unit, _)) = self.queue.front() else { return false };
-        match server.demand().verdict(
-            self.film.rate.span(unit.0.into()),
-            now,
-            self.estimate.estimate(),
-            self.queue.len() > 1,
-        ) {
+        match server.demand().verdict(self.film.span(unit.0), now, self.estimate.estimate(), self.queue.len() > 1) {
             Verdict::Hold(until) => {
                 self.hold = until;
                 return false;
             }
             Verdict::Encode if unit > self.still_from && self.fresh == Some(server.demand().fresh) => {
                 let stamps = Stamps { captured: now, encoding: now, encoded: now };
-                let span = self.film.rate.span(u64::from(unit.0));
+                let span = self.film.span(unit.0);
                 self.slot = Some(CodedPicture::same(unit, span, self.film.size, stamps));
             }
             Verdict::Encode => {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use udpstream::media::coded::{CodedPicture, Stamps};
 use udpstream::media::jpeg::{Index, index, plan, restart_interval, tables};
-use udpstream::units::{Rate, Size, Time, Unit};
+use udpstream::units::{MediaTime, Rate, Size, Span, Time, Unit};
 use udpstream::wire::SizeClass;
 
 use crate::random::Random;
@@ -24,6 +24,8 @@ struct Frame {
 pub struct Film {
     pub size: Size,
     pub rate: Rate,
+    /// When pictures are due, in ms, and at last when they are over; empty: at the rate.
+    pub stamps: Vec<i64>,
     frames: Vec<Frame>,
 }
 
@@ -31,7 +33,15 @@ impl Film {
     /// `detail`: AC coefficients of each block, 3 bits each.
     pub fn new(size: Size, rate: Rate, detail: usize) -> Self {
         let frames = (0..DIFFERENT).map(|n| Frame::new(&draw(size, detail, u64::from(n) + 1))).collect();
-        Self { size, rate, frames }
+        Self { size, rate, stamps: Vec::new(), frames }
+    }
+
+    pub fn span(&self, unit: u32) -> Span {
+        let stamp = |unit: u32| self.stamps.get(unit as usize).map(|ms| MediaTime::from_micros(ms * 1_000));
+        match (stamp(unit), stamp(unit + 1)) {
+            (Some(at), Some(next)) => Span { at, lasts: next.since(at) },
+            _ => self.rate.span(unit.into()),
+        }
     }
 
     fn frame(&self, unit: Unit) -> &Frame {
@@ -42,8 +52,8 @@ impl Film {
         let frame = self.frame(unit);
         CodedPicture {
             unit,
-            media_time: self.rate.media_time(u64::from(unit.0)),
-            lasts: self.rate.interval(),
+            media_time: self.span(unit.0).at,
+            lasts: self.span(unit.0).lasts,
             size: self.size,
             rendition: 0,
             quality: QUALITY,

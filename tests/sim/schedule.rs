@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use udpstream::proto::{Machine, Output, server};
-use udpstream::units::{Rate, Size, Time, Unit};
+use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
 
 use crate::jpeg::Film;
 use crate::link::Path;
@@ -29,7 +29,8 @@ fn an_hour(num: u32, den: u32) {
     assert!(departures.len() as u64 >= expected, "{} of {expected}", departures.len());
     for (n, (unit, due, at)) in departures.iter().enumerate() {
         assert_eq!(*unit, Unit(n as u32), "none is skipped");
-        assert_eq!(*due, start + film.rate.at(n as u64), "nothing accumulates");
+        let media = film.rate.media_time(n as u64);
+        assert_eq!(*due, start + media.since(MediaTime::ZERO), "nothing accumulates");
         assert!(at.signed_since(*due) >= 0 && at.since(*due) < ms(2), "{unit:?} left {:?} late", at.since(*due));
     }
     world.check(0);
@@ -68,6 +69,33 @@ fn an_hour_at_30_fps() {
 #[test]
 fn an_hour_at_60_fps() {
     an_hour(60, 1);
+}
+
+#[test]
+fn an_uneven_film_is_seen_at_its_own_times_and_its_last_picture_as_long_as_it_lasts() {
+    let mut film = Film::new(Size::new(32, 32), Rate::new(12, 1).expect("a usual rate"), 0);
+    // Slides, a burst at 100 pictures a second, nothing for seven seconds, and a last slide of five.
+    film.stamps =
+        [0, 2_000, 4_000].into_iter().chain((400..500).map(|n| n * 10 + 50)).chain([12_000, 17_000]).collect();
+    for latency in [0, 300] {
+        let film = Rc::new(Film { stamps: film.stamps.clone(), ..Film::new(film.size, film.rate, 0) });
+        let mut world = World::new(7, &film);
+        world.encoder.length = film.stamps.len() as u32 - 1;
+        world.watch_with(Path::GOOD, |config| config.latency = ms(latency));
+        world.run(seconds(25));
+        let start = world.started();
+        let watcher = &world.watchers[0].seen;
+        assert_eq!(watcher.shown.len(), film.stamps.len() - 1, "each once");
+        for ((at, picture, _), stamp) in watcher.shown.iter().zip(&film.stamps) {
+            assert_eq!(picture.media_time.micros(), stamp * 1_000);
+            let off = at.signed_since(start + ms(stamp.unsigned_abs() + latency));
+            assert!((-2_000_000..20_000_000).contains(&off), "the picture of {stamp} ms is {off} ns late");
+        }
+        let over = watcher.over[0].0.since(start + ms(17_000 + latency));
+        assert!(watcher.over[0].0 >= start + ms(17_000 + latency) && over < ms(500), "over {over:?} after that");
+        let stalls = world.server.events.iter().filter(|(_, event)| matches!(event, server::Event::Stalled(_)));
+        assert_eq!(stalls.count(), 0);
+    }
 }
 
 /// The shortest and the longest time between departures.
