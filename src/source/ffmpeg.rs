@@ -239,7 +239,7 @@ fn ask(
     if local {
         command.args(["-protocol_whitelist", LOCAL]);
     }
-    command.args(["-of", "json", "-show_streams", "-show_format", "-i"]).arg(input);
+    command.args(["-of", "json", "-show_programs", "-show_streams", "-show_format", "-i"]).arg(input);
     let patience = if local { PROBE_FILE } else { PROBE_ADDRESS };
     let question = Question { command, feed, input: &input.to_string_lossy(), name };
     let answer = control.ask(question, clock::now() + patience).map_err(SourceError::Start)?;

@@ -1,6 +1,8 @@
 //! What ffprobe says about a film, reduced to what decoding it right takes: size, rotation, rate, colour, fields, and the
 //! tracks of its sound. Everything is optional and nothing is believed: noise gives an error or `None`, never a panic.
 
+mod choice;
+
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -80,7 +82,21 @@ pub(super) struct Found {
 #[serde(default)]
 struct Report {
     streams: Vec<Stream>,
+    programs: Vec<Program>,
     format: Format,
+}
+
+/// Streams that belong together: a program of a broadcast, or a variant of a film.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Program {
+    streams: Vec<Member>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Member {
+    index: u32,
 }
 
 #[derive(Deserialize, Default)]
@@ -121,6 +137,8 @@ struct Stream {
 #[serde(default)]
 struct Disposition {
     attached_pic: i64,
+    timed_thumbnails: i64,
+    still_image: i64,
     default: i64,
 }
 
@@ -129,6 +147,9 @@ struct Disposition {
 struct Tags {
     rotate: Option<String>,
     language: Option<String>,
+    /// Matroska's length of one track.
+    #[serde(rename = "DURATION")]
+    duration: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -139,18 +160,16 @@ struct SideData {
     _rest: std::collections::BTreeMap<String, IgnoredAny>,
 }
 
-/// Reads what `ffprobe -of json -show_streams -show_format` printed; `None` if it is no report, or one of neither pictures
+/// Reads what `ffprobe -of json -show_programs -show_streams -show_format` printed; `None` if it is no report, or one of neither pictures
 /// nor sound.
 pub(super) fn parse(json: &[u8]) -> Option<Found> {
     let report: Report = serde_json::from_slice(json).ok()?;
-    let is_film = |stream: &&Stream| stream.is_film();
-    let mut films = report.streams.iter().filter(is_film);
-    // A cover is not a film, unless there is nothing else at all.
-    let film = films.clone().find(|stream| stream.disposition.attached_pic == 0);
-    let film = film.or_else(|| films.next().filter(|_| report.streams.len() == 1));
+    let film = choice::film(&report);
+    let mut tracks: Vec<_> = report.streams.iter().filter_map(Stream::track).collect();
+    choice::prefer_own(&mut tracks, film, &report.programs);
     let found = Found {
         film: film.map(|stream| stream.film(&report.format)),
-        tracks: report.streams.iter().filter_map(Stream::track).collect(),
+        tracks,
         start: report.format.start_time.as_deref().and_then(stamp).unwrap_or(0.0),
         cut: report.format.format_name.split(',').any(|name| CUT.contains(&name)),
         length: report.format.duration.as_deref().and_then(seconds),
@@ -247,7 +266,12 @@ impl Stream {
         self.color_range == "pc" || self.pix_fmt.starts_with("yuvj")
     }
 
-    /// Untagged films of 720 lines and more are BT.709, except full-range ones: those are JPEGs or were made here.
+    fn is_large(&self) -> bool {
+        self.width >= 1_280 || self.height > 576
+    }
+
+    /// Untagged films that are larger than television once was are BT.709, as players assume, whichever way they are turned;
+    /// except full-range ones: those are JPEGs or were made here.
     fn matrix(&self) -> Matrix {
         let planar = ["yuv", "nv1", "nv2", "p01", "p21", "yuyv", "uyvy"];
         if !planar.iter().any(|start| self.pix_fmt.starts_with(start)) {
@@ -258,7 +282,7 @@ impl Stream {
             "bt470bg" | "smpte170m" => Matrix::Bt601,
             "smpte240m" => Matrix::Smpte240m,
             "bt2020nc" | "bt2020_ncl" => Matrix::Bt2020,
-            "" | "unknown" | "reserved" if self.height >= 720 && !self.full_range() => Matrix::Bt709,
+            "" | "unknown" | "reserved" if self.is_large() && !self.full_range() => Matrix::Bt709,
             "" | "unknown" | "reserved" => Matrix::Bt601,
             _ => Matrix::Other,
         }
@@ -361,6 +385,23 @@ mod tests {
         let song = parse(format!(r#"{{"streams":[{cover},{sound}]}}"#).as_bytes()).expect("a song");
         assert_eq!((song.film, song.tracks.len()), (None, 1));
         assert_eq!((parse(b"{}"), parse(b"noise")), (None, None));
+    }
+
+    #[test]
+    fn large_films_without_a_tag_are_of_high_definition() {
+        let matrix = |width: u32, height: u32, more: &str| {
+            let size = format!(r#""width":{width},"height":{height},"pix_fmt":"yuv420p"{more}"#);
+            let json = format!(r#"{{"streams":[{{"codec_type":"video",{size}}}]}}"#);
+            parse(json.as_bytes()).and_then(|found| found.film).expect("a film").matrix
+        };
+        assert_eq!([(1_280, 536), (480, 640)].map(|(width, height)| matrix(width, height, "")), [Matrix::Bt709; 2]);
+        assert_eq!([(1_024, 576), (720, 480)].map(|(width, height)| matrix(width, height, "")), [Matrix::Bt601; 2]);
+        assert_eq!(matrix(1_920, 1_080, r#","color_range":"pc""#), Matrix::Bt601);
+        let turned = r#","tags":{"rotate":"90"}"#;
+        assert_eq!([(1_280, 500), (576, 576)].map(|(width, height)| matrix(width, height, turned)), [
+            Matrix::Bt709,
+            Matrix::Bt601
+        ]);
     }
 
     #[test]

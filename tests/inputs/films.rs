@@ -108,3 +108,17 @@ fn fields_are_woven_without_a_comb() {
     let (before, after) = (comb(raw.as_ref()), comb(&shot));
     assert!(before > 3.0 && after < before / 4.0, "lines differ by {before}, and deinterlaced by {after}");
 }
+
+/// Of several tracks the one that players choose: not a thumbnail, then the default.
+#[test]
+fn the_track_that_players_choose_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let thumbnail = film(at, "thumbnail.jpg", "-f lavfi -i color=size=64x64 -frames:v 1");
+    let other = "-f lavfi -i testsrc2=size=128x96:rate=25";
+    let coded = "-c:v:1 libx264 -preset ultrafast -frames:v:1 9 -disposition:v:0 0 -disposition:v:1";
+    let first = film(at, "a.mkv", &format!("-i {thumbnail} {other} -map 0:v -map 1:v -c:v:0 copy {coded} 0"));
+    assert_eq!(seen(&first), ((128, 96), (25, 1), 9));
+    let second = film(at, "b.mkv", &format!("{0} -map 0:v {other} -map 1:v {coded} default", "-f lavfi -i testsrc2=d=1"));
+    assert_eq!(seen(&second).0, (128, 96));
+}
