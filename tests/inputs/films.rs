@@ -122,3 +122,15 @@ fn the_track_that_players_choose_is_shown() {
     let second = film(at, "b.mkv", &format!("{0} -map 0:v {other} -map 1:v {coded} default", "-f lavfi -i testsrc2=d=1"));
     assert_eq!(seen(&second).0, (128, 96));
 }
+
+/// As file managers give them, and as people write them.
+#[test]
+fn addresses_of_files_are_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().to_str().unwrap().to_owned();
+    let film = film(folder.path(), "a b.mkv", &small(9));
+    for address in [format!("file://{at}/a%20b.mkv"), format!("file://localhost{film}"), format!("file:{film}")] {
+        let (listening, summary) = shown(&address, &[], &[]);
+        assert_eq!((&listening["title"], &summary["pictures_shown"]), (&"a b.mkv".into(), &9.into()), "{address}");
+    }
+}
