@@ -8,6 +8,7 @@ mod backlog;
 mod card;
 mod child;
 mod ffmpeg;
+mod fifo;
 mod file;
 mod heard;
 mod input;
@@ -237,6 +238,9 @@ impl Stopper {
 pub fn open(input: &Input, ear: Option<&Input>, options: &Options, stopper: &Stopper) -> Result<Source, SourceError> {
     let guard = Guard { control: stopper.0.clone(), threads: Vec::new(), news: None };
     match input {
+        Input::File(path) if fifo::is_named_pipe(path) => {
+            nothing_beside(input, ear, options).and_then(|()| fifo::open(path, &input.name(), options, guard))
+        }
         Input::File(_) | Input::Url(_) => file::open(input, heard(ear, options)?, options, guard),
         Input::Stdin => nothing_beside(input, ear, options).and_then(|()| stdin::open(options, guard)),
         Input::Test { size, rate } => {
