@@ -15,6 +15,7 @@ use super::SourceError;
 use super::backlog::Surplus;
 use super::child::{self, Answer, Control, Question, Started, Tap};
 use super::heard::Heard;
+use super::photo;
 use super::plan::{LOCAL, Plan, Reading, quiet};
 use super::probe::{self, Film, Found};
 use super::sound::SoundPlan;
@@ -237,7 +238,7 @@ fn ask(
     let mut command = FfmpegCommand::new_with_path(program.as_os_str());
     command.args(["-hide_banner", "-loglevel", "error"]).args(more);
     if local {
-        command.args(["-protocol_whitelist", LOCAL]);
+        command.args(["-protocol_whitelist", LOCAL]).args(photo::as_named(input));
     }
     command.args(["-of", "json", "-show_programs", "-show_streams", "-show_format", "-i"]).arg(input);
     let patience = if local { PROBE_FILE } else { PROBE_ADDRESS };

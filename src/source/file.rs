@@ -11,6 +11,7 @@ use super::ffmpeg::{self, Pass};
 use super::input::meant;
 use super::live::call::{self, Call};
 use super::live::{Ear, station};
+use super::photo;
 use super::plan::{self, Plan, Reading};
 use super::probe::Found;
 use super::sound::{self, SoundPlan};
@@ -38,14 +39,15 @@ pub(super) fn open(
     if let Some(film) = found.film.as_mut().filter(|_| found.cut && reading.twice && options.sound.is_some()) {
         film.start = ffmpeg::first_stamp(&guard.control, &reading, film).or(film.start);
     }
+    let endless = !reading.local && found.length().is_none() && !found.is_still();
     let pace = match options.pace {
         PaceChoice::File => Pace::File,
         PaceChoice::Live => Pace::Live,
         // An address without an end is a camera or a broadcast.
-        PaceChoice::Auto if reading.local || found.length().is_some() => Pace::File,
+        PaceChoice::Auto if !endless => Pace::File,
         PaceChoice::Auto => Pace::Live,
     };
-    if pace == Pace::Live && !reading.local && found.length().is_none() && found.film.is_some() {
+    if pace == Pace::Live && endless && found.film.is_some() {
         return station::open(input, (reading, found), None, ear, options, guard);
     }
     if let Some(ear) = ear {
@@ -57,16 +59,19 @@ pub(super) fn open(
         return tune::open(reading, &found, title(input), pace, options, guard);
     }
     let mut plan = plan(reading, &found, options)?;
-    if let Some(sound) = plan.sound.as_mut().filter(|_| !plan.reading.local && found.length().is_none()) {
+    if let Some(sound) = plan.sound.as_mut().filter(|_| endless) {
         sound.place_by_arrival();
+    }
+    if plan.film.still && options.looped {
+        return photo::stand(plan, &found, title(input), guard);
     }
     let surplus = surplus(options);
     let pass = open_pass(&mut plan, &guard.control, surplus)?;
     let info = info(&plan, &found, title(input), &pass, pace);
     let (control, looped) = (guard.control.clone(), options.looped);
+    let (known, rate) = (info.pictures, info.rate);
     let work = Box::new(move |out, sound| {
-        let passes =
-            Passes { plan, control, looped, surplus, known: info.pictures, rate: info.rate, next: None, pictures: 0 };
+        let passes = Passes { plan, control, looped, surplus, known, rate, next: None, pictures: 0 };
         passes.run(pass, out, sound)
     });
     Ok(Source { info, work, guard })
@@ -88,11 +93,13 @@ pub(super) fn look(input: &Input, control: &Control) -> Result<(Reading, Found),
         Input::Url(url) => (OsString::from(url), false, false),
         _ => return Err(SourceError::NotFound(name)),
     };
-    let found = match local {
+    let mut found = match local {
         true => ffmpeg::probe(control, &address, local, &name, &[])?,
         false => ffmpeg::probe_address(control, &address, &name)?,
     };
-    Ok((Reading { address, local, paced: false, live: false, twice, name }, found))
+    let reading = Reading { address, local, paced: false, live: false, twice, name };
+    photo::look(control, &reading, &mut found);
+    Ok((reading, found))
 }
 
 /// What ffmpeg is to do with a film.
@@ -100,7 +107,8 @@ pub(super) fn plan(reading: Reading, found: &Found, options: &Options) -> Result
     let film = found.film.clone().ok_or_else(|| SourceError::NoPicture(reading.name.clone()))?;
     let sound = SoundPlan::choose(found, options.sound, &reading.name)?;
     let size = plan::fit(&film, options.width);
-    let rate = options.rate.filter(|&rate| rate != film.rate || film.uneven);
+    // A still picture has no rate, and would be lost on the way to another.
+    let rate = options.rate.filter(|&rate| !film.still && (rate != film.rate || film.uneven));
     let rate = rate.or_else(|| (film.uneven && options.rate.is_none()).then_some(film.rate));
     Ok(Plan { reading, film, size, rate, denoise: options.denoise, sound })
 }
@@ -218,6 +226,7 @@ impl Passes {
                     };
                     gauge = voice.pass(pass.heard.take(), self.pictures.into());
                 }
+                Ok(None) if self.pictures == 0 => return Err(SourceError::NoPicture(self.plan.reading.name.clone())),
                 Ok(None) => return Ok(()),
                 Err(error) => return Err(error),
             }

@@ -15,6 +15,7 @@ mod input;
 mod listen;
 mod live;
 mod pace;
+mod photo;
 mod plan;
 mod probe;
 mod remux;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+pub(super) use self::choice::is_still_codec;
+use super::photo::Turn;
 use crate::units::Rate;
 
 /// The matrix of a film's YUV.
@@ -41,6 +43,10 @@ pub(super) struct Film {
     pub pictures: Option<u32>,
     /// Stamp of its first picture, in seconds.
     pub start: Option<f64>,
+    /// One picture of an image format, and nothing else.
+    pub still: bool,
+    /// What is still to be done so that it stands upright: only for still pictures.
+    pub turn: Turn,
 }
 
 /// One of a file's tracks of sound.
@@ -76,6 +82,16 @@ pub(super) struct Found {
     pub length: Option<Duration>,
     /// Each stream says what it is. Of an address that was looked at for a moment only, some may not have begun.
     pub settled: bool,
+    pub origin: Origin,
+}
+
+/// What sort of file it is in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// As ffmpeg calls it, with all the names that it has.
+    format: String,
+    /// The kind of MP4.
+    brand: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -105,6 +121,13 @@ struct Format {
     format_name: String,
     duration: Option<String>,
     start_time: Option<String>,
+    tags: FormatTags,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct FormatTags {
+    major_brand: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -174,14 +197,36 @@ pub(super) fn parse(json: &[u8]) -> Option<Found> {
         cut: report.format.format_name.split(',').any(|name| CUT.contains(&name)),
         length: report.format.duration.as_deref().and_then(seconds),
         settled: !report.streams.is_empty() && report.streams.iter().all(Stream::is_settled),
+        origin: Origin::of(&report.format),
     };
     (found.film.is_some() || !found.tracks.is_empty()).then_some(found)
+}
+
+impl Origin {
+    fn of(format: &Format) -> Self {
+        let (name, brand) = (format.format_name.clone(), format.tags.major_brand.clone());
+        Self { format: name, brand }
+    }
+
+    /// Made for single pictures, although many may be in it.
+    pub fn is_image(&self) -> bool {
+        let format = self.format.as_str();
+        let brands = ["avif", "avis", "heic", "heix", "mif1"];
+        matches!(format, "image2" | "ico" | "gif" | "apng")
+            || format.ends_with("_pipe")
+            || brands.contains(&self.brand.as_str())
+    }
 }
 
 impl Found {
     /// Of the film, or of the sound where there is no film.
     pub fn length(&self) -> Option<Duration> {
         self.film.as_ref().map_or(self.length, |film| film.length)
+    }
+
+    /// One still picture, and nothing to hear.
+    pub fn is_still(&self) -> bool {
+        self.film.as_ref().is_some_and(|film| film.still)
     }
 }
 
@@ -223,6 +268,8 @@ impl Stream {
             length,
             pictures: self.nb_frames.as_deref().and_then(|count| count.parse().ok()).filter(|&count| count > 0),
             start: self.start_time.as_deref().and_then(stamp),
+            still: false,
+            turn: Turn::default(),
         }
     }
 
@@ -398,10 +445,10 @@ mod tests {
         assert_eq!([(1_024, 576), (720, 480)].map(|(width, height)| matrix(width, height, "")), [Matrix::Bt601; 2]);
         assert_eq!(matrix(1_920, 1_080, r#","color_range":"pc""#), Matrix::Bt601);
         let turned = r#","tags":{"rotate":"90"}"#;
-        assert_eq!([(1_280, 500), (576, 576)].map(|(width, height)| matrix(width, height, turned)), [
-            Matrix::Bt709,
-            Matrix::Bt601
-        ]);
+        assert_eq!(
+            [(1_280, 500), (576, 576)].map(|(width, height)| matrix(width, height, turned)),
+            [Matrix::Bt709, Matrix::Bt601]
+        );
     }
 
     #[test]

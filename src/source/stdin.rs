@@ -13,6 +13,7 @@ use super::backlog::Surplus;
 use super::child::{Control, Tap};
 use super::ffmpeg::{self, Pass};
 use super::pace::{self, Decision};
+use super::photo::Turn;
 use super::plan::{self, Reading};
 use super::probe::{Film, Matrix};
 use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError, file, tune};
@@ -96,6 +97,8 @@ fn film(header: &Header) -> Film {
         length: None,
         pictures: None,
         start: None,
+        still: false,
+        turn: Turn::default(),
     }
 }
 

@@ -60,13 +60,13 @@ impl Stream {
         let lasts = self.tags.duration.as_deref().and_then(clock_time);
         let one_by_length = average.zip(lasts).is_some_and(|(rate, seconds)| seconds * rate.fps() < 1.5);
         let one = self.nb_frames.as_deref() == Some("1") || one_by_length || average.is_none();
-        one && self.has_still_codec()
+        one && is_still_codec(&self.codec_name)
     }
+}
 
-    /// Each picture of such a codec stands for itself, and most files of them hold one.
-    pub(super) fn has_still_codec(&self) -> bool {
-        STILL_CODECS.contains(&self.codec_name.as_str())
-    }
+/// Each picture of such a codec stands for itself, and most files of them hold one.
+pub(in crate::source) fn is_still_codec(codec: &str) -> bool {
+    STILL_CODECS.contains(&codec)
 }
 
 /// `HH:MM:SS.fraction`, in seconds.
@@ -86,7 +86,8 @@ mod tests {
 
     fn chosen(films: &[&str]) -> u32 {
         let film = |(index, more): (usize, &&str)| {
-            format!(r#"{{"index":{index},"codec_type":"video","width":64,"height":48,"avg_frame_rate":"25/1",{more}}}"#)
+            let height = if more.contains("height") { "" } else { r#""height":48,"# };
+            format!(r#"{{"index":{index},"codec_type":"video","width":64,"avg_frame_rate":"25/1",{height}{more}}}"#)
         };
         let films: Vec<_> = films.iter().enumerate().map(film).collect();
         let json = format!(r#"{{"streams":[{}]}}"#, films.join(","));
@@ -121,9 +122,7 @@ mod tests {
             format!(r#"{{"index":{index},"codec_type":"video","codec_name":"h264","width":64,"height":{height}}}"#)
         };
         let sound = |index| {
-            format!(
-                r#"{{"index":{index},"codec_type":"audio","codec_name":"aac","sample_rate":"48000","channels":2}}"#
-            )
+            format!(r#"{{"index":{index},"codec_type":"audio","codec_name":"aac","sample_rate":"48000","channels":2}}"#)
         };
         let streams = [film(0, 48), sound(1), film(2, 96), sound(3)].join(",");
         let programs = r#"{"streams":[{"index":0},{"index":1}]},{"streams":[{"index":2},{"index":3}]}"#;
