@@ -25,6 +25,7 @@ use crate::media::Picture;
 use crate::media::convert;
 use crate::media::y4m::{Reader, Y4mError};
 use crate::queue::Pool;
+use crate::units::Time;
 
 impl Plan {
     /// Starts ffmpeg; it works ahead until its pipe is full. `surplus`: what to do with sound far ahead of the pictures.
@@ -176,6 +177,11 @@ impl Pass {
                 Err(self.run.died(&self.done(), None))
             }
         }
+    }
+
+    /// Whether there is something to read (or the end) before `until`.
+    pub fn ready(&mut self, until: Time) -> bool {
+        self.reader.input_mut().ready(until)
     }
 
     fn finish(&mut self) -> Result<(), SourceError> {

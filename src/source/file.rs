@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::ahead;
 use super::backlog::Surplus;
 use super::child::Control;
 use super::ffmpeg::{self, Pass};
@@ -15,6 +16,7 @@ use super::photo;
 use super::plan::{self, Plan, Reading};
 use super::probe::Found;
 use super::sound::{self, SoundPlan};
+use super::stall::Patience;
 use super::voice::{Gauge, Manner, Voice};
 use super::{Finished, Guard, Info, Input, Options, Pace, PaceChoice, Source, SourceError, tune};
 use crate::media::Picture;
@@ -27,7 +29,7 @@ pub(super) fn open(
     input: &Input,
     ear: Option<Box<dyn Ear>>,
     options: &Options,
-    guard: Guard,
+    mut guard: Guard,
 ) -> Result<Source, SourceError> {
     if let Some(url) = one_connection(input, options) {
         let (call, found) = Call::new(url, &input.name(), &guard.control)?;
@@ -40,11 +42,12 @@ pub(super) fn open(
         film.start = ffmpeg::first_stamp(&guard.control, &reading, film).or(film.start);
     }
     let endless = !reading.local && found.length().is_none() && !found.is_still();
+    let recorded = endless && options.pace == PaceChoice::Auto && ahead::is_recording(&guard.control, &reading, &found);
     let pace = match options.pace {
         PaceChoice::File => Pace::File,
         PaceChoice::Live => Pace::Live,
         // An address without an end is a camera or a broadcast.
-        PaceChoice::Auto if !endless => Pace::File,
+        PaceChoice::Auto if recorded || !endless => Pace::File,
         PaceChoice::Auto => Pace::Live,
     };
     if pace == Pace::Live && endless && found.film.is_some() {
@@ -59,7 +62,7 @@ pub(super) fn open(
         return tune::open(reading, &found, title(input), pace, options, guard);
     }
     let mut plan = plan(reading, &found, options)?;
-    if let Some(sound) = plan.sound.as_mut().filter(|_| endless) {
+    if let Some(sound) = plan.sound.as_mut().filter(|_| endless && !recorded) {
         sound.place_by_arrival();
     }
     if plan.film.still && options.looped {
@@ -69,9 +72,11 @@ pub(super) fn open(
     let pass = open_pass(&mut plan, &guard.control, surplus)?;
     let info = info(&plan, &found, title(input), &pass, pace);
     let (control, looped) = (guard.control.clone(), options.looped);
+    let (patience, news) = (!plan.reading.local).then(|| Patience::new(&plan.reading.name)).unzip();
+    guard.news = news;
     let (known, rate) = (info.pictures, info.rate);
     let work = Box::new(move |out, sound| {
-        let passes = Passes { plan, control, looped, surplus, known, rate, next: None, pictures: 0 };
+        let passes = Passes { plan, control, looped, surplus, patience, known, rate, next: None, pictures: 0 };
         passes.run(pass, out, sound)
     });
     Ok(Source { info, work, guard })
@@ -180,6 +185,8 @@ struct Passes {
     control: Control,
     looped: bool,
     surplus: Surplus,
+    /// Of a film that comes through a network.
+    patience: Option<Patience>,
     /// Pictures in a pass: the film's word at first, counted after the first pass.
     known: Option<u32>,
     rate: Rate,
@@ -207,6 +214,7 @@ impl Passes {
         let pool = Pool::new(POOL);
         let mut gauge = voice.pass(pass.heard.take(), 0);
         loop {
+            self.patience.iter().for_each(|patience| patience.wait(&mut pass, &self.control));
             match pass.read(&pool) {
                 _ if self.control.stopped() => return Ok(()),
                 Ok(Some(picture)) => {

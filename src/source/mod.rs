@@ -4,6 +4,7 @@
 //! queues from threads of its own; [`Running`] ends it all, children included, when dropped. Every picture and chunk is
 //! stamped when its first byte arrived here (test card: when it was drawn, or is heard). [`listen`] is for sound alone.
 
+mod ahead;
 mod backlog;
 mod card;
 mod child;
@@ -20,6 +21,7 @@ mod plan;
 mod probe;
 mod remux;
 mod sound;
+mod stall;
 mod stdin;
 mod tail;
 #[cfg(test)]
@@ -331,7 +333,7 @@ impl Running {
         Usage(self.guard.control.clone())
     }
 
-    /// What happened to a live device and was not asked for yet.
+    /// What happened to a live device, or on the way of a film, and was not asked for yet.
     pub fn news(&self) -> Option<News> {
         self.guard.news.as_ref()?.try_recv().ok()
     }
@@ -377,7 +379,7 @@ impl Usage {
 struct Guard {
     control: child::Control,
     threads: Vec<JoinHandle<()>>,
-    /// Of live devices.
+    /// Of live devices, and of films that come through a network.
     news: Option<channel::Receiver<News>>,
 }
 

@@ -92,6 +92,8 @@ pub(super) struct Origin {
     format: String,
     /// The kind of MP4.
     brand: String,
+    /// Bytes, where that is known.
+    pub size: Option<u64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -121,6 +123,7 @@ struct Format {
     format_name: String,
     duration: Option<String>,
     start_time: Option<String>,
+    size: Option<String>,
     tags: FormatTags,
 }
 
@@ -205,7 +208,7 @@ pub(super) fn parse(json: &[u8]) -> Option<Found> {
 impl Origin {
     fn of(format: &Format) -> Self {
         let (name, brand) = (format.format_name.clone(), format.tags.major_brand.clone());
-        Self { format: name, brand }
+        Self { format: name, brand, size: format.size.as_deref().and_then(|size| size.parse().ok()) }
     }
 
     /// Made for single pictures, although many may be in it.
@@ -215,6 +218,11 @@ impl Origin {
         matches!(format, "image2" | "ico" | "gif" | "apng")
             || format.ends_with("_pipe")
             || brands.contains(&self.brand.as_str())
+    }
+
+    /// Something that happens now, and has neither length nor end.
+    pub fn is_live(&self) -> bool {
+        self.format.split(',').any(|name| LIVE.contains(&name))
     }
 }
 
@@ -360,6 +368,8 @@ fn stamp(text: &str) -> Option<f64> {
 
 /// Formats whose stamps ffmpeg expects to jump (its flag `TS_DISCONT`).
 const CUT: [&str; 6] = ["mpegts", "mpeg", "ogg", "hls", "rtsp", "live_flv"];
+/// Formats of what happens now, if it is not known when it ends.
+const LIVE: [&str; 6] = ["hls", "dash", "mpjpeg", "rtsp", "rtp", "sdp"];
 /// What ffmpeg itself assumes where nothing is known.
 const TWENTY_FIVE: Rate = match Rate::new(25, 1) {
     Some(rate) => rate,
