@@ -20,7 +20,7 @@ use udpstream::units::{Rate, Size};
 
 pub use generate::{completions, man};
 use help::{FIGURES, INPUT, LIMITS, NETWORK, OUTPUT, SOUND, TIMING, WINDOW};
-use values::{Datagram, beside, datagram, decibels, number, rate, recording, seconds, size, snapshot};
+use values::{Datagram, beside, datagram, decibels, input, number, rate, recording, seconds, size, snapshot};
 
 /// Moving pictures over UDP with the least possible delay.
 ///
@@ -123,7 +123,7 @@ pub struct ServeArgs {
     /// A film or URL that ffmpeg reads; camera:[DEVICE], screen:[DISPLAY][+X,Y,WxH] or mic:[DEVICE], as `udpstream
     /// devices` shows them; - for standard input (y4m, or anything that ffmpeg reads); test:[WxH][@FPS] for the test card
     /// (1280x720@30).
-    #[arg(value_hint = ValueHint::FilePath)]
+    #[arg(value_hint = ValueHint::FilePath, value_parser = input())]
     pub input: Input,
     /// A microphone to be heard with it: mic:[DEVICE].
     #[arg(value_name = "MIC", value_parser = beside)]
@@ -267,7 +267,7 @@ pub struct WatchArgs {
 #[derive(Debug, Args)]
 pub struct ExtractArgs {
     /// A film, a song or a URL that ffmpeg reads.
-    #[arg(value_hint = ValueHint::FilePath)]
+    #[arg(value_hint = ValueHint::FilePath, value_parser = input())]
     pub input: Input,
     /// The WAV file [default: INPUT with .wav in place of its ending, beside it].
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -346,7 +346,7 @@ impl Serving {
         server.handle(now, MachineInput::Local(Local::Stop(sentence.to_owned())));
     }
 
-    /// What became of cameras, screens and microphones.
+    /// What became of cameras, screens and microphones, and of films on their way.
     fn tell_news(&self) {
         while let Some(news) = self.running.as_ref().and_then(Running::news) {
             let (code, text) = match news {
@@ -355,8 +355,14 @@ impl Serving {
                     let article = if name.contains("://") { "" } else { "the " };
                     ("device-back", format!("{article}{name} is back"))
                 }
+                News::Stalled { name, seconds } => (
+                    "film-stalled",
+                    format!("nothing has come from {name} for {seconds} s; the film goes on when it does"),
+                ),
+                News::Resumed(name) => ("film-back", format!("{name} is back, and the film goes on")),
             };
-            self.output.warn(&format!("{}: {text}", if code == "device-lost" { "warning" } else { "note" }));
+            let is_loss = matches!(code, "device-lost" | "film-stalled");
+            self.output.warn(&format!("{}: {text}", if is_loss { "warning" } else { "note" }));
             // Whoever no longer reads is found out by the next figures.
             self.output.event("warning", json!({ "code": code, "text": text })).ok();
         }

@@ -25,7 +25,7 @@ pub fn check(args: &ServeArgs) -> Result<(), String> {
             "--denoise takes noise out of films, cameras and microphones, and here is none; leave it out",
         ),
         (
-            args.looped && matches!(input, Input::Stdin),
+            args.looped && (matches!(input, Input::Stdin) || input.is_named_pipe()),
             "--loop needs a film that can be begun again, and a pipe cannot; leave it out",
         ),
         (args.looped && live, "--loop begins a film again, and this never ends; leave it out"),

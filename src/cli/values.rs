@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use udpstream::record::place;
 use udpstream::record::still::Kind;
 use udpstream::source::{self, Input};
@@ -27,6 +28,11 @@ pub fn rate(text: &str) -> Result<Rate, String> {
     let fraction = text.split_once('/').and_then(|(n, d)| Rate::new(n.parse().ok()?, d.parse().ok()?));
     let rate = fraction.or_else(|| text.parse().ok().and_then(Rate::from_fps));
     rate.ok_or_else(|| "write a number of pictures a second, such as 25, 29.97 or 30000/1001".to_owned())
+}
+
+/// What is served; a path need not be text.
+pub fn input() -> impl TypedValueParser<Value = Input> {
+    OsStringValueParser::new().try_map(Input::named)
 }
 
 /// What is heard beside something else, or the other way round; a number was meant for a port.

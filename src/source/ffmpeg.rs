@@ -16,6 +16,7 @@ use super::SourceError;
 use super::backlog::Surplus;
 use super::child::{self, Answer, Control, Question, Started, Tap};
 use super::heard::Heard;
+use super::photo;
 use super::plan::{LOCAL, Plan, Reading, quiet};
 use super::probe::{self, Film, Found};
 use super::sound::SoundPlan;
@@ -27,7 +28,7 @@ use crate::media::convert;
 use crate::media::tonemap::ToneMap;
 use crate::media::y4m::{Reader, Y4mError};
 use crate::queue::Pool;
-use crate::units::{MediaTime, Span};
+use crate::units::{MediaTime, Span, Time};
 
 impl Plan {
     /// Starts ffmpeg; it works ahead until its pipe is full. `surplus`: what to do with sound far ahead of the pictures.
@@ -302,6 +303,11 @@ impl Pass {
         }
     }
 
+    /// Whether there is something to read (or the end) before `until`.
+    pub fn ready(&mut self, until: Time) -> bool {
+        self.reader.input_mut().ready(until)
+    }
+
     fn finish(&mut self) -> Result<(), SourceError> {
         self.run.finish(&self.done())
     }
@@ -362,9 +368,9 @@ fn ask(
     let mut command = FfmpegCommand::new_with_path(program.as_os_str());
     command.args(["-hide_banner", "-loglevel", "error"]).args(more);
     if local {
-        command.args(["-protocol_whitelist", LOCAL]);
+        command.args(["-protocol_whitelist", LOCAL]).args(photo::as_named(input));
     }
-    command.args(["-of", "json", "-show_streams", "-show_format", "-i"]).arg(input);
+    command.args(["-of", "json", "-show_programs", "-show_streams", "-show_format", "-i"]).arg(input);
     let patience = if local { PROBE_FILE } else { PROBE_ADDRESS };
     let question = Question { command, feed, input: &input.to_string_lossy(), name };
     let answer = control.ask(question, clock::now() + patience).map_err(SourceError::Start)?;

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::ahead;
 use super::backlog::Surplus;
 use super::child::Control;
 use super::ffmpeg::{self, Pass};
@@ -13,9 +14,11 @@ use super::guess;
 use super::input::meant;
 use super::live::call::{self, Call};
 use super::live::{Ear, station};
+use super::photo;
 use super::plan::{self, Plan, Reading};
 use super::probe::Found;
 use super::sound::{self, SoundPlan};
+use super::stall::Patience;
 use super::voice::{Gauge, Manner, Voice};
 use super::{Finished, Guard, Info, Input, Options, Pace, PaceChoice, Source, SourceError, tune};
 use crate::media::Picture;
@@ -29,7 +32,7 @@ pub(super) fn open(
     input: &Input,
     ear: Option<Box<dyn Ear>>,
     options: &Options,
-    guard: Guard,
+    mut guard: Guard,
 ) -> Result<Source, SourceError> {
     if let Some(url) = one_connection(input, options) {
         let (call, found) = Call::new(url, &input.name(), &guard.control)?;
@@ -42,14 +45,16 @@ pub(super) fn open(
     if let Some(film) = found.film.as_mut().filter(|_| found.cut && reading.twice && options.sound.is_some()) {
         film.start = ffmpeg::first_stamp(&guard.control, &reading, film).or(film.start);
     }
+    let endless = !reading.local && found.length().is_none() && !found.is_still();
+    let recorded = endless && options.pace == PaceChoice::Auto && ahead::is_recording(&guard.control, &reading, &found);
     let pace = match options.pace {
         PaceChoice::File => Pace::File,
         PaceChoice::Live => Pace::Live,
         // An address without an end is a camera or a broadcast.
-        PaceChoice::Auto if reading.local || found.length().is_some() => Pace::File,
+        PaceChoice::Auto if recorded || !endless => Pace::File,
         PaceChoice::Auto => Pace::Live,
     };
-    if pace == Pace::Live && !reading.local && found.length().is_none() && found.film.is_some() {
+    if pace == Pace::Live && endless && found.film.is_some() {
         return station::open(input, (reading, found), None, ear, options, guard);
     }
     if let Some(ear) = ear {
@@ -61,8 +66,11 @@ pub(super) fn open(
         return tune::open(reading, &found, title(input), pace, options, guard);
     }
     let mut plan = plan(reading, &found, options)?;
-    if let Some(sound) = plan.sound.as_mut().filter(|_| !plan.reading.local && found.length().is_none()) {
+    if let Some(sound) = plan.sound.as_mut().filter(|_| endless && !recorded) {
         sound.place_by_arrival();
+    }
+    if plan.film.still && options.looped {
+        return photo::stand(plan, &found, title(input), guard);
     }
     let surplus = surplus(options);
     let guessed =
@@ -70,9 +78,12 @@ pub(super) fn open(
     let pass = guessed.map_or_else(|| open_pass(&mut plan, &guard.control, surplus), Ok)?;
     let info = info(&plan, &found, title(input), &pass, pace);
     let (control, looped) = (guard.control.clone(), options.looped);
+    let (patience, news) = (!plan.reading.local).then(|| Patience::new(&plan.reading.name)).unzip();
+    guard.news = news;
+    let known = info.pictures;
     let work = Box::new(move |out, sound| {
         let (next, begun) = (None, MediaTime::ZERO);
-        let passes = Passes { plan, control, looped, surplus, known: info.pictures, next, pictures: 0, begun };
+        let passes = Passes { plan, control, looped, surplus, patience, known, next, pictures: 0, begun };
         passes.run(pass, out, sound)
     });
     Ok(Source { info, work, guard })
@@ -94,11 +105,13 @@ pub(super) fn look(input: &Input, control: &Control) -> Result<(Reading, Found),
         Input::Url(url) => (OsString::from(url), false, false),
         _ => return Err(SourceError::NotFound(name)),
     };
-    let found = match local {
+    let mut found = match local {
         true => ffmpeg::probe(control, &address, local, &name, &[])?,
         false => ffmpeg::probe_address(control, &address, &name)?,
     };
-    Ok((Reading { address, local, paced: false, live: false, twice, name }, found))
+    let reading = Reading { address, local, paced: false, live: false, twice, name };
+    photo::look(control, &reading, &mut found);
+    Ok((reading, found))
 }
 
 /// What ffmpeg is to do with a film.
@@ -106,8 +119,10 @@ pub(super) fn plan(reading: Reading, found: &Found, options: &Options) -> Result
     let film = found.film.clone().ok_or_else(|| SourceError::NoPicture(reading.name.clone()))?;
     let sound = SoundPlan::choose(found, options.sound, &reading.name)?;
     let size = plan::fit(&film, options.width);
+    // A still picture has no rate, and would be lost on the way to another.
+    let rate = options.rate.filter(|_| !film.still);
     let tones = film.transfer.map(ToneMap::new).map(Arc::new);
-    Ok(Plan { reading, film, size, rate: options.rate, denoise: options.denoise, sound, tones })
+    Ok(Plan { reading, film, size, rate, denoise: options.denoise, sound, tones })
 }
 
 /// The first pass. Sound that ffmpeg cannot decode does not take the pictures with it.
@@ -177,6 +192,8 @@ struct Passes {
     control: Control,
     looped: bool,
     surplus: Surplus,
+    /// Of a film that comes through a network.
+    patience: Option<Patience>,
     /// Pictures in a pass: the film's word at first, counted after the first pass.
     known: Option<u32>,
     /// The next pass, started before this one ends, so that the queue does not run dry.
@@ -206,6 +223,7 @@ impl Passes {
         let pool = Pool::new(POOL);
         let mut gauge = voice.pass(pass.heard.take(), self.begun);
         loop {
+            self.patience.iter().for_each(|patience| patience.wait(&mut pass, &self.control));
             match pass.read(&pool) {
                 _ if self.control.stopped() => return Ok(()),
                 Ok(Some(picture)) => {
@@ -226,6 +244,7 @@ impl Passes {
                     };
                     gauge = voice.pass(pass.heard.take(), self.begun);
                 }
+                Ok(None) if self.pictures == 0 => return Err(SourceError::NoPicture(self.plan.reading.name.clone())),
                 Ok(None) => {
                     self.end(&pass, &gauge);
                     return Ok(());
@@ -237,7 +256,8 @@ impl Passes {
 
     /// The pass is over; what comes next begins where its last picture has had its time.
     fn end(&mut self, pass: &Pass, gauge: &Gauge) {
-        self.begun = pass.end().within(self.begun);
+        let end = if self.plan.film.still { MediaTime::ZERO + photo::SHOWN } else { pass.end() };
+        self.begun = end.within(self.begun);
         gauge.ends_at(self.begun);
     }
 

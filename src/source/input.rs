@@ -1,5 +1,8 @@
 //! What the user named, as text: a path, an address, stdin or the test card.
 
+mod local;
+
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -33,6 +36,11 @@ pub struct Screen {
 }
 
 impl Input {
+    /// The same as from text; a name that is no text can only be a path.
+    pub fn named(name: OsString) -> Result<Self, SourceError> {
+        name.into_string().map_or_else(|name| Ok(Self::File(name.into())), |text| text.parse())
+    }
+
     /// What it is called in messages; never with a password or a query.
     pub fn name(&self) -> String {
         match self {
@@ -66,8 +74,8 @@ fn named(kind: &str, device: &str) -> String {
 impl FromStr for Input {
     type Err = SourceError;
 
-    /// `-`, `test:[WxH][@FPS]`, `camera:[DEVICE]`, `screen:[DISPLAY][+X,Y,WxH]`, `mic:[DEVICE]`, anything with
-    /// `scheme://`, else a path.
+    /// `-`, `test:[WxH][@FPS]`, `camera:[DEVICE]`, `screen:[DISPLAY][+X,Y,WxH]`, `mic:[DEVICE]`, `file:` before a path,
+    /// anything with `scheme://`, else a path.
     fn from_str(text: &str) -> Result<Self, SourceError> {
         if text == "-" {
             return Ok(Self::Stdin);
@@ -83,6 +91,9 @@ impl FromStr for Input {
         }
         if let Some(device) = text.strip_prefix("mic:") {
             return Ok(Self::Mic(device.to_owned()));
+        }
+        if let Some(path) = local::path(text) {
+            return Ok(Self::File(path));
         }
         let is_scheme = |scheme: &str| {
             !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))

@@ -4,10 +4,12 @@
 //! queues from threads of its own; [`Running`] ends it all, children included, when dropped. Every picture and chunk is
 //! stamped when its first byte arrived here (test card: when it was drawn, or is heard). [`listen`] is for sound alone.
 
+mod ahead;
 mod backlog;
 mod card;
 mod child;
 mod ffmpeg;
+mod fifo;
 mod file;
 mod guess;
 mod heard;
@@ -15,10 +17,12 @@ mod input;
 mod listen;
 mod live;
 mod pace;
+mod photo;
 mod plan;
 mod probe;
 mod remux;
 mod sound;
+mod stall;
 mod stdin;
 mod tail;
 #[cfg(test)]
@@ -239,6 +243,9 @@ impl Stopper {
 pub fn open(input: &Input, ear: Option<&Input>, options: &Options, stopper: &Stopper) -> Result<Source, SourceError> {
     let guard = Guard { control: stopper.0.clone(), threads: Vec::new(), news: None };
     match input {
+        Input::File(path) if fifo::is_named_pipe(path) => {
+            nothing_beside(input, ear, options).and_then(|()| fifo::open(path, &input.name(), options, guard))
+        }
         Input::File(_) | Input::Url(_) => file::open(input, heard(ear, options)?, options, guard),
         Input::Stdin => nothing_beside(input, ear, options).and_then(|()| stdin::open(options, guard)),
         Input::Test { size, rate } => {
@@ -330,7 +337,7 @@ impl Running {
         Usage(self.guard.control.clone())
     }
 
-    /// What happened to a live device and was not asked for yet.
+    /// What happened to a live device, or on the way of a film, and was not asked for yet.
     pub fn news(&self) -> Option<News> {
         self.guard.news.as_ref()?.try_recv().ok()
     }
@@ -376,7 +383,7 @@ impl Usage {
 struct Guard {
     control: child::Control,
     threads: Vec<JoinHandle<()>>,
-    /// Of live devices.
+    /// Of live devices, and of films that come through a network.
     news: Option<channel::Receiver<News>>,
 }
 

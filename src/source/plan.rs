@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ffmpeg_sidecar::command::FfmpegCommand;
 
+use super::photo;
 use super::probe::{Film, Matrix};
 use super::sound::SoundPlan;
 use super::timeline::Zero;
@@ -41,7 +42,7 @@ impl Reading {
     /// One input; `more` are options for this input alone.
     pub fn input(&self, command: &mut FfmpegCommand, more: &[&str]) {
         if self.local {
-            command.args(["-protocol_whitelist", LOCAL]);
+            command.args(["-protocol_whitelist", LOCAL]).args(photo::as_named(&self.address));
         }
         if self.live {
             command.args(["-fflags", "nobuffer", "-flags", "low_delay"]);
@@ -103,7 +104,7 @@ impl Plan {
 
     /// The filters in order. Colours that we cannot convert are left to swscale, which takes anything and needs longer.
     pub fn filters(&self) -> String {
-        let mut filters = Vec::new();
+        let mut filters: Vec<_> = self.film.turn.filter.map(str::to_owned).into_iter().collect();
         if self.film.interlaced {
             filters.push("bwdif=mode=send_frame".to_owned());
         }
@@ -192,6 +193,10 @@ impl Plan {
             command.arg("-copyts");
         }
         let threads = if self.is_light() { &["-threads", "1", "-filter_threads", "1"][..] } else { &[] };
+        if self.film.still {
+            // Of some formats ffmpeg knows no rate, and would announce one that is none.
+            command.args(["-noautorotate", "-r", &self.film.rate.to_string()]);
+        }
         self.reading.input(&mut command, threads);
         let sound = self.sound.as_ref().zip(ear);
         if sound.is_some() && self.reading.twice {

@@ -1,11 +1,15 @@
 //! What ffprobe says about a film, reduced to what decoding it right takes: size, rotation, rate, colour, fields, and the
 //! tracks of its sound. Everything is optional and nothing is believed: noise gives an error or `None`, never a panic.
 
+mod choice;
+
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+pub(super) use self::choice::is_still_codec;
+use super::photo::Turn;
 use crate::media::tonemap::Transfer;
 use crate::units::Rate;
 
@@ -45,6 +49,10 @@ pub(super) struct Film {
     pub pictures: Option<u32>,
     /// Stamp of its first picture, in seconds.
     pub start: Option<f64>,
+    /// One picture of an image format, and nothing else.
+    pub still: bool,
+    /// What is still to be done so that it stands upright: only for still pictures.
+    pub turn: Turn,
 }
 
 /// One of a file's tracks of sound.
@@ -80,13 +88,39 @@ pub(super) struct Found {
     pub length: Option<Duration>,
     /// Each stream says what it is. Of an address that was looked at for a moment only, some may not have begun.
     pub settled: bool,
+    pub origin: Origin,
+}
+
+/// What sort of file it is in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// As ffmpeg calls it, with all the names that it has.
+    format: String,
+    /// The kind of MP4.
+    brand: String,
+    /// Bytes, where that is known.
+    pub size: Option<u64>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Report {
     streams: Vec<Stream>,
+    programs: Vec<Program>,
     format: Format,
+}
+
+/// Streams that belong together: a program of a broadcast, or a variant of a film.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Program {
+    streams: Vec<Member>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Member {
+    index: u32,
 }
 
 #[derive(Deserialize, Default)]
@@ -95,6 +129,14 @@ struct Format {
     format_name: String,
     duration: Option<String>,
     start_time: Option<String>,
+    size: Option<String>,
+    tags: FormatTags,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct FormatTags {
+    major_brand: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -128,6 +170,8 @@ struct Stream {
 #[serde(default)]
 struct Disposition {
     attached_pic: i64,
+    timed_thumbnails: i64,
+    still_image: i64,
     default: i64,
 }
 
@@ -136,6 +180,9 @@ struct Disposition {
 struct Tags {
     rotate: Option<String>,
     language: Option<String>,
+    /// Matroska's length of one track.
+    #[serde(rename = "DURATION")]
+    duration: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -146,30 +193,55 @@ struct SideData {
     _rest: std::collections::BTreeMap<String, IgnoredAny>,
 }
 
-/// Reads what `ffprobe -of json -show_streams -show_format` printed; `None` if it is no report, or one of neither pictures
+/// Reads what `ffprobe -of json -show_programs -show_streams -show_format` printed; `None` if it is no report, or one of neither pictures
 /// nor sound.
 pub(super) fn parse(json: &[u8]) -> Option<Found> {
     let report: Report = serde_json::from_slice(json).ok()?;
-    let is_film = |stream: &&Stream| stream.is_film();
-    let mut films = report.streams.iter().filter(is_film);
-    // A cover is not a film, unless there is nothing else at all.
-    let film = films.clone().find(|stream| stream.disposition.attached_pic == 0);
-    let film = film.or_else(|| films.next().filter(|_| report.streams.len() == 1));
+    let film = choice::film(&report);
+    let mut tracks: Vec<_> = report.streams.iter().filter_map(Stream::track).collect();
+    choice::prefer_own(&mut tracks, film, &report.programs);
     let found = Found {
         film: film.map(|stream| stream.film(&report.format)),
-        tracks: report.streams.iter().filter_map(Stream::track).collect(),
+        tracks,
         start: report.format.start_time.as_deref().and_then(stamp).unwrap_or(0.0),
         cut: report.format.format_name.split(',').any(|name| CUT.contains(&name)),
         length: report.format.duration.as_deref().and_then(seconds),
         settled: !report.streams.is_empty() && report.streams.iter().all(Stream::is_settled),
+        origin: Origin::of(&report.format),
     };
     (found.film.is_some() || !found.tracks.is_empty()).then_some(found)
+}
+
+impl Origin {
+    fn of(format: &Format) -> Self {
+        let (name, brand) = (format.format_name.clone(), format.tags.major_brand.clone());
+        Self { format: name, brand, size: format.size.as_deref().and_then(|size| size.parse().ok()) }
+    }
+
+    /// Made for single pictures, although many may be in it.
+    pub fn is_image(&self) -> bool {
+        let format = self.format.as_str();
+        let brands = ["avif", "avis", "heic", "heix", "mif1"];
+        matches!(format, "image2" | "ico" | "gif" | "apng")
+            || format.ends_with("_pipe")
+            || brands.contains(&self.brand.as_str())
+    }
+
+    /// Something that happens now, and has neither length nor end.
+    pub fn is_live(&self) -> bool {
+        self.format.split(',').any(|name| LIVE.contains(&name))
+    }
 }
 
 impl Found {
     /// Of the film, or of the sound where there is no film.
     pub fn length(&self) -> Option<Duration> {
         self.film.as_ref().map_or(self.length, |film| film.length)
+    }
+
+    /// One still picture, and nothing to hear.
+    pub fn is_still(&self) -> bool {
+        self.film.as_ref().is_some_and(|film| film.still)
     }
 }
 
@@ -211,6 +283,8 @@ impl Stream {
             length,
             pictures: self.nb_frames.as_deref().and_then(|count| count.parse().ok()).filter(|&count| count > 0),
             start: self.start_time.as_deref().and_then(stamp),
+            still: false,
+            turn: Turn::default(),
         }
     }
 
@@ -252,7 +326,12 @@ impl Stream {
         self.color_range == "pc" || self.pix_fmt.starts_with("yuvj")
     }
 
-    /// Untagged films of 720 lines and more are BT.709, except full-range ones: those are JPEGs or were made here.
+    fn is_large(&self) -> bool {
+        self.width >= 1_280 || self.height > 576
+    }
+
+    /// Untagged films that are larger than television once was are BT.709, as players assume, whichever way they are turned;
+    /// except full-range ones: those are JPEGs or were made here.
     fn matrix(&self) -> Matrix {
         let planar = ["yuv", "nv1", "nv2", "p01", "p21", "yuyv", "uyvy"];
         if !planar.iter().any(|start| self.pix_fmt.starts_with(start)) {
@@ -263,7 +342,7 @@ impl Stream {
             "bt470bg" | "smpte170m" => Matrix::Bt601,
             "smpte240m" => Matrix::Smpte240m,
             "bt2020nc" | "bt2020_ncl" => Matrix::Bt2020,
-            "" | "unknown" | "reserved" if self.height >= 720 && !self.full_range() => Matrix::Bt709,
+            "" | "unknown" | "reserved" if self.is_large() && !self.full_range() => Matrix::Bt709,
             "" | "unknown" | "reserved" => Matrix::Bt601,
             _ => Matrix::Other,
         }
@@ -306,6 +385,8 @@ const CUT: [&str; 6] = ["mpegts", "mpeg", "ogg", "hls", "rtsp", "live_flv"];
 const INDEXED: [&str; 2] = ["mov", "mp4"];
 /// Formats whose header says a size once and for all.
 const FIXED: [&str; 8] = ["mov", "mp4", "avi", "asf", "gif", "image2", "yuv4mpegpipe", "rawvideo"];
+/// Formats of what happens now, if it is not known when it ends.
+const LIVE: [&str; 6] = ["hls", "dash", "mpjpeg", "rtsp", "rtp", "sdp"];
 /// What ffmpeg itself assumes where nothing is known.
 const TWENTY_FIVE: Rate = match Rate::new(25, 1) {
     Some(rate) => rate,
@@ -389,6 +470,23 @@ mod tests {
         let song = parse(format!(r#"{{"streams":[{cover},{sound}]}}"#).as_bytes()).expect("a song");
         assert_eq!((song.film, song.tracks.len()), (None, 1));
         assert_eq!((parse(b"{}"), parse(b"noise")), (None, None));
+    }
+
+    #[test]
+    fn large_films_without_a_tag_are_of_high_definition() {
+        let matrix = |width: u32, height: u32, more: &str| {
+            let size = format!(r#""width":{width},"height":{height},"pix_fmt":"yuv420p"{more}"#);
+            let json = format!(r#"{{"streams":[{{"codec_type":"video",{size}}}]}}"#);
+            parse(json.as_bytes()).and_then(|found| found.film).expect("a film").matrix
+        };
+        assert_eq!([(1_280, 536), (480, 640)].map(|(width, height)| matrix(width, height, "")), [Matrix::Bt709; 2]);
+        assert_eq!([(1_024, 576), (720, 480)].map(|(width, height)| matrix(width, height, "")), [Matrix::Bt601; 2]);
+        assert_eq!(matrix(1_920, 1_080, r#","color_range":"pc""#), Matrix::Bt601);
+        let turned = r#","tags":{"rotate":"90"}"#;
+        assert_eq!(
+            [(1_280, 500), (576, 576)].map(|(width, height)| matrix(width, height, turned)),
+            [Matrix::Bt709, Matrix::Bt601]
+        );
     }
 
     #[test]

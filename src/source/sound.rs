@@ -212,6 +212,7 @@ const LISTED: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::probe::Origin;
 
     fn found(tracks: &[(&str, u32, &str, bool)]) -> Found {
         let track = |(stream, &(codec, channels, layout, preferred)): (usize, &(&str, u32, &str, bool))| Track {
@@ -225,7 +226,8 @@ mod tests {
             preferred,
         };
         let tracks = tracks.iter().enumerate().map(track).collect();
-        Found { film: None, tracks, start: 0.0, cut: false, length: None, settled: true }
+        let origin = Origin::default();
+        Found { film: None, tracks, start: 0.0, cut: false, length: None, settled: true, origin }
     }
 
     fn plan(found: &Found, options: SoundOptions) -> Option<SoundPlan> {

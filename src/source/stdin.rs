@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use rustix::stdio;
@@ -12,6 +13,7 @@ use super::backlog::Surplus;
 use super::child::{Control, Tap};
 use super::ffmpeg::{self, Pass};
 use super::pace::{self, Decision};
+use super::photo::Turn;
 use super::plan::{self, Reading};
 use super::probe::{Film, Matrix};
 use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError, file, tune};
@@ -26,31 +28,40 @@ pub(super) fn open(options: &Options, guard: Guard) -> Result<Source, SourceErro
     let stdin = stdio::stdin().try_clone_to_owned().map_err(SourceError::Start)?;
     let tap = Tap::new(stdin, &guard.control);
     let source = open_pipe(tap, options, guard)?;
-    if source.info().pace == Pace::Live {
-        // The pace was found out with the pipe as it came; from here on a picture is to pass in few pieces. A refusal
-        // (not a pipe, or the user's pipes have all the memory they may) costs nothing but that.
-        rustix::pipe::fcntl_setpipe_size(stdio::stdin(), LIVE_PIPE).ok();
-    }
+    widen(&source, stdio::stdin());
     Ok(source)
 }
 
+/// The pace was found out with the pipe as it came; of a live one a picture is to pass in few pieces from here on. A
+/// refusal (not a pipe, or the user's pipes have all the memory they may) costs nothing but that.
+pub(super) fn widen(source: &Source, pipe: impl AsFd) {
+    if source.info().pace == Pace::Live {
+        rustix::pipe::fcntl_setpipe_size(pipe, LIVE_PIPE).ok();
+    }
+}
+
 /// Any pipe; `tap` has not been read from.
-pub(super) fn open_pipe(mut tap: Tap, options: &Options, guard: Guard) -> Result<Source, SourceError> {
-    let start = read_up_to(&mut tap, y4m::MAGIC.len())?;
+pub(super) fn open_pipe(tap: Tap, options: &Options, guard: Guard) -> Result<Source, SourceError> {
+    open_named(tap, NAME, options, guard)
+}
+
+/// The same of one that is called `name`.
+pub(super) fn open_named(mut tap: Tap, name: &str, options: &Options, guard: Guard) -> Result<Source, SourceError> {
+    let start = read_up_to(&mut tap, y4m::MAGIC.len(), name)?;
     if start.is_empty() {
-        return Err(SourceError::Empty(NAME.to_owned()));
+        return Err(SourceError::Empty(name.to_owned()));
     }
     if start != y4m::MAGIC {
-        return open_film(tap, start, options, guard);
+        return open_film(tap, start, name, options, guard);
     }
     let mut line = start;
     y4m::read_line(&mut tap, &mut line).map_err(cut_short)?;
     match Header::parse(&line) {
-        Ok(header) if as_it_comes(&header, options) => open_raw(Reader::with_header(tap, header), options, guard),
+        Ok(header) if as_it_comes(&header, options) => open_raw(Reader::with_header(tap, header), name, options, guard),
         // Formats of more than eight bits and the like: ffmpeg knows them, and its probe tells their size.
         Ok(_) | Err(Y4mError::Unsupported(_)) => {
             line.push(b'\n');
-            open_film(tap, line, options, guard)
+            open_film(tap, line, name, options, guard)
         }
         Err(error) => Err(error.into()),
     }
@@ -92,11 +103,13 @@ fn film(header: &Header) -> Film {
         length: None,
         pictures: None,
         start: None,
+        still: false,
+        turn: Turn::default(),
     }
 }
 
 /// Pictures that are read in this process.
-fn open_raw(mut reader: Reader<Tap>, options: &Options, guard: Guard) -> Result<Source, SourceError> {
+fn open_raw(mut reader: Reader<Tap>, name: &str, options: &Options, guard: Guard) -> Result<Source, SourceError> {
     let header = *reader.header();
     let pool = Pool::new(POOL);
     let read = || {
@@ -109,7 +122,7 @@ fn open_raw(mut reader: Reader<Tap>, options: &Options, guard: Guard) -> Result<
         details.push_str(" (the rate is not given: 25 assumed)");
     }
     let info = Info {
-        title: NAME.to_owned(),
+        title: name.to_owned(),
         size: header.size,
         rate: header.rate,
         length: None,
@@ -127,13 +140,19 @@ fn open_raw(mut reader: Reader<Tap>, options: &Options, guard: Guard) -> Result<
 }
 
 /// Pictures that ffmpeg makes of what comes; `start` was read already.
-fn open_film(mut tap: Tap, start: Vec<u8>, options: &Options, mut guard: Guard) -> Result<Source, SourceError> {
+fn open_film(
+    mut tap: Tap,
+    start: Vec<u8>,
+    name: &str,
+    options: &Options,
+    mut guard: Guard,
+) -> Result<Source, SourceError> {
     let start = gather(&mut tap, start);
-    let mut found = ffmpeg::probe(&guard.control, OsStr::new(plan::FED), true, NAME, &start)?;
+    let mut found = ffmpeg::probe(&guard.control, OsStr::new(plan::FED), true, name, &start)?;
     tap.put_back(start);
     let live = options.pace == PaceChoice::Live;
     let reading =
-        Reading { address: plan::FED.into(), local: true, paced: false, live, twice: false, name: NAME.to_owned() };
+        Reading { address: plan::FED.into(), local: true, paced: false, live, twice: false, name: name.to_owned() };
     let Some(film) = &mut found.film else {
         // Nobody knows how long the rest is.
         found.length = None;
@@ -156,7 +175,7 @@ fn open_film(mut tap: Tap, start: Vec<u8>, options: &Options, mut guard: Guard) 
     if start.pace == Pace::Live {
         pass.go_live();
     }
-    let info = file::info(&plan, &found, NAME.to_owned(), &pass, start.pace);
+    let info = file::info(&plan, &found, name.to_owned(), &pass, start.pace);
     let control = guard.control.clone();
     let work = Box::new(move |out: Producer<Picture>, sound: Option<Producer<Chunk>>| {
         let voice = file::voice(&plan, false, sound)?;
@@ -226,10 +245,10 @@ fn gather(tap: &mut Tap, mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn read_up_to(tap: &mut Tap, count: usize) -> Result<Vec<u8>, SourceError> {
+fn read_up_to(tap: &mut Tap, count: usize, name: &str) -> Result<Vec<u8>, SourceError> {
     let mut bytes = Vec::with_capacity(count);
     let read = tap.take(count as u64).read_to_end(&mut bytes);
-    read.map_err(|why| SourceError::Unreadable { name: NAME.to_owned(), why })?;
+    read.map_err(|why| SourceError::Unreadable { name: name.to_owned(), why })?;
     Ok(bytes)
 }
 

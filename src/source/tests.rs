@@ -6,6 +6,7 @@
 )]
 
 mod addresses;
+mod recordings;
 mod sound;
 mod uneven;
 

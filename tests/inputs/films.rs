@@ -108,3 +108,47 @@ fn fields_are_woven_without_a_comb() {
     let (before, after) = (comb(raw.as_ref()), comb(&shot));
     assert!(before > 3.0 && after < before / 4.0, "lines differ by {before}, and deinterlaced by {after}");
 }
+
+/// Of several tracks the one that players choose: not a thumbnail, then the default.
+#[test]
+fn the_track_that_players_choose_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let thumbnail = film(at, "thumbnail.jpg", "-f lavfi -i color=size=64x64 -frames:v 1");
+    let other = "-f lavfi -i testsrc2=size=128x96:rate=25:duration=1 -map 0:v -map 1:v -preset ultrafast";
+    let marked = "-disposition:v:0 0 -disposition:v:1";
+    let first = film(at, "a.mkv", &format!("-i {thumbnail} {other} -c:v:0 copy -c:v:1 libx264 {marked} 0"));
+    assert_eq!(seen(&first), ((128, 96), (25, 1), 25));
+    let two = format!("-f lavfi -i testsrc2=duration=1 {other} -c:v libx264 {marked} default");
+    let second = film(at, "b.mkv", &two);
+    assert_eq!(seen(&second).0, (128, 96));
+}
+
+/// As file managers give them, and as people write them.
+#[test]
+fn addresses_of_files_are_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().to_str().unwrap().to_owned();
+    let film = film(folder.path(), "a b.mkv", &small(9));
+    for address in [format!("file://{at}/a%20b.mkv"), format!("file://localhost{film}"), format!("file:{film}")] {
+        let (listening, summary) = shown(&address, &[], &[]);
+        assert_eq!((&listening["title"], &summary["pictures_shown"]), (&"a b.mkv".into(), &9.into()), "{address}");
+    }
+}
+
+#[test]
+fn names_may_be_anything() {
+    use std::os::unix::ffi::OsStringExt;
+    let folder = tempfile::tempdir().unwrap();
+    let picture = film(folder.path(), "one.png", "-f lavfi -i testsrc2=size=160x120 -frames:v 1");
+    for name in ["100%.png", "a%03d.png", "a b%02d%d.PNG", "-.png", "a*{1}?.png"] {
+        let named = folder.path().join(name);
+        std::fs::copy(&picture, &named).unwrap();
+        assert_eq!(seen(named.to_str().unwrap()), ((160, 120), (25, 1), 1), "{name}");
+    }
+    let named = std::ffi::OsString::from_vec(b"fa\xe7ade.png".to_vec());
+    std::fs::copy(&picture, folder.path().join(&named)).unwrap();
+    let path = folder.path().join(&named);
+    let fixed = ["serve", "--no-wait", "--port", "0", "--bind", "127.0.0.1"].map(std::ffi::OsStr::new);
+    udpstream(fixed.into_iter().chain([path.as_os_str()])).end().says(0, &["ade.png: png 160×120"]);
+}

@@ -17,6 +17,7 @@ mod films;
 mod lists;
 mod long;
 mod nofilms;
+mod photos;
 mod pipes;
 mod program;
 mod songs;

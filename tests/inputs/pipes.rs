@@ -92,3 +92,30 @@ fn without_ffmpeg_films_cannot_be_read_but_pipes_can() {
     assert_eq!(watched.summary()["pictures_shown"], 12);
     server.end().says(0, &[]);
 }
+
+#[test]
+fn a_named_pipe_is_read_like_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("film.pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    let name = path.to_str().unwrap();
+    serve(name, &["--loop"]).end().says(2, &["film.pipe", "--loop", "a pipe cannot"]);
+    let film = std::fs::read(super::program::film(folder.path(), "film.ts", &super::program::small(25))).unwrap();
+    for (bytes, pictures) in [(y4m(12), 12), (film, 25)] {
+        let server = serve(name, &[]).start();
+        let path = path.clone();
+        let writer = std::thread::spawn(move || std::fs::write(path, bytes));
+        let listening = server.event("listening");
+        assert_eq!(listening["title"], name);
+        let watched = watch(&format!("127.0.0.1:{}", listening["port"]), &[]).end();
+        watched.says(0, &[]);
+        assert_eq!(watched.summary()["pictures_shown"], pictures);
+        server.end().says(0, &[]);
+        writer.join().unwrap().unwrap();
+    }
+    // Nobody writes: it waits, and can be stopped.
+    let program = serve(name, &[]).start();
+    program.wait_until_it_waits();
+    program.signal(Signal::INT);
+    program.end().says(0, &[]);
+}

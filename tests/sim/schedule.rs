@@ -73,12 +73,13 @@ fn an_hour_at_60_fps() {
 
 #[test]
 fn an_uneven_film_is_seen_at_its_own_times_and_its_last_picture_as_long_as_it_lasts() {
-    let mut film = Film::new(Size::new(32, 32), Rate::new(12, 1).expect("a usual rate"), 0);
     // Slides, a burst at 100 pictures a second, nothing for seven seconds, and a last slide of five.
-    film.stamps =
-        [0, 2_000, 4_000].into_iter().chain((400..500).map(|n| n * 10 + 50)).chain([12_000, 17_000]).collect();
+    let slides = [0, 2_000, 4_000].into_iter();
+    let stamps: Vec<_> = slides.chain((400..500).map(|n| n * 10 + 50)).chain([12_000, 17_000]).collect();
     for latency in [0, 300] {
-        let film = Rc::new(Film { stamps: film.stamps.clone(), ..Film::new(film.size, film.rate, 0) });
+        let mut film = Film::new(Size::new(32, 32), Rate::new(12, 1).expect("a usual rate"), 0);
+        film.stamps.clone_from(&stamps);
+        let film = Rc::new(film);
         let mut world = World::new(7, &film);
         world.encoder.length = film.stamps.len() as u32 - 1;
         world.watch_with(Path::GOOD, |config| config.latency = ms(latency));

@@ -83,13 +83,17 @@ pub(super) trait Ear: Send {
     fn hear(&mut self, control: &Control, zero: &Watched<Option<Time>>, out: Producer<Chunk>, news: &Sender<News>);
 }
 
-/// What happened to a device, for people.
+/// What happened to a device, or on the way of a film, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
     /// It is away; the sentence says why and what to do. It is tried again without end.
     Lost(String),
     /// The device of this name is back.
     Back(String),
+    /// Nothing comes of a film that is read through a network.
+    Stalled { name: String, seconds: u64 },
+    /// The film of this name goes on.
+    Resumed(String),
 }
 
 /// A source of what `device` shows, and of what `ear` hears. A device that is not there yet is waited for with a card.

@@ -1,0 +1,106 @@
+//! Whether an address without a length is a recording or happens now: a recording has a size, or comes faster than it is to
+//! be shown.
+
+use std::io::Read;
+use std::time::Duration;
+
+use ffmpeg_sidecar::command::FfmpegCommand;
+
+use super::child::{self, Control, Started, Tap};
+use super::plan::Reading;
+use super::probe::Found;
+use super::tail::Tail;
+use crate::clock;
+
+/// Takes a look of two seconds where nothing else tells.
+pub(super) fn is_recording(control: &Control, reading: &Reading, found: &Found) -> bool {
+    let address = reading.address.to_string_lossy().to_lowercase();
+    let is_http = ["http://", "https://"].iter().any(|scheme| address.starts_with(scheme));
+    if !is_http || found.origin.is_live() {
+        return false;
+    }
+    let film = found.film.as_ref();
+    found.origin.size.is_some() || film.is_some_and(|film| comes_ahead(control, reading, film.stream).unwrap_or(false))
+}
+
+/// `None` if nobody could be asked.
+fn comes_ahead(control: &Control, reading: &Reading, stream: u32) -> Option<bool> {
+    let program = child::find("ffprobe").ok()?;
+    let mut command = FfmpegCommand::new_with_path(program.as_os_str());
+    command.args(["-hide_banner", "-loglevel", "error"]);
+    reading.input(&mut command, &["-analyzeduration", "500000", "-select_streams", &stream.to_string()]);
+    command.args(["-show_entries", "packet=pts_time", "-of", "csv=p=0"]);
+    let began = clock::now();
+    let Started { id, stdout, stderr, .. } = control.start(&mut command).ok()?;
+    let mut stderr = Tail::of(stderr).inspect_err(|_| control.kill(id)).ok()?;
+    let ahead = read_ahead(&mut Tap::new(stdout, control), || clock::now().since(began));
+    control.kill(id);
+    // Its words are of no use, but its thread is to end here.
+    stderr.finish(&reading.address.to_string_lossy(), &reading.name);
+    Some(ahead)
+}
+
+/// Whether more of the film comes than `elapsed` of time, by far, or all of it at once.
+fn read_ahead(tap: &mut Tap, elapsed: impl Fn() -> Duration) -> bool {
+    let (mut stamps, mut text, mut block) = (Stamps::default(), Vec::new(), [0; 4 << 10]);
+    let until = clock::now() + LOOK;
+    while tap.ready(until) {
+        let Ok(count @ 1..) = tap.read(&mut block) else {
+            // It came to its end. What happens now does not, or its end is not ahead of the time.
+            return stamps.span > elapsed().as_secs_f64();
+        };
+        text.extend_from_slice(&block[..count]);
+        let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        String::from_utf8_lossy(&text[..whole]).lines().for_each(|line| stamps.line(line));
+        text.drain(..whole);
+        if stamps.span > (elapsed() + AHEAD).as_secs_f64() {
+            return true;
+        }
+    }
+    false
+}
+
+/// How much of a film came, by the stamps of its pictures in the order in which they are decoded.
+#[derive(Default)]
+struct Stamps {
+    latest: Option<f64>,
+    /// Seconds.
+    span: f64,
+}
+
+impl Stamps {
+    /// One stamp in seconds, perhaps with a comma after it; anything else is none.
+    fn line(&mut self, line: &str) {
+        let Ok(stamp) = line.trim_end_matches(',').trim().parse::<f64>() else { return };
+        let latest = *self.latest.get_or_insert(stamp);
+        let step = stamp - latest;
+        // A jump is the sender's, and tells nothing; a step back is the order of decoding.
+        if step.abs() > JUMP {
+            self.latest = Some(stamp);
+        } else if step > 0.0 {
+            self.span += step;
+            self.latest = Some(stamp);
+        }
+    }
+}
+
+/// No longer than people wait gladly.
+const LOOK: Duration = Duration::from_secs(2);
+/// A sender of what happens now begins with as much as it holds ready for newcomers: some seconds.
+const AHEAD: Duration = Duration::from_secs(8);
+/// Seconds between two pictures; more is no interval.
+const JUMP: f64 = 10.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_add_up_and_jumps_do_not() {
+        let mut stamps = Stamps::default();
+        for line in ["10.0", "10.12", "10.04,", "10.08", "N/A", "", "10.16", "5000.0", "5000.04", "0.5", "0.54"] {
+            stamps.line(line);
+        }
+        assert!((stamps.span - 0.24).abs() < 1e-9, "{}", stamps.span);
+    }
+}
