@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use crossbeam_channel as channel;
 
+pub use self::child::speak_plainly;
 pub use self::input::{Input, Screen, size};
 pub use self::listen::{Listening, listen};
 pub use self::live::{Devices, Listed, ListedMode, News, Trouble, devices, fuzz_offers};

@@ -37,6 +37,20 @@ fn what_is_no_film_is_told_in_one_sentence() {
 }
 
 #[test]
+fn what_colours_the_words_of_ffmpeg_does_not_reach_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "noise.mp4", &noise(40_000));
+    // The last one would also leave a file behind.
+    for (name, value) in [("AV_LOG_FORCE_COLOR", "1"), ("AV_LOG_FORCE_256COLOR", "1"), ("FFREPORT", "level=48")] {
+        let mut run = serve(&path, &[]);
+        run.command().env(name, value).env("TERM", "xterm-256color");
+        let ended = run.end();
+        ended.one_sentence(1, &["(moov atom not found)"]);
+        assert!(!ended.stderr[0].contains('\x1b'), "{name}: {:?}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_file_that_refuses_to_be_read_is_named() {
     // Its length is 0, and nobody can read its first byte, not even root.
     if fs::metadata("/proc/self/mem").is_ok() {
