@@ -29,6 +29,7 @@ fn what_is_no_film_is_told_in_one_sentence() {
         (film(at, "nothing.mp4", &format!("{} -t 0", small(20))), "has no picture in it"),
         (film(at, "nothing.avi", &format!("{} -t 0 -c:v mpeg4", small(20))), "has no picture in it"),
         (film(at, "nothing.mkv", &format!("{} -t 0", small(20))), "is not a film"),
+        (film(at, "moving.webp", "-f lavfi -i testsrc2=size=160x120:rate=25 -frames:v 5"), "is an animated WebP"),
         ("/dev/null".to_owned(), "is not a film"),
     ];
     for (path, words) in cases {
