@@ -116,7 +116,7 @@ pub enum SourceError {
     #[error("{0} was not found; check its name and folder")]
     NotFound(String),
     #[error("{name} was not found; if no film is meant, write {meant}")]
-    Meant { name: String, meant: &'static str },
+    Meant { name: String, meant: String },
     #[error("{name} names no port from 1 to 65535; write {scheme}://HOST:PORT")]
     NoPort { name: String, scheme: String },
     #[error("{0} is a folder; name one film in it")]

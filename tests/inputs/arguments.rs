@@ -32,10 +32,21 @@ fn a_wrong_argument_names_the_right_ones() {
         (&["watch", "localhost", "--latency", "10001"], &["--latency", "0 to 10000"]),
         (&["watch", "localhost", "--timeout", "soon"], &["number of seconds"]),
         (&["watch", "localhost", "--snapshot", "shot.bmp"], &[".png", ".jpg"]),
+        (&["serve", "/dev/video0"], &["write camera:/dev/video0"]),
+        (&["serve", "x", "--host", "::1"], &["written like this: udpstream serve x --bind ::1"]),
+        (&["watch", "--host", "robot", "--port", "7"], &["without an option: udpstream watch robot:7"]),
         (&[], &["Usage"]),
     ] {
         let ended = udpstream(arguments).end();
         ended.says(2, words);
         assert_eq!(ended.stdout, [""; 0], "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_device_named_without_its_kind_is_recognised() {
+    for (input, words) in [("0", "write camera:/dev/video0"), (":0", "write screen::0"), (":0.0", "write screen::0.0")]
+    {
+        udpstream(["serve", input]).end().one_sentence(1, &[words]);
     }
 }
