@@ -5,6 +5,7 @@
 //! The window keeps the frame it shows, to draw it again after a resize, and drops it when the next one has taken its
 //! place. One frame waits for it, the newest. No picture ever waits on time; only notices do, to go.
 
+pub mod display;
 mod guard;
 mod hud;
 pub mod keys;

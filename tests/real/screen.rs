@@ -103,6 +103,10 @@ impl Viewer {
     pub fn start(address: &str, arguments: &[&str], folder: &Path) -> Self {
         let mut command = program();
         command.args(["watch", address, "--stats", "json"]).args(arguments).current_dir(folder);
+        Self::of(command)
+    }
+
+    pub fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut id = String::new();

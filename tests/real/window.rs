@@ -102,6 +102,22 @@ fn freezes_saves_and_explains() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_compositor_that_has_gone_leaves_the_window_to_x() {
+    if !screen::is_there() {
+        return;
+    }
+    let server = Server::start(&["test:320x180@25"]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program();
+    command.args(["watch", &server.address(), "--stats", "json"]);
+    command.env("WAYLAND_DISPLAY", "wayland-9").env("XDG_RUNTIME_DIR", folder.path());
+    let mut viewer = Viewer::of(command);
+    viewer.event("stats");
+    viewer.key("q");
+    assert_eq!(viewer.end().0, 0);
+}
+
+#[test]
 fn fullscreen_and_the_keys_that_leave() {
     if !screen::is_there() {
         return;
