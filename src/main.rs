@@ -67,9 +67,8 @@ mod tests {
 
     #[test]
     fn libraries_speak_only_when_asked() {
-        let speaks = |quiet, verbose, wishes, target: &str, level| {
-            filter(quiet, verbose, wishes).would_enable(target, &level)
-        };
+        let speaks =
+            |quiet, verbose, wishes, target: &str, level| filter(quiet, verbose, wishes).would_enable(target, &level);
         let (ours, theirs) = ("udpstream::app::watch", "winit::platform_impl::linux::x11");
         assert!(speaks(false, 0, "", ours, Level::WARN) && !speaks(false, 0, "", ours, Level::INFO));
         assert!(!speaks(false, 0, "", theirs, Level::ERROR));
