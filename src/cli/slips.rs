@@ -13,7 +13,7 @@ pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
     let words: Vec<String> = arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let tips = match error.kind() {
         ErrorKind::InvalidSubcommand => without_verb(&words),
-        ErrorKind::UnknownArgument => address_apart(&words).or_else(|| port_apart(&words)),
+        ErrorKind::UnknownArgument => unknown(&error, &words),
         ErrorKind::ValueValidation if is_about_ear(&error) => port_apart(&words),
         ErrorKind::MissingRequiredArgument if !is_about_flag(&error) => nothing_named(&words),
         _ => None,
@@ -21,12 +21,22 @@ pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
     hide_secrets(&mut error);
     if let Some(tips) = tips {
         let tips = tips.into_iter().map(Into::into).collect();
-        // A near miss of a verb is no help to somebody who left the verb out, nor is one of an option that means more.
+        // A near miss of a verb is no help to somebody who left the verb out, nor is one of an option that is no miss.
         error.remove(ContextKind::SuggestedSubcommand);
         error.remove(ContextKind::SuggestedArg);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
     }
     error
+}
+
+/// What was meant by an argument that is none of ours; near misses of our options are left to the parser.
+fn unknown(error: &clap::Error, words: &[String]) -> Option<Vec<String>> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return None };
+    match argument.as_str() {
+        "--host" => address_apart(words),
+        option if option.starts_with('-') && !["--port", "-p"].contains(&option) => None,
+        _ => port_apart(words),
+    }
 }
 
 /// An address that was typed where it does not belong is shown without its password.
