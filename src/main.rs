@@ -36,16 +36,48 @@ fn main() -> ExitCode {
     }
 }
 
+/// What people read on standard error, and the warnings among it over the picture.
 fn log(quiet: bool, verbose: u8) {
-    let level = match (quiet, verbose) {
-        (true, _) => LevelFilter::OFF,
-        (_, 0) => LevelFilter::WARN,
-        (_, 1) => LevelFilter::INFO,
-        _ => LevelFilter::TRACE,
-    };
-    // The window library warns of what a plain desktop lacks, which nobody misses.
-    let window = if verbose > 0 { level } else { level.min(LevelFilter::ERROR) };
+    let wishes = std::env::var("RUST_LOG").unwrap_or_default();
     let lines = tracing_subscriber::fmt().with_writer(|| terminal::Log).with_ansi(terminal::colours());
-    let lines = lines.with_max_level(level).with_target(false).finish();
-    lines.with(Targets::new().with_default(level).with_target("winit", window)).with(watch::OnScreen).init();
+    let lines = lines.with_max_level(LevelFilter::TRACE).with_target(false).finish();
+    lines.with(filter(quiet, verbose, &wishes)).with(watch::OnScreen).init();
+}
+
+/// Of the libraries only what somebody asks for, by -v or by `wishes` (as in RUST_LOG): their warnings have no advice, and
+/// what matters of them is said in our words.
+fn filter(quiet: bool, verbose: u8, wishes: &str) -> Targets {
+    // An empty wish would be read as one for everything.
+    let asked: Targets = if wishes.is_empty() { Targets::new() } else { wishes.parse().unwrap_or_default() };
+    let plain = asked.default_level();
+    let (ours, theirs) = match (quiet, verbose) {
+        (true, _) => return Targets::new(),
+        (_, 0) => (plain.unwrap_or(LevelFilter::WARN), plain.unwrap_or(LevelFilter::OFF)),
+        (_, 1) => (LevelFilter::INFO, LevelFilter::INFO),
+        _ => (LevelFilter::TRACE, LevelFilter::TRACE),
+    };
+    Targets::new().with_default(theirs).with_target("udpstream", ours).with_targets(asked.iter())
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn libraries_speak_only_when_asked() {
+        let speaks =
+            |quiet, verbose, wishes, target: &str, level| filter(quiet, verbose, wishes).would_enable(target, &level);
+        let (ours, theirs) = ("udpstream::app::watch", "winit::platform_impl::linux::x11");
+        assert!(speaks(false, 0, "", ours, Level::WARN) && !speaks(false, 0, "", ours, Level::INFO));
+        assert!(!speaks(false, 0, "", theirs, Level::ERROR));
+        assert!(speaks(false, 1, "", theirs, Level::INFO) && !speaks(false, 1, "", theirs, Level::DEBUG));
+        assert!(speaks(false, 2, "", theirs, Level::TRACE));
+        assert!(!speaks(true, 0, "", ours, Level::ERROR));
+        assert!(speaks(false, 0, "winit=debug", theirs, Level::DEBUG));
+        assert!(speaks(false, 0, "winit=debug", ours, Level::WARN));
+        assert!(speaks(false, 0, "debug", theirs, Level::DEBUG) && speaks(false, 0, "debug", ours, Level::DEBUG));
+        assert!(speaks(false, 0, "udpstream=trace", ours, Level::TRACE));
+    }
 }

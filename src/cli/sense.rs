@@ -1,5 +1,9 @@
 //! Whether what `serve` was told fits together: an option that would do nothing is a slip, and is said at once.
 
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
 use udpstream::source::Input;
 
 use super::ServeArgs;
@@ -12,6 +16,7 @@ pub fn check(args: &ServeArgs) -> Result<(), String> {
         as_named => as_named,
     };
     check_ear(input, ear)?;
+    check_file(input)?;
     let name = input.name();
     let live = matches!(input, Input::Camera(_) | Input::Screen(_) | Input::Mic(_));
     let wrong = [
@@ -39,6 +44,19 @@ pub fn check(args: &ServeArgs) -> Result<(), String> {
     wrong.map_or(Ok(()), |(_, advice)| Err(format!("{name}: {advice}")))
 }
 
+/// A camera that is named like a file: ffmpeg would read it as one, and find no film.
+fn check_file(input: &Input) -> Result<(), String> {
+    let Input::File(path) = input else { return Ok(()) };
+    let device = path.to_str().is_some_and(|path| path.starts_with("/dev/video")) || is_video_device(path);
+    let path = path.display();
+    if device { Err(format!("{path}: a camera is named with camera: before it; write camera:{path}")) } else { Ok(()) }
+}
+
+fn is_video_device(path: &Path) -> bool {
+    let data = fs::metadata(path).ok().filter(|data| data.file_type().is_char_device());
+    data.is_some_and(|data| rustix::fs::major(data.rdev()) == VIDEO)
+}
+
 fn check_ear(input: &Input, ear: Option<&Input>) -> Result<(), String> {
     let beside = matches!(input, Input::Camera(_) | Input::Screen(_) | Input::Url(_) | Input::Mic(_));
     match ear {
@@ -52,6 +70,9 @@ fn check_ear(input: &Input, ear: Option<&Input>) -> Result<(), String> {
         }
     }
 }
+
+/// The number of Video4Linux among the kernel's character devices (its Documentation/admin-guide/devices.txt).
+const VIDEO: u32 = 81;
 
 #[cfg(test)]
 mod tests {
@@ -84,6 +105,7 @@ mod tests {
             ("mic: --no-audio", "nothing is left"),
             ("screen: --denoise", "here is none"),
             ("test: --denoise", "here is none"),
+            ("/dev/video0", "write camera:/dev/video0"),
         ] {
             let said = said(words).unwrap_or_default();
             assert!(said.contains(part), "{words}: {said}");
@@ -94,6 +116,7 @@ mod tests {
             "camera: mic: --size 1280x720 --width 640",
             "rtsp://a/b mic:",
             "test: --loop",
+            "/dev/null",
             "screen: mic: --no-audio",
             "screen: mic: --denoise",
             "camera: --denoise",

@@ -13,7 +13,7 @@ pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
     let words: Vec<String> = arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let tips = match error.kind() {
         ErrorKind::InvalidSubcommand => without_verb(&words),
-        ErrorKind::UnknownArgument => port_apart(&words),
+        ErrorKind::UnknownArgument => unknown(&error, &words),
         ErrorKind::ValueValidation if is_about_ear(&error) => port_apart(&words),
         ErrorKind::MissingRequiredArgument if !is_about_flag(&error) => nothing_named(&words),
         _ => None,
@@ -21,11 +21,22 @@ pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
     hide_secrets(&mut error);
     if let Some(tips) = tips {
         let tips = tips.into_iter().map(Into::into).collect();
-        // A near miss of a verb is no help to somebody who left the verb out.
+        // A near miss of a verb is no help to somebody who left the verb out, nor is one of an option that is no miss.
         error.remove(ContextKind::SuggestedSubcommand);
+        error.remove(ContextKind::SuggestedArg);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
     }
     error
+}
+
+/// What was meant by an argument that is none of ours; near misses of our options are left to the parser.
+fn unknown(error: &clap::Error, words: &[String]) -> Option<Vec<String>> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return None };
+    match argument.as_str() {
+        "--host" => address_apart(words),
+        option if option.starts_with('-') && !["--port", "-p"].contains(&option) => None,
+        _ => port_apart(words),
+    }
 }
 
 /// An address that was typed where it does not belong is shown without its password.
@@ -53,8 +64,7 @@ fn is_about_flag(error: &clap::Error) -> bool {
 /// `udpstream film.mp4`, `udpstream 192.168.1.20`.
 fn without_verb(words: &[String]) -> Option<Vec<String>> {
     let word = words.iter().find(|word| !word.starts_with('-') || *word == "-")?;
-    let shown = |word: &String| if word.contains("://") { Input::Url(word.clone()).name() } else { word.clone() };
-    let rest: String = words.iter().map(|word| format!(" {}", quoted(&shown(word)))).collect();
+    let rest = typed(words);
     if is_server(word) {
         return Some(vec![format!("to watch it: udpstream watch{rest}")]);
     }
@@ -68,6 +78,42 @@ fn is_server(word: &str) -> bool {
     let Ok(Address { host, port: _ }) = word.parse::<Address>() else { return false };
     let named_port = word.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     host.parse::<IpAddr>().is_ok() || (named_port && !Path::new(word).exists())
+}
+
+/// `udpstream serve film.mp4 --host 0.0.0.0`, `udpstream watch --host 127.0.0.1 --port 9688`.
+fn address_apart(words: &[String]) -> Option<Vec<String>> {
+    let serves = words.iter().find_map(|word| match word.as_str() {
+        "serve" => Some(true),
+        "watch" => Some(false),
+        _ => None,
+    })?;
+    let host = value(words, "--host")?;
+    if serves {
+        let bind = |word: &String| word.strip_prefix("--host").map_or(word.clone(), |rest| format!("--bind{rest}"));
+        let words: Vec<String> = words.iter().map(bind).collect();
+        let command = format!("udpstream{}", typed(&words));
+        return Some(vec![format!("the address to listen on is written like this: {command}")]);
+    }
+    let host = if host.is_empty() { "HOST" } else { host };
+    let server = match value(words, "--port") {
+        Some(port) if host.contains(':') => format!("[{host}]:{port}"),
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    Some(vec![format!("the server is written without an option: udpstream watch {}", quoted(&server))])
+}
+
+/// What stands behind `option`, or nothing; `None` if it was not given.
+fn value<'a>(words: &'a [String], option: &str) -> Option<&'a str> {
+    let joined = |word: &'a String| word.strip_prefix(option).and_then(|rest| rest.strip_prefix('='));
+    let next = |at: usize| words.get(at + 1).filter(|word| !word.starts_with('-')).map_or("", String::as_str);
+    words.iter().find_map(joined).or_else(|| words.iter().position(|word| word == option).map(next))
+}
+
+/// The words as they would be typed, without the secrets of addresses.
+fn typed(words: &[String]) -> String {
+    let shown = |word: &String| if word.contains("://") { Input::Url(word.clone()).name() } else { word.clone() };
+    words.iter().map(|word| format!(" {}", quoted(&shown(word)))).collect()
 }
 
 /// `udpstream watch 127.0.0.1 9688`, with `--port` before the number or without; `udpstream serve film.mp4 9688`.
@@ -132,6 +178,18 @@ mod tests {
         assert_eq!(tip("192.168.1.20"), "to watch it: udpstream watch 192.168.1.20");
         assert_eq!(tip("-v robot:9688"), "to watch it: udpstream watch -v robot:9688");
         assert_eq!(tip("wacth"), "");
+    }
+
+    #[test]
+    fn an_address_apart() {
+        let tip = |line| tip(address_apart(&words(line)));
+        assert!(tip("serve film.mp4 --host ::1").ends_with(": udpstream serve film.mp4 --bind ::1"));
+        assert!(tip("-q serve --host=::1 http://a:b@c/d?e").ends_with(": udpstream -q serve --bind=::1 http://c/d"));
+        assert!(tip("watch --host robot").ends_with(": udpstream watch robot"));
+        assert!(tip("watch --port 7 --host robot").ends_with(": udpstream watch robot:7"));
+        assert!(tip("watch --host=::1 --port=7").ends_with(": udpstream watch '[::1]:7'"));
+        assert!(tip("watch --host").ends_with(": udpstream watch HOST"));
+        assert_eq!(tip("watch robot --hots 7"), "");
     }
 
     #[test]

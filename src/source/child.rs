@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 
@@ -27,6 +27,14 @@ pub(super) fn find(name: &'static str) -> Result<PathBuf, SourceError> {
     let runs = |file: &PathBuf| file.is_file() && rustix::fs::access(file, Access::EXEC_OK).is_ok();
     let mut files = env::split_paths(&path).filter(|folder| folder.is_absolute()).map(|folder| folder.join(name));
     files.find(runs).ok_or(SourceError::NoFfmpeg { program: name })
+}
+
+/// Takes away what has ffmpeg and ffprobe colour their messages or write a report: their words go into our sentences.
+pub fn speak_plainly(command: &mut Command) -> &mut Command {
+    for name in LOUD {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// A child in care, and its ends of the pipes.
@@ -92,7 +100,8 @@ impl Control {
 
     fn begin(&self, command: &mut FfmpegCommand, inherited: Vec<OwnedFd>, polite: bool) -> io::Result<Started> {
         // Not by `FfmpegCommand::spawn`, which adds an argument that ffprobe refuses.
-        let mut child = inheriting(inherited, || command.as_inner_mut().process_group(0).spawn())?;
+        let command = speak_plainly(command.as_inner_mut()).process_group(0);
+        let mut child = inheriting(inherited, || command.spawn())?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let id = self.adopt(child, polite);
         match (stdout, stderr) {
@@ -322,6 +331,8 @@ impl Read for Tap {
     }
 }
 
+/// From ffmpeg's libavutil/log.c and fftools/opt_common.c.
+const LOUD: [&str; 4] = ["AV_LOG_FORCE_COLOR", "AV_LOG_FORCE_256COLOR", "AV_LOG_FORCE_NOCOLOR", "FFREPORT"];
 /// Below everything that must be on time, above nothing at all.
 const NICE: i32 = 5;
 /// USER_HZ, which is 100 on every Linux whatever the kernel's own HZ.

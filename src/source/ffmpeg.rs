@@ -16,6 +16,7 @@ use super::SourceError;
 use super::backlog::Surplus;
 use super::child::{self, Answer, Control, Question, Started, Tap};
 use super::heard::Heard;
+use super::input::Input;
 use super::photo;
 use super::plan::{LOCAL, Plan, Reading, quiet};
 use super::probe::{self, Film, Found};
@@ -379,7 +380,7 @@ fn ask(
     };
     match probe::parse(&output) {
         Some(found) => Ok(found),
-        None if !succeeded => Err(no_film(&words, local, name)),
+        None if !succeeded || words.say_animated_webp() => Err(no_film(&words, local, name)),
         None => Err(SourceError::NoPicture(name.to_owned())),
     }
 }
@@ -406,15 +407,19 @@ pub(super) fn first_stamp(control: &Control, reading: &Reading, film: &Film) -> 
 /// What ffmpeg's words mean when it opened nothing.
 pub(super) fn no_film(words: &Words, local: bool, name: &str) -> SourceError {
     let name = name.to_owned();
+    let piped = name == Input::Stdin.name();
     match words.gist() {
         _ if local && words.point_elsewhere() => SourceError::Elsewhere(name),
+        _ if words.say_animated_webp() => SourceError::AnimatedWebp(name),
+        // Of a pipe only the beginning was looked at, and nothing can be read twice.
+        _ if piped && words.mention("moov atom not found") => SourceError::IndexAtEnd(name),
+        _ if words.say_index_at_end() && (piped || !local) => SourceError::IndexAtEnd(name),
+        Some(why) if words.say_index_at_end() => SourceError::NotFilm { name, why },
         None => SourceError::NoPicture(name),
         Some(_) if words.say_empty() => SourceError::NoPicture(name),
         Some(why) if local => SourceError::NotFilm { name, why },
-        Some(why) if words.ask_for_a_password() => {
-            let how = if name.starts_with("srt://") { PASSPHRASE } else { PASSWORD };
-            SourceError::NotLetIn { name, why, how }
-        }
+        Some(why) if words.say_forbidden() => SourceError::Forbidden { name, why },
+        Some(why) if words.ask_for_a_password() => SourceError::NotLetIn { how: how_to_get_in(&name), name, why },
         Some(why) if words.say_away() => {
             let why = if why == "Input/output error" { "nobody answers there".to_owned() } else { why };
             SourceError::NotReached { name, why }
@@ -423,12 +428,20 @@ pub(super) fn no_film(words: &Words, local: bool, name: &str) -> SourceError {
     }
 }
 
+/// Where name and password, or whatever stands for them, belong in an address like this one.
+fn how_to_get_in(name: &str) -> String {
+    let scheme = name.split_once("://").map_or("rtsp", |(scheme, _)| scheme);
+    if scheme == "srt" {
+        return PASSPHRASE.to_owned();
+    }
+    format!("write the right name and password before its host, as in {scheme}://NAME:PASSWORD@HOST/")
+}
+
 pub(super) fn silent(local: bool, name: &str, patience: Duration) -> SourceError {
     let (name, seconds) = (name.to_owned(), patience.as_secs());
     if local { SourceError::NothingCame { name, seconds } } else { SourceError::NoAnswer { name, seconds } }
 }
 
-const PASSWORD: &str = "write name and password before its host, as in rtsp://NAME:PASSWORD@HOST/";
 const PASSPHRASE: &str =
     "write its passphrase of ten letters or more at the end, as in srt://HOST:PORT?passphrase=WORDS";
 /// In microseconds.

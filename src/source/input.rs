@@ -55,8 +55,15 @@ impl Input {
     }
 }
 
-/// What somebody means who names a file that is not there, such as `Screen:` or `webcam`.
-pub(super) fn meant(text: &str) -> Option<&'static str> {
+/// What somebody means who names a file that is not there, such as `Screen:`, `webcam`, `0` or `:0`.
+pub(super) fn meant(text: &str) -> Option<String> {
+    if (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(format!("camera:/dev/video{text}"));
+    }
+    let display = text.strip_prefix(':').is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()));
+    if display && screen(text).is_some() {
+        return Some(format!("screen:{text}"));
+    }
     let word = text.split(':').next().unwrap_or_default().to_lowercase();
     let lists = [
         ("screen:", ["screen", "scren", "sreen", "desktop", "display", "monitor", "x11"]),
@@ -64,7 +71,7 @@ pub(super) fn meant(text: &str) -> Option<&'static str> {
         ("mic:", ["mic", "microphone", "mike", "micro", "sound", "audio", "mick"]),
         ("test:", ["test", "testcard", "card", "tset", "pattern", "bars", "testsrc"]),
     ];
-    lists.into_iter().find(|(_, words)| words.contains(&word.as_str())).map(|(name, _)| name)
+    lists.into_iter().find(|(_, words)| words.contains(&word.as_str())).map(|(name, _)| name.to_owned())
 }
 
 fn named(kind: &str, device: &str) -> String {
@@ -225,10 +232,22 @@ mod tests {
 
     #[test]
     fn near_misses_of_devices_are_known() {
-        for (text, name) in [("Screen:", "screen:"), ("scren::0", "screen:"), ("webcam", "camera:"), ("mic", "mic:")] {
-            assert_eq!(meant(text), Some(name));
+        for (text, name) in [
+            ("Screen:", "screen:"),
+            ("scren::0", "screen:"),
+            ("webcam", "camera:"),
+            ("mic", "mic:"),
+            ("0", "camera:/dev/video0"),
+            ("12", "camera:/dev/video12"),
+            (":0", "screen::0"),
+            (":0.0", "screen::0.0"),
+            (":1+0,0,64x48", "screen::1+0,0,64x48"),
+        ] {
+            assert_eq!(meant(text).as_deref(), Some(name));
         }
-        assert_eq!(meant("film.mp4"), None);
+        for text in ["film.mp4", "9688", "0.mp4", ":x", ":"] {
+            assert_eq!(meant(text), None, "{text}");
+        }
     }
 
     #[test]

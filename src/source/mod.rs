@@ -37,6 +37,7 @@ use std::time::Duration;
 
 use crossbeam_channel as channel;
 
+pub use self::child::speak_plainly;
 pub use self::input::{Input, Screen, size};
 pub use self::listen::{Listening, listen};
 pub use self::live::{Devices, Listed, ListedMode, News, Trouble, devices, fuzz_offers};
@@ -121,7 +122,7 @@ pub enum SourceError {
     #[error("{0} was not found; check its name and folder")]
     NotFound(String),
     #[error("{name} was not found; if no film is meant, write {meant}")]
-    Meant { name: String, meant: &'static str },
+    Meant { name: String, meant: String },
     #[error("{name} names no port from 1 to 65535; write {scheme}://HOST:PORT")]
     NoPort { name: String, scheme: String },
     #[error("{0} is a folder; name one film in it")]
@@ -139,7 +140,9 @@ pub enum SourceError {
     #[error("{name} cannot be opened ({why}); check the address, the network, and that its server runs")]
     NotReached { name: String, why: String },
     #[error("{name} lets nobody in whom it does not know ({why}); {how}")]
-    NotLetIn { name: String, why: String, how: &'static str },
+    NotLetIn { name: String, why: String, how: String },
+    #[error("{name} is forbidden by its server ({why}); check the address, and that it lets this machine in")]
+    Forbidden { name: String, why: String },
     #[error("{0} is a list that points where a file may not point to; serve what it points to, by its own name")]
     Elsewhere(String),
     #[error("{name} did not answer within {seconds} s; check the address, the network, and that its server runs")]
@@ -148,6 +151,14 @@ pub enum SourceError {
     NothingCame { name: String, seconds: u64 },
     #[error("{0} has no picture in it, and no sound; choose a film that has more than words or data")]
     NoPicture(String),
+    #[error(
+        "{0} has its index at its end or is cut short, and cannot be read as it comes; save it and serve the file, or move its index with `ffmpeg -i IN -c copy -movflags +faststart OUT`"
+    )]
+    IndexAtEnd(String),
+    #[error(
+        "{0} is an animated WebP or a damaged one, and ffmpeg can read neither; convert it to GIF or MP4, for example with ImageMagick"
+    )]
+    AnimatedWebp(String),
     #[error("{0} has no sound in it; choose a film that has, or leave the sound out")]
     NoSound(String),
     #[error("{0} has no sound to take out; name a film, a song or an address")]

@@ -79,6 +79,21 @@ impl Words {
         self.mention("after EOF")
     }
 
+    /// A film in which the index comes after the pictures, or that ends before its first picture does.
+    pub fn say_index_at_end(&self) -> bool {
+        self.0.iter().any(|line| line.ends_with(": partial file"))
+    }
+
+    /// What ffmpeg says of an animated WebP, whose pictures it passes over.
+    pub fn say_animated_webp(&self) -> bool {
+        self.mention("image data not found")
+    }
+
+    /// The server was there, knows what it is asked for, and does not give it.
+    pub fn say_forbidden(&self) -> bool {
+        self.mention("403 Forbidden")
+    }
+
     /// The server was there, and wants to know who we are.
     pub fn ask_for_a_password(&self) -> bool {
         LOCKED.iter().any(|words| self.mention(words))
@@ -159,9 +174,8 @@ const GENERIC: [&str; 9] = [
     "To ignore this",
 ];
 
-const LOCKED: [&str; 7] = [
+const LOCKED: [&str; 6] = [
     "401 Unauthorized",
-    "403 Forbidden",
     "Incorrect passphrase",
     "Password required",
     "SRTO_PASSPHRASE",

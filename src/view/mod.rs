@@ -5,6 +5,7 @@
 //! The window keeps the frame it shows, to draw it again after a resize, and drops it when the next one has taken its
 //! place. One frame waits for it, the newest. No picture ever waits on time; only notices do, to go.
 
+pub mod display;
 mod guard;
 mod hud;
 pub mod keys;
@@ -94,6 +95,10 @@ pub enum ViewError {
     Lost(String),
     #[error("the display refused a window: {0}")]
     Window(#[source] winit::error::OsError),
+    #[error(
+        "the display has too few colours for pictures; set it to 16, 24 or 32 bits a pixel, or use --headless to receive without a window"
+    )]
+    FewColours,
     #[error("the window cannot be drawn on: {0}")]
     Surface(#[from] softbuffer::SoftBufferError),
 }

@@ -4,23 +4,28 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
+use softbuffer::SoftBufferError;
 use winit::dpi::{PhysicalPosition, PhysicalSize};
 use winit::event_loop::ActiveEventLoop;
-use winit::window::{Fullscreen, Window};
+use winit::window::{Fullscreen, Window, WindowAttributes};
 
 use super::hud::Hud;
 use super::scale::{Scaler, fit};
 use super::{Frame, ViewError};
 use crate::units::{Size, Time};
 
+type Buffers = softbuffer::Surface<Rc<Window>, Rc<Window>>;
+
 /// A window with its buffer.
 pub struct Surface {
     pub window: Rc<Window>,
-    surface: softbuffer::Surface<Rc<Window>, Rc<Window>>,
+    surface: Buffers,
     scaler: Scaler,
     /// The size we asked for; while the window still has it, it follows the picture's.
     asked: Size,
     full: Option<Full>,
+    /// The window's pixels have a fourth part, which says how much of what lies behind shines through.
+    blended: bool,
 }
 
 /// A window that fills the screen.
@@ -38,10 +43,15 @@ impl Surface {
     pub fn open(event_loop: &ActiveEventLoop, title: &str, picture: Size) -> Result<Self, ViewError> {
         let asked = fit(picture, room(event_loop));
         let attributes = Window::default_attributes().with_title(title).with_inner_size(physical(asked));
-        let window = Rc::new(event_loop.create_window(attributes).map_err(ViewError::Window)?);
-        let context = softbuffer::Context::new(Rc::clone(&window))?;
-        let surface = softbuffer::Surface::new(&context, Rc::clone(&window))?;
-        Ok(Self { window, surface, scaler: Scaler::default(), asked, full: None })
+        let (opened, blended) = match window(event_loop, attributes.clone()) {
+            Err(error) if has_other_pixels(&error) => (window(event_loop, attributes.with_transparent(true)), true),
+            opened => (opened, false),
+        };
+        let (window, surface) = opened.map_err(|error| match has_other_pixels(&error) {
+            true => ViewError::FewColours,
+            false => error,
+        })?;
+        Ok(Self { window, surface, scaler: Scaler::default(), asked, full: None, blended })
     }
 
     fn size(&self) -> Size {
@@ -60,7 +70,7 @@ impl Surface {
 
     /// Draws the frame, or black, and what lies over it, and hands it to the screen. False while the window has no
     /// area (minimised).
-    pub fn present(&mut self, frame: Option<&Frame>, hud: &Hud) -> Result<bool, softbuffer::SoftBufferError> {
+    pub fn present(&mut self, frame: Option<&Frame>, hud: &Hud) -> Result<bool, SoftBufferError> {
         let size = self.size();
         let sides = (NonZeroU32::new(size.width.into()), NonZeroU32::new(size.height.into()));
         let (Some(width), Some(height)) = sides else { return Ok(false) };
@@ -73,6 +83,9 @@ impl Surface {
         // A screen of twice the usual density gets letters of twice the dots.
         let zoom = self.window.scale_factor().round().clamp(1.0, 8.0) as u32;
         hud.draw(&mut buffer, size, zoom);
+        if self.blended {
+            buffer.iter_mut().for_each(|pixel| *pixel |= OPAQUE);
+        }
         self.window.pre_present_notify();
         buffer.present()?;
         Ok(true)
@@ -123,6 +136,20 @@ impl Surface {
     }
 }
 
+fn window(event_loop: &ActiveEventLoop, attributes: WindowAttributes) -> Result<(Rc<Window>, Buffers), ViewError> {
+    let window = Rc::new(event_loop.create_window(attributes).map_err(ViewError::Window)?);
+    let context = softbuffer::Context::new(Rc::clone(&window))?;
+    let surface = softbuffer::Surface::new(&context, Rc::clone(&window))?;
+    Ok((window, surface))
+}
+
+/// Whether the window's pixels are not of 24 bits, which is all that is drawn here. An X server of 15, 16 or 30 bits
+/// also has windows of 32, meant for what shines through, and brings their pixels into its own form by itself.
+fn has_other_pixels(error: &ViewError) -> bool {
+    let ViewError::Surface(SoftBufferError::PlatformError(Some(text), _)) = error else { return false };
+    text.contains("pixel format")
+}
+
 /// Nine tenths of the screen, which leaves room for title and task bars.
 fn room(event_loop: &ActiveEventLoop) -> Size {
     let monitor = event_loop.primary_monitor().or_else(|| event_loop.available_monitors().next());
@@ -135,6 +162,8 @@ fn physical(size: Size) -> PhysicalSize<u32> {
     PhysicalSize::new(size.width.into(), size.height.into())
 }
 
+/// Nothing shines through.
+const OPAQUE: u32 = 0xff00_0000;
 /// Window managers need some tens of milliseconds to fill the screen.
 const MANAGED: Duration = Duration::from_millis(300);
 /// So often it is looked at again: a slow display shows a window within this time.

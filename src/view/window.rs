@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use winit::application::ApplicationHandler;
+use winit::error::EventLoopError;
 use winit::event::{ElementState, KeyEvent, MouseButton, StartCause, WindowEvent};
 use winit::event_loop::{ActiveEventLoop, ControlFlow, EventLoop};
 use winit::window::WindowId;
 
+use super::display;
 use super::guard;
 use super::hud::Hud;
 use super::keys::{self, Action};
@@ -31,7 +33,7 @@ pub fn run(
     on_ready: impl FnOnce(Handle),
     happened: impl FnMut(Happened),
 ) -> Result<(), ViewError> {
-    let event_loop = EventLoop::with_user_event().build().map_err(|_| ViewError::NoDisplay(why_no_display()))?;
+    let event_loop = event_loop().map_err(|_| ViewError::NoDisplay(why_no_display()))?;
     let proxy = event_loop.create_proxy();
     let (handle, orders) = orders(move || proxy.send_event(()).is_ok());
     on_ready(handle);
@@ -323,11 +325,20 @@ impl<F: FnMut(Happened)> ApplicationHandler<()> for Viewer<F> {
     }
 }
 
+/// Left to itself the library takes Wayland wherever its variable is set, and fails where nobody listens.
+fn event_loop() -> Result<EventLoop<()>, EventLoopError> {
+    let mut builder = EventLoop::with_user_event();
+    #[cfg(target_os = "linux")]
+    if display::wanted().is_some_and(|(variable, _)| variable == "DISPLAY") {
+        winit::platform::x11::EventLoopBuilderExtX11::with_x11(&mut builder);
+    }
+    builder.build()
+}
+
 /// The window system's own words carry source lines of its library; these say what to look at.
 fn why_no_display() -> String {
-    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    match set("WAYLAND_DISPLAY").or_else(|| set("DISPLAY")) {
-        Some(display) => format!("the display {display} does not answer"),
+    match display::wanted() {
+        Some((_, display)) => format!("the display {display} does not answer"),
         None => "neither WAYLAND_DISPLAY nor DISPLAY is set".to_owned(),
     }
 }

@@ -18,7 +18,6 @@ fn a_wrong_argument_names_the_right_ones() {
         (&["serve", "x", "--width", "3"], &["16 to 16384"]),
         (&["serve", "x", "--queue", "1"], &["2 to 1000"]),
         (&["serve", "x", "--datagram", "99"], &["auto", "1200", "65488"]),
-        (&["serve", "x", "--quailty", "80"], &["--quality"]),
         (&["serv", "x"], &["serve"]),
         (&["wathc", "x"], &["watch"]),
         (&["serve"], &["INPUT"]),
@@ -32,10 +31,30 @@ fn a_wrong_argument_names_the_right_ones() {
         (&["watch", "localhost", "--latency", "10001"], &["--latency", "0 to 10000"]),
         (&["watch", "localhost", "--timeout", "soon"], &["number of seconds"]),
         (&["watch", "localhost", "--snapshot", "shot.bmp"], &[".png", ".jpg"]),
+        (&["watch", "robot", "--port", "7"], &["a port is written like this: udpstream watch robot:7"]),
+        (&["watch", "robot", "7"], &["a port is written like this: udpstream watch robot:7"]),
+        (&["serve", "/dev/video0"], &["write camera:/dev/video0"]),
+        (&["serve", "x", "--host", "::1"], &["written like this: udpstream serve x --bind ::1"]),
+        (&["watch", "--host", "robot", "--port", "7"], &["without an option: udpstream watch robot:7"]),
         (&[], &["Usage"]),
     ] {
         let ended = udpstream(arguments).end();
         ended.says(2, words);
         assert_eq!(ended.stdout, [""; 0], "{arguments:?}");
     }
+}
+
+#[test]
+fn a_device_named_without_its_kind_is_recognised() {
+    for (input, words) in [("0", "write camera:/dev/video0"), (":0", "write screen::0"), (":0.0", "write screen::0.0")]
+    {
+        udpstream(["serve", input]).end().one_sentence(1, &[words]);
+    }
+}
+
+#[test]
+fn a_near_miss_of_an_option_is_not_taken_for_a_port() {
+    let ended = udpstream(["serve", "x", "--quailty", "80"]).end();
+    ended.says(2, &["a similar argument exists: '--quality'"]);
+    assert!(!ended.stderr.concat().contains("a port is written"), "{:?}", ended.stderr);
 }

@@ -1,8 +1,10 @@
 //! Things that break on the way: the child, an address, an output.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::thread::spawn;
 
 use rustix::process::{Signal, kill_process};
 
@@ -51,6 +53,54 @@ fn an_address_that_refuses_is_told_in_one_sentence() {
         let ended = serve(address, &[]).end();
         ended.one_sentence(1, &["cannot be opened", "/film.mp4"]);
         ended.keeps("secret");
+    }
+}
+
+/// A server that answers every call with `head` and `body`, from their beginning.
+fn answering(head: &str, body: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = [format!("HTTP/1.0 {head}\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes(), body].concat();
+    spawn(move || {
+        for mut call in listener.incoming().map_while(Result::ok) {
+            let answer = answer.clone();
+            // Whoever hangs up has heard enough.
+            spawn(move || call.read(&mut [0; 4_096]).and_then(|_| call.write_all(&answer)));
+        }
+    });
+    format!("http://{address}/film.mp4?key=secret")
+}
+
+#[test]
+fn a_server_that_lets_nobody_in_is_told_with_its_own_kind_of_address() {
+    for (head, words) in [
+        ("401 Unauthorized", "as in http://NAME:PASSWORD@HOST/"),
+        ("403 Forbidden", "is forbidden by its server (Server returned 403 Forbidden"),
+    ] {
+        let ended = serve(&answering(head, Vec::new()), &[]).end();
+        ended.one_sentence(1, &["/film.mp4", words]);
+        ended.keeps("secret");
+    }
+}
+
+#[test]
+fn an_index_at_the_end_of_what_cannot_be_read_twice_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    // More than ffmpeg holds in memory.
+    let noisy = "-f lavfi -i testsrc2=size=640x480:rate=25 -frames:v 20 -c:v libx264 -preset ultrafast -qp 5";
+    let bytes = fs::read(film(folder.path(), "film.mp4", noisy)).unwrap();
+    let ended = serve(&answering("200 OK", bytes.clone()), &[]).end();
+    ended.one_sentence(1, &["/film.mp4 has its index at its end", "faststart"]);
+    ended.keeps("secret");
+    // One that is longer than what is looked at first, and one that may be shorter.
+    let stuffing = [&[0, 0x20, 0, 0], &b"free"[..], &vec![0; 0x1f_fff8]].concat();
+    let long = [&bytes[..0x20], &stuffing, &bytes[0x20..]].concat();
+    for bytes in [bytes, long] {
+        let mut run = serve("-", &[]);
+        run.command().stdin(Stdio::piped());
+        let mut program = run.start();
+        program.feed(bytes);
+        program.end().one_sentence(1, &["standard input has its index at its end", "faststart"]);
     }
 }
 

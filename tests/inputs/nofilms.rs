@@ -29,10 +29,25 @@ fn what_is_no_film_is_told_in_one_sentence() {
         (film(at, "nothing.mp4", &format!("{} -t 0", small(20))), "has no picture in it"),
         (film(at, "nothing.avi", &format!("{} -t 0 -c:v mpeg4", small(20))), "has no picture in it"),
         (film(at, "nothing.mkv", &format!("{} -t 0", small(20))), "is not a film"),
+        (film(at, "moving.webp", "-f lavfi -i testsrc2=size=160x120:rate=25 -frames:v 5"), "is an animated WebP"),
         ("/dev/null".to_owned(), "is not a film"),
     ];
     for (path, words) in cases {
         serve(&path, &[]).end().one_sentence(1, &[words]);
+    }
+}
+
+#[test]
+fn what_colours_the_words_of_ffmpeg_does_not_reach_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "noise.mp4", &noise(40_000));
+    // The last one would also leave a file behind.
+    for (name, value) in [("AV_LOG_FORCE_COLOR", "1"), ("AV_LOG_FORCE_256COLOR", "1"), ("FFREPORT", "level=48")] {
+        let mut run = serve(&path, &[]);
+        run.command().env(name, value).env("TERM", "xterm-256color");
+        let ended = run.end();
+        ended.one_sentence(1, &["(moov atom not found)"]);
+        assert!(!ended.stderr[0].contains('\x1b'), "{name}: {:?}", ended.stderr);
     }
 }
 

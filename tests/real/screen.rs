@@ -92,6 +92,35 @@ pub fn grab(id: &str) -> Option<RgbImage> {
     RgbImage::from_raw(width.into(), height.into(), rgb)
 }
 
+/// A display of our own, killed with the test.
+pub struct Xvfb {
+    pub child: Child,
+    pub name: String,
+}
+
+impl Xvfb {
+    /// Its `size` is WIDTHxHEIGHTxBITS.
+    pub fn start(size: &str) -> Self {
+        let mut command = Command::new("Xvfb");
+        command.args(["-noreset", "-displayfd", "1", "-screen", "0", size, "-nolisten", "tcp"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut number = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut number).unwrap();
+        Self { child, name: format!(":{}", number.trim()) }
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Drop for Xvfb {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
 /// `watch` in a window.
 pub struct Viewer {
     pub child: Child,
@@ -103,6 +132,10 @@ impl Viewer {
     pub fn start(address: &str, arguments: &[&str], folder: &Path) -> Self {
         let mut command = program();
         command.args(["watch", address, "--stats", "json"]).args(arguments).current_dir(folder);
+        Self::of(command)
+    }
+
+    pub fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut id = String::new();

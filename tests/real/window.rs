@@ -3,15 +3,17 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::ensure;
 use image::RgbImage;
+use x11rb::connection::Connection;
+use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat};
 
 use crate::films::{psnr, true_rgb};
 use crate::machine::measured;
 use crate::program::{END, Film, Server, all_shown, program};
-use crate::screen::{self, Viewer, until, until_done, xdotool};
+use crate::screen::{self, Viewer, Xvfb, until, until_done, xdotool};
 
 /// The pixels of a rectangle.
 fn part(image: &RgbImage, (x, y): (u32, u32), (width, height): (u32, u32)) -> Vec<u8> {
@@ -99,6 +101,22 @@ fn freezes_saves_and_explains() -> anyhow::Result<()> {
     assert_eq!((code, &shown["end"]), (0, &"interrupted".into()));
     ensure!(shown["pictures_lost"] == 0, "{shown}");
     Ok(())
+}
+
+#[test]
+fn a_compositor_that_has_gone_leaves_the_window_to_x() {
+    if !screen::is_there() {
+        return;
+    }
+    let server = Server::start(&["test:320x180@25"]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program();
+    command.args(["watch", &server.address(), "--stats", "json"]);
+    command.env("WAYLAND_DISPLAY", "wayland-9").env("XDG_RUNTIME_DIR", folder.path());
+    let mut viewer = Viewer::of(command);
+    viewer.event("stats");
+    viewer.key("q");
+    assert_eq!(viewer.end().0, 0);
 }
 
 #[test]
@@ -214,14 +232,10 @@ fn a_display_that_dies_is_a_sentence() {
     if !screen::is_there() {
         return;
     }
-    let mut xvfb = Command::new("Xvfb");
-    xvfb.args(["-noreset", "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"]);
-    let mut xvfb = xvfb.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut number = String::new();
-    BufReader::new(xvfb.stdout.take().unwrap()).read_line(&mut number).unwrap();
+    let mut xvfb = Xvfb::start("800x600x24");
     let server = Server::start(&["test:320x180@25"]);
     let mut command = program();
-    command.args(["watch", &server.address(), "--stats", "json"]).env("DISPLAY", format!(":{}", number.trim()));
+    command.args(["watch", &server.address(), "--stats", "json"]).env("DISPLAY", &xvfb.name);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
@@ -229,12 +243,54 @@ fn a_display_that_dies_is_a_sentence() {
         line.clear();
         assert!(stdout.read_line(&mut line).unwrap() > 0, "it ended at once");
     }
-    xvfb.kill().unwrap();
-    xvfb.wait().unwrap();
+    xvfb.kill();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     // Xlib may be first to notice, and ends the program with words of its own.
     let told = said.contains("the display stopped answering") || said.contains("X connection");
     assert!(told && !said.contains("panicked"), "{said}");
+}
+
+/// The pixel of the screen at (100, 100), in parts of 255.
+fn pixel(display: &str) -> Option<[u32; 3]> {
+    let (screen, number) = x11rb::connect(Some(display)).unwrap();
+    let root = screen.setup().roots[number].root;
+    let image = screen.get_image(ImageFormat::Z_PIXMAP, root, 100, 100, 1, 1, !0).ok()?.reply().ok()?;
+    let (value, widths) = match (image.depth, &image.data[..]) {
+        (15, &[low, high, ..]) => (u32::from_le_bytes([low, high, 0, 0]), [5, 5, 5]),
+        (16, &[low, high, ..]) => (u32::from_le_bytes([low, high, 0, 0]), [5, 6, 5]),
+        (30, &[a, b, c, d]) => (u32::from_le_bytes([a, b, c, d]), [10, 10, 10]),
+        _ => return None,
+    };
+    let [_, green, blue] = widths;
+    let parts = [value >> (green + blue), value >> blue, value];
+    Some([0, 1, 2].map(|at| (parts[at] & ((1 << widths[at]) - 1)) * 255 / ((1 << widths[at]) - 1)))
+}
+
+#[test]
+fn a_display_of_other_than_24_bits_shows_the_picture_or_says_why_not() {
+    if !screen::is_there() {
+        return;
+    }
+    let server = Server::start(&["camera:lavfi:color=0xC86432:size=320x180:rate=10"]);
+    let watch = |display: &Xvfb| {
+        let mut command = program();
+        command.args(["watch", &server.address(), "--no-audio"]).env("DISPLAY", &display.name);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    for bits in [15, 16, 30] {
+        let display = Xvfb::start(&format!("640x480x{bits}"));
+        let mut child = watch(&display);
+        let near =
+            |parts: [u32; 3]| parts.iter().zip([0xc8, 0x64, 0x32]).all(|(part, wanted)| part.abs_diff(wanted) <= 10);
+        until("the picture's colour", || pixel(&display.name).is_some_and(near));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let display = Xvfb::start("640x480x8");
+    let output = watch(&display).wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("too few colours for pictures; set it to 16") && !said.contains("panicked"), "{said}");
 }

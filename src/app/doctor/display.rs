@@ -12,6 +12,7 @@ use std::time::Duration;
 use winit::event_loop::EventLoop;
 
 use super::Check;
+use crate::view::display;
 
 pub fn check(headless: bool) -> Check {
     if headless {
@@ -43,12 +44,8 @@ type Library = (&'static str, &'static str);
 
 /// The display that the window would be opened on, and the libraries which that takes.
 fn wanted() -> Option<(&'static str, String, &'static [Library])> {
-    let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
-    let wayland = ["WAYLAND_DISPLAY", "WAYLAND_SOCKET"].into_iter().find_map(|name| Some((name, set(name)?)));
-    match wayland {
-        Some((name, display)) => Some((name, display, WAYLAND)),
-        None => Some(("DISPLAY", set("DISPLAY")?, X11)),
-    }
+    let (name, display) = display::wanted()?;
+    Some((name, display, if name == "DISPLAY" { X11 } else { WAYLAND }))
 }
 
 /// Looks where the dynamic linker looks: its cache, and the folders it takes without one.
@@ -80,7 +77,12 @@ fn connect() -> Result<(), String> {
 #[cfg(target_os = "linux")]
 fn open() -> Result<(), String> {
     use winit::platform::x11::EventLoopBuilderExtX11;
-    let built = EventLoop::builder().with_any_thread(true).build();
+    let mut builder = EventLoop::builder();
+    builder.with_any_thread(true);
+    if display::wanted().is_some_and(|(variable, _)| variable == "DISPLAY") {
+        builder.with_x11();
+    }
+    let built = builder.build();
     // Its own words name lines of the library, which help nobody here.
     built.map(drop).map_err(|_| "no connection".to_owned())
 }

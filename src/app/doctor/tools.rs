@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::Access;
 
 use super::Check;
+use crate::source::speak_plainly;
 
 pub fn checks() -> Vec<Check> {
     vec![ffmpeg(), ffprobe()]
@@ -65,7 +66,8 @@ fn find(name: &str) -> Option<PathBuf> {
 /// What it prints; `None` if it does not run or fails.
 fn ask(program: &Path, argument: &str) -> Option<String> {
     let mut command = Command::new(program);
-    let output = command.args(["-hide_banner", argument]).stdin(Stdio::null()).output().ok()?;
+    command.args(["-hide_banner", argument]);
+    let output = speak_plainly(&mut command).stdin(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
