@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use serde_json::Value;
 
 use crate::machine::measured;
@@ -52,6 +53,70 @@ fn played(path: &Path) -> u64 {
     let text = String::from_utf8_lossy(&output.stdout);
     let frames = text.lines().rev().find_map(|line| line.strip_prefix("frame="));
     frames.map_or(0, |frames| frames.trim().parse().unwrap())
+}
+
+/// When each picture of a film is due, in seconds from its first.
+fn stamps(path: &Path) -> Vec<f64> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "v", "-show_entries", "packet=pts_time", "-of", "csv=p=0"])
+        .arg(path)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let stamps: Vec<f64> = text.lines().map(|line| line.trim_end_matches(',').parse().unwrap()).collect();
+    stamps.iter().map(|stamp| stamp - stamps[0]).collect()
+}
+
+/// When each beep of a film begins.
+fn beeps(path: &Path) -> Vec<f64> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-i"]).arg(path);
+    let output = command.args(["-vn", "-ac", "1", "-ar", "8000", "-f", "s16le", "-"]).output().unwrap();
+    let loud = |sample: &[u8]| i16::from_le_bytes([sample[0], sample[1]]).unsigned_abs() > 4_000;
+    let loud: Vec<usize> =
+        (0..).zip(output.stdout.chunks_exact(2)).filter(|(_, s)| loud(s)).map(|(at, _)| at).collect();
+    let first = |at: &usize| loud.iter().rev().find(|before| *before < at).is_none_or(|before| at - before > 2_000);
+    loud.iter().filter(|at| first(at)).map(|at| *at as f64 / 8_000.0).collect()
+}
+
+#[test]
+fn an_uneven_film_is_shown_and_recorded_at_its_own_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = folder.path().join("uneven.avi");
+    // Pictures at 25 a second, then five, with none for a second; a beep each second.
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i"])
+        .arg("testsrc2=s=160x120:r=25:d=4,select='lt(t\\,1)+gte(t\\,2)*not(mod(n\\,5))+eq(n\\,99)'")
+        .args(["-f", "lavfi", "-i", "aevalsrc=0.5*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.1):s=44100:d=4"])
+        .args(["-fps_mode", "vfr", "-c:v", "mpeg4", "-qscale:v", "3", "-c:a", "pcm_s16le"])
+        .arg(&film)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    // Where no picture was coded, AVI has an empty chunk, which is no packet.
+    let meant = stamps(&film);
+    assert!(meant.len() == 36 && meant.windows(2).any(|pair| pair[1] - pair[0] > 0.9), "{meant:?}");
+    measured(|| {
+        let [sent, seen] = ["sent.mkv", "seen.mkv"].map(|name| folder.path().join(name));
+        let path = |path: &Path| path.display().to_string();
+        let server = Server::start(&[&path(&film), "--record", &path(&sent), "--force"]);
+        let shown = figures(&watch(&server.address(), &["--record", &path(&seen), "--force"]));
+        let (code, figures) = server.end(END);
+        assert_eq!((code, &shown["end"]), (0, &"end".into()));
+        all_shown(36, &figures, &shown)?;
+        for recording in [&sent, &seen] {
+            let got = stamps(recording);
+            assert_eq!(got.len(), meant.len(), "{}", recording.display());
+            let off = got.iter().zip(&meant).map(|(got, meant)| (got - meant).abs()).fold(0.0, f64::max);
+            assert!(off <= 0.020, "{}: a picture is {off} s off", recording.display());
+            let beeps = beeps(recording);
+            let near = |(second, beep): (usize, &f64)| (beep - second as f64).abs() <= 0.020;
+            assert!(beeps.len() == 4 && beeps.iter().enumerate().all(near), "{}: {beeps:?}", recording.display());
+        }
+        let late = shown["latency_ms"]["p95"].as_f64().unwrap();
+        ensure!(late < 20.0, "pictures are shown {late} ms after they are due");
+        Ok(())
+    });
 }
 
 #[test]
