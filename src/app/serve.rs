@@ -30,7 +30,7 @@ use crate::record::place::Place as Recorded;
 use crate::seal;
 use crate::source::{self, Info, Input, News, Pace, Running};
 use crate::stats::Windowed;
-use crate::units::{MediaTime, Time};
+use crate::units::{MediaTime, Span, Time};
 use crate::view::Wish;
 use crate::wire::{Description, SizeClass};
 
@@ -450,19 +450,19 @@ impl Serving {
         }
     }
 
-    fn departed(&mut self, now: Time, server: &mut Server, media: MediaTime, due: Time, at: Time) {
+    fn departed(&mut self, now: Time, server: &mut Server, span: Span, due: Time, at: Time) {
         self.departures += 1;
         let first = self.sent.map_or(at, |(first, _)| first);
         self.sent = Some((first, at));
         // While a device is away pictures come seldom, and time goes on.
         let live = self.info.pace == Pace::Live;
-        self.position = if live { at.since(first) } else { media.since(MediaTime::ZERO) };
+        self.position = if live { at.since(first) } else { span.at.since(MediaTime::ZERO) };
         if self.info.pace == Pace::File {
             self.departure_error.record(at.since(due).as_secs_f64() * 1e6);
         }
         if self.options.frames.is_some_and(|frames| self.departures >= frames) {
             self.end.get_or_insert(End::Limit);
-            server.handle(now, MachineInput::Local(Local::Ended(None)));
+            server.handle(now, MachineInput::Local(Local::Ended((!live).then(|| span.end()))));
             server.handle(now, MachineInput::Local(Local::SoundEnded));
         }
     }
@@ -472,9 +472,9 @@ impl App<Server> for Serving {
     fn event(&mut self, now: Time, server: &mut Server, event: Event) -> Flow {
         self.says(&event, server);
         match event {
-            Event::Departed { media, due, at, stamps, .. } => {
+            Event::Departed { span, due, at, stamps, .. } => {
                 self.stages.record(&stamps, at);
-                self.departed(now, server, media, due, at);
+                self.departed(now, server, span, due, at);
             }
             Event::Started(at) => self.started = Some(at),
             Event::Finished => return Flow::Stop,

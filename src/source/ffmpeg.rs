@@ -22,7 +22,7 @@ use super::plan::{LOCAL, Plan, Reading, quiet};
 use super::probe::{self, Film, Found};
 use super::sound::SoundPlan;
 use super::tail::{Tail, Words};
-use super::timeline::{Stamps, Timeline};
+use super::timeline::{Stamps, Timeline, longest_gap};
 use crate::clock;
 use crate::media::Picture;
 use crate::media::convert;
@@ -69,10 +69,10 @@ impl Plan {
 
     fn times(&self, tap: Tap) -> Times {
         let stamps = match self.rate {
-            None if self.film.codec == "theora" => Stamps::of_ends(tap, self.film.rate.interval()),
+            None if self.film.stamped_by_ends => Stamps::of_ends(tap, self.film.rate.interval()),
             _ => Stamps::new(tap),
         };
-        let timeline = Timeline::new(self.usual_rate(), self.zero());
+        let timeline = Timeline::new(self.usual_rate(), self.zero(), longest_gap(self.film.cut));
         Times { stamps, timeline, ends_marked: self.is_end_marked() }
     }
 

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ahead;
 use super::backlog::Surplus;
@@ -25,7 +26,7 @@ use crate::media::Picture;
 use crate::media::sound::Chunk;
 use crate::media::tonemap::ToneMap;
 use crate::queue::{Pool, Producer};
-use crate::units::MediaTime;
+use crate::units::{MediaTime, Span};
 
 /// `ear`: an address without an end may be heard by a microphone in place of its own sound.
 pub(super) fn open(
@@ -49,10 +50,11 @@ pub(super) fn open(
     let recorded = endless && options.pace == PaceChoice::Auto && ahead::is_recording(&guard.control, &reading, &found);
     let pace = match options.pace {
         PaceChoice::File => Pace::File,
-        PaceChoice::Live => Pace::Live,
+        // One picture that leaves as it comes would be over at once.
+        PaceChoice::Live if !found.is_still() => Pace::Live,
         // An address without an end is a camera or a broadcast.
-        PaceChoice::Auto if recorded || !endless => Pace::File,
-        PaceChoice::Auto => Pace::Live,
+        _ if recorded || !endless => Pace::File,
+        _ => Pace::Live,
     };
     if pace == Pace::Live && endless && found.film.is_some() {
         return station::open(input, (reading, found), None, ear, options, guard);
@@ -78,12 +80,13 @@ pub(super) fn open(
     let pass = guessed.map_or_else(|| open_pass(&mut plan, &guard.control, surplus), Ok)?;
     let info = info(&plan, &found, title(input), &pass, pace);
     let (control, looped) = (guard.control.clone(), options.looped);
-    let (patience, news) = (!plan.reading.local).then(|| Patience::new(&plan.reading.name)).unzip();
+    let (patience, news) =
+        (!plan.reading.local && !plan.reading.live).then(|| Patience::new(&plan.reading.name)).unzip();
     guard.news = news;
-    let known = info.pictures;
+    let length = plan.film.length;
     let work = Box::new(move |out, sound| {
         let (next, begun) = (None, MediaTime::ZERO);
-        let passes = Passes { plan, control, looped, surplus, patience, known, next, pictures: 0, begun };
+        let passes = Passes { plan, control, looped, surplus, patience, length, next, pictures: 0, begun };
         passes.run(pass, out, sound)
     });
     Ok(Source { info, work, guard })
@@ -121,6 +124,8 @@ pub(super) fn plan(reading: Reading, found: &Found, options: &Options) -> Result
     let size = plan::fit(&film, options.width);
     // A still picture has no rate, and would be lost on the way to another.
     let rate = options.rate.filter(|_| !film.still);
+    // A film that is over before half an interval is would lose its only picture.
+    let rate = rate.filter(|rate| film.length.is_none_or(|length| length * 2 > rate.interval()));
     let tones = film.transfer.map(ToneMap::new).map(Arc::new);
     Ok(Plan { reading, film, size, rate, denoise: options.denoise, sound, tones })
 }
@@ -194,8 +199,8 @@ struct Passes {
     surplus: Surplus,
     /// Of a film that comes through a network.
     patience: Option<Patience>,
-    /// Pictures in a pass: the film's word at first, counted after the first pass.
-    known: Option<u32>,
+    /// How long a pass is: the film's word at first, measured by the first pass.
+    length: Option<Duration>,
     /// The next pass, started before this one ends, so that the queue does not run dry.
     next: Option<ffmpeg::Child>,
     pictures: u32,
@@ -223,16 +228,18 @@ impl Passes {
         let pool = Pool::new(POOL);
         let mut gauge = voice.pass(pass.heard.take(), self.begun);
         loop {
-            self.patience.iter().for_each(|patience| patience.wait(&mut pass, &self.control));
+            self.patience.iter_mut().for_each(|patience| patience.wait(&mut pass, &self.control));
             match pass.read(&pool) {
                 _ if self.control.stopped() => return Ok(()),
                 Ok(Some(picture)) => {
+                    self.patience.iter_mut().for_each(Patience::came);
+                    let end = picture.span.map_or(MediaTime::ZERO, Span::end).within(self.begun);
                     if !self.picture(picture, &gauge, out) {
                         // The sound goes with the pictures.
                         self.control.stop();
                         return Ok(());
                     }
-                    self.look_ahead(&pass)?;
+                    self.look_ahead(end)?;
                 }
                 // A pass without a picture would be repeated for ever.
                 Ok(None) if self.looped && pass.count > 0 => {
@@ -274,8 +281,9 @@ impl Passes {
         pushed
     }
 
-    fn look_ahead(&mut self, pass: &Pass) -> Result<(), SourceError> {
-        let near_end = self.known.is_some_and(|known| pass.count + AHEAD >= known);
+    /// `end`: when the last picture that was read has had its time.
+    fn look_ahead(&mut self, end: MediaTime) -> Result<(), SourceError> {
+        let near_end = self.length.is_some_and(|length| end.since(self.begun) + AHEAD >= length);
         if self.looped && near_end && self.next.is_none() && !self.plan.reading.live {
             self.next = Some(self.plan.spawn(&self.control, self.surplus)?);
         }
@@ -283,7 +291,7 @@ impl Passes {
     }
 
     fn again(&mut self, pass: &Pass) -> Result<Pass, SourceError> {
-        self.known = Some(pass.count);
+        self.length = Some(pass.end().since(MediaTime::ZERO));
         match self.next.take() {
             Some(child) => child.open(ffmpeg::FIRST_PICTURE),
             None => self.plan.open(&self.control, self.surplus),
@@ -304,5 +312,5 @@ pub(super) fn voice(plan: &Plan, looped: bool, out: Option<Producer<Chunk>>) -> 
 }
 
 const POOL: usize = 16;
-/// ffmpeg needs 0.1–0.3 s to its first picture; half a second of film at 50 pictures a second, one at 25.
-const AHEAD: u32 = 25;
+/// ffmpeg needs 0.1–0.3 s to its first picture. Its sound waits meanwhile, and what is too much of it would be left out.
+const AHEAD: Duration = Duration::from_secs(1);

@@ -39,4 +39,4 @@ fn ordinary() -> Option<Found> {
 }
 
 /// Endings of films whose pictures nearly always come first, in one size.
-const ORDINARY: [&str; 4] = ["mp4", "m4v", "mov", "avi"];
+const ORDINARY: [&str; 3] = ["mp4", "m4v", "mov"];

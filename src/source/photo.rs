@@ -139,7 +139,7 @@ pub(super) fn as_named(address: &OsStr) -> &'static [&'static str] {
 
 /// The picture of `plan`, again and again: who watches a still picture sees it for as long as he likes.
 pub(super) fn stand(mut plan: Plan, found: &Found, title: String, guard: Guard) -> Result<Source, SourceError> {
-    plan.film.rate = AGAIN;
+    (plan.film.rate, plan.film.length) = (AGAIN, None);
     let mut pass = file::open_pass(&mut plan, &guard.control, Surplus::Wait)?;
     let info = file::info(&plan, found, title, &pass, Pace::Live);
     let picture = pass.read(&Pool::new(1))?.ok_or_else(|| SourceError::NoPicture(plan.reading.name.clone()))?;

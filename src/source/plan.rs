@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ffmpeg_sidecar::command::FfmpegCommand;
 
 use super::photo;
-use super::probe::{Film, Matrix};
+use super::probe::{Film, Matrix, is_still_codec};
 use super::sound::SoundPlan;
 use super::timeline::Zero;
 use crate::media::convert;
@@ -89,12 +89,6 @@ impl Plan {
     /// out to be live, and then that picture would be shown.
     pub fn is_end_marked(&self) -> bool {
         self.is_stamped() && self.reading.address != FED
-    }
-
-    /// Whether stamps are as they stand in the file. Otherwise ffmpeg makes the earliest of them zero, and for that it has to
-    /// read on until it has seen one of each stream.
-    fn is_unmoved(&self) -> bool {
-        self.film.indexed && self.is_stamped()
     }
 
     /// What the pictures' stamps count from.
@@ -189,19 +183,25 @@ impl Plan {
     /// Pictures at `pipe:1`; sound, if it is planned, and stamps at the inherited descriptors `ear` and `stamps`.
     pub fn command(&self, program: &OsStr, ear: Option<i32>, stamps: Option<i32>) -> FfmpegCommand {
         let mut command = quiet(program);
-        if self.is_unmoved() {
+        if self.is_stamped() {
+            // ffmpeg would make the earliest stamp zero, for which it has to read on until it has seen one of each stream,
+            // and would close what it takes for jumps: also pictures that lie far apart.
             command.arg("-copyts");
         }
         let threads = if self.is_light() { &["-threads", "1", "-filter_threads", "1"][..] } else { &[] };
         if self.film.still {
             // Of some formats ffmpeg knows no rate, and would announce one that is none.
-            command.args(["-noautorotate", "-r", &self.film.rate.to_string()]);
+            command.args(["-r", &self.film.rate.to_string()]);
+            // What its EXIF says is done by our own filter.
+            if is_still_codec(&self.film.codec) {
+                command.arg("-noautorotate");
+            }
         }
         self.reading.input(&mut command, threads);
         let sound = self.sound.as_ref().zip(ear);
         if sound.is_some() && self.reading.twice {
             // What its sound is has been found out already; looking for it would hold the pictures up.
-            let known = if self.is_unmoved() { &["-probesize", "32"][..] } else { &[] };
+            let known = if self.film.indexed && self.is_stamped() { &["-probesize", "32"][..] } else { &[] };
             self.reading.input(&mut command, &[known, &["-vn", "-sn", "-dn"]].concat());
         }
         command.args(["-map", &format!("0:{}", self.film.stream), "-an", "-sn", "-dn"]);

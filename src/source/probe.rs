@@ -36,8 +36,12 @@ pub(super) struct Film {
     pub aspect: (u32, u32),
     /// The usual one: what the film says, or the average where it says none. Its stamps say when each picture is due.
     pub rate: Rate,
-    /// Its header says all about its streams: little need be read to find out, and ffmpeg is not asked to move its stamps.
+    /// Its header says all about its streams, and its stamps do not jump: little need be read to find out.
     pub indexed: bool,
+    /// As [`Found::cut`] of its file.
+    pub cut: bool,
+    /// Each of its stamps is the end of the picture before, as ffmpeg reads them: Theora in Ogg.
+    pub stamped_by_ends: bool,
     /// Its pictures may come in another size in mid-film: broadcasts, calls and recorded streams do that.
     pub changing: bool,
     pub matrix: Matrix,
@@ -275,6 +279,8 @@ impl Stream {
             aspect,
             rate: self.rate(),
             indexed: named(&INDEXED),
+            cut: named(&CUT),
+            stamped_by_ends: self.codec_name == "theora" && named(&["ogg"]),
             changing: !named(&FIXED) && !format.format_name.contains("_pipe"),
             matrix: self.matrix(),
             transfer: self.transfer(),

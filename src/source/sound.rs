@@ -4,10 +4,12 @@
 //! right alike, the low-frequency channel left out, and all of it divided by the sum of its factors (2.414 for 5.1), so
 //! that nothing is cut. Mono comes on both sides as it is.
 
+use std::time::Duration;
+
 use ffmpeg_sidecar::command::FfmpegCommand;
 
 use super::probe::{Found, Track};
-use super::timeline::Zero;
+use super::timeline::{TOGETHER, Zero, longest_gap};
 use super::{SoundOptions, SourceError};
 use crate::media::sound::RATE;
 
@@ -23,11 +25,8 @@ pub(super) struct SoundPlan {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {
     /// By its stamps, of which `zero` is the stream's zero, as it is of those of the pictures; `silence` whole seconds before
-    /// the first frame are ours to fill.
-    Stamps { zero: f64, silence: u64 },
-    /// By its first stamp, which lies `late` seconds behind the stream's zero, with `silence` as above; that of the pictures
-    /// lies `pictures` seconds behind it.
-    First { late: f64, pictures: f64, silence: u64 },
+    /// the first frame are ours to fill. Jumps are closed as those of the pictures are, if there can be any.
+    Stamps { zero: f64, silence: u64, jumps: Option<Duration> },
     /// By when it comes: stamps of another connection say nothing about this one.
     Arrival,
     /// Frame after frame as it is decoded; there are no pictures.
@@ -41,13 +40,10 @@ impl SoundPlan {
         let Some(options) = options else { return Ok(None) };
         let Some(track) = track(found, &options, name)? else { return Ok(None) };
         let place = found.film.as_ref().map_or(Place::None, |film| {
-            let start = track.start.unwrap_or(film.start.unwrap_or(found.start));
-            if found.cut {
-                Place::first(start - film.start.unwrap_or(found.start))
-            } else {
-                // Stamps that are not moved count from elsewhere.
-                Place::stamps(if film.indexed { found.start } else { 0.0 }, start - found.start)
-            }
+            let first = film.start.unwrap_or(found.start);
+            let start = track.start.unwrap_or(first);
+            let jumps = (!film.indexed).then(|| longest_gap(film.cut));
+            Place::stamps(start.min(first), (start - first).max(0.0), jumps)
         });
         Ok(Some(Self { stream: track.stream, place, options }))
     }
@@ -64,7 +60,7 @@ impl SoundPlan {
     /// Frames of silence before what ffmpeg sends.
     pub const fn silence(&self) -> u64 {
         match self.place {
-            Place::Stamps { silence, .. } | Place::First { silence, .. } => silence * RATE as u64,
+            Place::Stamps { silence, .. } => silence * RATE as u64,
             Place::Arrival | Place::None => 0,
         }
     }
@@ -73,7 +69,6 @@ impl SoundPlan {
     pub const fn zero(&self) -> Zero {
         match self.place {
             Place::Stamps { zero, .. } => Zero::File(zero),
-            Place::First { pictures, .. } => Zero::First(pictures),
             Place::Arrival | Place::None => Zero::First(0.0),
         }
     }
@@ -97,14 +92,13 @@ impl SoundPlan {
     fn filters(&self) -> String {
         let mut filters = Vec::new();
         match self.place {
-            Place::Stamps { zero, silence } => {
+            Place::Stamps { zero, silence, jumps } => {
                 let zero = zero + silence as f64;
-                filters.extend((zero != 0.0).then(|| format!("asetpts=PTS-({zero:.6})/TB")));
+                filters.extend(match jumps {
+                    Some(longest) => Some(closing_jumps(zero, longest)),
+                    None => (zero != 0.0).then(|| format!("asetpts=PTS-({zero:.6})/TB")),
+                });
                 filters.push(in_step());
-            }
-            Place::First { late, silence, .. } => {
-                let late = late - silence as f64;
-                filters.extend([format!("asetpts=PTS-STARTPTS+({late:.6})/TB"), in_step()]);
             }
             Place::Arrival => filters.push(format!("aresample={RATE}:async=1")),
             Place::None => {}
@@ -127,14 +121,17 @@ fn in_step() -> String {
 
 impl Place {
     /// `late`: how many seconds after the stream's zero the sound begins.
-    fn stamps(zero: f64, late: f64) -> Self {
-        Self::Stamps { zero, silence: ours(late) }
+    fn stamps(zero: f64, late: f64, jumps: Option<Duration>) -> Self {
+        Self::Stamps { zero, silence: ours(late), jumps }
     }
+}
 
-    /// `late`: how many seconds after the pictures the sound begins; whichever is first is the stream's zero.
-    fn first(late: f64) -> Self {
-        Self::First { late: late.max(0.0), pictures: (-late).max(0.0), silence: ours(late) }
-    }
+/// Stamps that count from `zero`, with jumps closed: the frame behind one follows the frame before it.
+fn closing_jumps(zero: f64, longest: Duration) -> String {
+    let (back, ahead) = (TOGETHER.as_secs_f64(), longest.as_secs_f64());
+    let goes_on = format!("between((PTS-PREV_INPTS)*TB,-{back},{ahead})");
+    let close = "PREV_OUTPTS+NB_SAMPLES/SR/TB";
+    format!("asetpts='if(isnan(PREV_INPTS),PTS-({zero:.6})/TB,if({goes_on},PREV_OUTPTS+PTS-PREV_INPTS,{close}))'")
 }
 
 /// Seconds of silence that we put before sound which is so late. ffmpeg would write all of it at once, and halt until it is
@@ -274,14 +271,14 @@ mod tests {
             (plan.filters(), plan.silence() / 44_100)
         };
         let step = "aresample=44100:async=1:first_pts=0".to_owned();
-        assert_eq!(placed(Place::stamps(0.0, 0.0)), (step.clone(), 0));
-        assert_eq!(placed(Place::stamps(0.0, 1.5)), (step.clone(), 0));
-        assert_eq!(placed(Place::stamps(-0.021, 0.0)), (format!("asetpts=PTS-(-0.021000)/TB,{step}"), 0));
-        assert_eq!(placed(Place::stamps(0.0, 61.5)), (format!("asetpts=PTS-(60.000000)/TB,{step}"), 60));
-        assert_eq!(placed(Place::first(-0.04)), (format!("asetpts=PTS-STARTPTS+(0.000000)/TB,{step}"), 0));
+        assert_eq!(placed(Place::stamps(0.0, 0.0, None)), (step.clone(), 0));
+        assert_eq!(placed(Place::stamps(0.0, 1.5, None)), (step.clone(), 0));
+        assert_eq!(placed(Place::stamps(-0.021, 0.0, None)), (format!("asetpts=PTS-(-0.021000)/TB,{step}"), 0));
+        assert_eq!(placed(Place::stamps(0.0, 61.5, None)), (format!("asetpts=PTS-(60.000000)/TB,{step}"), 60));
+        let closing = "asetpts='if(isnan(PREV_INPTS),PTS-(1.500000)/TB,if(between((PTS-PREV_INPTS)*TB,-0.5,60),\
+                       PREV_OUTPTS+PTS-PREV_INPTS,PREV_OUTPTS+NB_SAMPLES/SR/TB))'";
+        assert_eq!(placed(Place::stamps(1.5, 0.0, Some(longest_gap(true)))), (format!("{closing},{step}"), 0));
         let zero = |place| SoundPlan { place, ..plan(&song, SoundOptions::default()).expect("one") }.zero();
-        assert_eq!(zero(Place::stamps(0.5, 1.0)), Zero::File(0.5));
-        assert_eq!([zero(Place::first(-3.0)), zero(Place::first(3.0))], [Zero::First(3.0), Zero::First(0.0)]);
-        assert_eq!(placed(Place::first(3.5)), (format!("asetpts=PTS-STARTPTS+(1.500000)/TB,{step}"), 2));
+        assert_eq!(zero(Place::stamps(0.5, 1.0, None)), Zero::File(0.5));
     }
 }

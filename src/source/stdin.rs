@@ -95,6 +95,8 @@ fn film(header: &Header) -> Film {
         aspect: header.aspect,
         rate: header.rate,
         indexed: false,
+        cut: false,
+        stamped_by_ends: false,
         changing: false,
         matrix: Matrix::Other,
         transfer: None,

@@ -2,8 +2,8 @@
 //!
 //! Stamps are believed, however uneven they are, with four exceptions. Those that were rounded (Matroska, FLV and ASF count
 //! milliseconds) go back to the steady grid they came from. One that is missing, or a little too early, follows the one
-//! before closely and moves nothing. Where they jump back, or hours ahead, the film was joined from pieces, and goes on
-//! after its usual interval; smaller gaps are gaps.
+//! before closely and moves nothing. Where they jump back, or far ahead, the film was joined from pieces, and goes on
+//! after its usual interval, as its sound does at the same place (`sound.rs`); smaller gaps are gaps.
 
 use std::io::{BufRead, BufReader, Read};
 use std::time::Duration;
@@ -24,6 +24,8 @@ pub(super) enum Zero {
 pub(super) struct Timeline {
     rate: Rate,
     zero: Zero,
+    /// The longest step ahead that is a gap and no jump.
+    longest_gap: i64,
     /// What is added to stamps to make media times; known from the first stamp on.
     shift: Option<i64>,
     /// The last stamp, as it was or should have been, and the media time made of it.
@@ -33,9 +35,9 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    /// `rate` is the film's usual one.
-    pub fn new(rate: Rate, zero: Zero) -> Self {
-        Self { rate, zero, shift: None, last: None, anchor: 0 }
+    /// `rate` is the film's usual one; see [`longest_gap`].
+    pub fn new(rate: Rate, zero: Zero, longest_gap: Duration) -> Self {
+        Self { rate, zero, longest_gap: nanos(longest_gap), shift: None, last: None, anchor: 0 }
     }
 
     /// How long a picture is shown where nothing else says it.
@@ -59,7 +61,7 @@ impl Timeline {
         };
         let stamp = stamp.unwrap_or(last_stamp + interval);
         let step = stamp - last_stamp;
-        if step < -TOGETHER.max(interval) || step > LONGEST_GAP {
+        if step < -nanos(TOGETHER).max(interval) || step > self.longest_gap {
             self.shift = Some(last + interval - stamp);
             self.anchor = last + interval;
             return self.note(stamp, last + interval);
@@ -88,6 +90,12 @@ impl Timeline {
         self.last = Some((stamp, at));
         MediaTime::from_micros(at.div_euclid(1_000))
     }
+}
+
+/// No film has nothing to show for longer than an hour, as ffplay sees it. A broadcast of which pieces were cut out jumps by
+/// minutes; one that shows slides stands for less than one.
+pub(super) const fn longest_gap(cut: bool) -> Duration {
+    if cut { Duration::from_secs(60) } else { Duration::from_secs(3_600) }
 }
 
 fn nanos(time: Duration) -> i64 {
@@ -150,11 +158,9 @@ fn parse(line: &str) -> Option<i64> {
 /// Containers round to a millisecond; some of them down.
 const ROUNDED: i64 = 1_100_000;
 /// Stamps that go back by less are out of order; by more, something else begins.
-const TOGETHER: i64 = 500_000_000;
+pub(super) const TOGETHER: Duration = Duration::from_millis(500);
 /// Pictures that were stamped too early leave so soon after the one before.
 const CLOSEST: i64 = 5_000_000;
-/// No film has nothing to show for longer; as ffplay sees it.
-const LONGEST_GAP: i64 = 3_600_000_000_000;
 /// In microseconds: 30 years.
 const FARTHEST: i64 = 1_000_000_000_000_000;
 const LONGEST_LINE: u64 = 4_096;
@@ -168,7 +174,7 @@ mod tests {
     }
 
     fn placed(fps: f64, zero: Zero, stamps: &[i64]) -> Vec<i64> {
-        let mut timeline = Timeline::new(rate(fps), zero);
+        let mut timeline = Timeline::new(rate(fps), zero, longest_gap(false));
         stamps.iter().map(|&stamp| timeline.place(Some(stamp)).micros()).collect()
     }
 
@@ -176,7 +182,7 @@ mod tests {
     fn a_steady_film_is_as_if_it_were_counted_whatever_its_container_rounds_to() {
         for (fps, unit) in [(25.0, 1), (29.97, 1), (29.97, 1_000), (23.976, 1_000), (59.94, 1_000), (30.0, 1_000)] {
             let rate = rate(fps);
-            let mut timeline = Timeline::new(rate, Zero::File(0.0));
+            let mut timeline = Timeline::new(rate, Zero::File(0.0), longest_gap(false));
             for n in 0..100_000 {
                 let exact = rate.media_time(n).micros();
                 for rounded in [exact / unit * unit, (exact + unit / 2) / unit * unit] {
@@ -217,10 +223,10 @@ mod tests {
 
     #[test]
     fn missing_stamps_are_made_up_and_time_always_goes_on() {
-        let mut timeline = Timeline::new(rate(25.0), Zero::File(0.0));
+        let mut timeline = Timeline::new(rate(25.0), Zero::File(0.0), longest_gap(true));
         let made: Vec<_> = (0..4).map(|_| timeline.place(None).micros()).collect();
         assert_eq!(made, [0, 40_000, 80_000, 120_000]);
-        let (mut timeline, mut last) = (Timeline::new(rate(2_000.0), Zero::First(0.0)), i64::MIN);
+        let (mut timeline, mut last) = (Timeline::new(rate(2_000.0), Zero::First(0.0), longest_gap(false)), i64::MIN);
         for stamp in [i64::MIN, i64::MAX, 0, 0, 0, 1, 5, 2, -400, i64::MAX, 500, 1_000, 1_500] {
             let at = timeline.place(Some(stamp)).micros();
             assert!(at > last, "{at} after {last}");

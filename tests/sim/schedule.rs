@@ -99,6 +99,26 @@ fn an_uneven_film_is_seen_at_its_own_times_and_its_last_picture_as_long_as_it_la
     }
 }
 
+#[test]
+fn who_comes_while_a_slide_stands_is_sent_it() {
+    let mut film = Film::new(Size::new(32, 32), Rate::new(1, 20).expect("a slide"), 0);
+    film.stamps = vec![0, 20_000, 40_000];
+    let mut world = World::new(8, &Rc::new(film));
+    world.encoder.length = 2;
+    world.watch(Path::GOOD);
+    world.run(seconds(25));
+    let came = world.now;
+    world.watch(Path::GOOD);
+    world.run(seconds(5));
+    for (watcher, slides) in [(0, 2), (1, 1)] {
+        assert_eq!(world.watchers[watcher].seen.shown.len(), slides, "once each");
+        world.check(watcher);
+    }
+    let (at, picture, _) = world.watchers[1].seen.shown[0];
+    assert!(picture.unit == Unit(1) && at.since(came) < ms(500), "{:?} after {:?}", picture.unit, at.since(came));
+    assert_eq!(world.counts(1).thinned + world.counts(1).lost, 0);
+}
+
 /// The shortest and the longest time between departures.
 fn gaps(departures: &[(Unit, Time, Time)]) -> (Duration, Duration) {
     let gaps = departures.windows(2).map(|pair| pair[1].2.since(pair[0].2));

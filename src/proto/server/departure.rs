@@ -19,12 +19,14 @@ use crate::media::coded::{CodedPicture, CutPicture};
 use crate::proto::pace::Pace;
 use crate::proto::schedule::Schedule;
 use crate::proto::{SendFailure, Transmit, hop};
-use crate::units::{MediaTime, Time, Unit};
+use crate::units::{MediaTime, Span, Time, Unit};
 use crate::wire::message::bye;
 use crate::wire::{HOP_LEN, Kind, SizeClass};
 
 /// A picture waits no longer than this for those who still lack the one before.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// A picture that is shown for less is not sent to those who came after it: the next one is there as soon.
+const WORTH_SENDING: Duration = Duration::from_millis(100);
 /// Watchers that are given their share of a picture together.
 const AT_ONCE: usize = 16;
 /// So long after it has joined, the first watcher is waited for until all it has asked for can be sent.
@@ -155,7 +157,7 @@ impl Server {
         self.totals.pictures += 1;
         self.events.push_back(Event::Departed {
             unit: picture.unit,
-            media: picture.media_time,
+            span: Span { at: picture.media_time, lasts: picture.lasts },
             due,
             at: now,
             stamps: picture.stamps,
@@ -206,6 +208,15 @@ impl Server {
         if self.config.description.live && self.live_zero.is_none() {
             self.live_zero = Some(captured.offset(-media_time.micros() * 1_000));
             (0..self.sessions.len()).for_each(|slot| self.tell_timeline(slot));
+        }
+    }
+
+    /// A film's picture that stands for long is given to a watcher that has come since it departed.
+    pub(super) fn catch_up(&mut self, now: Time, slot: usize) {
+        let Some((schedule, departing)) = self.schedule.zip(self.departing.as_ref()) else { return };
+        let picture = &departing.offer.picture;
+        if schedule.due(picture.media_time) + picture.lasts > now + WORTH_SENDING {
+            self.turns.is_late(slot);
         }
     }
 

@@ -27,7 +27,7 @@ use super::{Input, Machine, Output, Peer, Port, Reason, Received, Route, Soonest
 use crate::media::coded::{CodedPicture, Object, Stamps};
 use crate::media::sound::Chunk;
 use crate::seal::{CookieJar, Random, Seed, Tokens};
-use crate::units::{MediaTime, Time, Unit};
+use crate::units::{MediaTime, Span, Time, Unit};
 use crate::wire::message::{Message, bye};
 use crate::wire::{Description, Hop, Kind, Report, SizeClass};
 use departure::Offer;
@@ -125,7 +125,7 @@ pub enum Event {
     Stalled(Duration),
     Departed {
         unit: Unit,
-        media: MediaTime,
+        span: Span,
         due: Time,
         at: Time,
         stamps: Stamps,
@@ -374,6 +374,7 @@ impl Server {
                 self.totals.rejected += 1;
             } else if first {
                 self.next_upkeep = now;
+                self.catch_up(now, slot);
             }
         } else if session.peer.port == from.peer.port {
             self.new_address(slot, from);

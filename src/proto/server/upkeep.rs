@@ -61,7 +61,11 @@ impl Server {
             self.remove(slot, Gone::Silent);
             return false;
         }
-        session.ready |= now >= session.beginning.at + FIRST_REPORT;
+        if !session.ready && now >= session.beginning.at + FIRST_REPORT {
+            session.ready = true;
+            self.catch_up(now, slot);
+        }
+        let Some(session) = self.sessions[slot].as_mut() else { return false };
         let small = session.wants_small_probe(now);
         // A lost probe leaves a gap that a watcher counts as lost pictures where some were left out. But where only the
         // smallest datagrams are used, larger ones may be what ends the overload.
