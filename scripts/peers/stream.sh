@@ -70,6 +70,14 @@ sampler() {
     port=$(sed -n 's/^bound .*:\([0-9]*\)$/\1/p' "$scratch/$1.arrivals.err")
 }
 
+# A UDP port of the loopback that nobody has.
+free_port() {
+    python3 -c 'import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.bind(("127.0.0.1", 0))
+    print(s.getsockname()[1])'
+}
+
 # Starts a sender with the moment noted: sender ROUND COMMAND…
 sender() {
     local round=$1
@@ -95,12 +103,17 @@ stream_floor() {
     film_runs "$1"
 }
 
+# The watcher knocks as soon as the port is bound, as that of any other sender is there before it: what passes until the
+# first picture is the server's own time.
 stream_ours() {
     local port
-    sender "$1" "$udpstream" serve "$scratch/film.mp4" --width "$STREAM_WIDTH" --quality "$quality" --port 0 \
+    port=$(free_port)
+    sender "$1" "$udpstream" serve "$scratch/film.mp4" --width "$STREAM_WIDTH" --quality "$quality" --port "$port" \
         --bind 127.0.0.1 --stats json
-    await "$scratch/$1.sender.out" '"listening"' "the server did not start"
-    port=$(sed -n 's/.*"port":\([0-9]*\).*/\1/p' "$scratch/$1.sender.out" | head -n 1)
+    until grep -q "$(printf ':%04X ' "$port")" /proc/net/udp; do
+        kill -0 "$sender" 2>/dev/null || fail "the server did not start"
+        sleep 0.005
+    done
     sampler "$1" udpstream "127.0.0.1:$port"
     film_runs "$1"
 }

@@ -170,15 +170,27 @@ fn a_film_that_is_decoded_while_it_is_looked_at_is_an_ordinary_one() {
     let pictures = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=1";
     let ordinary = make(&folder, "a.mp4", &format!("{pictures} -f lavfi -i sine=d=1 -c:v libx264 -c:a aac"), &[]);
     let mute = make(&folder, "b.mp4", &format!("{pictures} -c:v libx264"), &[]);
-    let turned = make(&folder, "c.mp4", &format!("-i {} -c copy -metadata:s:v:0 rotate=90", ordinary.display()), &[]);
-    for (path, width, fits) in
-        [(&ordinary, None, true), (&ordinary, Some(100), true), (&mute, None, false), (&turned, Some(100), false)]
-    {
+    let heard_first = format!("-i {} -map 0:a -map 0:v -c copy", ordinary.display());
+    let heard_first = make(&folder, "c.mov", &heard_first, &[]);
+    let turned = make(&folder, "d.mp4", &format!("-i {} -c copy -metadata:s:v:0 rotate=90", ordinary.display()), &[]);
+    let films = [
+        (&ordinary, None, true),
+        (&ordinary, Some(100), true),
+        (&mute, None, true),
+        (&heard_first, None, true),
+        (&turned, Some(100), false),
+    ];
+    for (path, width, fits) in films {
         let options = Options { width, ..with_sound() };
         let child = guess::start(&file(path), &options, &control, backlog::Surplus::Wait).expect("its name is usual");
         let (reading, found) = file::look(&file(path), &control).expect("a film");
         let plan = file::plan(reading, &found, &options).expect("pictures");
         assert_eq!(child.adapted_to(&plan).is_some(), fits, "{} at {width:?}", path.display());
+    }
+    let noise = folder.path().join("noise.mp4");
+    for bytes in [&b""[..], b"\0\0\0\x01moov\xff", b"\0\0\0\x04ftyp", b"\0\0\0\0moovhdlr", &[0xff; 64]] {
+        std::fs::write(&noise, bytes).expect("writable");
+        assert!(guess::start(&file(&noise), &with_sound(), &control, backlog::Surplus::Wait).is_none());
     }
     control.stop();
 }
