@@ -17,9 +17,9 @@ fn numbers() -> Vec<usize> {
 
 fn is_there(n: usize) -> bool {
     match n / 50 {
-        0 => n % 2 == 0,
+        0 => n.is_multiple_of(2),
         2 => true,
-        _ => n % 10 == 0 || n == SECONDS * 50 - 1,
+        _ => n.is_multiple_of(10) || n == SECONDS * 50 - 1,
     }
 }
 
