@@ -14,8 +14,10 @@ use crate::units::Time;
 pub(super) enum Surplus {
     /// Wait until some of it is taken.
     Wait,
-    /// Leave it out: it belongs to no picture, and will be cut off anyway.
+    /// Leave it out: what is live counts by when it comes.
     LeaveOut,
+    /// Keep silence in its place, so that what follows keeps its own.
+    Silence,
 }
 
 /// Frames that came together, and when.
@@ -57,7 +59,10 @@ impl Backlog {
     pub fn put(&self, block: Block) -> bool {
         let full = |state: &mut State| state.held >= MOST && !state.closed;
         let mut state = self.lock();
-        if self.surplus == Surplus::LeaveOut && full(&mut state) {
+        if self.surplus != Surplus::Wait && full(&mut state) {
+            if self.surplus == Surplus::Silence {
+                state.put(Block { frames: vec![[0, 0]; block.frames.len()], ..block });
+            }
             return true;
         }
         state = self.changed.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
@@ -184,6 +189,13 @@ mod tests {
             assert!(backlog.put(block(second, 1, RATE as usize)));
         }
         assert!((MOST..MOST + RATE as usize).contains(&backlog.lock().held));
+        let in_place = Backlog::new(Surplus::Silence);
+        (0..40).for_each(|second| assert!(in_place.put(block(second, 1, RATE as usize))));
+        in_place.finish();
+        let frames = all(&in_place);
+        assert!(
+            frames.len() == 40 * RATE as usize && frames[31 * RATE as usize..].iter().all(|frame| *frame == [0, 0])
+        );
         let waiting = Arc::new(Backlog::new(Surplus::Wait));
         let other = Arc::clone(&waiting);
         let writer = std::thread::spawn(move || (0..60).take_while(|&s| other.put(block(s, 1, RATE as usize))).count());

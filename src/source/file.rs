@@ -142,7 +142,7 @@ pub(super) fn open_pass(plan: &mut Plan, control: &Control, surplus: Surplus) ->
 }
 
 const fn surplus(options: &Options) -> Surplus {
-    if options.looped { Surplus::LeaveOut } else { Surplus::Wait }
+    if options.looped { Surplus::Silence } else { Surplus::Wait }
 }
 
 /// What is known now that ffmpeg's header is there: size and rate are its word.

@@ -238,6 +238,21 @@ fn unusual_films_come_upright_square_and_whole() {
 }
 
 #[test]
+fn a_photo_is_a_film_of_five_seconds() {
+    let folder = TempDir::new().expect("a folder");
+    let path = make(&folder, "photo.png", "-f lavfi -i testsrc2=size=64x48 -frames:v 1", &[]);
+    for pace in [PaceChoice::Auto, PaceChoice::Live] {
+        let source = open_with(&file(&path), Options { pace, ..Options::default() });
+        assert_eq!((source.info().pace, source.info().length), (Pace::File, Some(Duration::from_secs(5))));
+        let (producer, consumer) = queue::bounded(10, WhenFull::Block, None);
+        let running = source.start(producer, None);
+        assert_eq!(std::iter::from_fn(|| consumer.pop()).count(), 1);
+        let end = Some(MediaTime::from_micros(5_000_000));
+        assert_eq!(running.join().expect("a clean end"), Finished { pictures: 1, end });
+    }
+}
+
+#[test]
 fn hdr_films_are_shown_with_their_white_as_white() {
     let folder = TempDir::new().expect("a folder");
     // White of 203 cd/m²: 58 % of PQ's scale and 75 % of HLG's (ITU-R BT.2408).

@@ -6,7 +6,7 @@
 //! more sound than that ahead of the pictures waits, and then for its own queue alone. The other way round, a full queue
 //! of pictures halts ffmpeg and so the sound, but never before the sound of the pictures in it has come: a file is opened
 //! twice, and ffmpeg reads on where it is behind. In a loop the sound waits for the picture it belongs to, while the
-//! backlog goes on taking; what is beyond it then belongs to no picture and is left out.
+//! backlog goes on taking; what is beyond it is silence then.
 
 use std::io;
 use std::sync::Arc;

@@ -41,7 +41,7 @@ fn an_uneven_film_is_neither_thinned_nor_filled_up() {
     for name in ["uneven.mkv", "uneven.mp4"] {
         let path = film(folder.path(), name, &format!("{} {thin}", small(40)).replace("-frames:v 40", "-t 2"));
         let (_, rate, pictures) = seen(&path);
-        assert_eq!(pictures, 27, "{name} at {rate:?}");
+        assert_eq!(pictures, 30, "{name} at {rate:?}");
     }
 }
 

@@ -21,7 +21,11 @@ fn turned(folder: &Path, orientation: u8) -> String {
 fn seen(picture: &str, serving: &[&str]) -> ((bool, bool), (u32, u32)) {
     let folder = tempfile::tempdir().unwrap();
     let shot = folder.path().join("shot.png");
-    shown(picture, serving, &["--snapshot", shot.to_str().unwrap()]);
+    let server = serve(picture, serving).start();
+    watch(&server.address(), &["--frames", "1", "--snapshot", shot.to_str().unwrap()]).end().says(0, &[]);
+    // Its five seconds need not pass.
+    server.signal(Signal::INT);
+    server.end().says(0, &[]);
     let picture = image::open(shot).unwrap().to_rgb8();
     let (width, height) = picture.dimensions();
     let is_blue = |&(right, lower): &(bool, bool)| {
