@@ -110,9 +110,10 @@ stream_ours() {
     port=$(free_port)
     sender "$1" "$udpstream" serve "$scratch/film.mp4" --width "$STREAM_WIDTH" --quality "$quality" --port "$port" \
         --bind 127.0.0.1 --stats json
+    sleep 0.02
     until grep -q "$(printf ':%04X ' "$port")" /proc/net/udp; do
         kill -0 "$sender" 2>/dev/null || fail "the server did not start"
-        sleep 0.005
+        sleep 0.02
     done
     sampler "$1" udpstream "127.0.0.1:$port"
     film_runs "$1"
