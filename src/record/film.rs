@@ -13,8 +13,8 @@ use super::matroska::Matroska;
 use super::place::{Kind, Place};
 use super::sound::{Lane, frame_after, frame_from};
 use super::wav::WavWriter;
+use crate::ffmpeg::{Container, Remux};
 use crate::media::sound::{Frame, RATE, media_time};
-use crate::source::{Container, Remux};
 use crate::units::MediaTime;
 
 /// A recording in the making. It begins with the first picture, or, where there is no picture for a second, or none at all,

@@ -11,7 +11,7 @@ pub mod wav;
 use std::io;
 use std::path::Path;
 
-use crate::source::SourceError;
+use crate::ffmpeg::FfmpegError;
 
 /// Why something was not recorded, or no longer; each text is a sentence with advice.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,7 @@ pub enum RecordError {
     #[error("{0} was deleted while it was being recorded: record again, to another place")]
     Deleted(String),
     #[error(transparent)]
-    NoFfmpeg(#[from] SourceError),
+    NoFfmpeg(#[from] FfmpegError),
     #[error("no thread could be started to record with ({0}): close some programs and try again")]
     Thread(#[source] io::Error),
     #[error("ffmpeg could not go on with {path} ({why}): record to .mkv, which takes no ffmpeg")]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::RecordError;
 use super::still::safe;
-use crate::source::Remux;
+use crate::ffmpeg::Remux;
 
 /// A kind of file that can be recorded to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

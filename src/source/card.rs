@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::child::Control;
 use super::voice::Chunks;
 use super::{Finished, Guard, Info, Options, Pace, PaceChoice, SoundOptions, Source, SourceError};
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::media::Picture;
 use crate::media::card::Card;
 use crate::media::sound::{Chunk, FRAMES, RATE};

@@ -9,19 +9,18 @@ use std::time::Duration;
 
 use super::ahead;
 use super::backlog::Surplus;
-use super::child::Control;
-use super::ffmpeg::{self, Pass};
 use super::guess;
 use super::input::meant;
 use super::live::call::{self, Call};
 use super::live::{Ear, station};
-use super::photo;
-use super::plan::{self, Plan, Reading};
-use super::probe::Found;
+use super::pass::{Decoder, FIRST_PICTURE, Pass};
+use super::plan::{self, Plan};
+use super::probe::{self, Found};
 use super::sound::{self, SoundPlan};
 use super::stall::Patience;
 use super::voice::{Gauge, Manner, Voice};
-use super::{Finished, Guard, Info, Input, Options, Pace, PaceChoice, Source, SourceError, tune};
+use super::{Finished, Guard, Info, Input, Options, Pace, PaceChoice, Source, SourceError, photo, tune};
+use crate::ffmpeg::{Control, Reading};
 use crate::media::Picture;
 use crate::media::sound::Chunk;
 use crate::media::tonemap::ToneMap;
@@ -44,7 +43,7 @@ pub(super) fn open(
     let guess = guess::start(input, options, &guard.control, surplus(options));
     let (mut reading, mut found) = look(input, &guard.control)?;
     if let Some(film) = found.film.as_mut().filter(|_| found.cut && reading.twice && options.sound.is_some()) {
-        film.start = ffmpeg::first_stamp(&guard.control, &reading, film).or(film.start);
+        film.start = probe::first_stamp(&guard.control, &reading, film).or(film.start);
     }
     let endless = !reading.local && found.length().is_none() && !found.is_still();
     let recorded = endless && options.pace == PaceChoice::Auto && ahead::is_recording(&guard.control, &reading, &found);
@@ -75,8 +74,7 @@ pub(super) fn open(
         return photo::stand(plan, &found, title(input), guard);
     }
     let surplus = surplus(options);
-    let guessed =
-        guess.and_then(|child| child.adapted_to(&plan)).and_then(|child| child.open(ffmpeg::FIRST_PICTURE).ok());
+    let guessed = guess.and_then(|child| child.adapted_to(&plan)).and_then(|child| child.open(FIRST_PICTURE).ok());
     let pass = guessed.map_or_else(|| open_pass(&mut plan, &guard.control, surplus), Ok)?;
     let info = info(&plan, &found, title(input), &pass, pace);
     let (control, looped) = (guard.control.clone(), options.looped);
@@ -92,7 +90,7 @@ pub(super) fn open(
     Ok(Source { info, work, guard })
 }
 
-/// The address of a sender that may take nobody else after the first.
+/// The address of a sender that may serve one connection only.
 pub(super) fn one_connection<'a>(input: &'a Input, options: &Options) -> Option<&'a str> {
     match input {
         Input::Url(url) if call::is_due(url) && options.pace != PaceChoice::File => Some(url),
@@ -108,11 +106,11 @@ pub(super) fn look(input: &Input, control: &Control) -> Result<(Reading, Found),
         Input::Url(url) => (OsString::from(url), false, false),
         _ => return Err(SourceError::NotFound(name)),
     };
-    let mut found = match local {
-        true => ffmpeg::probe(control, &address, local, &name, &[])?,
-        false => ffmpeg::probe_address(control, &address, &name)?,
-    };
     let reading = Reading { address, local, paced: false, live: false, twice, name };
+    let mut found = match local {
+        true => probe::probe(control, &reading, &[])?,
+        false => probe::probe_address(control, &reading)?,
+    };
     photo::look(control, &reading, &mut found);
     Ok((reading, found))
 }
@@ -202,7 +200,7 @@ struct Passes {
     /// How long a pass is: the film's word at first, measured by the first pass.
     length: Option<Duration>,
     /// The next pass, started before this one ends, so that the queue does not run dry.
-    next: Option<ffmpeg::Child>,
+    next: Option<Decoder>,
     pictures: u32,
     /// When the running pass began on the stream's timeline.
     begun: MediaTime,
@@ -217,7 +215,7 @@ impl Passes {
     ) -> Result<Finished, SourceError> {
         let voice = voice(&self.plan, self.looped, sound)?;
         let result = self.pictures(pass, &voice, &out);
-        // Whoever waits for pictures is told at once that there are no more, and may then take the rest of the sound.
+        // The queue of pictures is closed first: its consumer then takes the rest of the sound.
         drop((out, self.next.take()));
         voice.finish();
         let end = self.plan.is_stamped().then_some(self.begun);
@@ -268,7 +266,7 @@ impl Passes {
         gauge.ends_at(self.begun);
     }
 
-    /// `false` if nobody wants pictures any more.
+    /// `false` if the queue of pictures was closed.
     fn picture(&mut self, mut picture: Picture, gauge: &Gauge, out: &Producer<Picture>) -> bool {
         picture.number = self.pictures;
         self.pictures = self.pictures.wrapping_add(1);
@@ -293,7 +291,7 @@ impl Passes {
     fn again(&mut self, pass: &Pass) -> Result<Pass, SourceError> {
         self.length = Some(pass.end().since(MediaTime::ZERO));
         match self.next.take() {
-            Some(child) => child.open(ffmpeg::FIRST_PICTURE),
+            Some(child) => child.open(FIRST_PICTURE),
             None => self.plan.open(&self.control, self.surplus),
         }
     }

@@ -6,8 +6,8 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::backlog::{Backlog, Block, Surplus};
-use super::child::Tap;
 use crate::clock;
+use crate::ffmpeg::Tap;
 use crate::media::sound::{self, Frame};
 use crate::queue::Pop;
 

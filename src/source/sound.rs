@@ -6,11 +6,10 @@
 
 use std::time::Duration;
 
-use ffmpeg_sidecar::command::FfmpegCommand;
-
 use super::probe::{Found, Track};
 use super::timeline::{TOGETHER, Zero, longest_gap};
 use super::{SoundOptions, SourceError};
+use crate::ffmpeg::FfmpegCommand;
 use crate::media::sound::RATE;
 
 /// One track on its way through ffmpeg.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::News;
-use super::child::Control;
-use super::ffmpeg::Pass;
+use super::pass::Pass;
 use crate::clock;
+use crate::ffmpeg::Control;
 
 /// Waits for pictures, and tells when that takes long.
 pub(super) struct Patience {

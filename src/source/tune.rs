@@ -1,13 +1,12 @@
 //! A file of sound only as a source of pictures too: a card with its name, and a meter that follows what is heard.
 
-use super::child::{Control, Tap};
-use super::ffmpeg::FIRST_PICTURE;
 use super::listen::SoundPass;
-use super::plan::Reading;
+use super::pass::FIRST_PICTURE;
 use super::probe::Found;
 use super::sound::{self, SoundPlan};
 use super::voice::Chunks;
 use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError};
+use crate::ffmpeg::{Control, Reading, Tap};
 use crate::media::Picture;
 use crate::media::meter::{Level, Meter};
 use crate::media::sound::{Chunk, Frame, frame_at};
@@ -39,7 +38,7 @@ pub(super) fn open_fed(
     mut guard: Guard,
 ) -> Result<Source, SourceError> {
     let plan = plan(found, options, &reading)?;
-    // Whoever fills a pipe may take as long as he likes.
+    // The program that fills the pipe may take any time.
     let (pass, feeding) = SoundPass::open(&reading, &plan, &guard.control, Some(feed), std::time::Duration::MAX)?;
     guard.threads.extend(feeding);
     let pace = if options.pace == PaceChoice::Live { Pace::Live } else { Pace::File };

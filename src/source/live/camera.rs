@@ -13,11 +13,11 @@ use super::stamps::Stamps;
 use super::trouble::{Kind, Trouble};
 use super::{Device, Grabber, Mode, THIRTY, list, offers};
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::media::Picture;
 use crate::media::nut::Stream;
 use crate::media::raw::Arrangement;
 use crate::queue::Pool;
-use crate::source::child::Control;
 use crate::source::{Input, Options, SourceError};
 use crate::units::{Rate, Size, Time};
 

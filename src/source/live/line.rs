@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::meter::Shown;
 use super::placer::Placer;
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::media::sound::{Chunk, FRAMES, Frame, RATE};
 use crate::queue::{Producer, Watched};
-use crate::source::child::Control;
 use crate::source::voice::Chunks;
 use crate::units::Time;
 

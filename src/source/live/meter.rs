@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{AGAIN, Device, Grabber, Mode};
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::media::Picture;
 use crate::media::card::text_card;
 use crate::media::meter::{Level, Meter};
 use crate::media::sound::{Frame, RATE};
 use crate::queue::Pool;
-use crate::source::child::Control;
 use crate::source::{Options, SourceError, tune};
 use crate::units::{Rate, Size, Time};
 

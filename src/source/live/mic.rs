@@ -15,10 +15,10 @@ use super::stamps::Stamps;
 use super::trouble::{Kind, Trouble};
 use super::{Device, Ear, FIRST_PAUSE, LAST_PAUSE, News};
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::media::nut::Stream;
 use crate::media::sound::{self, Chunk, RATE};
 use crate::queue::{Producer, Watched};
-use crate::source::child::Control;
 use crate::source::{Input, Options, SoundOptions, SourceError};
 use crate::units::Time;
 

@@ -24,9 +24,9 @@ use self::rhythm::{Rhythm, Step};
 use self::server::Server;
 use super::{Device, Grabber, Mode, THIRTY};
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::media::Picture;
 use crate::queue::Pool;
-use crate::source::child::Control;
 use crate::source::{Input, Options, Screen, SourceError};
 use crate::units::{Rate, Time};
 

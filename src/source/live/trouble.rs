@@ -1,6 +1,6 @@
 //! Why a device gives nothing (more), by what ffmpeg and its system say; each text goes on from the device's name.
 
-use crate::source::tail::Words;
+use crate::ffmpeg::Words;
 
 /// What is wrong with a device, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

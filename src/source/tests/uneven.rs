@@ -166,7 +166,7 @@ fn films_that_were_joined_go_on_with_sound_and_pictures_together() {
 #[test]
 fn a_film_that_is_decoded_while_it_is_looked_at_is_an_ordinary_one() {
     let folder = TempDir::new().expect("a folder");
-    let control = child::Control::new().expect("an eventfd");
+    let control = crate::ffmpeg::Control::new().expect("an eventfd");
     let pictures = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=1";
     let ordinary = make(&folder, "a.mp4", &format!("{pictures} -f lavfi -i sine=d=1 -c:v libx264 -c:a aac"), &[]);
     let mute = make(&folder, "b.mp4", &format!("{pictures} -c:v libx264"), &[]);

@@ -22,8 +22,8 @@ use x11rb::utils::RawFdContainer;
 
 use super::wayland;
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::source::SourceError;
-use crate::source::child::Control;
 use crate::units::Time;
 
 /// One X server, one of its screens.
