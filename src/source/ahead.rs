@@ -36,7 +36,7 @@ fn comes_ahead(control: &Control, reading: &Reading, stream: u32) -> Option<bool
 
 /// Whether more of the film comes than `elapsed` of time, by far, or all of it at once.
 fn read_ahead(tap: &mut Tap, elapsed: impl Fn() -> Duration) -> bool {
-    let (mut stamps, mut text, mut block) = (Stamps::default(), Vec::new(), [0; 4 << 10]);
+    let (mut stamps, mut text, mut block) = (Progress::default(), Vec::new(), [0; 4 << 10]);
     let until = clock::now() + LOOK;
     while tap.ready(until) {
         let Ok(count @ 1..) = tap.read(&mut block) else {
@@ -56,13 +56,13 @@ fn read_ahead(tap: &mut Tap, elapsed: impl Fn() -> Duration) -> bool {
 
 /// How much of a film came, by the stamps of its pictures in the order in which they are decoded.
 #[derive(Default)]
-struct Stamps {
+struct Progress {
     latest: Option<f64>,
     /// Seconds.
     span: f64,
 }
 
-impl Stamps {
+impl Progress {
     /// One stamp in seconds, perhaps with a comma after it; anything else is none.
     fn line(&mut self, line: &str) {
         let Ok(stamp) = line.trim_end_matches(',').trim().parse::<f64>() else { return };
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn stamps_add_up_and_jumps_do_not() {
-        let mut stamps = Stamps::default();
+        let mut stamps = Progress::default();
         for line in ["10.0", "10.12", "10.04,", "10.08", "N/A", "", "10.16", "5000.0", "5000.04", "0.5", "0.54"] {
             stamps.line(line);
         }

@@ -50,7 +50,7 @@ impl Drop for Heard {
     }
 }
 
-/// Reads to the end, also when nobody wants the sound any more: ffmpeg would fail, and its pictures with it.
+/// Reads to the end, also when the sound is not wanted any more: ffmpeg would fail, and its pictures with it.
 fn fill(mut tap: Tap, backlog: &Backlog, mono: bool) {
     let mut bytes = vec![0; READ];
     let (mut kept, mut wanted) = (0, true);

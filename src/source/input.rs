@@ -56,7 +56,7 @@ impl Input {
     }
 }
 
-/// What somebody means who names a file that is not there, such as `Screen:`, `webcam`, `0` or `:0`.
+/// What was probably meant by the name of a file that is not there, such as `Screen:`, `webcam`, `0` or `:0`.
 pub(super) fn meant(text: &str) -> Option<String> {
     if (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(format!("camera:/dev/video{text}"));

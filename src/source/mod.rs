@@ -16,6 +16,7 @@ mod listen;
 mod live;
 mod pace;
 mod pass;
+mod passes;
 mod photo;
 mod plan;
 mod probe;
@@ -33,7 +34,7 @@ use std::io;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel as channel;
+use crossbeam_channel::{Receiver, bounded};
 
 pub use self::input::{Input, Screen, size};
 pub use self::listen::{Listening, listen};
@@ -225,7 +226,7 @@ impl SourceError {
         )
     }
 
-    /// Nobody was there who could have said anything.
+    /// No server answered.
     const fn is_away(&self) -> bool {
         matches!(self, Self::NotReached { .. } | Self::NoAnswer { .. })
     }
@@ -308,7 +309,7 @@ impl Source {
     pub fn start(self, mut out: Producer<Picture>, mut sound: Option<Producer<Chunk>>) -> Running {
         let Self { work, guard, .. } = self;
         let closers = [Some(out.closer()), sound.as_mut().map(Producer::closer)];
-        let (sender, result) = channel::bounded(1);
+        let (sender, result) = bounded(1);
         let thread = Builder::new().name("source".into()).spawn(move || {
             sender.send(work(out, sound)).ok();
         });
@@ -331,7 +332,7 @@ pub struct Finished {
 
 /// A producing source. Dropping it kills and reaps its children and ends its threads.
 pub struct Running {
-    result: channel::Receiver<Result<Finished, SourceError>>,
+    result: Receiver<Result<Finished, SourceError>>,
     failed: Option<SourceError>,
     thread: Option<JoinHandle<()>>,
     /// Of the queues of pictures and sound.
@@ -392,7 +393,7 @@ struct Guard {
     control: Control,
     threads: Vec<JoinHandle<()>>,
     /// Of live devices, and of films that come through a network.
-    news: Option<channel::Receiver<News>>,
+    news: Option<Receiver<News>>,
 }
 
 impl Drop for Guard {

@@ -15,7 +15,7 @@ use super::heard::Heard;
 use super::plan::Plan;
 use super::run::{Run, named};
 use super::sound::SoundPlan;
-use super::timeline::{Stamps, Timeline, longest_gap};
+use super::timeline::{StampReader, Timeline, longest_gap};
 use crate::clock;
 use crate::ffmpeg::{self, Control, FfmpegCommand, Pipes, Process, Tap};
 use crate::media::Picture;
@@ -57,8 +57,8 @@ impl Plan {
 
     fn times(&self, tap: Tap) -> Times {
         let stamps = match self.rate {
-            None if self.film.stamped_by_ends => Stamps::of_ends(tap, self.film.rate.interval()),
-            _ => Stamps::new(tap),
+            None if self.film.stamped_by_ends => StampReader::of_ends(tap, self.film.rate.interval()),
+            _ => StampReader::new(tap),
         };
         let timeline = Timeline::new(self.usual_rate(), self.zero(), longest_gap(self.film.cut));
         Times { stamps, timeline, ends_marked: self.is_end_marked() }
@@ -72,7 +72,7 @@ impl Plan {
 
 /// When pictures are due.
 struct Times {
-    stamps: Stamps<Tap>,
+    stamps: StampReader<Tap>,
     timeline: Timeline,
     /// Behind the last picture comes one more, whose stamp is the film's end.
     ends_marked: bool,
@@ -132,7 +132,7 @@ impl Decoder {
 
     /// Waits for the header, which comes with the first picture, no longer than `patience`.
     pub fn open(mut self, patience: Duration) -> Result<Pass, SourceError> {
-        // Not fed: a film from a file must not wait for a stdin that nobody writes.
+        // Not fed: a film from a file must not wait for a stdin that stays open.
         self.stdin = None;
         let ready = self.tap.ready(clock::now() + patience);
         if !ready && !self.run.stopped() {
@@ -163,7 +163,7 @@ pub(super) struct Pass {
     end: MediaTime,
     /// Pictures so far.
     pub count: u32,
-    /// Its sound, until somebody takes it; after the run, as in [`Decoder`].
+    /// Its sound, until it is taken; after the run, as in [`Decoder`].
     pub heard: Option<Heard>,
 }
 

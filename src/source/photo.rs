@@ -123,7 +123,7 @@ fn ask(control: &Control, reading: &Reading, stream: u32) -> Option<Still> {
     Still::parse(&control.ask(question, clock::now() + PROBE_ADDRESS).ok()??.output)
 }
 
-/// The picture of `plan`, again and again: who watches a still picture sees it for as long as he likes.
+/// The picture of `plan`, again and again, without an end.
 pub(super) fn stand(mut plan: Plan, found: &Found, title: String, guard: Guard) -> Result<Source, SourceError> {
     (plan.film.rate, plan.film.length) = (AGAIN, None);
     let mut pass = file::open_pass(&mut plan, &guard.control, Surplus::Wait)?;
@@ -154,7 +154,7 @@ const TWENTY_FIVE: Rate = match Rate::new(25, 1) {
     Some(rate) => rate,
     None => unreachable!(),
 };
-/// How long a picture is shown that nobody asked to stay.
+/// How long a picture is shown where it is not looped.
 pub(super) const SHOWN: Duration = Duration::from_secs(5);
 /// How often a standing picture is sent again, which takes a few bytes: sooner than a watcher begins to worry.
 const AGAIN: Rate = match Rate::new(5, 2) {

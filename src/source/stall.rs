@@ -1,4 +1,4 @@
-//! Films that come through a network, and stall on the way: who waits is told why.
+//! Films that come through a network and stall on the way: the stall is reported.
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use super::pace::{self, Decision};
 use super::pass::Pass;
 use super::photo::Turn;
 use super::probe::{Film, Matrix};
-use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError, file, plan, probe, tune};
+use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError, file, passes, plan, probe, tune};
 use crate::clock;
 use crate::ffmpeg::{Control, Reading, Tap};
 use crate::media::Picture;
@@ -176,7 +176,7 @@ fn open_film(
     let info = file::info(&plan, &found, name.to_owned(), &pass, start.pace);
     let control = guard.control.clone();
     let work = Box::new(move |out: Producer<Picture>, sound: Option<Producer<Chunk>>| {
-        let voice = file::voice(&plan, false, sound)?;
+        let voice = passes::voice(&plan, false, sound)?;
         let gauge = voice.pass(pass.heard.take(), MediaTime::ZERO);
         let tell = |picture: &Picture| gauge.picture(MediaTime::ZERO, picture.captured);
         let result = run(start, || pass.read(&pool), tell, &control, &out);

@@ -47,7 +47,7 @@ pub(super) fn open_fed(
     Ok(tune.source(pass, info, guard))
 }
 
-/// The meter needs the sound also where nobody else wants it.
+/// The meter needs the sound also where it is not to be heard.
 fn plan(found: &Found, options: &Options, reading: &Reading) -> Result<SoundPlan, SourceError> {
     let plan = SoundPlan::choose(found, Some(options.sound.unwrap_or_default()), &reading.name)?;
     plan.ok_or_else(|| SourceError::NoPicture(reading.name.clone()))
@@ -115,7 +115,7 @@ impl Tune {
         }
     }
 
-    /// From the first frame to the last, a picture for each piece of sound; `false` if nobody wants more.
+    /// From the first frame to the last, a picture for each piece of sound; `false` if the queue was closed.
     fn pass(&mut self, pass: &mut SoundPass, stage: &mut Stage) -> Result<bool, SourceError> {
         let (mut piece, mut came) = (Vec::<Frame>::new(), Time::ZERO);
         while let Some(block) = pass.next()? {

@@ -53,7 +53,7 @@ impl Main {
 
     pub fn header(&self, number: u64) -> Result<&[u8], NutError> {
         let header = usize::try_from(number).ok().and_then(|number| self.headers.get(number));
-        header.map(Vec::as_slice).ok_or(NutError::Bad("a frame begins with a header that nobody told"))
+        header.map(Vec::as_slice).ok_or(NutError::Bad("a frame begins with a header that is not in the list"))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use super::trouble::{Kind, Trouble};
+use super::trouble::{DeviceKind, Trouble};
 use crate::clock;
 use crate::ffmpeg::{self, Control, Named, Pipes, Process, Tap};
 use crate::media::nut::{NutError, Reader, Stream};
@@ -17,7 +17,7 @@ pub(super) struct Who {
     pub name: String,
     /// By ffmpeg.
     pub address: String,
-    pub kind: Kind,
+    pub kind: DeviceKind,
 }
 
 impl Who {

@@ -7,7 +7,7 @@ use super::arguments::{self, System};
 use super::feed::{self, Who};
 use super::offers::{self, Offer, unlabelled};
 use super::screen;
-use super::trouble::{Kind, Trouble};
+use super::trouble::{DeviceKind, Trouble};
 use crate::clock;
 use crate::ffmpeg::{self, Control, Question};
 use crate::source::{Input, SourceError, Stopper};
@@ -76,7 +76,7 @@ impl From<Offer> for ListedMode {
     }
 }
 
-/// Screens that can be served, as whoever takes their pictures finds them.
+/// Screens that can be served, with the names under which they are opened.
 fn screens(control: &Control) -> Vec<Listed> {
     let listed = |screen: screen::Listed| Listed { address: screen.name, name: screen.description, modes: Vec::new() };
     screen::screens(control).into_iter().map(listed).collect()
@@ -88,7 +88,8 @@ pub(super) fn find_camera(wanted: &str, control: &Control) -> Result<String, Sou
     if system != System::Linux {
         return Ok(if wanted.is_empty() { "0" } else { wanted }.to_owned());
     }
-    let who = Who { name: Input::Camera(wanted.to_owned()).name(), address: wanted.to_owned(), kind: Kind::Pictures };
+    let who =
+        Who { name: Input::Camera(wanted.to_owned()).name(), address: wanted.to_owned(), kind: DeviceKind::Pictures };
     let missing = || who.trouble(Trouble::Missing);
     if wanted.starts_with('/') {
         return Ok(wanted.to_owned());

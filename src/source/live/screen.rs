@@ -17,7 +17,7 @@ mod shm;
 mod tests;
 
 use self::area::Area;
-use self::layout::Layout;
+use self::layout::ScreenLayout;
 use self::link::Link;
 pub(super) use self::list::{Listed, screens};
 use self::rhythm::{Rhythm, Step};
@@ -54,7 +54,8 @@ impl Device for Display {
     fn open(&mut self, control: &Control) -> Result<Box<dyn Grabber>, SourceError> {
         let link = Link::open(self.screen.display.as_deref(), control)?;
         let name = link.name.clone();
-        let layout = Layout::of(link.setup(), link.root()).map_err(|what| SourceError::ScreenColours { name, what })?;
+        let layout =
+            ScreenLayout::of(link.setup(), link.root()).map_err(|what| SourceError::ScreenColours { name, what })?;
         let mut server = Server::new(link, self.pointer)?;
         let area = Area::on(server.measure()?, self.screen.area)?;
         server.make_room(layout.bytes(area.size))?;
@@ -75,7 +76,7 @@ impl Device for Display {
 /// An open screen.
 struct Grab {
     server: Server,
-    layout: Layout,
+    layout: ScreenLayout,
     wanted: Screen,
     area: Area,
     rate: Rate,
