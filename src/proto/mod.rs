@@ -35,13 +35,16 @@ use crate::units::Time;
 use crate::wire::{HOP_LEN, Hop, Kind};
 
 mod clocksync;
+mod door;
 mod fuzz;
 mod hops;
-pub mod pace;
 pub mod receiver;
 pub mod schedule;
+mod sender;
 pub mod server;
 pub mod servo;
+mod session;
+mod stream;
 
 #[doc(hidden)]
 pub use fuzz::{fuzz_receiver, fuzz_server};
