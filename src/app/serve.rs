@@ -26,7 +26,7 @@ use crate::proto::server::{Config, Event, Feed, Gone, Local, Server, StreamConfi
 use crate::proto::{Input as MachineInput, Machine};
 use crate::queue::{self, Consumer, Pop, Watched, WhenFull};
 use crate::record::film::Tracks;
-use crate::record::place::Place as Recorded;
+use crate::record::path::RecordingPath;
 use crate::seal;
 use crate::source::{self, Info, Input, News, Pace, Running};
 use crate::stats::Windowed;
@@ -70,7 +70,7 @@ pub struct Options {
 
 /// Serves until the film ends, a limit is reached or somebody stops it.
 pub fn serve(options: Options) -> anyhow::Result<Exit> {
-    let place = options.record.as_ref().map(|path| Recorded::take(path, options.force)).transpose()?;
+    let place = options.record.as_ref().map(|path| RecordingPath::take(path, options.force)).transpose()?;
     let socket = ports::bind(options.bind, "--port")?;
     let local = socket.local_addr().context("the socket has no address")?;
     let waiting = opening::listen()?;

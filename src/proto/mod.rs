@@ -34,11 +34,15 @@ use crate::media::coded::Object;
 use crate::units::Time;
 use crate::wire::{HOP_LEN, Hop, Kind};
 
+mod client;
 mod clocksync;
 mod door;
 mod fuzz;
 mod hops;
+pub mod lister;
+mod player;
 pub mod receiver;
+mod reception;
 pub mod schedule;
 mod sender;
 pub mod server;
@@ -48,6 +52,7 @@ mod stream;
 
 #[doc(hidden)]
 pub use fuzz::{fuzz_receiver, fuzz_server};
+pub use lister::Lister;
 pub use receiver::Receiver;
 pub use server::Server;
 

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use udpstream::media::sound::{Chunk, FRAMES, Frame, Rendition};
-use udpstream::proto::receiver::{self, Counts, Ready};
+use udpstream::proto::receiver::{self, Ready, WatchCounts};
 use udpstream::proto::server::{self, Config, Feed, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Reason, Received, Receiver, SendFailure, Server, Transmit};
 use udpstream::units::{Time, Unit};
@@ -228,6 +228,7 @@ impl World {
         let mut config = receiver::Config {
             seed: secret(self.seed, purpose),
             servers: vec![SERVER],
+            stream: None,
             max_datagram: 0,
             latency: Duration::ZERO,
             stay: false,
@@ -552,7 +553,7 @@ impl World {
         self.server.events.iter().find_map(started).expect("the clock runs")
     }
 
-    pub fn counts(&self, watcher: usize) -> Counts {
+    pub fn counts(&self, watcher: usize) -> WatchCounts {
         self.watchers[watcher].machine.counts()
     }
 
@@ -590,6 +591,7 @@ impl Seen {
             }
             receiver::Event::Show { picture, due } => self.show(now, picture, *due),
             receiver::Event::Refused { .. } | receiver::Event::TooLarge(_) => self.refused += 1,
+            receiver::Event::Listing(_) | receiver::Event::ListFailed(_) => {}
             receiver::Event::Trouble(trouble) => {
                 self.lost += u64::from(*trouble == receiver::Trouble::Silent);
                 self.troubles.push((now, *trouble));

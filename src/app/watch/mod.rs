@@ -30,8 +30,8 @@ use crate::media::sound::Rendition;
 use crate::net::{Loop, Options as SocketOptions, Socket};
 use crate::proto::receiver::{Config, Receiver};
 use crate::queue::Waker;
-use crate::record::place::Place;
-use crate::record::still::Kind;
+use crate::record::path::RecordingPath;
+use crate::record::still::StillKind;
 use crate::seal;
 use crate::units::Size;
 use crate::view::{self, Handle, Happened, Order as ViewOrder};
@@ -65,14 +65,14 @@ pub struct Options {
 pub fn watch(options: Options) -> anyhow::Result<Exit> {
     if let Some(path) = &options.snapshot {
         // Better now than after an hour's film.
-        Kind::of(path)?;
+        StillKind::of(path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             let (path, folder) = (path.display(), folder.display());
             bail!("{path} could not be written: there is no folder {folder}; create it, or choose another");
         }
     }
-    let place = options.record.as_ref().map(|path| Place::take(path, options.force)).transpose()?;
+    let place = options.record.as_ref().map(|path| RecordingPath::take(path, options.force)).transpose()?;
     let servers = options.server.look_up()?;
     let event_loop = event_loop(&options)?;
     let mut recordings = Recordings::new(event_loop.waker());
@@ -200,7 +200,7 @@ fn run(
     let sound = (!options.sound.off).then_some(rendition);
     let hearing = Hearing::new(options.sound, event_loop.waker());
     let (latency, frames) = (options.latency, options.frames);
-    let config = Config { seed, servers, max_datagram: 0, latency, stay, sound, frames };
+    let config = Config { latency, stay, sound, frames, ..Config::new(seed, servers) };
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let mut receiver = Receiver::new(config, output.start());
     let mut app = Watching::new(options, output, screen, Wiring { work, figures, acts, hearing, recordings });
