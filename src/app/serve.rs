@@ -22,7 +22,7 @@ use crate::media::sound::Chunk;
 use crate::media::{Canvas, Picture};
 use crate::net::{App, Flow, Loop};
 use crate::proto::schedule::Demand;
-use crate::proto::server::{Config, Event, Gone, Local, Server};
+use crate::proto::server::{Config, Event, Feed, Gone, Local, Server, StreamConfig, StreamKey};
 use crate::proto::{Input as MachineInput, Machine};
 use crate::queue::{self, Consumer, Pop, Watched, WhenFull};
 use crate::record::film::Tracks;
@@ -32,7 +32,7 @@ use crate::source::{self, Info, Input, News, Pace, Running};
 use crate::stats::Windowed;
 use crate::units::{MediaTime, Span, Time};
 use crate::view::Wish;
-use crate::wire::{Description, SizeClass};
+use crate::wire::{Description, SizeClass, StreamName};
 
 /// The most that raw pictures may take in the queue: ten of 1080p, two of 4K.
 const QUEUE_BYTES: usize = 36 << 20;
@@ -107,17 +107,23 @@ fn run(
     let sound_port =
         if info.sound { Some(ports::add_sound(&mut event_loop, options.bind, options.audio_port)?) } else { None };
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
-    let mut server = Server::new(config(&options, &info, sound_port, seed));
+    let (config, stream) = config(&options, &info, sound_port, seed)?;
+    let (mut server, key) = Server::single(config, stream);
 
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
-    recordings.stream(server.stream(), Tracks { size: info.size, rate: info.rate, sound: info.sound });
-    let mut app = Serving::start(options, source, output, event_loop.waker(), (recordings, preview))?;
+    recordings.stream(server.id(key), Tracks { size: info.size, rate: info.rate, sound: info.sound });
+    let mut app = Serving::start(options, key, source, output, event_loop.waker(), (recordings, preview))?;
     app.announce(local, sound_port);
     event_loop.run(&mut server, &mut app).context("the event loop failed")?;
     Ok(app.finish(&server))
 }
 
-fn config(options: &Options, info: &Info, sound_port: Option<u16>, seed: seal::Seed) -> Config {
+fn config(
+    options: &Options,
+    info: &Info,
+    sound_port: Option<u16>,
+    seed: seal::Seed,
+) -> anyhow::Result<(Config, StreamConfig)> {
     let endless = options.source.looped || info.pace == Pace::Live;
     let length = info.length.filter(|_| !endless).map(|length| length.as_micros() as u64);
     let description = Description {
@@ -130,12 +136,13 @@ fn config(options: &Options, info: &Info, sound_port: Option<u16>, seed: seal::S
         ended: None,
         sound_ended: None,
     };
-    let mut config = Config::new(seed, description);
+    let mut stream = StreamConfig::new(StreamName::parse("main")?, description);
+    stream.quality = options.quality;
+    stream.no_wait = options.no_wait;
+    let mut config = Config::new(seed);
     config.datagram = options.datagram;
-    config.quality = options.quality;
-    config.no_wait = options.no_wait;
     config.sound_port = sound_port.unwrap_or(0);
-    config
+    Ok((config, stream))
 }
 
 /// Why the server ends.
@@ -160,6 +167,7 @@ impl End {
 
 struct Serving {
     options: Options,
+    key: StreamKey,
     info: Info,
     output: Output,
     running: Option<Running>,
@@ -191,6 +199,7 @@ struct Serving {
 impl Serving {
     fn start(
         options: Options,
+        key: StreamKey,
         source: source::Source,
         output: Output,
         waker: queue::Waker,
@@ -218,6 +227,7 @@ impl Serving {
             running: Some(running),
             encoder: Some(encoder),
             options,
+            key,
             info,
             output,
             orders,
@@ -261,22 +271,22 @@ impl Serving {
 
     /// Gives the server its next picture, or the news that there is none.
     fn feed(&mut self, now: Time, server: &mut Server) {
-        if server.wants_picture() {
+        if server.wants_picture(self.key) {
             match self.coded.try_pop() {
                 Pop::Item(picture) => {
                     self.recordings.coded(&picture);
                     self.preview.show(&picture);
-                    server.handle(now, MachineInput::Local(Local::Picture(picture)));
+                    server.handle(now, MachineInput::Local(Local::Stream(self.key, Feed::Picture(picture))));
                 }
                 Pop::Closed => {
-                    let local = self.source_ended();
+                    let local = Local::Stream(self.key, self.source_ended());
                     server.handle(now, MachineInput::Local(local));
                 }
                 Pop::Empty => {}
             }
         }
         self.feed_sound(now, server);
-        let mut demand = server.demand();
+        let mut demand = server.demand(self.key, 0);
         // Who looks here is a watcher too.
         demand.watched |= self.recordings.is_running() || self.preview.is_there();
         self.orders.store(Order { demand, stop: false });
@@ -300,20 +310,20 @@ impl Serving {
     fn feed_sound(&mut self, now: Time, server: &mut Server) {
         let runs = self.started.is_some() && self.info.sound;
         self.sound_again = if runs { now + SOUND_PAUSE } else { Time::NEVER };
-        while server.wants_sound() {
-            let local = match self.sound.try_pop() {
+        while server.wants_sound(self.key) {
+            let feed = match self.sound.try_pop() {
                 Pop::Item(chunk) => {
                     self.recordings.sound(&chunk.frames, chunk.first());
-                    Local::Sound(chunk)
+                    Feed::Sound(chunk)
                 }
-                Pop::Closed => Local::SoundEnded,
+                Pop::Closed => Feed::SoundEnded,
                 Pop::Empty => return,
             };
-            server.handle(now, MachineInput::Local(local));
+            server.handle(now, MachineInput::Local(Local::Stream(self.key, feed)));
         }
     }
 
-    fn source_ended(&mut self) -> Local {
+    fn source_ended(&mut self) -> Feed {
         let encoded = self.encoder.take().map(JoinHandle::join);
         let mut end = None;
         let failure = match encoded {
@@ -332,11 +342,11 @@ impl Serving {
             Some(sentence) => {
                 self.output.warn(&format!("error: {sentence}"));
                 self.end = Some(End::Failed);
-                Local::Failed(format!("The source failed: {sentence}."))
+                Feed::Failed(format!("The source failed: {sentence}."))
             }
             None => {
                 self.end.get_or_insert(End::Over);
-                Local::Ended(end)
+                Feed::Ended(end)
             }
         }
     }
@@ -436,8 +446,8 @@ impl Serving {
             }
             Event::Moved { from, to, .. } => tracing::info!(%from, %to, "moved"),
             // The overload warning already explains it.
-            Event::Stalled(_) if server.is_overloaded() => {}
-            Event::Stalled(time) => {
+            Event::Stalled { .. } if server.is_overloaded() => {}
+            Event::Stalled { by: time, .. } => {
                 self.output.say(&format!(
                     "The source stood still for {:.1} s; the film goes on from there.",
                     time.as_secs_f64()
@@ -445,8 +455,8 @@ impl Serving {
             }
             Event::Refused { address, why } => tracing::info!(%address, why, "refused"),
             Event::Overload(overloaded) => self.overload(*overloaded, server.served()),
-            Event::Skipped(unit) => tracing::warn!(unit = unit.0, "not cuttable to the datagram size"),
-            Event::Started(_) | Event::Departed { .. } | Event::Finished => {}
+            Event::Skipped { unit, .. } => tracing::warn!(unit = unit.0, "not cuttable to the datagram size"),
+            Event::Started { .. } | Event::Departed { .. } | Event::StreamOver(_) | Event::Finished => {}
         }
     }
 
@@ -462,8 +472,9 @@ impl Serving {
         }
         if self.options.frames.is_some_and(|frames| self.departures >= frames) {
             self.end.get_or_insert(End::Limit);
-            server.handle(now, MachineInput::Local(Local::Ended((!live).then(|| span.end()))));
-            server.handle(now, MachineInput::Local(Local::SoundEnded));
+            for feed in [Feed::Ended((!live).then(|| span.end())), Feed::SoundEnded] {
+                server.handle(now, MachineInput::Local(Local::Stream(self.key, feed)));
+            }
         }
     }
 }
@@ -476,7 +487,7 @@ impl App<Server> for Serving {
                 self.stages.record(&stamps, at);
                 self.departed(now, server, span, due, at);
             }
-            Event::Started(at) => self.started = Some(at),
+            Event::Started { at, .. } => self.started = Some(at),
             Event::Finished => return Flow::Stop,
             _ => {}
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Serving;
 use crate::app::figures::{self, block, rounded};
-use crate::proto::server::Server;
+use crate::proto::server::{Server, SessionView};
 use crate::units::Time;
 
 impl Serving {
@@ -18,11 +18,11 @@ impl Serving {
         let errors = if whole { &self.departure_error.total } else { &self.departure_error.recent };
         let mut watchers: Vec<_> = server.sessions().collect();
         let loss = |lost: u64, reported: u64| lost as f64 / reported.max(1) as f64;
-        watchers.sort_by(|a, b| loss(b.3.lost, b.3.reported).total_cmp(&loss(a.3.lost, a.3.reported)));
+        watchers.sort_by(|a, b| loss(b.stats.lost, b.stats.reported).total_cmp(&loss(a.stats.lost, a.stats.reported)));
         let per_watcher: Vec<Value> = watchers
             .iter()
             .take(LISTED)
-            .map(|(id, address, class, stats)| {
+            .map(|SessionView { id, address, class, stats, .. }| {
                 json!({
                     "id": format!("{id:016x}"), "address": address.to_string(), "rendition": 0, "cut": class.datagram(),
                     "quality": self.options.quality, "loss": rounded(loss(stats.lost, stats.reported), 1e6),
