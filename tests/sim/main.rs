@@ -20,4 +20,4 @@ mod schedule;
 mod sessions;
 mod sound;
 mod still;
-mod wishes;
+mod viewer;

@@ -1,4 +1,4 @@
-//! Several streams at one server: switching, pausing, listing, as a watcher does it.
+//! What a viewer may wish: another stream, a pause, sound or none, a list. The server is written by hand.
 
 use std::time::Duration;
 
