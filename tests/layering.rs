@@ -57,6 +57,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("signal_hook_mio", &["net"]),
     ("socket2", &["net"]),
     ("softbuffer", &["view"]),
+    ("toml", &["cli"]),
     ("tracing", &["net", "app", "cli", "main"]),
     ("tracing_subscriber", &["app", "cli", "main"]),
     ("turbojpeg", &["codec"]),
