@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 use super::Exit;
 use crate::net::plain;
-use crate::wire::{NameError, StreamName};
+use crate::wire::StreamName;
+use crate::wire::name::NameError;
 
 pub const DEFAULT_PORT: u16 = 9_688;
 

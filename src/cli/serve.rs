@@ -9,7 +9,7 @@ use udpstream::wire::StreamName;
 
 use super::choices::Choices;
 use super::config;
-use super::help::{INPUT, OUTPUT, STREAMS};
+use super::help::{OUTPUT, STREAMS};
 use super::program::Settings;
 use super::streams::{self, Named};
 use super::values::{beside, input, recording, title};
@@ -59,7 +59,8 @@ impl ServeArgs {
     /// Brings command line and file together and checks that all fits; the error is one sentence with advice.
     pub fn settle(&mut self) -> Result<(), String> {
         let file = self.config.as_deref().map_or_else(|| Ok(config::File::default()), config::read)?;
-        let first = self.input.take().map(|input| Named::unnamed(input, self.ear.take(), self.name.take()));
+        let first = self.input.take().map(|input| Named::of_input(input, self.ear.take(), self.name.take()));
+        let first = first.transpose()?;
         let mut named = together(first, file.streams, std::mem::take(&mut self.streams));
         let Some(first) = named.first_mut() else {
             return Err("no stream is named; add a [[stream]] to the file, or an INPUT to the command line".to_owned());

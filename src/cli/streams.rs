@@ -50,15 +50,16 @@ pub fn name(text: &str) -> Result<StreamName, String> {
 }
 
 impl Named {
-    /// A stream that was named by its input alone.
-    pub fn unnamed(input: Input, ear: Option<Input>, name: Option<StreamName>) -> Self {
+    /// A stream that was named by its input alone, unless `name` was said.
+    pub fn of_input(input: Input, ear: Option<Input>, name: Option<StreamName>) -> Result<Self, String> {
         let (input, ear) = match (input, ear) {
             // In either order.
             (ear @ Input::Mic(_), Some(input)) => (input, Some(ear)),
             as_named => as_named,
         };
         let name = name.or_else(|| usual_name(&input)).or_else(|| StreamName::from_any("film"));
-        Self { name, input, ear, own: Choices::default(), written: None }
+        let name = name.ok_or_else(|| format!("{} has no name; give it one with --name", input.name()))?;
+        Ok(Self { name, input, ear, own: Choices::default(), written: None })
     }
 
     fn shown(&self) -> Shown<'_> {

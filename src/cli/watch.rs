@@ -73,7 +73,7 @@ pub struct WatchArgs {
 impl WatchArgs {
     pub fn options(self, quiet: bool) -> watch::Options {
         watch::Options {
-            server: self.servers.into_iter().next().map_or_else(Default::default, |target| target.address),
+            server: self.servers.into_iter().next().map_or_else(|| unreachable!("required"), |target| target.address),
             headless: self.headless,
             fullscreen: self.fullscreen,
             autoexit: self.autoexit,

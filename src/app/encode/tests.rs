@@ -205,7 +205,7 @@ fn media_time_counts_from_the_first_picture_that_came_watched_or_not() {
 
 #[test]
 fn what_fitted_is_tried_first_and_now_and_then_the_next_larger() {
-    let mut layout = Layout::default();
+    let mut layout = RestartLayout::default();
     assert_eq!(layout.next(), 0);
     layout.fitted = 3;
     let tried: Vec<u8> = (0..2 * TRY_LARGER).map(|_| layout.next()).collect();
