@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use udpstream::app::address::Target;
+use udpstream::app::address::Address;
 use udpstream::app::ls;
 
 use super::values::seconds;
@@ -12,7 +12,7 @@ use super::values::seconds;
 pub struct LsArgs {
     /// The server: [udp://]HOST[:PORT], an IPv6 address as [ADDR]:PORT; the port is 9688 unless given.
     #[arg(value_name = "SERVER", value_hint = ValueHint::Hostname)]
-    pub server: Target,
+    pub server: Address,
     /// One JSON object a line on standard output [default: text].
     #[arg(long)]
     pub json: bool,
@@ -23,7 +23,7 @@ pub struct LsArgs {
 
 impl LsArgs {
     pub fn options(self, quiet: bool) -> ls::Options {
-        ls::Options { server: self.server.address, json: self.json, timeout: self.timeout.unwrap_or(PATIENCE), quiet }
+        ls::Options { server: self.server, json: self.json, timeout: self.timeout.unwrap_or(PATIENCE), quiet }
     }
 }
 

@@ -80,7 +80,8 @@ fn option(part: &str) -> Result<(String, Option<String>), String> {
         Some(near) => format!("is {near} meant?"),
         None => format!("there are {}", list.join(", ")),
     };
-    Err(format!("a stream has no option {:?}: {meant}; a comma that belongs to the INPUT is written \\,", bare(name)))
+    let name = bare(name);
+    Err(format!("a stream has no option {name:?} ({meant}); a comma that belongs to the INPUT is written \\,"))
 }
 
 /// The text between places where `separator` stands without a backslash before it.
