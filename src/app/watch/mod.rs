@@ -200,7 +200,7 @@ fn run(
     let sound = (!options.sound.off).then_some(rendition);
     let hearing = Hearing::new(options.sound, event_loop.waker());
     let (latency, frames) = (options.latency, options.frames);
-    let config = Config { seed, servers, max_datagram: 0, latency, stay, sound, frames };
+    let config = Config { latency, stay, sound, frames, ..Config::new(seed, servers) };
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let mut receiver = Receiver::new(config, output.start());
     let mut app = Watching::new(options, output, screen, Wiring { work, figures, acts, hearing, recordings });

@@ -390,7 +390,9 @@ impl App<Receiver> for Watching {
             Event::SoundOver => self.hearing.finish(),
             Event::SoundZero(zero) => self.hearing.set_zero(zero),
             Event::Show { picture, due } => self.show(now, picture, due),
-            Event::Refused { code, sentence } => {
+            // Nothing is switched or listed yet.
+            Event::Refused { kept: true, .. } | Event::Listing(_) | Event::ListFailed(_) => {}
+            Event::Refused { code, sentence, .. } => {
                 let flow = self.trouble("refused", trouble::refused(code, &sentence, &self.server));
                 if self.options.headless && self.description.is_none() {
                     self.stop(now, receiver, End::Refused);
