@@ -72,8 +72,11 @@ pub struct WatchArgs {
 
 impl WatchArgs {
     pub fn options(self, quiet: bool) -> watch::Options {
+        let Target { address, stream, .. } =
+            self.servers.into_iter().next().unwrap_or_else(|| unreachable!("one is required"));
         watch::Options {
-            server: self.servers.into_iter().next().map_or_else(|| unreachable!("required"), |target| target.address),
+            server: address,
+            stream,
             headless: self.headless,
             fullscreen: self.fullscreen,
             autoexit: self.autoexit,
