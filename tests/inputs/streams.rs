@@ -101,7 +101,7 @@ fn a_source_that_dies_takes_only_its_own_watchers_along() {
     assert_eq!(late.code, Some(3), "{late:?}");
     server.signal(Signal::INT);
     server.end().says(0, &["error: film: ffmpeg stopped in the middle"]);
-    [first, live].map(|watcher| watcher.end().says(0, &[]));
+    [first, live].into_iter().for_each(|watcher| watcher.end().says(0, &[]));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn limits_are_those_of_the_whole_program() {
     let server = serving(&["test:64x48@25", "--stream", "b=test:64x48@25", "--frames", "40"]).start();
     let (_, address) = listening(&server);
     let watchers = ["test", "b"].map(|name| watch(&format!("{address}/{name}"), &[]).start());
-    watchers.map(|watcher| watcher.end().says(0, &[]));
+    watchers.into_iter().for_each(|watcher| watcher.end().says(0, &[]));
     let ended = server.end();
     ended.says(0, &[]);
     let summary = ended.summary();
@@ -192,7 +192,7 @@ fn a_file_says_what_is_served_and_the_command_line_overrides_it() {
     let (said, address) = listening(&server);
     assert_eq!((names(&said["streams"]), &said["streams"][1]["width"]), (vec!["film", "card"], &64.into()));
     let watchers = ["film", "card"].map(|name| watch(&format!("{address}/{name}"), &[]).start());
-    watchers.map(|watcher| watcher.end().says(0, &[]));
+    watchers.into_iter().for_each(|watcher| watcher.end().says(0, &[]));
     let ended = server.end();
     ended.says(0, &[]);
     let summary = ended.summary();
