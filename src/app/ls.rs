@@ -35,8 +35,10 @@ pub fn ls(options: Options) -> anyhow::Result<Exit> {
     match ask(&options)? {
         Some(Ok(entries)) => {
             if options.json {
-                // A reader that has gone wants no more.
-                entries.iter().for_each(|entry| drop(output.event("stream", fields(entry, &server))));
+                for entry in &entries {
+                    // A reader that has gone wants no more.
+                    output.event("stream", fields(entry, &server)).ok();
+                }
                 output.summary(json!({ "end": "end", "streams": entries.len() }));
             } else {
                 let written = io::stdout().write_all(text(&entries, &server).as_bytes());

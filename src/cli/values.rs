@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use udpstream::record::place;
-use udpstream::record::still::Kind;
+use udpstream::record::path::RecordingKind;
+use udpstream::record::still::StillKind;
 use udpstream::source::{self, Input};
 use udpstream::units::{Rate, Size};
 use udpstream::wire::SizeClass;
@@ -66,13 +66,13 @@ pub fn decibels(text: &str) -> Result<f64, String> {
 /// The name of a picture file; without an ending it is a PNG.
 pub fn snapshot(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
-    Kind::of(&path).map(|_| path).map_err(|_| "write a name that ends in .png or .jpg".to_owned())
+    StillKind::of(&path).map(|_| path).map_err(|_| "write a name that ends in .png or .jpg".to_owned())
 }
 
 /// The name of a recording.
 pub fn recording(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
-    place::Kind::of(&path).map(|_| path).map_err(|_| "write a name that ends in .mkv, .mp4, .avi or .wav".to_owned())
+    RecordingKind::of(&path).map(|_| path).map_err(|_| "write a name that ends in .mkv, .mp4, .avi or .wav".to_owned())
 }
 
 /// What a stream is called on screens; empty would be none.

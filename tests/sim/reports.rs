@@ -22,8 +22,8 @@ fn reports(told: &mut Told) -> Vec<Report> {
 #[test]
 fn the_first_report_follows_the_description_at_once_on_both_ports() {
     let film = Rc::new(Film::new(Size::new(160, 96), Rate::new(30, 1).expect("30 fps"), 12));
-    let mut world = World::with(1, &film, Time::from_millis(60_000), |config| {
-        config.description.sound = true;
+    let mut world = World::with(1, &film, Time::from_millis(60_000), |config, stream| {
+        stream.description.sound = true;
         config.sound_port = SOUND.port();
     });
     world.record = true;

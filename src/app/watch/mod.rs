@@ -30,8 +30,8 @@ use crate::media::sound::Rendition;
 use crate::net::{Loop, Options as SocketOptions, Socket};
 use crate::proto::receiver::{Config, Receiver};
 use crate::queue::Waker;
-use crate::record::place::Place;
-use crate::record::still::Kind;
+use crate::record::path::RecordingPath;
+use crate::record::still::StillKind;
 use crate::seal;
 use crate::units::Size;
 use crate::wire::StreamName;
@@ -67,14 +67,14 @@ pub struct Options {
 pub fn watch(options: Options) -> anyhow::Result<Exit> {
     if let Some(path) = &options.snapshot {
         // Better now than after an hour's film.
-        Kind::of(path)?;
+        StillKind::of(path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             let (path, folder) = (path.display(), folder.display());
             bail!("{path} could not be written: there is no folder {folder}; create it, or choose another");
         }
     }
-    let place = options.record.as_ref().map(|path| Place::take(path, options.force)).transpose()?;
+    let place = options.record.as_ref().map(|path| RecordingPath::take(path, options.force)).transpose()?;
     let servers = options.server.look_up()?;
     let event_loop = event_loop(&options)?;
     let mut recordings = Recordings::new(event_loop.waker());

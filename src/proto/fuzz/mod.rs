@@ -49,11 +49,11 @@ fn ask(world: &mut World, script: &mut Script<'_>) {
     match script.choice(8) {
         0 => {
             let end = MediaTime::from_micros(i64::from(script.u16()) * 10_000);
-            world.tell_server(server::Local::Ended((end > MediaTime::ZERO).then_some(end)));
+            world.feed_server(server::Feed::Ended((end > MediaTime::ZERO).then_some(end)));
         }
         1 => world.tell_server(server::Local::Stop("Stopped.".to_owned())),
-        2 => world.tell_server(server::Local::Failed("Failed.".to_owned())),
-        3 => world.tell_server(server::Local::SoundEnded),
+        2 => world.feed_server(server::Feed::Failed("Failed.".to_owned())),
+        3 => world.feed_server(server::Feed::SoundEnded),
         4 => {
             let (host, port, session) =
                 (script.u8() % 3, port(script), if script.u8() < 128 { world.session } else { world.second.0 });
@@ -81,7 +81,7 @@ pub fn fuzz_receiver(data: &[u8]) {
         }
         3 => world.restart_server(),
         4 => match script.choice(4) {
-            0 => world.tell_server(server::Local::Ended(None)),
+            0 => world.feed_server(server::Feed::Ended(None)),
             1 => world.tell_server(server::Local::Stop("Stopped.".to_owned())),
             _ => world.stop_watcher(script.choice(2)),
         },
@@ -107,7 +107,7 @@ fn mislead(world: &mut World, how: u8, script: &mut Script<'_>) {
             world.send_watcher(script.choice(2), bytes);
         }
         2 => world.send_ears(datagram(Kind(script.u8()), second as u32, script.bytes())),
-        3 => world.tell_server(server::Local::SoundEnded),
+        3 => world.feed_server(server::Feed::SoundEnded),
         4 => world.restart_mute(),
         5 => {
             world.betray();

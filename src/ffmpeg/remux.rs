@@ -1,16 +1,12 @@
-//! The other way round: a film in Matroska goes into ffmpeg, which puts it into another kind of file without touching a
-//! picture. Whatever ends this program, ffmpeg finds the end of its pipe and finishes the file.
+//! ffmpeg as a writer: a film in Matroska goes into it, and ffmpeg puts it into another kind of file without touching a
+//! picture. However this program ends, ffmpeg reaches the end of its pipe and finishes the file.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
 use std::time::Duration;
 
-use ffmpeg_sidecar::command::FfmpegCommand;
-
-use super::SourceError;
-use super::child::{self, Control, Started, Tap};
-use super::tail::Tail;
+use super::{Control, FED, FfmpegError, Named, Pipes, Process, Tap, ffmpeg, find};
 use crate::clock;
 use crate::units::Rate;
 
@@ -35,46 +31,40 @@ impl Container {
     }
 }
 
-/// A running ffmpeg. Dropped before [`Remux::finish`] it is killed, and the file stays as it is.
+/// A running ffmpeg that writes a file. Dropped before [`Remux::finish`] it is killed, and the file stays as it is.
 pub struct Remux {
-    path: PathBuf,
-    control: Control,
-    id: u32,
+    process: Process,
     stdin: Option<ChildStdin>,
     output: Tap,
-    stderr: Tail,
 }
 
 impl Remux {
     /// Whether there is an ffmpeg to start.
-    pub fn check() -> Result<(), SourceError> {
-        child::find("ffmpeg").map(drop)
+    pub fn check() -> Result<(), FfmpegError> {
+        find("ffmpeg").map(drop)
     }
 
     /// Starts ffmpeg, which writes over the file at `path`.
-    pub fn start(path: &Path, container: Container, rate: Rate) -> Result<Self, SourceError> {
-        let control = Control::new().map_err(SourceError::Start)?;
-        let mut command = FfmpegCommand::new_with_path(child::find("ffmpeg")?);
-        command.args(["-hide_banner", "-nostats", "-loglevel", "error", "-y"]);
-        // All there is to know stands in the header, so it need not look far ahead.
-        command.args(["-analyzeduration", "0", "-fpsprobesize", "0", "-f", "matroska", "-i", "pipe:0", "-map", "0"]);
+    pub fn start(path: &Path, container: Container, rate: Rate) -> Result<Self, FfmpegError> {
+        let mut command = ffmpeg()?;
+        // The header says everything about the tracks, so ffmpeg need not look far ahead.
+        command.args(["-y", "-analyzeduration", "0", "-fpsprobesize", "0", "-f", "matroska", "-i", FED, "-map", "0"]);
         command.args(container.arguments(rate)).arg(named(path));
-        let Started { id, stdin, stdout, stderr } = control.start(&mut command).map_err(SourceError::Start)?;
-        let stderr = Tail::of(stderr).map_err(SourceError::Start).inspect_err(|_| control.kill(id))?;
-        Ok(Self { path: path.to_owned(), output: Tap::new(stdout, &control), control, id, stdin, stderr })
+        let named = Named { input: named(path).to_string_lossy().into_owned(), name: path.display().to_string() };
+        let (process, Pipes { stdin, stdout }) = Process::start(&Control::new()?, &mut command, named)?;
+        Ok(Self { process, stdin, output: stdout })
     }
 
     /// Ends the film and waits until ffmpeg has written the file; `Err` has what it says of its failure.
     pub fn finish(mut self) -> Result<(), String> {
         drop(self.stdin.take());
-        // It says nothing there; when it ends, so does its output.
+        // It writes nothing to its output, which ends when ffmpeg does.
         let ended = self.output.read_until(clock::now() + PATIENCE).is_some();
         if !ended {
-            self.control.kill(self.id);
+            self.process.kill();
         }
-        let status = self.control.reap(self.id);
-        let name = self.path.display().to_string();
-        let words = self.stderr.finish(&named(&self.path).to_string_lossy(), &name);
+        let status = self.process.wait();
+        let words = self.process.words();
         match status {
             Some(status) if status.success() => Ok(()),
             _ if !ended => Err(format!("ffmpeg did not finish within {} s", PATIENCE.as_secs())),
@@ -90,12 +80,6 @@ impl Write for Remux {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl Drop for Remux {
-    fn drop(&mut self) {
-        self.control.stop();
     }
 }
 

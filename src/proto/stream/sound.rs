@@ -1,4 +1,4 @@
-//! Sound: chunks that wait for their moment, who is sent them, and which two sessions are one watcher.
+//! Sound: chunks that wait for their moment, and who is sent them.
 //!
 //! A file's chunk goes out [`LEAD`] before it is due, so that a watcher has it in time and no picture waits for it; live
 //! sound goes out at once. Each chunk is made into one object for each rendition in use, and shared.
@@ -6,17 +6,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::history::What;
-use super::session::Session;
-use super::{Gone, Server};
+use super::{Phase, Stream};
 use crate::media::coded::Object;
 use crate::media::sound::{Chunk, RATE, Rendition};
+use crate::proto::Transmit;
 use crate::proto::schedule::STALL;
-use crate::proto::{Peer, Port, Transmit};
+use crate::proto::sender::Cargo;
+use crate::proto::session::Sessions;
 use crate::units::Time;
 use crate::wire::Kind;
-use crate::wire::message::{Join, Place, SoundWish};
-use crate::wire::tlv::{Tlvs, kind};
 
 /// A file's sound may go out so long before it is due, whenever there is something else to do.
 const LEAD: Duration = Duration::from_millis(150);
@@ -39,20 +37,21 @@ pub enum Urgency {
 pub struct Sound {
     /// When each came.
     waiting: VecDeque<(Time, Chunk)>,
-    sending: Option<Sending>,
+    sending: Option<SendingChunk>,
     ended: bool,
     /// One more than the last chunk's number.
     chunks: u32,
 }
 
-/// A chunk that goes out, and who is next to get it.
-struct Sending {
+/// A chunk that goes out, and which session is next to get it.
+struct SendingChunk {
     chunk: Chunk,
     objects: [Option<Object>; 2],
-    slot: usize,
+    /// The first slot that was not served yet.
+    from: usize,
 }
 
-impl Sending {
+impl SendingChunk {
     fn object(&mut self, stream: u64, rendition: Rendition) -> Object {
         let object = &mut self.objects[usize::from(rendition.id())];
         object.get_or_insert_with(|| self.chunk.object(stream, rendition)).clone()
@@ -78,6 +77,11 @@ impl Sound {
     /// Whether there is sound to send, or none to wait for.
     pub fn is_there(&self) -> bool {
         self.ended || !self.waiting.is_empty()
+    }
+
+    /// Nothing has come yet, nor has it ended.
+    pub fn is_untouched(&self) -> bool {
+        self.chunks == 0
     }
 
     /// Everything has gone out that ever will.
@@ -115,30 +119,14 @@ impl Sound {
     }
 }
 
-impl Session {
-    /// Whether it is the sound of another session that is still there.
-    pub const fn is_second(&self) -> bool {
-        !self.pictures && self.tied.is_some()
-    }
-
-    pub fn set_sound(&mut self, wish: Option<SoundWish>) {
-        let stereo = SoundWish { place: if self.pictures { Place::Off } else { Place::Here }, rendition: 0 };
-        let wish = wish.unwrap_or(stereo);
-        // On the sound port both words mean: here.
-        let here = wish.place == Place::Here || (wish.place == Place::SoundPort && !self.pictures);
-        self.expects_sound = wish.place == Place::SoundPort && self.pictures;
-        self.sound = here.then(|| Rendition::of(wish.rendition).unwrap_or_default());
-    }
-}
-
-impl Server {
-    /// Whether a [`super::Local::Sound`] or [`super::Local::SoundEnded`] would be taken now.
+impl Stream {
+    /// Whether a [`Feed::Sound`](crate::proto::server::Feed) or `Feed::SoundEnded` would be taken now.
     pub fn wants_sound(&self) -> bool {
-        !self.sound.ended && self.sound.waiting.len() < HELD && matches!(self.phase, super::Phase::Running)
+        !self.sound.ended && self.sound.waiting.len() < HELD && self.phase == Phase::Running
     }
 
     /// When the chunk in front goes out; `None` while there is none, or the clock does not run.
-    pub(super) fn sound_at(&self, urgency: Urgency) -> Option<Time> {
+    pub fn sound_at(&self, urgency: Urgency) -> Option<Time> {
         let (_, chunk) = self.sound.waiting.front()?;
         if self.config.description.live {
             return Some(Time::ZERO);
@@ -148,9 +136,9 @@ impl Server {
     }
 
     /// The next datagram of sound, if its moment has come.
-    pub(super) fn sounding(&mut self, now: Time, urgency: Urgency) -> Option<Transmit> {
+    pub(super) fn sounding(&mut self, now: Time, urgency: Urgency, sessions: &mut Sessions) -> Option<Transmit> {
         loop {
-            if let Some(transmit) = self.sound_to_next(now) {
+            if let Some(transmit) = self.sound_to_next(now, sessions) {
                 return Some(transmit);
             }
             self.sound_at(urgency).filter(|at| *at <= now)?;
@@ -160,8 +148,8 @@ impl Server {
                 continue;
             }
             self.totals.chunks += 1;
-            self.set_live_zero(chunk.captured, chunk.media_time());
-            self.sound.sending = Some(Sending { chunk, objects: [None, None], slot: 0 });
+            self.set_live_zero(chunk.captured, chunk.media_time(), sessions);
+            self.sound.sending = Some(SendingChunk { chunk, objects: [None, None], from: 0 });
         }
     }
 
@@ -177,66 +165,19 @@ impl Server {
         self.schedule.map(|schedule| schedule.start() + after)
     }
 
-    fn sound_to_next(&mut self, now: Time) -> Option<Transmit> {
+    /// Members are served in the order of their slots; one that comes meanwhile may still get the chunk.
+    fn sound_to_next(&mut self, now: Time, sessions: &mut Sessions) -> Option<Transmit> {
         let sending = self.sound.sending.as_mut()?;
-        while let Some(session) = self.sessions.get_mut(sending.slot) {
-            sending.slot += 1;
-            let Some(session) = session.as_mut().filter(|session| session.ready) else { continue };
+        let next = self.members.partition_point(|slot| *slot < sending.from);
+        for slot in self.members.iter().skip(next) {
+            sending.from = slot + 1;
+            let Some(session) = sessions.get(*slot).filter(|session| session.ready) else { continue };
             if let Some(rendition) = session.sound {
-                self.stamped = Some(session.id);
-                let object = sending.object(self.stream, rendition);
-                return Some(session.transmit(now, Kind::OBJECT, What::Other, object));
+                let object = sending.object(self.id, rendition);
+                return sessions.transmit(*slot, now, (Kind::OBJECT, Cargo::Other), object);
             }
         }
         self.sound.sending = None;
         None
-    }
-
-    /// The slot of the picture session that a Join on the sound port names, if there is one.
-    pub(super) fn first_lane(&self, port: Port, join: &Join<'_>) -> Option<usize> {
-        let named = join.tlvs.find(kind::WITH_SESSION).and_then(|id| id.first_chunk());
-        let named = named.map(|id| u64::from_be_bytes(*id)).filter(|_| port == Port::SOUND)?;
-        let slot = self.by_id.get(&named).copied()?;
-        self.sessions[slot].as_ref().is_some_and(|first| first.pictures).then_some(slot)
-    }
-
-    /// Ties a session that joins on the sound port to the picture session that it names. Returns whether there is one.
-    pub(super) fn tie(&mut self, session: &mut Session, join: &Join<'_>) -> bool {
-        let slot = self.first_lane(session.peer.port, join);
-        let Some(first) = slot.and_then(|slot| self.sessions[slot].as_mut()) else { return false };
-        session.tied = Some(first.id);
-        if let Some(&old) = first.tied.replace(session.id).and_then(|id| self.by_id.get(&id)) {
-            self.remove(old, Gone::Replaced);
-        }
-        true
-    }
-
-    /// A sound session is gone: its picture session may have another.
-    pub(super) fn untie(&mut self, second: &Session) {
-        let slot = second.tied.and_then(|id| self.by_id.get(&id).copied());
-        if let Some(first) = slot.and_then(|slot| self.sessions[slot].as_mut())
-            && first.tied == Some(second.id)
-        {
-            first.tied = None;
-        }
-    }
-
-    pub(super) fn is_tied_and_ready(&self, first: &Session) -> bool {
-        let slot = first.tied.and_then(|id| self.by_id.get(&id).copied());
-        slot.and_then(|slot| self.sessions[slot].as_ref()).is_some_and(|second| second.ready)
-    }
-
-    /// What a watcher wants, as far as it concerns sound. An older wish than the last changes nothing.
-    pub(super) fn want(&mut self, from: Peer, id: u64, number: u32, tlvs: Tlvs<'_>) {
-        let slot = self.slot_of(from, id);
-        let Some(session) = slot.and_then(|slot| self.sessions[slot].as_mut()) else {
-            self.totals.rejected += 1;
-            return;
-        };
-        let newer = session.want.is_none_or(|last| number.wrapping_sub(last).cast_signed() > 0);
-        if let Some(wish) = tlvs.find(kind::SOUND).and_then(SoundWish::parse).filter(|_| newer) {
-            session.want = Some(number);
-            session.set_sound(Some(wish));
-        }
     }
 }

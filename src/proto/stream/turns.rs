@@ -27,9 +27,14 @@ impl Turns {
 
     /// A session that is sent nothing any more.
     pub fn remove(&mut self, slot: usize) {
-        self.late.retain(|other| *other != slot);
         self.ready.retain(|other| *other != slot);
         self.paced.retain(|(_, other)| *other != slot);
+        self.leave(slot);
+    }
+
+    /// A session that is sent no more pictures, but what is left of the one on its way.
+    pub fn leave(&mut self, slot: usize) {
+        self.late.retain(|other| *other != slot);
         if let Some(place) = self.order.iter().position(|other| *other == slot) {
             self.order.remove(place);
             self.left -= usize::from(place < self.left);
@@ -92,6 +97,16 @@ impl Turns {
         (unoffered.copied(), offered.copied())
     }
 
+    /// Whether nobody is sent pictures.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// All sessions that are sent pictures.
+    pub fn all(&self) -> impl Iterator<Item = usize> {
+        self.order.iter().copied()
+    }
+
     /// Whether all have been offered the departing picture once.
     pub const fn are_over(&self) -> bool {
         self.left == 0
@@ -120,7 +135,6 @@ impl Turns {
         assert!(!self.is_handing_out(), "all is said");
         let order: BTreeSet<usize> = self.order.iter().copied().collect();
         assert!(order.len() == self.order.len() && order == *sent_pictures, "one turn each");
-        assert!(self.paced.len() <= order.len(), "only who is sent pictures is paced");
         self.paced.iter().map(|(_, slot)| *slot)
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use super::input::public_part;
+use super::public_part;
 
 /// The end of a child's stderr.
 pub(super) struct Tail {
@@ -53,7 +53,7 @@ fn drain(stderr: &mut impl Read, kept: &Mutex<Kept>) {
 
 /// The lines of ffmpeg or ffprobe, without what only their makers understand.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Words(Vec<String>);
+pub struct Words(Vec<String>);
 
 impl Words {
     pub fn new(text: &str, input: &str, name: &str) -> Self {

@@ -23,13 +23,13 @@ pub struct Sent {
     /// Low 32 bits of our clock, µs.
     pub at: u32,
     pub bytes: u16,
-    pub what: What,
-    pub told: Told,
+    pub cargo: Cargo,
+    pub fate: Fate,
 }
 
 /// What a datagram carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum Cargo {
     Probe,
     /// A part of a picture.
     Body,
@@ -38,8 +38,8 @@ pub enum What {
 
 /// What reports have said of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    Nothing,
+pub enum Fate {
+    Unknown,
     Lost,
     Received,
 }
@@ -54,11 +54,11 @@ pub struct History {
 
 impl History {
     /// The number of a datagram that leaves now.
-    pub fn stamp(&mut self, now: Time, bytes: usize, what: What) -> u32 {
+    pub fn stamp(&mut self, now: Time, bytes: usize, cargo: Cargo) -> u32 {
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(1);
         self.forget(now);
-        self.sent.push_back(Sent { at: now.wire_micros(), bytes: bytes as u16, what, told: Told::Nothing });
+        self.sent.push_back(Sent { at: now.wire_micros(), bytes: bytes as u16, cargo, fate: Fate::Unknown });
         sequence
     }
 
@@ -141,7 +141,7 @@ mod tests {
             if n % 10 == 0 {
                 history.speak(at);
             } else {
-                history.stamp(at, 1_200, What::Body);
+                history.stamp(at, 1_200, Cargo::Body);
             }
         }
         let now = start + Duration::from_millis(1_000);
@@ -162,14 +162,14 @@ mod tests {
     fn a_fast_stream_is_remembered_for_two_seconds_and_a_slow_one_for_four() {
         let mut fast = History::default();
         for n in 0..40_000_u64 {
-            fast.stamp(Time::from_micros(n * 100), 1_452, What::Body);
+            fast.stamp(Time::from_micros(n * 100), 1_452, Cargo::Body);
         }
         let now = Time::from_micros(4_000_000);
         assert!(fast.sent.len() >= 20_000 && fast.age_of(now, 2_000_000).is_some());
         fast.assert_sound();
         // Faster than is remembered: what is older than all that is known may well have been sent.
         for n in 0..100_000_u64 {
-            fast.stamp(Time::from_micros(5_000_000 + n * 10), 1_452, What::Body);
+            fast.stamp(Time::from_micros(5_000_000 + n * 10), 1_452, Cargo::Body);
         }
         let now = Time::from_micros(6_000_000);
         assert!(fast.age_of(now, 5_100_000).is_some() && fast.age_of(now, 5_999_991).is_none());
@@ -177,7 +177,7 @@ mod tests {
         fast.assert_sound();
         let mut slow = History::default();
         for n in 0..100_u64 {
-            slow.stamp(Time::from_millis(n * 100), 1_452, What::Body);
+            slow.stamp(Time::from_millis(n * 100), 1_452, Cargo::Body);
         }
         assert_eq!(slow.sent.len(), 41);
         assert!(slow.get_mut(99).is_some() && slow.get_mut(100).is_none() && slow.get_mut(58).is_none());
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_number_that_was_given_back_is_used_again() {
         let mut history = History::default();
-        assert_eq!(history.stamp(Time::ZERO, 9_000, What::Body), 0);
+        assert_eq!(history.stamp(Time::ZERO, 9_000, Cargo::Body), 0);
         assert_eq!(history.unstamp().map(|sent| sent.bytes), Some(9_000));
         assert_eq!((history.next(), history.unstamp().is_none()), (0, true));
     }

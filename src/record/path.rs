@@ -1,4 +1,5 @@
-//! Names of recordings: what kind of file each asks for, taken before anything is recorded, never taken from somebody else.
+//! Names of recordings: what kind of file each asks for. A name is taken before anything is recorded, and never from a file
+//! that is there already.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -9,11 +10,11 @@ use std::time::Duration;
 
 use super::RecordError;
 use super::still::safe;
-use crate::source::Remux;
+use crate::ffmpeg::Remux;
 
 /// A kind of file that can be recorded to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RecordingKind {
     /// Matroska, written here.
     Mkv,
     /// Written by ffmpeg.
@@ -24,7 +25,7 @@ pub enum Kind {
     Wav,
 }
 
-impl Kind {
+impl RecordingKind {
     /// What a file's name asks for.
     pub fn of(path: &Path) -> Result<Self, RecordError> {
         let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
@@ -40,9 +41,9 @@ impl Kind {
 
 /// A file that is there to be recorded to. If it was made for that and is still empty when dropped, it goes again.
 #[derive(Debug)]
-pub struct Place {
+pub struct RecordingPath {
     path: PathBuf,
-    kind: Kind,
+    kind: RecordingKind,
     file: File,
     /// It was not there before.
     fresh: bool,
@@ -51,11 +52,11 @@ pub struct Place {
     number: u32,
 }
 
-impl Place {
+impl RecordingPath {
     /// Takes this very name; a file that is there already is overwritten only with `force`.
     pub fn take(path: &Path, force: bool) -> Result<Self, RecordError> {
-        let kind = Kind::of(path)?;
-        if matches!(kind, Kind::Mp4 | Kind::Avi) {
+        let kind = RecordingKind::of(path)?;
+        if matches!(kind, RecordingKind::Mp4 | RecordingKind::Avi) {
             Remux::check()?;
         }
         let made = OpenOptions::new().read(true).write(true).create_new(true).open(path);
@@ -93,10 +94,10 @@ impl Place {
         loop {
             match Self::take(&first.with_file_name(format!("{stem}-{number}.{ending}")), false) {
                 Err(RecordError::Exists(_)) if number < u32::MAX => number += 1,
-                place => {
-                    return place.map(|mut place| {
-                        (place.first, place.number) = (first.to_owned(), number);
-                        place
+                taken => {
+                    return taken.map(|mut taken| {
+                        (taken.first, taken.number) = (first.to_owned(), number);
+                        taken
                     });
                 }
             }
@@ -107,7 +108,7 @@ impl Place {
         &self.path
     }
 
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> RecordingKind {
         self.kind
     }
 
@@ -117,7 +118,7 @@ impl Place {
         emptied.map_err(|why| RecordError::of(&self.path, why))
     }
 
-    /// Fails if nobody could find the file any more under its name.
+    /// Fails if the file is not there any more under its name.
     pub fn check(&self) -> Result<(), RecordError> {
         let (named, open) = (fs::metadata(&self.path), self.file.metadata());
         match (named, open) {
@@ -132,10 +133,10 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for RecordingPath {
     fn drop(&mut self) {
         if self.fresh && self.file.metadata().is_ok_and(|data| data.len() == 0) && self.check().is_ok() {
-            // Nothing was recorded; if it cannot be removed, an empty file harms nobody.
+            // Nothing was recorded; if it cannot be removed, an empty file does no harm.
             fs::remove_file(&self.path).ok();
         }
     }
@@ -147,15 +148,16 @@ mod tests {
 
     use super::*;
 
-    fn fill(place: &Place) {
-        place.begin().expect("open").write_all(b"film").expect("written");
+    fn fill(path: &RecordingPath) {
+        path.begin().expect("open").write_all(b"film").expect("written");
     }
 
     #[test]
     fn endings_say_what_is_recorded() {
-        assert_eq!(Kind::of(Path::new("a.b/film.MKV")).expect("known"), Kind::Mkv);
+        assert_eq!(RecordingKind::of(Path::new("a.b/film.MKV")).expect("known"), RecordingKind::Mkv);
         for bad in ["film", "film.mov", "film.mkv/", ".mkv"] {
-            let said = Kind::of(Path::new(bad)).map(|kind| assert_eq!((bad, kind), ("film.mkv/", Kind::Mkv)));
+            let said = RecordingKind::of(Path::new(bad))
+                .map(|kind| assert_eq!((bad, kind), ("film.mkv/", RecordingKind::Mkv)));
             if let Err(error) = said {
                 let text = error.to_string();
                 assert!([".mkv", ".mp4", ".avi", ".wav"].iter().all(|ending| text.contains(ending)), "{text}");
@@ -167,39 +169,40 @@ mod tests {
     fn a_name_is_taken_at_once_and_never_from_another() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("film.mkv");
-        let first = Place::take(&path, false).expect("free");
+        let first = RecordingPath::take(&path, false).expect("free");
         fill(&first);
-        let error = Place::take(&path, false).expect_err("taken");
+        let error = RecordingPath::take(&path, false).expect_err("taken");
         assert!(error.to_string().contains("--force"), "{error}");
         let second = first.next().expect("free");
         fill(&second);
         assert!(second.path().ends_with("film-2.mkv"));
         assert!(second.next().expect("free").path().ends_with("film-3.mkv"));
         assert!(first.next().expect("free").path().ends_with("film-3.mkv"));
-        let titled = || Place::take_new(folder.path(), "../film.mp4", Duration::from_secs(3_723)).expect("free");
+        let titled =
+            || RecordingPath::take_new(folder.path(), "../film.mp4", Duration::from_secs(3_723)).expect("free");
         let (new, other) = (titled(), titled());
         assert!(new.path().ends_with("film-01h02m03s.mkv") && other.path().ends_with("film-01h02m03s-2.mkv"));
         drop((first, second, new, other));
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2, "empty ones are gone");
-        drop(Place::take(&path, true).expect("may be overwritten"));
+        drop(RecordingPath::take(&path, true).expect("may be overwritten"));
         assert_eq!(fs::read(&path).expect("there"), b"film", "but was not yet");
-        Place::take(&path, true).expect("may be overwritten").begin().expect("open");
+        RecordingPath::take(&path, true).expect("may be overwritten").begin().expect("open");
         assert_eq!(fs::read(&path).expect("there"), b"");
     }
 
     #[test]
     fn a_file_that_somebody_deleted_or_replaced_is_noticed() {
         let folder = tempfile::tempdir().expect("a folder");
-        let place = Place::take(&folder.path().join("film.mkv"), false).expect("free");
-        assert!(place.check().is_ok());
-        fs::remove_file(place.path()).expect("deleted");
-        assert!(matches!(place.check(), Err(RecordError::Deleted(_))));
-        fs::write(place.path(), "somebody else's").expect("written");
-        assert!(place.check().is_err());
-        let path = place.path().to_owned();
-        drop(place);
+        let taken = RecordingPath::take(&folder.path().join("film.mkv"), false).expect("free");
+        assert!(taken.check().is_ok());
+        fs::remove_file(taken.path()).expect("deleted");
+        assert!(matches!(taken.check(), Err(RecordError::Deleted(_))));
+        fs::write(taken.path(), "somebody else's").expect("written");
+        assert!(taken.check().is_err());
+        let path = taken.path().to_owned();
+        drop(taken);
         assert!(path.exists(), "not ours to remove");
-        let error = Place::take(&folder.path().join("none/film.mkv"), false).expect_err("no folder");
+        let error = RecordingPath::take(&folder.path().join("none/film.mkv"), false).expect_err("no folder");
         assert!(error.to_string().contains("does not exist"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the program can send what it is asked to: how many watchers each picture reached before the next departed, and
+//! Whether the program can send what a stream asks of it: how many watchers each picture reached before the next departed, and
 //! whether that one had to wait for it.
 
 use std::collections::VecDeque;
@@ -28,10 +28,35 @@ pub struct Load {
     /// When one was last.
     last: Time,
     overloaded: bool,
+    /// [`Meter::busy`] at the last departure.
+    busy: Duration,
+}
+
+/// The time that a server spends with sending, whatever stream it is for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Meter {
     /// When the datagram was handed out that is being sent.
     sending: Option<Time>,
-    /// Time spent with sending since the last departure.
     busy: Duration,
+}
+
+impl Meter {
+    /// The program asks what to do next: what it was given to send before has been sent.
+    pub fn sent(&mut self, now: Time) {
+        if let Some(since) = self.sending.take() {
+            self.busy += now.since(since).min(LONGEST_SEND);
+        }
+    }
+
+    /// It is given something to send.
+    pub const fn sends(&mut self, now: Time) {
+        self.sending = Some(now);
+    }
+
+    /// All the time spent so far.
+    pub const fn busy(&self) -> Duration {
+        self.busy
+    }
 }
 
 /// Strained departures in a row.
@@ -55,6 +80,8 @@ pub struct Departure {
     pub waited: bool,
     /// How long after its time it departs.
     pub late: Duration,
+    /// See [`Meter::busy`].
+    pub busy: Duration,
 }
 
 impl Load {
@@ -65,30 +92,17 @@ impl Load {
             run: None,
             last: Time::ZERO,
             overloaded: false,
-            sending: None,
             busy: Duration::ZERO,
         }
-    }
-
-    /// The program asks what to do next: what it was given to send before has been sent.
-    pub fn sent(&mut self, now: Time) {
-        if let Some(since) = self.sending.take() {
-            self.busy += now.since(since).min(LONGEST_SEND);
-        }
-    }
-
-    /// It is given something to send.
-    pub const fn sends(&mut self, now: Time) {
-        self.sending = Some(now);
     }
 
     /// A picture departs.
     pub fn departed(&mut self, departure: Departure) {
         let now = departure.at;
         // Late because the processor was busy with sending, and not because it was somewhere else.
-        let mostly_busy = self.departures.back().is_some_and(|last| self.busy * 2 > now.since(last.at));
+        let busy = departure.busy.saturating_sub(std::mem::replace(&mut self.busy, departure.busy));
+        let mostly_busy = self.departures.back().is_some_and(|last| busy * 2 > now.since(last.at));
         let held_up = departure.late > self.interval && mostly_busy;
-        self.busy = Duration::ZERO;
         self.departures.push_back(departure);
         while self.departures.front().is_some_and(|departure| now.since(departure.at) > WINDOW) {
             self.departures.pop_front();
@@ -135,7 +149,14 @@ mod tests {
 
     /// Departure `n`, 40 ms after the one before.
     fn departure(n: u64, missed: usize) -> Departure {
-        Departure { at: Time::from_millis(n * 40), watchers: 10, missed, waited: false, late: Duration::ZERO }
+        Departure {
+            at: Time::from_millis(n * 40),
+            watchers: 10,
+            missed,
+            waited: false,
+            late: Duration::ZERO,
+            busy: Duration::ZERO,
+        }
     }
 
     /// When overload was said to begin and to end, of 175 departures.
@@ -201,14 +222,17 @@ mod tests {
     #[test]
     fn pictures_that_are_late_because_of_sending_are_overload_and_others_are_not() {
         let late = |busy: u64| {
-            run(move |load, n| {
+            let meter = std::cell::Cell::new(Meter::default());
+            run(move |_, n| {
                 let departure = Departure { late: Duration::from_millis(100), ..departure(n, 0) };
+                let mut spent = meter.get();
                 for tenth in 0..busy * 10 {
                     let at = departure.at - INTERVAL + Duration::from_micros(100 * tenth);
-                    load.sends(at);
-                    load.sent(at + Duration::from_micros(100));
+                    spent.sends(at);
+                    spent.sent(at + Duration::from_micros(100));
                 }
-                departure
+                meter.set(spent);
+                Departure { busy: spent.busy(), ..departure }
             })
         };
         assert_eq!(late(10), []);
