@@ -34,6 +34,7 @@ use crate::record::path::RecordingPath;
 use crate::record::still::StillKind;
 use crate::seal;
 use crate::units::Size;
+use crate::wire::StreamName;
 use crate::view::{self, Handle, Happened, Order as ViewOrder};
 
 /// The window before the stream's size is known.
@@ -43,6 +44,7 @@ const FIRST_SIZE: Size = Size::new(1_280, 720);
 #[derive(Clone, Debug)]
 pub struct Options {
     pub server: Address,
+    pub stream: Option<StreamName>,
     pub headless: bool,
     pub fullscreen: bool,
     /// Leave when the stream ends, also with a window.
@@ -200,7 +202,7 @@ fn run(
     let sound = (!options.sound.off).then_some(rendition);
     let hearing = Hearing::new(options.sound, event_loop.waker());
     let (latency, frames) = (options.latency, options.frames);
-    let config = Config { latency, stay, sound, frames, ..Config::new(seed, servers) };
+    let config = Config { latency, stay, sound, frames, stream: options.stream.clone(), ..Config::new(seed, servers) };
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let mut receiver = Receiver::new(config, output.start());
     let mut app = Watching::new(options, output, screen, Wiring { work, figures, acts, hearing, recordings });
