@@ -101,7 +101,7 @@ pub fn spawn(settings: Settings, work: Arc<Inbox>, shown: Sender<Shown>) -> io::
 }
 
 fn work_off(settings: Settings, work: &Inbox, shown: Sender<Shown>) -> Result<Worker, String> {
-    let decoder = PairedDecoder::new().map_err(|error| error.to_string())?;
+    let decoder = PairedDecoder::new(true).map_err(|error| error.to_string())?;
     let _second = second_thread("decode").map_err(|error| error.to_string())?;
     let canvases = Canvases::default();
     let mut worker = Worker { settings, decoder, canvases, canvas: None, previous: None, shown, bad: 0 };
