@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
-use crate::app::figures::{block, rounded};
+use super::figures::SoundFigures;
 use crate::audio::{Figures, Happened, Settings, Speaker};
 use crate::media::sound::Frame;
 use crate::proto::receiver::{Local, SoundCounts};
@@ -134,18 +132,27 @@ impl Hearing {
         }
     }
 
-    /// The `audio` field of `stats` (the last second) or `summary` (the whole run); null without sound.
-    /// `delay` is how long after it was due everything is played.
-    pub fn json(&mut self, counts: &SoundCounts, delay: Duration, whole: bool) -> Value {
-        let Some(speaker) = self.speaker.as_mut().filter(|_| self.has_sound || whole) else { return Value::Null };
+    /// Of the last second, or of the whole run; `None` without sound. `delay` is how long after it was due everything is
+    /// played.
+    pub fn figures(&mut self, counts: &SoundCounts, delay: Duration, whole: bool) -> Option<SoundFigures> {
+        let speaker = self.speaker.as_mut().filter(|_| self.has_sound || whole)?;
         let Figures { open, device, latency, underruns, device_underruns, concealed, dropped, .. } = speaker.figures();
         let skews = speaker.skews();
-        let skew = block(if whole { skews.total.block(1e3) } else { skews.recent.block(1e3) });
-        json!({
-            "chunks": counts.chunks, "lost": counts.lost, "late": counts.late, "underruns": underruns,
-            "skew_ms": skew, "concealed": concealed, "dropped": dropped, "device_underruns": device_underruns,
-            "delay_ms": rounded(delay.as_secs_f64() * 1e3, 1e3), "device": device, "open": open, "device_latency_ms": rounded(latency.as_secs_f64() * 1e3, 1e3),
-            "volume": self.choice.volume, "muted": self.muted,
+        Some(SoundFigures {
+            chunks: counts.chunks,
+            lost: counts.lost,
+            late: counts.late,
+            underruns,
+            skew: if whole { skews.total.block(1e3) } else { skews.recent.block(1e3) },
+            concealed,
+            dropped,
+            device_underruns,
+            delay,
+            device,
+            open,
+            device_latency: latency,
+            volume: self.choice.volume,
+            muted: self.muted,
         })
     }
 

@@ -1,11 +1,13 @@
 //! `udpstream watch`: sockets → receiver → decoder → window, or as far as decoded pixels.
 
 mod blocks;
+mod figures;
 mod hearing;
 mod onscreen;
 pub(super) mod screen;
 mod trouble;
 mod watching;
+mod words;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -190,6 +192,8 @@ fn run(
         window: screen.0.clone(),
         on_the_way,
         snapshot: options.snapshot.clone(),
+        room: decode::Room::default(),
+        stills: crossbeam_channel::unbounded().0,
         waker: event_loop.waker(),
     };
     let decoder: JoinHandle<_> =

@@ -7,15 +7,15 @@ use std::time::Duration;
 use crossbeam_channel::Receiver as Inbox;
 use serde_json::{Value, json};
 
-use super::blocks::Figures;
+use super::blocks::Measured;
+use super::figures::WatchFigures;
 use super::hearing::Hearing;
 use super::screen::Screen;
-use super::{Options, trouble};
+use super::{Options, trouble, words};
 use crate::app::Exit;
 use crate::app::decode::{self, Show, Shown};
 use crate::app::figures::Output;
 use crate::app::recording::Recordings;
-use crate::app::words;
 use crate::audio::Happened;
 use crate::media::Canvas;
 use crate::net::{App, Flow};
@@ -86,7 +86,7 @@ pub struct Watching {
     acts: Inbox<Act>,
     hearing: Hearing,
     recordings: Recordings,
-    figures: Figures,
+    figures: Measured,
     end: Option<End>,
     killed: bool,
     description: Option<Description>,
@@ -123,7 +123,7 @@ impl Watching {
             acts: wiring.acts,
             hearing: wiring.hearing,
             recordings: wiring.recordings,
-            figures: Figures::new(start),
+            figures: Measured::new(start),
             end: None,
             killed: false,
             description: None,
@@ -249,24 +249,29 @@ impl Watching {
 
     fn tick(&mut self, now: Time, receiver: &Receiver) -> Flow {
         let place = self.figures.place(self.description.as_ref());
-        let mut json = self.figures.json(now, receiver, false);
-        json["audio"] = self.hearing.json(receiver.sound_counts(), receiver.played_after(), false);
-        self.output.status(&words::watching(&self.server, place, &json));
+        let figures = self.sum(now, receiver, false);
+        self.output.status(&words::status(&self.server, place, &figures));
         if self.screen.is_there() {
             let mut lines = Vec::new();
             if let Some(Description { title, size, rate, .. }) = &self.description {
                 lines.push(title.chars().take(TITLE).collect());
                 lines.push(format!("{size}  {rate} fps"));
             }
-            lines.extend(words::panel(place, &json));
+            lines.extend(words::panel(place, &figures));
             self.screen.figures(lines);
         }
         self.figures.next_second(now, receiver);
         self.hearing.next_second();
-        match self.publish("stats", json) {
+        match self.publish("stats", figures.json()) {
             Flow::Continue => self.check_loss(now, receiver),
             Flow::Stop => Flow::Stop,
         }
+    }
+
+    /// Of the last second, or of the whole run.
+    fn sum(&mut self, now: Time, receiver: &Receiver, whole: bool) -> WatchFigures {
+        let sound = self.hearing.figures(receiver.sound_counts(), receiver.played_after(), whole);
+        WatchFigures { sound, ..self.figures.sum(now, receiver, whole) }
     }
 
     /// A second in which many pictures were lost is worth a word, now and then.
@@ -298,23 +303,23 @@ impl Watching {
             self.recordings.abandon();
         }
         self.recordings.finish((&self.output, &self.screen));
-        self.savers.into_iter().for_each(|saver| drop(saver.join()));
+        self.savers.drain(..).for_each(|saver| drop(saver.join()));
         self.shown.try_iter().for_each(|shown| self.figures.take(shown));
         if let Err(sentence) = &decoded {
             self.output.warn(&format!("error: {sentence}"));
         }
         let end = self.end.unwrap_or(End::Interrupted);
-        let mut figures = self.figures.json(crate::clock::now(), receiver, true);
-        figures["audio"] = self.hearing.json(receiver.sound_counts(), receiver.played_after(), true);
-        figures["end"] = end.name().into();
-        figures["recorded"] = self.recordings.json();
+        let figures = self.sum(crate::clock::now(), receiver, true);
         let nothing = receiver.counts().shown == 0;
         // What failed has been said.
         let failed = nothing && matches!(end, End::Unreachable | End::Refused | End::Failed);
         if !self.killed && !failed {
-            self.output.conclude(&words::watched(self.output.elapsed(), &figures));
+            self.output.conclude(&words::last(self.output.elapsed(), &figures));
         }
-        self.output.summary(figures);
+        let mut summary = figures.json();
+        summary["end"] = end.name().into();
+        summary["recorded"] = self.recordings.json();
+        self.output.summary(summary);
         match end {
             _ if self.killed => Exit::Killed,
             End::Unreachable | End::Refused => Exit::Unreachable,
@@ -364,6 +369,7 @@ impl Watching {
             }
             Act::Wish(Wish::Record) => self.toggle_recording(),
             Act::Wish(Wish::Mute) => self.screen.notice(&self.hearing.mute()),
+            Act::Wish(Wish::Streams(_)) => {}
             Act::Wish(wish @ (Wish::Louder | Wish::Quieter)) => {
                 self.screen.notice(&self.hearing.turn(wish == Wish::Louder));
             }
