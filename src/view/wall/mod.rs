@@ -17,6 +17,7 @@ use winit::event_loop::ControlFlow;
 pub use self::layout::Grid;
 use self::layout::{Way, hit};
 use self::tile::Tile;
+use super::hud::Hud;
 use super::orders::{Handle, orders};
 use super::pane::{Draw, Taken};
 use super::surface::{Changed, Sheet, Surface};
@@ -308,8 +309,9 @@ fn compose(sheet: Sheet<'_>, tiles: &mut [Tile], number: u64, all: bool, help: b
         parts.extend(tile.place.filter(|_| new));
     }
     if help {
-        let sheet = super::hud::Hud { help: Some(keys::HELP), ..Default::default() };
-        sheet.draw(pixels, size, zoom);
+        let mut over = Hud::default();
+        over.help = Some(keys::HELP);
+        over.draw(pixels, size, zoom);
     }
     if age == 0 { Changed::All } else { Changed::Parts(parts) }
 }
