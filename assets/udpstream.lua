@@ -9,9 +9,10 @@ udpstream.prefs.crc = Pref.bool("Check the CRC-32 of objects", true, "Takes some
 
 local kinds = {
   [0x01] = "Hello", [0x02] = "Challenge", [0x03] = "Join", [0x04] = "Accept", [0x05] = "Refuse", [0x06] = "Bye",
-  [0x07] = "PathCheck", [0x08] = "PathReply", [0x09] = "Update", [0x10] = "Object", [0x11] = "Parity", [0x12] = "Probe",
-  [0x20] = "Report", [0x21] = "Nack", [0x22] = "Want", [0x23] = "Say", [0x24] = "List", [0x25] = "Listing",
-  [0x26] = "Get", [0x27] = "Gone",
+  [0x07] = "PathCheck", [0x08] = "PathReply", [0x09] = "Update", [0x0a] = "List", [0x0b] = "Listing",
+  [0x10] = "Object", [0x11] = "Parity", [0x12] = "Probe",
+  [0x20] = "Report", [0x21] = "Nack", [0x22] = "Want", [0x23] = "Say",
+  [0x24] = "Get", [0x25] = "Gone",
 }
 local types = { [1] = "picture", [2] = "sound", [3] = "tables", [4] = "description", [5] = "text" }
 local roles = { [0] = "watch", [1] = "relay", [2] = "publish" }
@@ -56,7 +57,7 @@ for _, f in ipairs {
   { "scheme", 1, "Scheme" }, { "k", 1, "Objects covered" }, { "m", 1, "Symbols made" }, { "index", 1, "Index" },
   { "symbol_length", 2, "Symbol length" }, { "count", 1, "Count" }, { "bitmap", 8, "Bitmap", HEX },
   { "last", 4, "Last unit" }, { "generation", 4, "Generation" }, { "state", 1, "State", DEC, states },
-  { "num", 4, "Numerator" }, { "den", 4, "Denominator" }, { "tlv_type", 2, "Type" }, { "tlv_length", 2, "Length" },
+  { "total", 2, "Streams in all" }, { "index16", 2, "First stream" }, { "watchers", 4, "Watchers" }, { "num", 4, "Numerator" }, { "den", 4, "Denominator" }, { "tlv_type", 2, "Type" }, { "tlv_length", 2, "Length" },
   { "reserved8", 1, "Reserved", HEX }, { "reserved16", 2, "Reserved", HEX }, { "length", 2, "Text length" },
   { "number16", 2, "Value" }, { "number32", 4, "Value" }, { "number64", 8, "Value" },
   { "cookie", nil, "Cookie", "bytes" },
@@ -86,10 +87,10 @@ local layouts = {
   [0x08] = "session token:8", [0x09] = "number *tlvs", [0x12] = "size *probe",
   [0x11] = "scheme type rendition cut stream unit part k m index reserved8 symbol_length *symbol crc",
   [0x20] = "session number echo held first n update_ack buffer token:8 *cells", [0x21] = "session count *names",
-  [0x22] = "session number *tlvs", [0x23] = "session *text", [0x24] = "nonce cookie:24", [0x25] = "nonce *tlvs",
-  [0x26] = "session stream type rendition cut reserved8 unit last", [0x10] = "*object",
+  [0x22] = "session number *tlvs", [0x23] = "session *text", [0x0a] = "nonce cookie:24 index16 *zeros",
+  [0x0b] = "nonce total index16 *tlvs", [0x24] = "session stream type rendition cut reserved8 unit last", [0x10] = "*object",
 }
-layouts[0x27] = layouts[0x26]
+layouts[0x25] = layouts[0x24]
 local header = "words type flags stream rendition cut tables format unit part parts media width height x8 y8 "
   .. "body_length reserved16"
 -- Of sound.
@@ -98,11 +99,12 @@ local names = "stream type rendition cut reserved8 unit part bitmap"
 local tlv_layouts = {
   [1] = { "TIMELINE", "generation state reserved24:3 media clock num den" }, [2] = { "REPORT_INTERVAL", "interval" },
   [3] = { "THINNING", "number16" }, [4] = { "ELSEWHERE", "*rest" }, [5] = { "CLOCK", "echo held clock" },
-  [6] = { "TOKEN", "token:8" },
+  [6] = { "TOKEN", "token:8" }, [7] = { "WANTED", "number" },
   [16] = { "STREAM", "*rest" }, [17] = { "PROOF", "*raw" }, [18] = { "TICKET", "*raw" },
   [19] = { "WITH_SESSION", "session" }, [20] = { "WANT", "*tlvs" }, [21] = { "NAME", "*rest" },
   [22] = { "VIA", "*raw" },
-  [23] = { "GRANT", "*raw" }, [32] = { "RENDITION", "rendition cut" }, [33] = { "MAX_RATE", "number64" },
+  [23] = { "GRANT", "*raw" }, [24] = { "ENTRY", "state reserved24:3 watchers *text *description" },
+  [32] = { "RENDITION", "rendition cut" }, [33] = { "MAX_RATE", "number64" },
   [34] = { "QUALITY", "*raw" }, [35] = { "SOUND", "place *rendition" }, [36] = { "PAUSE", "" }, [37] = { "RESUME", "" },
   [38] = { "SEEK", "media" },
 }
@@ -181,7 +183,7 @@ function special.rendition(at, tree)
   if at.pos < at.stop then return walk(at, tree, "rendition") end
 end
 function special.zeros(at, tree)
-  if at.tvb:len() < 1200 then tree:add_proto_expert_info(wrong, "A Hello of less than 1200 bytes") end
+  if at.tvb:len() < 1200 then tree:add_proto_expert_info(wrong, "Less than 1200 bytes") end
   return take(at, tree, "padding", at.stop - at.pos)
 end
 function special.probe(at, tree)
@@ -224,6 +226,7 @@ function special.tlvs(at, tree, of)
     at.pos = inner.pos + inner.tlv_length
   end
 end
+function special.description(at, tree) return special.tlvs(at, tree, description) end
 
 -- The segments of a JPEG, up to its scan.
 local segments = { [0xC0] = "SOF0", [0xC4] = "DHT", [0xDA] = "SOS", [0xDB] = "DQT", [0xDD] = "DRI", [0xE0] = "APP0" }

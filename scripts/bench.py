@@ -270,6 +270,56 @@ def camera():
         aim(f"serve, JPEGs of a camera {name}, % of a core", f"{used:.1f}", str(limit), used <= limit)
 
 
+def streams(count, card):
+    """Arguments of one `serve` with so many test cards."""
+    return [card, "--name", "s1", *(word for n in range(2, count + 1) for word in ("--stream", f"s{n}={card}"))]
+
+
+def many():
+    """What a server of eight streams costs while nobody watches any."""
+    seconds = 4 if SHORT else 30
+    serving = Serving(*streams(8, "test:"))
+    time.sleep(2)
+    before = processor(serving.process.pid)
+    time.sleep(seconds)
+    used = 100 * (processor(serving.process.pid) - before) / seconds
+    serving.end()
+    print(f"\neight test cards that nobody watches, {seconds} s: {used:.2f} % of a core")
+    aim("serve with 8 streams and no watcher, % of a core", f"{used:.2f}", "1", used <= 1)
+
+
+def processor(pid):
+    """Processor seconds of a process so far."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wall():
+    """Nine streams of 640×360 at 25 fps in one window, server on the same machine."""
+    seconds, count = 4 if SHORT else 30, 9
+    screen = Xvfb("1920x1080")
+    try:
+        serving = Serving(*streams(count, "test:640x360@25"))
+        command = [PROGRAM, "watch", f"{serving.address}/*", "--duration", str(seconds), "--stats", "json", "--fullscreen"]
+        viewer = subprocess.run(command, capture_output=True, text=True, env=screen.environment)
+        sent = serving.end()
+    finally:
+        screen.end()
+    lines = [json.loads(line) for line in viewer.stdout.splitlines()]
+    tiles = [line for line in lines if line["event"] == "summary"]
+    if viewer.returncode != 0 or len(tiles) != count:
+        sys.exit(f"error: the wall failed: {viewer.stderr.strip()}")
+    print(f"\nwall of {count} streams of 640×360 at 25 fps, {seconds} s; ms:")
+    for tile in sorted(tiles, key=lambda tile: tile["stream"]):
+        latency, lost = tile["latency_ms"], tile["pictures_lost"] + tile["pictures_late"]
+        print(f"  {tile['stream']:<8}{tile['fps']:>8.2f} fps, p50 {latency['p50']:.1f}, p99 {latency['p99']:.1f}, {lost} lost or late")
+    used, most = max(tile["cpu_seconds"] for tile in tiles), max(tile["rss_bytes"] for tile in tiles) / 1e6
+    print(f"  serve {100 * sent['cpu_seconds'] / sent['t']:.0f} % of a core, watch {100 * used / seconds:.0f} % and {most:.0f} MB")
+    slowest, worst = min(tile["fps"] for tile in tiles), max(tile["latency_ms"]["p99"] for tile in tiles)
+    aim("wall of nine: fps of the slowest tile", f"{slowest:.2f}", "24", slowest >= 24)
+    aim("its latency, p99 of the worst tile, ms", f"{worst:.1f}", "40", worst <= 40)
+
+
 def from_logs():
     """Ratios from the tables that the benches print."""
     log = lambda name: (SCRATCH / f"{name}.log").read_text() if (SCRATCH / f"{name}.log").exists() else ""
@@ -305,7 +355,7 @@ def criterion():
         print(f"{row[0]:<84}{row[1]:>12}{row[2]:>14}{row[3]:>14}")
 
 
-for part in ("film", "crowd", "memory", "large", "heard", "live", "camera"):
+for part in ("film", "crowd", "memory", "large", "heard", "live", "camera", "many", "wall"):
     if part in PARTS:
         globals()[part]()
 from_logs()

@@ -7,13 +7,13 @@ use udpstream::media::sound::{self, Chunk, FRAMES, Rendition, fuzz_sound};
 use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
 use udpstream::wire::description::MAX_SIDE;
 use udpstream::wire::message::{
-    Accept, ClockEcho, Join, Message, Missing, NameRange, Parity, Place, Refuse, RefuseCode, Role, SoundWish, State,
-    Timeline,
+    Accept, ClockEcho, Entry, Join, List, Listing, Message, Missing, NameRange, Parity, Place, Refuse, RefuseCode,
+    Role, SoundWish, State, Timeline,
 };
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::report::Arrival;
 use udpstream::wire::tlv::{self, Tlvs};
-use udpstream::wire::{Description, HOP_LEN, Hop, Kind, MIN_DATAGRAM, ObjectView, Report, fuzz_wire};
+use udpstream::wire::{Description, HOP_LEN, Hop, Kind, MIN_DATAGRAM, ObjectView, Report, StreamName, fuzz_wire};
 
 fn tlvs() -> impl Strategy<Value = Vec<u8>> {
     vec((any::<u16>(), vec(any::<u8>(), 0..40)), 0..6).prop_map(|pairs| {
@@ -125,8 +125,8 @@ impl Parts {
             Message::Nack { session: a, names: vec![missing; usize::from(l) % 65] },
             Message::Want { session: a, number: n, tlvs },
             Message::Say { session: a, text: &self.text },
-            Message::List { nonce: a, cookie },
-            Message::Listing { nonce: a, tlvs },
+            Message::List(List { nonce: a, cookie, first: x }),
+            Message::Listing(Listing { nonce: a, total: x, first: y, tlvs }),
             Message::Get { session: a, range },
             Message::Gone { session: a, range },
         ]
@@ -220,6 +220,39 @@ proptest! {
         let tlvs = Tlvs::parse(&out).expect("sound");
         prop_assert_eq!(tlvs.find(tlv::kind::TIMELINE).map(Timeline::parse), Some(Ok(timeline)));
         prop_assert_eq!(tlvs.find(tlv::kind::CLOCK).map(ClockEcho::parse), Some(Ok(echo)));
+    }
+
+    #[test]
+    fn listings_come_back(
+        names in vec("[\\pL][\\pL\\pN._-]{0,14}(/[\\pN]{1,3})?", 0..9), watchers in any::<u32>(), length in any::<Option<u64>>(),
+        title in "\\PC{0,40}", rate in rate(), state in 0..3_usize,
+    ) {
+        let description = Description {
+            title: tlv::printable(tlv::shorten(&title, 200)), size: Size::new(64, 48), rate, length, live: state == 1, sound: state == 0,
+            ended: None, sound_ended: None,
+        };
+        let state = [State::Waiting, State::Playing, State::Ended][state];
+        let entry = |name: &String| Entry {
+            name: StreamName::parse(name).expect(name), state, watchers, description: description.clone(),
+        };
+        let names = names.into_iter().filter(|name| StreamName::parse(name).is_ok()).collect::<Vec<_>>();
+        let entries: Vec<Entry> = names.iter().map(entry).collect();
+        let mut out = Vec::new();
+        tlv::put(&mut out, 99, b"what a later version says");
+        entries.iter().for_each(|entry| entry.put(&mut out));
+        let listing = Listing { nonce: 1, total: 9, first: 0, tlvs: Tlvs::trusted(&out) };
+        prop_assert_eq!(listing.entries(), Ok(entries));
+    }
+
+    #[test]
+    fn any_text_is_a_name_or_a_sentence(text in "\\PC{0,80}") {
+        match StreamName::parse(&text) {
+            Ok(name) => prop_assert_eq!(StreamName::parse(name.as_str()), Ok(name)),
+            Err(error) => prop_assert!(error.to_string().chars().all(|c| !c.is_control())),
+        }
+        if let Some(name) = StreamName::from_any(&text) {
+            prop_assert_eq!(StreamName::parse(name.as_str()), Ok(name));
+        }
     }
 
     #[test]

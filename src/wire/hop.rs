@@ -19,6 +19,8 @@ impl Kind {
     pub const PATH_CHECK: Self = Self(0x07);
     pub const PATH_REPLY: Self = Self(0x08);
     pub const UPDATE: Self = Self(0x09);
+    pub const LIST: Self = Self(0x0a);
+    pub const LISTING: Self = Self(0x0b);
     pub const OBJECT: Self = Self(0x10);
     pub const PARITY: Self = Self(0x11);
     pub const PROBE: Self = Self(0x12);
@@ -26,10 +28,8 @@ impl Kind {
     pub const NACK: Self = Self(0x21);
     pub const WANT: Self = Self(0x22);
     pub const SAY: Self = Self(0x23);
-    pub const LIST: Self = Self(0x24);
-    pub const LISTING: Self = Self(0x25);
-    pub const GET: Self = Self(0x26);
-    pub const GONE: Self = Self(0x27);
+    pub const GET: Self = Self(0x24);
+    pub const GONE: Self = Self(0x25);
 
     /// Kinds from 0x10 up share one gap-free sequence per session and direction; the others carry sequence 0.
     pub const fn is_sequenced(self) -> bool {

@@ -5,6 +5,7 @@ mod bytes;
 pub mod description;
 pub mod hop;
 pub mod message;
+pub mod name;
 pub mod object;
 pub mod report;
 pub mod tlv;
@@ -12,6 +13,7 @@ pub mod tlv;
 pub use description::Description;
 pub use hop::{Hop, Kind};
 pub use message::Message;
+pub use name::StreamName;
 pub use object::{ObjectHeader, ObjectView};
 pub use report::Report;
 
@@ -133,6 +135,17 @@ pub fn fuzz_wire(data: &[u8]) {
         wish.put(&mut out);
         let again = tlv::Tlvs::parse(&out).ok().and_then(|tlvs| tlvs.find(tlv::kind::SOUND));
         assert_eq!(again.and_then(message::SoundWish::parse), Some(wish));
+    }
+    if let Ok(entry) = message::Entry::parse(rest) {
+        let mut out = Vec::new();
+        entry.put(&mut out);
+        let again = tlv::Tlvs::parse(&out).ok().and_then(|tlvs| tlvs.find(tlv::kind::ENTRY));
+        assert_eq!(again.map(message::Entry::parse), Some(Ok(entry)));
+    }
+    if let Ok(text) = std::str::from_utf8(rest)
+        && let Some(name) = StreamName::from_any(text)
+    {
+        assert_eq!(StreamName::parse(name.as_str()).as_ref(), Ok(&name));
     }
     if let Ok(object) = ObjectView::parse_unchecked(rest) {
         object.header.name();

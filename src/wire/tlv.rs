@@ -17,7 +17,9 @@ pub mod kind {
     pub const CLOCK: u16 = 5;
     /// Update: u64, to be repeated in Reports.
     pub const TOKEN: u16 = 6;
-    /// Join: name or lookup id of the stream.
+    /// Update: u32, the number of the last Want that was obeyed.
+    pub const WANTED: u16 = 7;
+    /// Join, Accept: name of the stream, see [`super::super::StreamName`].
     pub const STREAM: u16 = 16;
     /// Join, Accept: proof of knowing the secret. Reserved.
     pub const PROOF: u16 = 17;
@@ -33,6 +35,8 @@ pub mod kind {
     pub const VIA: u16 = 22;
     /// Accept: a code granted to a publisher. Reserved.
     pub const GRANT: u16 = 23;
+    /// Listing: see [`super::super::message::Entry`].
+    pub const ENTRY: u16 = 24;
     /// Want: u8 rendition, u8 cut.
     pub const RENDITION: u16 = 32;
     /// Want: u64 bits per second.

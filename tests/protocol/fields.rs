@@ -103,6 +103,7 @@ impl<'a> Walk<'a> {
                 (0..self.number("count")).for_each(|_| self.fields(&table));
             }
             "TLVs" => self.tlvs("## 6. TLVs", self.bytes.len()),
+            "description" => self.tlvs("### 3.3 Description", self.bytes.len()),
             other => {
                 let length = other.strip_suffix(" bytes").and_then(|length| length.parse().ok());
                 self.push(length.unwrap_or_else(|| panic!("the type {other:?} of {name:?}")), name.to_owned());

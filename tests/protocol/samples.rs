@@ -1,11 +1,11 @@
 //! One datagram for each thing that the page shows: from the exchange where somebody sends it, else made by the
 //! library's own writers.
 
-use udpstream::units::{MediaTime, Size, Unit};
-use udpstream::wire::message::{Message, Missing, NameRange, Parity};
+use udpstream::units::{MediaTime, Rate, Size, Unit};
+use udpstream::wire::message::{Entry, List, Listing, Message, Missing, NameRange, Parity, State};
 use udpstream::wire::object::{ObjectHeader, Type, flags};
-use udpstream::wire::tlv::{self, Tlvs, kind};
-use udpstream::wire::{Hop, Kind, ObjectView, Report};
+use udpstream::wire::tlv::{Tlvs, kind};
+use udpstream::wire::{Description, Hop, Kind, ObjectView, Report, StreamName};
 
 use crate::exchange::{FIRST, MOVED, Packet, SECOND, SERVER, SOUND, exchange};
 
@@ -104,7 +104,9 @@ fn sent(log: &[Packet]) -> Vec<Sample> {
 }
 
 fn made(name: &'static str, title: &'static str, message: &Message<'_>) -> Sample {
-    let hop = Hop { kind: message.kind(), tag: SESSION as u32, sequence: 7, sent_at: 60_000_000 };
+    let kind = message.kind();
+    let (tag, sequence) = if kind.is_sequenced() { (SESSION as u32, 7) } else { (0, 0) };
+    let hop = Hop { kind, tag, sequence, sent_at: 60_000_000 };
     let mut bytes = hop.to_bytes().to_vec();
     message.emit(&mut bytes);
     // The names of the library and of the page are the same.
@@ -135,7 +137,7 @@ fn same() -> Sample {
     Sample { name: "Same", title: "**Object: SAME**", bytes }
 }
 
-/// What no server or watcher sends yet.
+/// What nobody sends in the exchange, most of it because no server or watcher does yet.
 fn reserved() -> Vec<Sample> {
     let (session, kind_, nonce, cookie) = (SESSION, Type::PICTURE, 0xfeed_beef_0bad_cafe, [0x5a; 24]);
     let range = NameRange { stream: STREAM, kind: kind_, rendition: 0, cut: 3, first: Unit(250), last: Unit(275) };
@@ -155,14 +157,26 @@ fn reserved() -> Vec<Sample> {
         symbol: &[0xaa; 20],
     };
     let mut listed = Vec::new();
-    tlv::put(&mut listed, kind::STREAM, b"A film");
+    let description = Description {
+        title: "A film".to_owned(),
+        size: Size::new(64, 48),
+        rate: Rate::new(25, 1).unwrap(),
+        length: Some(800_000),
+        live: false,
+        sound: true,
+        ended: None,
+        sound_ended: None,
+    };
+    let name = StreamName::parse("lobby").unwrap();
+    Entry { name, state: State::Playing, watchers: 2, description }.put(&mut listed);
+    let listing = Listing { nonce, total: 1, first: 0, tlvs: Tlvs::trusted(&listed) };
     vec![
         same(),
         made("Parity", "**Parity** (reserved)", &Message::Parity(parity)),
         made("Nack", "**Nack** (reserved): parts 4 and 6", &Message::Nack { session, names: vec![missing] }),
         made("Say", "**Say** (reserved)", &Message::Say { session, text: "Hello, all." }),
-        made("List", "**List** (reserved)", &Message::List { nonce, cookie }),
-        made("Listing", "**Listing** (reserved)", &Message::Listing { nonce, tlvs: Tlvs::trusted(&listed) }),
+        made("List", "**List** of the first page", &Message::List(List { nonce, cookie, first: 0 })),
+        made("Listing", "**Listing** of one stream", &Message::Listing(listing)),
         made("Get", "**Get** (reserved)", &Message::Get { session, range }),
         made("Gone", "**Gone** (reserved)", &Message::Gone { session, range }),
     ]

@@ -1,11 +1,13 @@
 //! Everything that is not an object: joining, leaving, path checks, updates, wishes.
 
 mod join;
+mod list;
 mod repair;
 mod sound;
 mod timeline;
 
 pub use join::{Accept, Join, Refuse, RefuseCode, Role};
+pub use list::{Entry, LISTING_HEAD, List, Listing};
 pub use repair::{Missing, NameRange, Parity};
 pub use sound::{Place, SoundWish};
 pub use timeline::{ClockEcho, State, Timeline};
@@ -74,14 +76,8 @@ pub enum Message<'a> {
         session: u64,
         text: &'a str,
     },
-    List {
-        nonce: u64,
-        cookie: [u8; COOKIE_LEN],
-    },
-    Listing {
-        nonce: u64,
-        tlvs: Tlvs<'a>,
-    },
+    List(List),
+    Listing(Listing<'a>),
     Get {
         session: u64,
         range: NameRange,
@@ -126,8 +122,8 @@ impl<'a> Message<'a> {
             Kind::NACK => Self::nack(&mut r)?,
             Kind::WANT => Self::Want { session: r.u64()?, number: r.u32()?, tlvs: Tlvs::parse(r.rest())? },
             Kind::SAY => Self::say(&mut r)?,
-            Kind::LIST => Self::List { nonce: r.u64()?, cookie: r.array()? },
-            Kind::LISTING => Self::Listing { nonce: r.u64()?, tlvs: Tlvs::parse(r.rest())? },
+            Kind::LIST => Self::List(List::parse(r)?),
+            Kind::LISTING => Self::Listing(Listing::parse(r)?),
             Kind::GET => Self::Get { session: r.u64()?, range: NameRange::parse(&mut r)? },
             Kind::GONE => Self::Gone { session: r.u64()?, range: NameRange::parse(&mut r)? },
             Kind(other) => return Err(WireError::Kind(other)),
@@ -177,8 +173,8 @@ impl<'a> Message<'a> {
             Self::Nack { .. } => Kind::NACK,
             Self::Want { .. } => Kind::WANT,
             Self::Say { .. } => Kind::SAY,
-            Self::List { .. } => Kind::LIST,
-            Self::Listing { .. } => Kind::LISTING,
+            Self::List(_) => Kind::LIST,
+            Self::Listing(_) => Kind::LISTING,
             Self::Get { .. } => Kind::GET,
             Self::Gone { .. } => Kind::GONE,
         }
@@ -235,6 +231,13 @@ impl<'a> Message<'a> {
                 out.resize(out.len() + usize::from(*size).saturating_sub(HOP_LEN + 2), 0);
             }
             Self::Report(report) => report.emit(out),
+            Self::List(list) => list.emit(out),
+            Self::Listing(listing) => listing.emit(out),
+            Self::Want { session, number, tlvs } => {
+                out.u64(*session);
+                out.u32(*number);
+                out.extend_from_slice(tlvs.bytes());
+            }
             _ => self.emit_reserved(out),
         }
     }
@@ -248,22 +251,9 @@ impl<'a> Message<'a> {
                 out.u8(names.len().min(MAX_NAMES) as u8);
                 names.iter().take(MAX_NAMES).for_each(|name| name.emit(out));
             }
-            Self::Want { session, number, tlvs } => {
-                out.u64(*session);
-                out.u32(*number);
-                out.extend_from_slice(tlvs.bytes());
-            }
             Self::Say { session, text } => {
                 out.u64(*session);
                 out.text(tlv::shorten(text, MAX_SAY));
-            }
-            Self::List { nonce, cookie } => {
-                out.u64(*nonce);
-                out.extend_from_slice(cookie);
-            }
-            Self::Listing { nonce, tlvs } => {
-                out.u64(*nonce);
-                out.extend_from_slice(tlvs.bytes());
             }
             Self::Get { session, range } | Self::Gone { session, range } => {
                 out.u64(*session);

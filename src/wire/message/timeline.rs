@@ -5,13 +5,27 @@ use crate::wire::WireError;
 use crate::wire::bytes::{Put, Reader};
 use crate::wire::tlv;
 
-/// The state of a timeline.
+/// The state of a timeline, or of a stream. A waiting one begins with its first watcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Waiting,
     Playing,
     Paused,
     Ended,
+}
+
+impl State {
+    /// Reads u8 state and three reserved bytes.
+    pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        let [state, _, _, _] = r.array()?;
+        Ok(match state {
+            0 => Self::Waiting,
+            1 => Self::Playing,
+            2 => Self::Paused,
+            3 => Self::Ended,
+            _ => return Err(WireError::Value { what: "a timeline's state" }),
+        })
+    }
 }
 
 /// What media time means in the server's clock: media time `media` is due at `clock`, and runs at `rate`.
@@ -32,14 +46,7 @@ impl Timeline {
     pub fn parse(value: &[u8]) -> Result<Self, WireError> {
         let mut r = Reader::new(value, "a timeline");
         let generation = r.u32()?;
-        let state = match r.u8()? {
-            0 => State::Waiting,
-            1 => State::Playing,
-            2 => State::Paused,
-            3 => State::Ended,
-            _ => return Err(WireError::Value { what: "the timeline's state" }),
-        };
-        r.take(3)?;
+        let state = State::read(&mut r)?;
         let media = MediaTime::from_micros(r.i64()?);
         let clock = Time::from_micros(r.u64()?);
         let speed = Rate::new(r.u32()?, r.u32()?).ok_or(WireError::Value { what: "the timeline's speed" })?;
