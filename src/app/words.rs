@@ -77,7 +77,7 @@ pub fn recorded(files: &[Totals], dropped: u64) -> String {
 }
 
 /// `83.4` seconds as 1:23.
-fn clock_text(time: Duration) -> String {
+pub fn clock_text(time: Duration) -> String {
     let whole = time.as_secs();
     match (whole / 3_600, whole / 60 % 60, whole % 60) {
         (0, m, s) => format!("{m}:{s:02}"),

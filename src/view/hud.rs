@@ -45,6 +45,11 @@ pub struct Hud {
 }
 
 impl Hud {
+    /// Keys and nothing else.
+    pub fn explaining(help: Help) -> Self {
+        Self { help: Some(help), ..Self::default() }
+    }
+
     /// A sentence for a few seconds; the newest few are kept, and the same one is not shown twice.
     pub fn notice(&mut self, text: String, now: Time) {
         self.notices.retain(|(old, _)| *old != text);

@@ -309,9 +309,7 @@ fn compose(sheet: Sheet<'_>, tiles: &mut [Tile], number: u64, all: bool, help: b
         parts.extend(tile.place.filter(|_| new));
     }
     if help {
-        let mut over = Hud::default();
-        over.help = Some(keys::HELP);
-        over.draw(pixels, size, zoom);
+        Hud::explaining(keys::HELP).draw(pixels, size, zoom);
     }
     if age == 0 { Changed::All } else { Changed::Parts(parts) }
 }
