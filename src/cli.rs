@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
-use udpstream::app::address::{self, Address, DEFAULT_PORT};
+use udpstream::app::address::{self, DEFAULT_PORT};
 use udpstream::app::{StatsFormat, devices, doctor, extract, serve, watch};
 use udpstream::proto::receiver::MAX_LATENCY;
 use udpstream::source::{self, Input, PaceChoice, SoundOptions};
@@ -213,8 +213,8 @@ pub struct SoundArgs {
 #[derive(Debug, Args)]
 pub struct WatchArgs {
     /// The server: [udp://]HOST[:PORT], an IPv6 address as [ADDR]:PORT; the port is 9688 unless given.
-    #[arg(value_hint = ValueHint::Hostname)]
-    pub server: Address,
+    #[arg(value_hint = ValueHint::Hostname, required = true)]
+    pub servers: Vec<address::Target>,
     /// Receive and decode without a window [default: in a window].
     #[arg(long, help_heading = WINDOW)]
     pub headless: bool,
@@ -361,7 +361,8 @@ impl SoundArgs {
 impl WatchArgs {
     pub fn options(self, quiet: bool) -> watch::Options {
         watch::Options {
-            server: self.server,
+            servers: self.servers,
+            grid: None,
             headless: self.headless,
             fullscreen: self.fullscreen,
             autoexit: self.autoexit,

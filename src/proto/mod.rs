@@ -34,17 +34,22 @@ use crate::media::coded::Object;
 use crate::units::Time;
 use crate::wire::{HOP_LEN, Hop, Kind};
 
+mod client;
 mod clocksync;
 mod fuzz;
 mod hops;
+pub mod lister;
 pub mod pace;
+mod player;
 pub mod receiver;
+mod reception;
 pub mod schedule;
 pub mod server;
 pub mod servo;
 
 #[doc(hidden)]
 pub use fuzz::{fuzz_receiver, fuzz_server};
+pub use lister::Lister;
 pub use receiver::Receiver;
 pub use server::Server;
 

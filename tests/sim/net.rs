@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use udpstream::media::sound::{Chunk, FRAMES, Frame, Rendition};
-use udpstream::proto::receiver::{self, Counts, Ready};
+use udpstream::proto::receiver::{self, Ready, WatchCounts};
 use udpstream::proto::server::{self, Config};
 use udpstream::proto::{Input, Machine, Output, Port, Reason, Received, Receiver, SendFailure, Server, Transmit};
 use udpstream::units::{Time, Unit};
@@ -220,6 +220,7 @@ impl World {
         let mut config = receiver::Config {
             seed: secret(self.seed, purpose),
             servers: vec![SERVER],
+            stream: None,
             max_datagram: 0,
             latency: Duration::ZERO,
             stay: false,
@@ -539,7 +540,7 @@ impl World {
         self.server.events.iter().find_map(started).expect("the clock runs")
     }
 
-    pub fn counts(&self, watcher: usize) -> Counts {
+    pub fn counts(&self, watcher: usize) -> WatchCounts {
         self.watchers[watcher].machine.counts()
     }
 
@@ -577,6 +578,7 @@ impl Seen {
             }
             receiver::Event::Show { picture, due } => self.show(now, picture, *due),
             receiver::Event::Refused { .. } | receiver::Event::TooLarge(_) => self.refused += 1,
+            receiver::Event::Listing(_) | receiver::Event::ListFailed(_) => {}
             receiver::Event::Trouble(trouble) => {
                 self.lost += u64::from(*trouble == receiver::Trouble::Silent);
                 self.troubles.push((now, *trouble));

@@ -8,7 +8,7 @@ use crate::proto::receiver::Local;
 use crate::units::Time;
 use crate::view::{List, Turn};
 use crate::wire::StreamName;
-use crate::wire::message::{Entry, EntryState};
+use crate::wire::message::{Entry, State};
 
 /// A listing older than this is asked for again when it is used.
 const FRESH: Duration = Duration::from_secs(5);
@@ -130,7 +130,7 @@ impl Streams {
         let count = self.entries.len();
         let at = self.at().unwrap_or(0);
         let places = (1..count).map(|step| (at + if turn == Turn::Next { step } else { count - step }) % count);
-        let next = places.map(|at| &self.entries[at]).find(|entry| entry.state != EntryState::Ended);
+        let next = places.map(|at| &self.entries[at]).find(|entry| entry.state != State::Ended);
         let mut doing = match next.map(|entry| entry.name.clone()) {
             Some(name) => self.switch(name),
             None => Doing { notice: Some("The server has no other stream.".to_owned()), ..Doing::default() },
@@ -165,7 +165,7 @@ impl Streams {
 fn line(entry: &Entry, wide: usize) -> String {
     let Entry { name, state, watchers, description } = entry;
     let length = match (description.length, state) {
-        (_, EntryState::Ended) => "ended".to_owned(),
+        (_, State::Ended) => "ended".to_owned(),
         (Some(micros), _) => clock_text(Duration::from_micros(micros)),
         (None, _) => "live".to_owned(),
     };
@@ -183,7 +183,7 @@ mod tests {
         StreamName::parse(text).expect("a name")
     }
 
-    fn entry(text: &str, state: EntryState, length: Option<u64>) -> Entry {
+    fn entry(text: &str, state: State, length: Option<u64>) -> Entry {
         let description = Description {
             title: text.to_owned(),
             size: Size::new(640, 360),
@@ -199,11 +199,7 @@ mod tests {
 
     fn three() -> Vec<Entry> {
         let [a, b, c] = ["desk", "lobby", "yard"];
-        vec![
-            entry(a, EntryState::Running, None),
-            entry(b, EntryState::Ended, None),
-            entry(c, EntryState::Waiting, Some(83_000_000)),
-        ]
+        vec![entry(a, State::Running, None), entry(b, State::Ended, None), entry(c, State::Waiting, Some(83_000_000))]
     }
 
     fn switch(text: &str) -> Doing {
@@ -225,7 +221,7 @@ mod tests {
         let later = now + FRESH;
         let doing = streams.turn(later, Turn::Previous);
         assert_eq!(doing.ask, [Local::Switch(Some(name("yard"))), Local::List], "at once, and asked again");
-        streams.listed(later, vec![entry("desk", EntryState::Running, None)]);
+        streams.listed(later, vec![entry("desk", State::Running, None)]);
         streams.kept();
         assert!(streams.turn(later, Turn::Next).notice.is_some(), "there is no other");
     }

@@ -25,8 +25,7 @@ use crate::app::recording::Recordings;
 use crate::app::wall::Seat;
 use crate::media::{Canvas, Eighths};
 use crate::net::{App, Flow};
-use crate::proto::receiver::{Event, Local, Over, Ready, Receiver};
-use crate::proto::{Input, Machine};
+use crate::proto::receiver::{Event, Over, Ready, Receiver};
 use crate::record::film::Tracks;
 use crate::units::Time;
 use crate::view::{Card, Still, Wish};
@@ -41,7 +40,11 @@ pub enum Act {
     Quit,
     /// Ctrl-C or its like: the first asks for the end, the second does not wait for it.
     Interrupt,
-    Snapshot { canvas: Arc<Canvas>, id: u64, still: Still },
+    Snapshot {
+        canvas: Arc<Canvas>,
+        id: u64,
+        still: Still,
+    },
     Wish(Wish),
     /// In a wall: it is the chosen one, or no longer.
     Hear(bool),

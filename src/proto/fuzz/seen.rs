@@ -3,7 +3,7 @@
 use super::film::Film;
 use super::world::sound;
 use crate::media::sound::{FRAMES, Frame, mono};
-use crate::proto::receiver::{Counts, Event, SoundCounts};
+use crate::proto::receiver::{Event, SoundCounts, WatchCounts};
 use crate::units::Unit;
 
 #[derive(Default)]
@@ -68,6 +68,7 @@ impl Seen {
             Event::SoundZero(_) => {}
             Event::Over { .. } => self.over = true,
             Event::Finished => self.finished = true,
+            Event::Listing(_) | Event::ListFailed(_) => {}
             Event::Refused { .. } | Event::TooLarge(_) | Event::Trouble(_) => {}
         }
     }
@@ -85,7 +86,7 @@ impl Seen {
     }
 
     /// Once all events have been heard.
-    pub fn agrees(&self, counts: &Counts, sound: &SoundCounts) {
+    pub fn agrees(&self, counts: &WatchCounts, sound: &SoundCounts) {
         assert_eq!(sound.chunks, self.chunks, "{sound:?}");
         assert_eq!((counts.shown, counts.damaged), (self.shown, self.damaged), "{counts:?}");
         // An announced end counts what was to come before it.

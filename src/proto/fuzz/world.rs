@@ -77,6 +77,7 @@ impl World {
         let config = |n: u8| receiver::Config {
             seed: [n; 32],
             servers: vec![SERVER],
+            stream: None,
             max_datagram: if bits & 32 == 0 { 0 } else { 1_452 },
             latency: if bits & 4 == 0 { Duration::ZERO } else { Duration::from_millis(100) },
             stay: bits & 8 != 0,

@@ -1,52 +1,44 @@
-//! The watcher: joins, stays joined, puts pictures together, says when to show them, puts sound in order, says when it
-//! is to be heard, and reports.
+//! The watcher: a [`client`](super::client) of a server and a [`player`](super::player) of what comes from there, and what
+//! is between them: which pictures and sounds are wanted, what is told to the program, when it is over.
 //!
-//! Slices of the picture that is shown next are handed out as they come ([`Event::Slice`]), so that decoding runs
-//! along with receiving; [`Event::Show`] closes the picture. Whatever is missing then is the decoder's to conceal.
-//!
-//! Pictures and sound come in two lanes, sessions of their own on two ports of the server. If nobody answers on the sound
-//! port (a firewall), sound is asked for on the other. As long as a loudspeaker plays, both are played so long after
-//! they are due that nearly everything has come by then ([`delay`]); otherwise pictures are shown when they are there.
+//! Pictures and sound come in two sessions, on two ports of the server ([`sound_path`]). As long as a loudspeaker plays,
+//! both are played so long after they are due that nearly everything has come by then; otherwise pictures are shown when
+//! they are there.
 
-mod assembly;
-mod delay;
+mod counts;
 mod fuzz;
-mod join;
-mod lane;
-mod playout;
-mod second;
-mod sound;
-mod stats;
+mod listing;
+mod sound_path;
+mod wanted;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use assembly::{Ready, Slice};
-pub use sound::Counts as SoundCounts;
-pub use stats::Counts;
+pub use super::client::Trouble;
+pub use super::lister::ListFailure;
+pub use super::player::{Ready, Slice, SoundCounts};
+pub use counts::WatchCounts;
 
-use super::{Input, Machine, Output, Port, Reason, Soonest};
-use crate::media::sound::{FRAMES, Frame, Rendition, media_time};
+use super::client::{self, Client, Found};
+use super::lister::Fetch;
+use super::player::{self, Clock, Player};
+use super::reception::Traffic;
+use super::{Input, Machine, Output, Port, Received, Soonest, Transmit};
+use crate::media::Canvas;
+use crate::media::sound::{Frame, Rendition};
 use crate::seal::{Random, Seed};
 use crate::units::{Size, Time};
-use crate::wire::Description;
-use crate::wire::message::{RefuseCode, bye};
-use delay::Delay;
-use lane::{Heard, Lane, Role};
-use playout::END_PATIENCE;
-use second::Second;
-use sound::{ENDING, Sound, Zero};
+use crate::wire::message::{Entry, Place, RefuseCode, bye};
+use crate::wire::{Description, StreamName};
+use sound_path::SoundPath;
 
-/// Pictures may be seen so much earlier than the sound that belongs to them is heard: nobody notices (ITU-R BT.1359 puts
-/// the threshold at 125 ms), and they wait less.
-const AHEAD: Duration = Duration::from_millis(10);
-/// Beyond what the loudspeaker needs: a chunk passes through this machine.
-const MARGIN: Duration = Duration::from_millis(4);
 /// Pictures are held for no longer than this after they are due: the longest [`Config::latency`].
 pub const MAX_LATENCY: Duration = Duration::from_secs(10);
-/// The moment of frame 0 is told again when it has moved by more than this, ns.
-const MOVED: u64 = 200_000;
+/// A stream whose pictures are too large is looked at again after this.
+const TOO_LARGE_AGAIN: Duration = Duration::from_secs(5);
+/// What may wait to be taken by the program around. More is dropped as it comes.
+const MOST_WAITING: usize = 4_096;
 
 /// What the viewer chose.
 #[derive(Clone, Debug)]
@@ -54,6 +46,8 @@ pub struct Config {
     pub seed: Seed,
     /// Where the server may be: all are asked, the first to answer is taken.
     pub servers: Vec<SocketAddr>,
+    /// Which of its streams; `None`: its first.
+    pub stream: Option<StreamName>,
     /// Largest datagram wanted; 0: no limit.
     pub max_datagram: u16,
     /// Show pictures this long after they are due, at most [`MAX_LATENCY`]; zero: as soon as they are there.
@@ -67,19 +61,29 @@ pub struct Config {
 }
 
 impl Config {
-    /// Datagrams of any size, no sound, every picture as soon as it is there, and the end of the stream is the end.
+    /// The first stream, datagrams of any size, no sound, every picture as soon as it is there, and the end of the stream is
+    /// the end.
     pub const fn new(seed: Seed, servers: Vec<SocketAddr>) -> Self {
-        Self { seed, servers, max_datagram: 0, latency: Duration::ZERO, stay: false, sound: None, frames: None }
+        let (stream, max_datagram, latency, stay) = (None, 0, Duration::ZERO, false);
+        Self { seed, servers, stream, max_datagram, latency, stay, sound: None, frames: None }
     }
 }
 
 /// What the program around the receiver tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Local {
     /// Say goodbye and finish.
     Stop,
     /// A loudspeaker plays, and needs chunks so long before they are heard; or, with `None`, none does.
     Loudspeaker(Option<Duration>),
+    /// Another stream of the server; `None`: its first. What plays goes on until the other is there.
+    Switch(Option<StreamName>),
+    /// No pictures for the time being, or pictures again. Sound is not concerned.
+    Pause(bool),
+    /// Which sound is wanted from now on; `None`: none.
+    Sound(Option<Rendition>),
+    /// Ask which streams the server has; [`Event::Listing`] or [`Event::ListFailed`] follows.
+    List,
 }
 
 /// What the receiver tells the program around it.
@@ -89,7 +93,10 @@ pub enum Event {
     Playing {
         description: Description,
         stream: u64,
+        /// As the server calls the stream.
+        name: Option<StreamName>,
         server: SocketAddr,
+        /// After a loss of the session; not after a switch.
         rejoined: bool,
     },
     /// To be decoded into the canvas of its unit; slices of one unit come between two Shows.
@@ -117,7 +124,12 @@ pub enum Event {
     Refused {
         code: RefuseCode,
         sentence: String,
+        /// A switch was refused: what plays goes on. Otherwise the server is asked again, after the time that it names.
+        kept: bool,
     },
+    /// The streams of the server, in its order.
+    Listing(Vec<Entry>),
+    ListFailed(ListFailure),
     /// Nothing has been heard for a while; looking for the server.
     Trouble(Trouble),
     /// The stream ended, or the server stopped, with its sentence. Unless [`Config::stay`], `Finished` follows.
@@ -150,205 +162,203 @@ impl Over {
     }
 }
 
-/// Why no pictures come.
+/// Whether the receiver goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// Nobody has answered since the start.
-    Nobody,
-    /// The server was there and has fallen silent.
-    Silent,
-    /// This machine has no way to the server: nothing can even be sent.
-    Network,
+enum Phase {
+    Running,
+    /// Nothing but goodbyes is left to send.
+    Leaving,
+    Finished,
 }
 
 pub struct Receiver {
-    main: Lane,
-    second: Second,
-    /// The session whose sound it is.
-    sound_of: Option<u64>,
+    client: Client,
+    player: Player,
+    sound_path: SoundPath,
+    wanted: wanted::Wanted,
+    fetch: Option<Fetch>,
+    stay: bool,
     random: Random,
-    sound: Sound,
-    delay: Delay,
-    loudspeaker: Option<Duration>,
-    zero: Option<Time>,
-    wants: u32,
-    /// What came in sound lanes that are no more.
-    gone: Counts,
-    /// Nothing but goodbyes is left to send.
-    leaving: bool,
+    reconnects: u64,
+    /// What came in sound sessions that are no more, or to nobody.
+    gone: Traffic,
+    phase: Phase,
+    out: VecDeque<Transmit>,
     events: VecDeque<Event>,
 }
 
 impl Receiver {
-    pub fn new(mut config: Config, now: Time) -> Self {
-        config.latency = config.latency.min(MAX_LATENCY);
+    pub fn new(config: Config, now: Time) -> Self {
+        let latency = config.latency.min(MAX_LATENCY);
         let mut random = Random::new(&config.seed);
-        // Another than the lane draws from the same seed.
+        // Others than the client draws from the same seed.
         random.u64();
+        let wanted = wanted::Wanted { sound: config.sound, paused: false };
+        let client = client::Config {
+            servers: config.servers,
+            port: Port::PICTURES,
+            max_datagram: config.max_datagram,
+            stream: config.stream,
+            wishes: wanted.wishes(Place::SoundPort),
+            with_session: None,
+            memory: latency,
+        };
         Self {
-            main: Lane::new(config, Role::Main, now),
-            second: Second::None,
-            sound_of: None,
+            client: Client::new(client, &config.seed, now),
+            player: Player::new(player::Config { latency, sound: config.sound.is_some(), frames: config.frames }),
+            sound_path: SoundPath::default(),
+            wanted,
+            fetch: None,
+            stay: config.stay,
             random,
-            sound: Sound::default(),
-            delay: Delay::default(),
-            loudspeaker: None,
-            zero: None,
-            wants: 0,
-            gone: Counts::default(),
-            leaving: false,
+            reconnects: 0,
+            gone: Traffic::default(),
+            phase: Phase::Running,
+            out: VecDeque::new(),
             events: VecDeque::new(),
         }
     }
 
     /// What became of all datagrams and pictures.
-    pub fn counts(&self) -> Counts {
-        let counts = self.main.counts.with_second(&self.gone);
-        match &self.second {
-            Second::Lane(lane, _) => counts.with_second(&lane.counts),
-            _ => counts,
-        }
+    pub fn counts(&self) -> WatchCounts {
+        let mut traffic = *self.client.traffic();
+        traffic.add(&self.gone);
+        self.sound_path.client().into_iter().for_each(|client| traffic.add(client.traffic()));
+        WatchCounts::of(self.player.counts(), &traffic, self.reconnects)
     }
 
     pub const fn sound_counts(&self) -> &SoundCounts {
-        self.sound.counts()
+        self.player.sound_counts()
     }
 
     /// A goodbye is not the end.
     pub const fn is_staying(&self) -> bool {
-        self.main.config.stay
+        self.stay
     }
 
-    pub const fn rtt(&self) -> Option<Duration> {
-        self.main.clock.rtt()
+    pub fn rtt(&self) -> Option<Duration> {
+        self.client.rtt()
     }
 
     /// How long after it was due everything is played.
     pub fn played_after(&self) -> Duration {
-        self.main.config.latency.max(self.delay.now())
+        self.player.played_after()
     }
 
-    /// Everything that is not datagrams: which lanes there are, what they brought, what is due.
-    fn tend(&mut self, now: Time) {
-        if self.main.finished {
+    fn datagram(&mut self, now: Time, datagram: Received<'_>) {
+        if self.listing(now, datagram) {
             return;
         }
-        self.choose_lane(now);
-        self.take_in(now);
-        self.keep_time();
-        self.hand_out(now);
+        let object = self.client.datagram(now, datagram);
+        // What the datagram told of the session comes before what it brought.
+        self.take_news(now);
+        let Some((came, object)) = object else { return };
+        self.player.set_zero(self.client.zero());
+        if self.events.len() >= MOST_WAITING || !self.player.object(came, &object) {
+            self.client.reject();
+        }
+        self.take_played();
     }
 
-    /// Says which chunks are to be heard next, and when that was the last.
-    fn hand_out(&mut self, now: Time) {
-        let zero = self.sound_zero();
-        while let Some(played) = self.sound.play(now, zero) {
-            self.events.push_back(Event::Sound { first: played.first, frames: played.frames });
-        }
-        if self.sound.is_over(self.chunks()) {
-            self.events.push_back(Event::SoundOver);
-        }
-    }
-
-    /// What is known of the time of frame 0.
-    fn sound_zero(&self) -> Zero {
-        let needed = self.zero.zip(self.loudspeaker).map(|(heard, needs)| heard - needs - MARGIN);
-        Zero { needed, due: self.main.due(media_time(0)) }
-    }
-
-    /// How many chunks of sound there were, once the stream has ended.
-    fn chunks(&self) -> Option<u32> {
-        self.main.stream.as_ref().and_then(|stream| stream.description.sound_ended).map(|chunks| chunks.0)
-    }
-
-    /// Takes over what came in either lane.
-    fn take_in(&mut self, now: Time) {
-        let mut heard = std::mem::take(&mut self.main.heard);
-        if let Second::Lane(lane, _) = &mut self.second {
-            heard.append(&mut lane.heard);
-        }
-        let stream = self.main.stream.as_ref().map(|stream| stream.id);
-        if self.sound.follow(stream) {
-            (self.zero, self.delay) = (None, Delay::default());
-        }
-        // Around a restart the lanes may be in two streams.
-        for Heard { number, frames, media_time, at, .. } in heard.into_iter().filter(|h| Some(h.stream) == stream) {
-            let due = self.main.due(media_time);
-            if !self.sound.can_be(number, at, due) {
-                self.gone.rejected += 1;
-                continue;
+    /// Heeds what the client has to tell.
+    fn take_news(&mut self, now: Time) {
+        while let Some(event) = self.client.event() {
+            match event {
+                client::Event::Described(found) => self.described(now, found),
+                client::Event::HeardAgain => self.playing(true),
+                client::Event::Refused { code, sentence, kept } => {
+                    self.events.push_back(Event::Refused { code, sentence, kept });
+                }
+                client::Event::Trouble(trouble) => self.events.push_back(Event::Trouble(trouble)),
             }
-            if let Some(due) = due {
-                self.delay.sound(at, at.signed_since(due));
-            }
-            self.sound.take(number, frames, at, due.is_some());
-        }
-        self.main.lateness.drain(..).for_each(|late| self.delay.picture(late));
-        self.delay.turn(now, self.loudspeaker.map(|needs| needs + MARGIN));
-    }
-
-    /// When frame 0 is heard, and how long pictures wait for that.
-    fn keep_time(&mut self) {
-        let plays = self.loudspeaker.is_some() && self.sound.is_there();
-        let after = self.played_after();
-        self.main.latency =
-            if plays { self.main.config.latency.max(after.saturating_sub(AHEAD)) } else { self.main.config.latency };
-        let zero = self.main.due(media_time(0)).map(|due| due + after);
-        let moved = |old: Time| zero.is_some_and(|new| new.signed_since(old).unsigned_abs() > MOVED);
-        if zero.is_some() && self.zero.is_none_or(moved) {
-            self.zero = zero;
-            self.events.extend(zero.map(Event::SoundZero));
-        }
-        let heard = if plays { self.heard_out() } else { self.all_there() };
-        self.main.hold = heard.max(self.seen_out());
-    }
-
-    /// When the last picture has had its time on the screen: the server says that it ends when it has had it there.
-    fn seen_out(&self) -> Option<Time> {
-        let ended = self.main.stream.as_ref().and_then(|stream| stream.ended_at);
-        ended.map(|at| at + self.main.latency)
-    }
-
-    /// When the last frame is heard: that of the stream, or of what is still to be believed of it.
-    fn heard_out(&self) -> Option<Time> {
-        let end = self.sound.end();
-        let last = self.chunks().map_or(end, |chunks| end_of(chunks).min(end + (ENDING * FRAMES) as u64));
-        sound::at(self.zero, last)
-    }
-
-    /// How long the last chunks are waited for if nobody hears them.
-    fn all_there(&self) -> Option<Time> {
-        let missing = self.sound.is_there() && self.chunks().is_some_and(|chunks| self.sound.end() < end_of(chunks));
-        let ended = self.main.stream.as_ref().and_then(|stream| stream.ended_at);
-        ended.filter(|_| missing).map(|at| at + END_PATIENCE)
-    }
-
-    fn poll_main(&mut self, now: Time) -> Output<Event> {
-        match self.main.poll(now) {
-            Output::Event(Event::Finished) => {
-                self.leave(now);
-                Output::Wait(Time::NEVER, Reason::Idle)
-            }
-            other => other,
         }
     }
 
-    /// The main lane has finished: what is held is handed out, the other says goodbye, and then nothing is left.
+    fn described(&mut self, now: Time, found: Option<Found>) {
+        let Some(stream) = self.client.stream() else { return };
+        let size = stream.description.size;
+        if !Canvas::fits(size) {
+            self.player.forget();
+            self.client.set_aside(now, TOO_LARGE_AGAIN);
+            return self.events.push_back(Event::TooLarge(size));
+        }
+        self.player.describe(now, stream.id, &stream.description);
+        self.reconnects += u64::from(found == Some(Found::Again));
+        if let Some(found) = found {
+            self.playing(matches!(found, Found::Again | Found::Renamed));
+        }
+    }
+
+    fn playing(&mut self, rejoined: bool) {
+        let (Some(stream), Some((_, server, _))) = (self.client.stream(), self.client.session()) else { return };
+        self.events.push_back(Event::Playing {
+            description: stream.description.clone(),
+            stream: stream.id,
+            name: self.client.name().cloned(),
+            server,
+            rejoined,
+        });
+    }
+
+    fn take_played(&mut self) {
+        while let Some(event) = self.player.event() {
+            self.events.push_back(event.into());
+        }
+    }
+
+    /// Does what is due.
+    fn tend(&mut self, now: Time) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        self.client.tend(now, self.player.held());
+        self.take_news(now);
+        self.tend_sound_path(now);
+        self.play(now);
+        self.consider_end(now);
+        self.tend_listing(now);
+    }
+
+    fn play(&mut self, now: Time) {
+        let client = &self.client;
+        let missing_between = |session, after, before| client.missing_between(session, after, before);
+        self.player.tend(now, &Clock { zero: client.zero(), missing_between: &missing_between });
+        self.take_played();
+    }
+
+    /// Once all pictures that were wanted have been shown; or once the server has said goodbye, and the last picture has been
+    /// shown and the last sound heard: answers, and finishes.
+    fn consider_end(&mut self, now: Time) {
+        if self.player.is_done() {
+            return self.leave(now);
+        }
+        let Some((code, sentence)) = self.client.goodbye().filter(|_| self.player.is_played_out(now)) else { return };
+        let (why, sentence) = (Over::of(*code), sentence.clone());
+        self.player.count_tail();
+        self.events.push_back(Event::Over { why, sentence });
+        if self.stay { self.client.look_again(now, client::steady()) } else { self.leave(now) }
+    }
+
+    /// Says goodbye on both ports; what sound is held is handed out, and then nothing is left.
     fn leave(&mut self, now: Time) {
-        self.leaving = true;
-        self.hand_out(Time::NEVER);
-        self.sound.ended(self.chunks());
-        if let Second::Lane(lane, _) = &mut self.second {
-            lane.stop(now);
-        }
+        self.phase = Phase::Leaving;
+        self.client.close(now);
+        self.player.end();
+        self.take_played();
+        self.leave_sound_session(now);
+        self.fetch = None;
+    }
+
+    fn transmit(&mut self) -> Option<Transmit> {
+        let own = self.out.pop_front().or_else(|| self.client.transmit());
+        own.or_else(|| self.sound_path.client_mut()?.transmit())
     }
 
     fn soonest(&self) -> Soonest {
-        if self.main.finished {
-            return Soonest::new();
-        }
-        let gap = self.sound.deadline(self.sound_zero());
-        Soonest::new().or(self.next_wish(), Reason::Retry).or(gap, Reason::Sound)
+        let ends = self.client.goodbye().is_some();
+        let fetch = self.fetch.as_ref().map_or_else(Soonest::new, Fetch::soonest);
+        let parts = [self.player.soonest(ends), self.sound_path_soonest(), fetch];
+        parts.into_iter().fold(self.client.soonest(), |soonest, Soonest(at, why)| soonest.or(Some(at), why))
     }
 }
 
@@ -357,19 +367,18 @@ impl Machine for Receiver {
     type Event = Event;
 
     fn handle(&mut self, now: Time, input: Input<'_, Local>) {
-        if self.main.finished {
+        if self.phase != Phase::Running {
             return;
         }
-        match (input, &mut self.second) {
-            (Input::Datagram(datagram), Second::Lane(lane, _)) if datagram.port == Port::SOUND => {
-                lane.datagram(now, datagram);
-            }
-            (Input::Datagram(datagram), _) => self.main.datagram(now, datagram),
-            (Input::NotSent(Port::SOUND, ..), Second::Lane(lane, _)) => lane.not_sent(),
-            (Input::NotSent(Port::PICTURES, ..), _) => self.main.not_sent(),
-            (Input::NotSent(..), _) => self.gone.send_errors += 1,
-            (Input::Local(Local::Stop), _) => self.main.stop(now),
-            (Input::Local(Local::Loudspeaker(needs)), _) => self.loudspeaker = needs,
+        match input {
+            Input::Datagram(datagram) if datagram.port == Port::SOUND => self.sound_datagram(now, datagram),
+            Input::Datagram(datagram) => self.datagram(now, datagram),
+            Input::NotSent(Port::PICTURES, ..) => self.client.not_sent(),
+            Input::NotSent(..) => match self.sound_path.client_mut() {
+                Some(client) => client.not_sent(),
+                None => self.gone.send_errors += 1,
+            },
+            Input::Local(local) => self.obey(now, local),
         }
     }
 
@@ -378,23 +387,30 @@ impl Machine for Receiver {
         if let Some(event) = self.events.pop_front() {
             return Output::Event(event);
         }
-        let main = self.poll_main(now);
-        let Output::Wait(until, reason) = main else { return main };
-        if let Some(event) = self.events.pop_front() {
-            return Output::Event(event);
+        if let Some(transmit) = self.transmit() {
+            return Output::Send(transmit);
         }
-        let Some(second) = self.poll_second(now) else { return self.poll(now) };
-        let Output::Wait(also, why) = second else { return second };
-        if std::mem::take(&mut self.leaving) {
-            return Output::Event(Event::Finished);
+        match self.phase {
+            Phase::Running => {}
+            Phase::Leaving => {
+                self.phase = Phase::Finished;
+                return Output::Event(Event::Finished);
+            }
+            Phase::Finished => return Output::Wait(Time::NEVER, super::Reason::Idle),
         }
-        let Soonest(own, whose) = self.soonest();
-        let Soonest(at, reason) = Soonest(until, reason).or(Some(also), why).or(Some(own), whose);
+        let Soonest(at, reason) = self.soonest();
         Output::Wait(at, reason)
     }
 }
 
-/// The frame behind the last of so many chunks.
-fn end_of(chunks: u32) -> u64 {
-    u64::from(chunks) * FRAMES as u64
+impl From<player::Event> for Event {
+    fn from(event: player::Event) -> Self {
+        match event {
+            player::Event::Slice(slice) => Self::Slice(slice),
+            player::Event::Show { picture, due } => Self::Show { picture, due },
+            player::Event::Sound { first, frames } => Self::Sound { first, frames },
+            player::Event::SoundOver => Self::SoundOver,
+            player::Event::SoundZero(zero) => Self::SoundZero(zero),
+        }
+    }
 }

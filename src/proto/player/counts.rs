@@ -1,8 +1,8 @@
-//! What became of everything that was sent to this watcher.
+//! What became of everything that was sent to this player.
 
 /// Counters since the start. `shown + lost + late + thinned` is the number of units since the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct PictureCounts {
     /// At least one slice shown, or SAME.
     pub shown: u64,
     /// Shown with a slice missing.
@@ -13,31 +13,26 @@ pub struct Counts {
     pub away: u64,
     /// Came after its moment.
     pub late: u64,
-    /// Never sent to us: skipped or thinned by the server.
+    /// Never sent to us: skipped or thinned by the server, or paused.
     pub thinned: u64,
     pub slices: u64,
     /// Missing from shown pictures, or lost with whole pictures.
     pub slices_lost: u64,
     pub slices_late: u64,
-    /// Damaged, malformed or contradictory datagrams.
-    pub rejected: u64,
     pub duplicates: u64,
-    pub datagrams: u64,
-    pub bytes: u64,
-    /// The largest datagram that came, in bytes.
-    pub largest: usize,
-    pub reconnects: u64,
-    pub send_errors: u64,
 }
 
-impl Counts {
-    /// With what came in another lane.
-    pub const fn with_second(mut self, other: &Self) -> Self {
-        self.rejected += other.rejected;
-        self.duplicates += other.duplicates;
-        self.datagrams += other.datagrams;
-        self.bytes += other.bytes;
-        self.send_errors += other.send_errors;
-        self
+impl PictureCounts {
+    /// A slice of a picture that was shown or given up; `first`: of one that was given up without a trace.
+    pub fn slice_late(&mut self, first: bool) {
+        self.slices_late += 1;
+        if first {
+            self.late += 1;
+            // It was counted as lost or thinned when it was given up.
+            match self.lost.checked_sub(1) {
+                Some(lost) => self.lost = lost,
+                None => self.thinned = self.thinned.saturating_sub(1),
+            }
+        }
     }
 }

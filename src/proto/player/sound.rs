@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What became of the sound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct SoundCounts {
     /// Handed out whole.
     pub chunks: u64,
     /// Did not come in time.
@@ -69,28 +69,34 @@ pub fn at(zero: Option<Time>, frame: u64) -> Option<Time> {
 }
 
 #[derive(Default)]
-pub struct Sound {
+pub struct SoundOrder {
     stream: Option<u64>,
     waiting: BTreeMap<u32, (Time, Vec<Frame>)>,
     /// The chunk whose turn is next, once there has been one.
     next: Option<u32>,
     over: bool,
-    counts: Counts,
+    counts: SoundCounts,
 }
 
-impl Sound {
-    pub const fn counts(&self) -> &Counts {
+impl SoundOrder {
+    pub const fn counts(&self) -> &SoundCounts {
         &self.counts
     }
 
     /// Forgets everything if this is another stream than before, and then returns true.
-    pub fn follow(&mut self, stream: Option<u64>) -> bool {
-        let changed = stream.is_some() && self.stream != stream;
+    pub fn follow(&mut self, stream: u64) -> bool {
+        let changed = self.stream != Some(stream);
         if changed {
-            (self.stream, self.next, self.over) = (stream, None, false);
-            self.waiting.clear();
+            (self.stream, self.over) = (Some(stream), false);
+            self.rest();
         }
         changed
+    }
+
+    /// Forgets what waits and what comes next.
+    pub fn rest(&mut self) {
+        self.next = None;
+        self.waiting.clear();
     }
 
     /// Whether the server can have sent this chunk, which came at `at`: it is due about now or, if the timeline is not known
@@ -190,18 +196,18 @@ mod tests {
     /// Chunk n is to be handed out at 80 ms + n · 5.8 ms.
     const NEEDED: Zero = Zero { needed: Some(Time::from_nanos(80_000_000)), due: Some(Time::ZERO) };
 
-    fn play_as(sound: &mut Sound, millis: u64, zero: Zero) -> Vec<(u64, bool)> {
+    fn play_as(sound: &mut SoundOrder, millis: u64, zero: Zero) -> Vec<(u64, bool)> {
         let played = std::iter::from_fn(|| sound.play(Time::from_millis(millis), zero));
         played.map(|played| (played.first / FRAMES as u64, played.frames.is_some())).collect()
     }
 
-    fn play(sound: &mut Sound, millis: u64) -> Vec<(u64, bool)> {
+    fn play(sound: &mut SoundOrder, millis: u64) -> Vec<(u64, bool)> {
         play_as(sound, millis, NEEDED)
     }
 
     #[test]
     fn order_is_made_and_a_gap_is_waited_for_as_long_as_possible() {
-        let mut sound = Sound::default();
+        let mut sound = SoundOrder::default();
         for number in [0, 2, 1, 4] {
             sound.take(number, frames(), Time::ZERO, true);
         }
@@ -212,12 +218,12 @@ mod tests {
             sound.take(number, frames(), Time::ZERO, true);
         }
         assert_eq!(play(&mut sound, 99), [(5, true)]);
-        assert_eq!(*sound.counts(), Counts { chunks: 5, lost: 1, late: 1, duplicates: 1 });
+        assert_eq!(*sound.counts(), SoundCounts { chunks: 5, lost: 1, late: 1, duplicates: 1 });
     }
 
     #[test]
     fn a_long_gap_is_jumped_over_and_another_stream_begins_anew() {
-        let mut sound = Sound::default();
+        let mut sound = SoundOrder::default();
         sound.take(7, frames(), Time::ZERO, false);
         assert_eq!(play(&mut sound, 9), [], "an earlier one may still come");
         assert_eq!(play(&mut sound, 10), [(7, true)]);
@@ -226,7 +232,7 @@ mod tests {
         assert_eq!(sound.counts().lost, 992);
         sound.take(u32::MAX, frames(), Time::ZERO, false);
         assert_eq!(play(&mut sound, 100_000), [], "nonsense");
-        assert!(sound.follow(Some(9)) && !sound.follow(Some(9)));
+        assert!(sound.follow(9) && !sound.follow(9));
         sound.take(0, frames(), Time::ZERO, false);
         assert_eq!(play(&mut sound, 0), [(0, true)]);
     }
@@ -234,7 +240,7 @@ mod tests {
     #[test]
     fn without_a_loudspeaker_a_chunk_is_waited_for_until_it_was_due_and_a_moment_longer() {
         let due = Zero { needed: None, due: Some(Time::ZERO) };
-        let mut sound = Sound::default();
+        let mut sound = SoundOrder::default();
         sound.take(0, frames(), Time::ZERO, true);
         assert_eq!(play_as(&mut sound, 0, due), [(0, true)]);
         // Nobody sends this one now.
@@ -245,7 +251,7 @@ mod tests {
         assert_eq!(play_as(&mut sound, 111, due), []);
         assert_eq!(play_as(&mut sound, 112, due), [(300, true)], "then nothing else is there");
         // What came late is waited for as well: it may have overtaken another.
-        let mut sound = Sound::default();
+        let mut sound = SoundOrder::default();
         sound.take(0, frames(), Time::from_millis(900), true);
         sound.take(2, frames(), Time::from_millis(900), true);
         assert_eq!(play_as(&mut sound, 999, due), [(0, true)]);
@@ -255,18 +261,18 @@ mod tests {
     #[test]
     fn what_is_due_now_is_believed_rather_than_what_came_before() {
         for nonsense in [400_000, 4_000_000_000] {
-            let mut sound = Sound::default();
+            let mut sound = SoundOrder::default();
             sound.take(nonsense, frames(), Time::ZERO, false);
             assert_eq!(play(&mut sound, 20), [(nonsense.into(), true)], "nobody knows better yet");
             sound.take(50, frames(), Time::from_millis(300), true);
             assert_eq!(play(&mut sound, 310), [(50, true)]);
         }
         // After an hour away.
-        let mut sound = Sound::default();
+        let mut sound = SoundOrder::default();
         sound.take(0, frames(), Time::ZERO, true);
         assert_eq!(play(&mut sound, 0), [(0, true)]);
         sound.take(620_155, frames(), Time::from_millis(3_600_000), true);
         assert_eq!(play(&mut sound, 3_600_010), [(620_155, true)]);
-        assert_eq!(*sound.counts(), Counts { chunks: 2, lost: 620_154, late: 0, duplicates: 0 });
+        assert_eq!(*sound.counts(), SoundCounts { chunks: 2, lost: 620_154, late: 0, duplicates: 0 });
     }
 }

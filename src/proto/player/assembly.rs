@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::media::coded::Object;
+use crate::proto::reception::Receipt;
 use crate::units::{MediaTime, Size, Time, Unit};
 use crate::wire::object::{ObjectView, flags};
 
@@ -58,15 +59,6 @@ pub struct Ready {
     pub session: u64,
     pub first_hop: u64,
     pub last_hop: u64,
-}
-
-/// When and where an object came.
-#[derive(Clone, Copy, Debug)]
-pub struct Receipt {
-    pub at: Time,
-    pub session: u64,
-    /// Its extended hop sequence.
-    pub hop: u64,
 }
 
 /// A unit whose time has come, and what follows from that.

@@ -1,0 +1,375 @@
+//! Finding a server and staying with it: Hello, Challenge, Join, Accept, and all that again when it falls silent, or when
+//! another of its streams is wanted. Meanwhile the session that there is goes on.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::retry::{Retry, steady};
+use super::session::Session;
+use super::wishes::{Wanting, Wishes};
+use super::{Client, Event, Found, Stream, Trouble};
+use crate::proto::clocksync::ClockSync;
+use crate::proto::reception::{Reception, Terms, report_interval};
+use crate::proto::{Transmit, hop};
+use crate::units::Time;
+use crate::wire::message::{Accept, COOKIE_LEN, Join, Message, Refuse, RefuseCode, Role};
+use crate::wire::object::ObjectView;
+use crate::wire::tlv::{self, Tlvs, kind, printable};
+use crate::wire::{Description, Kind, StreamName, VERSION};
+
+/// After this much silence the server counts as lost.
+const LOST_AFTER: Duration = Duration::from_millis(1_200);
+/// After a halt of this machine Challenges may be read before the pictures that waited with them.
+const SECOND_THOUGHTS: Duration = Duration::from_millis(100);
+/// Nobody may be slow to answer for longer than this without a word about it.
+const NOBODY_AFTER: Duration = Duration::from_secs(1);
+/// Joins whose Accept is still taken. Each switch that replaces another leaves one behind.
+const MOST_ASKED: usize = 4;
+
+/// How far joining has got.
+pub struct Joining {
+    nonce: u64,
+    /// The stream to switch to, while the session that there is goes on; `None`: any session will do.
+    switch: Option<Option<StreamName>>,
+    step: Step,
+    retry: Retry,
+    since: Time,
+    /// Datagrams of this try that could not be sent, and whether that was all of them the last time.
+    failures: usize,
+    stuck: bool,
+}
+
+enum Step {
+    Hello,
+    Join(Asked),
+    /// Accepted; until the Description is there, Join is repeated.
+    Describe(Asked),
+    Joined,
+}
+
+/// A Join, as it goes out each time.
+#[derive(Clone)]
+pub struct Asked {
+    nonce: u64,
+    server: SocketAddr,
+    cookie: [u8; COOKIE_LEN],
+    stream: Option<StreamName>,
+    wishes: Wishes,
+    switch: bool,
+}
+
+impl Joining {
+    /// The first Hello leaves at `first`.
+    pub const fn start(nonce: u64, first: Time) -> Self {
+        let retry = Retry::new(first);
+        Self { nonce, switch: None, step: Step::Hello, retry, since: first, failures: 0, stuck: false }
+    }
+
+    /// A datagram of this try could not be sent.
+    pub const fn not_sent(&mut self) {
+        self.failures += 1;
+    }
+
+    /// When to try again.
+    pub const fn deadline(&self) -> Option<Time> {
+        self.retry.deadline()
+    }
+
+    pub const fn is_over(&self) -> bool {
+        matches!(self.step, Step::Joined)
+    }
+
+    /// Whether the session that there is would be taken up again if it were heard.
+    const fn is_search(&self) -> bool {
+        self.switch.is_none() && matches!(self.step, Step::Hello | Step::Join(_))
+    }
+
+    fn step(&mut self, step: Step, retry: Retry) {
+        (self.step, self.retry) = (step, retry);
+    }
+
+    fn finish(&mut self, now: Time) {
+        self.switch = None;
+        self.step(Step::Joined, Retry::none(now));
+    }
+}
+
+impl Client {
+    /// Looks for a server from `first` on, whichever session there is.
+    fn search(&mut self, first: Time) {
+        self.asked.clear();
+        self.joining = Joining::start(self.random.id(), first);
+    }
+
+    /// Sends the Hello or Join that is due, and notices a server that has fallen silent.
+    pub(super) fn look_for_server(&mut self, now: Time) {
+        if self.joining.is_over() && self.session.as_ref().is_some_and(|session| now >= session.suspect_at()) {
+            self.search(now);
+        }
+        if self.joining.retry.is_due(now) {
+            self.try_again(now);
+        }
+        let trouble = self.trouble_at(now).filter(|trouble| self.trouble != Some(*trouble));
+        if let Some(trouble) = trouble {
+            self.trouble = Some(trouble);
+            self.events.push_back(Event::Trouble(trouble));
+        }
+    }
+
+    fn try_again(&mut self, now: Time) {
+        let servers = self.asked_servers().len();
+        let joining = &mut self.joining;
+        joining.stuck = joining.retry.tries() > 1 && joining.failures >= servers;
+        joining.failures = 0;
+        match &joining.step {
+            Step::Join(_) | Step::Describe(_) if joining.retry.is_stale() => {
+                let switch = joining.switch.take();
+                self.search(now);
+                self.joining.switch = switch;
+                self.joining.retry.is_due(now);
+                self.send_hello(now);
+            }
+            Step::Hello => self.send_hello(now),
+            Step::Join(asked) | Step::Describe(asked) => {
+                let asked = asked.clone();
+                self.send_join(now, &asked);
+            }
+            Step::Joined => {}
+        }
+    }
+
+    /// Another stream of the same server: asked of the server that there is a session with, or else of all.
+    pub fn switch(&mut self, now: Time, stream: Option<StreamName>) {
+        let plays = self.session.as_ref().is_some_and(|session| session.bye.is_none());
+        let there = self.config.stream == stream || stream.is_some() && self.name() == stream.as_ref();
+        if plays && there && self.asked.is_empty() {
+            // That is the one that plays; a switch of which the server knows nothing yet is taken back.
+            self.config.stream = stream;
+            if self.joining.switch.is_some() {
+                self.joining.finish(now);
+            }
+            return;
+        }
+        self.joining = Joining::start(self.random.id(), now);
+        if plays {
+            self.joining.switch = Some(stream);
+        } else {
+            self.asked.clear();
+            self.switched |= self.config.stream != stream;
+            self.config.stream = stream;
+        }
+    }
+
+    /// Whom a Hello goes to.
+    fn asked_servers(&self) -> &[SocketAddr] {
+        match (&self.session, &self.joining.switch) {
+            (Some(session), Some(_)) => {
+                let server = session.reception.peer().address;
+                let at = self.config.servers.iter().position(|address| *address == server);
+                at.map_or(&self.config.servers, |at| &self.config.servers[at..=at])
+            }
+            _ => &self.config.servers,
+        }
+    }
+
+    /// What is to be said about the silence by now, if anything.
+    fn trouble_at(&self, now: Time) -> Option<Trouble> {
+        let (limit, silent) = self.silence()?;
+        (now >= limit).then_some(if self.joining.stuck { Trouble::Network } else { silent })
+    }
+
+    /// When silence becomes trouble, and which. After a goodbye, or a refusal, enough has been said.
+    fn silence(&self) -> Option<(Time, Trouble)> {
+        match &self.session {
+            Some(session) => Some((session.reception.heard() + LOST_AFTER, Trouble::Silent)),
+            None if self.stream.is_none()
+                && matches!(self.trouble, None | Some(Trouble::Nobody | Trouble::Network)) =>
+            {
+                Some((self.joining.since + NOBODY_AFTER, Trouble::Nobody))
+            }
+            None => None,
+        }
+    }
+
+    /// When silence is looked at next.
+    pub(super) fn alarm(&self) -> Option<Time> {
+        let suspect = self.session.as_ref().filter(|_| self.joining.is_over()).map(Session::suspect_at);
+        let trouble = self.silence().filter(|_| self.trouble.is_none()).map(|(limit, _)| limit);
+        [suspect, trouble].into_iter().flatten().min()
+    }
+
+    /// The session lives: what is looked for because of its silence is not needed.
+    pub(super) fn heard_again(&mut self, now: Time) {
+        if !self.session.as_ref().is_some_and(|session| session.described) {
+            return;
+        }
+        if self.joining.is_search() {
+            self.joining.finish(now);
+        } else if self.joining.switch.is_none() {
+            return;
+        }
+        if self.trouble.take().is_some() {
+            self.events.push_back(Event::HeardAgain);
+        }
+    }
+
+    /// After a goodbye: looks for the server, or one in its place, after `wait`, for as long as it takes.
+    pub fn look_again(&mut self, now: Time, wait: Duration) {
+        self.say_goodbye(now);
+        self.session = None;
+        self.trouble = None;
+        self.search(now + wait);
+    }
+
+    /// As after a goodbye, and as if no stream had ever been there.
+    pub fn set_aside(&mut self, now: Time, wait: Duration) {
+        self.look_again(now, wait);
+        self.stream = None;
+    }
+
+    fn send_hello(&mut self, now: Time) {
+        let message = Message::Hello { highest: VERSION, lowest: VERSION, nonce: self.joining.nonce };
+        let hellos = self.asked_servers().iter().map(|to| self.peer(*to));
+        let hellos: Vec<_> = hellos.map(|to| Transmit::message(to, hop(Kind::HELLO, 0, now), &message)).collect();
+        self.out.extend(hellos);
+    }
+
+    fn send_join(&mut self, now: Time, asked: &Asked) {
+        let mut tlvs = Vec::new();
+        if let Some(stream) = &asked.stream {
+            tlv::put(&mut tlvs, kind::STREAM, stream.as_str().as_bytes());
+        }
+        if let Some(id) = self.config.with_session {
+            tlv::put(&mut tlvs, kind::WITH_SESSION, &id.to_be_bytes());
+        }
+        let wishes = asked.wishes.opening();
+        if !wishes.is_empty() {
+            tlv::put(&mut tlvs, kind::WANT, &wishes);
+        }
+        let message = Message::Join(Join {
+            nonce: asked.nonce,
+            cookie: asked.cookie,
+            role: Role::Watch,
+            fec: 0,
+            max_datagram: self.config.max_datagram,
+            tlvs: Tlvs::trusted(&tlvs),
+        });
+        self.out.push_back(Transmit::message(self.peer(asked.server), hop(Kind::JOIN, 0, now), &message));
+    }
+
+    pub(super) fn challenge(&mut self, now: Time, server: SocketAddr, nonce: u64, cookie: [u8; COOKIE_LEN]) {
+        // A session that is only suspected to be gone gets a moment to prove that it is not.
+        let suspected = self.session.is_some() && self.joining.switch.is_none();
+        let patient = suspected && now < self.joining.since + SECOND_THOUGHTS;
+        if nonce != self.joining.nonce || !matches!(self.joining.step, Step::Hello) || patient {
+            return;
+        }
+        let stream = self.joining.switch.clone().unwrap_or_else(|| self.config.stream.clone());
+        let switch = self.joining.switch.is_some() || self.switched;
+        let asked = Asked { nonce, server, cookie, stream, wishes: self.config.wishes, switch };
+        if self.asked.len() == MOST_ASKED {
+            self.asked.remove(0);
+        }
+        self.asked.push(asked.clone());
+        self.joining.step(Step::Join(asked), Retry::new(now));
+    }
+
+    /// Takes up a session that a server has made, for the Join in hand or for one that another switch has replaced.
+    pub(super) fn accept(&mut self, now: Time, from: SocketAddr, tag: u32, accept: &Accept<'_>) {
+        let ours = |asked: &Asked| asked.nonce == accept.nonce && asked.server == from;
+        let Some(at) = self.asked.iter().position(ours).filter(|_| tag == accept.session as u32) else { return };
+        // Those before it are of no session any more: this one has taken their place.
+        let Some(asked) = self.asked.drain(..=at).next_back() else { return };
+        let in_hand = asked.nonce == self.joining.nonce;
+        let mut clock = ClockSync::default();
+        if in_hand && self.joining.retry.tries() == 1 {
+            // After a repeat nobody knows which Join was answered; the first clock update will tell the time.
+            clock.exchange(self.joining.retry.sent(), Duration::ZERO, Time::from_micros(accept.clock), now);
+        }
+        self.begin_session(now, &asked, accept, clock);
+        if in_hand {
+            self.asked.clear();
+            self.joining.switch = None;
+            self.joining.step(Step::Describe(asked), Retry::soon(now));
+        }
+    }
+
+    fn begin_session(&mut self, now: Time, asked: &Asked, accept: &Accept<'_>, clock: ClockSync) {
+        let terms = Terms {
+            id: accept.session,
+            peer: self.peer(asked.server),
+            report_interval: report_interval(accept.report_interval_ms),
+            token: accept.token,
+            memory: self.config.memory,
+        };
+        let mut wanting = Wanting::new(asked.wishes);
+        // What was wished since the Join left.
+        wanting.wish(now, self.config.wishes);
+        self.past = self.session.take().map(|session| session.reception.into_hops());
+        self.session = Some(Session {
+            reception: Reception::new(terms, clock, now),
+            name: accept.tlvs.text(kind::STREAM).and_then(|name| StreamName::parse(name).ok()),
+            sound_port: accept.sound_port,
+            described: false,
+            switched: asked.switch,
+            timeline: None,
+            wanting,
+            bye: None,
+        });
+        self.config.stream.clone_from(&asked.stream);
+        (self.trouble, self.switched) = (None, false);
+    }
+
+    pub(super) fn refused(&mut self, now: Time, refuse: &Refuse<'_>) {
+        if refuse.nonce != self.joining.nonce || matches!(self.joining.step, Step::Joined | Step::Describe(_)) {
+            return;
+        }
+        self.asked.retain(|asked| asked.nonce != refuse.nonce);
+        let code = if refuse.other_versions().is_some() { RefuseCode::VERSION } else { refuse.code };
+        let sentence = printable(refuse.sentence);
+        if let Some(session) = self.session.as_ref().filter(|_| self.joining.switch.is_some()) {
+            if session.described {
+                self.joining.finish(now)
+            } else {
+                self.search(now)
+            }
+            return self.events.push_back(Event::Refused { code, sentence, kept: true });
+        }
+        let wait = Duration::from_millis(u64::from(refuse.retry_after_ms.clamp(250, 60_000)));
+        if code == RefuseCode::ENDED && self.stream.is_some() && !self.switched {
+            // The server we have just said goodbye to has not gone yet; the next one may be there at any moment.
+            return self.search(now + steady());
+        }
+        self.search(now + wait);
+        self.events.push_back(Event::Refused { code, sentence, kept: false });
+    }
+
+    /// A Description of the session: the first one ends joining.
+    pub(super) fn description(&mut self, now: Time, object: &ObjectView<'_>) {
+        let Ok(description) = Description::parse(object.body) else {
+            self.traffic.rejected += 1;
+            return;
+        };
+        let Some(session) = self.session.as_mut() else { return };
+        let id = object.header.stream;
+        let first = !std::mem::replace(&mut session.described, true);
+        let known = self.stream.as_ref().map(|stream| stream.id);
+        let found = (first || known != Some(id)).then_some(match known {
+            None => Found::First,
+            Some(_) if first && session.switched => Found::Switched,
+            Some(_) if first => Found::Again,
+            Some(_) => Found::Renamed,
+        });
+        if found.is_some() {
+            session.reception.report_soon(now);
+            if matches!(self.joining.step, Step::Describe(_)) {
+                self.joining.finish(now);
+            }
+        }
+        match self.stream.as_mut().filter(|stream| stream.id == id) {
+            Some(stream) => stream.description = stream.described_again(description),
+            None => self.stream = Some(Stream { id, description }),
+        }
+        self.events.push_back(Event::Described(found));
+    }
+}

@@ -1,0 +1,370 @@
+//! The client of a server: joins, stays joined, switches between its streams, tells it what is wished, and hands out
+//! descriptions and objects. What becomes of them is not its concern: a watcher plays them, a relay passes them on.
+
+mod joining;
+mod retry;
+mod session;
+mod wishes;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use retry::{Retry, steady};
+pub use wishes::Wishes;
+
+use super::hops::Hops;
+use super::reception::{Receipt, Taken, Traffic};
+use super::{Peer, Port, Reason, Received, Soonest, Transmit};
+use crate::seal::{Random, Seed};
+use crate::units::Time;
+use crate::wire::message::{Message, RefuseCode, bye};
+use crate::wire::object::{ObjectView, Type, flags};
+use crate::wire::tlv::Tlvs;
+use crate::wire::{Description, Hop, Kind, StreamName};
+use joining::{Asked, Joining};
+use session::Session;
+
+/// Datagrams that may wait to be sent while a socket is full.
+const MOST_WAITING: usize = 4_096;
+
+/// What a client is for.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the server may be: all are asked, the first to answer is taken.
+    pub servers: Vec<SocketAddr>,
+    /// Over which of our sockets.
+    pub port: Port,
+    /// Largest datagram wanted; 0: no limit.
+    pub max_datagram: u16,
+    /// Which stream; `None`: the server's first. After a switch it is the one that was switched to.
+    pub stream: Option<StreamName>,
+    /// What each session is made with.
+    pub wishes: Wishes,
+    /// The session of pictures that this one belongs to.
+    pub with_session: Option<u64>,
+    /// Arrivals are remembered for at least so long.
+    pub memory: Duration,
+}
+
+/// What a client tells whoever runs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The stream's description has come, and stands in [`Client::stream`]; with `Some`, something begins with it.
+    Described(Option<Found>),
+    /// A session that was silent for so long that [`Event::Trouble`] was told goes on.
+    HeardAgain,
+    /// `kept`: a switch was refused, and the stream that plays goes on. Otherwise the client tries again later.
+    Refused {
+        code: RefuseCode,
+        sentence: String,
+        kept: bool,
+    },
+    Trouble(Trouble),
+}
+
+/// What begins with a description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The first session of all.
+    First,
+    /// A session after another one.
+    Again,
+    /// A session with another stream, as was wished.
+    Switched,
+    /// Another stream in the same session.
+    Renamed,
+}
+
+/// Why nothing comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nobody has answered since the start.
+    Nobody,
+    /// The server was there and has fallen silent.
+    Silent,
+    /// This machine has no way to the server: nothing can even be sent.
+    Network,
+}
+
+/// What the server told of a stream.
+pub struct Stream {
+    pub id: u64,
+    pub description: Description,
+}
+
+pub struct Client {
+    config: Config,
+    random: Random,
+    joining: Joining,
+    /// Joins that may still be accepted, oldest first.
+    asked: Vec<Asked>,
+    session: Option<Session>,
+    /// What came in the session before this one, of which pictures may still be held.
+    past: Option<(u64, Hops)>,
+    stream: Option<Stream>,
+    traffic: Traffic,
+    /// What was last said about silence; none while all is well.
+    trouble: Option<Trouble>,
+    /// Another stream was chosen while there was no session.
+    switched: bool,
+    /// Said goodbye for good.
+    closed: bool,
+    out: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+}
+
+impl Client {
+    pub fn new(config: Config, seed: &Seed, now: Time) -> Self {
+        let mut random = Random::new(seed);
+        Self {
+            joining: Joining::start(random.id(), now),
+            config,
+            random,
+            asked: Vec::new(),
+            session: None,
+            past: None,
+            stream: None,
+            traffic: Traffic::default(),
+            trouble: None,
+            switched: false,
+            closed: false,
+            out: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The stream that is played, or was before the session that is being made.
+    pub const fn stream(&self) -> Option<&Stream> {
+        self.stream.as_ref()
+    }
+
+    pub const fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// What came was nothing that could be asked for.
+    pub const fn reject(&mut self) {
+        self.traffic.rejected += 1;
+    }
+
+    /// Accepted and described.
+    pub fn is_joined(&self) -> bool {
+        self.joined().is_some()
+    }
+
+    fn joined(&self) -> Option<&Session> {
+        self.session.as_ref().filter(|session| session.described)
+    }
+
+    /// Id, server and sound port of the session, once it is described.
+    pub fn session(&self) -> Option<(u64, SocketAddr, u16)> {
+        let session = self.joined()?;
+        Some((session.reception.id(), session.reception.peer().address, session.sound_port))
+    }
+
+    /// The name of the stream that was joined.
+    pub fn name(&self) -> Option<&StreamName> {
+        self.session.as_ref()?.name.as_ref()
+    }
+
+    /// Where a server is asked for something outside any session: where the session is, or wherever it may be.
+    pub fn servers(&self) -> Vec<SocketAddr> {
+        self.session.as_ref().map_or_else(|| self.config.servers.clone(), |s| vec![s.reception.peer().address])
+    }
+
+    pub fn rtt(&self) -> Option<Duration> {
+        self.session.as_ref()?.reception.clock().rtt()
+    }
+
+    /// When media time 0 is, or was, due at the server, in our clock.
+    pub fn zero(&self) -> Option<Time> {
+        self.session.as_ref()?.zero()
+    }
+
+    /// Code and sentence of the server's goodbye.
+    pub fn goodbye(&self) -> Option<&(u16, String)> {
+        self.session.as_ref()?.bye.as_ref()
+    }
+
+    /// How many datagrams between these two of a session did not come; `None`: nothing is known of it any more.
+    pub fn missing_between(&self, session: u64, after: u64, before: u64) -> Option<usize> {
+        let now = self.session.as_ref().map(|session| (session.reception.id(), session.reception.hops()));
+        let past = self.past.as_ref().map(|(id, hops)| (*id, hops));
+        let (_, hops) = [now, past].into_iter().flatten().find(|(id, _)| *id == session)?;
+        Some(hops.missing_between(after, before))
+    }
+
+    fn peer(&self, address: SocketAddr) -> Peer {
+        Peer { port: self.config.port, address }
+    }
+
+    /// What is wished of each session to come, and of this one.
+    pub fn wish(&mut self, now: Time, opening: Wishes, here: Wishes) {
+        self.config.wishes = opening;
+        if let Some(session) = &mut self.session {
+            session.wanting.wish(now, here);
+        }
+        self.send_want(now);
+    }
+
+    /// Sends the Want that is due.
+    fn send_want(&mut self, now: Time) {
+        let Some(session) = self.session.as_mut().filter(|_| !self.closed) else { return };
+        if let Some((number, tlvs)) = session.wanting.due(now) {
+            let want = Message::Want { session: session.reception.id(), number, tlvs: Tlvs::trusted(&tlvs) };
+            self.out.push_back(session.reception.say(now, &want));
+        }
+    }
+
+    /// Takes a datagram in; if it brought an object of the session other than a description, that is the answer.
+    pub fn datagram<'a>(&mut self, now: Time, datagram: Received<'a>) -> Option<(Receipt, ObjectView<'a>)> {
+        if !self.config.servers.contains(&datagram.from) {
+            return None;
+        }
+        let Ok((hop, body)) = Hop::parse(datagram.bytes) else {
+            self.traffic.rejected += 1;
+            return None;
+        };
+        self.traffic.came(datagram.bytes.len());
+        if matches!(hop.kind, Kind::CHALLENGE | Kind::ACCEPT | Kind::REFUSE) {
+            self.outside_session(now, datagram.from, hop, body);
+            return None;
+        }
+        self.in_session(now, datagram.from, hop, body)
+    }
+
+    fn outside_session(&mut self, now: Time, from: SocketAddr, hop: Hop, body: &[u8]) {
+        match Message::parse(hop.kind, body) {
+            // They belong to no session yet: with a tag they are nobody's.
+            Ok(Message::Challenge { .. } | Message::Refuse(_)) if hop.tag != 0 => self.traffic.rejected += 1,
+            Ok(Message::Challenge { nonce, cookie, .. }) => self.challenge(now, from, nonce, cookie),
+            Ok(Message::Accept(accept)) => self.accept(now, from, hop.tag, &accept),
+            Ok(Message::Refuse(refuse)) => self.refused(now, &refuse),
+            Ok(_) => {}
+            Err(_) => self.traffic.rejected += 1,
+        }
+    }
+
+    fn in_session<'a>(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        hop: Hop,
+        body: &'a [u8],
+    ) -> Option<(Receipt, ObjectView<'a>)> {
+        let session = self.session.as_mut()?;
+        let taken = session.reception.take(now, from, (hop, body), &mut self.traffic);
+        if !matches!(taken, Taken::Foreign) {
+            self.heard_again(now);
+        }
+        match taken {
+            Taken::Foreign | Taken::Nothing => None,
+            Taken::Message(message) => {
+                self.heed(now, &message);
+                None
+            }
+            // What cannot be opened.
+            Taken::Object(_, object) if object.header.has(flags::SEALED) => {
+                self.reject();
+                None
+            }
+            Taken::Object(_, object) if object.header.kind == Type::DESCRIPTION => {
+                self.description(now, &object);
+                None
+            }
+            Taken::Object(receipt, object) => Some((receipt, object)),
+        }
+    }
+
+    fn heed(&mut self, now: Time, message: &Message<'_>) {
+        let Some(session) = self.session.as_mut() else { return };
+        match message {
+            // More of them than these wait for the socket: who asks will ask again.
+            Message::PathCheck { .. } if self.out.len() >= MOST_WAITING => {}
+            Message::PathCheck { token } => {
+                let reply = Message::PathReply { session: session.reception.id(), token: *token };
+                self.out.push_back(session.reception.say(now, &reply));
+            }
+            message => session.heed(message),
+        }
+    }
+
+    /// A datagram could not be sent. There is no route, perhaps for a moment: the retry timer is the answer.
+    pub const fn not_sent(&mut self) {
+        self.traffic.send_errors += 1;
+        self.joining.not_sent();
+    }
+
+    /// Does what is due; `held`: so much media waits here to be played.
+    pub fn tend(&mut self, now: Time, held: Duration) {
+        if self.closed {
+            return;
+        }
+        self.look_for_server(now);
+        self.send_want(now);
+        let report = self.session.as_mut().and_then(|session| session.reception.report(now, held));
+        self.out.extend(report);
+    }
+
+    /// Says goodbye, and nothing more.
+    pub fn close(&mut self, now: Time) {
+        self.say_goodbye(now);
+        self.closed = true;
+    }
+
+    /// Says goodbye in the session that there is.
+    fn say_goodbye(&mut self, now: Time) {
+        if let Some(session) = self.session.as_mut().filter(|_| !self.closed) {
+            let id = session.reception.id();
+            let goodbye = Message::Bye { session: id, code: bye::LEAVING, sentence: "" };
+            self.out.push_back(session.reception.say(now, &goodbye));
+        }
+    }
+
+    /// What is to be sent next.
+    pub fn transmit(&mut self) -> Option<Transmit> {
+        self.out.pop_front()
+    }
+
+    /// What is to be told next.
+    pub fn event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to tend it next.
+    pub fn soonest(&self) -> Soonest {
+        if self.closed {
+            return Soonest::new();
+        }
+        let session = self.session.as_ref();
+        let report = session.and_then(|session| session.reception.report_deadline());
+        let want = session.and_then(|session| session.wanting.deadline());
+        Soonest::new()
+            .or(self.joining.deadline(), Reason::Retry)
+            .or(report, Reason::Report)
+            .or(want, Reason::Retry)
+            .or(self.alarm(), Reason::Retry)
+    }
+
+    /// For fuzzing: panics if something grows without bound.
+    pub fn assert_sound(&self) {
+        assert!(self.out.is_empty() && self.events.is_empty(), "all is said");
+        if let Some(session) = &self.session {
+            session.reception.assert_sound();
+        }
+    }
+}
+
+impl Stream {
+    /// What is known with a further description: an end that was told stays told.
+    fn described_again(&self, description: Description) -> Description {
+        let ended = description.ended.or(self.description.ended);
+        let sound_ended = description.sound_ended.or(self.description.sound_ended);
+        Description { ended, sound_ended, ..description }
+    }
+}

@@ -1,0 +1,67 @@
+//! A session that a server has accepted.
+
+use std::time::Duration;
+
+use super::wishes::Wanting;
+use crate::proto::reception::Reception;
+use crate::units::Time;
+use crate::wire::StreamName;
+use crate::wire::message::{Message, Timeline};
+use crate::wire::tlv::{Tlvs, kind, printable};
+
+/// A server speaks at least four times a second, to a thousand watchers twice. After this much silence it is asked
+/// whether it is there, or a new one in its place; nothing is said about that yet.
+const SUSPECT_AFTER: Duration = Duration::from_millis(500);
+
+pub struct Session {
+    pub reception: Reception,
+    /// Of the stream, as Accept told it.
+    pub name: Option<StreamName>,
+    /// Where its sound is; 0: nowhere.
+    pub sound_port: u16,
+    /// Its Description has come: without one there is nothing to show.
+    pub described: bool,
+    /// It was made by a switch to another stream.
+    pub switched: bool,
+    /// What media time means on the server's clock. May come before the Description.
+    pub timeline: Option<Timeline>,
+    pub wanting: Wanting,
+    /// The server's goodbye: its code and sentence.
+    pub bye: Option<(u16, String)>,
+}
+
+impl Session {
+    /// When silence becomes suspicious: never before the server was to speak.
+    pub fn suspect_at(&self) -> Time {
+        self.reception.heard() + SUSPECT_AFTER.max(self.reception.report_interval())
+    }
+
+    /// Heeds what is said in the session, beside what its reception has heeded.
+    pub fn heed(&mut self, message: &Message<'_>) {
+        match message {
+            Message::Update { tlvs, .. } => self.heed_update(*tlvs),
+            Message::Bye { session, code, sentence } if *session == self.reception.id() => {
+                self.bye = Some((*code, printable(sentence)));
+            }
+            _ => {}
+        }
+    }
+
+    fn heed_update(&mut self, tlvs: Tlvs<'_>) {
+        if let Some(Ok(timeline)) = tlvs.find(kind::TIMELINE).map(Timeline::parse)
+            && self.timeline.is_none_or(|old| timeline.generation >= old.generation)
+        {
+            self.timeline = Some(timeline);
+        }
+        if let Some(number) = tlvs.find(kind::WANTED).and_then(|number| number.try_into().ok()) {
+            self.wanting.obeyed(u32::from_be_bytes(number));
+        }
+    }
+
+    /// When media time 0 is due at the server, in our clock.
+    pub fn zero(&self) -> Option<Time> {
+        let timeline = self.timeline?;
+        let zero = self.reception.clock().local(timeline.clock)?;
+        Some(zero.offset(timeline.media.micros().saturating_mul(1_000).saturating_neg()))
+    }
+}

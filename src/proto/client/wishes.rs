@@ -1,0 +1,121 @@
+//! What is wished of a session, and telling it until the server says that it has heard.
+
+use std::time::Duration;
+
+use crate::units::Time;
+use crate::wire::message::{Place, SoundWish};
+use crate::wire::tlv::{self, kind};
+
+/// A Want goes out again after this …
+const WANT_REPEAT: Duration = Duration::from_millis(100);
+/// … and from the fifth on, after this.
+const WANT_SLOWLY: Duration = Duration::from_millis(250);
+const QUICK_WANTS: usize = 5;
+
+/// All that can be wished of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wishes {
+    pub sound: SoundWish,
+    /// No pictures, for the time being.
+    pub paused: bool,
+}
+
+impl Wishes {
+    /// Pictures and no sound: what a session gives that was not asked for anything.
+    pub const NONE: Self = Self { sound: SoundWish { place: Place::Off, rendition: 0 }, paused: false };
+
+    /// What a Join says of them: what differs from none.
+    pub fn opening(self) -> Vec<u8> {
+        let mut out = Vec::new();
+        if self.sound.place != Place::Off {
+            self.sound.put(&mut out);
+        }
+        if self.paused {
+            tlv::put(&mut out, kind::PAUSE, &[]);
+        }
+        out
+    }
+}
+
+/// What a session was told of wishes, and whether that has come.
+#[derive(Debug)]
+pub struct Wanting {
+    wishes: Wishes,
+    number: u32,
+    /// A pause was told of in this session, so its end must be.
+    paused_once: bool,
+    tries: usize,
+    next: Option<Time>,
+}
+
+impl Wanting {
+    /// The session was made with these wishes.
+    pub const fn new(wishes: Wishes) -> Self {
+        Self { wishes, number: 0, paused_once: wishes.paused, tries: 0, next: None }
+    }
+
+    /// From now on this is wished.
+    pub fn wish(&mut self, now: Time, wishes: Wishes) {
+        if wishes == self.wishes {
+            return;
+        }
+        self.wishes = wishes;
+        self.paused_once |= wishes.paused;
+        self.number = self.number.wrapping_add(1);
+        (self.tries, self.next) = (0, Some(now));
+    }
+
+    /// The server has obeyed the Want with this number.
+    pub const fn obeyed(&mut self, number: u32) {
+        if number == self.number {
+            self.next = None;
+        }
+    }
+
+    /// Number and wishes of the Want that is due, if one is.
+    pub fn due(&mut self, now: Time) -> Option<(u32, Vec<u8>)> {
+        self.next.filter(|next| now >= *next)?;
+        self.tries += 1;
+        self.next = Some(now + if self.tries < QUICK_WANTS { WANT_REPEAT } else { WANT_SLOWLY });
+        Some((self.number, self.tlvs()))
+    }
+
+    pub const fn deadline(&self) -> Option<Time> {
+        self.next
+    }
+
+    fn tlvs(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(16);
+        self.wishes.sound.put(&mut out);
+        if self.paused_once {
+            tlv::put(&mut out, if self.wishes.paused { kind::PAUSE } else { kind::RESUME }, &[]);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_repeated_under_its_number_until_it_was_heard() {
+        let mut wanting = Wanting::new(Wishes::NONE);
+        assert_eq!(wanting.deadline(), None, "nothing is wished");
+        wanting.wish(Time::ZERO, Wishes { paused: true, ..Wishes::NONE });
+        let mut sent = Vec::new();
+        for millis in 0..1_000 {
+            let due = wanting.due(Time::from_millis(millis));
+            sent.extend(due.map(|(number, tlvs)| (millis, number, tlvs)));
+        }
+        let times: Vec<u64> = sent.iter().map(|(at, ..)| *at).collect();
+        assert_eq!(times, [0, 100, 200, 300, 400, 650, 900]);
+        assert!(sent.iter().all(|(_, number, tlvs)| *number == 1 && *tlvs == [0, 35, 0, 2, 0, 0, 0, 36, 0, 0]));
+        wanting.obeyed(0);
+        assert!(wanting.deadline().is_some(), "another");
+        wanting.obeyed(1);
+        assert_eq!(wanting.deadline(), None);
+        wanting.wish(Time::ZERO, Wishes::NONE);
+        assert_eq!(wanting.due(Time::ZERO), Some((2, vec![0, 35, 0, 2, 0, 0, 0, 37, 0, 0])));
+    }
+}

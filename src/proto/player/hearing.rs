@@ -1,0 +1,155 @@
+//! What is heard of a stream: chunks taken in and put in order, how long after it is due everything is played while a
+//! loudspeaker plays, and when frame 0 is heard.
+
+use std::time::Duration;
+
+use super::delay::Delay;
+use super::playout::END_PATIENCE;
+use super::sound::{self, ENDING, Played, SoundCounts, SoundOrder, Zero};
+use crate::media::sound::{FRAMES, Frame, Rendition, media_time, read};
+use crate::units::Time;
+use crate::wire::object::{ObjectView, format};
+
+/// Pictures may be seen so much earlier than the sound that belongs to them is heard: nobody notices (ITU-R BT.1359 puts
+/// the threshold at 125 ms), and they wait less.
+const AHEAD: Duration = Duration::from_millis(10);
+/// Beyond what the loudspeaker needs: a chunk passes through this machine.
+const MARGIN: Duration = Duration::from_millis(4);
+/// The moment of frame 0 is told again when it has moved by more than this, ns.
+const MOVED: u64 = 200_000;
+
+#[derive(Default)]
+pub struct Hearing {
+    sound: SoundOrder,
+    delay: Delay,
+    /// A loudspeaker plays, and needs chunks so long before they are heard.
+    loudspeaker: Option<Duration>,
+    /// When frame 0 is heard, as it was told last.
+    zero: Option<Time>,
+}
+
+impl Hearing {
+    pub const fn counts(&self) -> &SoundCounts {
+        self.sound.counts()
+    }
+
+    /// How long after it was due everything is played, as far as sound asks for it.
+    pub const fn delay(&self) -> Duration {
+        self.delay.now()
+    }
+
+    pub const fn set_loudspeaker(&mut self, needs: Option<Duration>) {
+        self.loudspeaker = needs;
+    }
+
+    /// Forgets everything if this is another stream than before.
+    pub fn follow(&mut self, stream: u64) {
+        if self.sound.follow(stream) {
+            (self.zero, self.delay) = (None, Delay::default());
+        }
+    }
+
+    /// Sound is wanted no longer, or again: it begins anew.
+    pub fn rest(&mut self) {
+        self.sound.rest();
+        (self.zero, self.delay) = (None, Delay::default());
+    }
+
+    /// A picture was complete so many ns after it was due.
+    pub fn picture(&mut self, lateness: i64) {
+        self.delay.picture(lateness);
+    }
+
+    /// Takes a chunk in that came at `at` and was due at `due`. False: it is none that could come now.
+    pub fn take(&mut self, at: Time, due: Option<Time>, object: &ObjectView<'_>) -> bool {
+        let number = object.header.unit.0;
+        let Some(frames) = frames(object) else { return false };
+        if !self.sound.can_be(number, at, due) {
+            return false;
+        }
+        if let Some(due) = due {
+            self.delay.sound(at, at.signed_since(due));
+        }
+        self.sound.take(number, frames, at, due.is_some());
+        true
+    }
+
+    /// Thinks again about the delay, now and then.
+    pub fn turn(&mut self, now: Time) {
+        self.delay.turn(now, self.loudspeaker.map(|needs| needs + MARGIN));
+    }
+
+    fn plays(&self) -> bool {
+        self.loudspeaker.is_some() && self.sound.is_there()
+    }
+
+    /// How long after they are due pictures are shown, so that they are in step with sound that is heard `after` it is due;
+    /// `None`: nothing is heard.
+    pub fn latency(&self, after: Duration) -> Option<Duration> {
+        self.plays().then(|| after.saturating_sub(AHEAD))
+    }
+
+    /// Frame 0 is heard at this moment; returns it if that is to be told.
+    pub fn set_zero(&mut self, zero: Option<Time>) -> Option<Time> {
+        let zero = zero?;
+        let moved = |old: Time| zero.signed_since(old).unsigned_abs() > MOVED;
+        self.zero.is_none_or(moved).then(|| *self.zero.insert(zero))
+    }
+
+    /// Until when there is sound to be heard or waited for, of a stream that ended at `ended_at` with so many chunks.
+    pub fn until(&self, ended_at: Option<Time>, chunks: Option<u32>) -> Option<Time> {
+        if self.plays() {
+            // The last frame: that of the stream, or of what is still to be believed of it.
+            let end = self.sound.end();
+            let last = chunks.map_or(end, |chunks| end_of(chunks).min(end + (ENDING * FRAMES) as u64));
+            return sound::at(self.zero, last);
+        }
+        let missing = self.sound.is_there() && chunks.is_some_and(|chunks| self.sound.end() < end_of(chunks));
+        ended_at.filter(|_| missing).map(|at| at + END_PATIENCE)
+    }
+
+    /// The chunk that is to be handed out now, if one is; `due`: when frame 0 was due.
+    pub fn play(&mut self, now: Time, due: Option<Time>) -> Option<Played> {
+        self.sound.play(now, self.zeros(due))
+    }
+
+    /// When the next chunk is to be handed out.
+    pub fn deadline(&self, due: Option<Time>) -> Option<Time> {
+        self.sound.deadline(self.zeros(due))
+    }
+
+    /// What is known of the time of frame 0.
+    fn zeros(&self, due: Option<Time>) -> Zero {
+        let needed = self.zero.zip(self.loudspeaker).map(|(heard, needs)| heard - needs - MARGIN);
+        Zero { needed, due }
+    }
+
+    /// Whether the last of so many chunks has been handed out; true once.
+    pub fn is_over(&mut self, chunks: Option<u32>) -> bool {
+        self.sound.is_over(chunks)
+    }
+
+    pub fn ended(&mut self, chunks: Option<u32>) {
+        self.sound.ended(chunks);
+    }
+
+    /// For fuzzing: panics if something grows without bound.
+    pub fn assert_sound(&self) {
+        self.sound.assert_sound();
+    }
+}
+
+/// What is to be heard of a sound object, if it is one that can be: whole, of a known rendition and format.
+fn frames(object: &ObjectView<'_>) -> Option<Vec<Frame>> {
+    let header = &object.header;
+    let rendition = Rendition::of(header.rendition)?;
+    let known = header.format == format::PCM_S16LE && rendition.channels() == header.size.height;
+    let whole = header.part == 0 && header.parts_told() == 1;
+    let in_place = header.media_time == media_time(u64::from(header.unit.0) * FRAMES as u64);
+    (known && whole && in_place).then(|| read(object.body, header.size.width, header.size.height))?
+}
+
+/// The frame behind the last of so many chunks.
+fn end_of(chunks: u32) -> u64 {
+    u64::from(chunks) * FRAMES as u64
+}

@@ -1,0 +1,63 @@
+//! What the program wants of the stream, and what the server is told of it.
+
+use super::{Local, Receiver};
+use crate::media::sound::Rendition;
+use crate::proto::client::Wishes;
+use crate::units::Time;
+use crate::wire::message::{Place, SoundWish};
+
+/// What is wanted of whichever stream plays.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub sound: Option<Rendition>,
+    pub paused: bool,
+}
+
+impl Wanted {
+    /// What a session of pictures is told whose sound is to come in this place. A Join says the sound port: a session there
+    /// will follow.
+    pub const fn wishes(self, place: Place) -> Wishes {
+        let sound = match self.sound {
+            Some(rendition) => SoundWish { place, rendition: rendition.id() },
+            None => Wishes::NONE.sound,
+        };
+        Wishes { sound, paused: self.paused }
+    }
+}
+
+impl Receiver {
+    pub(super) fn obey(&mut self, now: Time, local: Local) {
+        match local {
+            Local::Stop => self.leave(now),
+            Local::Loudspeaker(needs) => self.player.set_loudspeaker(needs),
+            Local::Switch(stream) => self.client.switch(now, stream),
+            Local::Pause(paused) => {
+                self.wanted.paused = paused;
+                self.player.set_paused(paused);
+                self.tell_wishes(now);
+            }
+            Local::Sound(sound) => self.want_sound(now, sound),
+            Local::List => self.list(now),
+        }
+    }
+
+    fn want_sound(&mut self, now: Time, sound: Option<Rendition>) {
+        let before = std::mem::replace(&mut self.wanted.sound, sound);
+        self.player.set_sound(sound.is_some());
+        if before.is_some() != sound.is_some() {
+            // Off, or from the beginning.
+            self.leave_sound_session(now);
+            self.sound_path.choose_again();
+        }
+        self.tell_wishes(now);
+    }
+
+    /// Tells both sessions what is wanted of them, if that has changed.
+    pub(super) fn tell_wishes(&mut self, now: Time) {
+        let opening = self.wanted.wishes(Place::SoundPort);
+        let here = if self.sound_path.is_here() { self.wanted.wishes(Place::Here) } else { opening };
+        self.client.wish(now, opening, here);
+        let sound = Wishes { paused: false, ..opening };
+        self.sound_path.client_mut().into_iter().for_each(|client| client.wish(now, sound, sound));
+    }
+}

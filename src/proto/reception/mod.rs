@@ -1,0 +1,260 @@
+//! The receiving half of a hop: datagrams of one session in; whole objects, each with its receipt, and messages out; and the
+//! reports that the other end lives on. It keeps the clock of the other end, because reports and their answers are what
+//! that is measured by. It does not know how the session was made, what its objects are for, or when they are due.
+
+mod reporting;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::clocksync::ClockSync;
+use super::hops::{Hops, Seen};
+use super::{Peer, Transmit, hop};
+use crate::units::Time;
+use crate::wire::message::{ClockEcho, Message};
+use crate::wire::object::ObjectView;
+use crate::wire::tlv::{Tlvs, kind};
+use crate::wire::{Hop, Kind};
+use reporting::Reporting;
+
+/// What both ends agreed on when the session was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub id: u64,
+    /// The other end.
+    pub peer: Peer,
+    pub report_interval: Duration,
+    /// Repeated in each report, until an Update brings another.
+    pub token: u64,
+    /// Arrivals are remembered for at least so long.
+    pub memory: Duration,
+}
+
+/// When and where an object came.
+#[derive(Clone, Copy, Debug)]
+pub struct Receipt {
+    pub at: Time,
+    pub session: u64,
+    /// Its extended hop sequence.
+    pub hop: u64,
+}
+
+/// What became of a datagram.
+#[derive(Debug)]
+pub enum Taken<'a> {
+    /// It is not of this session, or is a damaged object.
+    Foreign,
+    /// It is of this session, and holds nothing new or nothing known.
+    Nothing,
+    Object(Receipt, ObjectView<'a>),
+    /// What it says of reports and clocks has been heeded.
+    Message(Message<'a>),
+}
+
+/// Counts of datagrams, over all sessions of one end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub datagrams: u64,
+    pub bytes: u64,
+    /// The largest datagram that came, in bytes.
+    pub largest: usize,
+    /// Damaged or malformed, or nothing that could be asked for.
+    pub rejected: u64,
+    pub duplicates: u64,
+    pub send_errors: u64,
+}
+
+impl Traffic {
+    /// A datagram of so many bytes came.
+    pub fn came(&mut self, bytes: usize) {
+        self.datagrams += 1;
+        self.bytes += bytes as u64;
+        self.largest = self.largest.max(bytes);
+    }
+
+    /// Adds what another end counted.
+    pub fn add(&mut self, other: &Self) {
+        self.datagrams += other.datagrams;
+        self.bytes += other.bytes;
+        self.largest = self.largest.max(other.largest);
+        self.rejected += other.rejected;
+        self.duplicates += other.duplicates;
+        self.send_errors += other.send_errors;
+    }
+}
+
+/// The receiving end of one session.
+pub struct Reception {
+    id: u64,
+    peer: Peer,
+    hops: Hops,
+    clock: ClockSync,
+    heard: Time,
+    reporting: Reporting,
+    /// Messages sent in the sequence of this session.
+    sequence: u32,
+}
+
+impl Reception {
+    pub fn new(terms: Terms, clock: ClockSync, now: Time) -> Self {
+        Self {
+            id: terms.id,
+            peer: terms.peer,
+            hops: Hops::for_latency(terms.memory),
+            clock,
+            heard: now,
+            reporting: Reporting::new(terms.report_interval, terms.token, now),
+            sequence: 0,
+        }
+    }
+
+    pub const fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The other end.
+    pub const fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// When anything of this session came last.
+    pub const fn heard(&self) -> Time {
+        self.heard
+    }
+
+    pub const fn report_interval(&self) -> Duration {
+        self.reporting.interval()
+    }
+
+    /// The other end's clock in ours.
+    pub const fn clock(&self) -> &ClockSync {
+        &self.clock
+    }
+
+    pub const fn hops(&self) -> &Hops {
+        &self.hops
+    }
+
+    /// Of a session that is over, what is still asked for.
+    pub fn into_hops(self) -> (u64, Hops) {
+        (self.id, self.hops)
+    }
+
+    /// Takes a datagram in.
+    pub fn take<'a>(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        (hop, body): (Hop, &'a [u8]),
+        traffic: &mut Traffic,
+    ) -> Taken<'a> {
+        if hop.kind != Kind::OBJECT {
+            return self.take_message(now, from, (hop, body), traffic);
+        }
+        // A damaged object did not arrive, as far as its hop sequence is concerned.
+        let Ok(object) = ObjectView::parse(body) else {
+            traffic.rejected += 1;
+            return Taken::Foreign;
+        };
+        match self.arrived(now, from, hop) {
+            None => Taken::Foreign,
+            Some(Seen::New(sequence)) => Taken::Object(Receipt { at: now, session: self.id, hop: sequence }, object),
+            Some(Seen::Duplicate | Seen::Outside) => {
+                traffic.duplicates += 1;
+                Taken::Nothing
+            }
+        }
+    }
+
+    fn take_message<'a>(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        (hop, body): (Hop, &'a [u8]),
+        traffic: &mut Traffic,
+    ) -> Taken<'a> {
+        // A kind of a later version is skipped and counted, but it did arrive.
+        let message = Message::parse(hop.kind, body);
+        traffic.rejected += u64::from(message.is_err());
+        match (self.arrived(now, from, hop), message) {
+            (None, _) => Taken::Foreign,
+            (Some(Seen::New(_)), Ok(message)) => {
+                self.heed(now, &message);
+                Taken::Message(message)
+            }
+            (Some(Seen::New(_)), Err(_)) => Taken::Nothing,
+            (Some(Seen::Duplicate | Seen::Outside), _) => {
+                traffic.duplicates += 1;
+                Taken::Nothing
+            }
+        }
+    }
+
+    /// What the hop header says of a datagram of this session; `None` of any other. What is not sequenced is always new.
+    fn arrived(&mut self, now: Time, from: SocketAddr, hop: Hop) -> Option<Seen> {
+        if self.id as u32 != hop.tag || self.peer.address != from {
+            return None;
+        }
+        self.heard = now;
+        self.reporting.heard(hop.sent_at, now);
+        Some(if hop.kind.is_sequenced() { self.hops.note(hop.sequence, now) } else { Seen::New(0) })
+    }
+
+    fn heed(&mut self, now: Time, message: &Message<'_>) {
+        match message {
+            Message::Probe { .. } => self.report_soon(now),
+            Message::Update { number, tlvs } => self.heed_update(now, *number, *tlvs),
+            _ => {}
+        }
+    }
+
+    fn heed_update(&mut self, now: Time, number: u32, tlvs: Tlvs<'_>) {
+        self.reporting.update(number);
+        if let Some(&[high, low]) = tlvs.find(kind::REPORT_INTERVAL) {
+            self.reporting.set_interval(u16::from_be_bytes([high, low]));
+        }
+        if let Some(token) = tlvs.find(kind::TOKEN).and_then(|token| token.try_into().ok()) {
+            self.reporting.set_token(u64::from_be_bytes(token));
+        }
+        if let Some(Ok(clock)) = tlvs.find(kind::CLOCK).map(ClockEcho::parse) {
+            self.clock.echo(clock.echo, clock.held, Time::from_micros(clock.clock), now);
+        }
+    }
+
+    /// The next report is due a moment from now: it tells the other end that this one is there.
+    pub fn report_soon(&mut self, now: Time) {
+        self.reporting.soon(now);
+    }
+
+    /// The report that is due, if one is; `held`: so much media waits here to be played.
+    pub fn report(&mut self, now: Time, held: Duration) -> Option<Transmit> {
+        let report = self.reporting.report(now, held, self.id, &mut self.hops)?;
+        Some(self.say(now, &Message::Report(report)))
+    }
+
+    /// When the next report is due.
+    pub fn report_deadline(&self) -> Option<Time> {
+        self.reporting.deadline()
+    }
+
+    /// A message of this session to the other end.
+    pub fn say(&mut self, now: Time, message: &Message<'_>) -> Transmit {
+        let kind = message.kind();
+        let mut hop = hop(kind, self.id as u32, now);
+        if kind.is_sequenced() {
+            self.sequence += 1;
+            hop.sequence = self.sequence;
+        }
+        Transmit::message(self.peer, hop, message)
+    }
+
+    /// For fuzzing: panics if something grows without bound.
+    pub fn assert_sound(&self) {
+        self.hops.assert_sound();
+    }
+}
+
+/// How often reports are asked for, within what a receiver does.
+pub fn report_interval(millis: u16) -> Duration {
+    Duration::from_millis(u64::from(millis.clamp(10, 2_000)))
+}
