@@ -1,5 +1,6 @@
 //! The protocol machines in virtual time: a server, its encoder, watchers and bad networks in one thread, from a seed.
 
+mod client;
 mod encoder;
 mod jpeg;
 mod link;
@@ -7,15 +8,19 @@ mod net;
 mod overload;
 mod random;
 mod rejoin;
+mod sources;
 
 mod admission;
 mod attacks;
 mod claims;
 mod drift;
 mod held;
+mod listing;
 mod paths;
 mod reports;
 mod schedule;
 mod sessions;
 mod sound;
 mod still;
+mod streams;
+mod wishes;

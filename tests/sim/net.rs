@@ -21,6 +21,7 @@ use crate::encoder::Encoder;
 use crate::jpeg::Film;
 use crate::link::{Link, Path};
 use crate::random::Random;
+use crate::sources::Source;
 
 pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 9_688);
 /// The server's port for sound.
@@ -53,6 +54,8 @@ pub struct Sent {
     pub slice: Option<(Unit, u16)>,
     /// Of a sound object: the chunk's number.
     pub chunk: Option<u32>,
+    /// Of an object: its stream.
+    pub stream: Option<u64>,
 }
 
 /// The next so many datagrams of this kind to this address are lost.
@@ -129,6 +132,8 @@ pub struct World {
     pub film: Rc<Film>,
     pub server: ServerNode,
     pub encoder: Encoder,
+    /// Sources of further streams.
+    pub others: Vec<Source>,
     /// Chunks that the source has, and the next of them.
     pub chunks: u32,
     pub next_chunk: u32,
@@ -194,6 +199,7 @@ impl World {
                 inbox: VecDeque::new(),
             },
             encoder: Encoder::new(Rc::clone(film)),
+            others: Vec::new(),
             chunks: u32::MAX,
             next_chunk: 0,
             with_sound,
@@ -345,7 +351,7 @@ impl World {
     fn next(&self) -> Time {
         let flight = self.flights.first_key_value().map_or(Time::NEVER, |((at, _), _)| *at);
         let server = match self.server.state {
-            State::Running => self.server.wake.max(self.server.busy).min(self.encoder.wake()),
+            State::Running => self.server.wake.max(self.server.busy).min(self.sources_wake()),
             State::Stopped | State::Dead => Time::NEVER,
         };
         let running = self.watchers.iter().filter(|watcher| watcher.state == State::Running);
@@ -410,8 +416,8 @@ impl World {
             return;
         }
         // A server that never waits is handed pictures too.
-        let pressed = self.datagram_cost > Duration::ZERO || self.encoder.wake() <= self.now;
-        if pressed && self.encoder.step(self.now, &mut self.server.machine, self.server.key) {
+        let pressed = self.datagram_cost > Duration::ZERO || self.sources_wake() <= self.now;
+        if pressed && self.feed() {
             self.server.wake = self.now;
         }
         self.speak();
@@ -437,7 +443,7 @@ impl World {
                 }
                 Output::Wait(at, reason) => {
                     assert!(at > self.now, "the server would spin for {reason:?} at {:?}", self.now);
-                    if self.encoder.step(self.now, &mut self.server.machine, self.server.key) || self.speak() {
+                    if self.feed() || self.speak() {
                         continue;
                     }
                     let late = if reason == Reason::Departure { self.lateness } else { Duration::ZERO };
@@ -446,6 +452,20 @@ impl World {
                 }
             }
         }
+    }
+
+    fn sources_wake(&self) -> Time {
+        self.others.iter().map(Source::wake).min().unwrap_or(Time::NEVER).min(self.encoder.wake())
+    }
+
+    /// The encoder, and all that other streams' sources have, hand over what the server takes now.
+    fn feed(&mut self) -> bool {
+        let server = &mut self.server.machine;
+        let mut gave = self.encoder.step(self.now, server, self.server.key);
+        for source in &mut self.others {
+            gave |= source.feed(self.now, server);
+        }
+        gave
     }
 
     /// The source hands over the sound that the server takes now.
@@ -509,7 +529,8 @@ impl World {
             let slice = picture.map(|header| (header.unit, header.part));
             let (at, to, kind, bytes) = (self.now, transmit.to, hop.kind, transmit.len());
             let chunk = header.filter(|header| header.kind == Type::SOUND).map(|header| header.unit.0);
-            self.sent.push(Sent { at, from, to, kind, bytes, slice, chunk });
+            let stream = header.map(|header| header.stream);
+            self.sent.push(Sent { at, from, to, kind, bytes, slice, chunk, stream });
         }
         let matches = |lose: &&mut Lose| {
             lose.count > 0
@@ -538,11 +559,7 @@ impl World {
 
     /// Unit, due and actual time of every departure.
     pub fn departures(&self) -> Vec<(Unit, Time, Time)> {
-        let departed = |(_, event): &(Time, server::Event)| match event {
-            server::Event::Departed { unit, due, at, .. } => Some((*unit, *due, *at)),
-            _ => None,
-        };
-        self.server.events.iter().filter_map(departed).collect()
+        self.departures_of(self.server.key)
     }
 
     pub fn started(&self) -> Time {
