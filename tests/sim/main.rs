@@ -23,4 +23,4 @@ mod sessions;
 mod sound;
 mod still;
 mod streams;
-mod wishes;
+mod wants;
