@@ -1,106 +1,20 @@
 //! Who gets in, how often, and who stays: cookies, tags, tokens and echoes.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use udpstream::proto::server::{Event, Gone};
 use udpstream::units::{Rate, Size, Time};
-use udpstream::wire::message::{Accept, Join, Message, Place, Refuse, RefuseCode, Role, SoundWish, bye};
+use udpstream::wire::message::{Join, Message, Place, RefuseCode, Role, SoundWish, bye};
 use udpstream::wire::object::Type;
-use udpstream::wire::report::Arrival;
 use udpstream::wire::tlv::{self, Tlvs, kind};
-use udpstream::wire::{HOP_LEN, Hop, Kind, ObjectView, Report};
+use udpstream::wire::{HOP_LEN, ObjectView};
 
+use crate::client::Client;
 use crate::jpeg::Film;
 use crate::net::{World, address, ms, seconds};
 
 fn film() -> Rc<Film> {
     Rc::new(Film::new(Size::new(160, 96), Rate::new(30, 1).expect("30 fps"), 12))
-}
-
-/// A client that speaks for itself, byte by byte.
-struct Client {
-    address: SocketAddr,
-    nonce: u64,
-    cookie: [u8; 24],
-    session: u64,
-    token: u64,
-    reports: u32,
-}
-
-impl Client {
-    /// As far as a cookie.
-    fn greet(world: &mut World, address: SocketAddr, nonce: u64) -> Self {
-        let mut client = Self { address, nonce, cookie: [0; 24], session: 0, token: 0, reports: 0 };
-        client.say(world, 0, &Message::Hello { highest: 1, lowest: 1, nonce });
-        let challenge = |message: Message<'_>| match message {
-            Message::Challenge { nonce: of, cookie, .. } if of == nonce => Some(cookie),
-            _ => None,
-        };
-        client.cookie = client.hear(world, challenge).expect("a challenge");
-        client
-    }
-
-    fn join(world: &mut World, address: SocketAddr, nonce: u64) -> Self {
-        let mut client = Self::greet(world, address, nonce);
-        client.ask(world, 0);
-        let accept = |message: Message<'_>| match message {
-            Message::Accept(Accept { session, token, .. }) => Some((session, token)),
-            _ => None,
-        };
-        (client.session, client.token) = client.hear(world, accept).expect("accepted");
-        client
-    }
-
-    fn say(&self, world: &mut World, tag: u32, message: &Message<'_>) {
-        let mut bytes = Hop::unsequenced(message.kind(), tag, 0).to_bytes().to_vec();
-        message.emit(&mut bytes);
-        world.inject(self.address, &bytes);
-        world.run(ms(5));
-    }
-
-    fn ask(&self, world: &mut World, max_datagram: u16) {
-        self.ask_with(world, max_datagram, &[]);
-    }
-
-    fn ask_with(&self, world: &mut World, max_datagram: u16, tlvs: &[u8]) {
-        let (nonce, cookie, role, fec, tlvs) = (self.nonce, self.cookie, Role::Watch, 0, Tlvs::trusted(tlvs));
-        self.say(world, 0, &Message::Join(Join { nonce, cookie, role, fec, max_datagram, tlvs }));
-    }
-
-    /// The newest that was sent to it and is this.
-    fn hear<T>(&self, world: &World, wanted: impl Fn(Message<'_>) -> Option<T>) -> Option<T> {
-        world.stray.get(&self.address).into_iter().flatten().rev().find_map(|(_, bytes)| {
-            let (hop, body) = Hop::parse(bytes).expect("the server's own");
-            Message::parse(hop.kind, body).ok().and_then(&wanted)
-        })
-    }
-
-    /// When the newest datagram to it left.
-    fn newest(&self, world: &World) -> u32 {
-        let (_, bytes) = world.stray[&self.address].last().expect("something was sent");
-        Hop::parse(bytes).expect("the server's own").0.sent_at
-    }
-
-    fn report(&mut self, world: &mut World, echo: u32, token: u64) {
-        self.reports += 1;
-        let arrivals = vec![Arrival::received(0); 100];
-        let report = Report { session: self.session, number: self.reports, echo, token, arrivals, ..Report::default() };
-        self.say(world, self.session as u32, &Message::Report(report));
-    }
-
-    /// Media that was sent to it.
-    fn objects(&self, world: &World) -> usize {
-        let all = world.stray.get(&self.address).into_iter().flatten();
-        all.filter(|(_, bytes)| bytes[3] == Kind::OBJECT.0).count()
-    }
-
-    fn refusal(&self, world: &World) -> Option<RefuseCode> {
-        self.hear(world, |message| match message {
-            Message::Refuse(Refuse { code, .. }) => Some(code),
-            _ => None,
-        })
-    }
 }
 
 fn gone(world: &World) -> Vec<Gone> {

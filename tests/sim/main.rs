@@ -1,5 +1,6 @@
 //! The protocol machines in virtual time: a server, its encoder, watchers and bad networks in one thread, from a seed.
 
+mod client;
 mod encoder;
 mod jpeg;
 mod link;
@@ -7,6 +8,7 @@ mod net;
 mod overload;
 mod random;
 mod rejoin;
+mod sources;
 mod told;
 
 mod admission;
@@ -14,10 +16,14 @@ mod attacks;
 mod claims;
 mod drift;
 mod held;
+mod listing;
 mod paths;
 mod reports;
 mod schedule;
 mod sessions;
 mod sound;
 mod still;
+mod streams;
+mod switching;
 mod viewer;
+mod wants;

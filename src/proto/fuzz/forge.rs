@@ -4,7 +4,7 @@ use super::script::Script;
 use super::world::datagram;
 use crate::media::sound::{FRAMES, media_time};
 use crate::units::{MediaTime, Size, Unit};
-use crate::wire::message::{COOKIE_LEN, Join, Message, Place, Role, SoundWish};
+use crate::wire::message::{COOKIE_LEN, Join, List, Message, Place, Role, SoundWish};
 use crate::wire::object::{ObjectHeader, Type, flags};
 use crate::wire::report::{Arrival, Report};
 use crate::wire::tlv::{self, Tlvs, kind};
@@ -79,8 +79,13 @@ fn stream_of(script: &mut Script<'_>) -> u64 {
 pub fn true_join((nonce, cookie): (u64, [u8; COOKIE_LEN]), with: u64, script: &mut Script<'_>) -> Vec<u8> {
     let (mut wish, mut tlvs) = (Vec::new(), Vec::new());
     sound_wish(script).put(&mut wish);
+    pause_wish(script, &mut wish);
     tlv::put(&mut tlvs, kind::WITH_SESSION, &with.to_be_bytes());
     tlv::put(&mut tlvs, kind::WANT, &wish);
+    let names: [&[u8]; 6] = [b"film", b"desk", b"room/2", b"more-3", b"dekz", b"\xff/"];
+    if let Some(name) = names.get(script.choice(8)) {
+        tlv::put(&mut tlvs, kind::STREAM, name);
+    }
     let (role, max_datagram, tlvs) = (Role::Watch, script.u16(), Tlvs::trusted(&tlvs));
     let mut body = Vec::new();
     Message::Join(Join { nonce, cookie, role, fec: 0, max_datagram, tlvs }).emit(&mut body);
@@ -92,10 +97,24 @@ fn sound_wish(script: &mut Script<'_>) -> SoundWish {
     SoundWish { place, rendition: script.u8() % 3 }
 }
 
+fn pause_wish(script: &mut Script<'_>, out: &mut Vec<u8>) {
+    if let Some(wish) = [kind::PAUSE, kind::RESUME].get(script.choice(3)) {
+        tlv::put(out, *wish, &[]);
+    }
+}
+
+/// The question which streams there are.
+pub fn list((nonce, cookie): (u64, [u8; COOKIE_LEN]), script: &mut Script<'_>) -> Vec<u8> {
+    let mut body = Vec::new();
+    Message::List(List { nonce, cookie, first: u16::from(script.u8() % 8) }).emit(&mut body);
+    datagram(Kind::LIST, 0, &body)
+}
+
 /// A wish in the name of a session.
 pub fn want(session: u64, script: &mut Script<'_>) -> Vec<u8> {
     let (number, mut tlvs, mut body) = (u32::from(script.u8()), Vec::new(), Vec::new());
     sound_wish(script).put(&mut tlvs);
+    pause_wish(script, &mut tlvs);
     Message::Want { session, number, tlvs: Tlvs::trusted(&tlvs) }.emit(&mut body);
     datagram(Kind::WANT, session as u32, &body)
 }

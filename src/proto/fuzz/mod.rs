@@ -8,6 +8,7 @@ mod film;
 mod forge;
 mod script;
 mod seen;
+mod sources;
 mod world;
 
 use std::time::Duration;
@@ -47,20 +48,32 @@ pub fn fuzz_server(data: &[u8]) {
 
 /// What is asked of the server on both ports, and what it is told.
 fn ask(world: &mut World, script: &mut Script<'_>) {
-    match script.choice(8) {
+    match script.choice(12) {
         0 => {
             let end = MediaTime::from_micros(i64::from(script.u16()) * 10_000);
-            world.feed_server(server::Feed::Ended((end > MediaTime::ZERO).then_some(end)));
+            world.feed_server(0, server::Feed::Ended((end > MediaTime::ZERO).then_some(end)));
         }
         1 => world.tell_server(server::Local::Stop("Stopped.".to_owned())),
-        2 => world.feed_server(server::Feed::Failed("Failed.".to_owned())),
-        3 => world.feed_server(server::Feed::SoundEnded),
+        2 => world.feed_server(0, server::Feed::Failed("Failed.".to_owned())),
+        3 => world.feed_server(0, server::Feed::SoundEnded),
         4 => {
             let (host, port, session) =
                 (script.u8() % 3, port(script), if script.u8() < 128 { world.session } else { world.second.0 });
             world.send_to(port, outside(host, 40_000 + u16::from(port.0)), forge::want(session, script));
         }
         5 => world.knock(outside(script.u8() % 8, script.u16() % 3), port(script), script),
+        8 => world.list(outside(script.u8() % 8, script.u16() % 3), port(script), script),
+        9 => world.describe(),
+        10 => world.open(),
+        11 => {
+            let feed = match script.choice(4) {
+                0 => server::Feed::Failed("Failed.".to_owned()),
+                1 => server::Feed::Stop("Stopped.".to_owned()),
+                2 => server::Feed::Ended(None),
+                _ => server::Feed::SoundEnded,
+            };
+            world.feed_server(script.choice(8), feed);
+        }
         _ => world.stop_watcher(script.choice(2)),
     }
 }
@@ -82,7 +95,7 @@ pub fn fuzz_receiver(data: &[u8]) {
         }
         3 => world.restart_server(),
         4 => match script.choice(4) {
-            0 => world.feed_server(server::Feed::Ended(None)),
+            0 => world.feed_server(0, server::Feed::Ended(None)),
             1 => world.tell_server(server::Local::Stop("Stopped.".to_owned())),
             _ => world.stop_watcher(script.choice(2)),
         },
@@ -108,7 +121,7 @@ fn mislead(world: &mut World, how: u8, script: &mut Script<'_>) {
             world.send_watcher(script.choice(2), bytes);
         }
         2 => world.send_ears(datagram(Kind(script.u8()), second as u32, script.bytes())),
-        3 => world.feed_server(server::Feed::SoundEnded),
+        3 => world.feed_server(0, server::Feed::SoundEnded),
         4 => world.restart_mute(),
         5 => {
             world.betray();
@@ -175,7 +188,7 @@ mod tests {
     use super::*;
 
     /// Scripts in which both watchers join and see pictures, on every kind of path, and then something happens.
-    const SEEDS: [&[u8]; 18] = [
+    const SEEDS: [&[u8]; 22] = [
         &[0, 0, 0, 200, 0, 200],
         &[1, 0, 0, 200, 8, 1, 0x20, 5, 1, 2, 3, 4, 5, 0, 200],
         &[2, 0x05, 0, 200, 5, 1, 0, 200, 7, 3, 0, 40, 9, 0, 200],
@@ -198,6 +211,14 @@ mod tests {
             8, 0, 0, 250, 8, 5, 134, 1, 3, 0, 250, 8, 3, 8, 5, 134, 1, 3, 8, 5, 134, 1, 1, 2, 0, 250, 8, 5, 134, 1, 0,
             0, 250,
         ],
+        // Three streams; the second watcher watches another (128). One fails, one ends; lists and wishes.
+        &[128, 0xc0, 0, 250, 0, 250, 8, 7, 11, 0, 1, 0, 250, 0, 250, 8, 7, 11, 2, 0, 0, 250, 0, 250],
+        &[1, 0xa0, 0, 250, 8, 7, 8, 1, 0, 1, 1, 0x11, 7, 8, 7, 8, 1, 0, 1, 1, 0, 0, 250, 8, 7, 8, 1, 0, 1, 1, 0, 1, 9],
+        &[
+            128, 0x40, 0, 250, 8, 7, 4, 1, 1, 1, 1, 0, 0, 1, 0, 200, 8, 7, 4, 1, 1, 1, 2, 0, 0, 2, 0, 200, 8, 7, 10, 0,
+            250,
+        ],
+        &[0, 0x80, 8, 7, 9, 0, 250, 8, 7, 1, 0, 250, 0, 250],
         &[64, 0, 0, 250, 8, 0, 9, 9, 12, 0, 0, 0, 2, 0, 0, 0, 0, 9, 0, 250, 8, 4, 0, 0, 250],
     ];
 

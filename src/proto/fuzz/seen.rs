@@ -1,7 +1,7 @@
 //! What must hold of everything that a receiver tells its program.
 
 use super::film::Film;
-use super::world::sound;
+use super::sources::sound;
 use crate::media::sound::{FRAMES, Frame, mono};
 use crate::proto::receiver::{Event, Local, SoundCounts, WatchCounts};
 use crate::units::Unit;

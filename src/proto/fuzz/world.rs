@@ -5,18 +5,19 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::balance::Balance;
-use super::film::{Film, SIZE};
+use super::film::Film;
 use super::forge;
 use super::script::Script;
 use super::seen::Seen;
-use crate::media::sound::{Chunk, FRAMES, Frame, Rendition};
-use crate::proto::server::{Feed, StreamConfig, StreamKey};
+use super::sources::{MOST_STREAMS, OTHERS, Source, description, serving};
+use crate::media::sound::Rendition;
+use crate::proto::server::{Feed, StreamConfig};
 use crate::proto::{
     Input, Machine, Output, Peer, Port, Received, Receiver, SendFailure, Server, Transmit, receiver, server,
 };
 use crate::units::{Rate, Time, Unit};
 use crate::wire::message::{COOKIE_LEN, Message};
-use crate::wire::{Description, Hop, Kind, SizeClass, StreamName};
+use crate::wire::{Hop, Kind, SizeClass, StreamName};
 
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 9_688);
 /// Where it sends sound from.
@@ -45,13 +46,10 @@ pub struct World {
     live: bool,
     rate: Rate,
     server: Server,
-    /// Its stream.
-    key: StreamKey,
+    /// How many streams a server begins with.
+    streams: usize,
+    sources: Vec<Source>,
     servers: u8,
-    unit: Unit,
-    chunk: u32,
-    /// When the last picture came from the source.
-    captured: Time,
     film: Film,
     watchers: Vec<Watcher>,
     flights: VecDeque<Flight>,
@@ -77,10 +75,12 @@ impl World {
         let rate = Rate::new(if bits & 64 == 0 { 30 } else { 1 }, 1)?;
         let class = |n: u8| SizeClass::ALL[usize::from(n) % 4].datagram();
         let now = Time::from_millis(60_000);
+        // The second watcher may watch another stream than the first.
+        let other = if path & 128 == 0 { None } else { Some(StreamName::parse(OTHERS[0]).ok()?) };
         let config = |n: u8| receiver::Config {
             seed: [n; 32],
             servers: vec![SERVER],
-            stream: None,
+            stream: other.clone().filter(|_| n == 2),
             max_datagram: if bits & 32 == 0 { 0 } else { 1_452 },
             latency: if bits & 4 == 0 { Duration::ZERO } else { Duration::from_millis(100) },
             stay: bits & 8 != 0,
@@ -94,17 +94,19 @@ impl World {
             let seen = Seen::of(bits & 128 != 0);
             Watcher { machine, address: outside(n, 40_000), seen }
         };
-        let (server, key) = serving(1, bits & 1 != 0, rate, bits & 2 != 0, true)?;
+        let streams = if path & 192 == 0 { 1 } else { 3 };
+        let (server, mut sources) = serving(1, SOUND.port(), (bits & 1 != 0, rate, bits & 2 != 0, true), streams)?;
+        if bits & 16 != 0 {
+            sources.iter_mut().for_each(|source| source.unit = Unit(u32::MAX - 40));
+        }
         Some(Self {
             now,
             live: bits & 1 != 0,
             rate,
             server,
-            key,
+            streams,
+            sources,
             servers: 1,
-            unit: Unit(if bits & 16 == 0 { 0 } else { u32::MAX - 40 }),
-            chunk: 0,
-            captured: Time::ZERO,
             film: Film::default(),
             watchers: vec![watcher(1), watcher(2)],
             flights: VecDeque::new(),
@@ -138,40 +140,52 @@ impl World {
         self.turn();
     }
 
-    /// The next picture, if the server would have one.
+    /// The next picture and chunk of each stream, if the server would have them.
     pub fn feed(&mut self) {
-        let due = !self.live || self.now >= self.captured + self.rate.interval();
-        if due
-            && self.server.wants_picture(self.key)
-            && let Some(picture) = self.film.picture(self.server.id(self.key), self.unit, self.rate, self.now)
-        {
-            (self.unit, self.captured) = (Unit(self.unit.0.saturating_add(1)), self.now);
-            self.give(Feed::Picture(picture));
-        }
-        if self.server.wants_sound(self.key) && (!self.live || u64::from(self.chunk) * 6 < self.now.micros() / 1_000) {
-            let chunk = Chunk { number: self.chunk, frames: sound(self.chunk), captured: self.now };
-            self.chunk += 1;
-            self.give(Feed::Sound(chunk));
+        for source in &mut self.sources {
+            source.feed(self.now, &mut self.server, &mut self.film);
         }
     }
 
     /// Pictures that never come to the server.
     pub fn skip(&mut self, count: u8) {
-        self.unit = Unit(self.unit.0.saturating_add(u32::from(count)));
+        let skipped = |unit: Unit| Unit(unit.0.saturating_add(u32::from(count)));
+        self.sources.iter_mut().for_each(|source| source.unit = skipped(source.unit));
     }
 
-    fn give(&mut self, feed: Feed) {
-        self.server.handle(self.now, Input::Local(server::Local::Stream(self.key, feed)));
-    }
-
-    pub fn feed_server(&mut self, feed: Feed) {
+    /// Tells one of the streams.
+    pub fn feed_server(&mut self, n: usize, feed: Feed) {
+        let n = n % self.sources.len().max(1);
+        let Some(Source { key, .. }) = self.sources.get(n) else { return };
         let fits = match feed {
-            Feed::Ended(_) => self.server.wants_picture(self.key),
-            Feed::SoundEnded => self.server.wants_sound(self.key),
+            Feed::Ended(_) => self.server.wants_picture(*key),
+            Feed::SoundEnded => self.server.wants_sound(*key),
             _ => true,
         };
         if fits {
-            self.give(feed);
+            self.server.handle(self.now, Input::Local(server::Local::Stream(*key, feed)));
+        }
+        self.turn();
+    }
+
+    /// The first stream turns out to have another rate, and no sound.
+    pub fn describe(&mut self) {
+        let Some(source) = self.sources.first_mut() else { return };
+        let (live, rate) = (source.live, Rate::new(15, 1).unwrap_or(source.rate));
+        if self.server.describe(source.key, description(live, rate, false)) {
+            source.rate = rate;
+        }
+        self.turn();
+    }
+
+    /// One more stream, as long as there are few.
+    pub fn open(&mut self) {
+        if self.sources.len() < MOST_STREAMS
+            && let Ok(name) = StreamName::parse(&format!("more-{}", self.sources.len()))
+        {
+            let (live, rate) = (!self.live, self.rate);
+            let key = self.server.open(StreamConfig::new(name, description(live, rate, false)));
+            self.sources.push(Source::new(key, live, rate));
         }
         self.turn();
     }
@@ -203,9 +217,9 @@ impl World {
 
     fn replace_server(&mut self, sound: bool) {
         self.servers = self.servers.wrapping_add(1);
-        let Some(serving) = serving(self.servers, self.live, self.rate, false, sound) else { return };
-        (self.server, self.key) = serving;
-        (self.unit, self.chunk) = (Unit(0), 0);
+        let plan = (self.live, self.rate, false, sound);
+        let Some(serving) = serving(self.servers, SOUND.port(), plan, self.streams) else { return };
+        (self.server, self.sources) = serving;
         // It knows nothing of the old one's secrets, and owes nothing for it.
         self.balance = Balance::default();
         self.turn();
@@ -254,6 +268,15 @@ impl World {
     pub fn knock(&mut self, from: SocketAddr, port: Port, script: &mut Script<'_>) {
         let bytes = match self.challenges.remove(&Peer { port, address: from }) {
             Some(secret) => forge::true_join(secret, self.session, script),
+            None => forge::hello(script),
+        };
+        self.send_to(port, from, bytes);
+    }
+
+    /// A stranger asks which streams there are, with the cookie that it was sent, or asks for one.
+    pub fn list(&mut self, from: SocketAddr, port: Port, script: &mut Script<'_>) {
+        let bytes = match self.challenges.get(&Peer { port, address: from }) {
+            Some(secret) => forge::list(*secret, script),
             None => forge::hello(script),
         };
         self.send_to(port, from, bytes);
@@ -379,7 +402,8 @@ const fn ears(address: SocketAddr) -> SocketAddr {
 
 /// A stream that the server has, or has not.
 pub fn name(n: u8) -> Option<StreamName> {
-    StreamName::parse(["lobby", "desk", "nowhere"][usize::from(n) % 3]).ok()
+    let names = [&["film", "nowhere"][..], &OTHERS].concat();
+    StreamName::parse(names[usize::from(n) % names.len()]).ok()
 }
 
 /// An address of the watchers' network.
@@ -387,26 +411,7 @@ pub fn outside(host: u8, port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 1, host)), port)
 }
 
-/// What chunk `number` sounds like.
-pub fn sound(number: u32) -> Vec<Frame> {
-    vec![[number as i16, !number as i16]; FRAMES]
-}
-
 /// A message as a datagram.
 pub fn datagram(kind: Kind, tag: u32, body: &[u8]) -> Vec<u8> {
     [&Hop::unsequenced(kind, tag, 0).to_bytes()[..], body].concat()
-}
-
-fn serving(seed: u8, live: bool, rate: Rate, no_wait: bool, sound: bool) -> Option<(Server, StreamKey)> {
-    let title = "A film".to_owned();
-    let description =
-        Description { title, size: SIZE, rate, length: None, live, sound, ended: None, sound_ended: None };
-    let mut stream = StreamConfig::new(StreamName::parse("film").ok()?, description);
-    stream.no_wait = no_wait;
-    let mut config = server::Config::new([seed; 32]);
-    config.sound_port = if sound { SOUND.port() } else { 0 };
-    config.max_sessions = 6;
-    config.max_sessions_per_address = 3;
-    config.max_joins_per_second = 5;
-    Some(Server::single(config, stream))
 }

@@ -59,11 +59,11 @@ impl StreamConfig {
 pub struct StreamKey(usize);
 
 impl StreamKey {
-    pub const fn new(index: usize) -> Self {
+    pub(in crate::proto) const fn new(index: usize) -> Self {
         Self(index)
     }
 
-    pub const fn index(self) -> usize {
+    pub(in crate::proto) const fn index(self) -> usize {
         self.0
     }
 }

@@ -35,12 +35,19 @@ pub enum Urgency {
 
 /// The sound in hand.
 pub struct Sound {
-    /// When each came.
-    waiting: VecDeque<(Time, Chunk)>,
+    waiting: VecDeque<Waiting>,
     sending: Option<SendingChunk>,
     ended: bool,
     /// One more than the last chunk's number.
     chunks: u32,
+}
+
+/// A chunk that waits for its moment.
+struct Waiting {
+    chunk: Chunk,
+    came: Time,
+    /// How long after the beginning of the timeline it is due.
+    after: Duration,
 }
 
 /// A chunk that goes out, and which session is next to get it.
@@ -66,7 +73,8 @@ impl Sound {
     pub fn take(&mut self, now: Time, chunk: Chunk) {
         if !chunk.frames.is_empty() && !self.ended {
             self.chunks = self.chunks.max(chunk.number.saturating_add(1));
-            self.waiting.push_back((now, chunk));
+            let after = Duration::from_nanos((u128::from(chunk.first()) * 1_000_000_000 / u128::from(RATE)) as u64);
+            self.waiting.push_back(Waiting { chunk, came: now, after });
         }
     }
 
@@ -107,7 +115,7 @@ impl Sound {
     /// Nothing more leaves: what waits was not part of the stream. Returns how many chunks that were.
     pub fn cut(&mut self) -> u64 {
         let unsent = self.waiting.len() as u64;
-        self.chunks = self.waiting.front().map_or(self.chunks, |(_, chunk)| chunk.number);
+        self.chunks = self.waiting.front().map_or(self.chunks, |waiting| waiting.chunk.number);
         self.waiting.clear();
         self.ended = true;
         unsent
@@ -127,12 +135,12 @@ impl Stream {
 
     /// When the chunk in front goes out; `None` while there is none, or the clock does not run.
     pub fn sound_at(&self, urgency: Urgency) -> Option<Time> {
-        let (_, chunk) = self.sound.waiting.front()?;
+        let waiting = self.sound.waiting.front()?;
         if self.config.description.live {
             return Some(Time::ZERO);
         }
         let ahead = if urgency == Urgency::Due { LATEST } else { LEAD };
-        self.due(chunk).map(|due| due - ahead)
+        self.due(waiting).map(|due| due - ahead)
     }
 
     /// The next datagram of sound, if its moment has come.
@@ -142,12 +150,13 @@ impl Stream {
                 return Some(transmit);
             }
             self.sound_at(urgency).filter(|at| *at <= now)?;
-            let (came, chunk) = self.sound.waiting.pop_front()?;
-            if self.is_too_late(now, came, &chunk) {
+            let waiting = self.sound.waiting.pop_front()?;
+            if self.is_too_late(now, &waiting) {
                 self.totals.chunks_unsent += 1;
                 continue;
             }
             self.totals.chunks += 1;
+            let Waiting { chunk, .. } = waiting;
             self.set_live_zero(chunk.captured, chunk.media_time(), sessions);
             self.sound.sending = Some(SendingChunk { chunk, objects: [None, None], from: 0 });
         }
@@ -155,14 +164,14 @@ impl Stream {
 
     /// A chunk that was held up here for so long is not sent: what comes after it would only be later still. How long a
     /// live source took to bring it is the source's own affair.
-    fn is_too_late(&self, now: Time, came: Time, chunk: &Chunk) -> bool {
-        let due = if self.config.description.live { Some(came) } else { self.due(chunk).map(|due| due.max(came)) };
+    fn is_too_late(&self, now: Time, waiting: &Waiting) -> bool {
+        let (came, live) = (waiting.came, self.config.description.live);
+        let due = if live { Some(came) } else { self.due(waiting).map(|due| due.max(came)) };
         due.is_some_and(|due| now.since(due) > STALL)
     }
 
-    fn due(&self, chunk: &Chunk) -> Option<Time> {
-        let after = Duration::from_nanos((u128::from(chunk.first()) * 1_000_000_000 / u128::from(RATE)) as u64);
-        self.schedule.map(|schedule| schedule.start() + after)
+    fn due(&self, waiting: &Waiting) -> Option<Time> {
+        self.schedule.map(|schedule| schedule.start() + waiting.after)
     }
 
     /// Members are served in the order of their slots; one that comes meanwhile may still get the chunk.

@@ -1,0 +1,237 @@
+//! What a watcher wants while it watches: no pictures and pictures again, sound and none; and what becomes of it when
+//! Wants and their acknowledgements are lost.
+
+use std::rc::Rc;
+
+use udpstream::proto::server::SessionView;
+use udpstream::units::{Rate, Size, Time, Unit};
+use udpstream::wire::message::{Place, SoundWish};
+use udpstream::wire::tlv::{self, kind};
+
+use crate::client::Client;
+use crate::jpeg::Film;
+use crate::link::Path;
+use crate::net::{World, address, ms, seconds};
+
+fn film() -> Rc<Film> {
+    Rc::new(Film::new(Size::new(160, 96), Rate::new(30, 1).expect("30 fps"), 12))
+}
+
+fn world(seed: u64, live: bool, sound: bool) -> World {
+    let film = film();
+    let mut world = World::with(seed, &film, Time::from_millis(60_000), |_, stream| {
+        (stream.description.live, stream.description.sound) = (live, sound);
+    });
+    if live {
+        world.encoder.decode = film.rate.interval();
+    }
+    world
+}
+
+fn pause() -> Vec<u8> {
+    let mut tlvs = Vec::new();
+    tlv::put(&mut tlvs, kind::PAUSE, &[]);
+    tlvs
+}
+
+fn resume() -> Vec<u8> {
+    let mut tlvs = Vec::new();
+    tlv::put(&mut tlvs, kind::RESUME, &[]);
+    tlvs
+}
+
+fn sound(place: Place) -> Vec<u8> {
+    let mut tlvs = Vec::new();
+    SoundWish { place, rendition: 0 }.put(&mut tlvs);
+    tlvs
+}
+
+/// A client that joins with these wishes, and its first second.
+fn joined(world: &mut World, wishes: &[u8]) -> Client {
+    let mut tlvs = Vec::new();
+    tlv::put(&mut tlvs, kind::WANT, wishes);
+    let mut client = Client::join_with(world, address(70, 7_000), 5, &tlvs);
+    live_on(world, &mut client, 1_000);
+    client
+}
+
+/// So long it reports, as a watcher does.
+fn live_on(world: &mut World, client: &mut Client, millis: u64) {
+    let end = world.now + ms(millis);
+    while world.now < end {
+        client.live(world);
+        world.run(ms(45));
+    }
+}
+
+/// Pictures and chunks since a moment.
+fn since(world: &World, client: &Client, moment: Time) -> (usize, usize) {
+    let pictures = client.pictures(world).into_iter().filter(|(at, ..)| *at > moment).count();
+    (pictures, client.chunks_since(world, moment))
+}
+
+#[test]
+fn a_paused_session_is_sent_no_pictures_and_nothing_is_encoded_for_it() {
+    let mut world = world(1, false, false);
+    let mut client = joined(&mut world, &[]);
+    assert!(client.pictures(&world).len() > 25, "the regime");
+    client.want(&mut world, 1, &pause());
+    world.run(ms(100));
+    let (paused, encoded) = (world.now, world.encoder.encoded);
+    live_on(&mut world, &mut client, 5_000);
+    assert_eq!(since(&world, &client, paused), (0, 0));
+    // What stood in the queue when it paused may be made still.
+    assert!(world.encoder.encoded <= encoded + 1, "{} were encoded for nobody", world.encoder.encoded - encoded);
+    assert_eq!(world.server.machine.watchers(), 1, "it is there all the same");
+    let told = world.server.machine.sessions().next().expect("joined").stats;
+    client.want(&mut world, 2, &resume());
+    let resumed = world.now;
+    live_on(&mut world, &mut client, 2_000);
+    let first = client.pictures(&world).into_iter().find(|(at, ..)| *at > resumed).expect("pictures again");
+    assert!(first.0.since(resumed) < ms(80), "{:?}", first.0.since(resumed));
+    assert!(since(&world, &client, resumed).0 > 55);
+    let stats = world.server.machine.sessions().next().expect("joined").stats;
+    assert_eq!(stats.thinned, told.thinned, "what it did not want was not kept from it");
+    assert_eq!(client.wanted(&world), [1, 2]);
+}
+
+#[test]
+fn who_joins_paused_does_not_start_a_film_but_with_its_sound_it_does() {
+    for (wishes, hears) in [(pause(), false), ([pause(), sound(Place::Here)].concat(), true)] {
+        let mut world = world(2, false, true);
+        let client = joined(&mut world, &wishes);
+        assert_eq!((client.pictures(&world).len(), client.chunks_since(&world, Time::ZERO) > 100), (0, hears));
+        assert_eq!(world.departures().is_empty(), !hears || world.encoder.encoded == 0);
+        assert_eq!(world.server.machine.demand(world.server.key, 0).schedule.is_some(), hears);
+    }
+}
+
+#[test]
+fn a_session_that_resumes_is_sent_what_stands_at_once_with_its_body() {
+    let mut world = world(3, true, false);
+    world.encoder.still_from = Unit(20);
+    // Somebody else goes on watching, so that the word that nothing has changed goes on leaving.
+    world.watch(Path::GOOD);
+    let mut client = joined(&mut world, &[]);
+    client.want(&mut world, 1, &pause());
+    world.run(ms(40));
+    let paused = world.now;
+    live_on(&mut world, &mut client, 3_000);
+    assert_eq!(since(&world, &client, paused), (0, 0));
+    world.run(ms(8));
+    let (resumed, encoded) = (world.now, world.encoder.encoded);
+    client.want(&mut world, 2, &resume());
+    world.run(ms(100));
+    let again: Vec<_> = client.pictures(&world).into_iter().filter(|(at, ..)| *at > resumed).collect();
+    let (at, unit, body) = again[0];
+    assert!(at.since(resumed) <= ms(2), "at once: {:?}", at.since(resumed));
+    assert!(body && again[1..].iter().all(|(_, _, body)| !body), "a body, and then the word: {again:?}");
+    let standing = world.departures().iter().rev().find(|(_, _, left)| *left <= resumed).expect("departures").0;
+    assert_eq!(unit, standing.0);
+    assert_eq!(world.encoder.encoded, encoded, "nothing is encoded for it");
+    world.check(0);
+    assert_eq!(world.counts(0).thinned, 0, "nobody else is concerned");
+}
+
+#[test]
+fn a_stale_picture_is_not_sent_to_one_that_resumes() {
+    let mut world = world(4, true, false);
+    let mut client = joined(&mut world, &[]);
+    client.want(&mut world, 1, &pause());
+    live_on(&mut world, &mut client, 2_500);
+    let (resumed, last) = (world.now, world.departures().last().expect("departures").0);
+    client.want(&mut world, 2, &resume());
+    live_on(&mut world, &mut client, 500);
+    let first = client.pictures(&world).into_iter().find(|(at, ..)| *at > resumed).expect("pictures again");
+    assert!(first.1 > last.0 + 60 && first.2, "{first:?} after {last:?}");
+    assert!(first.0.since(resumed) < ms(60), "{:?}", first.0.since(resumed));
+}
+
+#[test]
+fn a_picture_that_is_begun_is_sent_to_its_end() {
+    // Some 180 kB a picture: it takes most of an interval to leave.
+    let film = Rc::new(Film::new(Size::new(1_280, 720), Rate::new(30, 1).expect("30 fps"), 16));
+    for millis in [3, 11, 17, 29] {
+        let mut world = World::new(5, &film);
+        let mut client = joined(&mut world, &[]);
+        world.run(ms(millis));
+        client.want(&mut world, 1, &pause());
+        let parts = |world: &World, client: &Client| {
+            let last = client.pictures(world).last().expect("pictures").1;
+            let all = client.parts(world, last);
+            (all.len(), usize::from(all.first().expect("a part").1))
+        };
+        world.run(ms(100));
+        let (came, all) = parts(&world, &client);
+        assert_eq!(came, all, "whole, paused {millis} ms later");
+        live_on(&mut world, &mut client, 1_000);
+        assert_eq!(parts(&world, &client), (came, all), "and no other");
+    }
+}
+
+/// As the page says: the same number again until it is acknowledged.
+#[test]
+fn wishes_survive_the_loss_of_any_want_and_of_any_acknowledgement() {
+    let mut world = world(6, false, true);
+    let mut client = joined(&mut world, &sound(Place::Here));
+    let steps = [
+        (sound(Place::Off), (true, false)),
+        ([pause(), sound(Place::Here)].concat(), (false, true)),
+        (sound(Place::Off), (false, false)),
+        ([resume(), sound(Place::Off)].concat(), (true, false)),
+        ([resume(), sound(Place::Here)].concat(), (true, true)),
+    ];
+    for (n, (wish, (pictures, chunks))) in steps.into_iter().enumerate() {
+        let number = n as u32 + 1;
+        // The first two are lost, and the acknowledgements of the next two.
+        world.run(ms(200));
+        for _ in 0..3 {
+            client.want(&mut world, number, &wish);
+            world.run(ms(95));
+        }
+        assert_eq!(client.wanted(&world).iter().filter(|wanted| **wanted == number).count(), 3);
+        // One that was held up on its way is not obeyed any more, nor answered.
+        client.want(&mut world, number - 1, &[pause(), sound(Place::Off)].concat());
+        client.want(&mut world, number.wrapping_sub(9), &[resume(), sound(Place::Here)].concat());
+        let (from, answers) = (world.now + ms(100), client.wanted(&world).len());
+        live_on(&mut world, &mut client, 1_100);
+        let (sent, heard) = since(&world, &client, from);
+        assert_eq!((sent > 20, heard > 100), (pictures, chunks), "step {n}: {sent} pictures, {heard} chunks");
+        assert_eq!((sent == 0, heard == 0), (!pictures, !chunks), "step {n}: {sent} pictures, {heard} chunks");
+        assert_eq!(client.wanted(&world).len(), answers, "step {n}");
+    }
+    // What it leaves out stays as it is.
+    client.want(&mut world, 100, &[]);
+    assert_eq!(client.wanted(&world).last(), Some(&100));
+    let from = world.now;
+    live_on(&mut world, &mut client, 1_000);
+    let (sent, heard) = since(&world, &client, from);
+    assert!(sent > 20 && heard > 100);
+}
+
+#[test]
+fn a_paused_session_lives_on_its_reports_and_dies_without_them() {
+    let mut world = world(7, false, false);
+    let mut client = joined(&mut world, &pause());
+    live_on(&mut world, &mut client, 6_000);
+    assert_eq!(world.server.machine.watchers(), 1);
+    world.run(seconds(4));
+    assert_eq!(world.server.machine.watchers(), 0);
+}
+
+#[test]
+fn a_forged_want_from_elsewhere_changes_nothing() {
+    let mut world = world(8, false, false);
+    let mut client = joined(&mut world, &[]);
+    let (own, rejected) = (client.address, world.server.machine.totals().rejected);
+    client.address = address(99, 9_999);
+    client.want(&mut world, 50, &pause());
+    assert_eq!(world.server.machine.totals().rejected, rejected + 1);
+    assert!(!world.stray.contains_key(&client.address), "nor is it answered");
+    client.address = own;
+    let from = world.now;
+    live_on(&mut world, &mut client, 500);
+    assert!(since(&world, &client, from).0 > 10);
+    let SessionView { stats, .. } = world.server.machine.sessions().next().expect("joined");
+    assert_eq!(stats.thinned, 0);
+}
