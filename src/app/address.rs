@@ -1,4 +1,4 @@
-//! `[udp://]HOST[:PORT]` as people type it, and addresses of this machine; link-local ones with their interface, as in
+//! `[udp://]HOST[:PORT][/NAME]` as people type it, and addresses of this machine; link-local ones with their interface, as in
 //! `fe80::1%eth0` (RFC 4007, section 11).
 
 use std::fs;
@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use super::Exit;
 use crate::net::plain;
+use crate::wire::StreamName;
+use crate::wire::name::NameError;
 
 pub const DEFAULT_PORT: u16 = 9_688;
 
@@ -15,6 +17,16 @@ pub const DEFAULT_PORT: u16 = 9_688;
 pub struct Address {
     pub host: String,
     pub port: u16,
+}
+
+/// What to watch of which server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub address: Address,
+    /// `None`: the server's first.
+    pub stream: Option<StreamName>,
+    /// Every stream of the server, as in `HOST/*`.
+    pub all: bool,
 }
 
 /// Why an address cannot be used.
@@ -29,8 +41,12 @@ pub enum AddressError {
     Host(String),
     #[error("{0:?} is not a port: ports are numbers from 1 to 65535")]
     Port(String),
-    #[error("named streams are not there yet: leave out /{0}")]
-    Name(String),
+    #[error("{0:?} is a number: a port is written behind its host, as in HOST:{0}")]
+    Number(String),
+    #[error("{0}; `udpstream ls HOST` lists the streams of a server")]
+    Name(NameError),
+    #[error("one server is meant here: leave out /{0}")]
+    Streams(String),
     #[error("{0:?} is not an IP address: write 0.0.0.0, 192.0.2.7, :: or fe80::1%INTERFACE")]
     NotIp(String),
     #[error("{address} is valid on every link: name the interface as well, as in {address}%{}", example(.interfaces))]
@@ -59,7 +75,7 @@ impl AddressError {
     }
 }
 
-impl FromStr for Address {
+impl FromStr for Target {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
@@ -71,16 +87,37 @@ impl FromStr for Address {
             return Err(AddressError::Scheme(scheme.to_owned()));
         }
         let (place, name) = rest.split_once('/').unwrap_or((rest, ""));
-        if !name.is_empty() {
-            return Err(AddressError::Name(name.to_owned()).unless_file(text));
+        if !name.is_empty() && fs::exists(text).unwrap_or(false) {
+            return Err(AddressError::File(text.to_owned()));
         }
-        let (host, port) = split(place).ok_or_else(|| AddressError::Host(text.to_owned()))?;
-        let number = |port: &str| port.parse().ok().filter(|port| *port != 0);
-        let port = match port {
-            Some(port) => number(port).ok_or_else(|| AddressError::Port(port.to_owned()))?,
-            None => DEFAULT_PORT,
-        };
-        Ok(Self { host: host.to_owned(), port })
+        let address = Address::at(place, text)?;
+        let named = !name.is_empty() && name != "*";
+        let stream = named.then(|| StreamName::parse(name)).transpose().map_err(AddressError::Name)?;
+        Ok(Self { address, stream, all: name == "*" })
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.address)?;
+        match &self.stream {
+            Some(name) => write!(f, "/{name}"),
+            None if self.all => write!(f, "/*"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    /// A server alone.
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        match text.parse()? {
+            Target { stream: Some(name), .. } => Err(AddressError::Streams(name.to_string()).unless_file(text)),
+            Target { all: true, .. } => Err(AddressError::Streams("*".to_owned())),
+            Target { address, .. } => Ok(address),
+        }
     }
 }
 
@@ -106,6 +143,30 @@ fn split(place: &str) -> Option<(&str, Option<&str>)> {
 }
 
 impl Address {
+    /// `HOST[:PORT]`, which is all or a part of `text`.
+    fn at(place: &str, text: &str) -> Result<Self, AddressError> {
+        if place.parse::<u32>().is_ok() {
+            return Err(AddressError::Number(place.to_owned()));
+        }
+        let (host, port) = split(place).ok_or_else(|| AddressError::Host(text.to_owned()))?;
+        let number = |port: &str| port.parse().ok().filter(|port| *port != 0);
+        let port = match port {
+            Some(port) => number(port).ok_or_else(|| AddressError::Port(port.to_owned()))?,
+            None => DEFAULT_PORT,
+        };
+        Ok(Self { host: host.to_owned(), port })
+    }
+
+    /// As one would type it.
+    pub fn typed(&self) -> String {
+        let Self { host, port } = self;
+        match (host.contains(':'), *port == DEFAULT_PORT) {
+            (true, true) => format!("[{host}]"),
+            (false, true) => host.clone(),
+            _ => self.to_string(),
+        }
+    }
+
     /// All socket addresses of the host.
     pub fn look_up(&self) -> Result<Vec<SocketAddr>, AddressError> {
         if let Some(address) = numeric(&self.host, self.port)? {
@@ -185,12 +246,34 @@ mod tests {
         assert_eq!(address("::1"), good("::1", 9_688));
         assert_eq!(address("tcp://robot"), Err(AddressError::Tcp));
         assert_eq!(address("rtsp://me:word@robot"), Err(AddressError::Scheme("rtsp".to_owned())));
-        assert_eq!(address("robot/door"), Err(AddressError::Name("door".to_owned())));
+        assert_eq!(address("robot/door"), Err(AddressError::Streams("door".to_owned())));
+        assert_eq!(address("9688"), Err(AddressError::Number("9688".to_owned())));
         assert_eq!(address("robot:0"), Err(AddressError::Port("0".to_owned())));
         assert_eq!(address("robot:99999"), Err(AddressError::Port("99999".to_owned())));
         for bad in ["", ":9", "[]:9", "[::1", "[::1]9"] {
             assert!(matches!(address(bad), Err(AddressError::Host(_))), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn streams_of_servers() {
+        let target = |text: &str| text.parse::<Target>();
+        for (text, host, stream, all) in [
+            ("robot", "robot:9688", None, false),
+            ("udp://robot:7/", "robot:7", None, false),
+            ("robot:7/lobby", "robot:7", Some("lobby"), false),
+            ("[::1]/hall/west.2", "[::1]:9688", Some("hall/west.2"), false),
+            ("10.0.0.1/*", "10.0.0.1:9688", None, true),
+        ] {
+            let found = target(text).expect(text);
+            let name = found.stream.as_ref().map(|name| name.as_str().to_owned());
+            assert_eq!((found.address.to_string().as_str(), name.as_deref(), found.all), (host, stream, all), "{text}");
+            assert_eq!(target(&found.to_string()), Ok(found));
+        }
+        for bad in ["robot/a b", "robot/../x", "robot//", "robot/lobby/"] {
+            assert!(matches!(target(bad), Err(AddressError::Name(_))), "{bad}");
+        }
+        assert!(matches!(target("src/lib.rs"), Err(AddressError::File(_))));
     }
 
     #[test]

@@ -9,12 +9,14 @@ pub mod extract;
 mod figures;
 mod leaving;
 mod lines;
+pub mod ls;
 mod opening;
 mod ports;
 mod preview;
 mod recording;
 pub mod serve;
 pub mod terminal;
+mod wall;
 pub mod watch;
 mod words;
 

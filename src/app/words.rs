@@ -1,8 +1,7 @@
-//! Figures as people read them: the line that updates itself, and the last sentence of a run.
+//! Figures as people read them: the line that updates itself, and the last sentence of a run. Those of one
+//! side alone are in `serve/words.rs` and `watch/words.rs`.
 
 use std::time::Duration;
-
-use serde_json::Value;
 
 use crate::record::film::Totals;
 
@@ -13,122 +12,6 @@ pub struct Place {
     pub length: Option<Duration>,
     /// The film begins again at its end, and the position goes on.
     pub looped: bool,
-}
-
-/// The line of `serve`: `figures` are those of its `stats`; without a place nothing has been sent yet.
-pub fn serving(place: Option<Place>, figures: &Value) -> Vec<String> {
-    let watchers = count(figures, "watchers");
-    let Some(place) = place else {
-        let waiting = if watchers == 0 { "waiting for the first watcher" } else { "starting" };
-        return vec![waiting.to_owned()];
-    };
-    let jitter = number(&figures["departure_error_us"]["stdev"]).map(|micros| micros / 1e3);
-    let skipped = count(figures, "pictures_skipped");
-    let mut line = vec![
-        place.text(),
-        fps_text(number(&figures["fps"])),
-        jitter_text(jitter),
-        counted(watchers, "watcher"),
-        rate_text(number(&figures["bitrate_bps"]).unwrap_or(0.0)),
-        if skipped > 0 { format!("{} skipped", grouped(skipped)) } else { String::new() },
-    ];
-    if figures["overload"] == true {
-        line.push(format!("overload: {:.0} % sent", number(&figures["served"]).unwrap_or(0.0) * 100.0));
-    }
-    line
-}
-
-/// The line of `watch`; without a place nothing has been shown yet.
-pub fn watching(server: &str, place: Option<Place>, figures: &Value) -> Vec<String> {
-    let Some(place) = place else { return vec![format!("waiting for {server}")] };
-    let lost = count(figures, "pictures_lost") + count(figures, "pictures_damaged");
-    vec![
-        place.text(),
-        fps_text(number(&figures["fps"])),
-        jitter_text(number(&figures["shown_interval_ms"]["stdev"])),
-        format!("{} lost", grouped(lost)),
-        rate_text(number(&figures["bitrate_bps"]).unwrap_or(0.0)),
-    ]
-}
-
-/// The figures over the picture of `watch`, line by line, in letters that the window has.
-pub fn panel(place: Option<Place>, figures: &Value) -> Vec<String> {
-    let (latency, stages) = (&figures["latency_ms"], &figures["stages_ms"]);
-    let stage = |name: &str| format!("{name} {}", millis(&stages[name], "p50"));
-    let [shown, damaged, lost, late, thinned] =
-        ["shown", "damaged", "lost", "late", "thinned"].map(|name| count(figures, &format!("pictures_{name}")));
-    let loss = 100.0 * (lost + damaged) as f64 / (shown + lost + late + thinned).max(1) as f64;
-    let rate = rate_text(number(&figures["bitrate_bps"]).unwrap_or(0.0));
-    let rtt = number(&figures["rtt_ms"]).map_or("-".to_owned(), |ms| format!("{ms:.1}"));
-    vec![
-        place.map_or_else(|| "-".to_owned(), Place::text),
-        format!(
-            "{}  {}",
-            fps_text(number(&figures["fps"])),
-            jitter_text(number(&figures["shown_interval_ms"]["stdev"]))
-        ),
-        format!("latency {} ms  p99 {} ms", millis(latency, "p50"), millis(latency, "p99")),
-        format!(" {}  {}  {}  {} ms", stage("network"), stage("wait"), stage("decode"), stage("present")),
-        format!("loss {loss:.2} %  damaged {damaged}  late {late}"),
-        format!("{rate}  datagrams {} B  rtt {rtt} ms", count(figures, "largest_datagram")),
-        sound_text(&figures["audio"]),
-    ]
-}
-
-/// One figure of a block of milliseconds.
-fn millis(block: &Value, name: &str) -> String {
-    number(&block[name]).map_or("-".to_owned(), |ms| format!("{ms:.1}"))
-}
-
-/// How it goes with the sound; nothing where there is none.
-fn sound_text(audio: &Value) -> String {
-    let lost = grouped(count(audio, "lost"));
-    let state = match (audio["open"].as_bool(), audio["muted"].as_bool()) {
-        (None, _) => return String::new(),
-        (Some(false), _) => "no loudspeaker".to_owned(),
-        (_, Some(true)) => "muted".to_owned(),
-        _ => format!("{} %  off by {} ms", count(audio, "volume"), millis(&audio["skew_ms"], "p50")),
-    };
-    format!("sound {state}  {lost} lost  {} gaps", grouped(count(audio, "underruns")))
-}
-
-/// The last sentence of `serve`. `took` is the time from the first departure to the last, `most` the greatest number
-/// of watchers at once.
-pub fn served(took: Duration, most: usize, figures: &Value) -> String {
-    let pictures = count(figures, "pictures_sent");
-    if pictures == 0 {
-        return "Nothing was sent.".to_owned();
-    }
-    let to = match most {
-        0 => "nobody".to_owned(),
-        1 => "1 watcher".to_owned(),
-        most => format!("up to {} watchers at once", grouped(most as u64)),
-    };
-    let mut text = format!("Sent {} in {} to {to}", counted(pictures, "picture"), seconds_text(took));
-    text.push_str(&speed(pictures, took));
-    if let Some(p99) = number(&figures["departure_error_us"]["p99"]) {
-        text.push_str(&format!(", departure error p99 {:.1} ms", p99 / 1e3));
-    }
-    text.push_str(&mishaps(figures, &[("skipped", "pictures_skipped"), ("not sendable", "send_errors")]));
-    text + "."
-}
-
-/// The last sentence of `watch`. `took` is the time since the start.
-pub fn watched(took: Duration, figures: &Value) -> String {
-    let shown = count(figures, "pictures_shown");
-    if shown == 0 {
-        return "No picture was shown.".to_owned();
-    }
-    let first = number(&figures["first_picture_ms"]).unwrap_or(0.0);
-    let took = took.saturating_sub(Duration::try_from_secs_f64(first / 1e3).unwrap_or_default());
-    let mut text = format!("Shown {} in {}", counted(shown, "picture"), seconds_text(took));
-    text.push_str(&speed(shown, took));
-    text.push_str(&format!(", {} lost", grouped(count(figures, "pictures_lost"))));
-    text.push_str(&mishaps(figures, &[("damaged", "pictures_damaged"), ("late", "pictures_late")]));
-    if let Some(p99) = number(&figures["latency_ms"]["p99"]) {
-        text.push_str(&format!(", latency p99 {p99:.1} ms"));
-    }
-    text + "."
 }
 
 /// The last sentence of a recording, and of the pictures that the disk was too slow for.
@@ -148,7 +31,7 @@ pub fn recorded(files: &[Totals], dropped: u64) -> String {
 }
 
 /// `83.4` seconds as 1:23.
-fn clock_text(time: Duration) -> String {
+pub fn clock_text(time: Duration) -> String {
     let whole = time.as_secs();
     match (whole / 3_600, whole / 60 % 60, whole % 60) {
         (0, m, s) => format!("{m}:{s:02}"),
@@ -168,20 +51,20 @@ impl Place {
     }
 }
 
-fn seconds_text(time: Duration) -> String {
+pub fn seconds_text(time: Duration) -> String {
     if time < Duration::from_secs(600) { format!("{:.1} s", time.as_secs_f64()) } else { clock_text(time) }
 }
 
 /// Bits per second in the unit that fits.
-fn rate_text(bps: f64) -> String {
+pub fn rate_text(bps: f64) -> String {
     if bps >= 1e6 { format!("{:.1} Mb/s", bps / 1e6) } else { format!("{:.0} kb/s", bps / 1e3) }
 }
 
-fn fps_text(fps: Option<f64>) -> String {
+pub fn fps_text(fps: Option<f64>) -> String {
     format!("{:.1} fps", fps.unwrap_or(0.0))
 }
 
-fn jitter_text(millis: Option<f64>) -> String {
+pub fn jitter_text(millis: Option<f64>) -> String {
     match millis {
         Some(millis) if millis < 1.0 => format!("jitter {millis:.2} ms"),
         Some(millis) => format!("jitter {millis:.1} ms"),
@@ -190,7 +73,7 @@ fn jitter_text(millis: Option<f64>) -> String {
 }
 
 /// The rate of so many pictures from the first to the last; nothing to say of too few.
-fn speed(pictures: u64, took: Duration) -> String {
+pub fn speed(pictures: u64, took: Duration) -> String {
     let intervals = pictures.saturating_sub(1);
     if intervals == 0 || took.is_zero() {
         return String::new();
@@ -199,17 +82,17 @@ fn speed(pictures: u64, took: Duration) -> String {
 }
 
 /// What went wrong, if it did.
-fn mishaps(figures: &Value, names: &[(&str, &str)]) -> String {
-    let counted = names.iter().map(|(word, name)| (word, count(figures, name))).filter(|(_, n)| *n > 0);
-    counted.map(|(word, n)| format!(", {} {word}", grouped(n))).collect()
+pub fn mishaps(counts: &[(&str, u64)]) -> String {
+    let counted = counts.iter().filter(|(_, n)| *n > 0);
+    counted.map(|(word, n)| format!(", {} {word}", grouped(*n))).collect()
 }
 
-fn counted(n: u64, what: &str) -> String {
+pub fn counted(n: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
 /// 1199 as 1 199.
-fn grouped(n: u64) -> String {
+pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -221,38 +104,9 @@ fn grouped(n: u64) -> String {
     text
 }
 
-fn count(figures: &Value, name: &str) -> u64 {
-    figures[name].as_u64().unwrap_or(0)
-}
-
-fn number(value: &Value) -> Option<f64> {
-    value.as_f64()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_lines_of_both_sides() {
-        let second = Duration::from_secs;
-        let place = |position, length, looped| Some(Place { position, length, looped });
-        let sent = json!({ "watchers": 2, "fps": 29.97, "bitrate_bps": 27.1e6, "pictures_skipped": 1_200,
-            "departure_error_us": { "stdev": 320.0 } });
-        let line = serving(place(second(5), Some(second(40)), false), &sent).join("  ");
-        assert_eq!(line, "0:05/0:40  30.0 fps  jitter 0.32 ms  2 watchers  27.1 Mb/s  1 200 skipped");
-        let line = serving(place(second(85), Some(second(40)), true), &json!({ "watchers": 1 })).join("  ");
-        assert_eq!(line, "0:05/0:40 round 3  0.0 fps    1 watcher  0 kb/s  ");
-        let line = serving(place(second(5), None, false), &json!({ "watchers": 1, "overload": true, "served": 0.634 }));
-        assert_eq!(line.last().map(String::as_str), Some("overload: 63 % sent"));
-        assert_eq!(serving(None, &json!({ "watchers": 0 })), ["waiting for the first watcher"]);
-        let seen = json!({ "fps": 25, "bitrate_bps": 512_000, "pictures_lost": 1, "pictures_damaged": 2,
-            "shown_interval_ms": { "stdev": 1.26 } });
-        let line = watching("robot:9688", place(second(3_700), None, false), &seen).join("  ");
-        assert_eq!(line, "1:01:40  25.0 fps  jitter 1.3 ms  3 lost  512 kb/s");
-        assert_eq!(watching("robot:9688", None, &seen), ["waiting for robot:9688"]);
-    }
 
     #[test]
     fn what_was_recorded() {
@@ -268,22 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_sentences() {
-        let sent = json!({ "pictures_sent": 1_199, "departure_error_us": { "p99": 1_400.0 } });
-        let took = Duration::from_secs_f64(1_198.0 / 30.0);
-        let said = "Sent 1 199 pictures in 39.9 s to 1 watcher, 30.0 fps, departure error p99 1.4 ms.";
-        assert_eq!(served(took, 1, &sent), said);
-        let one = json!({ "pictures_sent": 1, "pictures_skipped": 3 });
-        assert_eq!(
-            served(Duration::ZERO, 12, &one),
-            "Sent 1 picture in 0.0 s to up to 12 watchers at once, 3 skipped."
-        );
-        assert_eq!(served(took, 0, &Value::Null), "Nothing was sent.");
-        let seen = json!({ "pictures_shown": 301, "pictures_lost": 0, "pictures_late": 2, "first_picture_ms": 2_000.0,
-            "latency_ms": { "p99": 13.04 } });
-        let said = "Shown 301 pictures in 10.0 s, 30.0 fps, 0 lost, 2 late, latency p99 13.0 ms.";
-        assert_eq!(watched(Duration::from_secs(12), &seen), said);
-        assert_eq!(watched(took, &Value::Null), "No picture was shown.");
+    fn numbers_in_groups() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1 000", "1 234 567"]);
     }
 }

@@ -9,6 +9,7 @@ mod overload;
 mod random;
 mod rejoin;
 mod sources;
+mod told;
 
 mod admission;
 mod attacks;
@@ -24,3 +25,4 @@ mod sound;
 mod still;
 mod streams;
 mod wants;
+mod wishes;
