@@ -27,7 +27,7 @@ const WORTH_SENDING: Duration = Duration::from_millis(100);
 /// Watchers that are given their share of a picture together.
 const AT_ONCE: usize = 16;
 /// So long after it has joined, the first watcher is waited for until all it has asked for can be sent.
-const ALL_LANES: Duration = Duration::from_millis(250);
+const ALL_ASKED_FOR: Duration = Duration::from_millis(250);
 
 /// A picture that has left, and who is still to get it.
 pub struct Departing {
@@ -63,7 +63,7 @@ impl Stream {
         // The sound of one that watches is no watcher of its own.
         let members = self.members.iter().filter_map(|slot| sessions.get(*slot));
         members.filter(|session| session.ready && !session.is_second()).any(|session| {
-            let patient = now < session.beginning.at + ALL_LANES;
+            let patient = now < session.beginning.at + ALL_ASKED_FOR;
             let silent = !sound && (session.sound.is_some() || session.expects_sound);
             let second = session.expects_sound && !sessions.is_tied_and_ready(session);
             let hears = session.sound.is_some() || session.expects_sound && !second;
