@@ -292,16 +292,26 @@ fn heard(input: Option<&Input>, options: &Options) -> Result<Option<Box<dyn live
 /// The work of a source: pushes pictures and sound until the end, a failure, or a closed queue of pictures.
 type Work = Box<dyn FnOnce(Producer<Picture>, Option<Producer<Chunk>>) -> Result<Finished, SourceError> + Send>;
 
-/// An open source, not yet producing.
+/// An open source, not yet producing. It may hold a running ffmpeg or an open device; dropping it ends those.
 pub struct Source {
+    /// The first field: once the children are gone, no thread of the work waits for them.
+    guard: Guard,
     info: Info,
     work: Work,
-    guard: Guard,
 }
 
 impl Source {
     pub fn info(&self) -> &Info {
         &self.info
+    }
+
+    /// Gives up what is running and keeps what was found out: an input that is opened again when it is needed costs nothing
+    /// until then. Its [`Stopper`] is used up.
+    pub fn close(self) -> Info {
+        let Self { guard, info, work } = self;
+        drop(guard);
+        drop(work);
+        info
     }
 
     /// Begins to fill `out`, and `sound` if there is any (see [`Info::sound`]; else it is closed at once). Each queue's own

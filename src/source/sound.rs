@@ -16,7 +16,7 @@ use crate::media::sound::RATE;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SoundPlan {
     stream: u32,
-    place: Timing,
+    timing: Timing,
     options: SoundOptions,
 }
 
@@ -38,27 +38,27 @@ impl SoundPlan {
     pub fn choose(found: &Found, options: Option<SoundOptions>, name: &str) -> Result<Option<Self>, SourceError> {
         let Some(options) = options else { return Ok(None) };
         let Some(track) = track(found, &options, name)? else { return Ok(None) };
-        let place = found.film.as_ref().map_or(Timing::None, |film| {
+        let timing = found.film.as_ref().map_or(Timing::None, |film| {
             let first = film.start.unwrap_or(found.start);
             let start = track.start.unwrap_or(first);
             let jumps = (!film.indexed).then(|| longest_gap(film.cut));
             Timing::stamps(start.min(first), (start - first).max(0.0), jumps)
         });
-        Ok(Some(Self { stream: track.stream, place, options }))
+        Ok(Some(Self { stream: track.stream, timing, options }))
     }
 
     /// From now on its place is where it comes.
     pub fn place_by_arrival(&mut self) {
-        self.place = Timing::Arrival;
+        self.timing = Timing::Arrival;
     }
 
     pub fn is_placed_by_arrival(&self) -> bool {
-        self.place == Timing::Arrival
+        self.timing == Timing::Arrival
     }
 
     /// Frames of silence before what ffmpeg sends.
     pub const fn silence(&self) -> u64 {
-        match self.place {
+        match self.timing {
             Timing::Stamps { silence, .. } => silence * RATE as u64,
             Timing::Arrival | Timing::None => 0,
         }
@@ -66,7 +66,7 @@ impl SoundPlan {
 
     /// What the pictures' stamps count from.
     pub const fn zero(&self) -> Zero {
-        match self.place {
+        match self.timing {
             Timing::Stamps { zero, .. } => Zero::File(zero),
             Timing::Arrival | Timing::None => Zero::First(0.0),
         }
@@ -90,7 +90,7 @@ impl SoundPlan {
     /// The filters in order; none where ffmpeg's plain conversion is all there is to do.
     fn filters(&self) -> String {
         let mut filters = Vec::new();
-        match self.place {
+        match self.timing {
             Timing::Stamps { zero, silence, jumps } => {
                 let zero = zero + silence as f64;
                 filters.extend(match jumps {
@@ -265,8 +265,8 @@ mod tests {
         assert_eq!(filters(SoundOptions { gain_db: -3.5, ..SoundOptions::default() }), "volume=-3.5dB");
         let all = filters(SoundOptions { gain_db: 6.0, denoise: true, ..SoundOptions::default() });
         assert!(all.ends_with("afftdn,volume=6dB"), "{all}");
-        let placed = |place| {
-            let plan = SoundPlan { place, ..plan(&song, SoundOptions::default()).expect("one") };
+        let placed = |timing| {
+            let plan = SoundPlan { timing, ..plan(&song, SoundOptions::default()).expect("one") };
             (plan.filters(), plan.silence() / 44_100)
         };
         let step = "aresample=44100:async=1:first_pts=0".to_owned();
@@ -277,7 +277,7 @@ mod tests {
         let closing = "asetpts='if(isnan(PREV_INPTS),PTS-(1.500000)/TB,if(between((PTS-PREV_INPTS)*TB,-0.5,60),\
                        PREV_OUTPTS+PTS-PREV_INPTS,PREV_OUTPTS+NB_SAMPLES/SR/TB))'";
         assert_eq!(placed(Timing::stamps(1.5, 0.0, Some(longest_gap(true)))), (format!("{closing},{step}"), 0));
-        let zero = |place| SoundPlan { place, ..plan(&song, SoundOptions::default()).expect("one") }.zero();
+        let zero = |timing| SoundPlan { timing, ..plan(&song, SoundOptions::default()).expect("one") }.zero();
         assert_eq!(zero(Timing::stamps(0.5, 1.0, None)), Zero::File(0.5));
     }
 }

@@ -301,4 +301,4 @@ const POOL: usize = 8;
 const NEWS: usize = 32;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
