@@ -9,6 +9,7 @@ mod backlog;
 mod card;
 mod fifo;
 mod file;
+mod film_clock;
 mod guess;
 mod heard;
 mod input;

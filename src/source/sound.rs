@@ -28,6 +28,9 @@ enum Timing {
     Stamps { zero: f64, silence: u64, jumps: Option<Duration> },
     /// By when it comes: stamps of another connection say nothing about this one.
     Arrival,
+    /// Live: by its own first stamp, which ffmpeg writes into a pipe, as it does with those of the pictures. Jumps are closed
+    /// as above.
+    Beside { jumps: Duration },
     /// Frame after frame as it is decoded; there are no pictures.
     None,
 }
@@ -52,6 +55,15 @@ impl SoundPlan {
         self.timing = Timing::Arrival;
     }
 
+    /// From now on its stamps say where it lies beside the pictures of the same run.
+    pub fn place_beside(&mut self, jumps: Duration) {
+        self.timing = Timing::Beside { jumps };
+    }
+
+    pub fn is_placed_beside(&self) -> bool {
+        matches!(self.timing, Timing::Beside { .. })
+    }
+
     pub fn is_placed_by_arrival(&self) -> bool {
         self.timing == Timing::Arrival
     }
@@ -60,7 +72,7 @@ impl SoundPlan {
     pub const fn silence(&self) -> u64 {
         match self.timing {
             Timing::Stamps { silence, .. } => silence * RATE as u64,
-            Timing::Arrival | Timing::None => 0,
+            Timing::Arrival | Timing::Beside { .. } | Timing::None => 0,
         }
     }
 
@@ -68,6 +80,7 @@ impl SoundPlan {
     pub const fn zero(&self) -> Zero {
         match self.timing {
             Timing::Stamps { zero, .. } => Zero::File(zero),
+            Timing::Beside { .. } => Zero::File(0.0),
             Timing::Arrival | Timing::None => Zero::First(0.0),
         }
     }
@@ -76,10 +89,14 @@ impl SoundPlan {
         self.options.mono
     }
 
-    /// An output of ffmpeg: the track of its input `input`, to the descriptor `to`.
-    pub fn output(&self, command: &mut FfmpegCommand, input: u32, to: i32) {
+    /// An output of ffmpeg: the track of its input `input`, to the descriptor `to`, its stamps to the descriptor `stamps`.
+    pub fn output(&self, command: &mut FfmpegCommand, input: u32, to: i32, stamps: Option<i32>) {
         command.args(["-map", &format!("{input}:{}", self.stream), "-vn", "-sn", "-dn"]);
-        let filters = self.filters();
+        let mut filters = self.filters();
+        if let Some(stamps) = stamps {
+            let key = "ametadata=mode=add:key=t:value=1";
+            filters += &format!(",asettb=1/1000000,{key},ametadata=mode=print:key=t:direct=1:file='pipe\\:{stamps}'");
+        }
         if !filters.is_empty() {
             command.args(["-af", &filters]);
         }
@@ -100,6 +117,9 @@ impl SoundPlan {
                 filters.push(in_step());
             }
             Timing::Arrival => filters.push(format!("aresample={RATE}:async=1")),
+            Timing::Beside { jumps } => {
+                filters.extend([closing_jumps(0.0, jumps), format!("aresample={RATE}:async=1")])
+            }
             Timing::None => {}
         }
         let SoundOptions { gain_db, denoise, .. } = self.options;

@@ -6,6 +6,7 @@
 )]
 
 mod addresses;
+mod in_step;
 mod queues;
 mod recordings;
 mod songs;
