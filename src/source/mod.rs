@@ -158,6 +158,10 @@ pub enum SourceError {
         "{0} is an animated WebP or a damaged one, and ffmpeg can read neither; convert it to GIF or MP4, for example with ImageMagick"
     )]
     AnimatedWebp(String),
+    #[error(
+        "{0} is a HEIC or AVIF picture, and the ffmpeg on this machine cannot read those; convert it to JPEG, or install a newer ffmpeg"
+    )]
+    Heic(String),
     #[error("{0} has no sound in it; choose a film that has, or leave the sound out")]
     NoSound(String),
     #[error("{0} has no sound to take out; name a film, a song or an address")]

@@ -125,7 +125,9 @@ impl SoundPlan {
         let SoundOptions { gain_db, denoise, .. } = self.options;
         if denoise {
             filters.extend([format!("aresample={RATE}"), "aformat=channel_layouts=stereo".to_owned()]);
-            filters.push("afftdn".to_owned());
+            // It hands everything over so much later than it came.
+            let late = RATE / 40;
+            filters.push(format!("apad=pad_len={late},afftdn,atrim=start_sample={late},asetpts=PTS-{late}/SR/TB"));
         }
         filters.extend((gain_db != 0.0).then(|| format!("volume={gain_db}dB")));
         filters.join(",")
@@ -284,7 +286,7 @@ mod tests {
         assert_eq!(filters(SoundOptions { mono: true, ..SoundOptions::default() }), "");
         assert_eq!(filters(SoundOptions { gain_db: -3.5, ..SoundOptions::default() }), "volume=-3.5dB");
         let all = filters(SoundOptions { gain_db: 6.0, denoise: true, ..SoundOptions::default() });
-        assert!(all.ends_with("afftdn,volume=6dB"), "{all}");
+        assert!(all.ends_with("asetpts=PTS-1102/SR/TB,volume=6dB") && all.contains(",afftdn,"), "{all}");
         let placed = |timing| {
             let plan = SoundPlan { timing, ..plan(&song, SoundOptions::default()).expect("one") };
             (plan.filters(), plan.silence() / 44_100)
