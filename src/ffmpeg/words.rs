@@ -79,6 +79,11 @@ impl Words {
         self.mention("after EOF")
     }
 
+    /// There is something, and ffmpeg has no decoder for what that holds.
+    pub fn say_undecodable(&self) -> bool {
+        self.mention("Error while decoding")
+    }
+
     /// A film in which the index comes after the pictures, or that ends before its first picture does.
     pub fn say_index_at_end(&self) -> bool {
         self.0.iter().any(|line| line.ends_with(": partial file"))

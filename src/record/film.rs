@@ -1,6 +1,10 @@
-//! One recording: pictures and sound by their media time into a file of any kind that can be recorded to. The first
-//! picture's time is zero; nothing is encoded again. Whatever fails, what was written stays playable.
+//! One recording: pictures and sound by their media time into a file of any kind that can be recorded to; nothing is
+//! encoded again. Whatever fails, what was written stays playable.
+//!
+//! The file begins with the first picture, or with the sound where the stream itself begins with that: sound that a
+//! recording finds on its way when it begins in mid-stream belongs to a picture that it has missed.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -17,8 +21,7 @@ use crate::ffmpeg::{Container, Remux};
 use crate::media::sound::{Frame, RATE, media_time};
 use crate::units::MediaTime;
 
-/// A recording in the making. It begins with the first picture, or, where there is no picture for a second, or none at all,
-/// with sound.
+/// A recording in the making.
 pub struct Film {
     path: RecordingPath,
     tracks: Tracks,
@@ -27,6 +30,8 @@ pub struct Film {
     zero: Option<MediaTime>,
     last: Option<MediaTime>,
     pending: PendingSound,
+    /// Pictures that came before it is known where the file begins.
+    waiting: VecDeque<(MediaTime, Vec<u8>)>,
     pictures: u64,
     length: Duration,
     /// When to see to it that the file still has its name.
@@ -56,6 +61,7 @@ impl Film {
             zero: None,
             last: None,
             pending: PendingSound::default(),
+            waiting: VecDeque::new(),
             pictures: 0,
             length: Duration::ZERO,
             look: LOOK,
@@ -78,8 +84,39 @@ impl Film {
         if self.path.kind() == RecordingKind::Wav || self.last.is_some_and(|last| media <= last) {
             return Ok(false);
         }
-        self.begin_at(media)?;
         self.last = Some(media);
+        if self.zero.is_none() {
+            self.waiting.push_back((media, jpeg.to_vec()));
+            return self.settle().map(|()| true);
+        }
+        self.write_picture(media, jpeg)?;
+        Ok(true)
+    }
+
+    /// Finds out where the file begins, as soon as that can be known, and writes the pictures that waited for it.
+    fn settle(&mut self) -> Result<(), RecordError> {
+        let Some(&(first, _)) = self.waiting.front() else { return Ok(()) };
+        let sound = self.pending.first().map(|frame| (frame, media_time(frame)));
+        let beginning = match sound {
+            _ if !self.tracks.sound || first <= MediaTime::ZERO => first,
+            Some((frame, at)) if at < first && frame < FIRST_SECOND => at,
+            Some(_) => first,
+            // Its sound may still come, but not later than it would be heard.
+            None if self.last.is_some_and(|last| last.since(first) < SOUND_LAGS) => return Ok(()),
+            None => first,
+        };
+        self.begin_at(beginning)?;
+        self.write_waiting()
+    }
+
+    fn write_waiting(&mut self) -> Result<(), RecordError> {
+        while let Some((media, jpeg)) = self.waiting.pop_front() {
+            self.write_picture(media, &jpeg)?;
+        }
+        Ok(())
+    }
+
+    fn write_picture(&mut self, media: MediaTime, jpeg: &[u8]) -> Result<(), RecordError> {
         self.write_sound(frame_after(media))?;
         let at = self.since_zero(media.micros().saturating_mul(1_000).into());
         let written = match &mut self.sink {
@@ -90,8 +127,7 @@ impl Film {
         written.map_err(|why| self.failed(why))?;
         self.pictures += 1;
         self.note_length();
-        self.look_after()?;
-        Ok(true)
+        self.look_after()
     }
 
     /// Frames, the first of which is this one of the stream.
@@ -106,11 +142,15 @@ impl Film {
             self.write_sound(u64::MAX)?;
             return self.look_after();
         }
+        self.settle()?;
+        if let Some(zero) = self.zero {
+            self.pending.forget(frame_from(zero));
+        }
         match self.zero {
             // Pictures have stopped coming, or come much later.
             Some(_) if self.pending.len() > AHEAD => self.write_sound(u64::MAX),
             Some(_) => Ok(()),
-            // The film begins with sound; a moment of it belongs to a picture that was on its way.
+            // There are no pictures yet. A moment of sound may belong to a picture that is on its way.
             None if self.pending.len() > AHEAD => {
                 self.pending.first().map_or(Ok(()), |first| self.begin_at(media_time(first)))
             }
@@ -121,6 +161,8 @@ impl Film {
     /// Writes what is left and closes the file. `None` if nothing was recorded: then there is no file either. Also
     /// behind an error, to leave as much as there is.
     pub fn finish(mut self) -> (Option<Totals>, Result<(), RecordError>) {
+        let first = self.waiting.front().map(|&(first, _)| first);
+        let waited = first.map_or(Ok(()), |first| self.begin_at(first).and_then(|()| self.write_waiting()));
         let rest = if self.sink.is_some() { self.write_sound(u64::MAX) } else { Ok(()) };
         let path = self.path.path().to_owned();
         let outcome = match self.sink.take() {
@@ -139,7 +181,7 @@ impl Film {
         };
         let something = self.pictures > 0 || self.length > Duration::ZERO;
         let totals = something.then_some(Totals { path, pictures: self.pictures, length: self.length });
-        (totals, rest.and(outcome))
+        (totals, waited.and(rest).and(outcome))
     }
 
     /// Opens the file, if this is the first that goes into it.
@@ -254,6 +296,10 @@ impl Seek for Pipe {
 
 /// Frames of sound that wait for pictures: a second.
 const AHEAD: usize = RATE as usize;
+/// Frames of the stream's first second; its very first may have been lost on the way.
+const FIRST_SECOND: u64 = RATE as u64;
+/// How long pictures wait to see whether sound comes that belongs before them.
+const SOUND_LAGS: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -292,6 +338,54 @@ mod tests {
         // Sound from the first picture on.
         assert!((totals.length.as_secs_f64() - 1.04).abs() < 1e-6, "{:?}", totals.length);
         assert!(fs::metadata(&path).expect("there").len() > 44_100 * 4);
+    }
+
+    /// Sound from the stream's beginning, 500 ms before the first picture; the sound comes first, as to a watcher, or the
+    /// picture does, as in a server.
+    #[test]
+    fn sound_before_the_first_picture_is_in_the_file_and_in_step() {
+        for (early, sound_first) in [(500_000, true), (500_000, false), (1_700_000, true), (1_700_000, false)] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("film.mkv");
+            let mut film = film(&path, true);
+            let mut sound = (0..30_u64).map(|n| (n * 4_410, vec![[1_000 + n as i16; 2]; 4_410]));
+            let until = |frames: u64| frames * 1_000_000 / 44_100;
+            let mut pictures = (0..20).map(|n| MediaTime::from_micros(early + n * 40_000));
+            let first = pictures.next().expect("one");
+            if !sound_first {
+                assert!(film.picture(first, b"jpeg").expect("kept"));
+            }
+            for (first, frames) in sound.by_ref() {
+                film.sound(first, &frames).expect("kept");
+                if until(first + 4_410) >= early as u64 {
+                    break;
+                }
+            }
+            if sound_first {
+                assert!(film.picture(first, b"jpeg").expect("written"));
+            }
+            pictures.for_each(|at| assert!(film.picture(at, b"jpeg").expect("written")));
+            sound.for_each(|(first, frames)| film.sound(first, &frames).expect("kept"));
+            let (totals, outcome) = film.finish();
+            outcome.expect("finished");
+            let totals = totals.expect("recorded");
+            assert_eq!((totals.pictures, totals.length), (20, Duration::from_secs(3)), "{early} {sound_first}");
+            let film = fs::read(&path).expect("there");
+            let frames = (1_000..1_030_i16).all(|n| film.windows(4).any(|four| four == [n.to_le_bytes(); 2].concat()));
+            assert!(frames, "all of the sound");
+            assert_eq!(crate::record::matroska::first_picture(&film), Some(early as u64 / 1_000), "{sound_first}");
+        }
+    }
+
+    #[test]
+    fn sound_that_comes_late_and_belongs_before_the_beginning_is_left_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut film = film(&folder.path().join("film.mkv"), true);
+        (250..280).for_each(|n| assert!(film.picture(MediaTime::from_micros(n * 40_000), b"jpeg").expect("kept")));
+        film.sound(9 * 44_100, &vec![[1, 1]; 88_200]).expect("kept");
+        let (totals, outcome) = film.finish();
+        outcome.expect("finished");
+        assert_eq!(totals.expect("recorded").length, Duration::from_millis(1_200));
     }
 
     #[test]

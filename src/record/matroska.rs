@@ -306,3 +306,5 @@ const ID_OF_FOUR: u64 = 4;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) use self::tests::first_picture;

@@ -39,6 +39,8 @@ struct State {
     runs: VecDeque<Run>,
     /// Frames held that are not silence.
     held: usize,
+    /// Of the first frame.
+    first_stamp: Option<i64>,
     /// No more will be put in.
     over: bool,
     /// No more will be taken.
@@ -95,6 +97,20 @@ impl Backlog {
             None if late.timed_out() => Pop::Empty,
             None => Pop::Closed,
         }
+    }
+
+    /// The stamp of the first frame, before that is put in.
+    pub fn begins_at(&self, stamp: i64) {
+        self.lock().first_stamp = Some(stamp);
+    }
+
+    pub fn first_stamp(&self) -> Option<i64> {
+        self.lock().first_stamp
+    }
+
+    /// Whether no more will be put in.
+    pub fn is_over(&self) -> bool {
+        self.lock().over
     }
 
     /// No more will be put in.

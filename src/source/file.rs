@@ -115,11 +115,19 @@ pub(super) fn look(input: &Input, control: &Control) -> Result<(Reading, Found),
     };
     let reading = Reading { address, local, paced: false, live: false, twice, name };
     let mut found = match local {
-        true => probe::probe(control, &reading, &[])?,
+        true => probe::probe(control, &reading, &[]).map_err(|error| known_picture(input, error))?,
         false => probe::probe_address(control, &reading)?,
     };
     photo::look(control, &reading, &mut found);
     Ok((reading, found))
+}
+
+/// A photograph of a kind that older versions of ffmpeg take for a damaged film.
+fn known_picture(input: &Input, error: SourceError) -> SourceError {
+    match (error, input) {
+        (SourceError::NotFilm { name, .. }, Input::File(path)) if photo::is_heic(path) => SourceError::Heic(name),
+        (error, _) => error,
+    }
 }
 
 /// What ffmpeg is to do with a film.

@@ -6,6 +6,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::backlog::{Backlog, Block, Surplus};
+use super::timeline::StampReader;
 use crate::clock;
 use crate::ffmpeg::Tap;
 use crate::media::sound::{self, Frame};
@@ -18,16 +19,32 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    /// `mono`: both sides become their mean.
-    pub fn of(tap: Tap, surplus: Surplus, mono: bool) -> io::Result<Self> {
+    /// `stamps` is where ffmpeg writes the stamps of its sound, in microseconds. `mono`: both sides become their mean.
+    pub fn of(tap: Tap, stamps: Option<Tap>, surplus: Surplus, mono: bool) -> io::Result<Self> {
         let backlog = Arc::new(Backlog::new(surplus));
         let filling = Arc::clone(&backlog);
         let read = move || {
-            fill(tap, &filling, mono);
+            fill(tap, stamps, &filling, mono);
             filling.finish();
         };
         let thread = Builder::new().name("sound in".into()).spawn(read)?;
         Ok(Self { backlog, thread: Some(thread) })
+    }
+
+    /// When the first frame is to be heard, in microseconds of the film's own time; known once sound has come. `None` where
+    /// no stamps are written.
+    pub fn first_stamp(&self) -> Option<i64> {
+        self.backlog.first_stamp()
+    }
+
+    /// Its sound is read from now on, and thrown away.
+    pub fn ignore(&self) {
+        self.backlog.close();
+    }
+
+    /// Whether ffmpeg has closed its end.
+    pub fn is_over(&self) -> bool {
+        self.backlog.is_over()
     }
 
     /// What comes next, if it comes soon.
@@ -51,13 +68,17 @@ impl Drop for Heard {
 }
 
 /// Reads to the end, also when the sound is not wanted any more: ffmpeg would fail, and its pictures with it.
-fn fill(mut tap: Tap, backlog: &Backlog, mono: bool) {
+fn fill(mut tap: Tap, mut stamps: Option<Tap>, backlog: &Backlog, mono: bool) {
     let mut bytes = vec![0; READ];
     let (mut kept, mut wanted) = (0, true);
     loop {
         let read = tap.read(&mut bytes[kept..]);
         let captured = clock::now();
         let Ok(count @ 1..) = read else { break };
+        if let Some(stamp) = stamps.take().and_then(|stamps| StampReader::new(stamps).next()) {
+            // The pipe is closed here: the other stamps follow from the first, and ffmpeg goes on without.
+            backlog.begins_at(stamp);
+        }
         let whole = (kept + count) / FRAME * FRAME;
         if wanted && whole > 0 {
             wanted = backlog.put(Block { captured, frames: frames(&bytes[..whole], mono) });

@@ -35,14 +35,14 @@ impl SoundPass {
     ) -> Result<(Self, Option<JoinHandle<()>>), SourceError> {
         let mut command = ffmpeg::ffmpeg()?;
         reading.input(&mut command, &[]);
-        plan.output(&mut command, 0, STDOUT);
+        plan.output(&mut command, 0, STDOUT, None);
         let (process, Pipes { stdin, stdout }) = Process::start(control, &mut command, named(reading))?;
         let mut run = Run::new(process, reading.local);
         let feeding = stdin.zip(feed).map(|(stdin, feed)| ffmpeg::feed(stdin, feed)).transpose()?;
         if !stdout.ready(clock::now() + patience) && !control.stopped() {
             return Err(run.silent(patience));
         }
-        let heard = Heard::of(stdout, Surplus::Wait, plan.mono()).map_err(SourceError::Start)?;
+        let heard = Heard::of(stdout, None, Surplus::Wait, plan.mono()).map_err(SourceError::Start)?;
         let Some(first) = heard.next() else { return Err(run.no_start()) };
         Ok((Self { run, heard, first: Some(first), frames: 0 }, feeding))
     }

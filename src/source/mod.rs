@@ -9,6 +9,7 @@ mod backlog;
 mod card;
 mod fifo;
 mod file;
+mod film_clock;
 mod guess;
 mod heard;
 mod input;
@@ -157,6 +158,10 @@ pub enum SourceError {
         "{0} is an animated WebP or a damaged one, and ffmpeg can read neither; convert it to GIF or MP4, for example with ImageMagick"
     )]
     AnimatedWebp(String),
+    #[error(
+        "{0} is a HEIC or AVIF picture, and the ffmpeg on this machine cannot read those; convert it to JPEG, or install a newer ffmpeg"
+    )]
+    Heic(String),
     #[error("{0} has no sound in it; choose a film that has, or leave the sound out")]
     NoSound(String),
     #[error("{0} has no sound to take out; name a film, a song or an address")]
@@ -292,16 +297,26 @@ fn heard(input: Option<&Input>, options: &Options) -> Result<Option<Box<dyn live
 /// The work of a source: pushes pictures and sound until the end, a failure, or a closed queue of pictures.
 type Work = Box<dyn FnOnce(Producer<Picture>, Option<Producer<Chunk>>) -> Result<Finished, SourceError> + Send>;
 
-/// An open source, not yet producing.
+/// An open source, not yet producing. It may hold a running ffmpeg or an open device; dropping it ends those.
 pub struct Source {
+    /// The first field: once the children are gone, no thread of the work waits for them.
+    guard: Guard,
     info: Info,
     work: Work,
-    guard: Guard,
 }
 
 impl Source {
     pub fn info(&self) -> &Info {
         &self.info
+    }
+
+    /// Gives up what is running and keeps what was found out: an input that is opened again when it is needed costs nothing
+    /// until then. Its [`Stopper`] is used up.
+    pub fn close(self) -> Info {
+        let Self { guard, info, work } = self;
+        drop(guard);
+        drop(work);
+        info
     }
 
     /// Begins to fill `out`, and `sound` if there is any (see [`Info::sound`]; else it is closed at once). Each queue's own

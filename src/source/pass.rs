@@ -1,7 +1,7 @@
 //! One pass through a film: a run of ffmpeg that hands over its pictures, their stamps and its sound.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::ChildStdin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -11,8 +11,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::SourceError;
 use super::backlog::Surplus;
+use super::film_clock::{FilmClock, FilmZero};
 use super::heard::Heard;
-use super::plan::Plan;
+use super::plan::{Descriptors, Plan};
 use super::run::{Run, named};
 use super::sound::SoundPlan;
 use super::timeline::{StampReader, Timeline, longest_gap};
@@ -29,12 +30,15 @@ impl Plan {
     /// Starts ffmpeg; it works ahead until its pipe is full. `surplus`: what to do with sound far ahead of the pictures.
     pub fn spawn(&self, control: &Control, surplus: Surplus) -> Result<Decoder, SourceError> {
         let program = ffmpeg::find("ffmpeg")?;
-        let (ear, mouth) = pipe_if(self.sound.is_some())?.unzip();
-        let (stamps, stamping) = pipe_if(self.is_stamped())?.unzip();
-        let [sound_to, stamps_to] = [&mouth, &stamping].map(|end| end.as_ref().map(AsRawFd::as_raw_fd));
-        let mut command = self.command(program.as_os_str(), sound_to, stamps_to);
-        let invocation = Invocation { arguments: arguments(&command), sound_to, stamps_to };
-        let inherited = mouth.into_iter().chain(stamping).collect();
+        let (sound, sound_end) = pipe_if(self.sound.is_some())?.unzip();
+        let (stamps, stamps_end) = pipe_if(self.is_stamped())?.unzip();
+        let (sound_stamps, sound_stamps_end) = pipe_if(self.is_sound_stamped())?.unzip();
+        let number = |end: &Option<OwnedFd>| end.as_ref().map(AsRawFd::as_raw_fd);
+        let (sound_to, stamps_to) = (number(&sound_end), number(&stamps_end));
+        let to = Descriptors { sound: sound_to, stamps: stamps_to, sound_stamps: number(&sound_stamps_end) };
+        let mut command = self.command(program.as_os_str(), &to);
+        let invocation = Invocation { arguments: arguments(&command), to };
+        let inherited = sound_end.into_iter().chain(stamps_end).chain(sound_stamps_end).collect();
         let (process, pipes) = Process::start_with(control, &mut command, named(&self.reading), inherited)?;
         let Pipes { stdin, stdout } = pipes;
         if !self.reading.live {
@@ -42,7 +46,8 @@ impl Plan {
             stdout.widen(PIPE);
         }
         let mono = self.sound.as_ref().is_some_and(SoundPlan::mono);
-        let heard = ear.map(|ear| Heard::of(Tap::new(ear, control), surplus, mono)).transpose();
+        let sound_stamps = sound_stamps.map(|stamps| Tap::new(stamps, control));
+        let heard = sound.map(|sound| Heard::of(Tap::new(sound, control), sound_stamps, surplus, mono)).transpose();
         Ok(Decoder {
             invocation,
             stdin,
@@ -57,11 +62,13 @@ impl Plan {
 
     fn times(&self, tap: Tap) -> Times {
         let stamps = match self.rate {
+            // The next picture, whose stamp that is, must not be waited for.
+            _ if self.reading.live => StampReader::new(tap),
             None if self.film.stamped_by_ends => StampReader::of_ends(tap, self.film.rate.interval()),
             _ => StampReader::new(tap),
         };
         let timeline = Timeline::new(self.usual_rate(), self.zero(), longest_gap(self.film.cut));
-        Times { stamps, timeline, ends_marked: self.is_end_marked() }
+        Times { stamps, timeline, ends_marked: self.is_end_marked(), live: self.reading.live, film: FilmClock::new() }
     }
 
     /// Starts ffmpeg and waits for its first picture.
@@ -76,14 +83,15 @@ struct Times {
     timeline: Timeline,
     /// Behind the last picture comes one more, whose stamp is the film's end.
     ends_marked: bool,
+    /// Pictures are handed over as they come, without a place on the timeline.
+    live: bool,
+    film: FilmClock,
 }
 
 /// How an ffmpeg was started.
 struct Invocation {
     arguments: Vec<OsString>,
-    /// The descriptors that it inherited.
-    sound_to: Option<RawFd>,
-    stamps_to: Option<RawFd>,
+    to: Descriptors,
 }
 
 fn arguments(command: &FfmpegCommand) -> Vec<OsString> {
@@ -118,9 +126,8 @@ impl Decoder {
     /// The same run for `plan`, if ffmpeg would have been started with the same arguments for that; what is done with its
     /// pictures may differ.
     pub fn adapted_to(mut self, plan: &Plan) -> Option<Self> {
-        let Invocation { sound_to, stamps_to, .. } = self.invocation;
         let program = ffmpeg::find("ffmpeg").ok()?;
-        let same = arguments(&plan.command(program.as_os_str(), sound_to, stamps_to)) == self.invocation.arguments;
+        let same = arguments(&plan.command(program.as_os_str(), &self.invocation.to)) == self.invocation.arguments;
         let fits = same && plan.sound.is_some() == self.heard.is_some() && plan.is_stamped() == self.times.is_some();
         if !fits {
             return None;
@@ -155,7 +162,7 @@ impl Decoder {
 pub(super) struct Pass {
     pub reader: Reader<Tap>,
     run: Run,
-    /// `None`: pictures are handed over as they come.
+    /// `None`: pictures are handed over as they come, and have no stamps.
     times: Option<Times>,
     /// Of a film, the picture behind the one that was handed over last, and what ended them meanwhile.
     ahead: Option<Picture>,
@@ -170,7 +177,16 @@ pub(super) struct Pass {
 impl Pass {
     /// From now on pictures are handed over as they come.
     pub fn go_live(&mut self) {
-        self.times = None;
+        self.times.iter_mut().for_each(|times| times.live = true);
+    }
+
+    /// Where the film's time lies on our clock; `None` if its pictures have no stamps.
+    pub fn film_zero(&self) -> Option<FilmZero> {
+        self.times.as_ref().map(|times| times.film.zero())
+    }
+
+    fn is_live(&self) -> bool {
+        self.times.as_ref().is_none_or(|times| times.live)
     }
 
     /// When the last picture has had its time; counted from the beginning of the pass, and known when it is over.
@@ -185,10 +201,10 @@ impl Pass {
             return Err(error);
         }
         let first = self.ahead.take().map_or_else(|| self.next(pool), |picture| Ok(Some(picture)))?;
-        let picture = match (first, &self.times) {
+        let picture = match first {
             // The first is not held up by the second.
-            (Some(picture), Some(_)) if self.count > 0 => self.timed(picture, pool),
-            (first, _) => first,
+            Some(picture) if self.count > 0 && !self.is_live() => self.timed(picture, pool),
+            first => first,
         };
         if let Some(span) = picture.as_ref().and_then(|picture| picture.span) {
             self.end = span.end();
@@ -219,9 +235,10 @@ impl Pass {
     fn next(&mut self, pool: &Pool<Vec<u8>>) -> Result<Option<Picture>, SourceError> {
         match self.reader.read(pool, clock::now) {
             Ok(Some(mut picture)) => {
-                if let Some(Times { stamps, timeline, .. }) = &mut self.times {
+                if let Some(Times { stamps, timeline, live, film, .. }) = &mut self.times {
                     let at = timeline.place(stamps.next());
-                    picture.span = Some(Span { at, lasts: timeline.interval() });
+                    film.picture(at, picture.captured);
+                    picture.span = (!*live).then(|| Span { at, lasts: timeline.interval() });
                 }
                 Ok(Some(picture))
             }

@@ -3,6 +3,9 @@
 //! ffmpeg versions differ in which of EXIF's orientations they obey, and none tells the shape before it has decoded. So
 //! ffprobe decodes the picture once, ffmpeg is told not to turn anything, and the turning is ours.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -123,6 +126,13 @@ fn ask(control: &Control, reading: &Reading, stream: u32) -> Option<Still> {
     Still::parse(&control.ask(question, clock::now() + PROBE_ADDRESS).ok()??.output)
 }
 
+/// Whether a file says that it is a picture in ISO/IEC 23008-12's container, by the major brand of its `ftyp` box.
+pub(super) fn is_heic(path: &Path) -> bool {
+    let mut start = [0; 12];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && &start[4..8] == b"ftyp" && HEIC.iter().any(|brand| start[8..] == **brand)
+}
+
 /// The picture of `plan`, again and again, without an end.
 pub(super) fn stand(mut plan: Plan, found: &Found, title: String, guard: Guard) -> Result<Source, SourceError> {
     (plan.film.rate, plan.film.length) = (AGAIN, None);
@@ -149,6 +159,7 @@ fn repeat(mut picture: Picture, control: &Control, out: &Producer<Picture>) -> F
     Finished { pictures, end: None }
 }
 
+const HEIC: [&[u8; 4]; 9] = [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif"];
 /// What ffmpeg itself assumes of a picture.
 const TWENTY_FIVE: Rate = match Rate::new(25, 1) {
     Some(rate) => rate,

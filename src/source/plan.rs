@@ -2,6 +2,7 @@
 //! films keep the colours that they are coded in, and are converted as they are read; the rest comes as full-range BT.601.
 
 use std::ffi::OsStr;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use super::probe::{Film, Matrix, is_still_codec};
@@ -11,6 +12,14 @@ use crate::ffmpeg::{FfmpegCommand, Reading, quiet};
 use crate::media::convert;
 use crate::media::tonemap::{ToneMap, Transfer};
 use crate::units::{Rate, Size};
+
+/// The descriptors that an ffmpeg inherits to write to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Descriptors {
+    pub sound: Option<RawFd>,
+    pub stamps: Option<RawFd>,
+    pub sound_stamps: Option<RawFd>,
+}
 
 /// Everything ffmpeg must be told; the same for every pass of a loop.
 #[derive(Clone)]
@@ -34,15 +43,21 @@ impl Plan {
         self.rate.unwrap_or(self.film.rate)
     }
 
-    /// Whether pictures have their stamps written beside them. Live ones are due when they come.
+    /// Whether pictures have their stamps written beside them. Live ones are due when they come, but their sound is placed
+    /// by them.
     pub fn is_stamped(&self) -> bool {
-        !self.reading.live
+        !self.reading.live || self.is_sound_stamped()
+    }
+
+    /// Whether sound has its stamps written beside it.
+    pub fn is_sound_stamped(&self) -> bool {
+        self.sound.as_ref().is_some_and(SoundPlan::is_placed_beside)
     }
 
     /// Whether behind the last picture comes one more, whose stamp is the end of the film. What is fed to ffmpeg may turn
     /// out to be live, and then that picture would be shown.
     pub fn is_end_marked(&self) -> bool {
-        self.is_stamped() && !self.reading.is_fed()
+        !self.reading.live && !self.reading.is_fed()
     }
 
     /// What the pictures' stamps count from.
@@ -134,10 +149,10 @@ impl Plan {
         pixels <= LIGHT
     }
 
-    /// Pictures at `pipe:1`; sound, if it is planned, and stamps at the inherited descriptors `ear` and `stamps`.
-    pub fn command(&self, program: &OsStr, ear: Option<i32>, stamps: Option<i32>) -> FfmpegCommand {
+    /// Pictures at `pipe:1`; sound, if it is planned, and stamps at the descriptors that ffmpeg inherits.
+    pub fn command(&self, program: &OsStr, to: &Descriptors) -> FfmpegCommand {
         let mut command = quiet(program);
-        if self.is_stamped() {
+        if !self.reading.live {
             // ffmpeg would make the earliest stamp zero, for which it has to read on until it has seen one of each stream,
             // and would close what it takes for jumps: also pictures that lie far apart.
             command.arg("-copyts");
@@ -152,14 +167,14 @@ impl Plan {
             }
         }
         self.reading.input(&mut command, threads);
-        let sound = self.sound.as_ref().zip(ear);
+        let sound = self.sound.as_ref().zip(to.sound);
         if sound.is_some() && self.reading.twice {
             // What its sound is has been found out already; looking for it would hold the pictures up.
-            let known = if self.film.indexed && self.is_stamped() { &["-probesize", "32"][..] } else { &[] };
+            let known = if self.film.indexed && !self.reading.live { &["-probesize", "32"][..] } else { &[] };
             self.reading.input(&mut command, &[known, &["-vn", "-sn", "-dn"]].concat());
         }
         command.args(["-map", &format!("0:{}", self.film.stream), "-an", "-sn", "-dn"]);
-        let stamping = stamps.map(|to| self.stamping(to)).unwrap_or_default();
+        let stamping = to.stamps.map(|to| self.stamping(to)).unwrap_or_default();
         command.args(["-vf", &format!("{}{stamping}", self.filters()), "-fps_mode", "passthrough"]);
         // More than eight bits in YUV4MPEG2 are ffmpeg's own extension, for which it wants to be asked.
         let extension = if self.tones.is_some() { &["-strict", "-1"][..] } else { &[] };
@@ -167,7 +182,7 @@ impl Plan {
         if let Some((sound, ear)) = sound {
             // A file is opened a second time for its sound, so that one whose sound lies far from its pictures keeps
             // neither pipe waiting: ffmpeg then reads on in whichever of the two inputs is behind.
-            sound.output(&mut command, u32::from(self.reading.twice), ear);
+            sound.output(&mut command, u32::from(self.reading.twice), ear, to.sound_stamps);
         }
         command
     }
@@ -258,7 +273,8 @@ mod tests {
     }
 
     fn arguments(plan: &Plan, ear: Option<i32>) -> String {
-        let command = plan.command(OsStr::new("ffmpeg"), ear, None);
+        let to = Descriptors { sound: ear, ..Descriptors::default() };
+        let command = plan.command(OsStr::new("ffmpeg"), &to);
         command.get_args().map(|argument| argument.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 
@@ -272,7 +288,8 @@ mod tests {
         let both = arguments(&plan(true), Some(9));
         assert_eq!(both.matches(" -i file:a").count(), 2);
         assert!(both.ends_with("-map 1:1 -vn -sn -dn -af aresample=44100:async=1:first_pts=0 -ac 2 -ar 44100 -c:a pcm_s16le -flush_packets 1 -f s16le pipe:9"), "{both}");
-        let stamped = plan(true).command(OsStr::new("ffmpeg"), None, Some(7));
+        let to = Descriptors { stamps: Some(7), ..Descriptors::default() };
+        let stamped = plan(true).command(OsStr::new("ffmpeg"), &to);
         let stamped: Vec<_> = stamped.get_args().map(|argument| argument.to_string_lossy()).collect();
         let beside = "setsar=1,settb=1/1000000,tpad=stop=1:stop_mode=clone,metadata=mode=add:key=t:value=1,\
                       metadata=mode=print:key=t:direct=1:file='pipe\\:7'";

@@ -4,8 +4,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::{Input, SourceError};
-use crate::ffmpeg::{Named, Process, Reading, Words};
+use super::SourceError;
+use crate::ffmpeg::{FED, Named, Process, Reading, Words};
 
 /// What a reading is called by ffmpeg and by people.
 pub(super) fn named(reading: &Reading) -> Named {
@@ -34,7 +34,7 @@ impl Run {
             return SourceError::Stopped;
         }
         let words = self.process.words();
-        no_film(&words, self.local, &self.process.named().name)
+        no_film(&words, self.local, self.process.named())
     }
 
     /// Nothing came within `patience`.
@@ -71,9 +71,9 @@ impl Run {
 }
 
 /// What ffmpeg's words mean when it opened nothing.
-pub(super) fn no_film(words: &Words, local: bool, name: &str) -> SourceError {
-    let name = name.to_owned();
-    let piped = name == Input::Stdin.name();
+pub(super) fn no_film(words: &Words, local: bool, named: &Named) -> SourceError {
+    let name = named.name.clone();
+    let piped = named.input == FED;
     match words.gist() {
         _ if local && words.point_elsewhere() => SourceError::Elsewhere(name),
         _ if words.say_animated_webp() => SourceError::AnimatedWebp(name),
@@ -82,6 +82,7 @@ pub(super) fn no_film(words: &Words, local: bool, name: &str) -> SourceError {
         _ if words.say_index_at_end() && (piped || !local) => SourceError::IndexAtEnd(name),
         Some(why) if words.say_index_at_end() => SourceError::NotFilm { name, why },
         None => SourceError::NoPicture(name),
+        Some(why) if local && words.say_undecodable() => SourceError::NotFilm { name, why },
         Some(_) if words.say_empty() => SourceError::NoPicture(name),
         Some(why) if local => SourceError::NotFilm { name, why },
         Some(why) if words.say_forbidden() => SourceError::Forbidden { name, why },

@@ -16,7 +16,7 @@ use crate::media::sound::RATE;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SoundPlan {
     stream: u32,
-    place: Timing,
+    timing: Timing,
     options: SoundOptions,
 }
 
@@ -28,6 +28,9 @@ enum Timing {
     Stamps { zero: f64, silence: u64, jumps: Option<Duration> },
     /// By when it comes: stamps of another connection say nothing about this one.
     Arrival,
+    /// Live: by its own first stamp, which ffmpeg writes into a pipe, as it does with those of the pictures. Jumps are closed
+    /// as above.
+    Beside { jumps: Duration },
     /// Frame after frame as it is decoded; there are no pictures.
     None,
 }
@@ -38,36 +41,46 @@ impl SoundPlan {
     pub fn choose(found: &Found, options: Option<SoundOptions>, name: &str) -> Result<Option<Self>, SourceError> {
         let Some(options) = options else { return Ok(None) };
         let Some(track) = track(found, &options, name)? else { return Ok(None) };
-        let place = found.film.as_ref().map_or(Timing::None, |film| {
+        let timing = found.film.as_ref().map_or(Timing::None, |film| {
             let first = film.start.unwrap_or(found.start);
             let start = track.start.unwrap_or(first);
             let jumps = (!film.indexed).then(|| longest_gap(film.cut));
             Timing::stamps(start.min(first), (start - first).max(0.0), jumps)
         });
-        Ok(Some(Self { stream: track.stream, place, options }))
+        Ok(Some(Self { stream: track.stream, timing, options }))
     }
 
     /// From now on its place is where it comes.
     pub fn place_by_arrival(&mut self) {
-        self.place = Timing::Arrival;
+        self.timing = Timing::Arrival;
+    }
+
+    /// From now on its stamps say where it lies beside the pictures of the same run.
+    pub fn place_beside(&mut self, jumps: Duration) {
+        self.timing = Timing::Beside { jumps };
+    }
+
+    pub fn is_placed_beside(&self) -> bool {
+        matches!(self.timing, Timing::Beside { .. })
     }
 
     pub fn is_placed_by_arrival(&self) -> bool {
-        self.place == Timing::Arrival
+        self.timing == Timing::Arrival
     }
 
     /// Frames of silence before what ffmpeg sends.
     pub const fn silence(&self) -> u64 {
-        match self.place {
+        match self.timing {
             Timing::Stamps { silence, .. } => silence * RATE as u64,
-            Timing::Arrival | Timing::None => 0,
+            Timing::Arrival | Timing::Beside { .. } | Timing::None => 0,
         }
     }
 
     /// What the pictures' stamps count from.
     pub const fn zero(&self) -> Zero {
-        match self.place {
+        match self.timing {
             Timing::Stamps { zero, .. } => Zero::File(zero),
+            Timing::Beside { .. } => Zero::File(0.0),
             Timing::Arrival | Timing::None => Zero::First(0.0),
         }
     }
@@ -76,10 +89,14 @@ impl SoundPlan {
         self.options.mono
     }
 
-    /// An output of ffmpeg: the track of its input `input`, to the descriptor `to`.
-    pub fn output(&self, command: &mut FfmpegCommand, input: u32, to: i32) {
+    /// An output of ffmpeg: the track of its input `input`, to the descriptor `to`, its stamps to the descriptor `stamps`.
+    pub fn output(&self, command: &mut FfmpegCommand, input: u32, to: i32, stamps: Option<i32>) {
         command.args(["-map", &format!("{input}:{}", self.stream), "-vn", "-sn", "-dn"]);
-        let filters = self.filters();
+        let mut filters = self.filters();
+        if let Some(stamps) = stamps {
+            let key = "ametadata=mode=add:key=t:value=1";
+            filters += &format!(",asettb=1/1000000,{key},ametadata=mode=print:key=t:direct=1:file='pipe\\:{stamps}'");
+        }
         if !filters.is_empty() {
             command.args(["-af", &filters]);
         }
@@ -90,7 +107,7 @@ impl SoundPlan {
     /// The filters in order; none where ffmpeg's plain conversion is all there is to do.
     fn filters(&self) -> String {
         let mut filters = Vec::new();
-        match self.place {
+        match self.timing {
             Timing::Stamps { zero, silence, jumps } => {
                 let zero = zero + silence as f64;
                 filters.extend(match jumps {
@@ -100,12 +117,17 @@ impl SoundPlan {
                 filters.push(in_step());
             }
             Timing::Arrival => filters.push(format!("aresample={RATE}:async=1")),
+            Timing::Beside { jumps } => {
+                filters.extend([closing_jumps(0.0, jumps), format!("aresample={RATE}:async=1")])
+            }
             Timing::None => {}
         }
         let SoundOptions { gain_db, denoise, .. } = self.options;
         if denoise {
             filters.extend([format!("aresample={RATE}"), "aformat=channel_layouts=stereo".to_owned()]);
-            filters.push("afftdn".to_owned());
+            // It hands everything over so much later than it came.
+            let late = RATE / 40;
+            filters.push(format!("apad=pad_len={late},afftdn,atrim=start_sample={late},asetpts=PTS-{late}/SR/TB"));
         }
         filters.extend((gain_db != 0.0).then(|| format!("volume={gain_db}dB")));
         filters.join(",")
@@ -264,9 +286,9 @@ mod tests {
         assert_eq!(filters(SoundOptions { mono: true, ..SoundOptions::default() }), "");
         assert_eq!(filters(SoundOptions { gain_db: -3.5, ..SoundOptions::default() }), "volume=-3.5dB");
         let all = filters(SoundOptions { gain_db: 6.0, denoise: true, ..SoundOptions::default() });
-        assert!(all.ends_with("afftdn,volume=6dB"), "{all}");
-        let placed = |place| {
-            let plan = SoundPlan { place, ..plan(&song, SoundOptions::default()).expect("one") };
+        assert!(all.ends_with("asetpts=PTS-1102/SR/TB,volume=6dB") && all.contains(",afftdn,"), "{all}");
+        let placed = |timing| {
+            let plan = SoundPlan { timing, ..plan(&song, SoundOptions::default()).expect("one") };
             (plan.filters(), plan.silence() / 44_100)
         };
         let step = "aresample=44100:async=1:first_pts=0".to_owned();
@@ -277,7 +299,7 @@ mod tests {
         let closing = "asetpts='if(isnan(PREV_INPTS),PTS-(1.500000)/TB,if(between((PTS-PREV_INPTS)*TB,-0.5,60),\
                        PREV_OUTPTS+PTS-PREV_INPTS,PREV_OUTPTS+NB_SAMPLES/SR/TB))'";
         assert_eq!(placed(Timing::stamps(1.5, 0.0, Some(longest_gap(true)))), (format!("{closing},{step}"), 0));
-        let zero = |place| SoundPlan { place, ..plan(&song, SoundOptions::default()).expect("one") }.zero();
+        let zero = |timing| SoundPlan { timing, ..plan(&song, SoundOptions::default()).expect("one") }.zero();
         assert_eq!(zero(Timing::stamps(0.5, 1.0, None)), Zero::File(0.5));
     }
 }

@@ -4,22 +4,26 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::thread::Builder;
 use std::time::Duration;
 
 use rustix::stdio;
 
 use super::backlog::Surplus;
+use super::live::line::span;
+use super::live::station::Voice;
 use super::pace::{self, Decision};
 use super::pass::Pass;
 use super::photo::Turn;
 use super::probe::{Film, Matrix};
+use super::timeline::longest_gap;
 use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError, file, passes, plan, probe, tune};
 use crate::clock;
 use crate::ffmpeg::{Control, Reading, Tap};
 use crate::media::Picture;
 use crate::media::sound::Chunk;
 use crate::media::y4m::{self, Header, Reader, Y4mError};
-use crate::queue::{Pool, Producer};
+use crate::queue::{Pool, Producer, Watched};
 use crate::units::{MediaTime, Rate, Span, Time};
 
 pub(super) fn open(options: &Options, guard: Guard) -> Result<Source, SourceError> {
@@ -148,7 +152,8 @@ fn open_film(
     mut guard: Guard,
 ) -> Result<Source, SourceError> {
     let start = gather(&mut tap, start);
-    let reading = Reading::fed(name, true, options.pace == PaceChoice::Live);
+    let live = options.pace == PaceChoice::Live;
+    let reading = Reading::fed(name, true, live);
     let mut found = probe::probe(&guard.control, &reading, &start)?;
     tap.put_back(start);
     let Some(film) = &mut found.film else {
@@ -158,7 +163,11 @@ fn open_film(
     };
     // Of a film that was cut off here only its own index knows how long it is.
     film.length = film.length.filter(|_| film.pictures.is_some());
-    let plan = file::plan(reading, &found, options)?;
+    let mut plan = file::plan(reading, &found, options)?;
+    if live {
+        let jumps = longest_gap(plan.film.cut);
+        plan.sound.iter_mut().for_each(|sound| sound.place_beside(jumps));
+    }
     let mut child = plan.spawn(&guard.control, Surplus::Wait)?;
     guard.threads.extend(child.feed(tap)?);
     // The program that fills the pipe may take any time.
@@ -175,6 +184,11 @@ fn open_film(
     }
     let info = file::info(&plan, &found, name.to_owned(), &pass, start.pace);
     let control = guard.control.clone();
+    if start.pace == Pace::Live {
+        let begins = plan.sound.as_ref().map_or(0, |sound| span(sound.silence().cast_signed()));
+        let film = LiveFilm { start, pass, pool, begins, control };
+        return Ok(Source { info, work: Box::new(move |out, sound| film.run(out, sound)), guard });
+    }
     let work = Box::new(move |out: Producer<Picture>, sound: Option<Producer<Chunk>>| {
         let voice = passes::voice(&plan, false, sound)?;
         let gauge = voice.pass(pass.heard.take(), MediaTime::ZERO);
@@ -186,6 +200,40 @@ fn open_film(
         result
     });
     Ok(Source { info, work, guard })
+}
+
+/// What comes now, with its sound.
+struct LiveFilm {
+    start: Decision,
+    pass: Pass,
+    pool: Pool<Vec<u8>>,
+    /// When the first frame of its sound is heard, where that has no stamps of its own.
+    begins: i64,
+    control: Control,
+}
+
+impl LiveFilm {
+    fn run(self, out: Producer<Picture>, sound: Option<Producer<Chunk>>) -> Result<Finished, SourceError> {
+        let Self { start, mut pass, pool, begins, control } = self;
+        let zero = Watched::new(None);
+        let voice = Voice::of(&mut pass, begins);
+        std::thread::scope(|scope| {
+            let unheard = match (voice, sound) {
+                (Some(voice), Some(sound)) => {
+                    let hear = || voice.hear(&control, &zero, sound);
+                    Builder::new().name("sound".into()).spawn_scoped(scope, hear).map_err(SourceError::Start)?;
+                    None
+                }
+                (voice, _) => voice,
+            };
+            unheard.iter().for_each(|voice| voice.heard.ignore());
+            let tell = |picture: &Picture| zero.store(zero.load().or(Some(picture.captured)));
+            let result = run(start, || pass.read(&pool), tell, &control, &out);
+            // ffmpeg ends here even if there is more: its sound ends with it.
+            drop((out, pass, unheard));
+            result
+        })
+    }
 }
 
 fn decide(

@@ -6,6 +6,8 @@
 )]
 
 mod addresses;
+mod in_step;
+mod oddities;
 mod queues;
 mod recordings;
 mod songs;
@@ -271,29 +273,6 @@ fn hdr_films_are_shown_with_their_white_as_white() {
                 assert!(colour.iter().all(|part| (225.0..=250.0).contains(part)), "{name}: {colour:?}");
             }
         }
-    }
-}
-
-#[test]
-fn what_is_not_a_film_is_told_in_a_sentence() {
-    let folder = TempDir::new().expect("a folder");
-    let write = |name: &str, data: &[u8]| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, data).expect("writable");
-        path
-    };
-    let noise: Vec<u8> = (0..40_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let words = write("words.srt", b"1\n00:00:00,000 --> 00:00:02,000\nHello\n\n");
-    for (path, words) in [
-        (folder.path().join("none.mp4"), "was not found"),
-        (folder.path().to_path_buf(), "is a folder"),
-        (write("empty.mp4", b""), "is empty"),
-        (write("noise.mp4", &noise), "is not a film"),
-        (words, "has no picture in it"),
-    ] {
-        let error = try_open(&file(&path), Options::default()).err().expect("no film").to_string();
-        assert!(error.contains(words) && error.contains([';', ':']), "{error}");
-        assert!(!error.contains('\n') && !error.contains("file:"), "{error}");
     }
 }
 

@@ -107,6 +107,13 @@ fn cluster_end(bytes: &[u8], body: Range<usize>) -> usize {
     if next(bytes, at, body.end).is_none() { body.end } else { at }
 }
 
+/// When the first picture of a film is shown, in milliseconds.
+pub(in crate::record) fn first_picture(film: &[u8]) -> Option<u64> {
+    let blocks = Found::of(film).blocks;
+    let (_, ticks, _) = blocks.iter().find(|&&(track, ..)| track == PICTURES)?;
+    Some(ticks.unsigned_abs() * TICK.as_micros() as u64 / 1_000)
+}
+
 const MASTERS: [u32; 12] = [
     id::EBML,
     id::SEGMENT,

@@ -90,7 +90,10 @@ impl Call {
         if self.line.control().stopped() {
             return SourceError::Stopped;
         }
-        no_film(&self.line.words(), false, &self.line.named().name)
+        {
+            let words = self.line.words();
+            no_film(&words, false, self.line.named())
+        }
     }
 
     /// Starts what decodes it, and waits for the first picture.

@@ -15,7 +15,7 @@ use crate::units::Time;
 pub(super) struct Closed;
 
 /// Nanoseconds of so many frames.
-pub(super) const fn span(frames: i64) -> i64 {
+pub(in crate::source) const fn span(frames: i64) -> i64 {
     (frames as i128 * 1_000_000_000 / RATE as i128) as i64
 }
 

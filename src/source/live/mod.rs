@@ -7,7 +7,7 @@ mod arguments;
 pub(super) mod call;
 pub(super) mod camera;
 mod feed;
-mod line;
+pub(super) mod line;
 mod list;
 mod meter;
 pub(super) mod mic;
@@ -27,6 +27,7 @@ use crossbeam_channel::{Sender, bounded};
 
 pub use self::list::{Devices, Listed, ListedMode, devices};
 pub use self::offers::fuzz_offers;
+pub(super) use self::stamps::CaptureClock;
 pub use self::trouble::Trouble;
 use super::plan::fit_size;
 use super::{Finished, Guard, Info, Options, Pace, Source, SourceError};
@@ -301,4 +302,4 @@ const POOL: usize = 8;
 const NEWS: usize = 32;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -8,7 +8,7 @@ use crate::units::Time;
 
 /// One device's clock.
 #[derive(Clone, Debug, Default)]
-pub(super) struct CaptureClock {
+pub(in crate::source) struct CaptureClock {
     /// The least arrival − stamp, in nanoseconds, of each span of time; the newest is last.
     least: [Option<i128>; SPANS],
     /// When the newest span began.

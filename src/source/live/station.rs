@@ -1,5 +1,5 @@
 //! Addresses without an end: cameras in a network, and broadcasts. They are watched over like any device, with their own
-//! sound, which is placed by when it comes: stamps of another connection say nothing about this one.
+//! sound, which is placed beside the pictures by the stamps of both in the same run of ffmpeg.
 
 use std::time::Duration;
 
@@ -7,7 +7,6 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::call::{Call, Fed};
 use super::line::{IDLE, Line, span};
-use super::stamps::CaptureClock;
 use super::{Device, Ear, Grabber, Mode, News};
 use crate::clock;
 use crate::ffmpeg::{Control, Reading};
@@ -15,10 +14,12 @@ use crate::media::Picture;
 use crate::media::sound::Chunk;
 use crate::queue::{Pool, Pop, Producer, Watched};
 use crate::source::backlog::Surplus;
+use crate::source::film_clock::FilmZero;
 use crate::source::heard::Heard;
 use crate::source::pass::Pass;
 use crate::source::plan::{self, Plan};
 use crate::source::probe::Found;
+use crate::source::timeline::longest_gap;
 use crate::source::{Guard, Input, Options, Source, SourceError, file, sound};
 use crate::units::Time;
 
@@ -45,9 +46,8 @@ fn plan_of(reading: Reading, found: &Found, options: &Options) -> Result<Plan, S
     let mut plan = file::plan(Reading { live: true, ..reading }, found, options)?;
     // A filter that evens the rate out would hold each picture back until the next is there.
     plan.rate = options.rate;
-    if let Some(sound) = &mut plan.sound {
-        sound.place_by_arrival();
-    }
+    let jumps = longest_gap(plan.film.cut);
+    plan.sound.iter_mut().for_each(|sound| sound.place_beside(jumps));
     Ok(plan)
 }
 
@@ -59,7 +59,30 @@ struct Station {
     next: Option<(Plan, Option<Call>)>,
     /// Since when the address has not answered.
     away: Option<Time>,
-    voices: Sender<Heard>,
+    voices: Sender<Voice>,
+}
+
+/// The sound of one connection, and where its time lies.
+pub(in crate::source) struct Voice {
+    pub heard: Heard,
+    pub zero: FilmZero,
+    /// When its first frame is heard, in nanoseconds of the film's own time, where ffmpeg writes no stamps.
+    pub begins: i64,
+}
+
+impl Voice {
+    /// Of a live pass, which has its sound no longer.
+    pub fn of(pass: &mut Pass, begins: i64) -> Option<Self> {
+        let (heard, zero) = pass.heard.take().zip(pass.film_zero())?;
+        Some(Self { heard, zero, begins })
+    }
+
+    /// Hands its sound over until it ends, the queue is closed or `control` was stopped; see [`Ear::hear`].
+    pub fn hear(self, control: &Control, zero: &Watched<Option<Time>>, out: Producer<Chunk>) {
+        if let Some(mut line) = Line::new(control, zero, out, LATEST, None) {
+            play(self, &mut line);
+        }
+    }
 }
 
 impl Station {
@@ -115,8 +138,8 @@ impl Device for Station {
         let (size, rate) = (pass.reader.header().size, plan.rate.unwrap_or(plan.film.rate));
         let mode = Mode { size, rate, details: plan::describe_pictures(&plan.film, size, rate) };
         // If its sound is not taken it is kept until the end, or ffmpeg would wait for ever.
-        let unheard =
-            pass.heard.take().and_then(|heard| self.voices.try_send(heard).err()).map(|full| full.into_inner());
+        let voice = Voice::of(&mut pass, 0);
+        let unheard = voice.and_then(|voice| self.voices.try_send(voice).err()).map(|full| full.into_inner());
         self.away = None;
         self.next = (!called).then_some((plan, None));
         Ok(Box::new(Open { pass, name: self.input.name(), mode, control: control.clone(), _unheard: unheard, fed }))
@@ -136,7 +159,7 @@ struct Open {
     mode: Mode,
     control: Control,
     /// After the run, which must be dead before its sound ends.
-    _unheard: Option<Heard>,
+    _unheard: Option<Voice>,
     /// What it reads from, after it for the same reason.
     fed: Option<Fed>,
 }
@@ -179,7 +202,7 @@ impl Grabber for Open {
 /// The sound of an address, connection after connection.
 struct Own {
     details: String,
-    coming: Receiver<Heard>,
+    coming: Receiver<Voice>,
 }
 
 impl Ear for Own {
@@ -191,7 +214,7 @@ impl Ear for Own {
         let Some(mut line) = Line::new(control, zero, out, LATEST, None) else { return };
         loop {
             let going_on = match self.coming.recv_timeout(IDLE) {
-                Ok(heard) => play(&heard, &mut line),
+                Ok(voice) => play(voice, &mut line),
                 Err(RecvTimeoutError::Timeout) => line.idle().is_ok(),
                 Err(RecvTimeoutError::Disconnected) => false,
             };
@@ -202,16 +225,28 @@ impl Ear for Own {
     }
 }
 
-/// One connection's sound; `false` if the queue was closed. It comes in bursts, so that the quickest tells when it was made.
-fn play(heard: &Heard, line: &mut Line<'_>) -> bool {
-    let (mut stamps, mut count) = (CaptureClock::default(), 0);
+/// One connection's sound; `false` if the queue was closed. Each frame goes where its stamp lies among those of the pictures.
+fn play(voice: Voice, line: &mut Line<'_>) -> bool {
+    let Voice { heard, zero, begins } = voice;
     line.placer.interrupted();
+    while zero.wait(IDLE).is_none() {
+        if heard.is_over() || line.idle().is_err() {
+            return line.open().is_ok();
+        }
+    }
+    let mut begun = None;
+    let mut count = 0;
     loop {
         let kept = match heard.next_within(IDLE) {
             Pop::Item(block) => {
+                let stamp = || heard.first_stamp().map_or(begins, |micros| micros.saturating_mul(1_000));
+                let begun = *begun.get_or_insert_with(stamp);
+                let first = zero.moment(begun.saturating_add(span(count)));
                 count += block.frames.len() as i64;
-                let end = stamps.captured(span(count) - A_DAY, block.captured, 0);
-                line.put(&block.frames, end.offset(-span(block.frames.len() as i64)))
+                match first {
+                    Some(first) => line.put(&block.frames, first),
+                    None => line.idle(),
+                }
             }
             Pop::Empty => line.idle(),
             Pop::Closed => return line.open().is_ok(),
@@ -228,5 +263,3 @@ const KEPT: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Broadcasts send their sound in bursts.
 const LATEST: Duration = Duration::from_millis(1_500);
-/// So that what we count is never taken for our own clock.
-const A_DAY: i64 = 86_400_000_000_000;

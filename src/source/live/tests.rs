@@ -136,7 +136,7 @@ fn a_final_refusal_is_said_at_once() {
 }
 
 /// Runs an ignored test of this name in a process of its own: in this one, other tests come and go.
-pub(super) fn alone(test: &str) {
+pub(in crate::source) fn alone(test: &str) {
     let mut alone = Command::new(std::env::current_exe().expect("a file"));
     let output = alone.args(["--exact", test, "--ignored", "--nocapture"]).output().expect("it starts");
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

@@ -6,7 +6,7 @@ use super::{Film, Found, parse};
 use crate::clock;
 use crate::ffmpeg::{self, Answer, Control, Question, Reading};
 use crate::source::SourceError;
-use crate::source::run::{no_film, silent};
+use crate::source::run::{named, no_film, silent};
 
 /// Asks ffprobe about a film; `feed` is what it finds on its stdin.
 pub(in crate::source) fn probe(control: &Control, reading: &Reading, feed: &[u8]) -> Result<Found, SourceError> {
@@ -43,7 +43,7 @@ fn ask(control: &Control, reading: &Reading, feed: &[u8], more: &[&str]) -> Resu
     };
     match parse(&output) {
         Some(found) => Ok(found),
-        None if !succeeded || words.say_animated_webp() => Err(no_film(&words, local, name)),
+        None if !succeeded || words.say_animated_webp() => Err(no_film(&words, local, &named(reading))),
         None => Err(SourceError::NoPicture(name.to_owned())),
     }
 }

@@ -43,11 +43,18 @@ impl Stream {
             full_range: self.full_range(),
             interlaced: matches!(self.field_order.as_str(), "tt" | "bb" | "tb" | "bt"),
             length,
-            pictures: self.nb_frames.as_deref().and_then(|count| count.parse().ok()).filter(|&count| count > 0),
+            pictures: self.pictures(),
             start: self.start_time.as_deref().and_then(stamp),
             still: false,
             turn: Turn::default(),
         }
+    }
+
+    fn pictures(&self) -> Option<u32> {
+        let count: u32 = self.nb_frames.as_deref()?.parse().ok()?;
+        let count = if self.counts_fields() { count / 2 } else { count };
+        // AVI that was written into a pipe says that it has 2³⁰.
+        (1..UNKNOWN).contains(&count).then_some(count)
     }
 
     /// Sound that says what it is; the rest is none that ffmpeg could decode.
@@ -78,10 +85,17 @@ impl Stream {
         let [nominal, average] = [&self.r_frame_rate, &self.avg_frame_rate].map(|text| report::rate(text));
         match (nominal, average) {
             (Some(nominal), Some(average)) if (average.fps() / nominal.fps() - 1.0).abs() < 0.02 => nominal,
+            (Some(nominal), Some(_)) if self.counts_fields() => nominal,
             (_, Some(average)) => Rate::from_fps(average.fps()).unwrap_or(average),
             (Some(nominal), None) => nominal,
             (None, None) => TWENTY_FIVE,
         }
+    }
+
+    /// H.264 that was copied into AVI counts two for each picture.
+    fn counts_fields(&self) -> bool {
+        let [nominal, average] = [&self.r_frame_rate, &self.avg_frame_rate].map(|text| report::rate(text));
+        nominal.zip(average).is_some_and(|(nominal, average)| (average.fps() / nominal.fps() - 2.0).abs() < 0.02)
     }
 
     fn full_range(&self) -> bool {
@@ -128,3 +142,4 @@ const TWENTY_FIVE: Rate = match Rate::new(25, 1) {
     Some(rate) => rate,
     None => unreachable!(),
 };
+const UNKNOWN: u32 = 1 << 30;

@@ -104,3 +104,81 @@ fn each_child_inherits_its_own_pipe_and_no_other() {
     pipes.dedup();
     assert_eq!((all, pipes.len()), (8, 8), "each has its own sound and stamps, and nobody else's");
 }
+
+/// Inputs of several kinds: films with sound, test cards, a camera with a microphone, a song.
+fn eight_inputs(folder: &TempDir) -> Vec<(Input, Option<Input>)> {
+    let song = make(folder, "song.wav", "-f lavfi -i sine=frequency=300:duration=2", &[]);
+    let input = |text: &str| text.parse::<Input>().expect("an input");
+    vec![
+        (file(SAMPLE), None),
+        (file(SAMPLE), None),
+        (file(SAMPLE), None),
+        (file(song), None),
+        (input("test:64x48@30"), None),
+        (input("test:64x48@25"), None),
+        (input("camera:lavfi:testsrc2=size=64x48:rate=25"), None),
+        (input("camera:lavfi:testsrc2=size=64x48:rate=25"), Some(input("mic:lavfi:sine=440"))),
+    ]
+}
+
+#[test]
+fn eight_sources_are_opened_at_once_closed_and_opened_again() {
+    let folder = TempDir::new().expect("a folder");
+    let inputs = eight_inputs(&folder);
+    let open_one = |(input, ear): &(Input, Option<Input>)| {
+        let stopper = Stopper::new().expect("an eventfd");
+        let source = open(input, ear.as_ref(), &with_sound(), &stopper).unwrap_or_else(|error| panic!("{error}"));
+        (source, stopper)
+    };
+    std::thread::scope(|scope| {
+        for both in &inputs {
+            scope.spawn(move || {
+                let (source, stopper) = open_one(both);
+                let (children, size) = (stopper.0.children(), source.info().size);
+                let info = source.close();
+                assert_eq!((stopper.0.children(), info.size), (Vec::new(), size), "{}", info.title);
+                let gone = |id: &u32| !Path::new(&format!("/proc/{id}")).exists();
+                assert!(children.iter().all(gone), "{} has left a child", info.title);
+                let (source, _stopper) = open_one(both);
+                assert_eq!((source.info().size, &source.info().details), (info.size, &info.details));
+                let pictures = numbered(source, 3);
+                assert_eq!(pictures.len(), 3);
+            });
+        }
+    });
+}
+
+#[test]
+fn eight_full_test_cards_cost_nothing() {
+    crate::source::live::tests::alone("source::tests::queues::eight_full_cards");
+}
+
+/// Processor time of this process, in seconds.
+fn spent() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+#[test]
+#[ignore = "counts what the process spends: run by the test before it, alone"]
+fn eight_full_cards() {
+    let cards: Vec<_> = (0..8)
+        .map(|_| {
+            let source = open_with(&"test:1280x720@30".parse().expect("a card"), with_sound());
+            let (producer, pictures) = queue::bounded(10, WhenFull::Block, None);
+            let (sounding, chunks) = queue::bounded(32, WhenFull::Block, None);
+            (source.start(producer, Some(sounding)), pictures, chunks)
+        })
+        .collect();
+    let settled = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        cards.iter().all(|(_, pictures, chunks)| pictures.len() == 10 || chunks.len() == 32)
+    });
+    assert!(settled, "the regime: a full queue each");
+    std::thread::sleep(Duration::from_millis(200));
+    let (before, began) = (spent(), clock::now());
+    std::thread::sleep(Duration::from_secs(2));
+    let share = (spent() - before) / clock::now().since(began).as_secs_f64();
+    println!("eight full test cards: {:.3} % of a core", share * 100.0);
+    assert!(share < 0.01, "{share} of a core");
+}

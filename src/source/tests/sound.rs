@@ -178,8 +178,8 @@ fn a_broadcast_cut_anywhere_keeps_sound_and_pictures_together() {
 fn sound_of_a_camera_begins_with_its_pictures() {
     let control = crate::ffmpeg::Control::new().expect("an eventfd");
     let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
-    let heard =
-        heard::Heard::of(crate::ffmpeg::Tap::new(reader, &control), backlog::Surplus::Wait, false).expect("a thread");
+    let heard = heard::Heard::of(crate::ffmpeg::Tap::new(reader, &control), None, backlog::Surplus::Wait, false)
+        .expect("a thread");
     let (producer, consumer) = queue::bounded(1_000, WhenFull::Block, None);
     let voice = voice::Voice::start(Some(producer), voice::Manner { looped: false, by_arrival: true, silence: 0 });
     let voice = voice.expect("a thread");

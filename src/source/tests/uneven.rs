@@ -245,3 +245,15 @@ fn a_rate_that_was_asked_for_is_exact_and_moves_no_picture() {
         }
     }
 }
+
+#[test]
+fn a_filter_against_noise_moves_no_beep() {
+    let folder = TempDir::new().expect("a folder");
+    let path = film(&folder, "clean.mkv", "-c:v libx264 -preset ultrafast -c:a pcm_s16le");
+    let sound = SoundOptions { denoise: true, ..SoundOptions::default() };
+    let source = open_with(&file(&path), Options { sound: Some(sound), denoise: true, ..Options::default() });
+    let (_, chunks) = both(source, usize::MAX);
+    let frames = frames(&chunks);
+    assert_eq!(frames.len(), SECONDS * sound::RATE as usize);
+    assert_near(&beeps(&frames), &(0..SECONDS).map(|second| second as f64).collect::<Vec<_>>(), 0.003, "denoised");
+}
