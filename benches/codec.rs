@@ -168,7 +168,7 @@ fn decode(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new(format!("{} slices of", bodies.len()), body_max), |b| {
             b.iter(&mut decode_slices);
         });
-        let mut paired = PairedDecoder::new().expect("a decoder");
+        let mut paired = PairedDecoder::new(true).expect("a decoder");
         let mut decode_paired = || {
             canvas.clear_coverage();
             for (x8, y8, body) in &bodies {

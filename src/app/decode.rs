@@ -2,6 +2,7 @@
 //! window (or, headless, to nobody). Neither the event loop nor the window is ever waited for.
 
 mod inbox;
+mod standing;
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,14 +13,16 @@ use std::thread::{Builder, JoinHandle};
 use crossbeam_channel::Sender;
 
 pub use self::inbox::{Inbox, Work};
+pub use self::standing::Room;
+use self::standing::Standing;
 use crate::clock::now;
 use crate::codec::{PairedDecoder, second_thread};
-use crate::media::Canvas;
+use crate::media::{Canvas, Eighths};
 use crate::proto::receiver::{Ready, Slice};
 use crate::queue;
 use crate::record::still;
 use crate::units::{Size, Time};
-use crate::view::{Frame, Handle, Order as ViewOrder};
+use crate::view::{Frame, Handle, Order as ViewOrder, Still};
 
 /// A picture that is to be shown.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +88,18 @@ pub struct Settings {
     pub window: Option<Handle>,
     pub on_the_way: OnTheWay,
     pub snapshot: Option<PathBuf>,
+    /// How large pictures are shown.
+    pub room: Room,
+    /// Where pictures go that are to be saved, in full.
+    pub stills: Sender<Saved>,
     pub waker: queue::Waker,
+}
+
+/// A picture that is to be saved as such a file, and its number.
+pub struct Saved {
+    pub canvas: Arc<Canvas>,
+    pub id: u64,
+    pub still: Still,
 }
 
 /// Pictures that may wait for the decoder: for a window the newest two, as those before them would be shown too late;
@@ -101,10 +115,13 @@ pub fn spawn(settings: Settings, work: Arc<Inbox>, shown: Sender<Shown>) -> io::
 }
 
 fn work_off(settings: Settings, work: &Inbox, shown: Sender<Shown>) -> Result<Worker, String> {
-    let decoder = PairedDecoder::new().map_err(|error| error.to_string())?;
-    let _second = second_thread("decode").map_err(|error| error.to_string())?;
-    let canvases = Canvases::default();
-    let mut worker = Worker { settings, decoder, canvases, canvas: None, previous: None, shown, bad: 0 };
+    // Tiles are decoded side by side: each has a thread, and a second one would take it from another tile.
+    let tile = settings.room.is_tile();
+    let decoder = PairedDecoder::new(!tile).map_err(|error| error.to_string())?;
+    let _second = (!tile).then(|| second_thread("decode")).transpose().map_err(|error| error.to_string())?;
+    let (canvases, standing) = (Canvases::default(), Standing::new(tile));
+    let mut worker =
+        Worker { settings, decoder, canvases, standing, canvas: None, previous: None, last: 0, shown, bad: 0 };
     while let Some(work) = work.next() {
         worker.work(work);
     }
@@ -124,14 +141,20 @@ const KEPT: usize = 4;
 impl Canvases {
     /// A canvas that nobody else holds, cleared.
     pub fn take(&mut self, size: Size) -> Arc<Canvas> {
+        self.scaled(size, Eighths::FULL)
+    }
+
+    /// The same for a picture of this size at a smaller scale.
+    pub fn scaled(&mut self, picture: Size, scale: Eighths) -> Arc<Canvas> {
         let free = self.kept.iter_mut().position(|canvas| Arc::get_mut(canvas).is_some());
         #[cfg(test)]
         {
             self.made += usize::from(free.is_none());
         }
-        let mut canvas = free.map_or_else(|| Arc::new(Canvas::new(size)), |i| self.kept.swap_remove(i));
+        let new = || Arc::new(Canvas::scaled(picture, scale));
+        let mut canvas = free.map_or_else(new, |i| self.kept.swap_remove(i));
         if let Some(canvas) = Arc::get_mut(&mut canvas) {
-            canvas.reset(size);
+            canvas.reset_scaled(picture, scale);
         }
         canvas
     }
@@ -149,8 +172,11 @@ struct Worker {
     settings: Settings,
     decoder: PairedDecoder,
     canvases: Canvases,
+    standing: Standing,
     canvas: Option<Arc<Canvas>>,
     previous: Option<Arc<Canvas>>,
+    /// The number of the picture shown last.
+    last: u64,
     shown: Sender<Shown>,
     bad: u32,
 }
@@ -165,13 +191,20 @@ impl Worker {
                     window.send(ViewOrder::Card(card)).ok();
                 }
             }
-            Work::Reset => (self.canvas, self.previous) = (None, None),
+            Work::Resized => self.resized(),
+            Work::Still(still) => self.save(still),
+            Work::Reset => {
+                (self.canvas, self.previous) = (None, None);
+                self.standing.clear();
+            }
         }
     }
 
     fn slice(&mut self, slice: &Slice) {
-        let held = self.canvas.take().filter(|canvas| canvas.size() == slice.size);
-        let mut canvas = held.unwrap_or_else(|| self.canvases.take(slice.size));
+        self.standing.slice(slice);
+        let held = self.canvas.take().filter(|canvas| canvas.picture() == slice.size);
+        let scale = self.settings.room.scale(slice.size);
+        let mut canvas = held.unwrap_or_else(|| self.canvases.scaled(slice.size, scale));
         if let Some(pixels) = Arc::get_mut(&mut canvas) {
             let decoded = self.decoder.decode(slice.tables, slice.jpeg.bytes(), pixels, slice.x8, slice.y8);
             self.bad += u32::from(decoded.is_err());
@@ -185,26 +218,75 @@ impl Worker {
         let same = self.previous.clone().filter(|_| picture.same);
         let canvas = same.or_else(|| self.finish(picture.size));
         let Some(canvas) = canvas else { return self.tell(show.superseded(now())) };
-        if let Some(old) = self.previous.replace(Arc::clone(&canvas)) {
-            self.canvases.give_back(old);
+        if !picture.same {
+            self.standing.show();
         }
+        self.last = picture.unit.0.into();
+        self.replace(&canvas);
         let shown = Shown { superseded: false, ..show.superseded(now()) };
         match &self.settings.window {
             None => self.tell(shown),
             Some(window) => {
                 // The window repeats the number; its thread adds when it was presented.
                 self.settings.on_the_way.put(shown);
-                let superseded = window.show(Frame { canvas, id: u64::from(picture.unit.0) });
-                if let Some(old) = superseded.ok().flatten().and_then(|frame| self.settings.on_the_way.take(frame.id)) {
-                    self.tell(Shown { superseded: true, ..old });
-                }
+                let superseded = window.show(Frame { canvas, id: self.last });
+                self.superseded(superseded.ok().flatten());
             }
         }
     }
 
+    fn replace(&mut self, canvas: &Arc<Canvas>) {
+        if let Some(old) = self.previous.replace(Arc::clone(canvas)) {
+            self.canvases.give_back(old);
+        }
+    }
+
+    /// Another frame has taken this one's place in the window's hands.
+    fn superseded(&self, frame: Option<Frame>) {
+        if let Some(old) = frame.and_then(|frame| self.settings.on_the_way.take(frame.id)) {
+            self.tell(Shown { superseded: true, ..old });
+        }
+    }
+
+    /// The tile has another size: what stands there is shown at the scale of the next picture, which may not come soon.
+    fn resized(&mut self) {
+        let Some(shown) = self.previous.clone() else { return };
+        let scale = self.settings.room.scale(shown.picture());
+        if scale == shown.scale() {
+            return;
+        }
+        let canvas = self.again(&shown, scale);
+        self.replace(&canvas);
+        if let Some(window) = &self.settings.window {
+            let superseded = window.redraw(Frame { canvas, id: self.last });
+            self.superseded(superseded.ok().flatten());
+        }
+    }
+
+    /// What is shown, decoded again at another scale.
+    fn again(&mut self, shown: &Canvas, scale: Eighths) -> Arc<Canvas> {
+        let mut canvas = self.canvases.scaled(shown.picture(), scale);
+        if let Some(pixels) = Arc::get_mut(&mut canvas) {
+            self.standing.decode(&mut self.decoder, pixels, shown);
+        }
+        canvas
+    }
+
+    /// What is shown, in full.
+    fn whole(&mut self) -> Option<Arc<Canvas>> {
+        let shown = self.previous.clone()?;
+        Some(if shown.scale() == Eighths::FULL { shown } else { self.again(&shown, Eighths::FULL) })
+    }
+
+    fn save(&mut self, still: Still) {
+        let Some(canvas) = self.whole() else { return };
+        self.settings.stills.send(Saved { canvas, id: self.last, still }).ok();
+        (self.settings.waker)();
+    }
+
     /// The canvas in hand with its gaps filled from the picture before.
     fn finish(&mut self, size: Size) -> Option<Arc<Canvas>> {
-        let mut canvas = self.canvas.take().filter(|canvas| canvas.size() == size)?;
+        let mut canvas = self.canvas.take().filter(|canvas| canvas.picture() == size)?;
         if let Some(pixels) = Arc::get_mut(&mut canvas) {
             pixels.fill_missing(self.previous.as_deref());
         }
@@ -216,10 +298,10 @@ impl Worker {
         (self.settings.waker)();
     }
 
-    fn save_snapshot(&self) -> Result<(), String> {
-        let Some(path) = &self.settings.snapshot else { return Ok(()) };
-        let Some(canvas) = &self.previous else { return Err("no picture came, so none was saved".to_owned()) };
-        still::save(canvas, path).map_err(|error| error.to_string())
+    fn save_snapshot(mut self) -> Result<(), String> {
+        let Some(path) = self.settings.snapshot.clone() else { return Ok(()) };
+        let Some(canvas) = self.whole() else { return Err("no picture came, so none was saved".to_owned()) };
+        still::save(&canvas, &path).map_err(|error| error.to_string())
     }
 }
 
@@ -228,6 +310,9 @@ mod tests {
     use crossbeam_channel::unbounded;
 
     use super::*;
+    use crate::codec::Encoder;
+    use crate::media::Picture;
+    use crate::queue::Pool;
     use crate::units::{MediaTime, Unit};
     use crate::view::orders;
 
@@ -255,13 +340,17 @@ mod tests {
         Show { picture, due: None, handed: at, undecodable: 0 }
     }
 
+    fn settings(window: Handle, on_the_way: OnTheWay, room: Room) -> Settings {
+        let (stills, _) = unbounded();
+        Settings { window: Some(window), on_the_way, snapshot: None, room, stills, waker: Arc::new(|| {}) }
+    }
+
     /// Its display has stopped: it looks at nothing. All pictures but the newest are superseded, and told of.
     #[test]
     fn a_window_that_stands_still_costs_three_canvases_and_all_pictures_are_accounted_for() {
         let (window, seen) = orders(|| true);
         let on_the_way = OnTheWay::default();
-        let settings =
-            Settings { window: Some(window), on_the_way: on_the_way.clone(), snapshot: None, waker: Arc::new(|| {}) };
+        let settings = settings(window, on_the_way.clone(), Room::default());
         let (shown, figures) = unbounded();
         let inbox = Arc::new(Inbox::new(room(true)));
         let work = Arc::clone(&inbox);
@@ -282,6 +371,33 @@ mod tests {
         assert_eq!((frame.id, Arc::strong_count(&frame.canvas)), (499, 1));
         assert_eq!(on_the_way.take(frame.id).map(|shown| shown.superseded), Some(false));
         assert!(on_the_way.0.lock().expect("no panic").is_empty());
+    }
+
+    #[test]
+    fn a_tile_that_grows_gets_the_picture_that_stands_there_in_its_new_size() {
+        let (window, seen) = orders(|| true);
+        let room = Room::of_tile();
+        room.set(Size::new(16, 12));
+        let (shown, _figures) = unbounded();
+        let mut planes = Picture::from_pool(&Pool::new(1), SIZE, 0, Time::ZERO);
+        planes.planes_mut().fill(90);
+        let jpeg = Encoder::new().expect("an encoder").encode(&planes, 80, 4).expect("encodes");
+        let inbox = Inbox::new(2);
+        inbox.slice(Slice { tables: 0, jpeg: jpeg.into(), ..slice(7, 0) });
+        inbox.show(show(7, false));
+        inbox.close();
+        let mut worker = work_off(settings(window, OnTheWay::default(), room.clone()), &inbox, shown).expect("works");
+        let frame = seen.take().frame.expect("a picture");
+        assert_eq!((frame.id, frame.canvas.size(), frame.canvas.picture()), (7, Size::new(16, 12), SIZE));
+        worker.work(Work::Resized);
+        assert!(seen.take().frame.is_none(), "nothing has changed");
+        room.set(Size::new(30, 24));
+        worker.work(Work::Resized);
+        let waiting = seen.take();
+        let canvas = waiting.frame.expect("a picture").canvas;
+        assert_eq!((canvas.size(), waiting.card), (Size::new(32, 24), None), "a card stays");
+        assert!(canvas.is_complete());
+        assert_eq!(worker.whole().expect("a picture").size(), SIZE, "what is saved is whole");
     }
 
     #[test]

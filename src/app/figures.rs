@@ -1,7 +1,9 @@
 //! Statistics on their way out: JSON lines on stdout for programs, sentences and one line that updates itself for
 //! people (in words.rs and terminal.rs).
 
+use std::borrow::Cow;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -22,15 +24,23 @@ pub fn fps(pictures: u64, first: Time, last: Time) -> f64 {
 /// Where figures and messages of one run go.
 pub struct Output {
     /// Standard output, if it has JSON lines.
-    lines: Option<Lines>,
+    lines: Option<Arc<Lines>>,
     start: Time,
     quiet: bool,
+    /// Which of several streams it is about.
+    stream: Option<String>,
 }
 
 impl Output {
     pub fn new(format: StatsFormat, quiet: bool) -> io::Result<Self> {
-        let lines = if format == StatsFormat::Json { Some(Lines::to(io::stdout())?) } else { None };
-        Ok(Self { lines, start: now(), quiet })
+        let lines = if format == StatsFormat::Json { Some(Arc::new(Lines::to(io::stdout())?)) } else { None };
+        Ok(Self { lines, start: now(), quiet, stream: None })
+    }
+
+    /// The same for one of several streams: each line has a field `stream`, sentences say which one they are about, and
+    /// the line that updates itself is left to all together.
+    pub fn of_stream(&self, name: &str) -> Self {
+        Self { lines: self.lines.clone(), start: self.start, quiet: self.quiet, stream: Some(name.to_owned()) }
     }
 
     pub const fn start(&self) -> Time {
@@ -54,8 +64,11 @@ impl Output {
     /// The last JSON object; waits a while for a reader that stalls.
     pub fn summary(&mut self, fields: Value) {
         let line = self.line("summary", fields);
-        if let Some(lines) = &mut self.lines {
-            lines.end(line);
+        let Some(lines) = &mut self.lines else { return };
+        match Arc::get_mut(lines) {
+            Some(lines) => lines.end(line),
+            // Others have more to say.
+            None => lines.put_patiently(line),
         }
     }
 
@@ -68,12 +81,15 @@ impl Output {
         if let Value::Object(fields) = fields {
             object.extend(fields);
         }
+        if let Some(stream) = &self.stream {
+            object.insert("stream".into(), stream.as_str().into());
+        }
         format!("{}\n", Value::Object(object))
     }
 
     /// The line that updates itself, made of fields in order of importance.
     pub fn status(&self, fields: &[String]) {
-        if !self.quiet && !self.is_json() {
+        if !self.quiet && !self.is_json() && self.stream.is_none() {
             terminal::status(fields);
         }
     }
@@ -81,26 +97,38 @@ impl Output {
     /// A sentence for people, on stderr.
     pub fn say(&self, text: &str) {
         if !self.quiet {
-            terminal::message(text);
+            self.warn(text);
         }
     }
 
     /// A sentence that is said even when quiet.
     pub fn warn(&self, text: &str) {
-        terminal::message(text);
+        terminal::message(&self.about(text));
+    }
+
+    /// Sentences that do not name their stream anyway get its name in front.
+    fn about<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match &self.stream {
+            Some(stream) if !text.contains(stream.as_str()) => format!("{stream}: {text}").into(),
+            _ => text.into(),
+        }
     }
 
     /// The last sentence, in place of the line; programs have the summary instead.
     pub fn conclude(&self, text: &str) {
-        if !self.quiet && !self.is_json() {
-            terminal::conclude(text);
+        match self.quiet || self.is_json() {
+            true => {}
+            false if self.stream.is_some() => self.warn(text),
+            false => terminal::conclude(text),
         }
     }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        terminal::leave();
+        if self.stream.is_none() {
+            terminal::leave();
+        }
     }
 }
 

@@ -37,6 +37,14 @@ impl Lines {
         }
     }
 
+    /// A line that is not to be left out: waits a while for a reader that stalls.
+    pub fn put_patiently(&self, line: String) {
+        if let Some(sender) = &self.sender {
+            // Nobody reads: there is nobody to tell.
+            sender.send_timeout(line, PATIENCE).ok();
+        }
+    }
+
     /// Writes the last line, and waits a while for a reader that stalls.
     pub fn end(&mut self, line: String) {
         if let Some(sender) = self.sender.take() {

@@ -16,6 +16,7 @@ mod preview;
 mod recording;
 pub mod serve;
 pub mod terminal;
+mod wall;
 pub mod watch;
 mod words;
 

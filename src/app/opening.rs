@@ -64,7 +64,9 @@ impl Attempt {
                 Some(opened)
             }
             Pop::Empty => None,
-            Pop::Closed => Some(Err(SourceError::Start(std::io::Error::other("the thread that opens the source died")))),
+            Pop::Closed => {
+                Some(Err(SourceError::Start(std::io::Error::other("the thread that opens the source died"))))
+            }
         }
     }
 

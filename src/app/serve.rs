@@ -102,7 +102,8 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
     if let Some(file) = &options.check {
         return Ok(check::say(file, &options));
     }
-    let take = |stream: &Stream| stream.record.as_ref().map(|path| RecordingPath::take(path, options.force)).transpose();
+    let take =
+        |stream: &Stream| stream.record.as_ref().map(|path| RecordingPath::take(path, options.force)).transpose();
     let recorded = options.streams.iter().map(take).collect::<Result<Vec<_>, _>>()?;
     let socket = ports::bind(options.bind, "--port")?;
     let local = socket.local_addr().context("the socket has no address")?;
@@ -148,7 +149,8 @@ impl Prepared {
         } else {
             None
         };
-        let mut config = Config::new(seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?);
+        let mut config =
+            Config::new(seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?);
         config.datagram = options.datagram;
         config.sound_port = sound_port.unwrap_or(0);
         let mut server = Server::new(config);

@@ -1,8 +1,7 @@
-//! Figures as people read them: the line that updates itself, and the last sentence of a run.
+//! Figures as people read them: the line that updates itself, and the last sentence of a run. Those of one
+//! side alone are in `serve/words.rs` and `watch/words.rs`.
 
 use std::time::Duration;
-
-use serde_json::Value;
 
 use crate::record::film::Totals;
 
@@ -13,79 +12,6 @@ pub struct Place {
     pub length: Option<Duration>,
     /// The film begins again at its end, and the position goes on.
     pub looped: bool,
-}
-
-/// The line of `watch`; without a place nothing has been shown yet.
-pub fn watching(server: &str, place: Option<Place>, figures: &Value) -> Vec<String> {
-    let Some(place) = place else { return vec![format!("waiting for {server}")] };
-    let lost = count(figures, "pictures_lost") + count(figures, "pictures_damaged");
-    vec![
-        place.text(),
-        fps_text(number(&figures["fps"])),
-        jitter_text(number(&figures["shown_interval_ms"]["stdev"])),
-        format!("{} lost", grouped(lost)),
-        rate_text(number(&figures["bitrate_bps"]).unwrap_or(0.0)),
-    ]
-}
-
-/// The figures over the picture of `watch`, line by line, in letters that the window has.
-pub fn panel(place: Option<Place>, figures: &Value) -> Vec<String> {
-    let (latency, stages) = (&figures["latency_ms"], &figures["stages_ms"]);
-    let stage = |name: &str| format!("{name} {}", millis(&stages[name], "p50"));
-    let [shown, damaged, lost, late, thinned] =
-        ["shown", "damaged", "lost", "late", "thinned"].map(|name| count(figures, &format!("pictures_{name}")));
-    let loss = 100.0 * (lost + damaged) as f64 / (shown + lost + late + thinned).max(1) as f64;
-    let rate = rate_text(number(&figures["bitrate_bps"]).unwrap_or(0.0));
-    let rtt = number(&figures["rtt_ms"]).map_or("-".to_owned(), |ms| format!("{ms:.1}"));
-    vec![
-        place.map_or_else(|| "-".to_owned(), Place::text),
-        format!(
-            "{}  {}",
-            fps_text(number(&figures["fps"])),
-            jitter_text(number(&figures["shown_interval_ms"]["stdev"]))
-        ),
-        format!("latency {} ms  p99 {} ms", millis(latency, "p50"), millis(latency, "p99")),
-        format!(" {}  {}  {}  {} ms", stage("network"), stage("wait"), stage("decode"), stage("present")),
-        format!("loss {loss:.2} %  damaged {damaged}  late {late}"),
-        format!("{rate}  datagrams {} B  rtt {rtt} ms", count(figures, "largest_datagram")),
-        sound_text(&figures["audio"]),
-    ]
-}
-
-/// One figure of a block of milliseconds.
-fn millis(block: &Value, name: &str) -> String {
-    number(&block[name]).map_or("-".to_owned(), |ms| format!("{ms:.1}"))
-}
-
-/// How it goes with the sound; nothing where there is none.
-fn sound_text(audio: &Value) -> String {
-    let lost = grouped(count(audio, "lost"));
-    let state = match (audio["open"].as_bool(), audio["muted"].as_bool()) {
-        (None, _) => return String::new(),
-        (Some(false), _) => "no loudspeaker".to_owned(),
-        (_, Some(true)) => "muted".to_owned(),
-        _ => format!("{} %  off by {} ms", count(audio, "volume"), millis(&audio["skew_ms"], "p50")),
-    };
-    format!("sound {state}  {lost} lost  {} gaps", grouped(count(audio, "underruns")))
-}
-
-/// The last sentence of `watch`. `took` is the time since the start.
-pub fn watched(took: Duration, figures: &Value) -> String {
-    let shown = count(figures, "pictures_shown");
-    if shown == 0 {
-        return "No picture was shown.".to_owned();
-    }
-    let first = number(&figures["first_picture_ms"]).unwrap_or(0.0);
-    let took = took.saturating_sub(Duration::try_from_secs_f64(first / 1e3).unwrap_or_default());
-    let mut text = format!("Shown {} in {}", counted(shown, "picture"), seconds_text(took));
-    text.push_str(&speed(shown, took));
-    text.push_str(&format!(", {} lost", grouped(count(figures, "pictures_lost"))));
-    let [damaged, late] = ["pictures_damaged", "pictures_late"].map(|name| count(figures, name));
-    text.push_str(&mishaps(&[("damaged", damaged), ("late", late)]));
-    if let Some(p99) = number(&figures["latency_ms"]["p99"]) {
-        text.push_str(&format!(", latency p99 {p99:.1} ms"));
-    }
-    text + "."
 }
 
 /// The last sentence of a recording, and of the pictures that the disk was too slow for.
@@ -178,29 +104,9 @@ pub fn grouped(n: u64) -> String {
     text
 }
 
-fn count(figures: &Value, name: &str) -> u64 {
-    figures[name].as_u64().unwrap_or(0)
-}
-
-fn number(value: &Value) -> Option<f64> {
-    value.as_f64()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_line_of_watch() {
-        let second = Duration::from_secs;
-        let place = |position, length, looped| Some(Place { position, length, looped });
-        let seen = json!({ "fps": 25, "bitrate_bps": 512_000, "pictures_lost": 1, "pictures_damaged": 2,
-            "shown_interval_ms": { "stdev": 1.26 } });
-        let line = watching("robot:9688", place(second(3_700), None, false), &seen).join("  ");
-        assert_eq!(line, "1:01:40  25.0 fps  jitter 1.3 ms  3 lost  512 kb/s");
-        assert_eq!(watching("robot:9688", None, &seen), ["waiting for robot:9688"]);
-    }
 
     #[test]
     fn what_was_recorded() {
@@ -216,13 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_sentence() {
-        let took = Duration::from_secs_f64(1_198.0 / 30.0);
-        let seen = json!({ "pictures_shown": 301, "pictures_lost": 0, "pictures_late": 2, "first_picture_ms": 2_000.0,
-            "latency_ms": { "p99": 13.04 } });
-        let said = "Shown 301 pictures in 10.0 s, 30.0 fps, 0 lost, 2 late, latency p99 13.0 ms.";
-        assert_eq!(watched(Duration::from_secs(12), &seen), said);
-        assert_eq!(watched(took, &Value::Null), "No picture was shown.");
+    fn numbers_in_groups() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1 000", "1 234 567"]);
     }
 }

@@ -80,7 +80,9 @@ fn parse(reader: &Reader<'_>) -> Result<File, Wrong> {
         let wrong = Wrong::at(key.span());
         match key.get_ref().as_ref() {
             STREAM => file.streams = streams(reader, value)?,
-            own @ ("record" | "title") => return Err(wrong(format!("{own} is one stream's; write it below its [[stream]]"))),
+            own @ ("record" | "title") => {
+                return Err(wrong(format!("{own} is one stream's; write it below its [[stream]]")));
+            }
             key if Choices::key(key).is_some() => set(&mut file.defaults, key, value)?,
             key if Settings::key(key).is_some() => set(&mut file.settings, key, value)?,
             key => return Err(wrong(unknown(key, top_keys()))),
@@ -145,7 +147,8 @@ fn stream(reader: &Reader<'_>, at: Range<usize>, table: &Table<'_>) -> Result<Na
         }
     }
     own.relative_to(reader.folder);
-    let lacks = |what: &str| Wrong { at: at.clone(), sentence: format!("this stream has no {what}; write {what} = \"…\"") };
+    let lacks =
+        |what: &str| Wrong { at: at.clone(), sentence: format!("this stream has no {what}; write {what} = \"…\"") };
     let name = called.ok_or_else(|| lacks("name"))?;
     let input = input.ok_or_else(|| lacks("input"))?;
     Ok(Named { name, input, ear, own, written: Some(reader.place(&at)) })
@@ -200,9 +203,15 @@ mod tests {
             ("[[stream]]\nname = \"a\"", "line 1: this stream has no input"),
             ("[[stream]]\nname = \"a b\"\ninput = \"test:\"", "line 2: "),
             ("[[stream]]\nname = \"a\"\ninput = \"test:x\"", "line 3: "),
-            ("[[stream]]\nname = \"a\"\ninput = \"test:\"\nwidht = 5", "line 4: there is no option \"widht\": is width meant?"),
+            (
+                "[[stream]]\nname = \"a\"\ninput = \"test:\"\nwidht = 5",
+                "line 4: there is no option \"widht\": is width meant?",
+            ),
             ("[[stream]]\nname = \"a\"\ninput = \"test:\"\nloop = 5", "line 4: loop is on or off"),
-            ("[[stream]]\nname=\"a\"\ninput=\"test:\"\n[[stream]]\nname=\"a\"\ninput=\"test:\"", "line 4: two streams are called a"),
+            (
+                "[[stream]]\nname=\"a\"\ninput=\"test:\"\n[[stream]]\nname=\"a\"\ninput=\"test:\"",
+                "line 4: two streams are called a",
+            ),
         ] {
             let error = file(text).expect_err(text);
             assert!(error.contains(said), "{text}: {error}");

@@ -30,7 +30,8 @@ pub trait Keyed: Sized + 'static {
         match (&key.set, value) {
             (Set::Flag(field), value) => {
                 let value = value.map_or(Some(true), yes_or_no);
-                *field(self) = Some(value.ok_or_else(|| format!("{name} is on or off: write {name}=yes or {name}=no"))?);
+                *field(self) =
+                    Some(value.ok_or_else(|| format!("{name} is on or off: write {name}=yes or {name}=no"))?);
                 Ok(())
             }
             (Set::Value(set), Some(value)) => {

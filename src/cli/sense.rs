@@ -73,7 +73,9 @@ const RULES: &[Rule] = &[
     Rule {
         is_said: |said| said.on_demand == ON,
         clear: |said| said.on_demand = None,
-        fits: |shown, said| shown.is_device() || (!shown.is_pipe() && (shown.is_url() || said.pace == Some(Pace::Live))),
+        fits: |shown, said| {
+            shown.is_device() || (!shown.is_pipe() && (shown.is_url() || said.pace == Some(Pace::Live)))
+        },
         advice: "--on-demand is for what never ends; a film waits for its first watcher, and a pipe cannot be opened twice: \
                  leave it out",
     },

@@ -76,7 +76,9 @@ impl ServeArgs {
         }
         self.settled = streams::settle(named, &defaults)?;
         if self.settings.force == Some(true) && self.settled.iter().all(|stream| stream.record.is_none()) {
-            return Err("--force lets a recording overwrite a file, and nothing is recorded; add --record FILE".to_owned());
+            return Err(
+                "--force lets a recording overwrite a file, and nothing is recorded; add --record FILE".to_owned()
+            );
         }
         Ok(())
     }
@@ -156,7 +158,8 @@ mod tests {
         let options = settled(&["--config", config, "--port", "2", "--quality", "60"]).expect("right");
         assert_eq!(options.bind.port(), 2);
         assert_eq!(options.streams.iter().map(|s| s.quality).collect::<Vec<_>>(), [40, 60]);
-        let options = settled(&["-", "--config", config, "--stream", "b=screen:", "--stream", "c=test:"]).expect("right");
+        let options =
+            settled(&["-", "--config", config, "--stream", "b=screen:", "--stream", "c=test:"]).expect("right");
         assert_eq!(named(&options), ["stdin", "a", "b", "c"]);
         assert!(matches!(options.streams[2].input, Input::Screen(_)) && options.streams[3].source.rate.is_some());
         std::fs::write(&path, "port = 1\n").expect("written");

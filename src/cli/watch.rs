@@ -72,11 +72,9 @@ pub struct WatchArgs {
 
 impl WatchArgs {
     pub fn options(self, quiet: bool) -> watch::Options {
-        let Target { address, stream, .. } =
-            self.servers.into_iter().next().unwrap_or_else(|| unreachable!("one is required"));
         watch::Options {
-            server: address,
-            stream,
+            servers: self.servers,
+            grid: self.grid,
             headless: self.headless,
             fullscreen: self.fullscreen,
             autoexit: self.autoexit,

@@ -59,16 +59,18 @@ fn indexed(jpeg: Vec<u8>) -> Result<(Vec<u8>, Index), CodecError> {
     Ok((jpeg, index))
 }
 
-/// A [`Decoder`] for each half of a JPEG or slice.
+/// A [`Decoder`] for each half of a JPEG or slice; or a single one.
 pub struct PairedDecoder {
     upper: Decoder,
-    lower: Decoder,
+    lower: Option<Decoder>,
     bodies: [Vec<u8>; 2],
 }
 
 impl PairedDecoder {
-    pub fn new() -> Result<Self, CodecError> {
-        Ok(Self { upper: Decoder::new()?, lower: Decoder::new()?, bodies: [Vec::new(), Vec::new()] })
+    /// `paired`: on two threads. Where many streams are decoded side by side, each has one.
+    pub fn new(paired: bool) -> Result<Self, CodecError> {
+        let lower = paired.then(Decoder::new).transpose()?;
+        Ok(Self { upper: Decoder::new()?, lower, bodies: [Vec::new(), Vec::new()] })
     }
 
     /// As [`Decoder::decode`], on two threads if that is worth it.
@@ -81,14 +83,17 @@ impl PairedDecoder {
 
     /// `None` if it cannot be halved, or a half cannot be decoded: one decoder alone says why, or knows better.
     fn decode_halves(&mut self, tables: u8, body: &[u8], canvas: &mut Canvas, (x8, y8): (u16, u16)) -> Option<()> {
-        let [upper_body, lower_body] = &mut self.bodies;
+        let Self { upper, lower, bodies } = self;
+        let lower = lower.as_mut()?;
+        let [upper_body, lower_body] = bodies;
         let Halves { size, upper_rows, quality } = jpeg::halve(tables, body, upper_body, lower_body)?;
+        let scale = canvas.scale();
         let mut rectangle = canvas.rectangle_mut(x8, y8, size.width, size.height)?;
-        let [above, below] = rectangle.split_at_row(upper_rows)?;
-        let Self { upper, lower, .. } = self;
+        // A whole number of MCUs, so exact at every scale.
+        let [above, below] = rectangle.split_at_row(scale.length(upper_rows))?;
         let (upper, lower) = rayon::join(
-            || upper.decode_slice(quality, upper_body, above),
-            || lower.decode_slice(quality, lower_body, below),
+            || upper.decode_slice(quality, upper_body, scale, above),
+            || lower.decode_slice(quality, lower_body, scale, below),
         );
         upper.and(lower).ok()?;
         canvas.cover(x8, y8, size.width, size.height);

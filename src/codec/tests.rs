@@ -1,5 +1,7 @@
 //! Sliced decode against whole decode, colour, edges, and what damaged bodies may do.
 
+mod scaled;
+
 use super::*;
 use crate::media::jpeg::{self, Index, Slice, index, plan, restart_interval};
 use crate::media::{Canvas, Picture};
@@ -124,7 +126,7 @@ fn two_threads_encode_the_same_bytes_as_one() {
 #[test]
 fn two_threads_decode_the_same_pixels_as_one() {
     let mut encoder = Encoder::new().expect("encoder");
-    let (mut one, mut two) = (Decoder::new().expect("decoder"), PairedDecoder::new().expect("decoders"));
+    let (mut one, mut two) = (Decoder::new().expect("decoder"), PairedDecoder::new(true).expect("decoders"));
     for size in SIZES {
         for body_max in [8_832, 65_368, usize::MAX] {
             let (jpeg, index, slices) = encode(&mut encoder, &picture(size, 40, 7), 80, body_max);
@@ -275,7 +277,7 @@ fn slices_outside_the_canvas_are_refused_before_a_pixel_is_written() {
 #[test]
 fn damaged_bodies_never_harm_the_decoder() {
     let (mut encoder, mut decoder) = (Encoder::new().expect("encoder"), Decoder::new().expect("decoder"));
-    let mut paired = PairedDecoder::new().expect("decoders");
+    let mut paired = PairedDecoder::new(true).expect("decoders");
     let size = Size::new(333, 201);
     let (jpeg, index, slices) = encode(&mut encoder, &picture(size, 30, 3), 80, 1_080);
     assert!(jpeg.len() > 16_000, "long enough for two threads");

@@ -12,7 +12,7 @@ use turbojpeg::raw;
 use super::CodecError;
 use crate::media::canvas::Rectangle;
 use crate::media::jpeg::{self, Index, Subsampling};
-use crate::media::{Canvas, Picture};
+use crate::media::{Canvas, Eighths, Picture};
 use crate::units::Size;
 
 /// Turns pictures into baseline JPEGs: 4:2:0, standard Huffman tables, Annex K quantisation.
@@ -107,7 +107,8 @@ impl Decoder {
     ///
     /// `tables`: 0 = the body is in interchange format, 1–100 = abbreviated, without Annex K's tables of that quality.
     /// A rectangle that does not lie inside the canvas is refused before a pixel is written. When the entropy-coded
-    /// data is damaged, pixels of the rectangle may have changed, but it is not marked.
+    /// data is damaged, pixels of the rectangle may have changed, but it is not marked. A canvas of a smaller scale gets
+    /// its pixels from the library at that scale, which takes less time than all of them.
     pub fn decode(&mut self, tables: u8, body: &[u8], canvas: &mut Canvas, x8: u16, y8: u16) -> Result<(), CodecError> {
         let size = match tables {
             0 => {
@@ -146,11 +147,12 @@ impl Decoder {
         &mut self,
         quality: u8,
         body: &[u8],
+        scale: Eighths,
         rectangle: Rectangle<'_>,
     ) -> Result<(), CodecError> {
         let size = self.prepare(quality, body)?;
         let jpeg = std::mem::take(&mut self.scratch);
-        let done = self.decompress(&jpeg, true, size, rectangle);
+        let done = self.decompress(&jpeg, true, (size, scale), rectangle);
         self.scratch = jpeg;
         done
     }
@@ -179,13 +181,20 @@ impl Decoder {
         (x8, y8): (u16, u16),
     ) -> Result<(), CodecError> {
         let outside =
-            CodecError::Outside { slice: size, x: u32::from(x8) * 8, y: u32::from(y8) * 8, canvas: canvas.size() };
+            CodecError::Outside { slice: size, x: u32::from(x8) * 8, y: u32::from(y8) * 8, canvas: canvas.picture() };
+        let scale = canvas.scale();
         let rectangle = canvas.rectangle_mut(x8, y8, size.width, size.height).ok_or(outside)?;
-        self.decompress(jpeg, ours, size, rectangle)
+        self.decompress(jpeg, ours, (size, scale), rectangle)
     }
 
-    fn decompress(&mut self, jpeg: &[u8], ours: bool, size: Size, rectangle: Rectangle<'_>) -> Result<(), CodecError> {
-        match self.handle.decompress(jpeg, size, rectangle) {
+    fn decompress(
+        &mut self,
+        jpeg: &[u8],
+        ours: bool,
+        (size, scale): (Size, Eighths),
+        rectangle: Rectangle<'_>,
+    ) -> Result<(), CodecError> {
+        match self.handle.decompress(jpeg, size, scale, rectangle) {
             Ok(()) => Ok(()),
             Err(failure) => {
                 // After an error the library's state cannot be trusted to be free of the last picture.
@@ -241,6 +250,18 @@ impl Handle {
         unsafe { raw::tj3Get(self.0, parameter as c_int) }
     }
 
+    /// The scale of the next decompression.
+    fn scale(&mut self, scale: Eighths) -> Result<(), CodecError> {
+        // The library knows fractions in their lowest terms only.
+        let common = 1 << scale.get().trailing_zeros().min(3);
+        let factor = raw::tjscalingfactor { num: c_int::from(scale.get()) / common, denom: 8 / common };
+        // SAFETY: the handle is live; the library checks the factor.
+        match unsafe { raw::tj3SetScalingFactor(self.0, factor) } {
+            0 => Ok(()),
+            _ => Err(self.error()),
+        }
+    }
+
     /// Compresses three planes of 4:2:0 (luma of even width and height) into `out`; returns the bytes written.
     fn compress(
         &mut self,
@@ -273,22 +294,24 @@ impl Handle {
         if done == 0 { Ok(length as usize) } else { Err(self.error()) }
     }
 
-    /// Decompresses a JPEG that must be of this size into the rectangle.
-    fn decompress(&mut self, jpeg: &[u8], size: Size, rectangle: Rectangle<'_>) -> Result<(), Failure> {
+    /// Decompresses a JPEG that must be of this size into the rectangle, at this scale.
+    fn decompress(&mut self, jpeg: &[u8], size: Size, scale: Eighths, rectangle: Rectangle<'_>) -> Result<(), Failure> {
         let fatal = |error| Failure { error, warning: false };
         // SAFETY: pointer and length are those of one slice; only the header is read.
         if unsafe { raw::tj3DecompressHeader(self.0, jpeg.as_ptr(), jpeg.len() as _) } != 0 {
             return Err(fatal(self.error()));
         }
-        let (width, height) = (usize::from(size.width), usize::from(size.height));
+        let written = scale.of(size);
+        let (width, height) = (usize::from(written.width), usize::from(written.height));
         let read = (self.get(raw::TJPARAM_TJPARAM_JPEGWIDTH), self.get(raw::TJPARAM_TJPARAM_JPEGHEIGHT));
         let fits = width <= rectangle.stride
             && height.checked_sub(1).is_some_and(|rows| rows * rectangle.stride + width <= rectangle.pixels.len());
         if read != (size.width.into(), size.height.into()) || !fits {
             return Err(fatal(CodecError::Library("two readings of one header differ".into())));
         }
-        // SAFETY: the library writes `height` rows of `width` pixels of four bytes, a stride apart. The header just
-        // read has that size, the same bytes are read again, and the check above grants the room.
+        self.scale(scale).map_err(fatal)?;
+        // SAFETY: the library writes `height` rows of `width` pixels of four bytes, a stride apart: the size of the header
+        // just read (the same bytes are read again) times the scale just set, rounded up. The check above grants the room.
         let done = unsafe {
             raw::tj3Decompress8(
                 self.0,
@@ -339,6 +362,8 @@ impl Handle {
             };
             *size = Size::new(width, height);
         }
+        // The sizes just told are those of the picture at full scale.
+        self.scale(Eighths::FULL).map_err(fatal)?;
         planes.resize(padded.iter().map(|size| size.pixels()).sum(), 0);
         let (first, rest) = planes.split_at_mut(padded[0].pixels());
         let (second, third) = rest.split_at_mut(padded[1].pixels());

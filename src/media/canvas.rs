@@ -3,13 +3,21 @@
 
 use std::ops::Range;
 
+use super::Eighths;
 use crate::units::Size;
 
 /// Pixels as 0x??RRGGBB (bytes B, G, R, X on little-endian machines; the top byte means nothing), row by row.
 ///
 /// Two canvases of a size can be compared pixel by pixel when both were decoded, not filled.
-#[derive(Clone, Debug, Default)]
+///
+/// A canvas may hold its picture at n/8 of the size. Places and sizes are told in the picture's own pixels all the same,
+/// and a cell then has n × n pixels.
+#[derive(Clone, Debug)]
 pub struct Canvas {
+    /// Of the picture at full scale.
+    picture: Size,
+    scale: Eighths,
+    /// Of the pixels here.
     size: Size,
     pixels: Vec<u32>,
     /// A bit for each cell, rows padded to whole words.
@@ -40,13 +48,26 @@ impl Canvas {
 
     /// A black canvas that nothing has come for.
     pub fn new(size: Size) -> Self {
-        let mut canvas = Self::default();
-        canvas.reset(size);
+        Self::scaled(size, Eighths::FULL)
+    }
+
+    /// The same for a picture of this size at a smaller scale.
+    pub fn scaled(picture: Size, scale: Eighths) -> Self {
+        let none = Size::new(0, 0);
+        let mut canvas = Self { picture: none, scale, size: none, pixels: Vec::new(), covered: Vec::new(), missing: 0 };
+        canvas.reset_scaled(picture, scale);
         canvas
     }
 
     /// Makes it ready for a picture of this size. Pixels of the same size stay until they are covered or filled.
     pub fn reset(&mut self, size: Size) {
+        self.reset_scaled(size, Eighths::FULL);
+    }
+
+    /// The same for a picture of this size at a smaller scale.
+    pub fn reset_scaled(&mut self, picture: Size, scale: Eighths) {
+        (self.picture, self.scale) = (picture, scale);
+        let size = scale.of(picture);
         if self.size != size {
             self.size = size;
             self.pixels.clear();
@@ -77,27 +98,31 @@ impl Canvas {
         }
     }
 
-    /// The rectangle's pixels for the decoder; `None` unless it has an area and lies wholly inside.
+    /// The rectangle's pixels for the decoder; `None` unless it has an area and lies wholly inside. At a smaller scale it
+    /// has as many pixels as [`Eighths::length`] says of each side.
     pub fn rectangle_mut(&mut self, x8: u16, y8: u16, width: u16, height: u16) -> Option<Rectangle<'_>> {
-        let (x, y) = (usize::from(x8) * 8, usize::from(y8) * 8);
-        let (width, height) = (usize::from(width), usize::from(height));
-        let stride = usize::from(self.size.width);
-        let inside = x + width <= stride && y + height <= usize::from(self.size.height);
+        let ends = |at: u16, length: u16| u32::from(at) * CELL as u32 + u32::from(length);
+        let inside = ends(x8, width) <= self.picture.width.into() && ends(y8, height) <= self.picture.height.into();
         if !inside || width == 0 || height == 0 {
             return None;
         }
+        // Corners lie between cells, so their places are exact at every scale.
+        let cell = self.cell();
+        let (x, y) = (usize::from(x8) * cell, usize::from(y8) * cell);
+        let (width, height) = (usize::from(self.scale.length(width)), usize::from(self.scale.length(height)));
+        let stride = usize::from(self.size.width);
         let start = y * stride + x;
         let pixels = self.pixels.get_mut(start..start + (height - 1) * stride + width)?;
         Some(Rectangle { pixels, stride })
     }
 
-    /// Gives each missing cell the pixels of the picture shown before, or black if that had another size. Returns how
-    /// many cells that were; they still count as missing.
+    /// Gives each missing cell the pixels of the picture shown before, or black if that had another size; one at another
+    /// scale is brought to this one. Returns how many cells that were; they still count as missing.
     pub fn fill_missing(&mut self, previous: Option<&Self>) -> usize {
         if self.missing == 0 {
             return 0;
         }
-        let previous = previous.filter(|previous| previous.size == self.size);
+        let previous = previous.filter(|previous| previous.picture == self.picture);
         let (columns, rows) = self.cells();
         for row in 0..rows {
             let mut column = 0;
@@ -109,8 +134,23 @@ impl Canvas {
         self.missing
     }
 
+    /// Of the pixels.
     pub const fn size(&self) -> Size {
         self.size
+    }
+
+    /// Of the picture at full scale.
+    pub const fn picture(&self) -> Size {
+        self.picture
+    }
+
+    pub const fn scale(&self) -> Eighths {
+        self.scale
+    }
+
+    /// Pixels along the edge of a cell.
+    fn cell(&self) -> usize {
+        self.scale.get().into()
     }
 
     pub fn pixels(&self) -> &[u32] {
@@ -133,7 +173,7 @@ impl Canvas {
     }
 
     fn cells(&self) -> (usize, usize) {
-        (usize::from(self.size.width).div_ceil(CELL), usize::from(self.size.height).div_ceil(CELL))
+        (usize::from(self.picture.width).div_ceil(CELL), usize::from(self.picture.height).div_ceil(CELL))
     }
 
     /// The first run of missing cells within `columns` of a row.
@@ -147,13 +187,28 @@ impl Canvas {
 
     fn fill_cells(&mut self, row: usize, columns: Range<usize>, previous: Option<&Self>) {
         let (width, height) = (usize::from(self.size.width), usize::from(self.size.height));
-        let across = columns.start * CELL..(columns.end * CELL).min(width);
-        for y in row * CELL..((row + 1) * CELL).min(height) {
+        let cell = self.cell();
+        let across = columns.start * cell..(columns.end * cell).min(width);
+        for y in row * cell..((row + 1) * cell).min(height) {
             let at = y * width + across.start..y * width + across.end;
             match previous {
-                Some(previous) => self.pixels[at.clone()].copy_from_slice(&previous.pixels[at]),
+                Some(previous) if previous.scale == self.scale => {
+                    self.pixels[at.clone()].copy_from_slice(&previous.pixels[at]);
+                }
+                Some(previous) => previous.rescale_row(y, across.clone(), cell, &mut self.pixels[at]),
                 None => self.pixels[at].fill(BLACK),
             }
+        }
+    }
+
+    /// A part of a row of a canvas whose cells have `cell` pixels, from the nearest pixels here.
+    fn rescale_row(&self, y: usize, across: Range<usize>, cell: usize, out: &mut [u32]) {
+        let (width, height) = (usize::from(self.size.width), usize::from(self.size.height));
+        // The middle of a pixel there, here.
+        let nearest = |at: usize, end: usize| ((2 * at + 1) * self.cell() / (2 * cell)).min(end.saturating_sub(1));
+        let row = self.pixels.get(nearest(y, height) * width..).unwrap_or_default();
+        for (pixel, x) in out.iter_mut().zip(across) {
+            *pixel = row.get(nearest(x, width)).copied().unwrap_or(BLACK);
         }
     }
 }
@@ -173,7 +228,7 @@ fn mask(columns: &Range<usize>, word: usize) -> u64 {
 
 /// What one canvas may take. A watcher has four of them at most, besides those that are being saved as snapshots.
 const MOST_BYTES: usize = 144 << 20;
-/// Pixels along the edge of a cell.
+/// Pixels along the edge of a cell, at full scale.
 const CELL: usize = 8;
 /// Cells in a word of the bitmap.
 const WORD: usize = 64;
@@ -241,6 +296,32 @@ mod tests {
         assert_eq!(canvas.pixels().iter().filter(|&&pixel| pixel == BLACK).count(), size.pixels() - 64);
         canvas.cover(0, 0, 27, 19);
         assert_eq!(canvas.fill_missing(None), 0);
+    }
+
+    #[test]
+    fn at_every_scale_cells_are_the_same_and_what_is_missing_comes_from_another_scale() {
+        let size = Size::new(27, 19);
+        for (from, to) in Eighths::all().flat_map(|from| Eighths::all().map(move |to| (from, to))) {
+            let mut before = Canvas::scaled(size, from);
+            // Left and right of the second cell's edge.
+            let (wide, edge) = (usize::from(from.of(size).width), usize::from(from.get()) * 2);
+            for (at, pixel) in before.pixels_mut().iter_mut().enumerate() {
+                *pixel = if at % wide < edge { 7 } else { 8 };
+            }
+            let mut canvas = Canvas::scaled(size, to);
+            canvas.pixels_mut().fill(1);
+            canvas.cover(1, 1, 8, 8);
+            assert_eq!(canvas.fill_missing(Some(&before)), 4 * 3 - 1, "{from:?} {to:?}");
+            let (wide, n) = (usize::from(to.of(size).width), usize::from(to.get()));
+            for (at, &pixel) in canvas.pixels().iter().enumerate() {
+                let (x, y) = (at % wide, at / wide);
+                let inside = (n..2 * n).contains(&x) && (n..2 * n).contains(&y);
+                assert_eq!(pixel, if inside { 1 } else { 7 + u32::from(x >= 2 * n) }, "{from:?} {to:?} {x}, {y}");
+            }
+            let whole = canvas.rectangle_mut(0, 0, 27, 19).expect("inside");
+            assert_eq!((whole.pixels.len(), whole.stride), (to.of(size).pixels(), wide));
+            assert!(canvas.rectangle_mut(1, 2, 20, 3).is_none() && canvas.rectangle_mut(3, 2, 3, 3).is_some());
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod card;
 pub mod coded;
 pub mod conceal;
 pub mod convert;
+pub mod eighths;
 pub mod jpeg;
 pub mod meter;
 pub mod nut;
@@ -19,4 +20,5 @@ pub mod tonemap;
 pub mod y4m;
 
 pub use canvas::Canvas;
+pub use eighths::Eighths;
 pub use picture::Picture;

@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::keys::HELP;
 use crate::media::text::{Face, Layout, draw_bgrx, fill_bgrx, shade_bgrx};
 use crate::units::{Size, Time};
 
@@ -15,14 +14,29 @@ pub struct Card {
     pub lines: Vec<String>,
 }
 
+/// Lines to choose from, one of which is marked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct List {
+    pub title: String,
+    pub lines: Vec<String>,
+    pub marked: usize,
+}
+
+/// Keys and what each does.
+pub type Help = &'static [(&'static str, &'static str)];
+
 /// Everything that may lie over the picture.
 #[derive(Default)]
 pub struct Hud {
     pub figures: bool,
-    pub help: bool,
+    /// The keys, if they are to be shown.
+    pub help: Option<Help>,
     pub frozen: bool,
     pub recording: bool,
     pub card: Option<Card>,
+    pub list: Option<List>,
+    /// Which of many pictures it is, in the lower left corner.
+    pub label: String,
     /// What the figures say, line by line.
     pub lines: Vec<String>,
     notices: VecDeque<(String, Time)>,
@@ -31,6 +45,11 @@ pub struct Hud {
 }
 
 impl Hud {
+    /// Keys and nothing else.
+    pub fn explaining(help: Help) -> Self {
+        Self { help: Some(help), ..Self::default() }
+    }
+
     /// A sentence for a few seconds; the newest few are kept, and the same one is not shown twice.
     pub fn notice(&mut self, text: String, now: Time) {
         self.notices.retain(|(old, _)| *old != text);
@@ -84,9 +103,12 @@ impl Hud {
         if self.recording {
             page.dot();
         }
-        page.notices(self.notices.iter().map(|(text, _)| text.as_str()));
-        if self.help {
-            page.help();
+        page.notices(self.notices.iter().map(|(text, _)| text.as_str()), &self.label);
+        if let Some(list) = &self.list {
+            page.list(list);
+        }
+        if let Some(help) = self.help {
+            page.help(help);
         }
     }
 }
@@ -168,21 +190,55 @@ impl Page<'_> {
         fill_bgrx(self.target, width, (x, y + high as i32 / 2), (wide, 1), GREY);
     }
 
-    fn notices<'a>(&mut self, texts: impl DoubleEndedIterator<Item = &'a str>) {
-        let (width, height) = (u32::from(self.window.width), i32::from(self.window.height));
+    /// From the lower edge upwards: which picture it is, and what is said of it.
+    fn notices<'a>(&mut self, texts: impl DoubleEndedIterator<Item = &'a str>, label: &str) {
+        let mut y = i32::from(self.window.height);
+        if !label.is_empty() {
+            y = self.label(label);
+        }
         let face = self.face(60, 8);
-        let columns = (width / face.letter_width()).saturating_sub(4) as usize;
+        let columns = (u32::from(self.window.width) / face.letter_width()).saturating_sub(4) as usize;
         let line = face.line_height() as i32;
-        let mut y = height - line / 2;
+        y -= line / 2;
         for row in texts.rev().flat_map(|text| crate::media::text::wrap(text, columns).into_iter().rev()) {
             y -= line;
-            self.shade((face.letter_width() as i32, y), (face.width(&row) + 2 * face.letter_width(), line as u32));
-            self.text((2 * face.letter_width() as i32, y), face, YELLOW, &row);
+            self.shaded(y, face, YELLOW, &row);
         }
     }
 
-    fn help(&mut self) {
-        let rows: Vec<String> = HELP.iter().map(|(keys, what)| format!("{keys:<17}{what}")).collect();
+    /// A line at the left, on a dark ground.
+    fn shaded(&mut self, y: i32, face: Face, colour: u32, text: &str) {
+        let letter = face.letter_width();
+        self.shade((letter as i32, y), (face.width(text) + 2 * letter, face.line_height()));
+        self.text((2 * letter as i32, y), face, colour, text);
+    }
+
+    /// Returns where it begins. Of a long one the end is shown, which tells streams of one server apart.
+    fn label(&mut self, text: &str) -> i32 {
+        let letters: Vec<char> = text.chars().collect();
+        let face = self.face(letters.len(), 3);
+        let room = (u32::from(self.window.width) / face.letter_width()).saturating_sub(4) as usize;
+        let shown: String = letters[letters.len().saturating_sub(room)..].iter().collect();
+        let line = face.line_height() as i32;
+        let y = i32::from(self.window.height) - line - line / 2;
+        self.shaded(y, face, WHITE, &shown);
+        y
+    }
+
+    fn list(&mut self, list: &List) {
+        let line = |(at, text): (usize, &String)| format!("{} {text}", if at == list.marked { '>' } else { ' ' });
+        let rows: Vec<String> =
+            [list.title.clone(), String::new()].into_iter().chain(list.lines.iter().enumerate().map(line)).collect();
+        self.sheet(&rows, Some(list.marked + 2));
+    }
+
+    fn help(&mut self, help: Help) {
+        let rows: Vec<String> = help.iter().map(|(keys, what)| format!("{keys:<17}{what}")).collect();
+        self.sheet(&rows, None);
+    }
+
+    /// Rows in the middle, one of which may be marked.
+    fn sheet(&mut self, rows: &[String], marked: Option<usize>) {
         let columns = rows.iter().map(|row| row.chars().count()).max().unwrap_or(0);
         let face = self.face(columns, rows.len() + 1);
         let (letter, line) = (face.letter_width() as i32, face.line_height() as i32);
@@ -192,8 +248,9 @@ impl Page<'_> {
         for _ in 0..2 {
             self.shade((x, y), (wide as u32, high as u32));
         }
-        for (row, text) in (0..).zip(&rows) {
-            self.text((x + letter, y + line / 2 + row * line), face, WHITE, text);
+        for (row, text) in (0_usize..).zip(rows) {
+            let colour = if Some(row) == marked { YELLOW } else { WHITE };
+            self.text((x + letter, y + line / 2 + row as i32 * line), face, colour, text);
         }
     }
 
@@ -238,6 +295,7 @@ const RED: u32 = 0x00F0_5040;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::keys::HELP;
 
     const PICTURE: u32 = 0x0080_8080;
 
@@ -248,11 +306,13 @@ mod tests {
     }
 
     fn full() -> Hud {
-        let mut hud = Hud { figures: true, help: true, frozen: true, recording: true, ..Hud::default() };
+        let mut hud = Hud { figures: true, help: Some(HELP), frozen: true, recording: true, ..Hud::default() };
         hud.lines = vec!["30.0 fps".to_owned(), "latency 6.5 ms".to_owned()];
         for n in 0..200 {
             hud.presented(Time::ZERO + Duration::from_millis(33 * n + n % 3));
         }
+        hud.label = "robot/door".to_owned();
+        hud.list = Some(List { title: "Streams".to_owned(), lines: vec!["door".to_owned()], marked: 0 });
         hud.notice("Saved as sample-000012.png.".to_owned(), Time::ZERO);
         hud
     }
@@ -287,10 +347,13 @@ mod tests {
             // Top left, top right, middle, bottom left.
             [any(0..200, 0..200), any(1_080..1_280, 0..100), any(500..780, 300..420), any(0..200, 660..720)]
         };
-        assert_eq!(lit(&Hud { help: false, frozen: false, recording: false, ..full() }), [true, false, false, true]);
+        let corners = Hud { help: None, list: None, frozen: false, recording: false, ..full() };
+        assert_eq!(lit(&corners), [true, false, false, true]);
+        assert_eq!(lit(&Hud { list: full().list, ..Hud::default() }), [false, false, true, false]);
+        assert_eq!(lit(&Hud { label: full().label, ..Hud::default() }), [false, false, false, true]);
         assert_eq!(lit(&Hud { frozen: true, ..Hud::default() }), [false, true, false, false]);
         assert_eq!(lit(&Hud { recording: true, ..Hud::default() }), [false, true, false, false]);
-        assert_eq!(lit(&Hud { help: true, ..Hud::default() }), [false, false, true, false]);
+        assert_eq!(lit(&Hud { help: Some(HELP), ..Hud::default() }), [false, false, true, false]);
         let card = Some(Card { title: "Gone".to_owned(), lines: Vec::new() });
         assert_eq!(lit(&Hud { card, ..Hud::default() }), [true; 4]);
     }
@@ -310,7 +373,7 @@ mod tests {
     #[test]
     fn letters_grow_with_the_screens_scale() {
         let white = |zoom| {
-            let hud = Hud { help: true, ..Hud::default() };
+            let hud = Hud { help: Some(HELP), ..Hud::default() };
             drawn(&hud, Size::new(3_840, 2_160), zoom).iter().filter(|pixel| **pixel == WHITE).count()
         };
         assert_eq!(white(2), 4 * white(1));

@@ -2,7 +2,7 @@
 
 use winit::keyboard::{Key, NamedKey};
 
-use super::{Still, Wish};
+use super::{Still, Turn, Wish};
 
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,15 +18,27 @@ pub enum Action {
     Wish(Wish),
 }
 
-/// What a key means; `None` for keys that mean nothing here. A held key repeats only what can be repeated.
-pub fn action(key: &Key, repeated: bool) -> Option<Action> {
-    let action = match key.as_ref() {
+/// What a key means; `None` for keys that mean nothing here. A held key repeats only what can be repeated. `listing`: lines
+/// to choose from are shown.
+pub fn action(key: &Key, shift: bool, repeated: bool, listing: bool) -> Option<Action> {
+    let action = match chosen(key).filter(|_| listing) {
+        Some(turn) => Action::Wish(Wish::Streams(turn)),
+        None => meaning(key, shift)?,
+    };
+    let repeats = matches!(action, Action::Wish(Wish::Louder | Wish::Quieter | Wish::Streams(Turn::Up | Turn::Down)));
+    (!repeated || repeats).then_some(action)
+}
+
+fn meaning(key: &Key, shift: bool) -> Option<Action> {
+    Some(match key.as_ref() {
         Key::Named(NamedKey::Enter) | Key::Character("q" | "Q") => Action::Quit,
         Key::Named(NamedKey::Escape) => Action::Leave,
         Key::Named(NamedKey::Space) | Key::Character(" ") => Action::Freeze,
         Key::Named(NamedKey::F1) | Key::Character("?" | "h" | "H") => Action::Help,
         Key::Named(NamedKey::ArrowUp) | Key::Character("0") => Action::Wish(Wish::Louder),
         Key::Named(NamedKey::ArrowDown) | Key::Character("9") => Action::Wish(Wish::Quieter),
+        Key::Named(NamedKey::Tab) => Action::Wish(Wish::Streams(if shift { Turn::Previous } else { Turn::Next })),
+        Key::Character("l" | "L") => Action::Wish(Wish::Streams(Turn::List)),
         Key::Character("f" | "F") => Action::Fullscreen,
         Key::Character("i" | "I") => Action::Figures,
         Key::Character("s") => Action::Snapshot(Still::Png),
@@ -34,8 +46,18 @@ pub fn action(key: &Key, repeated: bool) -> Option<Action> {
         Key::Character("m" | "M") => Action::Wish(Wish::Mute),
         Key::Character("r" | "R") => Action::Wish(Wish::Record),
         _ => return None,
-    };
-    (!repeated || matches!(action, Action::Wish(Wish::Louder | Wish::Quieter))).then_some(action)
+    })
+}
+
+/// What a key means in a list.
+fn chosen(key: &Key) -> Option<Turn> {
+    match key.as_ref() {
+        Key::Named(NamedKey::ArrowUp) => Some(Turn::Up),
+        Key::Named(NamedKey::ArrowDown) => Some(Turn::Down),
+        Key::Named(NamedKey::Enter) => Some(Turn::Take),
+        Key::Named(NamedKey::Escape) => Some(Turn::Leave),
+        _ => None,
+    }
 }
 
 /// What each key does, for the help sheet over the picture and `watch --help`.
@@ -49,6 +71,8 @@ pub const HELP: &[(&str, &str)] = &[
     ("r", "begin or end a recording"),
     ("m", "mute"),
     ("Up, Down", "louder, softer"),
+    ("Tab, Shift+Tab", "next, previous stream of the server"),
+    ("l", "list its streams: arrows and Enter choose"),
     ("i", "figures and graph"),
     ("?, h", "these keys"),
 ];
@@ -60,10 +84,24 @@ mod tests {
     #[test]
     fn keys_that_repeat_do_not_flicker() {
         let key = |text: &str| Key::Character(text.into());
-        assert_eq!(action(&key("f"), false), Some(Action::Fullscreen));
-        assert_eq!(action(&key("f"), true), None);
-        assert_eq!(action(&key("0"), true), Some(Action::Wish(Wish::Louder)));
-        assert_eq!(action(&key("x"), false), None);
-        assert_eq!(action(&Key::Named(NamedKey::Escape), false), Some(Action::Leave));
+        let alone = |key: &Key, repeated| action(key, false, repeated, false);
+        assert_eq!(alone(&key("f"), false), Some(Action::Fullscreen));
+        assert_eq!(alone(&key("f"), true), None);
+        assert_eq!(alone(&key("0"), true), Some(Action::Wish(Wish::Louder)));
+        assert_eq!(alone(&key("x"), false), None);
+        assert_eq!(alone(&Key::Named(NamedKey::Escape), false), Some(Action::Leave));
+    }
+
+    #[test]
+    fn a_list_takes_the_arrows_enter_and_escape() {
+        let named = |key, shift, listing| action(&Key::Named(key), shift, false, listing);
+        let turn = |turn| Some(Action::Wish(Wish::Streams(turn)));
+        assert_eq!(named(NamedKey::Tab, false, false), turn(Turn::Next));
+        assert_eq!(named(NamedKey::Tab, true, true), turn(Turn::Previous));
+        assert_eq!(named(NamedKey::ArrowUp, false, true), turn(Turn::Up));
+        assert_eq!(named(NamedKey::Enter, false, true), turn(Turn::Take));
+        assert_eq!(named(NamedKey::Escape, false, true), turn(Turn::Leave));
+        assert_eq!(named(NamedKey::Enter, false, false), Some(Action::Quit));
+        assert_eq!(action(&Key::Named(NamedKey::ArrowDown), false, true, true), turn(Turn::Down));
     }
 }

@@ -9,12 +9,15 @@ pub mod display;
 mod guard;
 mod hud;
 pub mod keys;
+mod life;
 mod orders;
+mod pane;
 mod scale;
 mod surface;
+pub mod wall;
 mod window;
 
-pub use hud::Card;
+pub use hud::{Card, List};
 pub use orders::{Handle, Orders, orders};
 pub use scale::{Rect, fit, letterbox};
 pub use window::run;
@@ -41,6 +44,8 @@ pub enum Order {
     Figures(Vec<String>),
     /// Whether a recording runs: a red dot in the corner.
     Recording(bool),
+    /// Lines to choose from; while they are shown, arrows, Enter and Esc are wishes about them.
+    List(Option<List>),
     Title(String),
     /// Fill the screen, as the f key does.
     Fullscreen,
@@ -78,6 +83,21 @@ pub enum Wish {
     Mute,
     Louder,
     Quieter,
+    Streams(Turn),
+}
+
+/// What a key asks about the streams of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    Next,
+    Previous,
+    /// Show the list of them, or put it away.
+    List,
+    /// In the list: one line up or down, the marked one, or none.
+    Up,
+    Down,
+    Take,
+    Leave,
 }
 
 /// The window is gone: nothing can be shown any more.

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Card, Frame, Gone, Order};
+use super::{Card, Frame, Gone, List, Order};
 
 /// Notices that wait: as many as are shown at once.
 const NOTICES: usize = 4;
@@ -29,6 +29,8 @@ pub struct Waiting {
     pub notices: VecDeque<String>,
     pub figures: Option<Vec<String>>,
     pub recording: Option<bool>,
+    /// A list to choose from, or, with `None`, that there is none any more.
+    pub list: Option<Option<List>>,
     pub title: Option<String>,
     pub fullscreen: bool,
     pub close: bool,
@@ -56,6 +58,11 @@ impl Handle {
             waiting.card = Some(None);
             waiting.frame.replace(frame)
         })
+    }
+
+    /// The picture that is shown, in better quality: a card in its place stays. Returns the one whose place it takes.
+    pub fn redraw(&self, frame: Frame) -> Result<Option<Frame>, Gone> {
+        self.change(|waiting| waiting.frame.replace(frame))
     }
 
     pub fn send(&self, order: Order) -> Result<(), Gone> {
@@ -86,6 +93,7 @@ impl Waiting {
             }
             Order::Figures(lines) => self.figures = Some(lines),
             Order::Recording(runs) => self.recording = Some(runs),
+            Order::List(list) => self.list = Some(list),
             Order::Title(title) => self.title = Some(title),
             Order::Fullscreen => self.fullscreen = true,
             Order::Close => self.close = true,

@@ -1,4 +1,4 @@
-//! The open window and the memory it is drawn in: size, fullscreen, presenting.
+//! The open window and the memory it is drawn in: size, fullscreen, presenting what has changed.
 
 use std::num::NonZeroU32;
 use std::rc::Rc;
@@ -9,9 +9,8 @@ use winit::dpi::{PhysicalPosition, PhysicalSize};
 use winit::event_loop::ActiveEventLoop;
 use winit::window::{Fullscreen, Window, WindowAttributes};
 
-use super::hud::Hud;
-use super::scale::{Scaler, fit};
-use super::{Frame, ViewError};
+use super::ViewError;
+use super::scale::{Rect, fit};
 use crate::units::{Size, Time};
 
 type Buffers = softbuffer::Surface<Rc<Window>, Rc<Window>>;
@@ -20,7 +19,6 @@ type Buffers = softbuffer::Surface<Rc<Window>, Rc<Window>>;
 pub struct Surface {
     pub window: Rc<Window>,
     surface: Buffers,
-    scaler: Scaler,
     /// The size we asked for; while the window still has it, it follows the picture's.
     asked: Size,
     full: Option<Full>,
@@ -51,10 +49,10 @@ impl Surface {
             true => ViewError::FewColours,
             false => error,
         })?;
-        Ok(Self { window, surface, scaler: Scaler::default(), asked, full: None, blended })
+        Ok(Self { window, surface, asked, full: None, blended })
     }
 
-    fn size(&self) -> Size {
+    pub fn size(&self) -> Size {
         let size = self.window.inner_size();
         let side = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX);
         Size::new(side(size.width), side(size.height))
@@ -68,26 +66,34 @@ impl Surface {
         }
     }
 
-    /// Draws the frame, or black, and what lies over it, and hands it to the screen. False while the window has no
-    /// area (minimised).
-    pub fn present(&mut self, frame: Option<&Frame>, hud: &Hud) -> Result<bool, SoftBufferError> {
-        let size = self.size();
+    /// How many of the window's pixels a dot of a letter takes: a screen of twice the usual density gets letters of twice
+    /// the dots.
+    pub fn zoom(&self) -> u32 {
+        self.window.scale_factor().round().clamp(1.0, 8.0) as u32
+    }
+
+    /// Lets `draw` change the window's pixels, and hands to the screen what it says it has changed. False while the window
+    /// has no area (minimised).
+    pub fn present(&mut self, draw: impl FnOnce(Sheet<'_>) -> Changed) -> Result<bool, SoftBufferError> {
+        let (size, zoom) = (self.size(), self.zoom());
         let sides = (NonZeroU32::new(size.width.into()), NonZeroU32::new(size.height.into()));
         let (Some(width), Some(height)) = sides else { return Ok(false) };
         self.surface.resize(width, height)?;
         let mut buffer = self.surface.buffer_mut()?;
-        match frame {
-            Some(frame) => self.scaler.draw(frame, &mut buffer, size),
-            None => buffer.fill(0),
-        }
-        // A screen of twice the usual density gets letters of twice the dots.
-        let zoom = self.window.scale_factor().round().clamp(1.0, 8.0) as u32;
-        hud.draw(&mut buffer, size, zoom);
+        let age = buffer.age();
+        let changed = draw(Sheet { pixels: &mut buffer, size, zoom, age });
+        let parts = match changed {
+            Changed::All => vec![Rect { x: 0, y: 0, size }],
+            Changed::Parts(parts) => parts,
+        };
         if self.blended {
-            buffer.iter_mut().for_each(|pixel| *pixel |= OPAQUE);
+            parts.iter().for_each(|part| make_opaque(&mut buffer, size, *part));
         }
-        self.window.pre_present_notify();
-        buffer.present()?;
+        let damage: Vec<softbuffer::Rect> = parts.into_iter().filter_map(damage).collect();
+        if !damage.is_empty() {
+            self.window.pre_present_notify();
+            buffer.present_with_damage(&damage)?;
+        }
         Ok(true)
     }
 
@@ -134,6 +140,33 @@ impl Surface {
         self.window.set_outer_position(position);
         let _at_once_or_later = self.window.request_inner_size(size);
     }
+}
+
+/// The window's pixels while they are drawn on.
+pub struct Sheet<'a> {
+    pub pixels: &'a mut [u32],
+    pub size: Size,
+    pub zoom: u32,
+    /// What is on it: that which was presented so many times ago, 0: nothing.
+    pub age: u8,
+}
+
+/// What was changed of the picture that was presented before.
+pub enum Changed {
+    All,
+    Parts(Vec<Rect>),
+}
+
+fn make_opaque(pixels: &mut [u32], window: Size, part: Rect) {
+    let (x, width) = (usize::from(part.x), usize::from(part.size.width));
+    let rows = pixels.chunks_exact_mut(window.width.into()).skip(part.y.into()).take(part.size.height.into());
+    rows.flat_map(|row| &mut row[x..x + width]).for_each(|pixel| *pixel |= OPAQUE);
+}
+
+fn damage(part: Rect) -> Option<softbuffer::Rect> {
+    let Rect { x, y, size } = part;
+    let (width, height) = (NonZeroU32::new(size.width.into())?, NonZeroU32::new(size.height.into())?);
+    Some(softbuffer::Rect { x: x.into(), y: y.into(), width, height })
 }
 
 fn window(event_loop: &ActiveEventLoop, attributes: WindowAttributes) -> Result<(Rc<Window>, Buffers), ViewError> {

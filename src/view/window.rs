@@ -3,22 +3,18 @@
 //! A frame is drawn and presented as soon as the loop wakes, not when the window system asks; only what the window
 //! lost (a resize, a part uncovered) waits for its redraw request, which merges many into one.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use winit::application::ApplicationHandler;
-use winit::error::EventLoopError;
-use winit::event::{ElementState, KeyEvent, MouseButton, StartCause, WindowEvent};
-use winit::event_loop::{ActiveEventLoop, ControlFlow, EventLoop};
+use winit::event::{ElementState, KeyEvent, Modifiers, MouseButton, StartCause, WindowEvent};
+use winit::event_loop::{ActiveEventLoop, ControlFlow};
 use winit::window::WindowId;
 
-use super::display;
-use super::guard;
-use super::hud::Hud;
 use super::keys::{self, Action};
-use super::orders::{Handle, Orders, Waiting, orders};
-use super::surface::Surface;
-use super::{Frame, Happened, Still, ViewError};
+use super::orders::{Handle, orders};
+use super::pane::{Draw, Pane};
+use super::surface::{Changed, Surface};
+use super::{Happened, ViewError, life};
 use crate::clock;
 use crate::units::{Size, Time};
 
@@ -33,48 +29,33 @@ pub fn run(
     on_ready: impl FnOnce(Handle),
     happened: impl FnMut(Happened),
 ) -> Result<(), ViewError> {
-    let event_loop = event_loop().map_err(|_| ViewError::NoDisplay(why_no_display()))?;
+    let event_loop = life::event_loop()?;
     let proxy = event_loop.create_proxy();
     let (handle, orders) = orders(move || proxy.send_event(()).is_ok());
     on_ready(handle);
     let mut viewer = Viewer {
-        title: title.to_owned(),
+        pane: Pane::new(title, orders),
         wanted: size_hint,
-        orders,
         happened,
         surface: None,
-        shown: None,
-        drawn: false,
-        withheld: None,
-        hud: Hud::default(),
-        last_click: Time::ZERO,
+        clicks: Clicks::default(),
+        modifiers: Modifiers::default(),
         start_fullscreen: false,
         failed: None,
     };
-    let ended = guard::run(|| event_loop.run_app(&mut viewer));
-    match (viewer.failed, ended) {
-        (Some(error), _) => Err(error),
-        (None, Some(ended)) => ended.map_err(|error| ViewError::Lost(error.to_string())),
-        (None, None) => Err(ViewError::Lost("it has gone away".to_owned())),
-    }
+    let ended = life::live(event_loop, &mut viewer);
+    viewer.failed.map_or(ended, Err)
 }
 
 struct Viewer<F> {
-    title: String,
+    pane: Pane,
     /// Size of the pictures, as far as known.
     wanted: Size,
-    orders: Orders,
     happened: F,
     /// None until the window system let us open the window.
     surface: Option<Surface>,
-    /// The frame on the screen, or waiting for the window to open.
-    shown: Option<Frame>,
-    /// It is on the screen.
-    drawn: bool,
-    /// The newest frame that came while the picture was frozen.
-    withheld: Option<Frame>,
-    hud: Hud,
-    last_click: Time,
+    clicks: Clicks,
+    modifiers: Modifiers,
     start_fullscreen: bool,
     failed: Option<ViewError>,
 }
@@ -82,59 +63,25 @@ struct Viewer<F> {
 impl<F: FnMut(Happened)> Viewer<F> {
     /// Does all that it was told since the last time.
     fn drain(&mut self, event_loop: &ActiveEventLoop) {
-        let mut orders = self.orders.take();
-        if orders.close {
+        let taken = self.pane.take(clock::now());
+        if taken.close {
             return event_loop.exit();
         }
-        if orders.fullscreen {
+        if taken.fullscreen {
             self.go_fullscreen();
         }
-        orders.title.take().into_iter().for_each(|title| self.retitle(title));
-        let newest = orders.frame.take();
-        let changed = self.words(orders);
-        match newest {
-            Some(frame) if self.hud.frozen => self.withhold(frame),
-            Some(frame) if !changed && self.shows(&frame) => {
-                self.shown = Some(frame);
-                return self.presented();
-            }
-            Some(frame) => {
-                self.shown = Some(frame);
-                return self.present_new(event_loop);
-            }
-            None => {}
+        if taken.retitled {
+            self.retitle();
         }
-        if changed {
-            self.present(event_loop);
+        if let Some(id) = taken.withheld {
+            (self.happened)(Happened::Withheld { id });
         }
-    }
-
-    /// Takes over what lies over the picture; true if that is to be seen.
-    fn words(&mut self, orders: Waiting) -> bool {
-        let hud = &mut self.hud;
-        let mut changed = !orders.notices.is_empty();
-        orders.notices.into_iter().for_each(|text| hud.notice(text, clock::now()));
-        if let Some(card) = orders.card {
-            if card.is_some() {
-                hud.paused();
-            }
-            changed |= hud.card != card;
-            hud.card = card;
+        match taken.draw {
+            Draw::Nothing => {}
+            Draw::Known => self.presented(),
+            Draw::Again => drop(self.present(event_loop)),
+            Draw::Fresh => self.present_new(event_loop),
         }
-        if let Some(recording) = orders.recording {
-            changed |= std::mem::replace(&mut hud.recording, recording) != recording;
-        }
-        if let Some(lines) = orders.figures {
-            hud.lines = lines;
-            // Pictures redraw them anyway, where there are any.
-            changed |= hud.figures && (hud.frozen || hud.card.is_some());
-        }
-        changed
-    }
-
-    fn withhold(&mut self, frame: Frame) {
-        (self.happened)(Happened::Withheld { id: frame.id });
-        self.withheld = Some(frame);
     }
 
     fn go_fullscreen(&mut self) {
@@ -145,38 +92,26 @@ impl<F: FnMut(Happened)> Viewer<F> {
         }
     }
 
-    fn retitle(&mut self, title: String) {
-        self.title = title;
+    fn retitle(&mut self) {
         if let Some(surface) = &self.surface {
-            let state = if self.hud.frozen { " (frozen)" } else { "" };
-            surface.window.set_title(&format!("{}{state}", self.title));
+            let state = if self.pane.hud.frozen { " (frozen)" } else { "" };
+            surface.window.set_title(&format!("{}{state}", self.pane.title));
         }
     }
 
-    /// Whether these very pixels are on the screen already, and nothing over them is to change with each picture.
-    fn shows(&self, frame: &Frame) -> bool {
-        let same = |shown: &Frame| Arc::ptr_eq(&shown.canvas, &frame.canvas);
-        self.drawn && !self.hud.figures && self.shown.as_ref().is_some_and(same)
-    }
-
     fn presented(&mut self) {
-        let Some(id) = self.shown.as_ref().map(|frame| frame.id) else { return };
-        let at = clock::now();
-        self.hud.presented(at);
-        (self.happened)(Happened::Presented { id, at });
+        self.pane.presented(clock::now()).into_iter().for_each(&mut self.happened);
     }
 
     /// Presents a frame for the first time, and says so.
     fn present_new(&mut self, event_loop: &ActiveEventLoop) {
-        let Some(frame) = &self.shown else { return };
-        let size = frame.canvas.size();
+        let Some((size, id)) = self.pane.frame() else { return };
         if let Some(surface) = &mut self.surface
             && self.wanted != size
         {
             surface.follow(event_loop, size);
         }
         self.wanted = size;
-        let id = frame.id;
         if self.present(event_loop) {
             self.presented();
         } else {
@@ -186,10 +121,14 @@ impl<F: FnMut(Happened)> Viewer<F> {
 
     /// Draws what there is; true if it is on the screen now.
     fn present(&mut self, event_loop: &ActiveEventLoop) -> bool {
-        let Some(surface) = &mut self.surface else { return false };
-        match surface.present(self.shown.as_ref(), &self.hud) {
+        let Self { surface: Some(surface), pane, .. } = self else { return false };
+        let presented = surface.present(|sheet| {
+            pane.draw(sheet.pixels, sheet.size, sheet.zoom);
+            Changed::All
+        });
+        match presented {
             Ok(presented) => {
-                self.drawn = presented;
+                self.pane.set_drawn(presented);
                 presented
             }
             Err(error) => {
@@ -215,41 +154,28 @@ impl<F: FnMut(Happened)> Viewer<F> {
             Action::Leave if surface.is_fullscreen() => surface.toggle_fullscreen(clock::now()),
             Action::Leave | Action::Quit => return self.quit(event_loop),
             Action::Fullscreen => surface.toggle_fullscreen(clock::now()),
-            Action::Figures => self.hud.figures = !self.hud.figures,
-            Action::Help => self.hud.help = !self.hud.help,
+            Action::Figures => self.pane.hud.figures = !self.pane.hud.figures,
+            Action::Help => self.pane.hud.help = self.pane.hud.help.is_none().then_some(keys::HELP),
             Action::Freeze => self.freeze(),
-            Action::Snapshot(still) => self.snapshot(still),
+            Action::Snapshot(still) => {
+                self.pane.snapshot(still, clock::now()).into_iter().for_each(&mut self.happened);
+            }
             Action::Wish(wish) => (self.happened)(Happened::Wished(wish)),
         }
         self.present(event_loop);
     }
 
     fn freeze(&mut self) {
-        self.hud.frozen = !self.hud.frozen;
-        self.hud.paused();
-        if let Some(frame) = self.withheld.take() {
-            self.wanted = frame.canvas.size();
-            self.shown = Some(frame);
+        self.pane.freeze();
+        if let Some((size, _)) = self.pane.frame() {
+            self.wanted = size;
         }
-        self.retitle(self.title.clone());
-    }
-
-    fn snapshot(&mut self, still: Still) {
-        match &self.shown {
-            Some(frame) => {
-                let (canvas, id) = (Arc::clone(&frame.canvas), frame.id);
-                (self.happened)(Happened::Snapshot { canvas, id, still });
-            }
-            None => self.hud.notice("There is no picture to save yet.".to_owned(), clock::now()),
-        }
+        self.retitle();
     }
 
     fn click(&mut self) {
         let now = clock::now();
-        let doubled = now.since(self.last_click) < DOUBLE_CLICK;
-        // A third click starts anew instead of toggling back.
-        self.last_click = if doubled { Time::ZERO } else { now };
-        if let (true, Some(surface)) = (doubled, &mut self.surface) {
+        if let (true, Some(surface)) = (self.clicks.is_double(now), &mut self.surface) {
             surface.toggle_fullscreen(now);
         }
     }
@@ -260,7 +186,7 @@ impl<F: FnMut(Happened)> Viewer<F> {
         if let Some(surface) = &mut self.surface {
             surface.check_fullscreen(now);
         }
-        if self.hud.expire(now) {
+        if self.pane.hud.expire(now) {
             self.present(event_loop);
         }
     }
@@ -271,7 +197,7 @@ impl<F: FnMut(Happened)> ApplicationHandler<()> for Viewer<F> {
         if self.surface.is_some() {
             return;
         }
-        match Surface::open(event_loop, &self.title, self.wanted) {
+        match Surface::open(event_loop, &self.pane.title, self.wanted) {
             Ok(surface) => self.surface = Some(surface),
             Err(error) => return self.fail(event_loop, error),
         }
@@ -290,7 +216,7 @@ impl<F: FnMut(Happened)> ApplicationHandler<()> for Viewer<F> {
 
     fn about_to_wait(&mut self, event_loop: &ActiveEventLoop) {
         let surface = self.surface.as_ref().and_then(Surface::deadline);
-        let next = [surface, self.hud.expiry()].into_iter().flatten().min();
+        let next = [surface, self.pane.hud.expiry()].into_iter().flatten().min();
         event_loop
             .set_control_flow(next.map_or(ControlFlow::Wait, |at| ControlFlow::wait_duration(at.since(clock::now()))));
     }
@@ -315,31 +241,35 @@ impl<F: FnMut(Happened)> ApplicationHandler<()> for Viewer<F> {
                 is_synthetic: false,
                 ..
             } => {
-                if let Some(action) = keys::action(&logical_key, repeat) {
+                let shift = self.modifiers.state().shift_key();
+                if let Some(action) = keys::action(&logical_key, shift, repeat, self.pane.hud.list.is_some()) {
                     self.act(event_loop, action);
                 }
             }
+            WindowEvent::ModifiersChanged(modifiers) => self.modifiers = modifiers,
             WindowEvent::MouseInput { state: ElementState::Pressed, button: MouseButton::Left, .. } => self.click(),
             _ => {}
         }
     }
 }
 
-/// Left to itself the library takes Wayland wherever its variable is set, and fails where nobody listens.
-fn event_loop() -> Result<EventLoop<()>, EventLoopError> {
-    let mut builder = EventLoop::with_user_event();
-    #[cfg(target_os = "linux")]
-    if display::wanted().is_some_and(|(variable, _)| variable == "DISPLAY") {
-        winit::platform::x11::EventLoopBuilderExtX11::with_x11(&mut builder);
-    }
-    builder.build()
+/// Tells double clicks.
+#[derive(Default)]
+pub struct Clicks {
+    last: Time,
 }
 
-/// The window system's own words carry source lines of its library; these say what to look at.
-fn why_no_display() -> String {
-    match display::wanted() {
-        Some((_, display)) => format!("the display {display} does not answer"),
-        None => "neither WAYLAND_DISPLAY nor DISPLAY is set".to_owned(),
+impl Clicks {
+    /// A click; whether it is the second of two. A third one starts anew instead of toggling back.
+    pub fn is_double(&mut self, now: Time) -> bool {
+        let doubled = now.since(self.last) < DOUBLE_CLICK;
+        self.last = if doubled { Time::ZERO } else { now };
+        doubled
+    }
+
+    /// The next click is a first one.
+    pub const fn forget(&mut self) {
+        self.last = Time::ZERO;
     }
 }
 

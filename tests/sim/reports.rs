@@ -5,10 +5,10 @@ use std::rc::Rc;
 use udpstream::units::{Rate, Size, Time};
 use udpstream::wire::{Kind, Message, Report};
 
-use crate::claims::Told;
 use crate::jpeg::Film;
 use crate::link::Path;
 use crate::net::{SERVER, SOUND, World, ms, seconds};
+use crate::told::Told;
 
 fn reports(told: &mut Told) -> Vec<Report> {
     let reports = std::mem::take(&mut told.sent).into_iter().filter(|(kind, _)| *kind == Kind::REPORT);

@@ -6,10 +6,13 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Show;
 use crate::proto::receiver::Slice;
-use crate::view::Card;
+use crate::view::{Card, Still};
 
 /// Coded bytes that wait for the decoder: the largest picture that a receiver puts together.
 const MOST_BYTES: usize = 64 << 20;
+
+/// Pictures to be saved that wait.
+const STILLS: usize = 4;
 
 /// What the decoder is to do next.
 pub enum Work {
@@ -18,6 +21,10 @@ pub enum Work {
     Show(Show),
     /// What is the matter, to be shown after the pictures before it.
     Card(Card),
+    /// The tile has another size.
+    Resized,
+    /// The picture that is shown is to be saved.
+    Still(Still),
     /// Another stream, or the same at another size: nothing is left to conceal with.
     Reset,
 }
@@ -41,6 +48,8 @@ struct Queue {
 enum Entry {
     Picture(Picture),
     Card(Card),
+    Resized,
+    Still(Still),
     Reset,
 }
 
@@ -98,6 +107,23 @@ impl Inbox {
         queue.entries.retain(|entry| !matches!(entry, Entry::Card(_)));
         queue.insert(Entry::Card(card));
         self.changed.notify_one();
+    }
+
+    /// The tile has another size. Said once for many changes.
+    pub fn resized(&self) {
+        let mut queue = self.lock();
+        queue.entries.retain(|entry| !matches!(entry, Entry::Resized));
+        queue.insert(Entry::Resized);
+        self.changed.notify_one();
+    }
+
+    /// The picture that is shown by then is to be saved. Of those that wait only a few are kept.
+    pub fn still(&self, still: Still) {
+        let mut queue = self.lock();
+        if queue.entries.iter().filter(|entry| matches!(entry, Entry::Still(_))).count() < STILLS {
+            queue.insert(Entry::Still(still));
+            self.changed.notify_one();
+        }
     }
 
     /// What comes from here on has nothing to do with what came before; a picture that was not finished is no more.
@@ -160,6 +186,8 @@ impl Queue {
         let Some(Entry::Picture(picture)) = self.entries.front_mut() else {
             return Some(match self.entries.pop_front()? {
                 Entry::Card(card) => Work::Card(card),
+                Entry::Resized => Work::Resized,
+                Entry::Still(still) => Work::Still(still),
                 Entry::Reset | Entry::Picture(_) => Work::Reset,
             });
         };
@@ -238,6 +266,8 @@ mod tests {
             Work::Slice(slice) => format!("{}", slice.unit.0),
             Work::Show(show) => format!("[{}]", show.picture.unit.0),
             Work::Card(card) => card.title,
+            Work::Resized => "s".to_owned(),
+            Work::Still(_) => "w".to_owned(),
             Work::Reset => "r".to_owned(),
         });
         words.collect::<Vec<_>>().join(" ")
@@ -304,7 +334,9 @@ mod tests {
         (0..100).for_each(|_| inbox.card(card("old")));
         inbox.slice(slice(1, 10));
         inbox.card(card("c"));
-        assert_eq!(all(&inbox), "0 [0] c 1");
+        (0..9).for_each(|_| inbox.resized());
+        (0..9).for_each(|_| inbox.still(Still::Png));
+        assert_eq!(all(&inbox), "0 [0] c s w w w w 1");
         inbox.reset();
         for unit in 0..100 {
             put(&inbox, unit, false);

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use super::Stream;
 use super::figures::{Activity, StreamFigures};
 use super::measured::{Departure, Measured, Period};
 use super::pipeline::{Ended, Pipeline};
 use super::rest::{Rest, Turn};
 use super::tap::Taps;
 use super::voice::Voice;
-use super::Stream;
 use crate::app::encode::{Counts, Origin};
 use crate::app::figures::Output;
 use crate::app::opening::Attempt;

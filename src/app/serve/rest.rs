@@ -49,8 +49,20 @@ impl Rest {
                 Turn::Nothing
             }
             Self::Resting => Turn::Open,
-            Self::Trying { at, .. } => if now >= *at { Turn::Open } else { Turn::Nothing },
-            Self::Waking { .. } => if looked_at { Turn::Nothing } else { Turn::GiveUp },
+            Self::Trying { at, .. } => {
+                if now >= *at {
+                    Turn::Open
+                } else {
+                    Turn::Nothing
+                }
+            }
+            Self::Waking { .. } => {
+                if looked_at {
+                    Turn::Nothing
+                } else {
+                    Turn::GiveUp
+                }
+            }
         }
     }
 

@@ -10,9 +10,9 @@ use super::figures::{ServeFigures, WatcherFigures};
 use super::measured::{Departure, Period};
 use super::voice::Voice;
 use super::words;
+use crate::app::Exit;
 use crate::app::figures::{self, Output};
 use crate::app::preview::{Act, Preview};
-use crate::app::Exit;
 use crate::app::watch::screen::Screen;
 use crate::net::{App, Flow};
 use crate::proto::server::{Event, Feed, Gone, Local, Server, SessionView, StreamKey};
@@ -244,7 +244,8 @@ impl Serving {
             // The overload warning already explains it.
             Event::Stalled { .. } if server.is_overloaded() => {}
             Event::Stalled { stream, by } => {
-                let text = format!("The source stood still for {:.1} s; the film goes on from there.", by.as_secs_f64());
+                let text =
+                    format!("The source stood still for {:.1} s; the film goes on from there.", by.as_secs_f64());
                 let voice = self.channels.iter().find(|channel| channel.key == *stream);
                 voice.iter().for_each(|channel| channel.voice(&self.output).say(&text));
             }
@@ -281,7 +282,11 @@ impl Serving {
                 channel.tell(now, server, Feed::Ended(end));
                 channel.tell(now, server, Feed::SoundEnded);
             } else {
-                channel.tell(now, server, Feed::Stop("The server has sent all pictures that it was to send.".to_owned()));
+                channel.tell(
+                    now,
+                    server,
+                    Feed::Stop("The server has sent all pictures that it was to send.".to_owned()),
+                );
             }
         }
     }

@@ -1,11 +1,10 @@
-//! What is measured of each picture, and the figures made of it.
+//! What is measured of each picture, and what it comes to.
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
+use super::figures::{Network, Pictures, Process, Slices, Stages, WatchFigures};
 use crate::app::decode::Shown;
-use crate::app::figures::{self, block, rounded};
+use crate::app::figures;
 use crate::app::words::Place;
 use crate::proto::receiver::Receiver;
 use crate::stats::Windowed;
@@ -48,8 +47,8 @@ impl Blocks {
     }
 }
 
-/// All figures of one run.
-pub struct Figures {
+/// All that was measured in one run.
+pub struct Measured {
     start: Time,
     blocks: Blocks,
     /// Handed out, but the screen had a newer one already.
@@ -63,7 +62,7 @@ pub struct Figures {
     second: (Time, u64, u64),
 }
 
-impl Figures {
+impl Measured {
     pub fn new(start: Time) -> Self {
         Self {
             start,
@@ -116,31 +115,49 @@ impl Figures {
         receiver.counts().shown.saturating_sub(self.superseded)
     }
 
-    /// The fields of `stats` (the last second) or `summary` (the whole run).
-    pub fn json(&self, now: Time, receiver: &Receiver, whole: bool) -> Value {
+    /// Those of the last second, or of the whole run; without sound.
+    pub fn sum(&self, now: Time, receiver: &Receiver, whole: bool) -> WatchFigures {
         let counts = receiver.counts();
-        let (fps, bps) = self.rates(now, receiver, whole);
-        let of = |w: &Windowed| block(if whole { w.total.block(1e3) } else { w.recent.block(1e3) });
+        let (fps, bitrate_bps) = self.rates(now, receiver, whole);
+        let of = |w: &Windowed| if whole { w.total.block(1e3) } else { w.recent.block(1e3) };
         let b = &self.blocks;
-        json!({
-            // What the receiver handed out but the screen could not take was late after all.
-            "pictures_shown": self.on_screen(receiver), "pictures_superseded": self.superseded,
-            "pictures_damaged": counts.damaged, "pictures_lost": counts.lost,
-            "pictures_late": counts.late + self.superseded, "pictures_thinned": counts.thinned,
-            "slices_received": counts.slices, "slices_lost": counts.slices_lost, "slices_repaired": 0,
-            "slices_rejected": counts.rejected + self.undecodable,
-            "largest_datagram": counts.largest, "datagrams": counts.datagrams, "bytes": counts.bytes,
-            "bitrate_bps": bps.round(), "fps": rounded(fps, 1e3),
-            "interval_ms": of(&b.interval), "shown_interval_ms": of(&b.shown_interval), "latency_ms": of(&b.latency),
-            "stages_ms": {
-                "encode": Value::Null, "send": Value::Null, "network": of(&b.network), "wait": of(&b.wait),
-                "decode": of(&b.decode), "present": of(&b.present),
+        WatchFigures {
+            pictures: Pictures {
+                // What the receiver handed out but the screen could not take was late after all.
+                shown: self.on_screen(receiver),
+                superseded: self.superseded,
+                damaged: counts.damaged,
+                lost: counts.lost,
+                late: counts.late + self.superseded,
+                thinned: counts.thinned,
             },
-            "first_picture_ms": self.first_at.map(|first| rounded(first.since(self.start).as_secs_f64() * 1e3, 1e3)),
-            "reconnects": counts.reconnects, "rendition": 0, "quality": Value::Null,
-            "rtt_ms": receiver.rtt().map(|rtt| rounded(rtt.as_secs_f64() * 1e3, 1e3)),
-            "cpu_seconds": rounded(figures::cpu_seconds(), 1e3), "rss_bytes": figures::rss_bytes(),
-        })
+            slices: Slices {
+                received: counts.slices,
+                lost: counts.slices_lost,
+                rejected: counts.rejected + self.undecodable,
+            },
+            network: Network {
+                largest_datagram: counts.largest as u64,
+                datagrams: counts.datagrams,
+                bytes: counts.bytes,
+                bitrate_bps,
+                rtt: receiver.rtt(),
+            },
+            fps,
+            interval: of(&b.interval),
+            shown_interval: of(&b.shown_interval),
+            latency: of(&b.latency),
+            stages: Stages {
+                network: of(&b.network),
+                wait: of(&b.wait),
+                decode: of(&b.decode),
+                present: of(&b.present),
+            },
+            first_picture: self.first_at.map(|first| first.since(self.start)),
+            reconnects: counts.reconnects,
+            process: Process { cpu_seconds: figures::cpu_seconds(), rss_bytes: figures::rss_bytes() },
+            sound: None,
+        }
     }
 
     /// Where in the film the last picture shown was.

@@ -1,10 +1,9 @@
 //! What is heard: the loudspeaker, fed with what the receiver hands out, and what people are told of it.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
-use crate::app::figures::{block, rounded};
+use super::figures::SoundFigures;
 use crate::audio::{Figures, Happened, Settings, Speaker};
 use crate::media::sound::Frame;
 use crate::proto::receiver::{Local, SoundCounts};
@@ -30,36 +29,74 @@ pub struct Choice {
     pub mono: bool,
 }
 
+/// How loud it is. Tiles of a wall share it.
+#[derive(Clone)]
+pub struct Loudness(Arc<Mutex<(u8, bool)>>);
+
+impl Loudness {
+    pub fn new(volume: u8) -> Self {
+        Self(Arc::new(Mutex::new((volume, false))))
+    }
+
+    /// In percent, and whether it is muted all the same.
+    fn now(&self) -> (u8, bool) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(u8, bool) -> (u8, bool)) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = change(held.0, held.1);
+    }
+}
+
 /// The loudspeaker from the first stream with sound on.
 pub struct Hearing {
     choice: Choice,
-    muted: bool,
+    loudness: Loudness,
     waker: Waker,
     speaker: Option<Speaker>,
     /// What the receiver was told of it last.
     told: Option<Duration>,
-    /// Of the stream that plays.
-    has_sound: bool,
+    /// The stream that plays has sound, and whether it is live.
+    stream: Option<bool>,
+    /// It is to be heard: in a wall only the chosen tile is.
+    heard: bool,
 }
 
 impl Hearing {
-    pub const fn new(choice: Choice, waker: Waker) -> Self {
-        Self { choice, muted: false, waker, speaker: None, told: None, has_sound: false }
+    pub const fn new(choice: Choice, loudness: Loudness, heard: bool, waker: Waker) -> Self {
+        Self { choice, loudness, waker, speaker: None, told: None, stream: None, heard }
+    }
+
+    /// Whether it may be heard: it is to be, and sound was not switched off.
+    pub const fn is_heard(&self) -> bool {
+        self.heard && !self.choice.off
+    }
+
+    /// Whether it is to be heard from now on. Returns what is wrong, if anything.
+    pub fn hear(&mut self, heard: bool) -> Option<String> {
+        self.heard = heard;
+        if !heard {
+            self.speaker = None;
+        }
+        self.open()
     }
 
     /// A stream begins, or goes on; `other`: another than before. Returns what is wrong, if anything.
     pub fn playing(&mut self, stream: &Description, other: bool) -> Option<String> {
-        let sound = stream.sound;
-        self.has_sound = sound;
+        self.stream = stream.sound.then_some(stream.live);
         if let Some(speaker) = self.speaker.as_mut().filter(|_| other) {
             speaker.reset();
         }
-        if !sound || self.choice.off || self.speaker.is_some() {
-            return None;
-        }
-        let usual = Settings { volume: self.choice.volume, muted: self.muted, ..Settings::default() };
+        self.open()
+    }
+
+    fn open(&mut self) -> Option<String> {
+        let live = self.stream.filter(|_| self.is_heard() && self.speaker.is_none())?;
+        let (volume, muted) = self.loudness.now();
+        let usual = Settings { volume, muted, ..Settings::default() };
         // A file's sound comes long before its time; of a live one every millisecond counts.
-        let settings = if stream.live { Settings { period: LIVE_PERIOD, ..usual } } else { usual };
+        let settings = if live { Settings { period: LIVE_PERIOD, ..usual } } else { usual };
         match Speaker::start(settings, self.waker.clone()) {
             Ok(speaker) => self.speaker = Some(speaker),
             Err(error) => return Some(format!("There is no sound: no thread could be started for it ({error}).")),
@@ -93,8 +130,8 @@ impl Hearing {
 
     /// What the receiver is to know of the loudspeaker, if that has changed.
     pub fn needs(&mut self) -> Option<Local> {
-        let figures = self.speaker.as_mut()?.figures();
-        let needs = figures.open.then_some(figures.lead);
+        let figures = self.speaker.as_mut().map(|speaker| speaker.figures());
+        let needs = figures.filter(|figures| figures.open).map(|figures| figures.lead);
         let changed = match (self.told, needs) {
             (Some(told), Some(needs)) => told.abs_diff(needs) > CHANGED,
             (told, needs) => told.is_some() != needs.is_some(),
@@ -107,45 +144,52 @@ impl Hearing {
 
     /// Says how loud it is then; without sound, that.
     pub fn mute(&mut self) -> String {
-        self.muted = !self.muted;
-        if let Some(speaker) = &mut self.speaker {
-            speaker.mute(self.muted);
-        }
-        self.loudness()
+        self.loudness.change(|volume, muted| (volume, !muted));
+        self.set()
     }
 
     pub fn turn(&mut self, up: bool) -> String {
-        let volume = self.choice.volume;
-        self.choice.volume = if up { (volume + STEP).min(100) } else { volume.saturating_sub(STEP) };
-        self.muted = false;
-        if let Some(speaker) = &mut self.speaker {
-            speaker.mute(false);
-            speaker.volume(self.choice.volume);
-        }
-        self.loudness()
+        let turned = |volume: u8| if up { (volume + STEP).min(100) } else { volume.saturating_sub(STEP) };
+        self.loudness.change(|volume, _| (turned(volume), false));
+        self.set()
     }
 
-    fn loudness(&self) -> String {
+    fn set(&mut self) -> String {
+        let (volume, muted) = self.loudness.now();
+        if let Some(speaker) = &mut self.speaker {
+            speaker.volume(volume);
+            speaker.mute(muted);
+        }
         match () {
             () if self.choice.off => "Sound is off: started with --no-audio.".to_owned(),
-            () if !self.has_sound => "This stream has no sound.".to_owned(),
-            () if self.muted => "Muted.".to_owned(),
-            () => format!("Volume {} %.", self.choice.volume),
+            () if self.stream.is_none() => "This stream has no sound.".to_owned(),
+            () if muted => "Muted.".to_owned(),
+            () => format!("Volume {volume} %."),
         }
     }
 
-    /// The `audio` field of `stats` (the last second) or `summary` (the whole run); null without sound.
-    /// `delay` is how long after it was due everything is played.
-    pub fn json(&mut self, counts: &SoundCounts, delay: Duration, whole: bool) -> Value {
-        let Some(speaker) = self.speaker.as_mut().filter(|_| self.has_sound || whole) else { return Value::Null };
+    /// Of the last second, or of the whole run; `None` without sound. `delay` is how long after it was due everything is
+    /// played.
+    pub fn figures(&mut self, counts: &SoundCounts, delay: Duration, whole: bool) -> Option<SoundFigures> {
+        let (volume, muted) = self.loudness.now();
+        let speaker = self.speaker.as_mut().filter(|_| self.stream.is_some() || whole)?;
         let Figures { open, device, latency, underruns, device_underruns, concealed, dropped, .. } = speaker.figures();
         let skews = speaker.skews();
-        let skew = block(if whole { skews.total.block(1e3) } else { skews.recent.block(1e3) });
-        json!({
-            "chunks": counts.chunks, "lost": counts.lost, "late": counts.late, "underruns": underruns,
-            "skew_ms": skew, "concealed": concealed, "dropped": dropped, "device_underruns": device_underruns,
-            "delay_ms": rounded(delay.as_secs_f64() * 1e3, 1e3), "device": device, "open": open, "device_latency_ms": rounded(latency.as_secs_f64() * 1e3, 1e3),
-            "volume": self.choice.volume, "muted": self.muted,
+        Some(SoundFigures {
+            chunks: counts.chunks,
+            lost: counts.lost,
+            late: counts.late,
+            underruns,
+            skew: if whole { skews.total.block(1e3) } else { skews.recent.block(1e3) },
+            concealed,
+            dropped,
+            device_underruns,
+            delay,
+            device,
+            open,
+            device_latency: latency,
+            volume,
+            muted,
         })
     }
 

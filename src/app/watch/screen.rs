@@ -6,7 +6,7 @@ use std::thread::{Builder, JoinHandle};
 
 use crate::media::Canvas;
 use crate::record::still::{self, StillKind};
-use crate::view::{Handle, Order, Still};
+use crate::view::{Handle, List, Order, Still};
 
 /// The window, or none. A window that is gone hears nothing; its end comes by another way.
 #[derive(Clone, Default)]
@@ -34,6 +34,11 @@ impl Screen {
 
     pub fn figures(&self, lines: Vec<String>) {
         self.send(Order::Figures(lines));
+    }
+
+    /// Lines to choose from, or none any more.
+    pub fn list(&self, list: Option<List>) {
+        self.send(Order::List(list));
     }
 
     /// Whether a recording runs.

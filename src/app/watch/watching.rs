@@ -1,4 +1,8 @@
-//! The program around the receiver: what its events mean to people, programs, decoder and window; when to end.
+//! The program around the receiver: what its events mean to people, programs, decoder and window.
+
+mod ending;
+mod telling;
+mod wishes;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -7,95 +11,71 @@ use std::time::Duration;
 use crossbeam_channel::Receiver as Inbox;
 use serde_json::{Value, json};
 
-use super::blocks::Figures;
+use self::ending::{End, Limits};
+use self::telling::Loss;
+use super::blocks::Measured;
 use super::hearing::Hearing;
 use super::screen::Screen;
+use super::streams::Streams;
+use super::subject::Subject;
 use super::{Options, trouble};
-use crate::app::Exit;
-use crate::app::decode::{self, Show, Shown};
+use crate::app::decode::{self, Saved, Show, Shown};
 use crate::app::figures::Output;
 use crate::app::recording::Recordings;
-use crate::app::words;
-use crate::audio::Happened;
-use crate::media::Canvas;
+use crate::app::wall::Seat;
+use crate::media::{Canvas, Eighths};
 use crate::net::{App, Flow};
-use crate::proto::receiver::{Event, Local, Over, Ready, Receiver};
-use crate::proto::{Input, Machine};
+use crate::proto::receiver::{Event, Over, Ready, Receiver};
 use crate::record::film::Tracks;
 use crate::units::Time;
 use crate::view::{Card, Still, Wish};
-use crate::wire::Description;
+use crate::wire::{Description, StreamName};
 
 const TICK: Duration = Duration::from_secs(1);
-/// Without a window nobody sees that nothing comes: give up after this time unless told otherwise.
-const HEADLESS_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connected, and yet no picture: after this long that is worth a word.
 const PICTURE_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Between two warnings of loss.
-const LOSS_PAUSE: Duration = Duration::from_secs(30);
-/// Letters of a title among the figures.
-const TITLE: usize = 40;
 
 /// What the user does at the window.
 pub enum Act {
     Quit,
-    Snapshot { canvas: Arc<Canvas>, id: u64, still: Still },
+    /// Ctrl-C or its like: the first asks for the end, the second does not wait for it.
+    Interrupt,
+    Snapshot {
+        canvas: Arc<Canvas>,
+        id: u64,
+        still: Still,
+    },
     Wish(Wish),
+    /// In a wall: it is the chosen one, or no longer.
+    Hear(bool),
+    /// In a wall: it can be seen, or no longer.
+    See(bool),
 }
 
 /// What connects the event loop with the decoder and the window.
 pub struct Wiring {
     pub work: Arc<decode::Inbox>,
     pub figures: Inbox<Shown>,
+    pub stills: Inbox<Saved>,
     pub acts: Inbox<Act>,
     pub hearing: Hearing,
     pub recordings: Recordings,
-}
-
-/// Why watching ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Over,
-    Interrupted,
-    Limit,
-    Unreachable,
-    Refused,
-    Failed,
-}
-
-impl End {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Over => "end",
-            Self::Interrupted => "interrupted",
-            Self::Limit => "limit",
-            Self::Unreachable => "unreachable",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-        }
-    }
+    /// In a wall: where figures of all tiles come together.
+    pub seat: Option<Seat>,
 }
 
 pub struct Watching {
     options: Options,
+    subject: Subject,
     output: Output,
     screen: Screen,
-    work: Arc<decode::Inbox>,
-    shown: Inbox<Shown>,
-    acts: Inbox<Act>,
-    hearing: Hearing,
-    recordings: Recordings,
-    figures: Figures,
-    end: Option<End>,
-    killed: bool,
-    description: Option<Description>,
-    stream: u64,
-    server: String,
+    wiring: Wiring,
+    figures: Measured,
+    limits: Limits,
+    playing: Option<Playing>,
+    streams: Streams,
+    wishes: wishes::Wishes,
     handed: u64,
-    datagrams: u64,
-    heard: Time,
-    turned: Time,
     next_tick: Time,
     /// When to say that no picture has come, while none has.
     no_picture: Option<Time>,
@@ -104,43 +84,43 @@ pub struct Watching {
     /// What was last said about missing pictures, so that it is said once.
     said: String,
     savers: Vec<JoinHandle<()>>,
-    /// Pictures that came badly, and all, until the last second.
-    loss: (u64, u64),
-    /// Loss is not spoken of before this.
-    loss_said: Time,
+    loss: Loss,
+}
+
+/// The stream that plays, or did.
+struct Playing {
+    id: u64,
+    description: Description,
 }
 
 impl Watching {
-    pub fn new(options: Options, output: Output, screen: Screen, wiring: Wiring) -> Self {
+    pub fn new(options: Options, subject: Subject, output: Output, screen: Screen, wiring: Wiring) -> Self {
         let start = output.start();
-        let server = options.server.to_string();
+        let limits = Limits::new(&options, start);
+        let wishes = wishes::Wishes::new(&options, &wiring);
         Self {
             options,
+            subject,
             output,
             screen,
-            work: wiring.work,
-            shown: wiring.figures,
-            acts: wiring.acts,
-            hearing: wiring.hearing,
-            recordings: wiring.recordings,
-            figures: Figures::new(start),
-            end: None,
-            killed: false,
-            description: None,
-            stream: 0,
-            server,
+            wiring,
+            figures: Measured::new(start),
+            limits,
+            playing: None,
+            streams: Streams::default(),
+            wishes,
             handed: 0,
-            datagrams: 0,
-            heard: start,
-            turned: start,
             next_tick: start + TICK,
             no_picture: None,
             parting: None,
             said: String::new(),
             savers: Vec::new(),
-            loss: (0, 0),
-            loss_said: Time::ZERO,
+            loss: Loss::default(),
         }
+    }
+
+    fn description(&self) -> Option<&Description> {
+        self.playing.as_ref().map(|playing| &playing.description)
     }
 
     /// Pictures that made room for newer ones, because the decoder is behind.
@@ -155,36 +135,35 @@ impl Watching {
         }
     }
 
-    fn stop(&mut self, now: Time, receiver: &mut Receiver, end: End) {
-        self.end.get_or_insert(end);
-        receiver.handle(now, Input::Local(Local::Stop));
-    }
-
-    fn playing(&mut self, now: Time, description: Description, stream: u64, rejoined: bool) -> Flow {
-        let other = stream != self.stream;
-        if let Some(text) = self.hearing.playing(&description, other) {
+    fn begins(
+        &mut self,
+        now: Time,
+        (description, id, name): (Description, u64, Option<StreamName>),
+        rejoined: bool,
+    ) -> Flow {
+        let other = self.playing.as_ref().is_none_or(|playing| playing.id != id);
+        if let Some(text) = self.wiring.hearing.playing(&description, other) {
             self.output.warn(&text);
         }
         if other {
-            self.stream = stream;
-            self.work.reset();
+            self.wiring.work.reset();
         }
-        let (size, rate) = (description.size, description.rate);
-        self.recordings.stream(stream, Tracks { size, rate, sound: description.sound && !self.options.sound.off });
-        self.screen.recording(self.recordings.is_running());
+        let Description { title, size, rate, .. } = &description;
+        let sound = description.sound && !self.options.sound.off;
+        self.wiring.recordings.stream(id, Tracks { size: *size, rate: *rate, sound });
+        self.screen.recording(self.wiring.recordings.is_running());
         let again = if rejoined { "Back: " } else { "" };
-        let title = &description.title;
-        self.output.say(&format!("{again}{title}, {size}, {rate} fps, from {}", self.server));
-        self.screen.title(title);
+        let from = name.as_ref().map_or_else(|| self.subject.to_string(), |name| self.subject.of(name));
+        self.output.say(&format!("{again}{title}, {size}, {rate} fps, from {from}"));
+        if self.subject.name.is_none() {
+            self.screen.title(title);
+        }
         self.said.clear();
         self.parting = None;
         self.no_picture = Some(now + PICTURE_PATIENCE + self.options.latency);
-        let playing = json!({
-            "width": size.width, "height": size.height, "fps_num": rate.num(), "fps_den": rate.den(),
-            "length_s": description.length.map(|length| length as f64 / 1e6), "audio": description.sound,
-            "stream": format!("{stream:016x}"), "title": title,
-        });
-        self.description = Some(description);
+        let playing = telling::playing(&description, id, name.as_ref(), self.subject.name.is_some());
+        self.playing = Some(Playing { id, description });
+        self.switched(name);
         self.publish("playing", playing)
     }
 
@@ -196,9 +175,11 @@ impl Watching {
             return Flow::Continue;
         }
         self.output.warn(&text);
-        self.screen.title(&card.title);
+        if self.subject.name.is_none() {
+            self.screen.title(&card.title);
+        }
         self.no_picture = None;
-        self.work.card(card);
+        self.wiring.work.card(card);
         let flow = self.publish("warning", json!({ "code": code, "text": text }));
         self.said = text;
         flow
@@ -207,166 +188,94 @@ impl Watching {
     fn show(&mut self, now: Time, picture: Ready, due: Option<Time>) {
         self.handed += 1;
         self.no_picture = None;
-        self.recordings.show(&picture);
-        let superseded = self.work.show(Show { picture, due, handed: now, undecodable: 0 });
+        self.wiring.recordings.show(&picture);
+        let superseded = self.wiring.work.show(Show { picture, due, handed: now, undecodable: 0 });
         self.superseded(now, superseded);
         if self.options.frames.is_some_and(|frames| self.handed >= frames) {
             // The receiver says goodbye by itself.
-            self.end.get_or_insert(End::Limit);
+            self.limits.end(End::Limit);
         }
-    }
-
-    /// What became of the loudspeaker: told to people, and to the receiver what it needs.
-    fn listen(&mut self, now: Time, receiver: &mut Receiver) -> Flow {
-        let mut flow = Flow::Continue;
-        while let Some(news) = self.hearing.news() {
-            let (code, text) = match news {
-                Happened::Opened => continue,
-                Happened::Missing(text) => ("no_loudspeaker", text),
-                Happened::Lost(text) => ("loudspeaker_lost", text),
-                Happened::Back => ("loudspeaker_back", "The loudspeaker is back.".to_owned()),
-            };
-            // Without a window there may well be nobody who listens.
-            if self.options.headless && code == "no_loudspeaker" {
-                tracing::info!("{text}");
-                continue;
-            }
-            self.output.warn(&text);
-            self.screen.notice(&text);
-            if self.publish("warning", json!({ "code": code, "text": text })) == Flow::Stop {
-                flow = Flow::Stop;
-            }
-        }
-        if let Some(needs) = self.hearing.needs() {
-            receiver.handle(now, Input::Local(needs));
-        }
-        flow
     }
 
     fn collect(&mut self) {
-        self.shown.try_iter().for_each(|shown| self.figures.take(shown));
-    }
-
-    fn tick(&mut self, now: Time, receiver: &Receiver) -> Flow {
-        let place = self.figures.place(self.description.as_ref());
-        let mut json = self.figures.json(now, receiver, false);
-        json["audio"] = self.hearing.json(receiver.sound_counts(), receiver.played_after(), false);
-        self.output.status(&words::watching(&self.server, place, &json));
-        if self.screen.is_there() {
-            let mut lines = Vec::new();
-            if let Some(Description { title, size, rate, .. }) = &self.description {
-                lines.push(title.chars().take(TITLE).collect());
-                lines.push(format!("{size}  {rate} fps"));
-            }
-            lines.extend(words::panel(place, &json));
-            self.screen.figures(lines);
-        }
-        self.figures.next_second(now, receiver);
-        self.hearing.next_second();
-        match self.publish("stats", json) {
-            Flow::Continue => self.check_loss(now, receiver),
-            Flow::Stop => Flow::Stop,
-        }
-    }
-
-    /// A second in which many pictures were lost is worth a word, now and then.
-    fn check_loss(&mut self, now: Time, receiver: &Receiver) -> Flow {
-        let counts = receiver.counts();
-        // What was missed while the server could not be heard was said in its time.
-        let lost = counts.lost - counts.away.min(counts.lost);
-        let (bad, all) = (lost + counts.damaged, counts.shown + lost);
-        let (bad_before, all_before) = std::mem::replace(&mut self.loss, (bad, all));
-        let (bad, all) = (bad - bad_before.min(bad), all - all_before.min(all));
-        if bad * 20 <= all || now < self.loss_said {
-            return Flow::Continue;
-        }
-        self.loss_said = now + LOSS_PAUSE;
-        let text = format!(
-            "{bad} of {all} pictures came damaged or not at all in the last second: try a cable instead of Wi-Fi, or \
-             serve with a smaller --width or --quality."
-        );
-        self.output.say(&text);
-        self.screen.notice(&text);
-        self.publish("warning", json!({ "code": "loss", "text": text }))
-    }
-
-    /// Ends the decoder and says the last word.
-    pub fn finish(mut self, receiver: &Receiver, decoder: JoinHandle<Result<(), String>>) -> Exit {
-        self.work.close();
-        let decoded = decoder.join().unwrap_or_else(|_| Err("the decoder's thread died: this is a bug".to_owned()));
-        if self.killed {
-            self.recordings.abandon();
-        }
-        self.recordings.finish((&self.output, &self.screen));
-        self.savers.into_iter().for_each(|saver| drop(saver.join()));
-        self.shown.try_iter().for_each(|shown| self.figures.take(shown));
-        if let Err(sentence) = &decoded {
-            self.output.warn(&format!("error: {sentence}"));
-        }
-        let end = self.end.unwrap_or(End::Interrupted);
-        let mut figures = self.figures.json(crate::clock::now(), receiver, true);
-        figures["audio"] = self.hearing.json(receiver.sound_counts(), receiver.played_after(), true);
-        figures["end"] = end.name().into();
-        figures["recorded"] = self.recordings.json();
-        let nothing = receiver.counts().shown == 0;
-        // What failed has been said.
-        let failed = nothing && matches!(end, End::Unreachable | End::Refused | End::Failed);
-        if !self.killed && !failed {
-            self.output.conclude(&words::watched(self.output.elapsed(), &figures));
-        }
-        self.output.summary(figures);
-        match end {
-            _ if self.killed => Exit::Killed,
-            End::Unreachable | End::Refused => Exit::Unreachable,
-            End::Limit if nothing => Exit::Unreachable,
-            End::Failed => Exit::Failed,
-            _ if decoded.is_err() || self.recordings.failed() => Exit::Failed,
-            _ => Exit::Done,
-        }
-    }
-
-    fn timeout(&self) -> Option<Duration> {
-        self.options.timeout.or(self.options.headless.then_some(HEADLESS_TIMEOUT))
-    }
-
-    fn check_limits(&mut self, now: Time, receiver: &mut Receiver) {
-        if self.end.is_some() {
-            return;
-        }
-        if self.options.duration.is_some_and(|limit| now >= self.output.start() + limit) {
-            self.stop(now, receiver, End::Limit);
-        } else if self.timeout().is_some_and(|limit| now >= self.heard + limit) {
-            let seconds = now.since(self.heard).as_secs_f64();
-            self.output.warn(&format!(
-                "error: nothing was heard from {} for {seconds:.0} s: check that `udpstream serve` runs there, its port, \
-                 and firewalls in between",
-                self.server
-            ));
-            self.stop(now, receiver, End::Unreachable);
-        } else if self.no_picture.is_some_and(|at| now >= at) {
-            self.no_picture = None;
-            self.work.card(trouble::waiting(&self.server));
+        self.wiring.figures.try_iter().for_each(|shown| self.figures.take(shown));
+        for Saved { canvas, id, still } in self.wiring.stills.try_iter() {
+            let title = self.playing.as_ref().map_or("", |playing| &playing.description.title);
+            self.screen.save(&mut self.savers, canvas, title.to_owned(), id, still);
         }
     }
 
     fn toggle_recording(&mut self) {
-        let title = self.description.as_ref().map_or("", |description| &description.title);
-        let position = self.figures.place(self.description.as_ref()).map_or(Duration::ZERO, |place| place.position);
-        self.recordings.toggle(title, position, (&self.output, &self.screen));
+        let place = self.figures.place(self.description());
+        let title = self.playing.as_ref().map_or("", |playing| &playing.description.title);
+        let position = place.map_or(Duration::ZERO, |place| place.position);
+        self.wiring.recordings.toggle(title, position, (&self.output, &self.screen));
     }
 
-    fn act(&mut self, now: Time, receiver: &mut Receiver, act: Act) {
+    fn act(&mut self, now: Time, receiver: &mut Receiver, act: Act) -> Flow {
         match act {
             Act::Quit => self.stop(now, receiver, End::Interrupted),
+            Act::Interrupt => return self.interrupt(now, receiver),
+            // What is shown smaller than it is, the decoder has in full.
+            Act::Snapshot { canvas, still, .. } if canvas.scale() != Eighths::FULL => self.wiring.work.still(still),
             Act::Snapshot { canvas, id, still } => {
-                let title = self.description.as_ref().map_or_else(String::new, |description| description.title.clone());
+                let title = self.description().map_or_else(String::new, |description| description.title.clone());
                 self.screen.save(&mut self.savers, canvas, title, id, still);
             }
             Act::Wish(Wish::Record) => self.toggle_recording(),
-            Act::Wish(Wish::Mute) => self.screen.notice(&self.hearing.mute()),
-            Act::Wish(wish @ (Wish::Louder | Wish::Quieter)) => {
-                self.screen.notice(&self.hearing.turn(wish == Wish::Louder));
+            Act::Wish(Wish::Mute) => self.screen.notice(&self.wiring.hearing.mute()),
+            Act::Wish(Wish::Streams(turn)) => {
+                let doing = self.streams.turn(now, turn);
+                self.obey(now, receiver, doing);
             }
+            Act::Wish(wish @ (Wish::Louder | Wish::Quieter)) => {
+                self.screen.notice(&self.wiring.hearing.turn(wish == Wish::Louder));
+            }
+            Act::Hear(heard) => {
+                self.wiring.hearing.hear(heard).into_iter().for_each(|text| self.output.warn(&text));
+            }
+            Act::See(seen) => self.wishes.seen = seen,
+        }
+        Flow::Continue
+    }
+
+    /// The server does not take us.
+    fn refused(&mut self, now: Time, receiver: &mut Receiver, kept: bool, card: Card) -> Flow {
+        if kept {
+            self.streams.kept();
+            let text = trouble::sentence(&card);
+            self.screen.notice(&text);
+            self.output.warn(&text);
+            return self.publish("warning", json!({ "code": "refused", "text": text }));
+        }
+        let flow = self.trouble("refused", card);
+        if self.options.headless && self.playing.is_none() {
+            self.stop(now, receiver, End::Refused);
+        }
+        flow
+    }
+
+    fn too_large(&mut self, now: Time, receiver: &mut Receiver, card: Card) -> Flow {
+        let flow = self.trouble("too_large", card);
+        if self.options.headless {
+            self.stop(now, receiver, End::Failed);
+        }
+        flow
+    }
+
+    /// The server said goodbye.
+    fn over(&mut self, now: Time, why: Over, sentence: &str, staying: bool) {
+        if staying {
+            // The last picture has its time on the screen first; that of a film has had it.
+            let live = self.description().filter(|stream| stream.live);
+            let time = live.map_or(Duration::ZERO, |stream| stream.rate.interval());
+            self.parting = Some((now + time, trouble::over(why, sentence, self.subject.server())));
+        } else if why == Over::Failed {
+            self.limits.end(End::Failed);
+            self.output.warn(&format!("error: {sentence}"));
+        } else {
+            self.limits.end(End::Over);
+            self.output.say(sentence);
         }
     }
 }
@@ -374,53 +283,42 @@ impl Watching {
 impl App<Receiver> for Watching {
     fn event(&mut self, now: Time, receiver: &mut Receiver, event: Event) -> Flow {
         match event {
-            Event::Playing { description, stream, rejoined, .. } => {
-                return self.playing(now, description, stream, rejoined);
+            Event::Playing { description, stream, name, rejoined, .. } => {
+                let flow = self.begins(now, (description, stream, name), rejoined);
+                self.ask_for_streams(now, receiver);
+                return flow;
             }
             Event::Slice(slice) => {
-                self.recordings.slice(&slice);
-                let superseded = self.work.slice(slice);
+                self.wiring.recordings.slice(&slice);
+                let superseded = self.wiring.work.slice(slice);
                 self.superseded(now, superseded);
             }
             Event::Sound { first, frames } => {
                 // What was lost becomes silence there.
-                frames.iter().for_each(|frames| self.recordings.sound(frames, first));
-                self.hearing.put(first, frames.as_deref());
+                frames.iter().for_each(|frames| self.wiring.recordings.sound(frames, first));
+                self.wiring.hearing.put(first, frames.as_deref());
             }
-            Event::SoundOver => self.hearing.finish(),
-            Event::SoundZero(zero) => self.hearing.set_zero(zero),
+            Event::SoundOver => self.wiring.hearing.finish(),
+            Event::SoundZero(zero) => self.wiring.hearing.set_zero(zero),
             Event::Show { picture, due } => self.show(now, picture, due),
-            // Nothing is switched or listed yet.
-            Event::Refused { kept: true, .. } | Event::Listing(_) | Event::ListFailed(_) => {}
-            Event::Refused { code, sentence, .. } => {
-                let flow = self.trouble("refused", trouble::refused(code, &sentence, &self.server));
-                if self.options.headless && self.description.is_none() {
-                    self.stop(now, receiver, End::Refused);
-                }
-                return flow;
+            Event::Refused { code, sentence, kept } => {
+                let card = trouble::refused(code, &sentence, self.subject.server());
+                return self.refused(now, receiver, kept, card);
             }
             Event::TooLarge(size) => {
-                let flow = self.trouble("too_large", trouble::too_large(size, &self.server));
-                if self.options.headless {
-                    self.stop(now, receiver, End::Failed);
-                }
-                return flow;
+                let card = trouble::too_large(size, self.subject.server());
+                return self.too_large(now, receiver, card);
             }
-            Event::Trouble(why) => return self.trouble("lost", trouble::silence(why, &self.server)),
-            Event::Over { why, sentence } if receiver.is_staying() => {
-                // The last picture has its time on the screen first; that of a film has had it.
-                let live = self.description.as_ref().filter(|stream| stream.live);
-                let time = live.map_or(Duration::ZERO, |stream| stream.rate.interval());
-                self.parting = Some((now + time, trouble::over(why, &sentence, &self.server)));
+            Event::Listing(entries) => {
+                let doing = self.streams.listed(now, entries);
+                self.obey(now, receiver, doing);
             }
-            Event::Over { why: Over::Failed, sentence } => {
-                self.end.get_or_insert(End::Failed);
-                self.output.warn(&format!("error: {sentence}"));
+            Event::ListFailed(_) => {
+                let doing = self.streams.failed();
+                self.obey(now, receiver, doing);
             }
-            Event::Over { sentence, .. } => {
-                self.end.get_or_insert(End::Over);
-                self.output.say(&sentence);
-            }
+            Event::Trouble(why) => return self.trouble("lost", trouble::silence(why, self.subject.server())),
+            Event::Over { why, sentence } => self.over(now, why, &sentence, receiver.is_staying()),
             Event::Finished => return Flow::Stop,
         }
         Flow::Continue
@@ -431,19 +329,13 @@ impl App<Receiver> for Watching {
         if self.listen(now, receiver) == Flow::Stop {
             return Flow::Stop;
         }
-        self.recordings.tell((&self.output, &self.screen));
-        while let Ok(act) = self.acts.try_recv() {
-            self.act(now, receiver, act);
+        self.wiring.recordings.tell((&self.output, &self.screen));
+        while let Ok(act) = self.wiring.acts.try_recv() {
+            if self.act(now, receiver, act) == Flow::Stop {
+                return Flow::Stop;
+            }
         }
-        // Time in which this program stood still (stopped, or a frozen machine) is no silence of the server's.
-        let halted = now.since(std::mem::replace(&mut self.turned, now));
-        if halted > 2 * TICK {
-            self.heard += halted;
-        }
-        if receiver.counts().datagrams != self.datagrams {
-            self.datagrams = receiver.counts().datagrams;
-            self.heard = now;
-        }
+        self.wish(now, receiver);
         self.check_limits(now, receiver);
         if let Some((_, card)) = self.parting.take_if(|(at, _)| now >= *at)
             && self.trouble("over", card) == Flow::Stop
@@ -458,22 +350,14 @@ impl App<Receiver> for Watching {
     }
 
     fn deadline(&self) -> Time {
-        if self.end.is_some() {
+        if self.limits.is_over() {
             return self.next_tick;
         }
-        let limit = self.options.duration.map(|limit| self.output.start() + limit);
-        let silence = self.timeout().map(|limit| self.heard + limit);
         let parting = self.parting.as_ref().map(|(at, _)| *at);
-        [limit, silence, self.no_picture, parting].into_iter().flatten().fold(self.next_tick, Time::min)
+        [self.limits.next(), self.no_picture, parting].into_iter().flatten().fold(self.next_tick, Time::min)
     }
 
     fn signal(&mut self, now: Time, receiver: &mut Receiver, _signal: i32) -> Flow {
-        if self.end == Some(End::Interrupted) {
-            self.killed = true;
-            return Flow::Stop;
-        }
-        self.end = None;
-        self.stop(now, receiver, End::Interrupted);
-        Flow::Continue
+        self.interrupt(now, receiver)
     }
 }

@@ -1,0 +1,196 @@
+//! Several streams in one window: a viewing each, on threads of its own, and one thread for the window. Without a window,
+//! the same side by side.
+
+mod files;
+mod resolve;
+mod seats;
+mod signals;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use crossbeam_channel::{Sender, bounded};
+
+pub use self::seats::Seat;
+use self::seats::Seats;
+use self::signals::Signals;
+use super::address::Target;
+use super::figures::Output;
+use super::watch::hearing::Loudness;
+use super::watch::screen::Screen;
+use super::watch::subject::{self, Subject};
+use super::watch::viewing::{Remote, Tile, Viewing};
+use super::watch::watching::Act;
+use super::watch::{Options, attach};
+use super::{Exit, leaving};
+use crate::view::wall::{self, Grid, WallEvent};
+use crate::view::{Handle, Order as ViewOrder};
+
+/// Watches until all streams have ended, each by its own limits, or the user leaves. The exit is the worst of all.
+pub fn watch(options: Options) -> anyhow::Result<Exit> {
+    let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
+    let targets = match resolve::all(&options, &output)? {
+        Ok(targets) => targets,
+        Err(exit) => return Ok(exit),
+    };
+    check(&options, targets.len())?;
+    let (headless, fullscreen, grid) = (options.headless, options.fullscreen, options.grid);
+    let names = subject::names(&targets);
+    let viewings = prepare(&options, targets, &names, &Arc::new(output))?;
+    let remotes: Vec<Remote> = viewings.iter().map(Viewing::remote).collect();
+    let signals = Signals::catch(remotes.clone())?;
+    let ended = if headless {
+        // The first is heard, as it is in a window until another one is chosen.
+        let threads = start(viewings, |_| Screen(None))?;
+        join(threads)
+    } else {
+        let grid = grid.map(|(columns, rows)| Grid { columns, rows });
+        let shown = wall::Options { title: format!("{} streams – udpstream", names.len()), names, grid };
+        windowed(&shown, fullscreen, viewings, &remotes)
+    };
+    signals.end();
+    ended
+}
+
+fn check(options: &Options, count: usize) -> anyhow::Result<()> {
+    if count > wall::MOST {
+        bail!("a wall has room for {} streams, and these are {count}: name those that you want to see", wall::MOST);
+    }
+    if let Some((columns, rows)) = options.grid
+        && usize::from(columns) * usize::from(rows) < count
+    {
+        bail!("a grid of {columns}x{rows} has no room for {count} streams: choose a larger one, or leave out --grid");
+    }
+    Ok(())
+}
+
+fn prepare(
+    options: &Options,
+    targets: Vec<Target>,
+    names: &[String],
+    output: &Arc<Output>,
+) -> anyhow::Result<Vec<Viewing>> {
+    let (loudness, seats) = (Loudness::new(options.sound.volume), Seats::new(names.len(), Arc::clone(output)));
+    let files = files::endings(names);
+    let mut viewings = Vec::new();
+    for (at, (target, name)) in targets.into_iter().zip(names).enumerate() {
+        let file = |path: &Option<PathBuf>| path.as_ref().map(|path| files::of_stream(path, &files[at]));
+        let own = Options { snapshot: file(&options.snapshot), record: file(&options.record), ..options.clone() };
+        let servers = target.address.look_up()?;
+        let subject = Subject::new(target, Some(name.clone()), servers);
+        let tile = Tile { loudness: loudness.clone(), heard: at == 0, seat: seats.seat(at) };
+        viewings.push(Viewing::prepare(own, subject, output.of_stream(name), Some(tile))?);
+    }
+    Ok(viewings)
+}
+
+type Threads = Vec<JoinHandle<anyhow::Result<Exit>>>;
+
+/// A thread for each; `screen` gives each its tile.
+fn start(viewings: Vec<Viewing>, screen: impl Fn(usize) -> Screen) -> anyhow::Result<Threads> {
+    let thread = |(at, viewing): (usize, Viewing)| {
+        let screen = screen(at);
+        let run = move || {
+            let exit = viewing.run(screen.clone());
+            close(screen.0.as_slice());
+            exit
+        };
+        Builder::new().name(format!("net {at}")).spawn(run).context("a thread could not be started")
+    };
+    viewings.into_iter().enumerate().map(thread).collect()
+}
+
+/// Tells tiles that nothing more comes. A window that is gone knows it already.
+fn close(tiles: &[Handle]) {
+    tiles.iter().for_each(|tile| {
+        tile.send(ViewOrder::Close).ok();
+    });
+}
+
+/// Waits for all of them.
+fn join(threads: Threads) -> anyhow::Result<Exit> {
+    let died = |_| Err(anyhow!("a network thread died: this is a bug"));
+    let ends: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap_or_else(died)).collect();
+    ends.into_iter().try_fold(Exit::Done, |worst, exit| Ok(worse(worst, exit?)))
+}
+
+fn worse(one: Exit, other: Exit) -> Exit {
+    let badness = |exit: &Exit| match exit {
+        Exit::Done => 0,
+        Exit::Unreachable => 1,
+        Exit::Usage => 2,
+        Exit::Failed => 3,
+        Exit::Killed => 4,
+    };
+    std::cmp::max_by_key(one, other, badness)
+}
+
+/// The window on this thread, all else on others.
+fn windowed(
+    shown: &wall::Options,
+    fullscreen: bool,
+    viewings: Vec<Viewing>,
+    remotes: &[Remote],
+) -> anyhow::Result<Exit> {
+    let (result, outcome) = bounded(1);
+    let (leaves, left) = bounded(0);
+    let ready = move |tiles: Vec<Handle>| {
+        if let Some(first) = tiles.first() {
+            attach(&Screen(Some(first.clone())));
+            if fullscreen {
+                first.send(ViewOrder::Fullscreen).ok();
+            }
+        }
+        let all = move || {
+            let exit = start(viewings, |at| Screen(tiles.get(at).cloned())).and_then(join);
+            close(&tiles);
+            leaving::wait_for_window(&left, &exit);
+            result.send(exit).ok();
+        };
+        // Without the thread `outcome` is closed, which is noticed below.
+        drop(Builder::new().name("wall".into()).spawn(all));
+    };
+    wall::run(shown, ready, |event| told(remotes, event)).map_err(|error| anyhow!("{error}"))?;
+    drop::<Sender<()>>(leaves);
+    match outcome.recv_timeout(PATIENCE) {
+        Ok(exit) => exit,
+        Err(_) => Err(anyhow!("a network thread died or hangs: this is a bug")),
+    }
+}
+
+/// What the window tells, handed on to those whom it concerns.
+fn told(remotes: &[Remote], event: WallEvent) {
+    match event {
+        WallEvent::Tile(at, happened) => {
+            if let Some(remote) = remotes.get(at) {
+                remote.take(happened);
+            }
+        }
+        WallEvent::Chosen(chosen) => {
+            remotes.iter().enumerate().for_each(|(at, remote)| remote.act(Act::Hear(at == chosen)));
+        }
+        WallEvent::Visible(sizes) => remotes.iter().zip(sizes).for_each(|(remote, size)| remote.visible(size)),
+        WallEvent::Quit => remotes.iter().for_each(|remote| remote.act(Act::Quit)),
+    }
+}
+
+/// Goodbyes and last pictures take less.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_end_counts() {
+        let all = [Exit::Done, Exit::Unreachable, Exit::Failed, Exit::Killed];
+        for (at, one) in all.into_iter().enumerate() {
+            for other in &all[..=at] {
+                assert_eq!((worse(one, *other), worse(*other, one)), (one, one));
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What is watched, by name.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::app::address::{DEFAULT_PORT, Target};
+use crate::wire::StreamName;
+
+/// One stream of a server.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Among several; `None`: it is the only one.
+    pub name: Option<String>,
+    pub target: Target,
+    /// Where the server may be.
+    pub servers: Vec<SocketAddr>,
+    server: String,
+}
+
+impl Subject {
+    pub fn new(target: Target, name: Option<String>, servers: Vec<SocketAddr>) -> Self {
+        let server = target.address.to_string();
+        Self { name, target, servers, server }
+    }
+
+    /// The server, as people write it.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// A stream of the server, as people write it.
+    pub fn of(&self, name: &StreamName) -> String {
+        match &self.target.stream {
+            None if self.name.is_none() => self.server.clone(),
+            _ => format!("{}/{name}", self.server),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.target.fmt(f)
+    }
+}
+
+/// Short names, one for each: as people type them, and with a number where that is somebody else's.
+pub fn names(targets: &[Target]) -> Vec<String> {
+    let plain = targets.iter().map(|target| {
+        let text = target.to_string();
+        let host = target.address.to_string();
+        let usual = format!(":{DEFAULT_PORT}");
+        host.strip_suffix(&usual).map_or_else(|| text.clone(), |short| text.replacen(&host, short, 1))
+    });
+    distinct(plain)
+}
+
+/// The same names, each with a number where an earlier one is the same.
+pub fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for name in names {
+        let numbered = (2..).map(|number| format!("{name}-{number}"));
+        let free = std::iter::once(name.clone()).chain(numbered).find(|name| !all.contains(name));
+        all.extend(free);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_and_each_is_there_once() {
+        let target = |text: &str| text.parse::<Target>().expect("a target");
+        let targets = ["robot", "robot:7/lobby", "robot/desk", "robot", "[::1]", "robot"].map(target);
+        assert_eq!(names(&targets), ["robot", "robot:7/lobby", "robot/desk", "robot-2", "[::1]", "robot-3"]);
+        let subject = |text: &str| Subject::new(target(text), None, Vec::new());
+        let lobby = StreamName::parse("lobby").expect("a name");
+        assert_eq!(subject("robot").of(&lobby), "robot:9688", "its first stream, as it was asked for");
+        assert_eq!(subject("robot/desk").of(&lobby), "robot:9688/lobby");
+        assert_eq!(subject("robot/desk").to_string(), "robot:9688/desk");
+    }
+}

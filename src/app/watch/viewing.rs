@@ -1,0 +1,195 @@
+//! One stream watched: an event loop with its receiver on one thread, its decoder on another, and what connects them with a
+//! window or a tile. A window has one viewing, a wall many.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::{Context, anyhow, bail};
+use crossbeam_channel::{Receiver as Inbox, Sender, bounded, unbounded};
+
+use super::hearing::{Hearing, Loudness};
+use super::screen::Screen;
+use super::subject::Subject;
+use super::watching::{Act, Watching, Wiring};
+use super::{Options, rendition};
+use crate::app::Exit;
+use crate::app::decode::{self, OnTheWay, Room, Saved, Shown};
+use crate::app::figures::Output;
+use crate::app::recording::Recordings;
+use crate::app::wall::Seat;
+use crate::net::{Loop, Options as SocketOptions, Socket};
+use crate::proto::receiver::{Config, Receiver};
+use crate::queue::Waker;
+use crate::record::path::RecordingPath;
+use crate::record::still::StillKind;
+use crate::seal;
+use crate::view::Happened;
+
+/// A viewing before it runs.
+pub struct Viewing {
+    options: Options,
+    subject: Subject,
+    output: Output,
+    event_loop: Loop,
+    recordings: Recordings,
+    hearing: Hearing,
+    remote: Remote,
+    seat: Option<Seat>,
+    shown: Inbox<Shown>,
+    stills: (Sender<Saved>, Inbox<Saved>),
+    acts: Inbox<Act>,
+}
+
+/// The window's hold on a viewing.
+#[derive(Clone)]
+pub struct Remote {
+    work: Arc<decode::Inbox>,
+    room: Room,
+    on_the_way: OnTheWay,
+    shown: Sender<Shown>,
+    act: Sender<Act>,
+    waker: Waker,
+}
+
+impl Viewing {
+    /// Opens what it takes: sockets and the file that is recorded to. `tile`: how it goes with others in one window.
+    pub fn prepare(options: Options, subject: Subject, output: Output, tile: Option<Tile>) -> anyhow::Result<Self> {
+        options.snapshot.as_deref().map_or(Ok(()), check_snapshot)?;
+        let place = options.record.as_ref().map(|path| RecordingPath::take(path, options.force)).transpose()?;
+        let event_loop = event_loop(&options)?;
+        let waker = event_loop.waker();
+        let mut recordings = Recordings::new(Arc::clone(&waker));
+        place.map_or(Ok(()), |place| recordings.begin(place))?;
+        let work = Arc::new(decode::Inbox::new(decode::room(!options.headless)));
+        let (shown, figures) = unbounded();
+        let (act, acts) = bounded(ACTS);
+        let room = if tile.is_some() && !options.headless { Room::of_tile() } else { Room::default() };
+        let remote = Remote { work, room, on_the_way: OnTheWay::default(), shown, act, waker: Arc::clone(&waker) };
+        let loudness = tile.as_ref().map_or_else(|| Loudness::new(options.sound.volume), |tile| tile.loudness.clone());
+        let heard = tile.as_ref().is_none_or(|tile| tile.heard);
+        let hearing = Hearing::new(options.sound, loudness, heard, waker);
+        let seat = tile.map(|tile| tile.seat);
+        let stills = unbounded();
+        Ok(Self {
+            options,
+            subject,
+            output,
+            event_loop,
+            recordings,
+            hearing,
+            remote,
+            seat,
+            shown: figures,
+            stills,
+            acts,
+        })
+    }
+
+    pub fn remote(&self) -> Remote {
+        self.remote.clone()
+    }
+
+    /// Ctrl-C and its like are heard by this viewing.
+    pub fn catch_signals(&mut self) -> anyhow::Result<()> {
+        self.event_loop.catch_signals().context("signals could not be caught")
+    }
+
+    /// Runs the event loop on this thread and the decoder on another.
+    pub fn run(self, screen: Screen) -> anyhow::Result<Exit> {
+        let Self { options, subject, output, event_loop, recordings, hearing, remote, seat, shown, stills, acts } =
+            self;
+        let settings = decode::Settings {
+            window: screen.0.clone(),
+            on_the_way: remote.on_the_way,
+            snapshot: options.snapshot.clone(),
+            room: remote.room,
+            stills: stills.0,
+            waker: event_loop.waker(),
+        };
+        let work = remote.work;
+        let decoder: JoinHandle<_> = decode::spawn(settings, Arc::clone(&work), remote.shown)
+            .context("the decoder's thread could not be started")?;
+        let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
+        let config = Config {
+            stream: subject.target.stream.clone(),
+            latency: options.latency,
+            stay: !options.headless && !options.autoexit,
+            sound: rendition(&options, hearing.is_heard(), &recordings),
+            frames: options.frames,
+            ..Config::new(seed, subject.servers.clone())
+        };
+        let mut receiver = Receiver::new(config, output.start());
+        let wiring = Wiring { work, figures: shown, stills: stills.1, acts, hearing, recordings, seat };
+        let mut app = Watching::new(options, subject, output, screen, wiring);
+        event_loop.run(&mut receiver, &mut app).context("the event loop failed")?;
+        Ok(app.finish(&receiver, decoder))
+    }
+}
+
+/// What a viewing shares with others.
+pub struct Tile {
+    pub loudness: Loudness,
+    /// It is the chosen one.
+    pub heard: bool,
+    pub seat: Seat,
+}
+
+impl Remote {
+    /// Sorts what the window tells: presented pictures to the figures, all else to the event loop.
+    pub fn take(&self, happened: Happened) {
+        match happened {
+            Happened::Opened => {}
+            Happened::Presented { id, at } => {
+                let shown = self.on_the_way.take(id).map(|shown| Shown { presented: at, ..shown });
+                // The event loop may have ended before the window.
+                shown.map(|shown| self.shown.send(shown).ok());
+            }
+            // Nobody sees when a frozen picture would have been shown: it is in no figure.
+            Happened::Withheld { id } => drop(self.on_the_way.take(id)),
+            Happened::Snapshot { canvas, id, still } => self.act(Act::Snapshot { canvas, id, still }),
+            Happened::Wished(wish) => self.act(Act::Wish(wish)),
+            Happened::Quit => self.act(Act::Quit),
+        }
+    }
+
+    pub fn act(&self, act: Act) {
+        // An event loop that does not get round to so many keys does not miss one more.
+        self.act.try_send(act).ok();
+        (self.waker)();
+    }
+
+    /// The tile has this size now, or cannot be seen.
+    pub fn visible(&self, size: Option<crate::units::Size>) {
+        if let Some(size) = size {
+            self.room.set(size);
+            self.work.resized();
+        }
+        self.act(Act::See(size.is_some()));
+    }
+}
+
+fn event_loop(options: &Options) -> anyhow::Result<Loop> {
+    let any = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
+    let socket = || {
+        Socket::bind(SocketOptions { address: any, receive_buffer: options.receive_buffer })
+            .context("no socket could be opened")
+    };
+    // Pictures and sound: a burst of the one does not crowd out the other.
+    Loop::new(vec![socket()?, socket()?]).context("the event loop could not be started")
+}
+
+/// Better now than after an hour's film.
+fn check_snapshot(path: &Path) -> anyhow::Result<()> {
+    StillKind::of(path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        let (path, folder) = (path.display(), folder.display());
+        bail!("{path} could not be written: there is no folder {folder}; create it, or choose another");
+    }
+    Ok(())
+}
+
+/// Keys that wait for the event loop.
+const ACTS: usize = 64;

@@ -1,0 +1,170 @@
+//! When watching ends, and what is said then.
+
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::{Options, TICK, Watching};
+use crate::app::Exit;
+use crate::app::watch::{trouble, words};
+use crate::net::Flow;
+use crate::proto::receiver::{Local, Receiver};
+use crate::proto::{Input, Machine};
+use crate::units::Time;
+
+/// Without a window nobody sees that nothing comes: give up after this time unless told otherwise.
+const HEADLESS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why watching ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Over,
+    Interrupted,
+    Limit,
+    Unreachable,
+    Refused,
+    Failed,
+}
+
+impl End {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Over => "end",
+            Self::Interrupted => "interrupted",
+            Self::Limit => "limit",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// How long it may go on, and whether it is over.
+pub struct Limits {
+    /// When the time is over that was asked for.
+    until: Option<Time>,
+    /// The longest silence.
+    timeout: Option<Duration>,
+    end: Option<End>,
+    killed: bool,
+    /// Datagrams so far, when the last came, and when somebody looked.
+    datagrams: u64,
+    heard: Time,
+    looked: Time,
+}
+
+impl Limits {
+    pub fn new(options: &Options, start: Time) -> Self {
+        Self {
+            until: options.duration.map(|limit| start + limit),
+            timeout: options.timeout.or(options.headless.then_some(HEADLESS_TIMEOUT)),
+            end: None,
+            killed: false,
+            datagrams: 0,
+            heard: start,
+            looked: start,
+        }
+    }
+
+    /// It ends, for the first reason that is told.
+    pub fn end(&mut self, end: End) {
+        self.end.get_or_insert(end);
+    }
+
+    pub const fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// When a limit may be reached.
+    pub fn next(&self) -> Option<Time> {
+        [self.until, self.timeout.map(|limit| self.heard + limit)].into_iter().flatten().min()
+    }
+
+    fn look(&mut self, now: Time, datagrams: u64) {
+        // Time in which this program stood still (stopped, or a frozen machine) is no silence of the server's.
+        let halted = now.since(std::mem::replace(&mut self.looked, now));
+        if halted > 2 * TICK {
+            self.heard += halted;
+        }
+        if datagrams != self.datagrams {
+            (self.datagrams, self.heard) = (datagrams, now);
+        }
+    }
+}
+
+impl Watching {
+    pub(super) fn stop(&mut self, now: Time, receiver: &mut Receiver, end: End) {
+        self.limits.end(end);
+        receiver.handle(now, Input::Local(Local::Stop));
+    }
+
+    /// Somebody wants the end; the second time at once.
+    pub(super) fn interrupt(&mut self, now: Time, receiver: &mut Receiver) -> Flow {
+        if self.limits.end == Some(End::Interrupted) {
+            self.limits.killed = true;
+            return Flow::Stop;
+        }
+        self.limits.end = None;
+        self.stop(now, receiver, End::Interrupted);
+        Flow::Continue
+    }
+
+    pub(super) fn check_limits(&mut self, now: Time, receiver: &mut Receiver) {
+        self.limits.look(now, receiver.counts().datagrams);
+        if self.limits.is_over() {
+            return;
+        }
+        let Limits { until, timeout, heard, .. } = self.limits;
+        if until.is_some_and(|until| now >= until) {
+            self.stop(now, receiver, End::Limit);
+        } else if timeout.is_some_and(|limit| now >= heard + limit) {
+            let seconds = now.since(heard).as_secs_f64();
+            self.output.warn(&format!(
+                "error: nothing was heard from {} for {seconds:.0} s: check that `udpstream serve` runs there, its port, \
+                 and firewalls in between",
+                self.subject.server()
+            ));
+            self.stop(now, receiver, End::Unreachable);
+        } else if self.no_picture.is_some_and(|at| now >= at) {
+            self.no_picture = None;
+            if !self.wishes.is_paused() {
+                self.wiring.work.card(trouble::waiting(self.subject.server()));
+            }
+        }
+    }
+
+    /// Ends the decoder and says the last word.
+    pub fn finish(mut self, receiver: &Receiver, decoder: JoinHandle<Result<(), String>>) -> Exit {
+        self.wiring.work.close();
+        let decoded = decoder.join().unwrap_or_else(|_| Err("the decoder's thread died: this is a bug".to_owned()));
+        let killed = self.limits.killed;
+        if killed {
+            self.wiring.recordings.abandon();
+        }
+        self.wiring.recordings.finish((&self.output, &self.screen));
+        self.collect();
+        self.savers.drain(..).for_each(|saver| drop(saver.join()));
+        if let Err(sentence) = &decoded {
+            self.output.warn(&format!("error: {sentence}"));
+        }
+        let end = self.limits.end.unwrap_or(End::Interrupted);
+        let figures = self.sum(crate::clock::now(), receiver, true);
+        let nothing = receiver.counts().shown == 0;
+        // What failed has been said.
+        let failed = nothing && matches!(end, End::Unreachable | End::Refused | End::Failed);
+        if !killed && !failed {
+            self.output.conclude(&words::last(self.output.elapsed(), &figures));
+        }
+        let mut summary = figures.json();
+        summary["end"] = end.name().into();
+        summary["recorded"] = self.wiring.recordings.json();
+        self.output.summary(summary);
+        match end {
+            _ if killed => Exit::Killed,
+            End::Unreachable | End::Refused => Exit::Unreachable,
+            End::Limit if nothing => Exit::Unreachable,
+            End::Failed => Exit::Failed,
+            _ if decoded.is_err() || self.wiring.recordings.failed() => Exit::Failed,
+            _ => Exit::Done,
+        }
+    }
+}

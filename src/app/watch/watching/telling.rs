@@ -1,0 +1,122 @@
+//! What people and programs are told while it goes on: figures, loss, and what became of the loudspeaker.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Watching;
+use crate::app::watch::figures::WatchFigures;
+use crate::app::watch::words;
+use crate::audio::Happened;
+use crate::net::Flow;
+use crate::proto::receiver::Receiver;
+use crate::proto::{Input, Machine};
+use crate::units::Time;
+use crate::wire::{Description, StreamName};
+
+/// Between two warnings of loss.
+const LOSS_PAUSE: Duration = Duration::from_secs(30);
+/// Letters of a title among the figures.
+const TITLE: usize = 40;
+
+/// What was said of lost pictures.
+#[derive(Default)]
+pub struct Loss {
+    /// Pictures that came badly, and all, until the last second.
+    before: (u64, u64),
+    /// Nothing is said before this.
+    pause: Time,
+}
+
+/// The fields of `playing`. In a wall `stream` is the tile's name, as in each of its lines.
+pub fn playing(description: &Description, id: u64, name: Option<&StreamName>, wall: bool) -> Value {
+    let Description { title, size, rate, .. } = description;
+    let id = format!("{id:016x}");
+    let mut fields = json!({
+        "width": size.width, "height": size.height, "fps_num": rate.num(), "fps_den": rate.den(),
+        "length_s": description.length.map(|length| length as f64 / 1e6), "audio": description.sound,
+        "stream_id": id, "name": name.map(StreamName::as_str), "title": title,
+    });
+    if !wall {
+        fields["stream"] = id.into();
+    }
+    fields
+}
+
+impl Watching {
+    pub(super) fn tick(&mut self, now: Time, receiver: &Receiver) -> Flow {
+        let place = self.figures.place(self.description());
+        let figures = self.sum(now, receiver, false);
+        self.output.status(&words::status(self.subject.server(), place, &figures));
+        self.wiring.seat.iter().for_each(|seat| seat.tell(now, &figures));
+        if self.screen.is_there() {
+            let mut lines = Vec::new();
+            if let Some(Description { title, size, rate, .. }) = self.description() {
+                lines.push(title.chars().take(TITLE).collect());
+                lines.push(format!("{size}  {rate} fps"));
+            }
+            lines.extend(words::panel(place, &figures));
+            self.screen.figures(lines);
+        }
+        self.figures.next_second(now, receiver);
+        self.wiring.hearing.next_second();
+        match self.publish("stats", figures.json()) {
+            Flow::Continue => self.check_loss(now, receiver),
+            Flow::Stop => Flow::Stop,
+        }
+    }
+
+    /// Of the last second, or of the whole run.
+    pub(super) fn sum(&mut self, now: Time, receiver: &Receiver, whole: bool) -> WatchFigures {
+        let sound = self.wiring.hearing.figures(receiver.sound_counts(), receiver.played_after(), whole);
+        WatchFigures { sound, ..self.figures.sum(now, receiver, whole) }
+    }
+
+    /// A second in which many pictures were lost is worth a word, now and then.
+    fn check_loss(&mut self, now: Time, receiver: &Receiver) -> Flow {
+        let counts = receiver.counts();
+        // What was missed while the server could not be heard was said in its time.
+        let lost = counts.lost - counts.away.min(counts.lost);
+        let (bad, all) = (lost + counts.damaged, counts.shown + lost);
+        let (bad_before, all_before) = std::mem::replace(&mut self.loss.before, (bad, all));
+        let (bad, all) = (bad - bad_before.min(bad), all - all_before.min(all));
+        if bad * 20 <= all || now < self.loss.pause {
+            return Flow::Continue;
+        }
+        self.loss.pause = now + LOSS_PAUSE;
+        let text = format!(
+            "{bad} of {all} pictures came damaged or not at all in the last second: try a cable instead of Wi-Fi, or \
+             serve with a smaller --width or --quality."
+        );
+        self.output.say(&text);
+        self.screen.notice(&text);
+        self.publish("warning", json!({ "code": "loss", "text": text }))
+    }
+
+    /// What became of the loudspeaker: told to people, and to the receiver what it needs.
+    pub(super) fn listen(&mut self, now: Time, receiver: &mut Receiver) -> Flow {
+        let mut flow = Flow::Continue;
+        while let Some(news) = self.wiring.hearing.news() {
+            let (code, text) = match news {
+                Happened::Opened => continue,
+                Happened::Missing(text) => ("no_loudspeaker", text),
+                Happened::Lost(text) => ("loudspeaker_lost", text),
+                Happened::Back => ("loudspeaker_back", "The loudspeaker is back.".to_owned()),
+            };
+            // Without a window there may well be nobody who listens.
+            if self.options.headless && code == "no_loudspeaker" {
+                tracing::info!("{text}");
+                continue;
+            }
+            self.output.warn(&text);
+            self.screen.notice(&text);
+            if self.publish("warning", json!({ "code": code, "text": text })) == Flow::Stop {
+                flow = Flow::Stop;
+            }
+        }
+        if let Some(needs) = self.wiring.hearing.needs() {
+            receiver.handle(now, Input::Local(needs));
+        }
+        flow
+    }
+}

@@ -1,0 +1,72 @@
+//! What is asked of the receiver: which stream, whether pictures and sound are wanted.
+
+use super::{Options, Watching, Wiring};
+use crate::app::watch::rendition;
+use crate::app::watch::streams::Doing;
+use crate::media::sound::Rendition;
+use crate::proto::receiver::{Local, Receiver};
+use crate::proto::{Input, Machine};
+use crate::units::Time;
+use crate::wire::StreamName;
+
+/// What the receiver was told last, and what it depends on.
+pub struct Wishes {
+    sound: Option<Rendition>,
+    paused: bool,
+    /// Somebody can see it.
+    pub seen: bool,
+}
+
+impl Wishes {
+    pub fn new(options: &Options, wiring: &Wiring) -> Self {
+        Self { sound: rendition(options, wiring.hearing.is_heard(), &wiring.recordings), paused: false, seen: true }
+    }
+
+    pub const fn is_paused(&self) -> bool {
+        self.paused
+    }
+}
+
+impl Watching {
+    /// Tells the receiver whether sound and pictures are wanted, if that has changed. What is recorded is wanted even if
+    /// nobody sees or hears it.
+    pub(super) fn wish(&mut self, now: Time, receiver: &mut Receiver) {
+        let recordings = &self.wiring.recordings;
+        let sound = rendition(&self.options, self.wiring.hearing.is_heard(), recordings);
+        let paused = !self.wishes.seen && !recordings.is_running();
+        if std::mem::replace(&mut self.wishes.sound, sound) != sound {
+            receiver.handle(now, Input::Local(Local::Sound(sound)));
+        }
+        if std::mem::replace(&mut self.wishes.paused, paused) != paused {
+            receiver.handle(now, Input::Local(Local::Pause(paused)));
+        }
+    }
+
+    /// Does what a key about the server's streams asks for.
+    pub(super) fn obey(&mut self, now: Time, receiver: &mut Receiver, doing: Doing) {
+        for local in doing.ask {
+            receiver.handle(now, Input::Local(local));
+        }
+        doing.notice.into_iter().for_each(|text| self.screen.notice(&text));
+        if doing.redraw {
+            self.screen.list(self.streams.list());
+        }
+    }
+
+    /// A stream plays; another one than before is named.
+    pub(super) fn switched(&mut self, name: Option<StreamName>) {
+        let title = self.description().map(|description| description.title.clone()).unwrap_or_default();
+        let said = name.as_ref().map_or_else(|| title.clone(), |name| format!("{name}: {title}"));
+        if self.streams.playing(name) {
+            self.screen.notice(&said);
+        }
+    }
+
+    /// In a window of its own a stream can be changed: which others there are is asked before anybody wants to know.
+    pub(super) fn ask_for_streams(&mut self, now: Time, receiver: &mut Receiver) {
+        if self.screen.is_there() && self.subject.name.is_none() {
+            let doing = self.streams.refresh(now);
+            self.obey(now, receiver, doing);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A watcher's figures as people read them: the line that updates itself, the lines over the picture, and the last sentence.
+
+use std::time::Duration;
+
+use super::figures::{SoundFigures, WatchFigures};
+use crate::app::words::{Place, counted, fps_text, grouped, jitter_text, rate_text, seconds_text, speed};
+use crate::stats::Block;
+
+/// The line of `watch`; without a place nothing has been shown yet.
+pub fn status(server: &str, place: Option<Place>, figures: &WatchFigures) -> Vec<String> {
+    let Some(place) = place else { return vec![format!("waiting for {server}")] };
+    vec![
+        place.text(),
+        fps_text(Some(figures.fps)),
+        jitter_text(stdev(figures)),
+        format!("{} lost", grouped(figures.pictures.lost + figures.pictures.damaged)),
+        rate_text(figures.network.bitrate_bps),
+    ]
+}
+
+/// The figures over the picture, line by line, in letters that the window has.
+pub fn panel(place: Option<Place>, figures: &WatchFigures) -> Vec<String> {
+    let WatchFigures { pictures, stages, network, .. } = figures;
+    let bad = pictures.lost + pictures.damaged;
+    let loss = 100.0 * bad as f64 / (pictures.shown + bad + pictures.late + pictures.thinned).max(1) as f64;
+    let rtt = network.rtt.map_or("-".to_owned(), |rtt| format!("{:.1}", rtt.as_secs_f64() * 1e3));
+    let p50 = |block| millis(block, |block| block.p50);
+    let latency = figures.latency.as_ref();
+    vec![
+        place.map_or_else(|| "-".to_owned(), Place::text),
+        format!("{}  {}", fps_text(Some(figures.fps)), jitter_text(stdev(figures))),
+        format!("latency {} ms  p99 {} ms", p50(latency), millis(latency, |block| block.p99)),
+        format!(
+            " network {}  wait {}  decode {}  present {} ms",
+            p50(stages.network.as_ref()),
+            p50(stages.wait.as_ref()),
+            p50(stages.decode.as_ref()),
+            p50(stages.present.as_ref())
+        ),
+        format!("loss {loss:.2} %  damaged {}  late {}", pictures.damaged, pictures.late),
+        format!("{}  datagrams {} B  rtt {rtt} ms", rate_text(network.bitrate_bps), network.largest_datagram),
+        figures.sound.as_ref().map_or_else(String::new, sound),
+    ]
+}
+
+/// How it goes with the sound.
+fn sound(sound: &SoundFigures) -> String {
+    let state = match sound.open {
+        false => "no loudspeaker".to_owned(),
+        true if sound.muted => "muted".to_owned(),
+        true => format!("{} %  off by {} ms", sound.volume, millis(sound.skew.as_ref(), |block| block.p50)),
+    };
+    format!("sound {state}  {} lost  {} gaps", grouped(sound.lost), grouped(sound.underruns))
+}
+
+/// The last sentence of `watch`. `took` is the time since the start.
+pub fn last(took: Duration, figures: &WatchFigures) -> String {
+    let pictures = &figures.pictures;
+    if pictures.shown == 0 {
+        return "No picture was shown.".to_owned();
+    }
+    let took = took.saturating_sub(figures.first_picture.unwrap_or_default());
+    let mut text = format!("Shown {} in {}", counted(pictures.shown, "picture"), seconds_text(took));
+    text.push_str(&speed(pictures.shown, took));
+    text.push_str(&format!(", {} lost", grouped(pictures.lost)));
+    for (count, what) in [(pictures.damaged, "damaged"), (pictures.late, "late")].into_iter().filter(|(n, _)| *n > 0) {
+        text.push_str(&format!(", {} {what}", grouped(count)));
+    }
+    if let Some(latency) = &figures.latency {
+        text.push_str(&format!(", latency p99 {:.1} ms", latency.p99));
+    }
+    text + "."
+}
+
+fn stdev(figures: &WatchFigures) -> Option<f64> {
+    figures.shown_interval.as_ref().map(|block| block.stdev)
+}
+
+/// One figure of a block of milliseconds.
+fn millis(block: Option<&Block>, figure: impl Fn(&Block) -> f64) -> String {
+    block.map_or("-".to_owned(), |block| format!("{:.1}", figure(block)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::watch::figures::{Network, Pictures};
+
+    fn block(stdev: f64, p99: f64) -> Option<Block> {
+        Some(Block { n: 9, mean: 1.0, stdev, p50: 1.0, p95: 1.0, p99, max: p99 })
+    }
+
+    #[test]
+    fn the_line_of_a_watcher() {
+        let second = Duration::from_secs;
+        let place = Some(Place { position: second(3_700), length: None, looped: false });
+        let seen = WatchFigures {
+            fps: 25.0,
+            shown_interval: block(1.26, 9.0),
+            pictures: Pictures { lost: 1, damaged: 2, ..Pictures::default() },
+            network: Network { bitrate_bps: 512_000.0, ..Network::default() },
+            ..WatchFigures::default()
+        };
+        let line = status("robot:9688", place, &seen).join("  ");
+        assert_eq!(line, "1:01:40  25.0 fps  jitter 1.3 ms  3 lost  512 kb/s");
+        assert_eq!(status("robot:9688", None, &seen), ["waiting for robot:9688"]);
+    }
+
+    #[test]
+    fn the_lines_over_the_picture() {
+        let seen = WatchFigures {
+            fps: 25.0,
+            latency: block(1.0, 4.0),
+            pictures: Pictures { shown: 97, lost: 1, damaged: 2, ..Pictures::default() },
+            sound: Some(SoundFigures { open: true, volume: 80, skew: block(0.1, 0.4), ..SoundFigures::default() }),
+            ..WatchFigures::default()
+        };
+        let lines = panel(None, &seen);
+        assert_eq!(lines[2], "latency 1.0 ms  p99 4.0 ms");
+        assert_eq!(lines[3], " network -  wait -  decode -  present - ms");
+        assert_eq!(lines[4], "loss 3.00 %  damaged 2  late 0");
+        assert_eq!(lines[6], "sound 80 %  off by 1.0 ms  0 lost  0 gaps");
+        assert_eq!(panel(None, &WatchFigures::default())[6], "", "nothing where there is none");
+    }
+
+    #[test]
+    fn the_last_sentence() {
+        let seen = WatchFigures {
+            pictures: Pictures { shown: 301, late: 2, ..Pictures::default() },
+            first_picture: Some(Duration::from_secs(2)),
+            latency: block(1.0, 13.04),
+            ..WatchFigures::default()
+        };
+        let said = "Shown 301 pictures in 10.0 s, 30.0 fps, 0 lost, 2 late, latency p99 13.0 ms.";
+        assert_eq!(last(Duration::from_secs(12), &seen), said);
+        assert_eq!(last(Duration::from_secs(12), &WatchFigures::default()), "No picture was shown.");
+    }
+}
