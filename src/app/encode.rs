@@ -26,7 +26,7 @@ pub struct Order {
 
 /// What became of the source's pictures.
 #[derive(Default)]
-pub struct Counts {
+pub struct EncoderCounts {
     pub encoded: AtomicU64,
     /// Too late for their moment.
     pub skipped: AtomicU64,
@@ -108,7 +108,7 @@ pub fn spawn(
     settings: Settings,
     pictures: Consumer<Picture>,
     orders: Arc<Watched<Order>>,
-    counts: Arc<Counts>,
+    counts: Arc<EncoderCounts>,
     out: Producer<CodedPicture>,
 ) -> io::Result<Encoder> {
     let first = Arc::new(OnceLock::new());
@@ -137,7 +137,7 @@ pub fn spawn(
 struct Worker {
     settings: Settings,
     orders: Arc<Watched<Order>>,
-    counts: Arc<Counts>,
+    counts: Arc<EncoderCounts>,
     encoder: PairedEncoder,
     fitter: Fitter,
     recoder: Recoder,

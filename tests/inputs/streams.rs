@@ -221,5 +221,8 @@ fn the_example_in_the_documents_is_right() {
 fn one_stream_says_what_it_always_said() {
     let folder = tempfile::tempdir().unwrap();
     let (said, seen) = shown(&film(folder.path(), "one.mp4", &small(20)), &[], &[]);
-    assert_eq!((&said["streams"], &said["title"], &seen["pictures_shown"]), (&Value::Null, &"one.mp4".into(), &20.into()));
+    assert_eq!(
+        (&said["streams"], &said["title"], &seen["pictures_shown"]),
+        (&Value::Null, &"one.mp4".into(), &20.into())
+    );
 }

@@ -13,7 +13,7 @@ const SIZE: Size = Size::new(320, 240);
 struct Bench {
     source: Option<Producer<Picture>>,
     orders: Arc<Watched<Order>>,
-    counts: Arc<Counts>,
+    counts: Arc<EncoderCounts>,
     coded: Consumer<CodedPicture>,
     encoder: super::Encoder,
     card: Card,
@@ -26,7 +26,7 @@ impl Bench {
         let (source, pictures) = queue::bounded(4, WhenFull::Block, None);
         let (out, coded) = queue::bounded(4, WhenFull::Block, None);
         let orders = Arc::new(Watched::new(Order { demand, stop: false }));
-        let counts = Arc::new(Counts::default());
+        let counts = Arc::new(EncoderCounts::default());
         let settings = Settings { size: SIZE, rate, live: true, smallest: SizeClass::ANY, origin: Origin::default() };
         let encoder = spawn(settings, pictures, Arc::clone(&orders), Arc::clone(&counts), out).unwrap();
         Self { source: Some(source), orders, counts, coded, encoder, card: Card::new(SIZE, rate), pool: Pool::new(4) }
