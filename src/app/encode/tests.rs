@@ -84,6 +84,17 @@ fn nobody_watches_and_nothing_is_encoded() {
 }
 
 #[test]
+fn what_is_not_drawn_yet_is_drawn_when_it_is_encoded() {
+    let bench = Bench::new(watched(1, SizeClass::ANY));
+    let card = Arc::new(Card::new(SIZE, Rate::new(30, 1).unwrap()));
+    bench.put(bench.picture(7));
+    let drawn = bench.got().jpeg;
+    bench.put(Picture::undrawn(&card, &bench.pool, 7, Time::from_millis(1_007)));
+    assert!(bench.got().jpeg == drawn, "to the byte");
+    assert_eq!(bench.end(), [2, 0, 0, 0, 0, 0]);
+}
+
+#[test]
 fn what_stands_still_is_sent_once_and_again_to_whoever_lacks_it() {
     let bench = Bench::new(watched(1, SizeClass::ANY));
     let mut first = bench.picture(0);
