@@ -26,7 +26,7 @@ pub struct Order {
 
 /// What became of the source's pictures.
 #[derive(Default)]
-pub struct Counts {
+pub struct EncoderCounts {
     pub encoded: AtomicU64,
     /// Too late for their moment.
     pub skipped: AtomicU64,
@@ -108,7 +108,7 @@ pub fn spawn(
     settings: Settings,
     pictures: Consumer<Picture>,
     orders: Arc<Watched<Order>>,
-    counts: Arc<Counts>,
+    counts: Arc<EncoderCounts>,
     out: Producer<CodedPicture>,
 ) -> io::Result<Encoder> {
     let first = Arc::new(OnceLock::new());
@@ -137,7 +137,7 @@ pub fn spawn(
 struct Worker {
     settings: Settings,
     orders: Arc<Watched<Order>>,
-    counts: Arc<Counts>,
+    counts: Arc<EncoderCounts>,
     encoder: PairedEncoder,
     fitter: Fitter,
     recoder: Recoder,
@@ -229,7 +229,7 @@ const HEAVY: f64 = 125e6;
 impl Worker {
     fn run(&mut self, pictures: &Consumer<Picture>, out: &Producer<CodedPicture>) -> Result<(), EncodeError> {
         loop {
-            let picture = match pictures.pop_timeout(PATIENCE) {
+            let mut picture = match pictures.pop_timeout(PATIENCE) {
                 Pop::Item(picture) => picture,
                 Pop::Empty if self.orders.load().stop => return Ok(()),
                 Pop::Empty => continue,
@@ -242,7 +242,7 @@ impl Worker {
             if self.orders.load().stop {
                 return Ok(());
             }
-            let Some(coded) = self.code(&picture)? else { continue };
+            let Some(coded) = self.code(&mut picture)? else { continue };
             let dropped = out.dropped();
             if out.push(coded).is_err() {
                 return Ok(());
@@ -277,8 +277,10 @@ impl Worker {
     }
 
     /// The least that shows the picture to everybody; nothing if a camera's JPEG is damaged.
-    fn code(&mut self, picture: &Picture) -> Result<Option<CodedPicture>, EncodeError> {
+    fn code(&mut self, picture: &mut Picture) -> Result<Option<CodedPicture>, EncodeError> {
         let (encoding, demand) = (now(), self.orders.load().demand);
+        picture.draw();
+        let picture = &*picture;
         if self.is_shown(picture, &demand, encoding) {
             let stamps = Stamps { captured: picture.captured, encoding, encoded: encoding };
             self.counts.same.fetch_add(1, Ordering::Relaxed);

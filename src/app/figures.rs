@@ -21,7 +21,8 @@ pub fn fps(pictures: u64, first: Time, last: Time) -> f64 {
     if seconds > 0.0 { pictures.saturating_sub(1) as f64 / seconds } else { 0.0 }
 }
 
-/// Where figures and messages of one run go.
+/// Where figures and messages of one run go. The last of its clones says the last word.
+#[derive(Clone)]
 pub struct Output {
     /// Standard output, if it has JSON lines.
     lines: Option<Arc<Lines>>,

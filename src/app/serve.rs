@@ -39,7 +39,7 @@ use crate::wire::{Description, SizeClass, StreamName};
 
 /// One stream, as the user chose it.
 #[derive(Clone, Debug)]
-pub struct Stream {
+pub struct StreamOptions {
     pub name: StreamName,
     /// Instead of what the source is called.
     pub title: Option<String>,
@@ -59,7 +59,7 @@ pub struct Stream {
 #[derive(Clone, Debug)]
 pub struct Options {
     /// At least one; names differ.
-    pub streams: Vec<Stream>,
+    pub streams: Vec<StreamOptions>,
     pub bind: SocketAddr,
     /// For sound; `None`: the one below that of the pictures.
     pub audio_port: Option<u16>,
@@ -76,7 +76,7 @@ pub struct Options {
     pub quiet: bool,
 }
 
-impl Stream {
+impl StreamOptions {
     pub fn request(&self) -> Request {
         Request { input: self.input.clone(), ear: self.ear.clone(), options: self.source }
     }
@@ -102,8 +102,9 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
     if let Some(file) = &options.check {
         return Ok(check::say(file, &options));
     }
-    let take =
-        |stream: &Stream| stream.record.as_ref().map(|path| RecordingPath::take(path, options.force)).transpose();
+    let take = |stream: &StreamOptions| {
+        stream.record.as_ref().map(|path| RecordingPath::take(path, options.force)).transpose()
+    };
     let recorded = options.streams.iter().map(take).collect::<Result<Vec<_>, _>>()?;
     let socket = ports::bind(options.bind, "--port")?;
     let local = socket.local_addr().context("the socket has no address")?;
@@ -160,7 +161,7 @@ impl Prepared {
         for ((stream, source), recordings) in options.streams.iter().zip(sources).zip(recordings) {
             let mut taps = Taps::new(recordings);
             preview.tap().into_iter().for_each(|tap| taps.add(tap));
-            channels.push(channel(&mut server, stream.clone(), source, taps, (event_loop.waker(), &output))?);
+            channels.push(channel(&mut server, stream.clone(), source, taps, event_loop.waker(), output.clone())?);
         }
         let mut app = Serving::new(options, channels, output, preview);
         app.announce(local, sound_port);
@@ -171,7 +172,7 @@ impl Prepared {
 
 /// Opens all sources; `None` if a signal came first. One that cannot be opened ends the program: a slip should be seen.
 fn open(options: &Options, waiting: Loop) -> anyhow::Result<Option<Vec<Source>>> {
-    let requests: Vec<Request> = options.streams.iter().map(Stream::request).collect();
+    let requests: Vec<Request> = options.streams.iter().map(StreamOptions::request).collect();
     let name = |at: usize| match options.streams.get(at) {
         Some(stream) if options.streams.len() > 1 => format!("{}: ", stream.name),
         _ => String::new(),
@@ -195,10 +196,11 @@ fn open(options: &Options, waiting: Loop) -> anyhow::Result<Option<Vec<Source>>>
 /// A stream of the server, and what makes it.
 fn channel(
     server: &mut Server,
-    stream: Stream,
+    stream: StreamOptions,
     source: Source,
     mut taps: Taps,
-    (waker, output): (Waker, &Output),
+    waker: Waker,
+    output: Output,
 ) -> anyhow::Result<Channel> {
     let info = source.info();
     let mut config = StreamConfig::new(stream.name.clone(), stream.description(info));
@@ -206,5 +208,5 @@ fn channel(
     config.no_wait = stream.no_wait;
     let key = server.open(config);
     taps.recordings.stream(server.id(key), Tracks { size: info.size, rate: info.rate, sound: info.sound });
-    Channel::start(key, stream, source, taps, waker, output.start())
+    Channel::start(key, stream, source, taps, waker, output)
 }

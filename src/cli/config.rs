@@ -11,20 +11,20 @@ use udpstream::source::Input;
 
 use super::choices::Choices;
 use super::keys::{Keyed, unknown};
-use super::program::Settings;
+use super::program::ServerChoices;
 use super::streams::{Named, name};
 
 /// What stands in a file.
 #[derive(Debug, Default)]
-pub struct File {
-    pub settings: Settings,
+pub struct ConfigFile {
+    pub settings: ServerChoices,
     /// For all of its streams.
     pub defaults: Choices,
     pub streams: Vec<Named>,
 }
 
 /// Reads and checks a file; the error is one sentence with file and line.
-pub fn read(path: &Path) -> Result<File, String> {
+pub fn read(path: &Path) -> Result<ConfigFile, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("{} cannot be read ({error}); check its name and permissions", path.display()))?;
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -70,12 +70,12 @@ impl Reader<'_> {
     }
 }
 
-fn parse(reader: &Reader<'_>) -> Result<File, Wrong> {
+fn parse(reader: &Reader<'_>) -> Result<ConfigFile, Wrong> {
     let table = DeTable::parse(reader.text).map_err(|error| {
         let sentence = format!("this is no TOML ({}); see docs/streams.toml for an example", error.message().trim());
         Wrong { at: error.span().unwrap_or_default(), sentence }
     })?;
-    let mut file = File::default();
+    let mut file = ConfigFile::default();
     for (key, value) in table.get_ref() {
         let wrong = Wrong::at(key.span());
         match key.get_ref().as_ref() {
@@ -84,7 +84,7 @@ fn parse(reader: &Reader<'_>) -> Result<File, Wrong> {
                 return Err(wrong(format!("{own} is one stream's; write it below its [[stream]]")));
             }
             key if Choices::key(key).is_some() => set(&mut file.defaults, key, value)?,
-            key if Settings::key(key).is_some() => set(&mut file.settings, key, value)?,
+            key if ServerChoices::key(key).is_some() => set(&mut file.settings, key, value)?,
             key => return Err(wrong(unknown(key, top_keys()))),
         }
     }
@@ -93,7 +93,7 @@ fn parse(reader: &Reader<'_>) -> Result<File, Wrong> {
 
 fn top_keys() -> impl Iterator<Item = &'static str> {
     let choices = Choices::KEYS.iter().map(|key| key.name).filter(|name| !["record", "title"].contains(name));
-    [STREAM].into_iter().chain(Settings::KEYS.iter().map(|key| key.name)).chain(choices)
+    [STREAM].into_iter().chain(ServerChoices::KEYS.iter().map(|key| key.name)).chain(choices)
 }
 
 fn set<T: Keyed>(to: &mut T, key: &str, value: &Value<'_>) -> Result<(), Wrong> {
@@ -166,7 +166,7 @@ const STREAM: &str = "stream";
 mod tests {
     use super::*;
 
-    fn file(text: &str) -> Result<File, String> {
+    fn file(text: &str) -> Result<ConfigFile, String> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("streams.toml");
         std::fs::write(&path, text).expect("written");

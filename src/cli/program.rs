@@ -31,7 +31,7 @@ impl From<Stats> for StatsFormat {
 
 /// Options of the whole program; `None` where nothing was said.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Settings {
+pub struct ServerChoices {
     /// UDP port, 0 to 65535; 0 takes a free one and says which [default: 9688].
     #[arg(long, value_parser = number(0_u16, u16::MAX), help_heading = NETWORK)]
     pub port: Option<u16>,
@@ -62,7 +62,7 @@ pub struct Settings {
     pub stats: Option<Stats>,
 }
 
-impl Keyed for Settings {
+impl Keyed for ServerChoices {
     const KEYS: &'static [Key<Self>] = &[
         Key { name: "port", set: value!(port, number(0_u16, u16::MAX)) },
         Key { name: "audio-port", set: value!(audio_port, number(0_u16, u16::MAX)) },
@@ -80,7 +80,7 @@ fn stats(text: &str) -> Result<Stats, String> {
     Stats::from_str(text, false).map_err(|_| "write text or json".to_owned())
 }
 
-impl Settings {
+impl ServerChoices {
     /// These, and `others` where nothing was said.
     pub fn or(self, others: Self) -> Self {
         // A flag that is not on the command line says nothing.

@@ -10,7 +10,7 @@ use udpstream::wire::StreamName;
 use super::choices::Choices;
 use super::config;
 use super::help::{OUTPUT, STREAMS};
-use super::program::Settings;
+use super::program::ServerChoices;
 use super::streams::{self, Named};
 use super::values::{beside, input, recording, title};
 
@@ -49,16 +49,16 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = recording, help_heading = OUTPUT)]
     pub record: Option<PathBuf>,
     #[command(flatten)]
-    pub settings: Settings,
+    pub settings: ServerChoices,
     /// What comes of it all; see [`ServeArgs::settle`].
     #[arg(skip)]
-    settled: Vec<serve::Stream>,
+    settled: Vec<serve::StreamOptions>,
 }
 
 impl ServeArgs {
     /// Brings command line and file together and checks that all fits; the error is one sentence with advice.
     pub fn settle(&mut self) -> Result<(), String> {
-        let file = self.config.as_deref().map_or_else(|| Ok(config::File::default()), config::read)?;
+        let file = self.config.as_deref().map_or_else(|| Ok(config::ConfigFile::default()), config::read)?;
         let first = self.input.take().map(|input| Named::of_input(input, self.ear.take(), self.name.take()));
         let first = first.transpose()?;
         let mut named = together(first, file.streams, std::mem::take(&mut self.streams));
@@ -189,7 +189,7 @@ mod tests {
         let flags = serve.get_arguments().filter_map(|flag| flag.get_long()).filter(|flag| !apart.contains(flag));
         let mut flags: Vec<&str> = flags.collect();
         let mut keys: Vec<&str> = Choices::KEYS.iter().map(|key| key.name).collect();
-        keys.extend(Settings::KEYS.iter().map(|key| key.name));
+        keys.extend(ServerChoices::KEYS.iter().map(|key| key.name));
         flags.sort_unstable();
         keys.sort_unstable();
         assert_eq!(flags, keys);

@@ -1,8 +1,8 @@
 //! `NAME=INPUT[+mic:DEVICE][,option…]`: one stream of a command line, as text.
 //!
 //! An INPUT may hold commas, as `screen::0+10,20,640x480` and a film called `a,b.mp4` do: it ends at the first comma behind
-//! which an option stands. A part is an option if it is the name of one, with or without `=VALUE`, if it is `word=…`, or
-//! if it is one word that is nearly an option's name. Where a comma, a backslash or `+mic:` belongs to an INPUT or a VALUE
+//! which an option stands. A part is an option if it is the name of one, or nearly, with or without `=VALUE`, and, but for
+//! addresses, if it is `word=…`. Where a comma, a backslash or `+mic:` belongs to an INPUT or a VALUE
 //! and would be taken for something else, a backslash stands before it.
 
 use std::fmt;
@@ -29,7 +29,8 @@ impl FromStr for Spec {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, rest) = text.split_once('=').ok_or("write NAME=INPUT, as in desk=screen:")?;
         let parts = split_at(rest, ",");
-        let options = parts.iter().skip(1).position(|part| is_option(part)).map_or(parts.len(), |at| at + 1);
+        let address = parts.first().is_some_and(|input| input.contains("://"));
+        let options = parts.iter().skip(1).position(|part| is_option(part, address)).map_or(parts.len(), |at| at + 1);
         let whole = parts[..options].join(",");
         let (input, ear) = match split_at(&whole, EAR)[..] {
             [input] => (input, None),
@@ -59,14 +60,15 @@ fn names() -> impl Iterator<Item = &'static str> {
     Choices::KEYS.iter().map(|Key { name, .. }| *name)
 }
 
-/// Whether what stands behind a comma is an option, if perhaps a misspelt one.
-fn is_option(part: &str) -> bool {
+/// Whether what stands behind a comma is an option, if perhaps a misspelt one. Addresses have words with values of their
+/// own, and passwords that are not to be repeated.
+fn is_option(part: &str, address: bool) -> bool {
     let (name, value) = part.split_once('=').map_or((part, None), |(name, value)| (name, Some(value)));
     let name = name.trim();
     let is_word = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c == '_');
     let near = || name.len() > 2 && nearest(name, &names().collect::<Vec<_>>()).is_some();
-    is_word && (value.is_some() || near())
+    is_word && ((value.is_some() && !address) || near())
 }
 
 fn option(part: &str) -> Result<(String, Option<String>), String> {
@@ -150,6 +152,7 @@ mod tests {
             (r"a=C:\films\a.mp4", r"C:\films\a.mp4", None, 0),
             (r"a=one\+mic:two.mp4", "one+mic:two.mp4", None, 0),
             ("a=http://h/?x=1&y=2,record=a.mkv", "http://h/?x=1&y=2", None, 1),
+            ("a=rtsp://me:se,cret=x@cam/1,fps=5", "rtsp://me:se,cret=x@cam/1", None, 1),
             ("a=-", "-", None, 0),
         ] {
             let found = spec(text);

@@ -91,7 +91,7 @@ fn last_part(address: &str) -> String {
 }
 
 /// What each stream is told, with `defaults` for all of them; or one sentence with advice.
-pub fn settle(streams: Vec<Named>, defaults: &Choices) -> Result<Vec<serve::Stream>, String> {
+pub fn settle(streams: Vec<Named>, defaults: &Choices) -> Result<Vec<serve::StreamOptions>, String> {
     let several = streams.len() > 1;
     let of = |at: usize, sentence: String| match streams.get(at) {
         Some(Named { written: Some(written), name, .. }) => format!("{written}: {name}: {sentence}"),
@@ -136,9 +136,9 @@ fn whole(path: &Path) -> PathBuf {
     folder.zip(path.file_name()).map_or_else(|| path.clone(), |(folder, name)| folder.join(name))
 }
 
-fn options(Named { name, input, ear, .. }: Named, choices: Choices) -> serve::Stream {
+fn options(Named { name, input, ear, .. }: Named, choices: Choices) -> serve::StreamOptions {
     let on = |flag: Option<bool>| flag.unwrap_or(false);
-    serve::Stream {
+    serve::StreamOptions {
         name,
         source: choices.source(),
         title: choices.title,

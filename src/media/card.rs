@@ -31,6 +31,10 @@ impl Card {
         Self { size, rate, background: picture.planes_mut().to_vec(), face }
     }
 
+    pub const fn size(&self) -> Size {
+        self.size
+    }
+
     /// Draws picture `number` over whatever `picture` held; does nothing if its size is not the card's.
     pub fn draw(&self, picture: &mut Picture, number: u32) {
         if picture.size != self.size {

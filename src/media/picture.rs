@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::card::Card;
 use crate::queue::{Pool, Pooled};
 use crate::units::{Size, Span, Time};
 
@@ -24,6 +25,8 @@ enum Pixels {
     /// Those of another picture that shows the same.
     Shared(Arc<Pooled<Vec<u8>>>),
     Jpeg(Pooled<Vec<u8>>),
+    /// What the card will show; the pool has the planes for it.
+    Undrawn(Arc<Card>, Pool<Vec<u8>>),
 }
 
 impl Picture {
@@ -49,13 +52,30 @@ impl Picture {
         Self { number, captured, span: None, size, content: number, pixels: Pixels::Jpeg(jpeg) }
     }
 
+    /// A picture of the test card, which is drawn only by [`Picture::draw`]: nobody may want to see it.
+    pub fn undrawn(card: &Arc<Card>, pool: &Pool<Vec<u8>>, number: u32, captured: Time) -> Self {
+        let pixels = Pixels::Undrawn(Arc::clone(card), pool.clone());
+        Self { number, captured, span: None, size: card.size(), content: number, pixels }
+    }
+
+    /// Draws it, if that is still to be done. Until then it has no planes.
+    pub fn draw(&mut self) {
+        if let Pixels::Undrawn(card, pool) = &self.pixels {
+            let (card, mut planes) = (Arc::clone(card), pool.take(Vec::new));
+            planes.resize(Self::bytes(self.size), 0);
+            self.pixels = Pixels::Own(planes);
+            card.draw(self, self.number);
+        }
+    }
+
     /// The same picture under another number and at another time, without a copy; `None` of one that came as a JPEG.
     pub fn again(&mut self, number: u32, captured: Time) -> Option<Self> {
+        self.draw();
         let planes = match std::mem::replace(&mut self.pixels, Pixels::Own(Pooled::unpooled(Vec::new()))) {
             Pixels::Own(planes) => Arc::new(planes),
             Pixels::Shared(planes) => planes,
-            jpeg @ Pixels::Jpeg(_) => {
-                self.pixels = jpeg;
+            other => {
+                self.pixels = other;
                 return None;
             }
         };
@@ -68,27 +88,28 @@ impl Picture {
     pub fn jpeg(&self) -> Option<&[u8]> {
         match &self.pixels {
             Pixels::Jpeg(jpeg) => Some(jpeg),
-            Pixels::Own(_) | Pixels::Shared(_) => None,
+            Pixels::Own(_) | Pixels::Shared(_) | Pixels::Undrawn(..) => None,
         }
     }
 
     /// All three planes in order. Of a picture that is shared, or came as a JPEG, they are new ones, and grey.
     pub fn planes_mut(&mut self) -> &mut [u8] {
+        self.draw();
         if !matches!(self.pixels, Pixels::Own(_)) {
             self.pixels = Pixels::Own(Pooled::unpooled(vec![128; Self::bytes(self.size)]));
         }
         match &mut self.pixels {
             Pixels::Own(planes) => planes,
-            Pixels::Shared(_) | Pixels::Jpeg(_) => &mut [],
+            Pixels::Shared(_) | Pixels::Jpeg(_) | Pixels::Undrawn(..) => &mut [],
         }
     }
 
-    /// Y, U, V; empty if it came as a JPEG.
+    /// Y, U, V; empty if it came as a JPEG or is not drawn yet.
     pub fn planes(&self) -> [&[u8]; 3] {
         let planes: &[u8] = match &self.pixels {
             Pixels::Own(planes) => planes,
             Pixels::Shared(planes) => planes,
-            Pixels::Jpeg(_) => return [&[]; 3],
+            Pixels::Jpeg(_) | Pixels::Undrawn(..) => return [&[]; 3],
         };
         let (y, chroma) = planes.split_at(self.size.pixels());
         let (u, v) = chroma.split_at(Self::chroma(self.size).pixels());

@@ -1,5 +1,6 @@
-//! The test card as a source: drawn in this process, with its tone, as fast as the queues take it or at its own rate.
+//! The test card as a source: made in this process, with its tone, as fast as the queues take it or at its own rate.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::voice::Chunks;
@@ -34,7 +35,8 @@ pub(super) fn open(size: Size, rate: Rate, options: &Options, guard: Guard) -> R
     let (control, options) = (guard.control.clone(), options.sound);
     let work = Box::new(move |out: Producer<Picture>, sound: Option<Producer<Chunk>>| {
         let sound = options.zip(sound).map(|(options, sound)| Sounding::new(options, sound));
-        Ok(Drawing { card: Card::new(size, rate), size, rate, pool: Pool::new(POOL), out }.run(pace, &control, sound))
+        Ok(Drawing { card: Arc::new(Card::new(size, rate)), rate, pool: Pool::new(POOL), out }
+            .run(pace, &control, sound))
     });
     Ok(Source { info, work, guard })
 }
@@ -45,10 +47,9 @@ fn scaled(size: Size, width: u16) -> Size {
     Size::new(width, height as u16 & !1)
 }
 
-/// The pictures of the card.
+/// The pictures of the card. Those that encode them draw them: of a film that nobody watches nothing is drawn.
 struct Drawing {
-    card: Card,
-    size: Size,
+    card: Arc<Card>,
     rate: Rate,
     pool: Pool<Vec<u8>>,
     out: Producer<Picture>,
@@ -74,7 +75,7 @@ impl Drawing {
                 sound = sound.and_then(|sound| sound.make(pace, start));
                 continue;
             }
-            if !self.draw(number) {
+            if !self.hand_out(number) {
                 break;
             }
             number = number.wrapping_add(1);
@@ -84,10 +85,9 @@ impl Drawing {
     }
 
     /// `false` if the queue was closed.
-    fn draw(&self, number: u32) -> bool {
-        let mut picture = Picture::from_pool(&self.pool, self.size, number, clock::now());
+    fn hand_out(&self, number: u32) -> bool {
+        let mut picture = Picture::undrawn(&self.card, &self.pool, number, clock::now());
         picture.span = Some(self.rate.span(number.into()));
-        self.card.draw(&mut picture, number);
         self.out.push(picture).is_ok()
     }
 }
@@ -124,5 +124,5 @@ fn moment(frame: u64) -> Duration {
 }
 
 const TITLE: &str = "test card";
-/// As many as a full queue of ten and its neighbours hold.
-const POOL: usize = 16;
+/// One is encoded while the next is drawn.
+const POOL: usize = 2;

@@ -2,7 +2,7 @@
 //!
 //! [`open`] finds out all there is to know and starts ffmpeg; [`Source::start`] puts pictures and chunks of sound into
 //! queues from threads of its own; [`Running`] ends it all, children included, when dropped. Every picture and chunk is
-//! stamped when its first byte arrived here (test card: when it was drawn, or is heard). [`listen`] is for sound alone.
+//! stamped when its first byte arrived here (test card: when it was made, or is heard). [`listen`] is for sound alone.
 
 mod ahead;
 mod backlog;

@@ -117,7 +117,7 @@ fn a_film_with_a_comma_in_its_name_is_served() {
     let spec = format!("film={path},quality=50,no-wait=no");
     let server = serving(&["--stream", &spec]).start();
     let (said, address) = listening(&server);
-    assert_eq!((&said["title"], &said["streams"]), (&"a,b".into(), &Value::Null), "{said}");
+    assert_eq!((&said["title"], &said["streams"]), (&"a,b.mp4".into(), &Value::Null), "{said}");
     watch(&format!("{address}/film"), &[]).end().says(0, &[]);
     let ended = server.end();
     ended.says(0, &[]);
@@ -203,7 +203,7 @@ fn a_file_says_what_is_served_and_the_command_line_overrides_it() {
 
     fs::write(&path, format!("{text}qualty = 5\n")).unwrap();
     let wrong = udpstream(["serve", "--config", config, "--check-config"]).end();
-    wrong.says(2, &["streams.toml, line 13: there is no option \"qualty\": is quality meant?"]);
+    wrong.says(2, &["streams.toml, line 14: there is no option \"qualty\": is quality meant?"]);
     fs::write(&path, text.replace("short.mp4", "long.mp4")).unwrap();
     let missing = udpstream(["serve", "--config", config, "--check-config"]).end();
     missing.says(2, &["long.mp4 was not found"]);
@@ -221,5 +221,8 @@ fn the_example_in_the_documents_is_right() {
 fn one_stream_says_what_it_always_said() {
     let folder = tempfile::tempdir().unwrap();
     let (said, seen) = shown(&film(folder.path(), "one.mp4", &small(20)), &[], &[]);
-    assert_eq!((&said["streams"], &said["title"], &seen["pictures_shown"]), (&Value::Null, &"one".into(), &20.into()));
+    assert_eq!(
+        (&said["streams"], &said["title"], &seen["pictures_shown"]),
+        (&Value::Null, &"one.mp4".into(), &20.into())
+    );
 }

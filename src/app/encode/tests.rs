@@ -13,7 +13,7 @@ const SIZE: Size = Size::new(320, 240);
 struct Bench {
     source: Option<Producer<Picture>>,
     orders: Arc<Watched<Order>>,
-    counts: Arc<Counts>,
+    counts: Arc<EncoderCounts>,
     coded: Consumer<CodedPicture>,
     encoder: super::Encoder,
     card: Card,
@@ -26,7 +26,7 @@ impl Bench {
         let (source, pictures) = queue::bounded(4, WhenFull::Block, None);
         let (out, coded) = queue::bounded(4, WhenFull::Block, None);
         let orders = Arc::new(Watched::new(Order { demand, stop: false }));
-        let counts = Arc::new(Counts::default());
+        let counts = Arc::new(EncoderCounts::default());
         let settings = Settings { size: SIZE, rate, live: true, smallest: SizeClass::ANY, origin: Origin::default() };
         let encoder = spawn(settings, pictures, Arc::clone(&orders), Arc::clone(&counts), out).unwrap();
         Self { source: Some(source), orders, counts, coded, encoder, card: Card::new(SIZE, rate), pool: Pool::new(4) }
@@ -81,6 +81,17 @@ fn nobody_watches_and_nothing_is_encoded() {
     }
     bench.put(from_camera(&bench, 20, 80, 0).0);
     assert_eq!(bench.end(), [0, 0, 0, 0, 21, 0]);
+}
+
+#[test]
+fn what_is_not_drawn_yet_is_drawn_when_it_is_encoded() {
+    let bench = Bench::new(watched(1, SizeClass::ANY));
+    let card = Arc::new(Card::new(SIZE, Rate::new(30, 1).unwrap()));
+    bench.put(bench.picture(7));
+    let drawn = bench.got().jpeg;
+    bench.put(Picture::undrawn(&card, &bench.pool, 7, Time::from_millis(1_007)));
+    assert!(bench.got().jpeg == drawn, "to the byte");
+    assert_eq!(bench.end(), [2, 0, 0, 0, 0, 0]);
 }
 
 #[test]

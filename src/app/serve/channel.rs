@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use super::Stream;
+use super::StreamOptions;
 use super::figures::{Activity, StreamFigures};
 use super::measured::{Departure, Measured, Period};
 use super::pipeline::{Ended, Pipeline};
-use super::rest::{Rest, Turn};
+use super::rest::{Rest, RestAction};
 use super::tap::Taps;
 use super::voice::Voice;
-use crate::app::encode::{Counts, Origin};
+use crate::app::encode::{EncoderCounts, Origin};
 use crate::app::figures::Output;
 use crate::app::opening::Attempt;
 use crate::app::words::Place;
@@ -27,9 +27,11 @@ const SOUND_PAUSE: Duration = Duration::from_millis(100);
 
 pub struct Channel {
     pub key: StreamKey,
-    pub stream: Stream,
-    /// Messages name it: there are others.
+    pub stream: StreamOptions,
+    /// Messages name it.
     named: bool,
+    /// Where it is told of.
+    pub output: Output,
     pub info: Info,
     pub taps: Taps,
     pub measured: Measured,
@@ -38,7 +40,7 @@ pub struct Channel {
     rest: Rest,
     /// Threads that close what is not needed any more: a device may take its time.
     closing: Vec<JoinHandle<()>>,
-    counts: Arc<Counts>,
+    counts: Arc<EncoderCounts>,
     /// The meter of the source that runs, and seconds of those before it.
     usage: (Option<Usage>, f64),
     /// When the film began, whether or not anybody watched.
@@ -61,19 +63,20 @@ impl Channel {
     /// A stream whose source is open: it starts, or, on demand, is closed until somebody looks.
     pub fn start(
         key: StreamKey,
-        stream: Stream,
+        stream: StreamOptions,
         source: Source,
         taps: Taps,
         waker: Waker,
-        now: Time,
+        output: Output,
     ) -> anyhow::Result<Self> {
         let mut channel = Self {
             key,
             named: false,
+            measured: Measured::new(output.start()),
+            output,
             info: source.info().clone(),
             rest: Rest::Never,
             taps,
-            measured: Measured::new(now),
             waker,
             pipeline: None,
             closing: Vec::new(),
@@ -106,13 +109,14 @@ impl Channel {
         Ok(())
     }
 
-    /// Messages name it from now on.
-    pub const fn name_it(&mut self) {
+    /// Messages name it from now on: there are others.
+    pub fn name_it(&mut self) {
         self.named = true;
+        self.output = self.output.of_stream(self.stream.name.as_str());
     }
 
-    pub fn voice<'a>(&'a self, output: &'a Output) -> Voice<'a> {
-        Voice { output, name: self.named.then_some(&self.stream.name) }
+    pub fn voice(&self) -> Voice<'_> {
+        Voice { output: &self.output, name: self.named.then_some(&self.stream.name) }
     }
 
     pub fn is_live(&self) -> bool {
@@ -132,7 +136,7 @@ impl Channel {
     }
 
     /// Hands the server what it can take, and tells the encoder what is wanted.
-    pub fn feed(&mut self, now: Time, server: &mut Server, output: &Output) {
+    pub fn feed(&mut self, now: Time, server: &mut Server) {
         if server.wants_picture(self.key) {
             match self.pipeline.as_ref().map_or(Pop::Empty, Pipeline::picture) {
                 Pop::Item(picture) => {
@@ -141,7 +145,7 @@ impl Channel {
                     self.tell(now, server, Feed::Picture(picture));
                 }
                 Pop::Closed => {
-                    let feed = self.source_ended(output);
+                    let feed = self.source_ended();
                     self.tell(now, server, feed);
                 }
                 Pop::Empty => {}
@@ -183,7 +187,7 @@ impl Channel {
         }
     }
 
-    fn source_ended(&mut self, output: &Output) -> Feed {
+    fn source_ended(&mut self) -> Feed {
         let ended = self.pipeline.as_mut().map_or(Ended::Over(None), Pipeline::end);
         self.rest = Rest::Never;
         match ended {
@@ -193,32 +197,32 @@ impl Channel {
             }
             Ended::Failed(sentence) => {
                 self.outcome = Some(Outcome::Failed);
-                self.voice(output).fail(&sentence);
+                self.voice().fail(&sentence);
                 Feed::Failed(format!("The source failed: {sentence}."))
             }
         }
     }
 
     /// Opens or closes a source that runs on demand.
-    pub fn rest_or_run(&mut self, now: Time, server: &Server, output: &Output) {
+    pub fn rest_or_run(&mut self, now: Time, server: &Server) {
         if matches!(self.rest, Rest::Never) || self.outcome.is_some() {
             return;
         }
         let looked_at = server.watchers_of(self.key) > 0 || self.taps.want_pictures();
         match self.rest.turn(now, looked_at) {
-            Turn::Nothing => self.woken(now, output),
-            Turn::Open => match Attempt::begin(&self.stream.request(), Arc::clone(&self.waker)) {
+            RestAction::Nothing => self.woken(now),
+            RestAction::Open => match Attempt::begin(&self.stream.request(), Arc::clone(&self.waker)) {
                 Ok(attempt) => self.rest.wake(attempt),
-                Err(error) => self.not_woken(now, &error.to_string(), output),
+                Err(error) => self.not_woken(now, &error.to_string()),
             },
-            Turn::Close => {
+            RestAction::Close => {
                 self.usage.1 += self.usage.0.take().map_or(0.0, |usage| usage.cpu_seconds());
                 let pipeline = self.pipeline.take();
                 self.close(pipeline);
                 self.rest = Rest::Resting;
                 tracing::info!(stream = %self.stream.name, "nobody watches: its source is closed");
             }
-            Turn::GiveUp => {
+            RestAction::GiveUp => {
                 let attempt = std::mem::replace(&mut self.rest, Rest::Resting);
                 self.close(attempt);
             }
@@ -232,7 +236,7 @@ impl Channel {
     }
 
     /// Takes a source that has been opened.
-    fn woken(&mut self, now: Time, output: &Output) {
+    fn woken(&mut self, now: Time) {
         let Rest::Waking { attempt, .. } = &mut self.rest else { return };
         let started = match attempt.result() {
             None => return,
@@ -244,19 +248,19 @@ impl Channel {
                 self.rest = Rest::Running { idle: None };
                 tracing::info!(stream = %self.stream.name, "somebody watches: its source is open");
             }
-            Err(sentence) => self.not_woken(now, &sentence, output),
+            Err(sentence) => self.not_woken(now, &sentence),
         }
     }
 
-    fn not_woken(&mut self, now: Time, sentence: &str, output: &Output) {
+    fn not_woken(&mut self, now: Time, sentence: &str) {
         self.rest.try_again(now);
         let text = format!("{sentence}; it is tried again while somebody watches");
-        self.voice(output).warn("device-lost", &text);
+        self.voice().warn("device-lost", &text);
     }
 
     /// What became of its devices, or of a film on its way.
-    pub fn tell_news(&self, output: &Output) {
-        let voice = self.voice(output);
+    pub fn tell_news(&self) {
+        let voice = self.voice();
         let news = || self.pipeline.as_ref().and_then(Pipeline::news);
         std::iter::from_fn(news).for_each(|news| voice.news(news));
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{Options, Stream};
+use super::{Options, StreamOptions};
 use crate::app::Exit;
 
 /// Says on standard output what the file and the command line come to.
@@ -26,7 +26,7 @@ fn said(file: &Path, options: &Options) -> String {
 }
 
 /// What a stream shows and how, in a few words.
-fn shown(stream: &Stream) -> String {
+fn shown(stream: &StreamOptions) -> String {
     let mut text = stream.input.name();
     if let Some(ear) = &stream.ear {
         text.push_str(&format!(" and {}", ear.name()));

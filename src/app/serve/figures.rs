@@ -10,7 +10,7 @@ use crate::wire::StreamName;
 
 /// What became of a source's pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pictures {
+pub struct PictureCounts {
     pub sent: u64,
     /// Too late for their moment.
     pub skipped: u64,
@@ -29,7 +29,7 @@ pub struct Pictures {
 
 /// Chunks of sound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sound {
+pub struct ChunkCounts {
     pub chunks: u64,
     pub unsent: u64,
 }
@@ -58,13 +58,13 @@ pub enum Activity {
 pub struct StreamFigures {
     pub name: Option<StreamName>,
     pub activity: Activity,
-    pub pictures: Pictures,
+    pub pictures: PictureCounts,
     pub watchers: usize,
     pub fps: f64,
     /// Microseconds.
     pub departure_error: Option<Block>,
     pub stages: StageBlocks,
-    pub sound: Option<Sound>,
+    pub sound: Option<ChunkCounts>,
     pub largest_datagram: usize,
     pub datagrams: u64,
     pub bytes: u64,
@@ -105,7 +105,7 @@ pub struct ServeFigures {
     pub rss_bytes: Option<u64>,
 }
 
-impl Pictures {
+impl PictureCounts {
     /// Each count with its name in JSON.
     const fn named(&self) -> [(&'static str, u64); 8] {
         [
@@ -149,7 +149,7 @@ impl StreamFigures {
     /// Two streams as one: counts are added, and what cannot be added is the first's.
     fn plus(self, other: &Self) -> Self {
         let sound = match (self.sound, other.sound) {
-            (Some(a), Some(b)) => Some(Sound { chunks: a.chunks + b.chunks, unsent: a.unsent + b.unsent }),
+            (Some(a), Some(b)) => Some(ChunkCounts { chunks: a.chunks + b.chunks, unsent: a.unsent + b.unsent }),
             (a, b) => a.or(b),
         };
         Self {
@@ -246,7 +246,7 @@ mod tests {
     fn stream(name: &str, sent: u64, watchers: usize) -> StreamFigures {
         StreamFigures {
             name: StreamName::parse(name).ok(),
-            pictures: Pictures { sent, ..Pictures::default() },
+            pictures: PictureCounts { sent, ..PictureCounts::default() },
             watchers,
             fps: 25.0,
             largest_datagram: 1_000 + watchers,
@@ -260,7 +260,7 @@ mod tests {
         let mut figures = ServeFigures { streams: vec![stream("a", 3, 1)], ..ServeFigures::default() };
         let json = figures.json();
         assert_eq!((&json["pictures_sent"], &json["watchers"], &json["streams"]), (&3.into(), &1.into(), &Value::Null));
-        figures.streams.push(StreamFigures { sound: Some(Sound { chunks: 5, unsent: 0 }), ..stream("b", 4, 2) });
+        figures.streams.push(StreamFigures { sound: Some(ChunkCounts { chunks: 5, unsent: 0 }), ..stream("b", 4, 2) });
         let json = figures.json();
         assert_eq!((&json["pictures_sent"], &json["watchers"], &json["fps"]), (&7.into(), &3.into(), &50.0.into()));
         assert_eq!((&json["quality"], &json["largest_datagram"]), (&79.into(), &1_002.into()));

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::figures::{Pictures, Sound, StageBlocks, StreamFigures};
-use crate::app::encode::Counts;
+use super::figures::{ChunkCounts, PictureCounts, StageBlocks, StreamFigures};
+use crate::app::encode::EncoderCounts;
 use crate::app::figures::fps;
 use crate::media::coded::Stamps;
 use crate::proto::server::Totals;
@@ -109,7 +109,7 @@ impl Measured {
     }
 
     /// All that follows from what has departed.
-    pub fn figures(&self, now: Time, totals: &Totals, counts: &Counts, period: Period) -> StreamFigures {
+    pub fn figures(&self, now: Time, totals: &Totals, counts: &EncoderCounts, period: Period) -> StreamFigures {
         let whole = period == Period::Run;
         let (since, pictures, bytes) = if whole { (self.start, 0, 0) } else { self.second };
         let seconds = now.since(since).as_secs_f64().max(1e-9);
@@ -120,7 +120,7 @@ impl Measured {
             fps,
             departure_error: samples(&self.departure_error, period).block(1.0),
             stages: self.stages.blocks(period),
-            sound: Some(Sound { chunks: totals.chunks, unsent: totals.chunks_unsent }),
+            sound: Some(ChunkCounts { chunks: totals.chunks, unsent: totals.chunks_unsent }),
             largest_datagram: totals.largest,
             datagrams: totals.datagrams,
             bytes: totals.bytes,
@@ -130,9 +130,9 @@ impl Measured {
     }
 }
 
-fn tally(totals: &Totals, counts: &Counts) -> Pictures {
+fn tally(totals: &Totals, counts: &EncoderCounts) -> PictureCounts {
     let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-    Pictures {
+    PictureCounts {
         sent: totals.pictures,
         skipped: count(&counts.skipped),
         unwatched: count(&counts.discarded),

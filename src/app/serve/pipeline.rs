@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::Stream;
-use crate::app::encode::{self, Counts, Encoder, Order, Origin};
+use super::StreamOptions;
+use crate::app::encode::{self, Encoder, EncoderCounts, Order, Origin};
 use crate::media::Picture;
 use crate::media::coded::CodedPicture;
 use crate::media::sound::{Chunk, FRAMES, frame_of};
@@ -45,11 +45,11 @@ pub enum Ended {
 impl Pipeline {
     /// Starts the source and its encoder. Pictures are made to the size and rate of `info`, whatever the source gives now.
     pub fn start(
-        stream: &Stream,
+        stream: &StreamOptions,
         info: &Info,
         source: Source,
         origin: Origin,
-        counts: Arc<Counts>,
+        counts: Arc<EncoderCounts>,
         waker: Waker,
     ) -> anyhow::Result<Self> {
         let live = info.pace == Pace::Live;

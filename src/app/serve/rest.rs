@@ -21,7 +21,7 @@ pub enum Rest {
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum RestAction {
     Nothing,
     /// Open the source.
     Open,
@@ -33,34 +33,34 @@ pub enum Turn {
 
 impl Rest {
     /// What is to be done now, if somebody looks at the stream or nobody does.
-    pub fn turn(&mut self, now: Time, looked_at: bool) -> Turn {
+    pub fn turn(&mut self, now: Time, looked_at: bool) -> RestAction {
         match self {
-            Self::Never => Turn::Nothing,
+            Self::Never => RestAction::Nothing,
             Self::Running { idle } if looked_at => {
                 *idle = None;
-                Turn::Nothing
+                RestAction::Nothing
             }
             Self::Running { idle } => {
                 let since = *idle.get_or_insert(now);
-                if now >= since + LINGER { Turn::Close } else { Turn::Nothing }
+                if now >= since + LINGER { RestAction::Close } else { RestAction::Nothing }
             }
             Self::Resting | Self::Trying { .. } if !looked_at => {
                 *self = Self::Resting;
-                Turn::Nothing
+                RestAction::Nothing
             }
-            Self::Resting => Turn::Open,
+            Self::Resting => RestAction::Open,
             Self::Trying { at, .. } => {
                 if now >= *at {
-                    Turn::Open
+                    RestAction::Open
                 } else {
-                    Turn::Nothing
+                    RestAction::Nothing
                 }
             }
             Self::Waking { .. } => {
                 if looked_at {
-                    Turn::Nothing
+                    RestAction::Nothing
                 } else {
-                    Turn::GiveUp
+                    RestAction::GiveUp
                 }
             }
         }
@@ -112,16 +112,22 @@ mod tests {
     fn a_source_rests_a_while_after_the_last_has_left() {
         let second = |n: u64| Time::from_millis(n * 1_000);
         let mut rest = Rest::Resting;
-        assert_eq!((rest.turn(second(1), false), rest.turn(second(2), true)), (Turn::Nothing, Turn::Open));
+        assert_eq!((rest.turn(second(1), false), rest.turn(second(2), true)), (RestAction::Nothing, RestAction::Open));
         rest.try_again(second(2));
-        assert_eq!((rest.turn(second(2), true), rest.turn(second(3), true)), (Turn::Nothing, Turn::Open));
+        assert_eq!((rest.turn(second(2), true), rest.turn(second(3), true)), (RestAction::Nothing, RestAction::Open));
         rest.try_again(second(3));
         assert_eq!(rest.deadline(), second(4));
-        assert_eq!((rest.turn(second(3), false), rest.is_resting()), (Turn::Nothing, true));
+        assert_eq!((rest.turn(second(3), false), rest.is_resting()), (RestAction::Nothing, true));
         rest = Rest::Running { idle: None };
-        assert_eq!((rest.turn(second(20), true), rest.deadline()), (Turn::Nothing, Time::NEVER));
-        assert_eq!((rest.turn(second(21), false), rest.deadline()), (Turn::Nothing, second(31)));
-        assert_eq!((rest.turn(second(30), true), rest.turn(second(31), false)), (Turn::Nothing, Turn::Nothing));
-        assert_eq!((rest.turn(second(40), false), rest.turn(second(41), false)), (Turn::Nothing, Turn::Close));
+        assert_eq!((rest.turn(second(20), true), rest.deadline()), (RestAction::Nothing, Time::NEVER));
+        assert_eq!((rest.turn(second(21), false), rest.deadline()), (RestAction::Nothing, second(31)));
+        assert_eq!(
+            (rest.turn(second(30), true), rest.turn(second(31), false)),
+            (RestAction::Nothing, RestAction::Nothing)
+        );
+        assert_eq!(
+            (rest.turn(second(40), false), rest.turn(second(41), false)),
+            (RestAction::Nothing, RestAction::Close)
+        );
     }
 }

@@ -75,8 +75,8 @@ impl Serving {
     fn feed(&mut self, now: Time, server: &mut Server, which: Option<StreamKey>) {
         let meant = |channel: &&mut Channel| which.is_none_or(|key| channel.key == key);
         for channel in self.channels.iter_mut().filter(meant) {
-            channel.rest_or_run(now, server, &self.output);
-            channel.feed(now, server, &self.output);
+            channel.rest_or_run(now, server);
+            channel.feed(now, server);
         }
     }
 
@@ -85,7 +85,7 @@ impl Serving {
         let nowhere = Screen::default();
         for (at, channel) in self.channels.iter_mut().enumerate() {
             let screen = if at == 0 { &self.preview.screen } else { &nowhere };
-            channel.taps.recordings.tell((&self.output, screen));
+            channel.taps.recordings.tell((&channel.output, screen));
         }
         let Some(first) = self.channels.first_mut() else { return };
         for act in self.preview.acts() {
@@ -93,7 +93,7 @@ impl Serving {
                 Act::Snapshot { canvas, id, still } => self.preview.save(canvas, first.title(), id, still),
                 Act::Wish(Wish::Record) => {
                     let (title, position) = (first.title().to_owned(), first.measured.position);
-                    first.taps.recordings.toggle(&title, position, (&self.output, &self.preview.screen));
+                    first.taps.recordings.toggle(&title, position, (&first.output, &self.preview.screen));
                 }
                 Act::Wish(_) => self.preview.screen.notice("The preview has no sound."),
             }
@@ -145,7 +145,7 @@ impl Serving {
     }
 
     fn tick(&mut self, now: Time, server: &Server) -> Flow {
-        self.channels.iter().for_each(|channel| channel.tell_news(&self.output));
+        self.channels.iter().for_each(Channel::tell_news);
         let figures = self.figures(now, server, Period::Second);
         for channel in &mut self.channels {
             channel.measured.next_second(now, &server.totals_of(channel.key));
@@ -174,13 +174,21 @@ impl Serving {
             if self.killed {
                 recordings.abandon();
             }
-            recordings.finish((&self.output, if at == 0 { &self.preview.screen } else { &nowhere }));
+            let screen = if at == 0 { &self.preview.screen } else { &nowhere };
+            recordings.finish((&channel.output, screen));
         }
         if !self.killed {
             self.output.conclude(&words::served(self.took(), self.most_watchers, &figures));
         }
         let summary = self.summary(&figures);
+        let exit = self.exit();
+        // Theirs are clones of the output.
+        self.channels.clear();
         self.output.summary(summary);
+        exit
+    }
+
+    fn exit(&self) -> Exit {
         let unrecorded = self.channels.iter().any(|channel| channel.taps.recordings.failed());
         match self.cut {
             _ if self.killed => Exit::Killed,
@@ -247,7 +255,7 @@ impl Serving {
                 let text =
                     format!("The source stood still for {:.1} s; the film goes on from there.", by.as_secs_f64());
                 let voice = self.channels.iter().find(|channel| channel.key == *stream);
-                voice.iter().for_each(|channel| channel.voice(&self.output).say(&text));
+                voice.iter().for_each(|channel| channel.voice().say(&text));
             }
             Event::Refused { address, why } => tracing::info!(%address, why, "refused"),
             Event::Overload(overloaded) => {

@@ -8,6 +8,7 @@ use crate::wire::StreamName;
 
 /// Speaks of a stream.
 pub struct Voice<'a> {
+    /// Its own: events there bear its name.
     pub output: &'a Output,
     /// `None` if there is only one.
     pub name: Option<&'a StreamName>,
@@ -43,12 +44,8 @@ impl Voice<'_> {
     }
 
     fn event(&self, code: &str, text: &str) {
-        let mut fields = json!({ "code": code, "text": text });
-        if let Some(name) = self.name {
-            fields["stream"] = name.as_str().into();
-        }
         // A reader that has gone is noticed with the next figures.
-        self.output.event("warning", fields).ok();
+        self.output.event("warning", json!({ "code": code, "text": text })).ok();
     }
 
     /// What became of cameras, screens and microphones, and of films on their way.

@@ -358,11 +358,12 @@ fn the_test_card_flashes_when_it_beeps() {
         let input: Input = text.parse().expect("a test card");
         let source = open_with(&input, Options { pace, ..with_sound() });
         let (size, rate) = (source.info().size, source.info().rate);
-        let (pictures, chunks) = both(source, 33);
+        let (mut pictures, chunks) = both(source, 33);
         let got = frames(&chunks);
         assert!(got.len() as u64 + 2 * FRAMES as u64 > frame_at(rate, 32), "{} frames", got.len());
         let (card, peak) = (Card::new(size, rate), |frames: &[Frame]| frames.iter().map(|frame| frame[0]).max());
-        for picture in &pictures {
+        for picture in &mut pictures {
+            picture.draw();
             let start = frame_at(rate, picture.number.into()) as usize;
             let Some(frames) = got.get(start..start + 200) else { continue };
             let ((_, y), (width, _)) = card.flash_area();
