@@ -215,6 +215,9 @@ pub struct WatchArgs {
     /// The server: [udp://]HOST[:PORT], an IPv6 address as [ADDR]:PORT; the port is 9688 unless given.
     #[arg(value_hint = ValueHint::Hostname, required = true)]
     pub servers: Vec<address::Target>,
+    /// How several streams are laid out, as COLSxROWS, such as 3x2 [default: as fits the window].
+    #[arg(long, value_name = "COLSxROWS", value_parser = size, help_heading = WINDOW)]
+    pub grid: Option<Size>,
     /// Receive and decode without a window [default: in a window].
     #[arg(long, help_heading = WINDOW)]
     pub headless: bool,
@@ -362,7 +365,7 @@ impl WatchArgs {
     pub fn options(self, quiet: bool) -> watch::Options {
         watch::Options {
             servers: self.servers,
-            grid: None,
+            grid: self.grid.map(|grid| (grid.width as u8, grid.height as u8)),
             headless: self.headless,
             fullscreen: self.fullscreen,
             autoexit: self.autoexit,
