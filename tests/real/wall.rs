@@ -14,8 +14,7 @@ use crate::screen::{self, Viewer, until, until_done, xdotool};
 use crate::sound;
 
 /// Far apart, and none of them black or the border's.
-const COLOURS: [u32; 9] =
-    [0xC81E1E, 0x1EC81E, 0x1E1EC8, 0xC8C81E, 0xC81EC8, 0x1EC8C8, 0xC8C8C8, 0x646464, 0xC8641E];
+const COLOURS: [u32; 9] = [0xC81E1E, 0x1EC81E, 0x1E1EC8, 0xC8C81E, 0xC81EC8, 0x1EC8C8, 0xC8C8C8, 0x646464, 0xC8641E];
 
 /// A server of one colour.
 fn painted(colour: u32) -> Server {
@@ -45,7 +44,8 @@ fn all_show(shot: &RgbImage, grid: (u32, u32), colours: &[u32]) -> bool {
 fn chosen(shot: &RgbImage) -> Option<usize> {
     let yellow = |x: u32, y: u32| shot.get_pixel(x, y).0 == [0xff, 0xe0, 0x66];
     let corner = |tile: u32| (tile % 3 * shot.width() / 3 + 1, tile / 3 * shot.height() / 3 + 1);
-    let bordered: Vec<usize> = (0..9).filter(|tile| yellow(corner(*tile).0, corner(*tile).1)).map(|t| t as usize).collect();
+    let bordered: Vec<usize> =
+        (0..9).filter(|tile| yellow(corner(*tile).0, corner(*tile).1)).map(|t| t as usize).collect();
     if let [only] = bordered[..] { Some(only) } else { None }
 }
 
@@ -61,12 +61,16 @@ fn each_tile_shows_its_own_picture_and_one_of_them_is_made_large_and_small_again
     assert_eq!((viewer.size(), chosen(&shot)), ((1_440, 810), Some(0)));
 
     // Arrows, the mouse, and the edge of the wall.
-    until_done("the sixth", || ["Right", "Right", "Right", "Down"].iter().for_each(|key| viewer.key(key)), || {
-        chosen(&viewer.shot()) == Some(5)
-    });
-    until_done("the eighth", || drop(xdotool(&["mousemove", "720", "700", "click", "1"])), || {
-        chosen(&viewer.shot()) == Some(7)
-    });
+    until_done(
+        "the sixth",
+        || ["Right", "Right", "Right", "Down"].iter().for_each(|key| viewer.key(key)),
+        || chosen(&viewer.shot()) == Some(5),
+    );
+    until_done(
+        "the eighth",
+        || drop(xdotool(&["mousemove", "720", "700", "click", "1"])),
+        || chosen(&viewer.shot()) == Some(7),
+    );
     // Large by a key, and back by another one; then by two clicks each.
     until_done("a large one", || viewer.key("Return"), || all_show(&viewer.shot(), (1, 1), &[COLOURS[7]]));
     until_done("its title", || {}, || viewer.title().starts_with(&servers[7].address()));
@@ -78,7 +82,11 @@ fn each_tile_shows_its_own_picture_and_one_of_them_is_made_large_and_small_again
 
     // The keys lie over all; another shape of the window has another grid.
     let before = viewer.shot();
-    until_done("the keys", || viewer.key("question"), || viewer.shot().get_pixel(720, 300) != before.get_pixel(720, 300));
+    until_done(
+        "the keys",
+        || viewer.key("question"),
+        || viewer.shot().get_pixel(720, 300) != before.get_pixel(720, 300),
+    );
     until_done("the wall", || viewer.key("question"), || all_show(&viewer.shot(), (3, 3), &COLOURS));
     xdotool(&["windowsize", &viewer.id, "300", "900"]);
     until("a tall wall", || all_show(&viewer.shot(), (1, 9), &COLOURS));
