@@ -199,7 +199,7 @@ mod tests {
 
     fn three() -> Vec<Entry> {
         let [a, b, c] = ["desk", "lobby", "yard"];
-        vec![entry(a, State::Running, None), entry(b, State::Ended, None), entry(c, State::Waiting, Some(83_000_000))]
+        vec![entry(a, State::Playing, None), entry(b, State::Ended, None), entry(c, State::Waiting, Some(83_000_000))]
     }
 
     fn switch(text: &str) -> Doing {
@@ -221,7 +221,7 @@ mod tests {
         let later = now + FRESH;
         let doing = streams.turn(later, Turn::Previous);
         assert_eq!(doing.ask, [Local::Switch(Some(name("yard"))), Local::List], "at once, and asked again");
-        streams.listed(later, vec![entry("desk", State::Running, None)]);
+        streams.listed(later, vec![entry("desk", State::Playing, None)]);
         streams.kept();
         assert!(streams.turn(later, Turn::Next).notice.is_some(), "there is no other");
     }
