@@ -15,10 +15,10 @@ use socket2::{Domain, SockAddr, Socket as Raw, Type};
 use stage::{Sample, is_short, is_whole, median, timed};
 use udpstream::clock::now;
 use udpstream::net::{Options, Socket};
-use udpstream::proto::server::{Config, Local, Server};
+use udpstream::proto::server::{Config, Feed, Local, Server, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver, receiver};
 use udpstream::units::{Rate, Size, Time};
-use udpstream::wire::{Description, Hop, Kind, SizeClass};
+use udpstream::wire::{Description, Hop, Kind, SizeClass, StreamName};
 
 /// A picture of this size takes about 14 kB and travels in one datagram.
 const SIZE: Size = Size::new(500, 282);
@@ -52,6 +52,7 @@ struct Stage {
     sample: Sample,
     sinks: Vec<UdpSocket>,
     server: Server,
+    stream: StreamKey,
     socket: Socket,
     bare: Raw,
     addresses: Vec<SockAddr>,
@@ -75,12 +76,12 @@ impl Stage {
         let socket = Socket::bind(Options { address: local, receive_buffer: None }).expect("a socket");
         let bare = Raw::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
         bare.set_nonblocking(true).expect("a socket that does not wait");
-        let server = Self::joined(&sinks, &sample);
-        Self { sample, sinks, server, socket, bare, addresses, buffer: vec![0; 65_536], built: now(), unit: 0 }
+        let (server, stream) = Self::joined(&sinks, &sample);
+        Self { sample, sinks, server, stream, socket, bare, addresses, buffer: vec![0; 65_536], built: now(), unit: 0 }
     }
 
     /// A live server, and a real handshake with every sink.
-    fn joined(sinks: &[UdpSocket], sample: &Sample) -> Server {
+    fn joined(sinks: &[UdpSocket], sample: &Sample) -> (Server, StreamKey) {
         let rate = Rate::new(30, 1).expect("30 fps");
         let title = "A picture".to_owned();
         let description = Description {
@@ -93,9 +94,10 @@ impl Stage {
             ended: None,
             sound_ended: None,
         };
-        let mut config = Config::new([7; 32], description);
+        let mut config = Config::new([7; 32]);
         config.datagram = Some(SizeClass::LOOPBACK);
-        let mut server = Server::new(config);
+        let stream = StreamConfig::new(StreamName::parse("picture").expect("a name"), description);
+        let (mut server, stream) = Server::single(config, stream);
         let home = SocketAddr::from((Ipv4Addr::LOCALHOST, 9_688));
         for (number, sink) in sinks.iter().enumerate() {
             let seed = [(number % 251) as u8, (number / 251) as u8].repeat(16).try_into().expect("32 bytes");
@@ -108,12 +110,12 @@ impl Stage {
         while now() < ready {
             drain(&mut server);
         }
-        server
+        (server, stream)
     }
 
     fn refresh(&mut self) {
         if now().since(self.built) > FRESH {
-            self.server = Self::joined(&self.sinks, &self.sample);
+            (self.server, self.stream) = Self::joined(&self.sinks, &self.sample);
             self.built = now();
         }
     }
@@ -121,7 +123,8 @@ impl Stage {
     /// One picture through the server and its socket, as the event loop does it.
     fn ours(&mut self) -> Sent {
         let mut sent = Sent::default();
-        self.server.handle(now(), Input::Local(Local::Picture(self.sample.coded(self.unit))));
+        let picture = Feed::Picture(self.sample.coded(self.unit));
+        self.server.handle(now(), Input::Local(Local::Stream(self.stream, picture)));
         loop {
             match self.server.poll(now()) {
                 Output::Send(transmit) => {
@@ -170,7 +173,8 @@ impl Stage {
     }
 
     fn object(&self) -> Vec<u8> {
-        let cut = self.sample.coded(self.unit).cut(self.server.stream(), SizeClass::LOOPBACK).expect("one datagram");
+        let cut =
+            self.sample.coded(self.unit).cut(self.server.id(self.stream), SizeClass::LOOPBACK).expect("one datagram");
         assert_eq!(cut.parts(), 1);
         cut.object(0).expect("the only one").bytes().to_vec()
     }

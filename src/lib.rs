@@ -9,6 +9,8 @@ pub mod audio;
 pub mod clock;
 #[cfg(feature = "app")]
 pub mod codec;
+#[cfg(feature = "app")]
+pub mod ffmpeg;
 pub mod media;
 #[cfg(feature = "app")]
 pub mod net;

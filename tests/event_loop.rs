@@ -19,10 +19,10 @@ use std::time::Duration;
 use udpstream::clock::now;
 use udpstream::net::{App, Flow, Loop, Options, Socket};
 use udpstream::proto::receiver::{self, Receiver};
-use udpstream::proto::server::{self, Config, Event, Server};
+use udpstream::proto::server::{Config, Event, Feed, Local, Server, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Reason, Received, Transmit};
 use udpstream::units::{Rate, Size, Time, Unit};
-use udpstream::wire::{Description, HOP_LEN};
+use udpstream::wire::{Description, HOP_LEN, StreamName};
 
 use jpeg::Film;
 
@@ -256,6 +256,7 @@ const QUIET: Duration = Duration::from_millis(500);
 
 /// A live source, and what the server says.
 struct Source {
+    stream: StreamKey,
     film: Film,
     interval: Duration,
     next: Time,
@@ -270,7 +271,7 @@ struct Source {
 
 impl Source {
     fn mark(&mut self, server: &Server) {
-        self.marks.push(server.sessions().map(|(id, .., stats)| (id, (stats.pictures, stats.thinned))).collect());
+        self.marks.push(server.sessions().map(|s| (s.id, (s.stats.pictures, s.stats.thinned))).collect());
     }
 
     /// What it does by the time since everybody was there.
@@ -311,9 +312,9 @@ impl App<Server> for Source {
     }
 
     fn turn(&mut self, now: Time, server: &mut Server) -> Flow {
-        if now >= self.next && server.wants_picture() {
+        if now >= self.next && server.wants_picture(self.stream) {
             let picture = self.film.picture(Unit(self.unit), now, now);
-            server.handle(now, Input::Local(server::Local::Picture(picture)));
+            server.handle(now, Input::Local(Local::Stream(self.stream, Feed::Picture(picture))));
             self.unit += 1;
             self.next = (self.next + self.interval).max(now);
         }
@@ -383,11 +384,13 @@ fn an_overloaded_server_loses_nobody_and_is_fair() {
         sound_ended: None,
     };
     let (socket, address) = socket((Ipv4Addr::LOCALHOST, 0));
-    let mut server = Server::new(Config::new([7; 32], description));
+    let name = StreamName::parse("crowd").unwrap();
+    let (mut server, stream) = Server::single(Config::new([7; 32]), StreamConfig::new(name, description));
     let over = Arc::new(AtomicBool::new(false));
     let crowd = watchers(address, Arc::clone(&over));
     let (next, ready) = (now(), None);
     let mut source = Source {
+        stream,
         film,
         interval: QUIET,
         next,

@@ -17,10 +17,10 @@ use udpstream::clock::now;
 use udpstream::media::coded::CodedPicture;
 use udpstream::net::{App, Flow, Loop, Options, Socket};
 use udpstream::proto::receiver::{Config as Watch, Event as Seen};
-use udpstream::proto::server::{Config, Event, Local, Server};
+use udpstream::proto::server::{Config, Event, Feed, Local, Server, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver};
 use udpstream::units::{Rate, Size, Time};
-use udpstream::wire::{Description, Hop, Kind, ObjectView};
+use udpstream::wire::{Description, Hop, Kind, ObjectView, StreamName};
 
 use crate::stage::Sample;
 
@@ -110,6 +110,7 @@ pub fn play(sender: Sender, sample: &Sample, fps: u32, pictures: u32) -> Played 
 
 /// Takes pictures from nowhere and counts how late they leave.
 struct Feeding<'a> {
+    stream: StreamKey,
     sample: &'a Sample,
     rate: Rate,
     next: u32,
@@ -119,13 +120,14 @@ struct Feeding<'a> {
 
 impl Feeding<'_> {
     fn feed(&mut self, now: Time, server: &mut Server) {
-        if !server.wants_picture() {
+        if !server.wants_picture(self.stream) {
             return;
         }
         let more = self.next < self.pictures;
         let media_time = self.rate.media_time(self.next.into());
         let picture = || CodedPicture { media_time, ..self.sample.coded(self.next) };
-        server.handle(now, Input::Local(if more { Local::Picture(picture()) } else { Local::Ended(None) }));
+        let feed = if more { Feed::Picture(picture()) } else { Feed::Ended(None) };
+        server.handle(now, Input::Local(Local::Stream(self.stream, feed)));
         self.next += u32::from(more);
     }
 }
@@ -172,8 +174,9 @@ fn ours(sample: &Sample, fps: u32, pictures: u32) -> Played {
     let sampler = UdpSocket::bind(local).expect("a socket");
     thread::scope(|scope| {
         let sending = scope.spawn(move || {
-            let mut server = Server::new(Config::new([3; 32], description));
-            let mut feeding = Feeding { sample, rate, next: 0, pictures, late: Vec::new() };
+            let name = StreamName::parse("film").expect("a name");
+            let (mut server, stream) = Server::single(Config::new([3; 32]), StreamConfig::new(name, description));
+            let mut feeding = Feeding { stream, sample, rate, next: 0, pictures, late: Vec::new() };
             Loop::new(vec![socket]).expect("a loop").run(&mut server, &mut feeding).expect("runs");
             feeding.late
         });

@@ -157,6 +157,16 @@ impl Address {
         Ok(Self { host: host.to_owned(), port })
     }
 
+    /// As one would type it.
+    pub fn typed(&self) -> String {
+        let Self { host, port } = self;
+        match (host.contains(':'), *port == DEFAULT_PORT) {
+            (true, true) => format!("[{host}]"),
+            (false, true) => host.clone(),
+            _ => self.to_string(),
+        }
+    }
+
     /// All socket addresses of the host.
     pub fn look_up(&self) -> Result<Vec<SocketAddr>, AddressError> {
         if let Some(address) = numeric(&self.host, self.port)? {

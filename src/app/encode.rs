@@ -2,8 +2,8 @@
 //! encoding, and hands over one coded picture at a time.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -61,6 +61,39 @@ pub struct Settings {
     pub live: bool,
     /// The smallest class that a picture may have to be cut to.
     pub smallest: SizeClass,
+    pub origin: Origin,
+}
+
+/// Where a source's pictures lie in the stream. A source that was closed and opened again goes on where it ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The unit of its picture 0.
+    pub unit: u32,
+    /// The moment of a live stream's media time 0; without it the capture of the first picture.
+    pub zero: Option<Time>,
+}
+
+/// A running encoder.
+pub struct Encoder {
+    thread: JoinHandle<Result<(), EncodeError>>,
+    /// When the source's first picture was captured.
+    first: Arc<OnceLock<Time>>,
+}
+
+impl Encoder {
+    /// When the source's first picture was captured, once there is one.
+    pub fn first_captured(&self) -> Option<Time> {
+        self.first.get().copied()
+    }
+
+    /// Waits for the thread's end: why it failed, if it did.
+    pub fn join(self) -> Option<String> {
+        match self.thread.join() {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the encoder's thread died: this is a bug".to_owned()),
+        }
+    }
 }
 
 impl Settings {
@@ -77,8 +110,10 @@ pub fn spawn(
     orders: Arc<Watched<Order>>,
     counts: Arc<Counts>,
     out: Producer<CodedPicture>,
-) -> io::Result<JoinHandle<Result<(), EncodeError>>> {
-    Builder::new().name("encode".into()).spawn(move || {
+) -> io::Result<Encoder> {
+    let first = Arc::new(OnceLock::new());
+    let seen = Arc::clone(&first);
+    let work = move || {
         let encoder = PairedEncoder::new(settings.paired())?;
         let _second = settings.paired().then(|| second_thread("encode")).transpose()?;
         let fitter = Fitter::new()?;
@@ -90,12 +125,13 @@ pub fn spawn(
             fitter,
             recoder: Recoder::default(),
             cost: Cost::default(),
-            zero: None,
+            first: seen,
             shown: None,
-            layout: Layout::default(),
+            layout: RestartLayout::default(),
         };
         worker.run(&pictures, &out)
-    })
+    };
+    Ok(Encoder { thread: Builder::new().name("encode".into()).spawn(work)?, first })
 }
 
 struct Worker {
@@ -106,21 +142,21 @@ struct Worker {
     fitter: Fitter,
     recoder: Recoder,
     cost: Cost,
-    /// When the first live picture was captured, whether or not anybody watched.
-    zero: Option<Time>,
+    /// When the first picture was captured, whether or not anybody watched.
+    first: Arc<OnceLock<Time>>,
     shown: Option<Shown>,
-    layout: Layout,
+    layout: RestartLayout,
 }
 
 /// The restart layout to begin with: pictures that follow each other are alike, and each attempt is a whole encoding.
 #[derive(Clone, Copy, Default)]
-struct Layout {
+struct RestartLayout {
     fitted: u8,
     /// Pictures since a larger one was tried.
     since: u32,
 }
 
-impl Layout {
+impl RestartLayout {
     /// The one that fitted the last picture, now and then the next larger one.
     fn next(&mut self) -> u8 {
         self.since += 1;
@@ -199,7 +235,7 @@ impl Worker {
                 Pop::Empty => continue,
                 Pop::Closed => return Ok(()),
             };
-            self.zero.get_or_insert(picture.captured);
+            self.first.get_or_init(|| picture.captured);
             if !self.worth_encoding(&picture, pictures) {
                 continue;
             }
@@ -246,7 +282,7 @@ impl Worker {
         if self.is_shown(picture, &demand, encoding) {
             let stamps = Stamps { captured: picture.captured, encoding, encoded: encoding };
             self.counts.same.fetch_add(1, Ordering::Relaxed);
-            let (unit, span) = (Unit(picture.number), self.span(picture));
+            let (unit, span) = (self.unit(picture), self.span(picture));
             return Ok(Some(CodedPicture::same(unit, span, self.settings.size, stamps)));
         }
         let coded = match picture.jpeg() {
@@ -357,8 +393,12 @@ impl Worker {
         let encoded = now();
         self.cost.observe(encoded.since(encoding));
         let stamps = Stamps { captured: picture.captured, encoding, encoded };
-        let (unit, Span { at: media_time, lasts }, size) = (Unit(picture.number), self.span(picture), picture.size);
+        let (unit, Span { at: media_time, lasts }, size) = (self.unit(picture), self.span(picture), picture.size);
         CodedPicture { unit, media_time, lasts, size, rendition: 0, quality, layout, jpeg, index, stamps }
+    }
+
+    fn unit(&self, picture: &Picture) -> Unit {
+        Unit(self.settings.origin.unit.wrapping_add(picture.number))
     }
 
     /// Of a film its own word, of a live picture when it was captured.
@@ -366,7 +406,8 @@ impl Worker {
         if let Some(span) = picture.span.filter(|_| !self.settings.live) {
             return span;
         }
-        let since = picture.captured.signed_since(self.zero.unwrap_or(picture.captured));
+        let zero = self.settings.origin.zero.or(self.first.get().copied()).unwrap_or(picture.captured);
+        let since = picture.captured.signed_since(zero);
         Span { at: MediaTime::from_micros(since / 1_000), lasts: self.settings.rate.interval() }
     }
 }

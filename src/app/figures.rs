@@ -11,8 +11,7 @@ use serde_json::{Map, Value, json};
 use super::lines::{Closed, Lines};
 use super::{StatsFormat, terminal};
 use crate::clock::now;
-use crate::media::coded::Stamps;
-use crate::stats::{Block, Windowed};
+use crate::stats::Block;
 use crate::units::Time;
 
 /// Pictures a second of `pictures`, the first of which was at `first` and the last at `last`: intervals, not pictures, fill
@@ -130,38 +129,6 @@ impl Drop for Output {
         if self.stream.is_none() {
             terminal::leave();
         }
-    }
-}
-
-/// How long the server's stages take, a sample a picture.
-#[derive(Default)]
-pub struct Stages {
-    /// From the first byte here until the encoder took it up.
-    queue: Windowed,
-    encode: Windowed,
-    /// From the encoder's hands to departure; a film's pictures wait for their moment here.
-    send: Windowed,
-}
-
-impl Stages {
-    /// A picture with these stamps has departed.
-    pub fn record(&mut self, stamps: &Stamps, departed: Time) {
-        let micros = |from: Time, to: Time| to.since(from).as_secs_f64() * 1e6;
-        self.queue.record(micros(stamps.captured, stamps.encoding));
-        self.encode.record(micros(stamps.encoding, stamps.encoded));
-        self.send.record(micros(stamps.encoded, departed));
-    }
-
-    pub fn next_second(&mut self) {
-        for stage in [&mut self.queue, &mut self.encode, &mut self.send] {
-            stage.recent.clear();
-        }
-    }
-
-    /// Milliseconds, of the running second or of the whole run.
-    pub fn json(&self, whole: bool) -> Value {
-        let of = |stage: &Windowed| block(if whole { &stage.total } else { &stage.recent }.block(1e3));
-        json!({ "queue": of(&self.queue), "encode": of(&self.encode), "send": of(&self.send) })
     }
 }
 

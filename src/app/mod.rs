@@ -9,6 +9,7 @@ pub mod extract;
 mod figures;
 mod leaving;
 mod lines;
+pub mod ls;
 mod opening;
 mod ports;
 mod preview;

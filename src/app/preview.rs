@@ -1,12 +1,14 @@
 //! `serve --preview`: what is sent, in a window on this machine. The window lives on the main thread, the stream on another,
 //! and decoding on a third that always takes the newest picture: nothing here ever holds the stream up.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use anyhow::anyhow;
 use crossbeam_channel::{Receiver as Inbox, Sender, bounded};
 
+use super::serve::Tap;
 use super::watch::screen::Screen;
 use super::{Exit, decode, leaving, terminal};
 use crate::codec::Decoder;
@@ -26,10 +28,19 @@ pub enum Act {
 #[derive(Default)]
 pub struct Preview {
     pub screen: Screen,
-    pictures: Option<Producer<Coded>>,
+    tap: Option<PreviewTap>,
+    /// The window was not closed.
+    open: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     acts: Option<Inbox<Act>>,
     savers: Vec<JoinHandle<()>>,
+}
+
+/// Takes the pictures of one stream to the window. The preview waits for its end.
+pub struct PreviewTap {
+    /// Until the window is closed.
+    pictures: Option<Producer<Coded>>,
+    open: Arc<AtomicBool>,
 }
 
 struct Coded {
@@ -106,22 +117,18 @@ impl Preview {
         let screen = Screen(Some(window.clone()));
         let thread = Builder::new().name("preview".into()).spawn(move || decode_all(&window, &coded));
         let thread = thread.inspect_err(|error| screen.notice(&format!("Nothing can be shown ({error})."))).ok();
-        Self { screen, pictures: Some(pictures), thread, acts: Some(acts), savers: Vec::new() }
+        let open = Arc::new(AtomicBool::new(true));
+        let tap = Some(PreviewTap { pictures: Some(pictures), open: Arc::clone(&open) });
+        Self { screen, tap, open, thread, acts: Some(acts), savers: Vec::new() }
     }
 
-    pub const fn is_there(&self) -> bool {
-        self.pictures.is_some()
+    pub fn is_there(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
     }
 
-    /// A picture on its way to the watchers.
-    pub fn show(&mut self, picture: &CodedPicture) {
-        let shows = !picture.is_same() && Canvas::fits(picture.size);
-        let Some(pictures) = self.pictures.as_ref().filter(|_| shows) else { return };
-        let coded = Coded { id: picture.unit.0.into(), size: picture.size, jpeg: picture.jpeg.clone() };
-        if pictures.push(coded).is_err() {
-            // The window was closed.
-            self.pictures = None;
-        }
+    /// What takes a stream's pictures to the window; there is one.
+    pub fn tap(&mut self) -> Option<PreviewTap> {
+        self.tap.take()
     }
 
     /// What the user has asked for since the last time.
@@ -135,9 +142,26 @@ impl Preview {
     }
 }
 
+impl Tap for PreviewTap {
+    fn picture(&mut self, picture: &CodedPicture) {
+        let shows = !picture.is_same() && Canvas::fits(picture.size);
+        let Some(pictures) = self.pictures.as_ref().filter(|_| shows) else { return };
+        let coded = Coded { id: picture.unit.0.into(), size: picture.size, jpeg: picture.jpeg.clone() };
+        if pictures.push(coded).is_err() {
+            // The window was closed.
+            self.pictures = None;
+            self.open.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn wants_pictures(&self) -> bool {
+        self.pictures.is_some()
+    }
+}
+
 impl Drop for Preview {
     fn drop(&mut self) {
-        self.pictures = None;
+        self.tap = None;
         for thread in self.thread.take().into_iter().chain(self.savers.drain(..)) {
             thread.join().ok();
         }

@@ -1,5 +1,7 @@
-//! Recording beside the stream: a thread that writes, an inbox that never holds anybody up, and what people are told of
+//! Recording beside the stream: a thread that writes, an inbox that never makes its sender wait, and what people are told of
 //! it. Both sides use it: `serve` has whole JPEGs, `watch` has slices.
+
+mod writer;
 
 use std::env;
 use std::sync::Arc;
@@ -10,18 +12,17 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use serde_json::{Value, json};
 
+use self::writer::{Message, What, Writer};
 use super::figures::{Output, rounded};
 use super::watch::screen::Screen;
 use super::words;
 use crate::media::coded::CodedPicture;
-use crate::media::jpeg::{index::size_of_whole, join_over};
 use crate::media::sound::Frame;
 use crate::proto::receiver::{Ready, Slice};
 use crate::queue::Waker;
 use crate::record::RecordError;
-use crate::record::film::{Film, Totals, Tracks};
-use crate::record::place::{Kind, Place};
-use crate::units::{MediaTime, Size};
+use crate::record::film::{Totals, Tracks};
+use crate::record::path::{RecordingKind, RecordingPath};
 
 /// Where people are told something.
 pub type Ears<'a> = (&'a Output, &'a Screen);
@@ -73,34 +74,10 @@ struct Running {
     torn: bool,
 }
 
-enum Message {
-    Stream(u64, Tracks),
-    Picture(MediaTime, What),
-    Sound(u64, Vec<Frame>),
-}
-
-enum What {
-    Whole(Vec<u8>),
-    Slices(Size, Vec<Slice>),
-    Same,
-}
-
 enum News {
     Said(Said),
     /// The recording of this number has ended, with these files.
     Ended(u64, Vec<Totals>),
-}
-
-impl Message {
-    fn bytes(&self) -> usize {
-        let content = match self {
-            Self::Picture(_, What::Whole(jpeg)) => jpeg.len(),
-            Self::Picture(_, What::Slices(_, slices)) => slices.iter().map(|slice| slice.jpeg.len()).sum(),
-            Self::Sound(_, frames) => size_of_val(frames.as_slice()),
-            Self::Stream(..) | Self::Picture(_, What::Same) => 0,
-        };
-        content + size_of::<Self>()
-    }
 }
 
 impl Running {
@@ -135,11 +112,11 @@ impl Recordings {
     }
 
     /// Begins a recording, of the running stream if there is one.
-    pub fn begin(&mut self, place: Place) -> Result<(), RecordError> {
+    pub fn begin(&mut self, path: RecordingPath) -> Result<(), RecordError> {
         let (inbox, messages) = unbounded();
-        let sound_only = place.kind() == Kind::Wav;
+        let sound_only = path.kind() == RecordingKind::Wav;
         let held = Arc::new(AtomicUsize::new(0));
-        let writer = Writer { place: Some(place), film: None, stream: None, last: Vec::new(), files: Vec::new() };
+        let writer = Writer::new(path);
         let (news, waker, taken) = (self.news.0.clone(), Arc::clone(&self.waker), Arc::clone(&held));
         self.begun += 1;
         let number = self.begun;
@@ -147,7 +124,7 @@ impl Recordings {
             let (files, failure) = writer.run(&messages, &taken);
             let said = failure.map(|error| News::Said(Said::Failed(format!("error: recording stopped: {error}"))));
             for told in said.into_iter().chain([News::Ended(number, files)]) {
-                // Nobody hears it after the last word.
+                // After the last word the receiver is gone.
                 news.send(told).ok();
             }
             waker();
@@ -179,9 +156,9 @@ impl Recordings {
 
     fn begin_anew(&mut self, title: &str, time: Duration) -> Said {
         let folder = env::current_dir().unwrap_or_else(|_| ".".into());
-        let begun = Place::take_new(&folder, title, time).and_then(|place| {
-            let name = place.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-            self.begin(place).map(|()| name)
+        let begun = RecordingPath::take_new(&folder, title, time).and_then(|path| {
+            let name = path.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+            self.begin(path).map(|()| name)
         });
         match begun {
             Ok(name) => Said::Plain(format!("Recording to {name}; r ends it.")),
@@ -289,7 +266,7 @@ impl Recordings {
                 said
             }
             News::Ended(number, files) => {
-                // Nobody told it to end, if it still runs.
+                // If it still runs, it has ended by itself.
                 if self.running.as_ref().is_some_and(|running| running.number == number) {
                     self.end();
                 }
@@ -360,103 +337,6 @@ fn tell(said: Said, (output, screen): Ears<'_>) {
             output.event("warning", json!({ "code": "record", "text": text })).ok();
         }
     }
-}
-
-/// The thread's side.
-struct Writer {
-    /// Until the stream is known.
-    place: Option<Place>,
-    film: Option<Film>,
-    stream: Option<(u64, Tracks)>,
-    /// The picture that was recorded last.
-    last: Vec<u8>,
-    files: Vec<Totals>,
-}
-
-impl Writer {
-    /// Writes until the inbox is closed or something fails.
-    fn run(mut self, messages: &Receiver<Message>, held: &AtomicUsize) -> (Vec<Totals>, Option<RecordError>) {
-        let failed = messages.iter().find_map(|message| {
-            let bytes = message.bytes();
-            let outcome = self.take(message);
-            held.fetch_sub(bytes, Ordering::Relaxed);
-            outcome.err()
-        });
-        let ended = self.film.take().map_or(Ok(()), |film| self.close(film));
-        (self.files, failed.or(ended.err()))
-    }
-
-    fn take(&mut self, message: Message) -> Result<(), RecordError> {
-        match message {
-            Message::Stream(id, tracks) => self.stream(id, tracks),
-            Message::Picture(media, what) => self.picture(media, what),
-            Message::Sound(first, frames) => self.sound(first, &frames),
-        }
-    }
-
-    fn stream(&mut self, id: u64, tracks: Tracks) -> Result<(), RecordError> {
-        if self.stream.replace((id, tracks)) == Some((id, tracks)) {
-            return Ok(());
-        }
-        self.last.clear();
-        let place = match (self.film.take(), self.place.take()) {
-            (Some(mut film), _) => {
-                let place = film.next_place()?;
-                self.close(film)?;
-                place
-            }
-            (None, Some(place)) => place,
-            (None, None) => return Ok(()),
-        };
-        self.film = Some(Film::new(place, tracks));
-        Ok(())
-    }
-
-    fn picture(&mut self, media: MediaTime, what: What) -> Result<(), RecordError> {
-        let Some(film) = &mut self.film else { return Ok(()) };
-        match what {
-            What::Whole(jpeg) => self.last = jpeg,
-            What::Slices(size, slices) => match joined(size, &slices, &self.last) {
-                Some(jpeg) => self.last = jpeg,
-                None => return Ok(()),
-            },
-            What::Same if self.last.is_empty() => return Ok(()),
-            What::Same => {}
-        }
-        film.picture(media, &self.last).map(drop)
-    }
-
-    fn sound(&mut self, first: u64, frames: &[Frame]) -> Result<(), RecordError> {
-        let Some(film) = &mut self.film else { return Ok(()) };
-        match film.sound(first, frames) {
-            Err(RecordError::WavFull(_)) => {
-                let (place, tracks) = (film.next_place()?, film.tracks());
-                let full = self.film.replace(Film::new(place, tracks));
-                full.map_or(Ok(()), |full| self.close(full))?;
-                self.film.as_mut().map_or(Ok(()), |film| film.sound(first, frames))
-            }
-            other => other,
-        }
-    }
-
-    fn close(&mut self, film: Film) -> Result<(), RecordError> {
-        let (totals, outcome) = film.finish();
-        self.files.extend(totals);
-        outcome
-    }
-}
-
-/// One JPEG of the slices that came; `None` if nothing can be made of them.
-fn joined(size: Size, slices: &[Slice], before: &[u8]) -> Option<Vec<u8>> {
-    let first = slices.first()?;
-    if first.tables == 0 {
-        let whole = first.jpeg.bytes();
-        return size_of_whole(whole).is_ok_and(|found| found == size).then(|| whole.to_vec());
-    }
-    let alike = slices.iter().filter(|slice| slice.tables == first.tables);
-    let bodies: Vec<_> = alike.map(|slice| (slice.x8, slice.y8, slice.jpeg.bytes())).collect();
-    let before = Some(before).filter(|before| !before.is_empty());
-    join_over(size, first.tables, &bodies, before).ok().map(|joined| joined.jpeg)
 }
 
 /// Bytes that may wait for the disk: some seconds of a large picture.

@@ -1,9 +1,7 @@
-//! Figures as people read them: the line that updates itself, and the last sentence of a run. Those of a watcher are in
-//! `watch/words.rs`.
+//! Figures as people read them: the line that updates itself, and the last sentence of a run. Those of one
+//! side alone are in `serve/words.rs` and `watch/words.rs`.
 
 use std::time::Duration;
-
-use serde_json::Value;
 
 use crate::record::film::Totals;
 
@@ -14,50 +12,6 @@ pub struct Place {
     pub length: Option<Duration>,
     /// The film begins again at its end, and the position goes on.
     pub looped: bool,
-}
-
-/// The line of `serve`: `figures` are those of its `stats`; without a place nothing has been sent yet.
-pub fn serving(place: Option<Place>, figures: &Value) -> Vec<String> {
-    let watchers = count(figures, "watchers");
-    let Some(place) = place else {
-        let waiting = if watchers == 0 { "waiting for the first watcher" } else { "starting" };
-        return vec![waiting.to_owned()];
-    };
-    let jitter = number(&figures["departure_error_us"]["stdev"]).map(|micros| micros / 1e3);
-    let skipped = count(figures, "pictures_skipped");
-    let mut line = vec![
-        place.text(),
-        fps_text(number(&figures["fps"])),
-        jitter_text(jitter),
-        counted(watchers, "watcher"),
-        rate_text(number(&figures["bitrate_bps"]).unwrap_or(0.0)),
-        if skipped > 0 { format!("{} skipped", grouped(skipped)) } else { String::new() },
-    ];
-    if figures["overload"] == true {
-        line.push(format!("overload: {:.0} % sent", number(&figures["served"]).unwrap_or(0.0) * 100.0));
-    }
-    line
-}
-
-/// The last sentence of `serve`. `took` is the time from the first departure to the last, `most` the greatest number
-/// of watchers at once.
-pub fn served(took: Duration, most: usize, figures: &Value) -> String {
-    let pictures = count(figures, "pictures_sent");
-    if pictures == 0 {
-        return "Nothing was sent.".to_owned();
-    }
-    let to = match most {
-        0 => "nobody".to_owned(),
-        1 => "1 watcher".to_owned(),
-        most => format!("up to {} watchers at once", grouped(most as u64)),
-    };
-    let mut text = format!("Sent {} in {} to {to}", counted(pictures, "picture"), seconds_text(took));
-    text.push_str(&speed(pictures, took));
-    if let Some(p99) = number(&figures["departure_error_us"]["p99"]) {
-        text.push_str(&format!(", departure error p99 {:.1} ms", p99 / 1e3));
-    }
-    text.push_str(&mishaps(figures, &[("skipped", "pictures_skipped"), ("not sendable", "send_errors")]));
-    text + "."
 }
 
 /// The last sentence of a recording, and of the pictures that the disk was too slow for.
@@ -128,9 +82,9 @@ pub fn speed(pictures: u64, took: Duration) -> String {
 }
 
 /// What went wrong, if it did.
-fn mishaps(figures: &Value, names: &[(&str, &str)]) -> String {
-    let counted = names.iter().map(|(word, name)| (word, count(figures, name))).filter(|(_, n)| *n > 0);
-    counted.map(|(word, n)| format!(", {} {word}", grouped(n))).collect()
+pub fn mishaps(counts: &[(&str, u64)]) -> String {
+    let counted = counts.iter().filter(|(_, n)| *n > 0);
+    counted.map(|(word, n)| format!(", {} {word}", grouped(*n))).collect()
 }
 
 pub fn counted(n: u64, what: &str) -> String {
@@ -150,33 +104,9 @@ pub fn grouped(n: u64) -> String {
     text
 }
 
-fn count(figures: &Value, name: &str) -> u64 {
-    figures[name].as_u64().unwrap_or(0)
-}
-
-fn number(value: &Value) -> Option<f64> {
-    value.as_f64()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_lines_of_both_sides() {
-        let second = Duration::from_secs;
-        let place = |position, length, looped| Some(Place { position, length, looped });
-        let sent = json!({ "watchers": 2, "fps": 29.97, "bitrate_bps": 27.1e6, "pictures_skipped": 1_200,
-            "departure_error_us": { "stdev": 320.0 } });
-        let line = serving(place(second(5), Some(second(40)), false), &sent).join("  ");
-        assert_eq!(line, "0:05/0:40  30.0 fps  jitter 0.32 ms  2 watchers  27.1 Mb/s  1 200 skipped");
-        let line = serving(place(second(85), Some(second(40)), true), &json!({ "watchers": 1 })).join("  ");
-        assert_eq!(line, "0:05/0:40 round 3  0.0 fps    1 watcher  0 kb/s  ");
-        let line = serving(place(second(5), None, false), &json!({ "watchers": 1, "overload": true, "served": 0.634 }));
-        assert_eq!(line.last().map(String::as_str), Some("overload: 63 % sent"));
-        assert_eq!(serving(None, &json!({ "watchers": 0 })), ["waiting for the first watcher"]);
-    }
 
     #[test]
     fn what_was_recorded() {
@@ -192,17 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_sentences() {
-        let sent = json!({ "pictures_sent": 1_199, "departure_error_us": { "p99": 1_400.0 } });
-        let took = Duration::from_secs_f64(1_198.0 / 30.0);
-        let said = "Sent 1 199 pictures in 39.9 s to 1 watcher, 30.0 fps, departure error p99 1.4 ms.";
-        assert_eq!(served(took, 1, &sent), said);
-        let one = json!({ "pictures_sent": 1, "pictures_skipped": 3 });
-        assert_eq!(
-            served(Duration::ZERO, 12, &one),
-            "Sent 1 picture in 0.0 s to up to 12 watchers at once, 3 skipped."
-        );
-        assert_eq!(served(took, 0, &Value::Null), "Nothing was sent.");
+    fn numbers_in_groups() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1 000", "1 234 567"]);
     }
 }

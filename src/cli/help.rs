@@ -3,7 +3,11 @@
 
 use udpstream::view::keys::HELP;
 
+use super::choices::Choices;
+use super::keys::Keyed;
+
 pub const INPUT: &str = "Input";
+pub const STREAMS: &str = "Streams";
 pub const SOUND: &str = "Sound";
 pub const NETWORK: &str = "Network";
 pub const TIMING: &str = "Timing";
@@ -19,6 +23,7 @@ Examples:
   udpstream serve film.mp4             Send a film; it starts with its first watcher
   udpstream watch 192.168.1.20         Watch it from another machine
   udpstream serve test:                Send the test card, which needs no film and no ffmpeg
+  udpstream ls 192.168.1.20            See which streams it has
   udpstream extract film.mp4           Take its sound out, into film.wav
   udpstream serve camera: mic:         Send a camera and a microphone
   udpstream devices                    See which cameras, screens and microphones there are
@@ -28,7 +33,13 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the server could not be reached or refused, 130 stopped by a second \
 Ctrl-C. The first Ctrl-C ends everything in order.";
 
-pub const SERVE: &str = "\
+/// The options of a stream are those of the table.
+pub fn serve() -> String {
+    let names: Vec<&str> = Choices::KEYS.iter().map(|key| key.name).collect();
+    SERVE.replace("OPTIONS", &names.join(", "))
+}
+
+const SERVE: &str = "\
 Examples:
   udpstream serve film.mp4
   udpstream serve film.mp4 --loop --width 960 --quality 70
@@ -39,6 +50,14 @@ Examples:
   udpstream serve screen::0+100,100,1280x720 --no-pointer
   udpstream serve mic:
   ffmpeg -i film.mov -f yuv4mpegpipe - | udpstream serve -
+  udpstream serve film.mp4 --stream lobby=camera:+mic: --stream desk=screen:,fps=15,on-demand
+  udpstream serve --config streams.toml
+
+Options of a stream: OPTIONS. Each stands behind its INPUT, after a comma and without its dashes: \
+lobby=camera:+mic:,width=640,quality=70,loop=no. Where it stands alone on the command line it holds for every stream that \
+says nothing else and for which it does anything. An INPUT ends at the first comma behind which an option stands; a comma \
+that would be taken for that is written \\,. A file of --config has the same options by the same names, and [[stream]] \
+tables with name, input and ear.
 
 On a terminal one line tells position/length, pictures a second, jitter (the deviation of departures from \
 their deadlines), watchers and bit rate. Ctrl-C says goodbye to the watchers and ends with 0; a second one ends at once.";
@@ -53,11 +72,22 @@ const WATCH: &str = "\
 Examples:
   udpstream watch 127.0.0.1
   udpstream watch robot:9700 --fullscreen
+  udpstream watch robot/lobby
+  udpstream watch robot/lobby robot/desk 192.168.1.20 --grid 3x1
+  udpstream watch 'robot/*'
   udpstream watch '[2001:db8::7]:9688' --latency 40
   udpstream watch robot --headless --stats json --duration 10
 
 On a terminal one line tells position/length, pictures a second, jitter (the deviation of the intervals between \
 pictures), pictures lost or damaged, and bit rate.";
+
+pub const LS: &str = "\
+Examples:
+  udpstream ls robot
+  udpstream ls 192.168.1.20:9700 --json
+
+A line tells name, title, size, pictures a second, length or live, sound, and how many watch. One of them is watched with \
+`udpstream watch HOST/NAME`, all of them with `udpstream watch 'HOST/*'`.";
 
 pub const EXTRACT: &str = "\
 Examples:

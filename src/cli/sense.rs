@@ -6,42 +6,143 @@ use std::path::Path;
 
 use udpstream::source::Input;
 
-use super::ServeArgs;
+use super::choices::{Choices, Pace};
 
-/// What is the matter, in one sentence with advice.
-pub fn check(args: &ServeArgs) -> Result<(), String> {
-    let (input, ear) = match (&args.input, args.ear.as_ref()) {
-        (Input::Mic(_), Some(Input::Mic(_))) => return Err("one microphone can be heard; name only one".to_owned()),
-        (mic @ Input::Mic(_), Some(input)) => (input, Some(mic)),
-        as_named => as_named,
+/// What a stream shows, and the microphone that is heard with it.
+pub struct Shown<'a> {
+    pub input: &'a Input,
+    pub ear: Option<&'a Input>,
+}
+
+/// An option that fits only some inputs.
+pub struct Rule {
+    /// Whether it was said.
+    is_said: fn(&Choices) -> bool,
+    /// Takes it back.
+    clear: fn(&mut Choices),
+    /// Whether it does anything, with all that was said.
+    fits: fn(&Shown<'_>, &Choices) -> bool,
+    advice: &'static str,
+}
+
+const ON: Option<bool> = Some(true);
+
+const RULES: &[Rule] = &[
+    Rule {
+        is_said: |said| said.size.is_some(),
+        clear: |said| said.size = None,
+        fits: |shown, _| matches!(shown.input, Input::Camera(_)),
+        advice: "--size is what a camera is asked for; use --width to scale, and for a part of a screen screen::0+X,Y,WxH",
+    },
+    Rule {
+        is_said: |said| said.no_pointer == ON,
+        clear: |said| said.no_pointer = None,
+        fits: |shown, _| matches!(shown.input, Input::Screen(_)),
+        advice: "--no-pointer is for a screen; leave it out",
+    },
+    Rule {
+        is_said: |said| said.denoise == ON,
+        clear: |said| said.denoise = None,
+        fits: |shown, _| shown.ear.is_some() || !matches!(shown.input, Input::Screen(_) | Input::Test { .. }),
+        advice: "--denoise takes noise out of films, cameras and microphones, and here is none; leave it out",
+    },
+    Rule {
+        is_said: |said| said.looped == ON,
+        clear: |said| said.looped = None,
+        fits: |shown, _| !shown.is_pipe(),
+        advice: "--loop needs a film that can be begun again, and a pipe cannot; leave it out",
+    },
+    Rule {
+        is_said: |said| said.looped == ON,
+        clear: |said| said.looped = None,
+        fits: |shown, _| !shown.is_device(),
+        advice: "--loop begins a film again, and this never ends; leave it out",
+    },
+    Rule {
+        is_said: |said| said.audio_track.is_some(),
+        clear: |said| said.audio_track = None,
+        fits: |shown, _| !shown.is_device(),
+        advice: "--audio-track is for films with several; leave it out",
+    },
+    Rule {
+        is_said: |said| said.no_audio == ON,
+        clear: |said| said.no_audio = None,
+        fits: |shown, _| !matches!(shown.input, Input::Mic(_)),
+        advice: "with --no-audio nothing is left of a microphone; leave it out",
+    },
+    Rule {
+        is_said: |said| said.on_demand == ON,
+        clear: |said| said.on_demand = None,
+        fits: |shown, said| {
+            shown.is_device() || (!shown.is_pipe() && (shown.is_url() || said.pace == Some(Pace::Live)))
+        },
+        advice: "--on-demand is for what never ends; a film waits for its first watcher, and a pipe cannot be opened twice: \
+                 leave it out",
+    },
+    Rule {
+        is_said: |said| said.on_demand == ON && said.no_wait == ON,
+        clear: |said| said.no_wait = None,
+        fits: |_, _| false,
+        advice: "--no-wait starts at once and --on-demand with the first watcher; leave one of them out",
+    },
+];
+
+impl Shown<'_> {
+    const fn is_device(&self) -> bool {
+        matches!(self.input, Input::Camera(_) | Input::Screen(_) | Input::Mic(_))
+    }
+
+    const fn is_url(&self) -> bool {
+        matches!(self.input, Input::Url(_))
+    }
+
+    fn is_pipe(&self) -> bool {
+        matches!(self.input, Input::Stdin) || self.input.is_named_pipe()
+    }
+
+    /// Whether input and microphone go together.
+    pub fn check(&self) -> Result<(), String> {
+        check_ear(self.input, self.ear)?;
+        check_file(self.input)
+    }
+
+    fn wrong(&self, rule: &Rule, said: &Choices) -> Option<String> {
+        let wrong = (rule.is_said)(said) && !(rule.fits)(self, said);
+        wrong.then(|| format!("{}: {}", self.input.name(), rule.advice))
+    }
+}
+
+/// What each stream is told: its own options, and `defaults` where they do something for it. The error says what is the
+/// matter, in one sentence with advice, and with which stream: an option of its own that does nothing there, or a default
+/// that does nothing for any.
+pub fn fitted(streams: &[(Shown<'_>, &Choices)], defaults: &Choices) -> Result<Vec<Choices>, (usize, String)> {
+    let mut misfits = Vec::new();
+    let mut all = Vec::new();
+    for (at, (shown, own)) in streams.iter().enumerate() {
+        let wrong = RULES.iter().find_map(|rule| shown.wrong(rule, own)).or_else(|| too_quiet(own));
+        wrong.map_or(Ok(()), |sentence| Err((at, sentence)))?;
+        let mut rest = defaults.clone();
+        for (number, rule) in RULES.iter().enumerate() {
+            let sentence = shown.wrong(rule, &(*own).clone().or(rest.clone()));
+            misfits.extend(sentence.map(|sentence| {
+                (rule.clear)(&mut rest);
+                (number, at, sentence)
+            }));
+        }
+        all.push((*own).clone().or(rest));
+    }
+    let useless = |(number, ..): &(usize, usize, String)| {
+        RULES.get(*number).is_some_and(|rule| (rule.is_said)(defaults) && !all.iter().any(rule.is_said))
     };
-    check_ear(input, ear)?;
-    check_file(input)?;
-    let name = input.name();
-    let live = matches!(input, Input::Camera(_) | Input::Screen(_) | Input::Mic(_));
-    let wrong = [
-        (
-            args.size.is_some() && !matches!(input, Input::Camera(_)),
-            "--size is what a camera is asked for; use --width to scale, and for a part of a screen screen::0+X,Y,WxH",
-        ),
-        (args.no_pointer && !matches!(input, Input::Screen(_)), "--no-pointer is for a screen; leave it out"),
-        (
-            args.denoise && ear.is_none() && matches!(input, Input::Screen(_) | Input::Test { .. }),
-            "--denoise takes noise out of films, cameras and microphones, and here is none; leave it out",
-        ),
-        (
-            args.looped && (matches!(input, Input::Stdin) || input.is_named_pipe()),
-            "--loop needs a film that can be begun again, and a pipe cannot; leave it out",
-        ),
-        (args.looped && live, "--loop begins a film again, and this never ends; leave it out"),
-        (args.sound.audio_track.is_some() && live, "--audio-track is for films with several; leave it out"),
-        (
-            args.no_audio && matches!(input, Input::Mic(_)),
-            "with --no-audio nothing is left of a microphone; leave it out",
-        ),
-    ];
-    let wrong = wrong.into_iter().find(|(wrong, _)| *wrong);
-    wrong.map_or(Ok(()), |(_, advice)| Err(format!("{name}: {advice}")))
+    let useless = misfits.into_iter().find(useless);
+    useless.map_or(Ok(all), |(_, at, sentence)| Err((at, sentence)))
+}
+
+/// Something is wanted of sound that is not to be there.
+fn too_quiet(own: &Choices) -> Option<String> {
+    let wanted = own.audio_track.is_some() || own.audio_gain.is_some() || own.mono == ON;
+    let sentence = "with no-audio there is nothing for audio-track, audio-gain and mono to change; leave them out";
+    (own.no_audio == ON && wanted).then(|| sentence.to_owned())
 }
 
 /// A camera that is named like a file: ffmpeg would read it as one, and find no film.
@@ -58,14 +159,15 @@ fn is_video_device(path: &Path) -> bool {
 }
 
 fn check_ear(input: &Input, ear: Option<&Input>) -> Result<(), String> {
-    let beside = matches!(input, Input::Camera(_) | Input::Screen(_) | Input::Url(_) | Input::Mic(_));
-    match ear {
-        Some(Input::Mic(_)) if !beside => Err(format!(
+    let beside = matches!(input, Input::Camera(_) | Input::Screen(_) | Input::Url(_));
+    match (input, ear) {
+        (Input::Mic(_), Some(Input::Mic(_))) => Err("one microphone can be heard; name only one".to_owned()),
+        (_, Some(Input::Mic(_))) if !beside => Err(format!(
             "no microphone can be heard beside {}; name it with a camera, a screen or an address without an end",
             input.name()
         )),
-        None | Some(Input::Mic(_)) => Ok(()),
-        Some(other) => {
+        (_, None | Some(Input::Mic(_))) => Ok(()),
+        (_, Some(other)) => {
             Err(format!("{} is no microphone; beside pictures only mic: or mic:DEVICE can be named", other.name()))
         }
     }
@@ -79,14 +181,13 @@ mod tests {
     use clap::Parser;
 
     use super::super::{Cli, Command};
-    use super::*;
 
     fn said(words: &str) -> Option<String> {
         let words = ["udpstream", "serve"].into_iter().chain(words.split(' '));
-        let Command::Serve(args) = Cli::try_parse_from(words).expect("words that are known").command else {
+        let Command::Serve(mut args) = Cli::try_parse_from(words).expect("words that are known").command else {
             panic!("it was serve")
         };
-        check(&args).err()
+        args.settle().err()
     }
 
     #[test]
@@ -106,6 +207,14 @@ mod tests {
             ("screen: --denoise", "here is none"),
             ("test: --denoise", "here is none"),
             ("/dev/video0", "write camera:/dev/video0"),
+            ("film.mp4 --on-demand", "waits for its first watcher"),
+            ("test: --on-demand", "waits for its first watcher"),
+            ("camera: --on-demand --no-wait", "leave one of them out"),
+            ("film.mp4 --stream desk=screen:,loop", "desk: screen: --loop begins a film again"),
+            ("- --stream desk=screen: --loop", "a pipe cannot"),
+            ("film.mp4 --stream a=test:,no-audio,mono", "a: with no-audio"),
+            ("film.mp4 --stream a=test:+mic:", "a: no microphone can be heard beside test card"),
+            ("film.mp4 --stream a=film.mp4 --size 5x5", "--width"),
         ] {
             let said = said(words).unwrap_or_default();
             assert!(said.contains(part), "{words}: {said}");
@@ -114,12 +223,16 @@ mod tests {
             "film.mp4 --loop --audio-track 1",
             "mic: screen: --no-pointer",
             "camera: mic: --size 1280x720 --width 640",
-            "rtsp://a/b mic:",
+            "rtsp://a/b mic: --on-demand",
             "test: --loop",
             "/dev/null",
             "screen: mic: --no-audio",
             "screen: mic: --denoise",
             "camera: --denoise",
+            "test: --pace live --on-demand",
+            "film.mp4 --loop --stream desk=screen:",
+            "film.mp4 --stream desk=screen: --no-pointer --on-demand",
+            "--stream cam=camera:+mic:,size=640x480 --stream desk=screen:,no-pointer",
         ] {
             assert_eq!(said(words), None, "{words}");
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use udpstream::app::address::Address;
+use udpstream::app::address::{Address, Target};
 use udpstream::source::Input;
 
 /// The same error, with the command that was meant if we can tell.
@@ -14,7 +14,7 @@ pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
     let tips = match error.kind() {
         ErrorKind::InvalidSubcommand => without_verb(&words),
         ErrorKind::UnknownArgument => unknown(&error, &words),
-        ErrorKind::ValueValidation if is_about_ear(&error) => port_apart(&words),
+        ErrorKind::ValueValidation if is_about(&error, "MIC") || is_about(&error, "SERVER") => port_apart(&words),
         ErrorKind::MissingRequiredArgument if !is_about_flag(&error) => nothing_named(&words),
         _ => None,
     };
@@ -51,9 +51,9 @@ fn hide_secrets(error: &mut clap::Error) {
     }
 }
 
-/// Whether the second thing that `serve` was given is meant.
-fn is_about_ear(error: &clap::Error) -> bool {
-    matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(name)) if name.contains("MIC"))
+/// Whether it is this argument that has a wrong value.
+fn is_about(error: &clap::Error, argument: &str) -> bool {
+    matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(name)) if name.contains(argument))
 }
 
 /// Whether it is a flag that is missing, and not what every command is about.
@@ -75,7 +75,7 @@ fn without_verb(words: &[String]) -> Option<Vec<String>> {
 
 /// An IP address, with a port or without, or a name with a port.
 fn is_server(word: &str) -> bool {
-    let Ok(Address { host, port: _ }) = word.parse::<Address>() else { return false };
+    let Ok(Target { address: Address { host, port: _ }, .. }) = word.parse::<Target>() else { return false };
     let named_port = word.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     host.parse::<IpAddr>().is_ok() || (named_port && !Path::new(word).exists())
 }
@@ -118,23 +118,23 @@ fn typed(words: &[String]) -> String {
 
 /// `udpstream watch 127.0.0.1 9688`, with `--port` before the number or without; `udpstream serve film.mp4 9688`.
 fn port_apart(words: &[String]) -> Option<Vec<String>> {
-    let verb = words.iter().position(|word| word == "watch" || word == "serve")?;
+    let verb = words.iter().position(|word| word == "watch" || word == "serve" || word == "ls")?;
     let plain: Vec<&String> = words[verb + 1..].iter().filter(|word| !word.starts_with('-')).collect();
     let [what, port, ..] = plain[..] else { return None };
     let port: u16 = port.strip_prefix("--port=").unwrap_or(port).parse().ok()?;
     let command = if words[verb] == "serve" {
         format!("udpstream serve {} --port {port}", quoted(what))
     } else if what.matches(':').count() > 1 && !what.starts_with('[') {
-        format!("udpstream watch '[{what}]:{port}'")
+        format!("udpstream {} '[{what}]:{port}'", words[verb])
     } else {
-        format!("udpstream watch {}:{port}", quoted(what))
+        format!("udpstream {} {}:{port}", words[verb], quoted(what))
     };
     Some(vec![format!("a port is written like this: {command}")])
 }
 
-/// `udpstream serve`, `udpstream watch`, `udpstream extract`.
+/// `udpstream serve`, `udpstream watch`, `udpstream ls`, `udpstream extract`.
 fn nothing_named(words: &[String]) -> Option<Vec<String>> {
-    let verb = words.iter().find(|word| ["serve", "watch", "extract"].contains(&word.as_str()))?;
+    let verb = words.iter().find(|word| ["serve", "watch", "ls", "extract"].contains(&word.as_str()))?;
     let tips: &[&str] = match verb.as_str() {
         "serve" => &[
             "name a film: udpstream serve film.mp4",
@@ -142,6 +142,7 @@ fn nothing_named(words: &[String]) -> Option<Vec<String>> {
             "from a pipe: … | udpstream serve -",
         ],
         "extract" => &["name a film: udpstream extract film.mp4"],
+        "ls" => &["name the machine that serves: udpstream ls 192.168.1.20"],
         _ => &["name the machine that serves: udpstream watch 192.168.1.20", "this one: udpstream watch 127.0.0.1"],
     };
     Some(tips.iter().map(|&tip| tip.to_owned()).collect())

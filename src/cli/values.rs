@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use udpstream::record::place;
-use udpstream::record::still::Kind;
+use udpstream::record::path::RecordingKind;
+use udpstream::record::still::StillKind;
 use udpstream::source::{self, Input};
 use udpstream::units::{Rate, Size};
 use udpstream::wire::SizeClass;
@@ -46,6 +46,13 @@ pub fn size(text: &str) -> Result<Size, String> {
     source::size(text).ok_or_else(|| "write a size in pixels, such as 1280x720".to_owned())
 }
 
+/// `COLSxROWS`, each 1 to 6.
+pub fn grid(text: &str) -> Result<(u8, u8), String> {
+    let side = |text: &str| text.parse().ok().filter(|side| (1..=6_u8).contains(side));
+    let sides = text.split_once(['x', 'X', '×']).and_then(|(columns, rows)| Some((side(columns)?, side(rows)?)));
+    sides.ok_or_else(|| "write columns and rows, each 1 to 6, such as 3x2".to_owned())
+}
+
 pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds: &f64| *seconds > 0.0 && *seconds <= 1e9);
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "write a number of seconds above 0".to_owned())
@@ -59,14 +66,23 @@ pub fn decibels(text: &str) -> Result<f64, String> {
 /// The name of a picture file; without an ending it is a PNG.
 pub fn snapshot(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
-    Kind::of(&path).map(|_| path).map_err(|_| "write a name that ends in .png or .jpg".to_owned())
+    StillKind::of(&path).map(|_| path).map_err(|_| "write a name that ends in .png or .jpg".to_owned())
 }
 
 /// The name of a recording.
 pub fn recording(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
-    place::Kind::of(&path).map(|_| path).map_err(|_| "write a name that ends in .mkv, .mp4, .avi or .wav".to_owned())
+    RecordingKind::of(&path).map(|_| path).map_err(|_| "write a name that ends in .mkv, .mp4, .avi or .wav".to_owned())
 }
+
+/// What a stream is called on screens; empty would be none.
+pub fn title(text: &str) -> Result<String, String> {
+    let fits = !text.trim().is_empty() && text.len() <= MOST_TITLE && !text.contains(char::is_control);
+    if fits { Ok(text.to_owned()) } else { Err(format!("write one line of 1 to {MOST_TITLE} bytes")) }
+}
+
+/// Longer than any window has room for.
+const MOST_TITLE: usize = 200;
 
 /// A parser of whole numbers from `least` to `most`; a `most` that is its type's own limit is none.
 pub fn number<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone

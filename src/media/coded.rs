@@ -67,27 +67,29 @@ impl From<Vec<u8>> for Object {
     }
 }
 
-/// All objects of one picture at one size class, in one allocation.
+/// All objects of one picture at one size class. Those that were cut here lie in one allocation.
 pub struct CutPicture {
     pub unit: Unit,
-    bytes: Arc<Vec<u8>>,
-    parts: Vec<Range<usize>>,
+    objects: Vec<Object>,
 }
 
 impl CutPicture {
+    pub const fn new(unit: Unit, objects: Vec<Object>) -> Self {
+        Self { unit, objects }
+    }
+
     pub fn parts(&self) -> usize {
-        self.parts.len()
+        self.objects.len()
     }
 
     /// Object `part`; `None` past the last.
     pub fn object(&self, part: usize) -> Option<Object> {
-        let range = self.parts.get(part)?.clone();
-        Some(Object { bytes: Arc::clone(&self.bytes), range })
+        self.objects.get(part).cloned()
     }
 
     /// Bytes of all objects together.
     pub fn total(&self) -> usize {
-        self.bytes.len()
+        self.objects.iter().map(Object::len).sum()
     }
 }
 
@@ -145,7 +147,9 @@ impl CodedPicture {
                 parts.push(header.emit(&mut bytes, |out| slice.write(&self.index, &self.jpeg, out)));
             }
         }
-        Ok(CutPicture { unit, bytes: Arc::new(bytes), parts })
+        let bytes = Arc::new(bytes);
+        let objects = parts.into_iter().map(|range| Object { bytes: Arc::clone(&bytes), range }).collect();
+        Ok(CutPicture::new(unit, objects))
     }
 
     fn header(&self, stream: u64, class: SizeClass) -> ObjectHeader {

@@ -1,6 +1,6 @@
 //! Any colour a YUV4MPEG2 stream can hold → full-range BT.601 4:2:0, the only colour the wire knows.
 //!
-//! The format has no matrix tag. Whoever knows the matrix says so; otherwise everything is taken for BT.601, except
+//! The format has no matrix tag. A caller that knows the matrix sets it; otherwise everything is taken for BT.601, except
 //! limited-range pictures of 720 lines and more, which are BT.709 as all HD film is.
 
 use crate::media::Picture;

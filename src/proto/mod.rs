@@ -36,16 +36,19 @@ use crate::wire::{HOP_LEN, Hop, Kind};
 
 mod client;
 mod clocksync;
+mod door;
 mod fuzz;
 mod hops;
 pub mod lister;
-pub mod pace;
 mod player;
 pub mod receiver;
 mod reception;
 pub mod schedule;
+mod sender;
 pub mod server;
 pub mod servo;
+mod session;
+mod stream;
 
 #[doc(hidden)]
 pub use fuzz::{fuzz_receiver, fuzz_server};

@@ -10,23 +10,23 @@ pub use super::matroska::Tracks;
 
 use super::RecordError;
 use super::matroska::Matroska;
-use super::place::{Kind, Place};
-use super::sound::{Lane, frame_after, frame_from};
+use super::path::{RecordingKind, RecordingPath};
+use super::sound::{PendingSound, frame_after, frame_from};
 use super::wav::WavWriter;
+use crate::ffmpeg::{Container, Remux};
 use crate::media::sound::{Frame, RATE, media_time};
-use crate::source::{Container, Remux};
 use crate::units::MediaTime;
 
 /// A recording in the making. It begins with the first picture, or, where there is no picture for a second, or none at all,
 /// with sound.
 pub struct Film {
-    place: Place,
+    path: RecordingPath,
     tracks: Tracks,
     sink: Option<Sink>,
     /// The media time that is the beginning of the file.
     zero: Option<MediaTime>,
     last: Option<MediaTime>,
-    lane: Lane,
+    pending: PendingSound,
     pictures: u64,
     length: Duration,
     /// When to see to it that the file still has its name.
@@ -48,24 +48,24 @@ enum Sink {
 }
 
 impl Film {
-    pub fn new(place: Place, tracks: Tracks) -> Self {
+    pub fn new(path: RecordingPath, tracks: Tracks) -> Self {
         Self {
-            place,
+            path,
             tracks,
             sink: None,
             zero: None,
             last: None,
-            lane: Lane::default(),
+            pending: PendingSound::default(),
             pictures: 0,
             length: Duration::ZERO,
             look: LOOK,
         }
     }
 
-    /// The same place for another stream, if nothing has been written yet; else the place of the file that follows.
-    pub fn next_place(&mut self) -> Result<Place, RecordError> {
-        let next = self.place.next()?;
-        Ok(if self.sink.is_none() { std::mem::replace(&mut self.place, next) } else { next })
+    /// The same path for another stream, if nothing has been written yet; else the path of the file that follows.
+    pub fn next_path(&mut self) -> Result<RecordingPath, RecordError> {
+        let next = self.path.next()?;
+        Ok(if self.sink.is_none() { std::mem::replace(&mut self.path, next) } else { next })
     }
 
     pub const fn tracks(&self) -> Tracks {
@@ -75,7 +75,7 @@ impl Film {
     /// A picture of this media time, after all sound until then. False if it is not later than the one before, or if
     /// this kind of file has no pictures: then it is left out.
     pub fn picture(&mut self, media: MediaTime, jpeg: &[u8]) -> Result<bool, RecordError> {
-        if self.place.kind() == Kind::Wav || self.last.is_some_and(|last| media <= last) {
+        if self.path.kind() == RecordingKind::Wav || self.last.is_some_and(|last| media <= last) {
             return Ok(false);
         }
         self.begin_at(media)?;
@@ -96,23 +96,23 @@ impl Film {
 
     /// Frames, the first of which is this one of the stream.
     pub fn sound(&mut self, first: u64, frames: &[Frame]) -> Result<(), RecordError> {
-        if self.place.kind() == Kind::Wav {
+        if self.path.kind() == RecordingKind::Wav {
             self.begin_at(media_time(first))?;
         } else if !self.tracks.sound {
             return Ok(());
         }
-        self.lane.put(first, frames);
-        if self.place.kind() == Kind::Wav {
+        self.pending.put(first, frames);
+        if self.path.kind() == RecordingKind::Wav {
             self.write_sound(u64::MAX)?;
             return self.look_after();
         }
         match self.zero {
             // Pictures have stopped coming, or come much later.
-            Some(_) if self.lane.len() > AHEAD => self.write_sound(u64::MAX),
+            Some(_) if self.pending.len() > AHEAD => self.write_sound(u64::MAX),
             Some(_) => Ok(()),
             // The film begins with sound; a moment of it belongs to a picture that was on its way.
-            None if self.lane.len() > AHEAD => {
-                self.lane.first().map_or(Ok(()), |first| self.begin_at(media_time(first)))
+            None if self.pending.len() > AHEAD => {
+                self.pending.first().map_or(Ok(()), |first| self.begin_at(media_time(first)))
             }
             None => Ok(()),
         }
@@ -122,17 +122,17 @@ impl Film {
     /// behind an error, to leave as much as there is.
     pub fn finish(mut self) -> (Option<Totals>, Result<(), RecordError>) {
         let rest = if self.sink.is_some() { self.write_sound(u64::MAX) } else { Ok(()) };
-        let path = self.place.path().to_owned();
+        let path = self.path.path().to_owned();
         let outcome = match self.sink.take() {
             Some(Sink::File(mut film)) => {
                 let ended = film.finish().map(drop).map_err(|why| RecordError::of(&path, why));
                 // Behind a failed write stands half a picture.
-                ended.and(self.place.cut(film.bytes()))
+                ended.and(self.path.cut(film.bytes()))
             }
             Some(Sink::Pipe(mut film)) => {
                 // If ffmpeg has gone, it is asked why.
                 film.finish().ok();
-                film.into_inner().0.finish().map_err(|words| told_by_ffmpeg(&self.place, words))
+                film.into_inner().0.finish().map_err(|words| told_by_ffmpeg(&self.path, words))
             }
             Some(Sink::Wav(wav)) => wav.finish(),
             None => Ok(()),
@@ -147,27 +147,27 @@ impl Film {
         if self.sink.is_some() || self.zero.is_some() {
             return Ok(());
         }
-        let file = self.place.begin()?;
-        let failed = |why| RecordError::of(self.place.path(), why);
+        let file = self.path.begin()?;
+        let failed = |why| RecordError::of(self.path.path(), why);
         let piped = |container| -> Result<Sink, RecordError> {
-            let pipe = Pipe(Remux::start(self.place.path(), container, self.tracks.rate)?);
+            let pipe = Pipe(Remux::start(self.path.path(), container, self.tracks.rate)?);
             Matroska::begin(pipe, self.tracks, false).map(Sink::Pipe).map_err(failed)
         };
-        self.sink = Some(match self.place.kind() {
-            Kind::Mkv => Sink::File(Matroska::begin(file, self.tracks, true).map_err(failed)?),
-            Kind::Mp4 => piped(Container::Mp4)?,
-            Kind::Avi => piped(Container::Avi)?,
-            Kind::Wav => Sink::Wav(WavWriter::over(file, self.place.path())?),
+        self.sink = Some(match self.path.kind() {
+            RecordingKind::Mkv => Sink::File(Matroska::begin(file, self.tracks, true).map_err(failed)?),
+            RecordingKind::Mp4 => piped(Container::Mp4)?,
+            RecordingKind::Avi => piped(Container::Avi)?,
+            RecordingKind::Wav => Sink::Wav(WavWriter::over(file, self.path.path())?),
         });
         self.zero = Some(media);
-        self.lane.forget(frame_from(media));
+        self.pending.forget(frame_from(media));
         Ok(())
     }
 
     /// Writes the sound that comes before this frame.
     fn write_sound(&mut self, until: u64) -> Result<(), RecordError> {
         while self.sink.is_some()
-            && let Some((first, frames)) = self.lane.take(until)
+            && let Some((first, frames)) = self.pending.take(until)
         {
             let at = self.since_zero(i128::from(first) * 1_000_000_000 / i128::from(RATE));
             let written = match &mut self.sink {
@@ -200,13 +200,13 @@ impl Film {
         };
     }
 
-    /// A file that was deleted takes all that is written, and nobody ever sees it.
+    /// What is written into a file that was deleted is lost.
     fn look_after(&mut self) -> Result<(), RecordError> {
         if self.length < self.look {
             return Ok(());
         }
         self.look = self.length + LOOK;
-        self.place.check()
+        self.path.check()
     }
 
     /// What a failed write means; of its own failure ffmpeg knows more.
@@ -214,18 +214,18 @@ impl Film {
         match self.sink.take() {
             Some(Sink::Pipe(film)) => {
                 let words = film.into_inner().0.finish().err().unwrap_or_else(|| why.to_string());
-                told_by_ffmpeg(&self.place, words)
+                told_by_ffmpeg(&self.path, words)
             }
             sink => {
                 self.sink = sink;
-                RecordError::of(self.place.path(), why)
+                RecordError::of(self.path.path(), why)
             }
         }
     }
 }
 
-fn told_by_ffmpeg(place: &Place, why: String) -> RecordError {
-    let path = place.path().display().to_string();
+fn told_by_ffmpeg(path: &RecordingPath, why: String) -> RecordError {
+    let path = path.path().display().to_string();
     match why {
         why if why.contains("No space left") => RecordError::Full(path),
         why if why.contains("File too large") => RecordError::TooLarge(path),
@@ -269,7 +269,7 @@ mod tests {
     }
 
     fn film(path: &Path, sound: bool) -> Film {
-        Film::new(Place::take(path, false).expect("free"), tracks(sound))
+        Film::new(RecordingPath::take(path, false).expect("free"), tracks(sound))
     }
 
     #[test]

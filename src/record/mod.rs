@@ -3,7 +3,7 @@
 mod ebml;
 pub mod film;
 mod matroska;
-pub mod place;
+pub mod path;
 mod sound;
 pub mod still;
 pub mod wav;
@@ -11,7 +11,7 @@ pub mod wav;
 use std::io;
 use std::path::Path;
 
-use crate::source::SourceError;
+use crate::ffmpeg::FfmpegError;
 
 /// Why something was not recorded, or no longer; each text is a sentence with advice.
 #[derive(Debug, thiserror::Error)]
@@ -35,10 +35,10 @@ pub enum RecordError {
     TooLarge(String),
     #[error("{0} has grown to 4 GB, the most that a WAV file can hold: go on in a second file, or record to .mkv")]
     WavFull(String),
-    #[error("{0} was deleted while it was being recorded: record again, to another place")]
+    #[error("{0} was deleted while it was being recorded: record again, to another path")]
     Deleted(String),
     #[error(transparent)]
-    NoFfmpeg(#[from] SourceError),
+    NoFfmpeg(#[from] FfmpegError),
     #[error("no thread could be started to record with ({0}): close some programs and try again")]
     Thread(#[source] io::Error),
     #[error("ffmpeg could not go on with {path} ({why}): record to .mkv, which takes no ffmpeg")]
@@ -50,15 +50,15 @@ pub enum RecordError {
 impl RecordError {
     /// What an error of the file system means for the file at `path`.
     pub fn of(path: &Path, why: io::Error) -> Self {
-        use io::ErrorKind as Kind;
+        use io::ErrorKind;
         let path = path.display().to_string();
         match why.kind() {
-            Kind::AlreadyExists => Self::Exists(path),
-            Kind::NotFound | Kind::NotADirectory => Self::NoFolder(path),
-            Kind::IsADirectory => Self::Folder(path),
-            Kind::PermissionDenied | Kind::ReadOnlyFilesystem => Self::Forbidden(path),
-            Kind::StorageFull | Kind::QuotaExceeded => Self::Full(path),
-            Kind::FileTooLarge => Self::TooLarge(path),
+            ErrorKind::AlreadyExists => Self::Exists(path),
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Self::NoFolder(path),
+            ErrorKind::IsADirectory => Self::Folder(path),
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::Forbidden(path),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full(path),
+            ErrorKind::FileTooLarge => Self::TooLarge(path),
             _ => Self::Write { path, why },
         }
     }

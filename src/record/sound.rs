@@ -8,7 +8,7 @@ use crate::units::MediaTime;
 
 /// Frames that wait to be written, in runs without gaps.
 #[derive(Debug, Default)]
-pub(super) struct Lane {
+pub(super) struct PendingSound {
     runs: VecDeque<Run>,
     /// The number of the frame that is due next, once there was one.
     next: Option<u64>,
@@ -22,7 +22,7 @@ struct Run {
     frames: VecDeque<Frame>,
 }
 
-impl Lane {
+impl PendingSound {
     /// Takes frames in, the first of which has this number. What has passed already is left out; what is missing before
     /// them becomes silence, but for a gap so long that the stream must have jumped. Frames behind a gap of more than two
     /// seconds are only believed together with those that follow them: one chunk with a wrong number makes no silence.
@@ -131,67 +131,68 @@ mod tests {
         range.map(|n| [n as i16 + 1, 1]).collect()
     }
 
-    fn all(lane: &mut Lane, until: u64) -> Vec<(u64, Vec<Frame>)> {
-        std::iter::from_fn(|| lane.take(until)).collect()
+    fn all(pending: &mut PendingSound, until: u64) -> Vec<(u64, Vec<Frame>)> {
+        std::iter::from_fn(|| pending.take(until)).collect()
     }
 
     #[test]
     fn lost_chunks_are_silence_and_late_ones_are_left_out() {
-        let mut lane = Lane::default();
-        lane.put(256, &frames(256..512));
-        lane.put(768, &frames(768..1_024));
-        lane.put(512, &frames(512..768));
-        lane.put(900, &frames(900..1_100));
-        assert_eq!((lane.len(), lane.end()), (1_100 - 256, 1_100));
-        let [(256, found)] = &all(&mut lane, u64::MAX)[..] else { panic!("one block") };
+        let mut pending = PendingSound::default();
+        pending.put(256, &frames(256..512));
+        pending.put(768, &frames(768..1_024));
+        pending.put(512, &frames(512..768));
+        pending.put(900, &frames(900..1_100));
+        assert_eq!((pending.len(), pending.end()), (1_100 - 256, 1_100));
+        let [(256, found)] = &all(&mut pending, u64::MAX)[..] else { panic!("one block") };
         let expected = [frames(256..512), vec![[0, 0]; 256], frames(768..1_100)].concat();
         assert_eq!(*found, expected);
-        lane.put(1_200, &frames(1_200..1_201));
-        assert_eq!(all(&mut lane, u64::MAX), [(1_100, [vec![[0, 0]; 100], frames(1_200..1_201)].concat())]);
+        pending.put(1_200, &frames(1_200..1_201));
+        assert_eq!(all(&mut pending, u64::MAX), [(1_100, [vec![[0, 0]; 100], frames(1_200..1_201)].concat())]);
     }
 
     #[test]
     fn frames_are_taken_up_to_a_moment_in_blocks() {
-        let mut lane = Lane::default();
-        lane.put(0, &frames(0..10_000));
-        assert_eq!(lane.take(0), None);
-        let blocks: Vec<_> = all(&mut lane, 9_000).into_iter().map(|(first, frames)| (first, frames.len())).collect();
+        let mut pending = PendingSound::default();
+        pending.put(0, &frames(0..10_000));
+        assert_eq!(pending.take(0), None);
+        let blocks: Vec<_> =
+            all(&mut pending, 9_000).into_iter().map(|(first, frames)| (first, frames.len())).collect();
         assert_eq!(blocks, [(0, 4_410), (4_410, 4_410), (8_820, 180)]);
-        lane.forget(9_500);
-        assert_eq!(lane.take(u64::MAX), Some((9_500, frames(9_500..10_000))));
-        lane.put(20_000, &frames(20_000..20_010));
-        lane.forget(30_000);
-        assert_eq!((lane.len(), lane.take(u64::MAX)), (0, None));
+        pending.forget(9_500);
+        assert_eq!(pending.take(u64::MAX), Some((9_500, frames(9_500..10_000))));
+        pending.put(20_000, &frames(20_000..20_010));
+        pending.forget(30_000);
+        assert_eq!((pending.len(), pending.take(u64::MAX)), (0, None));
     }
 
     #[test]
     fn a_jump_is_no_hour_of_silence() {
-        let mut lane = Lane::default();
-        lane.put(0, &frames(0..10));
+        let mut pending = PendingSound::default();
+        pending.put(0, &frames(0..10));
         let far = u64::from(u32::MAX) * 256;
-        lane.put(far, &frames(5..10));
-        lane.put(far + 5, &frames(0..5));
-        assert_eq!(lane.len(), 20);
+        pending.put(far, &frames(5..10));
+        pending.put(far + 5, &frames(0..5));
+        assert_eq!(pending.len(), 20);
         let behind = [frames(5..10), frames(0..5)].concat();
-        assert_eq!(all(&mut lane, u64::MAX), [(0, frames(0..10)), (far, behind)]);
+        assert_eq!(all(&mut pending, u64::MAX), [(0, frames(0..10)), (far, behind)]);
     }
 
     #[test]
     fn one_chunk_with_a_wrong_number_makes_no_silence_and_silences_nothing() {
         let second = u64::from(RATE);
-        let mut lane = Lane::default();
-        lane.put(0, &frames(0..256));
+        let mut pending = PendingSound::default();
+        pending.put(0, &frames(0..256));
         for far in [3 * second, 59 * second, 3_000 * second] {
-            lane.put(far, &frames(0..256));
-            let next = lane.end();
-            lane.put(next, &frames(next..next + 256));
+            pending.put(far, &frames(0..256));
+            let next = pending.end();
+            pending.put(next, &frames(next..next + 256));
         }
-        assert_eq!(all(&mut lane, u64::MAX), [(0, frames(0..1_024))]);
+        assert_eq!(all(&mut pending, u64::MAX), [(0, frames(0..1_024))]);
         // Half a minute of a network that was away: the second chunk behind it says so.
-        lane.put(30 * second, &frames(0..256));
-        assert_eq!(lane.len(), 0);
-        lane.put(30 * second + 256, &frames(256..512));
-        assert_eq!(lane.len() as u64, 30 * second + 512 - 1_024);
+        pending.put(30 * second, &frames(0..256));
+        assert_eq!(pending.len(), 0);
+        pending.put(30 * second + 256, &frames(256..512));
+        assert_eq!(pending.len() as u64, 30 * second + 512 - 1_024);
     }
 
     #[test]

@@ -12,12 +12,12 @@ use crate::media::Canvas;
 
 /// A kind of picture file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum StillKind {
     Png,
     Jpeg,
 }
 
-impl Kind {
+impl StillKind {
     /// What a file's name asks for; without an ending a PNG.
     pub fn of(path: &Path) -> Result<Self, StillError> {
         let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
@@ -50,7 +50,7 @@ pub enum StillError {
 
 /// Saves under this very name, over what was there.
 pub fn save(canvas: &Canvas, path: &Path) -> Result<(), StillError> {
-    let bytes = encode(canvas, Kind::of(path)?)?;
+    let bytes = encode(canvas, StillKind::of(path)?)?;
     let created = OpenOptions::new().write(true).create_new(true).open(path);
     let fresh = created.is_ok();
     let file = created.or_else(|_| OpenOptions::new().write(true).truncate(true).open(path));
@@ -58,7 +58,13 @@ pub fn save(canvas: &Canvas, path: &Path) -> Result<(), StillError> {
 }
 
 /// Saves in `folder` as `STEM-NUMBER`, with a further number where that is taken; never over another file.
-pub fn save_new(canvas: &Canvas, folder: &Path, stem: &str, number: u64, kind: Kind) -> Result<PathBuf, StillError> {
+pub fn save_new(
+    canvas: &Canvas,
+    folder: &Path,
+    stem: &str,
+    number: u64,
+    kind: StillKind,
+) -> Result<PathBuf, StillError> {
     let bytes = encode(canvas, kind)?;
     let (stem, ending) = (safe(stem), kind.ending());
     let mut again = 0;
@@ -76,14 +82,14 @@ fn write(file: io::Result<File>, bytes: &[u8], path: &Path, fresh: bool) -> Resu
     let written = file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.flush()));
     written.map_err(|why| {
         if fresh {
-            // What is half there helps nobody; if it cannot be removed, the sentence below says enough.
+            // Half a picture is of no use; if it cannot be removed, the sentence below says enough.
             fs::remove_file(path).ok();
         }
         StillError::Write { path: path.display().to_string(), why }
     })
 }
 
-fn encode(canvas: &Canvas, kind: Kind) -> Result<Vec<u8>, StillError> {
+fn encode(canvas: &Canvas, kind: StillKind) -> Result<Vec<u8>, StillError> {
     let mut rgb = Vec::with_capacity(canvas.size().pixels() * 3);
     for pixel in canvas.pixels() {
         let [_, r, g, b] = pixel.to_be_bytes();
@@ -93,8 +99,8 @@ fn encode(canvas: &Canvas, kind: Kind) -> Result<Vec<u8>, StillError> {
     let image = RgbImage::from_raw(width, height, rgb).unwrap_or_default();
     let mut bytes = Vec::new();
     match kind {
-        Kind::Png => image.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?,
-        Kind::Jpeg => image.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))?,
+        StillKind::Png => image.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?,
+        StillKind::Jpeg => image.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))?,
     }
     Ok(bytes)
 }
@@ -126,8 +132,8 @@ mod tests {
     #[test]
     fn a_png_holds_each_pixel_and_names_are_never_taken_twice() {
         let folder = tempfile::tempdir().expect("a folder");
-        let first = save_new(&canvas(), folder.path(), "a film.mp4", 7, Kind::Png).expect("saved");
-        let second = save_new(&canvas(), folder.path(), "a film.mp4", 7, Kind::Png).expect("saved");
+        let first = save_new(&canvas(), folder.path(), "a film.mp4", 7, StillKind::Png).expect("saved");
+        let second = save_new(&canvas(), folder.path(), "a film.mp4", 7, StillKind::Png).expect("saved");
         assert!(first.ends_with("a-film-000007.png") && second.ends_with("a-film-000007-1.png"));
         let image = image::open(&first).expect("a PNG").to_rgb8();
         let pixels = image.pixels().map(|p| u32::from_be_bytes([0xFF, p[0], p[1], p[2]]));

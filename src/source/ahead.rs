@@ -4,13 +4,10 @@
 use std::io::Read;
 use std::time::Duration;
 
-use ffmpeg_sidecar::command::FfmpegCommand;
-
-use super::child::{self, Control, Started, Tap};
-use super::plan::Reading;
 use super::probe::Found;
-use super::tail::Tail;
+use super::run::named;
 use crate::clock;
+use crate::ffmpeg::{self, Control, Pipes, Process, Reading, Tap};
 
 /// Takes a look of two seconds where nothing else tells.
 pub(super) fn is_recording(control: &Control, reading: &Reading, found: &Found) -> bool {
@@ -23,26 +20,23 @@ pub(super) fn is_recording(control: &Control, reading: &Reading, found: &Found) 
     found.origin.size.is_some() || film.is_some_and(|film| comes_ahead(control, reading, film.stream).unwrap_or(false))
 }
 
-/// `None` if nobody could be asked.
+/// `None` if ffprobe could not be started.
 fn comes_ahead(control: &Control, reading: &Reading, stream: u32) -> Option<bool> {
-    let program = child::find("ffprobe").ok()?;
-    let mut command = FfmpegCommand::new_with_path(program.as_os_str());
-    command.args(["-hide_banner", "-loglevel", "error"]);
+    let mut command = ffmpeg::ffprobe().ok()?;
     reading.input(&mut command, &["-analyzeduration", "500000", "-select_streams", &stream.to_string()]);
     command.args(["-show_entries", "packet=pts_time", "-of", "csv=p=0"]);
     let began = clock::now();
-    let Started { id, stdout, stderr, .. } = control.start(&mut command).ok()?;
-    let mut stderr = Tail::of(stderr).inspect_err(|_| control.kill(id)).ok()?;
-    let ahead = read_ahead(&mut Tap::new(stdout, control), || clock::now().since(began));
-    control.kill(id);
-    // Its words are of no use, but its thread is to end here.
-    stderr.finish(&reading.address.to_string_lossy(), &reading.name);
+    let (mut process, Pipes { mut stdout, .. }) = Process::start(control, &mut command, named(reading)).ok()?;
+    let ahead = read_ahead(&mut stdout, || clock::now().since(began));
+    process.kill();
+    // Its words are of no use, but the thread that reads them is to end here.
+    process.words();
     Some(ahead)
 }
 
 /// Whether more of the film comes than `elapsed` of time, by far, or all of it at once.
 fn read_ahead(tap: &mut Tap, elapsed: impl Fn() -> Duration) -> bool {
-    let (mut stamps, mut text, mut block) = (Stamps::default(), Vec::new(), [0; 4 << 10]);
+    let (mut stamps, mut text, mut block) = (Progress::default(), Vec::new(), [0; 4 << 10]);
     let until = clock::now() + LOOK;
     while tap.ready(until) {
         let Ok(count @ 1..) = tap.read(&mut block) else {
@@ -62,13 +56,13 @@ fn read_ahead(tap: &mut Tap, elapsed: impl Fn() -> Duration) -> bool {
 
 /// How much of a film came, by the stamps of its pictures in the order in which they are decoded.
 #[derive(Default)]
-struct Stamps {
+struct Progress {
     latest: Option<f64>,
     /// Seconds.
     span: f64,
 }
 
-impl Stamps {
+impl Progress {
     /// One stamp in seconds, perhaps with a comma after it; anything else is none.
     fn line(&mut self, line: &str) {
         let Ok(stamp) = line.trim_end_matches(',').trim().parse::<f64>() else { return };
@@ -97,7 +91,7 @@ mod tests {
 
     #[test]
     fn stamps_add_up_and_jumps_do_not() {
-        let mut stamps = Stamps::default();
+        let mut stamps = Progress::default();
         for line in ["10.0", "10.12", "10.04,", "10.08", "N/A", "", "10.16", "5000.0", "5000.04", "0.5", "0.54"] {
             stamps.line(line);
         }

@@ -1,5 +1,5 @@
-//! Sound that ffmpeg has handed over and nobody has taken yet. It keeps ffmpeg's pipe empty, so that ffmpeg, which does
-//! one thing after the other, goes on with its pictures whether or not anybody listens.
+//! Sound that ffmpeg has handed over and that was not taken yet. It keeps ffmpeg's pipe empty, so that ffmpeg, which does
+//! one thing after the other, goes on with its pictures whether or not the sound is taken.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -39,9 +39,9 @@ struct State {
     runs: VecDeque<Run>,
     /// Frames held that are not silence.
     held: usize,
-    /// Nobody will bring more.
+    /// No more will be put in.
     over: bool,
-    /// Nobody will take more.
+    /// No more will be taken.
     closed: bool,
 }
 
@@ -55,7 +55,7 @@ impl Backlog {
         Self { state: Mutex::default(), changed: Condvar::new(), surplus }
     }
 
-    /// Puts sound in; waits for room where it must. `false` if nobody wants it any more.
+    /// Puts sound in; waits for room where it must. `false` if no more will be taken.
     pub fn put(&self, block: Block) -> bool {
         let full = |state: &mut State| state.held >= MOST && !state.closed;
         let mut state = self.lock();

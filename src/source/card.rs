@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::child::Control;
 use super::voice::Chunks;
 use super::{Finished, Guard, Info, Options, Pace, PaceChoice, SoundOptions, Source, SourceError};
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::media::Picture;
 use crate::media::card::Card;
 use crate::media::sound::{Chunk, FRAMES, RATE};
@@ -83,7 +83,7 @@ impl Drawing {
         Finished { pictures, end: (pace == Pace::File).then(|| self.rate.media_time(number.into())) }
     }
 
-    /// `false` if nobody wants more.
+    /// `false` if the queue was closed.
     fn draw(&self, number: u32) -> bool {
         let mut picture = Picture::from_pool(&self.pool, self.size, number, clock::now());
         picture.span = Some(self.rate.span(number.into()));
@@ -108,7 +108,7 @@ impl Sounding {
         moment(self.chunks.frames() + FRAMES as u64)
     }
 
-    /// The next chunk; `None` if nobody wants more.
+    /// The next chunk; `None` if the queue was closed.
     fn make(mut self, pace: Pace, start: Time) -> Option<Self> {
         let first = self.chunks.frames();
         let captured = if pace == Pace::Live { start + moment(first) } else { clock::now() };

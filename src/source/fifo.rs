@@ -1,4 +1,4 @@
-//! A named pipe: read as standard input is, under its own name, from whenever somebody writes into it.
+//! A named pipe: read as standard input is, under its own name, from the moment at which a program opens it to write.
 
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::child::Tap;
 use super::{Guard, Input, Options, Source, SourceError, stdin};
+use crate::ffmpeg::Tap;
 
 impl Input {
     /// Whether it is a named pipe, which can be read once only.
@@ -20,7 +20,7 @@ pub(super) fn is_named_pipe(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|data| data.file_type().is_fifo())
 }
 
-/// Waits for as long as nobody writes; only the waiting for it can be stopped, so the opening must not wait.
+/// Waits until a program writes into it. The waiting can be stopped; the opening could not be, so it does not wait.
 pub(super) fn open(path: &Path, name: &str, options: &Options, guard: Guard) -> Result<Source, SourceError> {
     let unreadable = |why: rustix::io::Errno| SourceError::Unreadable { name: name.to_owned(), why: why.into() };
     let pipe = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty());

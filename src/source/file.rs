@@ -5,35 +5,29 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::ahead;
 use super::backlog::Surplus;
-use super::child::Control;
-use super::ffmpeg::{self, Pass};
 use super::guess;
 use super::input::meant;
 use super::live::call::{self, Call};
 use super::live::{Ear, station};
-use super::photo;
-use super::plan::{self, Plan, Reading};
-use super::probe::Found;
+use super::pass::{Decoder, FIRST_PICTURE, Pass};
+use super::passes::Passes;
+use super::plan::{self, Plan};
+use super::probe::{self, Found};
 use super::sound::{self, SoundPlan};
 use super::stall::Patience;
-use super::voice::{Gauge, Manner, Voice};
-use super::{Finished, Guard, Info, Input, Options, Pace, PaceChoice, Source, SourceError, tune};
-use crate::media::Picture;
-use crate::media::sound::Chunk;
+use super::{Guard, Info, Input, Options, Pace, PaceChoice, Source, SourceError, photo, tune};
+use crate::ffmpeg::{Control, Reading};
 use crate::media::tonemap::ToneMap;
-use crate::queue::{Pool, Producer};
-use crate::units::{MediaTime, Span};
 
 /// `ear`: an address without an end may be heard by a microphone in place of its own sound.
 pub(super) fn open(
     input: &Input,
     ear: Option<Box<dyn Ear>>,
     options: &Options,
-    mut guard: Guard,
+    guard: Guard,
 ) -> Result<Source, SourceError> {
     if let Some(url) = one_connection(input, options) {
         let (call, found) = Call::new(url, &input.name(), &guard.control)?;
@@ -44,18 +38,11 @@ pub(super) fn open(
     let guess = guess::start(input, options, &guard.control, surplus(options));
     let (mut reading, mut found) = look(input, &guard.control)?;
     if let Some(film) = found.film.as_mut().filter(|_| found.cut && reading.twice && options.sound.is_some()) {
-        film.start = ffmpeg::first_stamp(&guard.control, &reading, film).or(film.start);
+        film.start = probe::first_stamp(&guard.control, &reading, film).or(film.start);
     }
     let endless = !reading.local && found.length().is_none() && !found.is_still();
     let recorded = endless && options.pace == PaceChoice::Auto && ahead::is_recording(&guard.control, &reading, &found);
-    let pace = match options.pace {
-        PaceChoice::File => Pace::File,
-        // One picture that leaves as it comes would be over at once.
-        PaceChoice::Live if !found.is_still() => Pace::Live,
-        // An address without an end is a camera or a broadcast.
-        _ if recorded || !endless => Pace::File,
-        _ => Pace::Live,
-    };
+    let pace = pace(options, &found, endless && !recorded);
     if pace == Pace::Live && endless && found.film.is_some() {
         return station::open(input, (reading, found), None, ear, options, guard);
     }
@@ -74,25 +61,43 @@ pub(super) fn open(
     if plan.film.still && options.looped {
         return photo::stand(plan, &found, title(input), guard);
     }
+    decode(plan, guess, &found, (title(input), pace), options, guard)
+}
+
+/// Whether pictures leave at their times or as they come; `now`: what comes happens now, and has no end.
+fn pace(options: &Options, found: &Found, now: bool) -> Pace {
+    match options.pace {
+        PaceChoice::File => Pace::File,
+        // One picture that leaves as it comes would be over at once.
+        PaceChoice::Live if !found.is_still() => Pace::Live,
+        // An address without an end is a camera or a broadcast.
+        _ if now => Pace::Live,
+        _ => Pace::File,
+    }
+}
+
+/// A film with pictures: the first pass is started, by the guess if that was right.
+fn decode(
+    mut plan: Plan,
+    guess: Option<Decoder>,
+    found: &Found,
+    (title, pace): (String, Pace),
+    options: &Options,
+    mut guard: Guard,
+) -> Result<Source, SourceError> {
     let surplus = surplus(options);
-    let guessed =
-        guess.and_then(|child| child.adapted_to(&plan)).and_then(|child| child.open(ffmpeg::FIRST_PICTURE).ok());
+    let guessed = guess.and_then(|run| run.adapted_to(&plan)).and_then(|run| run.open(FIRST_PICTURE).ok());
     let pass = guessed.map_or_else(|| open_pass(&mut plan, &guard.control, surplus), Ok)?;
-    let info = info(&plan, &found, title(input), &pass, pace);
+    let info = info(&plan, found, title, &pass, pace);
     let (control, looped) = (guard.control.clone(), options.looped);
     let (patience, news) =
         (!plan.reading.local && !plan.reading.live).then(|| Patience::new(&plan.reading.name)).unzip();
     guard.news = news;
-    let length = plan.film.length;
-    let work = Box::new(move |out, sound| {
-        let (next, begun) = (None, MediaTime::ZERO);
-        let passes = Passes { plan, control, looped, surplus, patience, length, next, pictures: 0, begun };
-        passes.run(pass, out, sound)
-    });
-    Ok(Source { info, work, guard })
+    let passes = Passes::new(plan, control, looped, surplus, patience);
+    Ok(Source { info, work: Box::new(move |out, sound| passes.run(pass, out, sound)), guard })
 }
 
-/// The address of a sender that may take nobody else after the first.
+/// The address of a sender that may serve one connection only.
 pub(super) fn one_connection<'a>(input: &'a Input, options: &Options) -> Option<&'a str> {
     match input {
         Input::Url(url) if call::is_due(url) && options.pace != PaceChoice::File => Some(url),
@@ -108,11 +113,11 @@ pub(super) fn look(input: &Input, control: &Control) -> Result<(Reading, Found),
         Input::Url(url) => (OsString::from(url), false, false),
         _ => return Err(SourceError::NotFound(name)),
     };
-    let mut found = match local {
-        true => ffmpeg::probe(control, &address, local, &name, &[])?,
-        false => ffmpeg::probe_address(control, &address, &name)?,
-    };
     let reading = Reading { address, local, paced: false, live: false, twice, name };
+    let mut found = match local {
+        true => probe::probe(control, &reading, &[])?,
+        false => probe::probe_address(control, &reading)?,
+    };
     photo::look(control, &reading, &mut found);
     Ok((reading, found))
 }
@@ -190,127 +195,3 @@ fn title(input: &Input) -> String {
         _ => input.name(),
     }
 }
-
-/// One film, as often as wanted.
-struct Passes {
-    plan: Plan,
-    control: Control,
-    looped: bool,
-    surplus: Surplus,
-    /// Of a film that comes through a network.
-    patience: Option<Patience>,
-    /// How long a pass is: the film's word at first, measured by the first pass.
-    length: Option<Duration>,
-    /// The next pass, started before this one ends, so that the queue does not run dry.
-    next: Option<ffmpeg::Child>,
-    pictures: u32,
-    /// When the running pass began on the stream's timeline.
-    begun: MediaTime,
-}
-
-impl Passes {
-    fn run(
-        mut self,
-        pass: Pass,
-        out: Producer<Picture>,
-        sound: Option<Producer<Chunk>>,
-    ) -> Result<Finished, SourceError> {
-        let voice = voice(&self.plan, self.looped, sound)?;
-        let result = self.pictures(pass, &voice, &out);
-        // Whoever waits for pictures is told at once that there are no more, and may then take the rest of the sound.
-        drop((out, self.next.take()));
-        voice.finish();
-        let end = self.plan.is_stamped().then_some(self.begun);
-        result.map(|()| Finished { pictures: self.pictures, end })
-    }
-
-    fn pictures(&mut self, mut pass: Pass, voice: &Voice, out: &Producer<Picture>) -> Result<(), SourceError> {
-        let pool = Pool::new(POOL);
-        let mut gauge = voice.pass(pass.heard.take(), self.begun);
-        loop {
-            self.patience.iter_mut().for_each(|patience| patience.wait(&mut pass, &self.control));
-            match pass.read(&pool) {
-                _ if self.control.stopped() => return Ok(()),
-                Ok(Some(picture)) => {
-                    self.patience.iter_mut().for_each(Patience::came);
-                    let end = picture.span.map_or(MediaTime::ZERO, Span::end).within(self.begun);
-                    if !self.picture(picture, &gauge, out) {
-                        // The sound goes with the pictures.
-                        self.control.stop();
-                        return Ok(());
-                    }
-                    self.look_ahead(end)?;
-                }
-                // A pass without a picture would be repeated for ever.
-                Ok(None) if self.looped && pass.count > 0 => {
-                    self.end(&pass, &gauge);
-                    drop(gauge);
-                    pass = match self.again(&pass) {
-                        Err(SourceError::Stopped) => return Ok(()),
-                        again => again?,
-                    };
-                    gauge = voice.pass(pass.heard.take(), self.begun);
-                }
-                Ok(None) if self.pictures == 0 => return Err(SourceError::NoPicture(self.plan.reading.name.clone())),
-                Ok(None) => {
-                    self.end(&pass, &gauge);
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// The pass is over; what comes next begins where its last picture has had its time.
-    fn end(&mut self, pass: &Pass, gauge: &Gauge) {
-        let end = if self.plan.film.still { MediaTime::ZERO + photo::SHOWN } else { pass.end() };
-        self.begun = end.within(self.begun);
-        gauge.ends_at(self.begun);
-    }
-
-    /// `false` if nobody wants pictures any more.
-    fn picture(&mut self, mut picture: Picture, gauge: &Gauge, out: &Producer<Picture>) -> bool {
-        picture.number = self.pictures;
-        self.pictures = self.pictures.wrapping_add(1);
-        if let Some(span) = &mut picture.span {
-            span.at = span.at.within(self.begun);
-            gauge.picture(span.end(), picture.captured);
-        }
-        let pushed = out.push(picture).is_ok();
-        self.pictures -= u32::from(!pushed);
-        pushed
-    }
-
-    /// `end`: when the last picture that was read has had its time.
-    fn look_ahead(&mut self, end: MediaTime) -> Result<(), SourceError> {
-        let near_end = self.length.is_some_and(|length| end.since(self.begun) + AHEAD >= length);
-        if self.looped && near_end && self.next.is_none() && !self.plan.reading.live {
-            self.next = Some(self.plan.spawn(&self.control, self.surplus)?);
-        }
-        Ok(())
-    }
-
-    fn again(&mut self, pass: &Pass) -> Result<Pass, SourceError> {
-        self.length = Some(pass.end().since(MediaTime::ZERO));
-        match self.next.take() {
-            Some(child) => child.open(ffmpeg::FIRST_PICTURE),
-            None => self.plan.open(&self.control, self.surplus),
-        }
-    }
-}
-
-/// The thread for the plan's sound.
-pub(super) fn voice(plan: &Plan, looped: bool, out: Option<Producer<Chunk>>) -> Result<Voice, SourceError> {
-    let sound = plan.sound.as_ref();
-    let manner = Manner {
-        looped,
-        by_arrival: sound.is_some_and(SoundPlan::is_placed_by_arrival),
-        silence: sound.map_or(0, SoundPlan::silence),
-    };
-    // A queue that nothing will come into is closed at once.
-    Voice::start(out.filter(|_| sound.is_some()), manner).map_err(SourceError::Start)
-}
-
-const POOL: usize = 16;
-/// ffmpeg needs 0.1–0.3 s to its first picture. Its sound waits meanwhile, and what is too much of it would be left out.
-const AHEAD: Duration = Duration::from_secs(1);

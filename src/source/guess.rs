@@ -8,14 +8,14 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::backlog::Surplus;
-use super::child::Control;
-use super::ffmpeg::Child;
-use super::plan::{Plan, Reading};
+use super::pass::Decoder;
+use super::plan::Plan;
 use super::probe::{self, Found};
 use super::{Input, Options, PaceChoice, file};
+use crate::ffmpeg::{Control, Reading};
 
 /// Starts an ffmpeg on suspicion; `None` where the file says too little, or if it cannot be started.
-pub(super) fn start(input: &Input, options: &Options, control: &Control, surplus: Surplus) -> Option<Child> {
+pub(super) fn start(input: &Input, options: &Options, control: &Control, surplus: Surplus) -> Option<Decoder> {
     let plan = guess(input, options)?;
     // Why it does not start is found out again, and then said.
     plan.spawn(control, surplus).ok()

@@ -6,8 +6,8 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::backlog::{Backlog, Block, Surplus};
-use super::child::Tap;
 use crate::clock;
+use crate::ffmpeg::Tap;
 use crate::media::sound::{self, Frame};
 use crate::queue::Pop;
 
@@ -50,7 +50,7 @@ impl Drop for Heard {
     }
 }
 
-/// Reads to the end, also when nobody wants the sound any more: ffmpeg would fail, and its pictures with it.
+/// Reads to the end, also when the sound is not wanted any more: ffmpeg would fail, and its pictures with it.
 fn fill(mut tap: Tap, backlog: &Backlog, mono: bool) {
     let mut bytes = vec![0; READ];
     let (mut kept, mut wanted) = (0, true);

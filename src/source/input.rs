@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::SourceError;
+use crate::ffmpeg::{public_part, without_user};
 use crate::units::{Rate, Size};
 
 /// Where pictures come from.
@@ -19,7 +20,7 @@ pub enum Input {
         size: Size,
         rate: Rate,
     },
-    /// Empty: the first there is.
+    /// Empty: the first camera of the system.
     Camera(String),
     Screen(Screen),
     /// Empty: the system's default.
@@ -55,7 +56,7 @@ impl Input {
     }
 }
 
-/// What somebody means who names a file that is not there, such as `Screen:`, `webcam`, `0` or `:0`.
+/// What was probably meant by the name of a file that is not there, such as `Screen:`, `webcam`, `0` or `:0`.
 pub(super) fn meant(text: &str) -> Option<String> {
     if (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(format!("camera:/dev/video{text}"));
@@ -159,27 +160,6 @@ fn screen(text: &str) -> Option<Screen> {
     Some(Screen { display: (!display.is_empty()).then(|| display.to_owned()), area })
 }
 
-/// The address without user, password, query and fragment.
-pub(super) fn public_part(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.split(['?', '#']).next().unwrap_or_default().to_owned();
-    };
-    let rest = without_user(rest).split(['?', '#']).next().unwrap_or_default();
-    format!("{scheme}://{rest}")
-}
-
-/// From the host on. A password with a `/`, `?` or `#` in it is no valid one, but shows itself by what then stands where
-/// the port would be.
-fn without_user(rest: &str) -> &str {
-    let (host, _) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    if let Some((user, _)) = host.rsplit_once('@') {
-        return &rest[user.len() + 1..];
-    }
-    let port = host.rsplit_once(']').map_or(host, |(_, port)| port).split_once(':').map_or("", |(_, port)| port);
-    let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
-    rest.rsplit_once('@').filter(|_| !is_port).map_or(rest, |(_, host)| host)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,22 +227,6 @@ mod tests {
         }
         for text in ["film.mp4", "9688", "0.mp4", ":x", ":"] {
             assert_eq!(meant(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn names_hide_passwords() {
-        assert_eq!(public_part("rtsp://me:pass@cam/one?key=1"), "rtsp://cam/one");
-        for (url, public) in [
-            ("http://host", "http://host"),
-            ("http://host:80/@me/live?to=a@b", "http://host:80/@me/live"),
-            ("srt://[::1]:9000?passphrase=secret@x", "srt://[::1]:9000"),
-            ("http://me:se@cret@host:80/a#b", "http://host:80/a"),
-            ("http://me:se/cret@host/a", "http://host/a"),
-            ("http://me:se?cr#et@host/a?b", "http://host/a"),
-            ("rtsp://me@host", "rtsp://host"),
-        ] {
-            assert_eq!(public_part(url), public, "{url}");
         }
     }
 }

@@ -1,17 +1,17 @@
-//! Sound without pictures: one run of ffmpeg that writes nothing else, and [`listen`], which hands it to whoever asks, as
-//! ffmpeg decodes it.
+//! Sound without pictures: one run of ffmpeg that writes nothing else, and [`listen`], which hands its frames over as they
+//! are decoded.
 
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::backlog::{Block, Surplus};
-use super::child::{self, Control, Started, Tap};
-use super::ffmpeg::{self, Run};
 use super::heard::Heard;
-use super::plan::{Reading, quiet};
+use super::pass::FIRST_PICTURE;
+use super::run::{Run, named};
 use super::sound::{self, SoundPlan};
 use super::{Guard, Input, SoundOptions, SourceError, Stopper, file};
 use crate::clock;
+use crate::ffmpeg::{self, Control, Pipes, Process, Reading, Tap};
 use crate::media::sound::{Frame, RATE};
 
 /// One run of ffmpeg for sound alone.
@@ -33,18 +33,16 @@ impl SoundPass {
         feed: Option<Tap>,
         patience: Duration,
     ) -> Result<(Self, Option<JoinHandle<()>>), SourceError> {
-        let program = child::find("ffmpeg")?;
-        let mut command = quiet(program.as_os_str());
+        let mut command = ffmpeg::ffmpeg()?;
         reading.input(&mut command, &[]);
         plan.output(&mut command, 0, STDOUT);
-        let Started { id, stdin, stdout, stderr } = control.start(&mut command).map_err(SourceError::Start)?;
-        let mut run = Run::new(id, stderr, control, reading)?;
+        let (process, Pipes { stdin, stdout }) = Process::start(control, &mut command, named(reading))?;
+        let mut run = Run::new(process, reading.local);
         let feeding = stdin.zip(feed).map(|(stdin, feed)| ffmpeg::feed(stdin, feed)).transpose()?;
-        let tap = Tap::new(stdout, control);
-        if !tap.ready(clock::now() + patience) && !control.stopped() {
+        if !stdout.ready(clock::now() + patience) && !control.stopped() {
             return Err(run.silent(patience));
         }
-        let heard = Heard::of(tap, Surplus::Wait, plan.mono()).map_err(SourceError::Start)?;
+        let heard = Heard::of(stdout, Surplus::Wait, plan.mono()).map_err(SourceError::Start)?;
         let Some(first) = heard.next() else { return Err(run.no_start()) };
         Ok((Self { run, heard, first: Some(first), frames: 0 }, feeding))
     }
@@ -80,7 +78,7 @@ pub fn listen(input: &Input, options: SoundOptions, stopper: &Stopper) -> Result
     found.film = None;
     let plan = SoundPlan::choose(&found, Some(options), &reading.name)?;
     let plan = plan.ok_or_else(|| SourceError::NoSound(reading.name.clone()))?;
-    let (pass, _) = SoundPass::open(&reading, &plan, &guard.control, None, ffmpeg::FIRST_PICTURE)?;
+    let (pass, _) = SoundPass::open(&reading, &plan, &guard.control, None, FIRST_PICTURE)?;
     let details = sound::describe(&found, Some(&plan));
     Ok(Listening { pass, length, details, _guard: guard })
 }

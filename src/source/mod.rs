@@ -7,8 +7,6 @@
 mod ahead;
 mod backlog;
 mod card;
-mod child;
-mod ffmpeg;
 mod fifo;
 mod file;
 mod guess;
@@ -17,14 +15,15 @@ mod input;
 mod listen;
 mod live;
 mod pace;
+mod pass;
+mod passes;
 mod photo;
 mod plan;
 mod probe;
-mod remux;
+mod run;
 mod sound;
 mod stall;
 mod stdin;
-mod tail;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -35,14 +34,13 @@ use std::io;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel as channel;
+use crossbeam_channel::{Receiver, bounded};
 
-pub use self::child::speak_plainly;
 pub use self::input::{Input, Screen, size};
 pub use self::listen::{Listening, listen};
 pub use self::live::{Devices, Listed, ListedMode, News, Trouble, devices, fuzz_offers};
 pub use self::probe::fuzz_probe;
-pub use self::remux::{Container, Remux};
+use crate::ffmpeg::{Control, FfmpegError};
 use crate::media::Picture;
 use crate::media::sound::Chunk;
 use crate::media::y4m::Y4mError;
@@ -165,8 +163,8 @@ pub enum SourceError {
     NothingToTake(String),
     #[error("{name} has no sound track {number}; it has {list}: choose one of them with --audio-track")]
     NoTrack { name: String, number: u32, list: String },
-    #[error("{program} is not installed or not on the PATH; install it, for example with `sudo apt install ffmpeg`")]
-    NoFfmpeg { program: &'static str },
+    #[error(transparent)]
+    Ffmpeg(#[from] FfmpegError),
     #[error(
         "ffmpeg stopped in the middle of {name}, after {done} ({why}); start again, and if it stops there again repair the film"
     )]
@@ -218,7 +216,7 @@ impl SourceError {
     const fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::NoFfmpeg { .. }
+            Self::Ffmpeg(FfmpegError::NotInstalled { .. })
                 | Self::Stopped
                 | Self::BadScreen(_)
                 | Self::NoDisplay(_)
@@ -228,7 +226,7 @@ impl SourceError {
         )
     }
 
-    /// Nobody was there who could have said anything.
+    /// No server answered.
     const fn is_away(&self) -> bool {
         matches!(self, Self::NotReached { .. } | Self::NoAnswer { .. })
     }
@@ -236,11 +234,11 @@ impl SourceError {
 
 /// Ends a source from any thread, also while it is being opened.
 #[derive(Clone)]
-pub struct Stopper(child::Control);
+pub struct Stopper(Control);
 
 impl Stopper {
     pub fn new() -> Result<Self, SourceError> {
-        child::Control::new().map(Self).map_err(SourceError::Start)
+        Control::new().map(Self).map_err(SourceError::Start)
     }
 
     /// Children are gone when this returns, and every wait of the source ends, now and later.
@@ -311,7 +309,7 @@ impl Source {
     pub fn start(self, mut out: Producer<Picture>, mut sound: Option<Producer<Chunk>>) -> Running {
         let Self { work, guard, .. } = self;
         let closers = [Some(out.closer()), sound.as_mut().map(Producer::closer)];
-        let (sender, result) = channel::bounded(1);
+        let (sender, result) = bounded(1);
         let thread = Builder::new().name("source".into()).spawn(move || {
             sender.send(work(out, sound)).ok();
         });
@@ -334,7 +332,7 @@ pub struct Finished {
 
 /// A producing source. Dropping it kills and reaps its children and ends its threads.
 pub struct Running {
-    result: channel::Receiver<Result<Finished, SourceError>>,
+    result: Receiver<Result<Finished, SourceError>>,
     failed: Option<SourceError>,
     thread: Option<JoinHandle<()>>,
     /// Of the queues of pictures and sound.
@@ -381,7 +379,7 @@ impl Drop for Running {
 
 /// Processor time of a source's children.
 #[derive(Clone)]
-pub struct Usage(child::Control);
+pub struct Usage(Control);
 
 impl Usage {
     /// User and system seconds of every ffmpeg of this source, also of those that have ended.
@@ -392,10 +390,10 @@ impl Usage {
 
 /// Stops everything when dropped, whichever stage the source was in.
 struct Guard {
-    control: child::Control,
+    control: Control,
     threads: Vec<JoinHandle<()>>,
     /// Of live devices, and of films that come through a network.
-    news: Option<channel::Receiver<News>>,
+    news: Option<Receiver<News>>,
 }
 
 impl Drop for Guard {

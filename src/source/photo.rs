@@ -3,21 +3,17 @@
 //! ffmpeg versions differ in which of EXIF's orientations they obey, and none tells the shape before it has decoded. So
 //! ffprobe decodes the picture once, ffmpeg is told not to turn anything, and the turning is ours.
 
-use std::ffi::OsStr;
-use std::path::Path;
 use std::time::Duration;
 
-use ffmpeg_sidecar::command::FfmpegCommand;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::backlog::Surplus;
-use super::child::{self, Control, Question};
-use super::ffmpeg::PROBE_ADDRESS;
-use super::plan::{Plan, Reading};
-use super::probe::{Found, is_still_codec};
+use super::plan::Plan;
+use super::probe::{Found, PROBE_ADDRESS, is_still_codec};
 use super::{Finished, Guard, Pace, Source, SourceError, file};
 use crate::clock;
+use crate::ffmpeg::{self, Control, Question, Reading};
 use crate::media::Picture;
 use crate::queue::{Pool, Producer};
 use crate::units::Rate;
@@ -118,9 +114,7 @@ pub(super) fn look(control: &Control, reading: &Reading, found: &mut Found) {
 }
 
 fn ask(control: &Control, reading: &Reading, stream: u32) -> Option<Still> {
-    let program = child::find("ffprobe").ok()?;
-    let mut command = FfmpegCommand::new_with_path(program.as_os_str());
-    command.args(["-hide_banner", "-loglevel", "error"]);
+    let mut command = ffmpeg::ffprobe().ok()?;
     reading.input(&mut command, &["-select_streams", &stream.to_string(), "-read_intervals", "%+#2"]);
     command.args(["-show_packets", "-show_frames", "-of", "json"]);
     command.args(["-show_entries", "packet=stream_index:frame=stream_index:side_data"]);
@@ -129,15 +123,7 @@ fn ask(control: &Control, reading: &Reading, stream: u32) -> Option<Still> {
     Still::parse(&control.ask(question, clock::now() + PROBE_ADDRESS).ok()??.output)
 }
 
-/// Options for a picture in a file whose name ffmpeg would take for a pattern of many names, such as `a%03d.jpg`.
-pub(super) fn as_named(address: &OsStr) -> &'static [&'static str] {
-    let ending = Path::new(address).extension().unwrap_or_default().to_ascii_lowercase();
-    let is_picture = PATTERNED.iter().any(|picture| ending == *picture);
-    let pattern = is_picture && address.as_encoded_bytes().contains(&b'%');
-    if pattern { &["-f", "image2", "-pattern_type", "none"] } else { &[] }
-}
-
-/// The picture of `plan`, again and again: who watches a still picture sees it for as long as he likes.
+/// The picture of `plan`, again and again, without an end.
 pub(super) fn stand(mut plan: Plan, found: &Found, title: String, guard: Guard) -> Result<Source, SourceError> {
     (plan.film.rate, plan.film.length) = (AGAIN, None);
     let mut pass = file::open_pass(&mut plan, &guard.control, Surplus::Wait)?;
@@ -163,17 +149,12 @@ fn repeat(mut picture: Picture, control: &Control, out: &Producer<Picture>) -> F
     Finished { pictures, end: None }
 }
 
-/// Endings by which ffmpeg knows a picture, and a pattern of such names.
-const PATTERNED: [&str; 24] = [
-    "jpeg", "jpg", "jpe", "jfif", "jls", "jp2", "j2k", "png", "apng", "bmp", "webp", "tif", "tiff", "tga", "ppm",
-    "pgm", "pbm", "pam", "pcx", "dpx", "exr", "qoi", "sgi", "svg",
-];
 /// What ffmpeg itself assumes of a picture.
 const TWENTY_FIVE: Rate = match Rate::new(25, 1) {
     Some(rate) => rate,
     None => unreachable!(),
 };
-/// How long a picture is shown that nobody asked to stay.
+/// How long a picture is shown where it is not looped.
 pub(super) const SHOWN: Duration = Duration::from_secs(5);
 /// How often a standing picture is sent again, which takes a few bytes: sooner than a watcher begins to worry.
 const AGAIN: Rate = match Rate::new(5, 2) {
@@ -214,18 +195,5 @@ mod tests {
         filters.sort_unstable();
         filters.dedup();
         assert_eq!(filters.len(), 7);
-    }
-
-    #[test]
-    fn only_pictures_have_patterns_in_their_names() {
-        for (address, forced) in [
-            ("file:/a/a%03d.JPG", true),
-            ("file:/50%/a.png", true),
-            ("file:/a/a.png", false),
-            ("file:/a/a%03d.mp4", false),
-            ("file:/a/a%03d.gif", false),
-        ] {
-            assert_eq!(!as_named(OsStr::new(address)).is_empty(), forced, "{address}");
-        }
     }
 }

@@ -1,62 +1,16 @@
 //! What ffmpeg is told: any film in, YUV4MPEG2 4:2:0 out, each picture exactly once, and its sound beside it. Ordinary
 //! films keep the colours that they are coded in, and are converted as they are read; the rest comes as full-range BT.601.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::sync::Arc;
 
-use ffmpeg_sidecar::command::FfmpegCommand;
-
-use super::photo;
 use super::probe::{Film, Matrix, is_still_codec};
 use super::sound::SoundPlan;
 use super::timeline::Zero;
+use crate::ffmpeg::{FfmpegCommand, Reading, quiet};
 use crate::media::convert;
 use crate::media::tonemap::{ToneMap, Transfer};
 use crate::units::{Rate, Size};
-
-/// How ffmpeg opens what it reads.
-#[derive(Clone)]
-pub(super) struct Reading {
-    /// What follows `-i`.
-    pub address: OsString,
-    /// Only files, pipes and what hangs on them may be opened.
-    pub local: bool,
-    /// Read at the film's own speed (`-re`).
-    pub paced: bool,
-    /// Hand on each picture as soon as it is there.
-    pub live: bool,
-    /// May be opened twice at the same time: a plain file.
-    pub twice: bool,
-    /// How it is called in messages.
-    pub name: String,
-}
-
-/// ffmpeg, told how to behave.
-pub(super) fn quiet(program: &OsStr) -> FfmpegCommand {
-    let mut command = FfmpegCommand::new_with_path(program);
-    command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"]);
-    command
-}
-
-impl Reading {
-    /// One input; `more` are options for this input alone.
-    pub fn input(&self, command: &mut FfmpegCommand, more: &[&str]) {
-        if self.local {
-            command.args(["-protocol_whitelist", LOCAL]).args(photo::as_named(&self.address));
-        }
-        if self.live {
-            command.args(["-fflags", "nobuffer", "-flags", "low_delay"]);
-            if !self.local {
-                // What comes in the wrong order is not waited for, and what it is has been found out already.
-                command.args(["-max_delay", "0", "-analyzeduration", "500000"]);
-            }
-        }
-        if self.paced {
-            command.arg("-re");
-        }
-        command.args(more).arg("-i").arg(&self.address);
-    }
-}
 
 /// Everything ffmpeg must be told; the same for every pass of a loop.
 #[derive(Clone)]
@@ -88,7 +42,7 @@ impl Plan {
     /// Whether behind the last picture comes one more, whose stamp is the end of the film. What is fed to ffmpeg may turn
     /// out to be live, and then that picture would be shown.
     pub fn is_end_marked(&self) -> bool {
-        self.is_stamped() && self.reading.address != FED
+        self.is_stamped() && !self.reading.is_fed()
     }
 
     /// What the pictures' stamps count from.
@@ -282,10 +236,6 @@ fn swscale_input(film: &Film) -> String {
 
 /// Pixels a second of 1080p at 30 fps; one thread decodes ordinary H.264 at five times that and more.
 const LIGHT: f64 = 64e6;
-/// ffmpeg's stdin.
-pub(super) const FED: &str = "pipe:0";
-/// A playlist that came as a file must not make us fetch things from the network.
-pub(super) const LOCAL: &str = "file,pipe,crypto,data";
 /// As long as a side of a YUV4MPEG2 picture may be.
 pub(super) const LONGEST_SIDE: u16 = 16_384;
 

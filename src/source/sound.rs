@@ -6,24 +6,23 @@
 
 use std::time::Duration;
 
-use ffmpeg_sidecar::command::FfmpegCommand;
-
 use super::probe::{Found, Track};
 use super::timeline::{TOGETHER, Zero, longest_gap};
 use super::{SoundOptions, SourceError};
+use crate::ffmpeg::FfmpegCommand;
 use crate::media::sound::RATE;
 
 /// One track on its way through ffmpeg.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SoundPlan {
     stream: u32,
-    place: Place,
+    place: Timing,
     options: SoundOptions,
 }
 
 /// How the sound finds its place beside the pictures.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Place {
+enum Timing {
     /// By its stamps, of which `zero` is the stream's zero, as it is of those of the pictures; `silence` whole seconds before
     /// the first frame are ours to fill. Jumps are closed as those of the pictures are, if there can be any.
     Stamps { zero: f64, silence: u64, jumps: Option<Duration> },
@@ -39,37 +38,37 @@ impl SoundPlan {
     pub fn choose(found: &Found, options: Option<SoundOptions>, name: &str) -> Result<Option<Self>, SourceError> {
         let Some(options) = options else { return Ok(None) };
         let Some(track) = track(found, &options, name)? else { return Ok(None) };
-        let place = found.film.as_ref().map_or(Place::None, |film| {
+        let place = found.film.as_ref().map_or(Timing::None, |film| {
             let first = film.start.unwrap_or(found.start);
             let start = track.start.unwrap_or(first);
             let jumps = (!film.indexed).then(|| longest_gap(film.cut));
-            Place::stamps(start.min(first), (start - first).max(0.0), jumps)
+            Timing::stamps(start.min(first), (start - first).max(0.0), jumps)
         });
         Ok(Some(Self { stream: track.stream, place, options }))
     }
 
     /// From now on its place is where it comes.
     pub fn place_by_arrival(&mut self) {
-        self.place = Place::Arrival;
+        self.place = Timing::Arrival;
     }
 
     pub fn is_placed_by_arrival(&self) -> bool {
-        self.place == Place::Arrival
+        self.place == Timing::Arrival
     }
 
     /// Frames of silence before what ffmpeg sends.
     pub const fn silence(&self) -> u64 {
         match self.place {
-            Place::Stamps { silence, .. } => silence * RATE as u64,
-            Place::Arrival | Place::None => 0,
+            Timing::Stamps { silence, .. } => silence * RATE as u64,
+            Timing::Arrival | Timing::None => 0,
         }
     }
 
     /// What the pictures' stamps count from.
     pub const fn zero(&self) -> Zero {
         match self.place {
-            Place::Stamps { zero, .. } => Zero::File(zero),
-            Place::Arrival | Place::None => Zero::First(0.0),
+            Timing::Stamps { zero, .. } => Zero::File(zero),
+            Timing::Arrival | Timing::None => Zero::First(0.0),
         }
     }
 
@@ -92,7 +91,7 @@ impl SoundPlan {
     fn filters(&self) -> String {
         let mut filters = Vec::new();
         match self.place {
-            Place::Stamps { zero, silence, jumps } => {
+            Timing::Stamps { zero, silence, jumps } => {
                 let zero = zero + silence as f64;
                 filters.extend(match jumps {
                     Some(longest) => Some(closing_jumps(zero, longest)),
@@ -100,8 +99,8 @@ impl SoundPlan {
                 });
                 filters.push(in_step());
             }
-            Place::Arrival => filters.push(format!("aresample={RATE}:async=1")),
-            Place::None => {}
+            Timing::Arrival => filters.push(format!("aresample={RATE}:async=1")),
+            Timing::None => {}
         }
         let SoundOptions { gain_db, denoise, .. } = self.options;
         if denoise {
@@ -119,7 +118,7 @@ fn in_step() -> String {
     format!("aresample={RATE}:async=1:first_pts=0")
 }
 
-impl Place {
+impl Timing {
     /// `late`: how many seconds after the stream's zero the sound begins.
     fn stamps(zero: f64, late: f64, jumps: Option<Duration>) -> Self {
         Self::Stamps { zero, silence: ours(late), jumps }
@@ -271,14 +270,14 @@ mod tests {
             (plan.filters(), plan.silence() / 44_100)
         };
         let step = "aresample=44100:async=1:first_pts=0".to_owned();
-        assert_eq!(placed(Place::stamps(0.0, 0.0, None)), (step.clone(), 0));
-        assert_eq!(placed(Place::stamps(0.0, 1.5, None)), (step.clone(), 0));
-        assert_eq!(placed(Place::stamps(-0.021, 0.0, None)), (format!("asetpts=PTS-(-0.021000)/TB,{step}"), 0));
-        assert_eq!(placed(Place::stamps(0.0, 61.5, None)), (format!("asetpts=PTS-(60.000000)/TB,{step}"), 60));
+        assert_eq!(placed(Timing::stamps(0.0, 0.0, None)), (step.clone(), 0));
+        assert_eq!(placed(Timing::stamps(0.0, 1.5, None)), (step.clone(), 0));
+        assert_eq!(placed(Timing::stamps(-0.021, 0.0, None)), (format!("asetpts=PTS-(-0.021000)/TB,{step}"), 0));
+        assert_eq!(placed(Timing::stamps(0.0, 61.5, None)), (format!("asetpts=PTS-(60.000000)/TB,{step}"), 60));
         let closing = "asetpts='if(isnan(PREV_INPTS),PTS-(1.500000)/TB,if(between((PTS-PREV_INPTS)*TB,-0.5,60),\
                        PREV_OUTPTS+PTS-PREV_INPTS,PREV_OUTPTS+NB_SAMPLES/SR/TB))'";
-        assert_eq!(placed(Place::stamps(1.5, 0.0, Some(longest_gap(true)))), (format!("{closing},{step}"), 0));
+        assert_eq!(placed(Timing::stamps(1.5, 0.0, Some(longest_gap(true)))), (format!("{closing},{step}"), 0));
         let zero = |place| SoundPlan { place, ..plan(&song, SoundOptions::default()).expect("one") }.zero();
-        assert_eq!(zero(Place::stamps(0.5, 1.0, None)), Zero::File(0.5));
+        assert_eq!(zero(Timing::stamps(0.5, 1.0, None)), Zero::File(0.5));
     }
 }

@@ -1,13 +1,13 @@
-//! Films that come through a network, and stall on the way: who waits is told why.
+//! Films that come through a network and stall on the way: the stall is reported.
 
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::News;
-use super::child::Control;
-use super::ffmpeg::Pass;
+use super::pass::Pass;
 use crate::clock;
+use crate::ffmpeg::Control;
 
 /// Waits for pictures, and tells when that takes long.
 pub(super) struct Patience {

@@ -2,7 +2,6 @@
 //! scaled, re-timed or deinterlaced, passes through ffmpeg. The pace shows in how the first pictures come.
 
 use std::collections::VecDeque;
-use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -10,14 +9,13 @@ use std::time::Duration;
 use rustix::stdio;
 
 use super::backlog::Surplus;
-use super::child::{Control, Tap};
-use super::ffmpeg::{self, Pass};
 use super::pace::{self, Decision};
+use super::pass::Pass;
 use super::photo::Turn;
-use super::plan::{self, Reading};
 use super::probe::{Film, Matrix};
-use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError, file, tune};
+use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError, file, passes, plan, probe, tune};
 use crate::clock;
+use crate::ffmpeg::{Control, Reading, Tap};
 use crate::media::Picture;
 use crate::media::sound::Chunk;
 use crate::media::y4m::{self, Header, Reader, Y4mError};
@@ -150,13 +148,11 @@ fn open_film(
     mut guard: Guard,
 ) -> Result<Source, SourceError> {
     let start = gather(&mut tap, start);
-    let mut found = ffmpeg::probe(&guard.control, OsStr::new(plan::FED), true, name, &start)?;
+    let reading = Reading::fed(name, true, options.pace == PaceChoice::Live);
+    let mut found = probe::probe(&guard.control, &reading, &start)?;
     tap.put_back(start);
-    let live = options.pace == PaceChoice::Live;
-    let reading =
-        Reading { address: plan::FED.into(), local: true, paced: false, live, twice: false, name: name.to_owned() };
     let Some(film) = &mut found.film else {
-        // Nobody knows how long the rest is.
+        // The length of the rest is not known.
         found.length = None;
         return tune::open_fed(reading, &found, tap, options, guard);
     };
@@ -165,7 +161,7 @@ fn open_film(
     let plan = file::plan(reading, &found, options)?;
     let mut child = plan.spawn(&guard.control, Surplus::Wait)?;
     guard.threads.extend(child.feed(tap)?);
-    // Whoever fills a pipe may take as long as he likes.
+    // The program that fills the pipe may take any time.
     let mut pass = child.open(Duration::MAX)?;
     let pool = Pool::new(POOL);
     let rate = plan.usual_rate();
@@ -180,11 +176,11 @@ fn open_film(
     let info = file::info(&plan, &found, name.to_owned(), &pass, start.pace);
     let control = guard.control.clone();
     let work = Box::new(move |out: Producer<Picture>, sound: Option<Producer<Chunk>>| {
-        let voice = file::voice(&plan, false, sound)?;
+        let voice = passes::voice(&plan, false, sound)?;
         let gauge = voice.pass(pass.heard.take(), MediaTime::ZERO);
         let tell = |picture: &Picture| gauge.picture(MediaTime::ZERO, picture.captured);
         let result = run(start, || pass.read(&pool), tell, &control, &out);
-        // A run that nobody wants to see the end of must not be waited for.
+        // ffmpeg ends here even if there is more: it must not be waited for.
         drop((out, gauge, pass));
         voice.finish();
         result

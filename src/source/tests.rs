@@ -6,7 +6,9 @@
 )]
 
 mod addresses;
+mod queues;
 mod recordings;
+mod songs;
 mod sound;
 mod uneven;
 
@@ -341,8 +343,8 @@ fn pipe(header: &str, bytes: usize, count: u32, gap: Duration) -> OwnedFd {
 }
 
 fn open_pipe(reader: OwnedFd, options: Options) -> Result<Source, SourceError> {
-    let control = child::Control::new().expect("an eventfd");
-    let tap = child::Tap::new(reader, &control);
+    let control = crate::ffmpeg::Control::new().expect("an eventfd");
+    let tap = crate::ffmpeg::Tap::new(reader, &control);
     stdin::open_pipe(tap, &options, Guard { control, threads: Vec::new(), news: None })
 }
 

@@ -104,14 +104,14 @@ fn nanos(time: Duration) -> i64 {
 
 /// Stamps as ffmpeg's filter `metadata=print` writes them: `frame:0    pts:40000   pts_time:0.04`, then the lines of the
 /// picture's metadata.
-pub(super) struct Stamps<R> {
+pub(super) struct StampReader<R> {
     lines: BufReader<R>,
     /// What lies between a picture and the stamp of the one behind it, in microseconds, where only that is right.
     ahead: Option<i64>,
     begun: bool,
 }
 
-impl<R: Read> Stamps<R> {
+impl<R: Read> StampReader<R> {
     pub fn new(input: R) -> Self {
         Self { lines: BufReader::new(input), ahead: None, begun: false }
     }
@@ -238,13 +238,13 @@ mod tests {
     fn stamps_are_read_as_ffmpeg_writes_them() {
         let text = "frame:0    pts:-7      pts_time:-7e-06\nt=1\nframe:1    pts:40000   pts_time:0.04\nt=1\n\
                     frame:2    pts:NOPTS   pts_time:NOPTS\nt=1\nframe:3    pts:3600000001  pts_time:3600\nt=1\n";
-        let mut stamps = Stamps::new(text.as_bytes());
+        let mut stamps = StampReader::new(text.as_bytes());
         let read: Vec<_> = (0..5).map(|_| stamps.next()).collect();
         assert_eq!(read, [Some(-7), Some(40_000), None, Some(3_600_000_001), None]);
-        assert_eq!(Stamps::new(&[0xFF; 10_000][..]).next(), None);
+        assert_eq!(StampReader::new(&[0xFF; 10_000][..]).next(), None);
         // Pictures of 0, 40 and 200 ms, and the end at 220 ms.
         let text = [0, 20_000, 60_000, 220_000].map(|stamp| format!("frame:0 pts:{stamp}\nt=1\n")).concat();
-        let mut stamps = Stamps::of_ends(text.as_bytes(), Duration::from_millis(20));
+        let mut stamps = StampReader::of_ends(text.as_bytes(), Duration::from_millis(20));
         assert_eq!([(); 4].map(|()| stamps.next()), [Some(0), Some(40_000), Some(200_000), None]);
     }
 }

@@ -1,13 +1,12 @@
 //! A file of sound only as a source of pictures too: a card with its name, and a meter that follows what is heard.
 
-use super::child::{Control, Tap};
-use super::ffmpeg::FIRST_PICTURE;
 use super::listen::SoundPass;
-use super::plan::Reading;
+use super::pass::FIRST_PICTURE;
 use super::probe::Found;
 use super::sound::{self, SoundPlan};
 use super::voice::Chunks;
 use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError};
+use crate::ffmpeg::{Control, Reading, Tap};
 use crate::media::Picture;
 use crate::media::meter::{Level, Meter};
 use crate::media::sound::{Chunk, Frame, frame_at};
@@ -39,7 +38,7 @@ pub(super) fn open_fed(
     mut guard: Guard,
 ) -> Result<Source, SourceError> {
     let plan = plan(found, options, &reading)?;
-    // Whoever fills a pipe may take as long as he likes.
+    // The program that fills the pipe may take any time.
     let (pass, feeding) = SoundPass::open(&reading, &plan, &guard.control, Some(feed), std::time::Duration::MAX)?;
     guard.threads.extend(feeding);
     let pace = if options.pace == PaceChoice::Live { Pace::Live } else { Pace::File };
@@ -48,7 +47,7 @@ pub(super) fn open_fed(
     Ok(tune.source(pass, info, guard))
 }
 
-/// The meter needs the sound also where nobody else wants it.
+/// The meter needs the sound also where it is not to be heard.
 fn plan(found: &Found, options: &Options, reading: &Reading) -> Result<SoundPlan, SourceError> {
     let plan = SoundPlan::choose(found, Some(options.sound.unwrap_or_default()), &reading.name)?;
     plan.ok_or_else(|| SourceError::NoPicture(reading.name.clone()))
@@ -116,7 +115,7 @@ impl Tune {
         }
     }
 
-    /// From the first frame to the last, a picture for each piece of sound; `false` if nobody wants more.
+    /// From the first frame to the last, a picture for each piece of sound; `false` if the queue was closed.
     fn pass(&mut self, pass: &mut SoundPass, stage: &mut Stage) -> Result<bool, SourceError> {
         let (mut piece, mut came) = (Vec::<Frame>::new(), Time::ZERO);
         while let Some(block) = pass.next()? {

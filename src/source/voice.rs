@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel as channel;
+use crossbeam_channel::{Sender, unbounded};
 
 use super::backlog::Block;
 use super::heard::Heard;
@@ -57,7 +57,7 @@ impl Drop for Gauge {
 }
 
 /// The sound of one pass.
-struct Pass {
+struct PassSound {
     heard: Heard,
     extent: Arc<Watched<Extent>>,
 }
@@ -75,14 +75,14 @@ pub(super) struct Manner {
 
 /// The thread that makes chunks.
 pub(super) struct Voice {
-    passes: channel::Sender<Pass>,
+    passes: Sender<PassSound>,
     thread: JoinHandle<()>,
 }
 
 impl Voice {
     /// Without `out` the sound is thrown away.
     pub fn start(out: Option<Producer<Chunk>>, manner: Manner) -> io::Result<Self> {
-        let (passes, coming) = channel::unbounded::<Pass>();
+        let (passes, coming) = unbounded::<PassSound>();
         let run = move || {
             let mut chunks = Chunks::new(out);
             for pass in coming {
@@ -99,19 +99,19 @@ impl Voice {
         let extent = Arc::new(Watched::new(Extent { end: beginning, ..Extent::default() }));
         if let Some(heard) = heard {
             // The thread is there until this end is dropped.
-            self.passes.send(Pass { heard, extent: Arc::clone(&extent) }).ok();
+            self.passes.send(PassSound { heard, extent: Arc::clone(&extent) }).ok();
         }
         Gauge(extent)
     }
 
-    /// Waits until all sound is handed over, or nobody wants it any more.
+    /// Waits until all sound is handed over, or its queue is closed.
     pub fn finish(self) {
         drop(self.passes);
         self.thread.join().ok();
     }
 }
 
-impl Pass {
+impl PassSound {
     fn play(self, manner: &Manner, chunks: &mut Chunks) {
         if manner.by_arrival {
             self.open(chunks);
@@ -214,7 +214,7 @@ impl Chunks {
         self.frames
     }
 
-    /// Whether nobody wants sound any more.
+    /// Whether the queue of sound is closed.
     pub const fn is_closed(&self) -> bool {
         self.out.is_none()
     }

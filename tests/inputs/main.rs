@@ -21,3 +21,4 @@ mod photos;
 mod pipes;
 mod program;
 mod songs;
+mod streams;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use udpstream::media::sound::{Chunk, FRAMES, Rendition};
 use udpstream::proto::receiver::{self, Receiver};
-use udpstream::proto::server::{self, Server};
+use udpstream::proto::server::{self, Feed, Local, Server, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Received};
 use udpstream::units::{Rate, Size, Time, Unit};
 use udpstream::wire::message::Message;
-use udpstream::wire::{Description, Hop, Kind};
+use udpstream::wire::{Description, Hop, Kind, StreamName};
 
 use crate::jpeg::Film;
 
@@ -57,6 +57,7 @@ struct Exchange {
     now: Time,
     film: Film,
     server: Server,
+    stream: StreamKey,
     given: u32,
     chunks: u32,
     watchers: [Watcher; 2],
@@ -78,10 +79,11 @@ pub fn exchange() -> Vec<Packet> {
         ended: None,
         sound_ended: None,
     };
-    let server = Server::new(server::Config { sound_port: SOUND.port(), ..server::Config::new([1; 32], description) });
+    let config = server::Config { sound_port: SOUND.port(), ..server::Config::new([1; 32]) };
+    let (server, stream) = Server::single(config, StreamConfig::new(StreamName::parse("film").unwrap(), description));
     let watchers = [watcher(FIRST, 2, 0, Rendition::Stereo), watcher(SECOND, 3, 1_200, Rendition::Mono)];
-    let mut exchange =
-        Exchange { now: BEGIN, film, server, given: 0, chunks: 0, watchers, flights: BTreeMap::new(), log: Vec::new() };
+    let (flights, log) = (BTreeMap::new(), Vec::new());
+    let mut exchange = Exchange { now: BEGIN, film, server, stream, given: 0, chunks: 0, watchers, flights, log };
     exchange.run(Duration::from_millis(200));
     exchange.ask_in_another_version();
     exchange.watchers[0].address = MOVED;
@@ -125,21 +127,21 @@ impl Exchange {
     }
 
     fn feed(&mut self) {
-        if self.server.wants_picture() {
-            let local = match self.given {
-                PICTURES => server::Local::Ended(None),
-                unit => server::Local::Picture(self.film.picture(Unit(unit), self.now, self.now)),
+        if self.server.wants_picture(self.stream) {
+            let feed = match self.given {
+                PICTURES => Feed::Ended(None),
+                unit => Feed::Picture(self.film.picture(Unit(unit), self.now, self.now)),
             };
             self.given = (self.given + 1).min(PICTURES);
-            self.server.handle(self.now, Input::Local(local));
+            self.server.handle(self.now, Input::Local(Local::Stream(self.stream, feed)));
         }
-        if self.server.wants_sound() {
-            let local = match self.chunks {
-                CHUNKS => server::Local::SoundEnded,
-                number => server::Local::Sound(chunk(number, self.now)),
+        if self.server.wants_sound(self.stream) {
+            let feed = match self.chunks {
+                CHUNKS => Feed::SoundEnded,
+                number => Feed::Sound(chunk(number, self.now)),
             };
             self.chunks = (self.chunks + 1).min(CHUNKS);
-            self.server.handle(self.now, Input::Local(local));
+            self.server.handle(self.now, Input::Local(Local::Stream(self.stream, feed)));
         }
     }
 

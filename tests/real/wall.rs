@@ -225,3 +225,65 @@ fn one_interrupt_ends_all_and_the_worst_end_counts() {
     let ends: Vec<&Value> = ends.iter().filter(|line| line["event"] == "summary").collect();
     assert!(ends.len() == 2 && ends.iter().all(|line| line["end"] == "interrupted"), "{ends:?}");
 }
+
+/// A server of three colours: red, green, blue.
+fn three() -> Server {
+    let streams = ["red", "green", "blue"].into_iter().zip(COLOURS);
+    let inputs: Vec<String> = streams
+        .map(|(name, colour)| format!("{name}=camera:lavfi:color=0x{colour:06x}:size=320x180:rate=25"))
+        .collect();
+    Server::start(&["--stream", &inputs[0], "--stream", &inputs[1], "--stream", &inputs[2]])
+}
+
+#[test]
+fn tab_and_the_list_lead_from_stream_to_stream() {
+    if !screen::is_there() {
+        return;
+    }
+    let server = three();
+    let folder = tempfile::tempdir().unwrap();
+    let viewer = Viewer::start(&format!("{}/green", server.address()), &["--no-audio"], folder.path());
+    let [red, green, blue] = [0, 1, 2].map(|at| COLOURS[at]);
+    let shown = |colour: u32| shows(&viewer.shot(), (1, 1), 0, colour);
+    until("the one that was named", || shown(green));
+    until_done("the next", || viewer.key("Tab"), || shown(blue));
+    until_done("round to the first", || viewer.key("Tab"), || shown(red));
+    until_done("back to the last", || viewer.key("shift+Tab"), || shown(blue));
+    // The list covers the middle; its mark begins at what plays.
+    until_done("a list", || viewer.key("l"), || !shown(blue));
+    viewer.key("Up");
+    until_done("what was chosen", || viewer.key("Return"), || shown(green));
+    until_done("a list", || viewer.key("l"), || !shown(green));
+    until_done("no list", || viewer.key("Escape"), || shown(green));
+    viewer.key("q");
+    assert_eq!(viewer.end().0, 0);
+}
+
+#[test]
+fn all_streams_of_a_server_and_those_that_nobody_sees() {
+    if !screen::is_there() {
+        return;
+    }
+    let server = three();
+    let folder = tempfile::tempdir().unwrap();
+    let all = format!("{}/*", server.address());
+    let mut viewer = Viewer::start(&all, &["--no-audio", "--grid", "3x1"], folder.path());
+    viewer.seen(|shot| all_show(shot, (3, 1), &COLOURS[..3]));
+    until_done("a large one", || viewer.key("Return"), || all_show(&viewer.shot(), (1, 1), &COLOURS[..1]));
+    // The others get no pictures until they are seen again.
+    let named = |name: &str| format!("{}/{name}", server.address());
+    let rate = |viewer: &mut Viewer, name: &str| loop {
+        let figures = viewer.event("stats");
+        if figures["stream"] == named(name) {
+            return figures["fps"].as_f64().unwrap();
+        }
+    };
+    let full = rate(&mut viewer, "red");
+    until("a stream at rest", || rate(&mut viewer, "blue") < full / 4.0);
+    until_done("all again", || viewer.key("Return"), || all_show(&viewer.shot(), (3, 1), &COLOURS[..3]));
+    until("a stream that goes on", || rate(&mut viewer, "blue") > full / 2.0);
+    viewer.key("q");
+    assert_eq!(viewer.end().0, 0);
+    let nobody = program().args(["watch", "127.0.0.1:9/*", "--timeout", "1"]).output().unwrap();
+    assert_eq!(nobody.status.code(), Some(3));
+}

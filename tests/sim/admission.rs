@@ -115,7 +115,7 @@ fn a_cookie_admits_once() {
     assert_eq!(world.server.machine.watchers(), 1);
     // Again while the session lives: the Accept may have been lost, so it is the same one.
     client.ask(&mut world, 0);
-    let ids: Vec<u64> = world.server.machine.sessions().map(|(id, ..)| id).collect();
+    let ids: Vec<u64> = world.server.machine.sessions().map(|session| session.id).collect();
     assert_eq!(ids, [client.session]);
     client.say(
         &mut world,
@@ -156,14 +156,14 @@ fn words_with_another_tag_are_not_heard() {
 
 #[test]
 fn a_refused_rejoin_leaves_the_old_session_alone() {
-    let mut world = World::with(3, &film(), Time::from_millis(60_000), |config| config.max_joins_per_second = 2);
+    let mut world = World::with(3, &film(), Time::from_millis(60_000), |config, _| config.max_joins_per_second = 2);
     let mut client = Client::join(&mut world, address(70, 7_000), 5);
     let (echo, token) = (client.newest(&world), client.token);
     client.report(&mut world, echo, token);
     let anew = Client::greet(&mut world, client.address, 6);
     anew.ask(&mut world, 600);
     assert_eq!(anew.refusal(&world), Some(RefuseCode::TOO_SMALL), "there are no datagrams of 600 bytes");
-    let ids: Vec<u64> = world.server.machine.sessions().map(|(id, ..)| id).collect();
+    let ids: Vec<u64> = world.server.machine.sessions().map(|session| session.id).collect();
     assert_eq!((ids, gone(&world)), (vec![client.session], vec![]));
     let before = client.objects(&world);
     world.run(seconds(1));
@@ -181,7 +181,7 @@ fn a_refused_rejoin_leaves_the_old_session_alone() {
 
 #[test]
 fn a_full_server_lets_its_own_watcher_join_anew() {
-    let mut world = World::with(4, &film(), Time::from_millis(60_000), |config| config.max_sessions = 1);
+    let mut world = World::with(4, &film(), Time::from_millis(60_000), |config, _| config.max_sessions = 1);
     Client::join(&mut world, address(70, 7_000), 5);
     let other = Client::greet(&mut world, address(71, 7_000), 5);
     other.ask(&mut world, 0);
@@ -192,7 +192,7 @@ fn a_full_server_lets_its_own_watcher_join_anew() {
 
 #[test]
 fn a_wish_that_cannot_be_read_is_none_and_the_join_counts() {
-    let mut world = World::with(8, &film(), Time::from_millis(60_000), |config| config.description.sound = true);
+    let mut world = World::with(8, &film(), Time::from_millis(60_000), |_, stream| stream.description.sound = true);
     let (mut right, mut wrong) = (Vec::new(), Vec::new());
     let mut wish = Vec::new();
     SoundWish { place: Place::Here, rendition: 0 }.put(&mut wish);

@@ -41,7 +41,7 @@ fn unharmed(world: &World, victim: usize) {
     let last = seen.shown.last().expect("shown");
     assert!(world.now.since(last.0) < ms(40), "{counts:?}");
     assert_eq!(world.server.machine.watchers(), 1, "no session was made");
-    assert_eq!(world.server.machine.sessions().next().expect("the victim").1, world.watchers[victim].address);
+    assert_eq!(world.server.machine.sessions().next().expect("the victim").address, world.watchers[victim].address);
 }
 
 /// Sends and adds up.
@@ -134,7 +134,7 @@ fn a_cookie_is_good_for_nobody_else() {
 #[test]
 fn forged_words_of_a_known_session() {
     let (mut world, victim) = world(3);
-    let id = world.server.machine.sessions().next().expect("joined").0;
+    let id = world.server.machine.sessions().next().expect("joined").id;
     let stranger = address(99, 9_999);
     let mut attack = Attack::default();
     for n in 0..400 {

@@ -89,8 +89,8 @@ fn skews(watcher: &Watcher, device: &Device) -> Vec<f64> {
 
 fn together(length: Duration, watcher_ppm: i64, device_ppm: f64, path: Path) {
     let film = Rc::new(Film::new(Size::new(32, 32), Rate::new(10, 1).expect("10 fps"), 4));
-    let mut world = World::with(31, &film, Time::from_millis(60_000), |config| {
-        config.description.sound = true;
+    let mut world = World::with(31, &film, Time::from_millis(60_000), |config, stream| {
+        stream.description.sound = true;
         config.sound_port = SOUND.port();
     });
     let n = world.watch(path);

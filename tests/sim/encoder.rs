@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use udpstream::media::coded::{CodedPicture, Stamps};
 use udpstream::proto::schedule::{Cost, Verdict};
-use udpstream::proto::server::Local;
+use udpstream::proto::server::{Feed, Local, StreamKey};
 use udpstream::proto::{Input, Machine, Server};
 use udpstream::units::{Time, Unit};
 
@@ -78,7 +78,7 @@ impl Encoder {
     }
 
     /// Does what is due; returns whether the server was given something.
-    pub fn step(&mut self, now: Time, server: &mut Server) -> bool {
+    pub fn step(&mut self, now: Time, server: &mut Server, key: StreamKey) -> bool {
         let mut gave = false;
         loop {
             self.read(now);
@@ -87,21 +87,21 @@ impl Encoder {
                 self.encoded += 1;
                 self.slot = Some(self.film.picture(unit, since, now));
             }
-            if server.wants_picture()
+            if server.wants_picture(key)
                 && let Some(picture) = self.slot.take()
             {
-                server.handle(now, Input::Local(Local::Picture(picture)));
+                server.handle(now, Input::Local(Local::Stream(key, Feed::Picture(picture))));
                 gave = true;
             }
-            if !self.take(now, server) {
+            if !self.take(now, server, key) {
                 break;
             }
         }
         let over = self.next == self.length && self.queue.is_empty() && self.busy.is_none() && self.slot.is_none();
-        if over && !self.told && server.wants_picture() {
+        if over && !self.told && server.wants_picture(key) {
             self.told = true;
             let end = self.film.span(self.length - 1).end();
-            server.handle(now, Input::Local(Local::Ended(Some(end))));
+            server.handle(now, Input::Local(Local::Stream(key, Feed::Ended(Some(end)))));
             gave = true;
         }
         gave
@@ -120,24 +120,25 @@ impl Encoder {
     }
 
     /// Decides on the picture in front; returns whether there is more to do now.
-    fn take(&mut self, now: Time, server: &Server) -> bool {
+    fn take(&mut self, now: Time, server: &Server, key: StreamKey) -> bool {
         self.hold = Time::NEVER;
         if self.busy.is_some() || self.slot.is_some() {
             return false;
         }
         let Some(&(unit, _)) = self.queue.front() else { return false };
-        match server.demand().verdict(self.film.span(unit.0), now, self.estimate.estimate(), self.queue.len() > 1) {
+        match server.demand(key, 0).verdict(self.film.span(unit.0), now, self.estimate.estimate(), self.queue.len() > 1)
+        {
             Verdict::Hold(until) => {
                 self.hold = until;
                 return false;
             }
-            Verdict::Encode if unit > self.still_from && self.fresh == Some(server.demand().fresh) => {
+            Verdict::Encode if unit > self.still_from && self.fresh == Some(server.demand(key, 0).fresh) => {
                 let stamps = Stamps { captured: now, encoding: now, encoded: now };
                 let span = self.film.span(unit.0);
                 self.slot = Some(CodedPicture::same(unit, span, self.film.size, stamps));
             }
             Verdict::Encode => {
-                self.fresh = Some(server.demand().fresh);
+                self.fresh = Some(server.demand(key, 0).fresh);
                 self.busy = Some((unit, now, now + self.cost));
             }
             Verdict::Skip => self.skipped += 1,

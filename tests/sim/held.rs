@@ -56,8 +56,8 @@ fn what_was_lost_is_told_from_what_was_skipped_however_long_pictures_are_held() 
 
 #[test]
 fn sound_is_heard_with_its_pictures_however_long_they_are_held() {
-    let mut world = World::with(3, &film(30), Time::from_millis(60_000), |config| {
-        config.description.sound = true;
+    let mut world = World::with(3, &film(30), Time::from_millis(60_000), |config, stream| {
+        stream.description.sound = true;
         config.sound_port = SOUND.port();
     });
     // A lost chunk is waited for until it is to be heard, and all that come meanwhile wait behind it.
@@ -78,8 +78,8 @@ fn sound_is_heard_with_its_pictures_however_long_they_are_held() {
 /// As on a machine that is switched on every morning and shows what a camera sends day and night.
 #[test]
 fn a_stream_may_have_begun_before_the_watchers_machine() {
-    let mut world = World::with(5, &film(30), Time::from_millis(60_000), |config| {
-        (config.description.sound, config.no_wait) = (true, true);
+    let mut world = World::with(5, &film(30), Time::from_millis(60_000), |config, stream| {
+        (stream.description.sound, stream.no_wait) = (true, true);
         config.sound_port = SOUND.port();
     });
     world.run(seconds(100));

@@ -7,6 +7,7 @@ mod net;
 mod overload;
 mod random;
 mod rejoin;
+mod told;
 
 mod admission;
 mod attacks;
@@ -19,3 +20,4 @@ mod schedule;
 mod sessions;
 mod sound;
 mod still;
+mod wishes;

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use udpstream::media::sound::{Chunk, FRAMES, Frame, Rendition};
 use udpstream::proto::receiver::{self, Ready, WatchCounts};
-use udpstream::proto::server::{self, Config};
+use udpstream::proto::server::{self, Config, Feed, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Reason, Received, Receiver, SendFailure, Server, Transmit};
 use udpstream::units::{Time, Unit};
 use udpstream::wire::object::Type;
-use udpstream::wire::{Description, Hop, Kind, ObjectView, SizeClass};
+use udpstream::wire::{Description, Hop, Kind, ObjectView, SizeClass, StreamName};
 
 use crate::encoder::Encoder;
 use crate::jpeg::Film;
@@ -77,6 +77,8 @@ pub enum State {
 
 pub struct ServerNode {
     pub machine: Server,
+    /// The stream that the encoder feeds.
+    pub key: StreamKey,
     pub state: State,
     pub wake: Time,
     /// It is still sending what it began to send.
@@ -157,6 +159,11 @@ pub fn description(film: &Film) -> Description {
     Description { title, size, rate, length: None, live: false, sound: false, ended: None, sound_ended: None }
 }
 
+/// A stream of this film.
+pub fn streaming(name: &str, film: &Film) -> StreamConfig {
+    StreamConfig::new(StreamName::parse(name).expect("a name"), description(film))
+}
+
 pub fn secret(seed: u64, purpose: u64) -> [u8; 32] {
     let bytes = Random::fork(seed, purpose).bytes(32);
     bytes.try_into().expect("32 bytes")
@@ -164,21 +171,22 @@ pub fn secret(seed: u64, purpose: u64) -> [u8; 32] {
 
 impl World {
     pub fn new(seed: u64, film: &Rc<Film>) -> Self {
-        Self::with(seed, film, Time::from_millis(60_000), |_| {})
+        Self::with(seed, film, Time::from_millis(60_000), |_, _| {})
     }
 
-    /// A world whose clock starts at `now`, and a server configured by hand.
-    pub fn with(seed: u64, film: &Rc<Film>, now: Time, configure: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::new(secret(seed, 1), description(film));
-        configure(&mut config);
-        let with_sound = (config.description.sound, config.sound_port);
-        let machine = Server::new(config);
+    /// A world whose clock starts at `now`, and a server and its stream configured by hand.
+    pub fn with(seed: u64, film: &Rc<Film>, now: Time, configure: impl FnOnce(&mut Config, &mut StreamConfig)) -> Self {
+        let (mut config, mut stream) = (Config::new(secret(seed, 1)), streaming("film", film));
+        configure(&mut config, &mut stream);
+        let with_sound = (stream.description.sound, config.sound_port);
+        let (machine, key) = Server::single(config, stream);
         Self {
             seed,
             now,
             film: Rc::clone(film),
             server: ServerNode {
                 machine,
+                key,
                 state: State::Running,
                 wake: now,
                 busy: now,
@@ -267,10 +275,10 @@ impl World {
 
     /// The server's process ends and another starts on the same port.
     pub fn restart_server(&mut self, seed: u64) {
-        let mut config = Config::new(secret(seed, 1), description(&self.film));
-        (config.description.sound, config.sound_port) = self.with_sound;
+        let (mut config, mut stream) = (Config::new(secret(seed, 1)), streaming("film", &self.film));
+        (stream.description.sound, config.sound_port) = self.with_sound;
         self.next_chunk = 0;
-        self.server.machine = Server::new(config);
+        (self.server.machine, self.server.key) = Server::single(config, stream);
         self.server.wake = self.now;
         self.encoder = Encoder::new(Rc::clone(&self.film));
     }
@@ -292,6 +300,11 @@ impl World {
         let node = &mut self.watchers[watcher];
         node.machine.handle(node.local(self.now), Input::Local(local));
         node.wake = self.now;
+    }
+
+    /// The stream's id on the wire.
+    pub fn stream_id(&self) -> u64 {
+        self.server.machine.id(self.server.key)
     }
 
     pub fn tell_server(&mut self, local: server::Local) {
@@ -398,7 +411,7 @@ impl World {
         }
         // A server that never waits is handed pictures too.
         let pressed = self.datagram_cost > Duration::ZERO || self.encoder.wake() <= self.now;
-        if pressed && self.encoder.step(self.now, &mut self.server.machine) {
+        if pressed && self.encoder.step(self.now, &mut self.server.machine, self.server.key) {
             self.server.wake = self.now;
         }
         self.speak();
@@ -424,7 +437,7 @@ impl World {
                 }
                 Output::Wait(at, reason) => {
                     assert!(at > self.now, "the server would spin for {reason:?} at {:?}", self.now);
-                    if self.encoder.step(self.now, &mut self.server.machine) || self.speak() {
+                    if self.encoder.step(self.now, &mut self.server.machine, self.server.key) || self.speak() {
                         continue;
                     }
                     let late = if reason == Reason::Departure { self.lateness } else { Duration::ZERO };
@@ -437,16 +450,16 @@ impl World {
 
     /// The source hands over the sound that the server takes now.
     fn speak(&mut self) -> bool {
-        let server = &mut self.server.machine;
+        let (server, key) = (&mut self.server.machine, self.server.key);
         let mut spoke = false;
-        while server.wants_sound() {
-            let local = if self.next_chunk < self.chunks {
+        while server.wants_sound(key) {
+            let feed = if self.next_chunk < self.chunks {
                 let (number, captured) = (self.next_chunk, self.now);
-                server::Local::Sound(Chunk { number, frames: chunk(number), captured })
+                Feed::Sound(Chunk { number, frames: chunk(number), captured })
             } else {
-                server::Local::SoundEnded
+                Feed::SoundEnded
             };
-            server.handle(self.now, Input::Local(local));
+            server.handle(self.now, Input::Local(server::Local::Stream(key, feed)));
             self.next_chunk = self.next_chunk.saturating_add(1);
             spoke = true;
         }
@@ -534,7 +547,7 @@ impl World {
 
     pub fn started(&self) -> Time {
         let started = |(_, event): &(Time, server::Event)| match event {
-            server::Event::Started(at) => Some(*at),
+            server::Event::Started { at, .. } => Some(*at),
             _ => None,
         };
         self.server.events.iter().find_map(started).expect("the clock runs")

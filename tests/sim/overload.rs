@@ -40,7 +40,7 @@ fn cost_for(film: &Film, share: f64) -> Duration {
 }
 
 fn stats(world: &World) -> Vec<SessionStats> {
-    world.server.machine.sessions().map(|(.., stats)| stats).collect()
+    world.server.machine.sessions().map(|session| session.stats).collect()
 }
 
 fn overloads(world: &World) -> Vec<(udpstream::units::Time, bool)> {

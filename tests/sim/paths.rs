@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use udpstream::proto::server::SessionView;
 use udpstream::units::{Bitrate, Rate, Size, Unit};
 use udpstream::wire::{Kind, SizeClass};
 
@@ -33,7 +34,7 @@ fn a_clean_path_loses_nothing() {
         let bad = [counts.lost, counts.late, counts.thinned, counts.damaged, counts.slices_lost, counts.rejected];
         assert_eq!(bad, [0; 6], "{counts:?}");
         assert!(counts.shown >= 595, "{counts:?}");
-        let class = world.server.machine.sessions().next().expect("joined").2;
+        let class = world.server.machine.sessions().next().expect("joined").class;
         assert_eq!(class.datagram(), mtu, "the largest class that passes is found");
     }
 }
@@ -67,12 +68,12 @@ fn what_the_servers_own_system_refuses_ends_its_class_and_nothing_else() {
         let watcher = world.watch(Path::GOOD);
         world.run(seconds(5));
         world.check(watcher);
-        let class = world.server.machine.sessions().next().expect("joined").2;
+        let class = world.server.machine.sessions().next().expect("joined").class;
         assert_eq!(class.datagram(), mtu, "the largest class that the system takes is used");
         let counts = world.counts(watcher);
         let bad = [counts.lost, counts.late, counts.thinned, counts.damaged, counts.duplicates, counts.rejected];
         assert_eq!(bad, [0; 6], "{counts:?}");
-        let reported = world.server.machine.sessions().next().expect("joined").3;
+        let reported = world.server.machine.sessions().next().expect("joined").stats;
         assert_eq!((reported.lost, world.server.machine.totals().send_errors > 0), (0, true), "{reported:?}");
     }
 }
@@ -240,7 +241,7 @@ fn a_path_that_narrows_is_noticed_and_one_that_widens_too() {
 }
 
 fn class(world: &World) -> SizeClass {
-    world.server.machine.sessions().next().expect("watching").2
+    world.server.machine.sessions().next().expect("watching").class
 }
 
 #[test]
@@ -288,7 +289,7 @@ fn a_watcher_that_moves_begins_with_a_new_path() {
     world.path(watcher, Path { latency: ms(2), mtu: 1_200, ..Path::GOOD });
     let moved = world.now;
     world.run(ms(200));
-    let (.., class, stats) = world.server.machine.sessions().next().expect("watching");
+    let SessionView { class, stats, .. } = world.server.machine.sessions().next().expect("watching");
     assert_eq!(class, SizeClass::ANY);
     assert!(stats.rtt.is_some_and(|rtt| rtt < ms(10)), "{:?} is of the old path", stats.rtt);
     world.run(seconds(1));
@@ -304,7 +305,7 @@ fn a_size_chosen_by_hand_is_used_where_it_passes_and_left_where_it_does_not() {
     let given = SizeClass::forced(3_000).expect("a size");
     let run = |path: Path, limit: u16| {
         let now = udpstream::units::Time::from_millis(60_000);
-        let mut world = World::with(14, &film, now, |config| config.datagram = Some(given));
+        let mut world = World::with(14, &film, now, |config, _| config.datagram = Some(given));
         let watcher = world.watch_with(path, |config| config.max_datagram = limit);
         world.run(seconds(5));
         world.check(watcher);

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use udpstream::units::{Rate, Size, Time};
 use udpstream::wire::{Kind, Message, Report};
 
-use crate::claims::Told;
 use crate::jpeg::Film;
 use crate::link::Path;
 use crate::net::{SERVER, SOUND, World, ms, seconds};
+use crate::told::Told;
 
 fn reports(told: &mut Told) -> Vec<Report> {
     let reports = std::mem::take(&mut told.sent).into_iter().filter(|(kind, _)| *kind == Kind::REPORT);
@@ -22,8 +22,8 @@ fn reports(told: &mut Told) -> Vec<Report> {
 #[test]
 fn the_first_report_follows_the_description_at_once_on_both_ports() {
     let film = Rc::new(Film::new(Size::new(160, 96), Rate::new(30, 1).expect("30 fps"), 12));
-    let mut world = World::with(1, &film, Time::from_millis(60_000), |config| {
-        config.description.sound = true;
+    let mut world = World::with(1, &film, Time::from_millis(60_000), |config, stream| {
+        stream.description.sound = true;
         config.sound_port = SOUND.port();
     });
     world.record = true;

@@ -18,7 +18,7 @@ fn tiny(num: u32, den: u32) -> Rc<Film> {
 fn an_hour(num: u32, den: u32) {
     let film = tiny(num, den);
     let begin = Time::from_micros(u64::from(u32::MAX)) - seconds(1_800);
-    let mut world = World::with(u64::from(num), &film, begin, |_| {});
+    let mut world = World::with(u64::from(num), &film, begin, |_, _| {});
     world.lateness = Duration::from_micros(1_500);
     world.watch(Path { jitter: ms(2), ..Path::GOOD });
     world.run(seconds(3_600));
@@ -94,7 +94,7 @@ fn an_uneven_film_is_seen_at_its_own_times_and_its_last_picture_as_long_as_it_la
         }
         let over = watcher.over[0].0.since(start + ms(17_000 + latency));
         assert!(watcher.over[0].0 >= start + ms(17_000 + latency) && over < ms(500), "over {over:?} after that");
-        let stalls = world.server.events.iter().filter(|(_, event)| matches!(event, server::Event::Stalled(_)));
+        let stalls = world.server.events.iter().filter(|(_, event)| matches!(event, server::Event::Stalled { .. }));
         assert_eq!(stalls.count(), 0);
     }
 }
@@ -163,9 +163,9 @@ fn a_source_that_stalls_goes_on_where_it_was() {
         for (n, (unit, ..)) in departures.iter().enumerate() {
             assert_eq!(*unit, Unit(n as u32), "nothing is lost");
         }
-        let stalls = world.server.events.iter().filter(|(_, event)| matches!(event, server::Event::Stalled(_)));
+        let stalls = world.server.events.iter().filter(|(_, event)| matches!(event, server::Event::Stalled { .. }));
         assert_eq!(stalls.count(), 1);
-        assert_eq!(world.server.machine.demand().schedule.expect("runs").generation(), 2);
+        assert_eq!(world.server.machine.demand(world.server.key, 0).schedule.expect("runs").generation(), 2);
         // The watcher was kept company, and was told of the new timeline.
         assert_eq!((world.watchers[0].seen.lost, world.counts(0).reconnects), (0, 0));
         let (at, _, due) = world.watchers[0].seen.shown.last().expect("shown");

@@ -150,7 +150,7 @@ fn a_restarted_server_is_found_again() {
         // Found before it even counts as lost.
         assert_eq!((seen.lost, world.counts(watcher).reconnects, seen.playing.len()), (0, 1, 2));
         let (again, stream, rejoined) = seen.playing[1];
-        assert!(rejoined && stream == world.server.machine.stream() && stream != seen.playing[0].1);
+        assert!(rejoined && stream == world.stream_id() && stream != seen.playing[0].1);
         assert!(again.since(restarted) < seconds(1), "{:?}", again.since(restarted));
         assert!(seen.shown.last().is_some_and(|(at, ..)| world.now.since(*at) < ms(100)));
     }
@@ -251,7 +251,7 @@ fn a_server_that_stood_still_does_not_take_that_for_silence() {
         let mut world = World::new(26, &film);
         let watcher = world.watch(Path::GOOD);
         world.run(seconds(2));
-        let id = world.server.machine.sessions().next().expect("watching").0;
+        let id = world.server.machine.sessions().next().expect("watching").id;
         world.server_state(State::Stopped);
         world.run(ms(halt));
         world.server_state(State::Running);

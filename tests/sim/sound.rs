@@ -22,8 +22,8 @@ fn film() -> Rc<Film> {
 
 /// A world whose film has sound.
 fn world(seed: u64) -> World {
-    World::with(seed, &film(), Time::from_millis(60_000), |config| {
-        config.description.sound = true;
+    World::with(seed, &film(), Time::from_millis(60_000), |config, stream| {
+        stream.description.sound = true;
         config.sound_port = SOUND.port();
     })
 }
@@ -207,14 +207,14 @@ fn an_end_that_cannot_be_is_not_waited_for() {
     let n = world.watch(Path::GOOD);
     loudspeaker(&mut world, n, ms(30));
     world.run(seconds(2));
-    let session = world.server.machine.sessions().next().expect("joined").0;
+    let session = world.server.machine.sessions().next().expect("joined").id;
     let ended = (Some(Unit(1)), Some(Unit(u32::MAX)));
     let description =
         Description { sound: true, ended: ended.0, sound_ended: ended.1, ..description(&world.film.clone()) };
     let header = ObjectHeader {
         kind: Type::DESCRIPTION,
         flags: flags::LAST,
-        stream: world.server.machine.stream(),
+        stream: world.stream_id(),
         rendition: 0,
         cut: 0,
         tables: 0,
@@ -253,7 +253,7 @@ fn a_stranger_gets_no_sound_in_anybodys_name() {
     let mut world = world(11);
     let n = world.watch(Path::GOOD);
     world.run(seconds(1));
-    let session = world.server.machine.sessions().next().expect("joined").0;
+    let session = world.server.machine.sessions().next().expect("joined").id;
     let mut want = Vec::new();
     let tlvs = [0, 35, 0, 2, 1, 0];
     Message::Want { session, number: 9, tlvs: Tlvs::trusted(&tlvs) }.emit(&mut want);
@@ -302,7 +302,7 @@ fn a_chunk_that_cannot_be_near_now_is_dropped() {
         }
         let n = world.watch(Path::GOOD);
         world.run(seconds(3));
-        let session = world.server.machine.sessions().next().expect("joined").0;
+        let session = world.server.machine.sessions().next().expect("joined").id;
         let next = heard(&world, n).0.last().expect("heard") + 1;
         // A little ahead of what the server has sent in that session, or it would not be believed.
         let ahead = if on_sound_port { 400 } else { 1_000 };
@@ -311,7 +311,7 @@ fn a_chunk_that_cannot_be_near_now_is_dropped() {
         for (hop, far) in (ahead..).zip(numbers) {
             let far = Chunk { number: far as u32, frames: chunk(far as u32), captured: Time::ZERO };
             let hop = Hop { kind: Kind::OBJECT, tag: session as u32, sequence: hop, sent_at: 0 }.to_bytes();
-            let object = far.object(world.server.machine.stream(), Rendition::Stereo);
+            let object = far.object(world.stream_id(), Rendition::Stereo);
             world.forge(n, [&hop[..], object.bytes()].concat());
             world.run(ms(100));
         }

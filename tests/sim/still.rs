@@ -14,8 +14,8 @@ use crate::net::{Lose, World, ms, seconds};
 /// A live stream in which nothing changes from its tenth picture on.
 fn still(seed: u64) -> World {
     let film = Rc::new(Film::new(Size::new(320, 240), Rate::new(30, 1).expect("a rate"), 6));
-    let mut world = World::with(seed, &film, udpstream::units::Time::from_millis(60_000), |config| {
-        config.description.live = true;
+    let mut world = World::with(seed, &film, udpstream::units::Time::from_millis(60_000), |_, stream| {
+        stream.description.live = true;
     });
     world.encoder.decode = film.rate.interval();
     world.encoder.still_from = Unit(10);

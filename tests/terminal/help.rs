@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::{have, program, run, stderr, stdout};
 
-const VERBS: [&str; 7] = ["serve", "watch", "extract", "devices", "doctor", "completions", "man"];
+const VERBS: [&str; 8] = ["serve", "watch", "ls", "extract", "devices", "doctor", "completions", "man"];
 
 /// The flags in a help text, each with its whole description in one line.
 fn flags(verb: &str) -> Vec<(String, String)> {
@@ -30,7 +30,7 @@ fn flags(verb: &str) -> Vec<(String, String)> {
 #[test]
 fn every_flag_says_its_default_and_its_unit() {
     const EVERYWHERE: [&str; 4] = ["--quiet", "--verbose", "--help", "--version"];
-    const UNITS: [(&str, &str); 19] = [
+    const UNITS: [(&str, &str); 22] = [
         ("--width", "pixels"),
         ("--fps", "Pictures a second"),
         ("--quality", "1 to 100"),
@@ -50,6 +50,9 @@ fn every_flag_says_its_default_and_its_unit() {
         ("--audio-track", "counted from 0"),
         ("--volume", "percent"),
         ("--audio-port", "UDP port"),
+        ("--stream", "NAME=INPUT"),
+        ("--config", "TOML"),
+        ("--grid", "COLSxROWS"),
     ];
     let mut described = 0;
     for verb in VERBS {
@@ -72,7 +75,7 @@ fn help_is_short_or_long_with_examples_and_keys() {
         assert!(long.contains(&format!("udpstream {verb}")), "{verb}: {long}");
         assert!(long.lines().all(|line| line.chars().count() <= 100), "{verb}: {long}");
     }
-    for heading in ["Input:", "Network:", "Timing:", "Limits:", "Figures:", "Examples:"] {
+    for heading in ["Streams:", "Input:", "Network:", "Timing:", "Limits:", "Figures:", "Examples:"] {
         assert!(stdout(&run(["serve", "--help"])).contains(heading), "{heading}");
     }
     let long = stdout(&run(["watch", "--help"]));
@@ -93,7 +96,10 @@ fn slips_get_the_command_that_was_meant() {
         ("watch robot --port 9700", "udpstream watch robot:9700"),
         ("watch ::1 9688", "udpstream watch '[::1]:9688'"),
         ("serve film.mp4 9700", "udpstream serve film.mp4 --port 9700"),
+        ("ls 127.0.0.1 9688", "udpstream ls 127.0.0.1:9688"),
         ("serve", "udpstream serve film.mp4"),
+        ("serve --title x", "udpstream serve film.mp4"),
+        ("ls", "udpstream ls 192.168.1.20"),
         ("watch", "udpstream watch 127.0.0.1"),
         ("serv film.mp4", "'serve'"),
         ("wacth robot", "'watch'"),
@@ -112,10 +118,25 @@ fn slips_get_the_command_that_was_meant() {
         ("serve test:x", "write test:"),
         ("watch tcp://robot", "tcp://"),
         ("completions tcsh", "bash, elvish, fish, powershell, zsh"),
-        ("man film", "serve, watch, extract, devices, doctor"),
+        ("man film", "serve, watch, ls, extract, devices, doctor"),
         ("extract", "udpstream extract film.mp4"),
         ("serve test: --audio-gain loud", "-60 to 60"),
         ("serve test: --no-audio --mono", "cannot be used with"),
+        ("serve test: --stream desk", "NAME=INPUT"),
+        ("serve test: --stream a+b=test:", "names are made of letters, digits"),
+        ("serve test: --stream a=test:,qualty=5", "is quality meant?"),
+        ("serve test: --stream a=test:,quality=101", "1 to 100"),
+        ("serve test: --stream a=test:x", "write test:"),
+        ("serve test: --stream test=test:", "two streams are called test"),
+        ("serve - --stream a=-", "read once"),
+        ("serve test: --name ../x", "slashes"),
+        ("serve --stream a=test: --name x", "<INPUT>"),
+        ("serve test: --stremn a=test:", "'--stream'"),
+        ("serve --config /no/such.toml", "/no/such.toml cannot be read"),
+        ("serve test: --check-config", "--config"),
+        ("watch robot/a+b", "`udpstream ls HOST`"),
+        ("watch robot --grid 0x2", "such as 3x2"),
+        ("ls robot/lobby", "leave out /lobby"),
     ] {
         let output = run(line.split(' '));
         let text = stderr(&output);

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::Access;
 
 use super::Check;
-use crate::source::speak_plainly;
+use crate::ffmpeg::speak_plainly;
 
 pub fn checks() -> Vec<Check> {
     vec![ffmpeg(), ffprobe()]

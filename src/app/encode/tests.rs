@@ -15,7 +15,7 @@ struct Bench {
     orders: Arc<Watched<Order>>,
     counts: Arc<Counts>,
     coded: Consumer<CodedPicture>,
-    thread: JoinHandle<Result<(), EncodeError>>,
+    encoder: super::Encoder,
     card: Card,
     pool: Pool<Vec<u8>>,
 }
@@ -27,9 +27,9 @@ impl Bench {
         let (out, coded) = queue::bounded(4, WhenFull::Block, None);
         let orders = Arc::new(Watched::new(Order { demand, stop: false }));
         let counts = Arc::new(Counts::default());
-        let settings = Settings { size: SIZE, rate, live: true, smallest: SizeClass::ANY };
-        let thread = spawn(settings, pictures, Arc::clone(&orders), Arc::clone(&counts), out).unwrap();
-        Self { source: Some(source), orders, counts, coded, thread, card: Card::new(SIZE, rate), pool: Pool::new(4) }
+        let settings = Settings { size: SIZE, rate, live: true, smallest: SizeClass::ANY, origin: Origin::default() };
+        let encoder = spawn(settings, pictures, Arc::clone(&orders), Arc::clone(&counts), out).unwrap();
+        Self { source: Some(source), orders, counts, coded, encoder, card: Card::new(SIZE, rate), pool: Pool::new(4) }
     }
 
     fn picture(&self, number: u32) -> Picture {
@@ -56,7 +56,7 @@ impl Bench {
     fn end(mut self) -> [u64; 6] {
         self.source = None;
         while self.coded.pop().is_some() {}
-        while !self.thread.is_finished() {
+        while !self.encoder.thread.is_finished() {
             std::thread::yield_now();
         }
         self.figures()
@@ -205,7 +205,7 @@ fn media_time_counts_from_the_first_picture_that_came_watched_or_not() {
 
 #[test]
 fn what_fitted_is_tried_first_and_now_and_then_the_next_larger() {
-    let mut layout = Layout::default();
+    let mut layout = RestartLayout::default();
     assert_eq!(layout.next(), 0);
     layout.fitted = 3;
     let tried: Vec<u8> = (0..2 * TRY_LARGER).map(|_| layout.next()).collect();

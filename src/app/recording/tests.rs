@@ -10,7 +10,7 @@ use crate::media::card::Card;
 use crate::media::coded::Stamps;
 use crate::media::jpeg::{index, restart_interval};
 use crate::queue::Pool;
-use crate::units::{Rate, Time, Unit};
+use crate::units::{Rate, Size, Time, Unit};
 use crate::wire::{ObjectView, SizeClass};
 
 const SIZE: Size = Size::new(333, 201);
@@ -21,7 +21,7 @@ fn tracks(fps: u32, sound: bool) -> Tracks {
 
 fn recordings(path: &Path) -> Recordings {
     let mut recordings = Recordings::new(Arc::new(|| ()));
-    recordings.begin(Place::take(path, false).expect("free")).expect("a thread");
+    recordings.begin(RecordingPath::take(path, false).expect("free")).expect("a thread");
     recordings
 }
 
@@ -181,7 +181,7 @@ fn a_recording_begun_in_the_middle_begins_with_a_whole_picture() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut recordings = Recordings::new(Arc::new(|| ()));
     recordings.stream(1, tracks(25, false));
-    recordings.begin(Place::take(&folder.path().join("film.mkv"), false).expect("free")).expect("a thread");
+    recordings.begin(RecordingPath::take(&folder.path().join("film.mkv"), false).expect("free")).expect("a thread");
     // Of the first its slices were missed.
     recordings.show(&ready(&coded(0), false));
     receive(&mut recordings, &coded(1), &[]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use crate::media::Canvas;
-use crate::record::still::{self, Kind};
+use crate::record::still::{self, StillKind};
 use crate::view::{Handle, List, Order, Still};
 
 /// The window, or none. A window that is gone hears nothing; its end comes by another way.
@@ -56,8 +56,8 @@ impl Screen {
         let screen = self.clone();
         let save = move || {
             let kind = match kind {
-                Still::Png => Kind::Png,
-                Still::Jpeg => Kind::Jpeg,
+                Still::Png => StillKind::Png,
+                Still::Jpeg => StillKind::Jpeg,
             };
             let folder = env::current_dir().unwrap_or_else(|_| ".".into());
             match still::save_new(&canvas, &folder, &title, id, kind) {

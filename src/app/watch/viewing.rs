@@ -23,8 +23,8 @@ use crate::app::wall::Seat;
 use crate::net::{Loop, Options as SocketOptions, Socket};
 use crate::proto::receiver::{Config, Receiver};
 use crate::queue::Waker;
-use crate::record::place::Place;
-use crate::record::still::Kind;
+use crate::record::path::RecordingPath;
+use crate::record::still::StillKind;
 use crate::seal;
 use crate::units::Size;
 use crate::view::Happened;
@@ -76,7 +76,7 @@ impl Viewing {
     /// Opens what it takes: sockets and the file that is recorded to. `tile`: how it goes with others in one window.
     pub fn prepare(options: Options, subject: Subject, output: Output, tile: Option<Tile>) -> anyhow::Result<Self> {
         options.snapshot.as_deref().map_or(Ok(()), check_snapshot)?;
-        let place = options.record.as_ref().map(|path| Place::take(path, options.force)).transpose()?;
+        let place = options.record.as_ref().map(|path| RecordingPath::take(path, options.force)).transpose()?;
         let event_loop = event_loop(&options)?;
         let waker = event_loop.waker();
         let mut recordings = Recordings::new(Arc::clone(&waker));
@@ -210,7 +210,7 @@ fn event_loop(options: &Options) -> anyhow::Result<Loop> {
 
 /// Better now than after an hour's film.
 fn check_snapshot(path: &Path) -> anyhow::Result<()> {
-    Kind::of(path)?;
+    StillKind::of(path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         let (path, folder) = (path.display(), folder.display());

@@ -2,7 +2,7 @@
 //! Restart intervals know nothing of each other, so those that are missing can be taken from the picture before.
 
 use super::index::index;
-use super::join::{Layout, check_quality};
+use super::join::{RestartLayout, check_quality};
 use super::{Index, JpegError, Subsampling, tables};
 use crate::units::Size;
 
@@ -25,7 +25,7 @@ pub fn join_over(
     before: Option<&[u8]>,
 ) -> Result<Joined, JpegError> {
     check_quality(quality)?;
-    let mut placed = slices.iter().filter_map(|&slice| Layout::place(size, slice).ok()).peekable();
+    let mut placed = slices.iter().filter_map(|&slice| RestartLayout::place(size, slice).ok()).peekable();
     let Some(&(layout, _)) = placed.peek() else { return Err(JpegError::Slices("there are none")) };
     let mut found: Vec<Option<&[u8]>> = vec![None; usize::try_from(layout.intervals(size)).unwrap_or(0)];
     for (position, interval) in placed.filter(|(other, _)| *other == layout).flat_map(|(_, placed)| placed) {
@@ -48,7 +48,7 @@ pub fn join_over(
 }
 
 /// The picture before, if its intervals can stand in this one.
-fn same_kind(jpeg: &[u8], size: Size, quality: u8, layout: Layout) -> Option<(&[u8], Index)> {
+fn same_kind(jpeg: &[u8], size: Size, quality: u8, layout: RestartLayout) -> Option<(&[u8], Index)> {
     let index = index(jpeg).ok()?;
     let same = index.size == size
         && index.quality == Some(quality)
@@ -63,7 +63,7 @@ struct Black {
 }
 
 impl Black {
-    fn new(layout: Layout, size: Size, quality: u8) -> Self {
+    fn new(layout: RestartLayout, size: Size, quality: u8) -> Self {
         let (columns, rows) = layout.subsampling.grid(size);
         let restart = usize::from(layout.restart).max(1);
         let rest = (columns * rows).saturating_sub(1) % restart + 1;

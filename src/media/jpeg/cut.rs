@@ -41,7 +41,7 @@ pub fn plan(index: &Index, jpeg_len: usize, body_max: usize) -> Result<Vec<Slice
     if jpeg_len <= body_max {
         return Ok(Vec::new());
     }
-    let layout = Layout::of(index).ok_or(TooBig { interval_bytes: index.scan.len() })?;
+    let layout = IntervalGrid::of(index).ok_or(TooBig { interval_bytes: index.scan.len() })?;
     let budget = body_max.saturating_sub(overhead(index));
     let mut slices = Vec::with_capacity(jpeg_len / body_max.max(1) + layout.bands);
     let mut band = 0;
@@ -79,7 +79,7 @@ impl Slice {
 }
 
 /// How restart intervals tile the picture: bands of one MCU row, or of several that share one interval.
-struct Layout {
+struct IntervalGrid {
     /// Intervals per band.
     columns: usize,
     bands: usize,
@@ -87,7 +87,7 @@ struct Layout {
     cell: (usize, usize),
 }
 
-impl Layout {
+impl IntervalGrid {
     /// `None` when intervals straddle rows, or there are none.
     fn of(index: &Index) -> Option<Self> {
         let interval = usize::from(index.restart_interval?);
@@ -138,7 +138,7 @@ fn fitting(index: &Index, starts: impl Iterator<Item = usize>, count: usize, bud
 /// One band that does not fit alone: runs of its intervals.
 fn split_band(
     index: &Index,
-    layout: &Layout,
+    layout: &IntervalGrid,
     band: usize,
     budget: usize,
     slices: &mut Vec<Slice>,

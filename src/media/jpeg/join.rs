@@ -35,11 +35,11 @@ pub fn whole(quality: u8, slice_body: &[u8], out: &mut Vec<u8>) -> Result<SliceH
 pub fn join(size: Size, quality: u8, slices: &[(u16, u16, &[u8])]) -> Result<Vec<u8>, JpegError> {
     check_quality(quality)?;
     let first = slices.first().ok_or(JpegError::Slices("there are none"))?;
-    let layout = Layout::of(&abbreviated(first.2)?);
+    let layout = RestartLayout::of(&abbreviated(first.2)?);
     let bytes: usize = slices.iter().map(|slice| slice.2.len()).sum();
     let mut found = Vec::new();
     for &slice in slices {
-        let (other, placed) = Layout::place(size, slice)?;
+        let (other, placed) = RestartLayout::place(size, slice)?;
         if other != layout {
             return Err(JpegError::Slices("they differ in layout"));
         }
@@ -55,13 +55,13 @@ pub fn join(size: Size, quality: u8, slices: &[(u16, u16, &[u8])]) -> Result<Vec
 
 /// What all slices of a picture have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct RestartLayout {
     pub subsampling: Subsampling,
     /// MCUs from one restart marker to the next, 0 = none.
     pub restart: u16,
 }
 
-impl Layout {
+impl RestartLayout {
     const fn of(header: &Header<'_>) -> Self {
         Self { subsampling: header.subsampling, restart: header.restart }
     }

@@ -150,13 +150,15 @@ impl Client {
             }
             return;
         }
-        self.joining = Joining::start(self.random.id(), now);
+        if self.joining.switch.as_ref() == Some(&stream) {
+            return;
+        }
         if plays {
+            self.joining = Joining::start(self.random.id(), now);
             self.joining.switch = Some(stream);
-        } else {
-            self.asked.clear();
-            self.switched |= self.config.stream != stream;
-            self.config.stream = stream;
+        } else if !there {
+            (self.config.stream, self.switched) = (stream, true);
+            self.search(now);
         }
     }
 
@@ -218,7 +220,11 @@ impl Client {
         self.say_goodbye(now);
         self.session = None;
         self.trouble = None;
-        self.search(now + wait);
+        match self.joining.switch.take() {
+            // What is on its way is not asked for again.
+            Some(stream) => (self.config.stream, self.switched) = (stream, true),
+            None => self.search(now + wait),
+        }
     }
 
     /// As after a goodbye, and as if no stream had ever been there.

@@ -47,7 +47,7 @@ pub struct Config {
     pub memory: Duration,
 }
 
-/// What a client tells whoever runs it.
+/// What a client tells the machine around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The stream's description has come, and stands in [`Client::stream`]; with `Some`, something begins with it.

@@ -13,6 +13,7 @@ mod world;
 use std::time::Duration;
 
 use super::{Port, SendFailure, receiver, server};
+use crate::media::sound::Rendition;
 use crate::units::MediaTime;
 use crate::wire::Kind;
 use script::Script;
@@ -49,11 +50,11 @@ fn ask(world: &mut World, script: &mut Script<'_>) {
     match script.choice(8) {
         0 => {
             let end = MediaTime::from_micros(i64::from(script.u16()) * 10_000);
-            world.tell_server(server::Local::Ended((end > MediaTime::ZERO).then_some(end)));
+            world.feed_server(server::Feed::Ended((end > MediaTime::ZERO).then_some(end)));
         }
         1 => world.tell_server(server::Local::Stop("Stopped.".to_owned())),
-        2 => world.tell_server(server::Local::Failed("Failed.".to_owned())),
-        3 => world.tell_server(server::Local::SoundEnded),
+        2 => world.feed_server(server::Feed::Failed("Failed.".to_owned())),
+        3 => world.feed_server(server::Feed::SoundEnded),
         4 => {
             let (host, port, session) =
                 (script.u8() % 3, port(script), if script.u8() < 128 { world.session } else { world.second.0 });
@@ -81,7 +82,7 @@ pub fn fuzz_receiver(data: &[u8]) {
         }
         3 => world.restart_server(),
         4 => match script.choice(4) {
-            0 => world.tell_server(server::Local::Ended(None)),
+            0 => world.feed_server(server::Feed::Ended(None)),
             1 => world.tell_server(server::Local::Stop("Stopped.".to_owned())),
             _ => world.stop_watcher(script.choice(2)),
         },
@@ -107,18 +108,33 @@ fn mislead(world: &mut World, how: u8, script: &mut Script<'_>) {
             world.send_watcher(script.choice(2), bytes);
         }
         2 => world.send_ears(datagram(Kind(script.u8()), second as u32, script.bytes())),
-        3 => world.tell_server(server::Local::SoundEnded),
+        3 => world.feed_server(server::Feed::SoundEnded),
         4 => world.restart_mute(),
         5 => {
             world.betray();
             let bytes = forge::object(second as u32, hop, script);
             world.send_ears(bytes);
         }
+        6 => wish(world, script),
         _ => {
             let needs = Some(Duration::from_millis(u64::from(script.u8()))).filter(|needs| !needs.is_zero());
             world.tell_watcher(script.choice(2), receiver::Local::Loudspeaker(needs));
         }
     }
+}
+
+/// What a viewer may wish at any time.
+fn wish(world: &mut World, script: &mut Script<'_>) {
+    let n = script.choice(2);
+    let local = match script.choice(6) {
+        0 => receiver::Local::Switch(None),
+        1 => receiver::Local::Switch(world::name(script.u8())),
+        2 => receiver::Local::Pause(script.u8().is_multiple_of(2)),
+        3 => receiver::Local::List,
+        4 => receiver::Local::Sound(None),
+        _ => receiver::Local::Sound(Some(if script.u8() < 128 { Rendition::Stereo } else { Rendition::Mono })),
+    };
+    world.tell_watcher(n, local);
 }
 
 /// What both have in common: a path that does its worst.
@@ -159,7 +175,7 @@ mod tests {
     use super::*;
 
     /// Scripts in which both watchers join and see pictures, on every kind of path, and then something happens.
-    const SEEDS: [&[u8]; 15] = [
+    const SEEDS: [&[u8]; 18] = [
         &[0, 0, 0, 200, 0, 200],
         &[1, 0, 0, 200, 8, 1, 0x20, 5, 1, 2, 3, 4, 5, 0, 200],
         &[2, 0x05, 0, 200, 5, 1, 0, 200, 7, 3, 0, 40, 9, 0, 200],
@@ -175,6 +191,13 @@ mod tests {
         &[128, 0x20, 0, 250, 8, 5, 128, 9, 1, 0, 0, 3, 0, 0, 250, 8, 5, 130, 6, 12, 1, 2, 3, 0, 250, 8, 5, 131, 0, 99],
         &[128, 0, 0, 250, 8, 7, 5, 9, 0, 1, 0, 0, 0, 1, 9, 0, 250, 8, 7, 5, 9, 0, 1, 0, 1, 0, 0, 0, 0, 250, 0, 250],
         &[128, 0, 0, 250, 8, 7, 4, 1, 1, 1, 1, 1, 9, 0, 250, 8, 7, 4, 1, 0, 200, 0, 0, 9, 0, 250, 8, 7, 3, 0, 250],
+        // A viewer who switches, pauses, turns sound off and on, and lists.
+        &[136, 0x20, 0, 250, 8, 5, 134, 0, 1, 1, 0, 250, 8, 5, 134, 0, 2, 0, 0, 250, 8, 5, 134, 0, 2, 1, 0, 250],
+        &[128, 0x20, 0, 250, 8, 5, 134, 0, 4, 0, 250, 8, 5, 134, 0, 5, 1, 0, 250, 0, 250, 8, 5, 134, 0, 5, 200, 0, 250],
+        &[
+            8, 0, 0, 250, 8, 5, 134, 1, 3, 0, 250, 8, 3, 8, 5, 134, 1, 3, 8, 5, 134, 1, 1, 2, 0, 250, 8, 5, 134, 1, 0,
+            0, 250,
+        ],
         &[64, 0, 0, 250, 8, 0, 9, 9, 12, 0, 0, 0, 2, 0, 0, 0, 0, 9, 0, 250, 8, 4, 0, 0, 250],
     ];
 

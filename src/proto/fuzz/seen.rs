@@ -3,7 +3,7 @@
 use super::film::Film;
 use super::world::sound;
 use crate::media::sound::{FRAMES, Frame, mono};
-use crate::proto::receiver::{Event, SoundCounts, WatchCounts};
+use crate::proto::receiver::{Event, Local, SoundCounts, WatchCounts};
 use crate::units::Unit;
 
 #[derive(Default)]
@@ -31,6 +31,16 @@ impl Seen {
     /// Of a watcher that wants sound, or none.
     pub fn of(ears: bool) -> Self {
         Self { ears, ..Self::default() }
+    }
+
+    /// What the receiver is about to be told.
+    pub fn told(&mut self, local: &Local) {
+        if let Local::Sound(wish) = local
+            && wish.is_some() != self.ears
+        {
+            // It begins anew.
+            (self.ears, self.heard, self.sound_over) = (wish.is_some(), None, false);
+        }
     }
 
     pub fn event(&mut self, event: &Event, film: &Film) {

@@ -10,12 +10,13 @@ use super::forge;
 use super::script::Script;
 use super::seen::Seen;
 use crate::media::sound::{Chunk, FRAMES, Frame, Rendition};
+use crate::proto::server::{Feed, StreamConfig, StreamKey};
 use crate::proto::{
     Input, Machine, Output, Peer, Port, Received, Receiver, SendFailure, Server, Transmit, receiver, server,
 };
 use crate::units::{Rate, Time, Unit};
 use crate::wire::message::{COOKIE_LEN, Message};
-use crate::wire::{Description, Hop, Kind, SizeClass};
+use crate::wire::{Description, Hop, Kind, SizeClass, StreamName};
 
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 9_688);
 /// Where it sends sound from.
@@ -44,6 +45,8 @@ pub struct World {
     live: bool,
     rate: Rate,
     server: Server,
+    /// Its stream.
+    key: StreamKey,
     servers: u8,
     unit: Unit,
     chunk: u32,
@@ -91,11 +94,13 @@ impl World {
             let seen = Seen::of(bits & 128 != 0);
             Watcher { machine, address: outside(n, 40_000), seen }
         };
+        let (server, key) = serving(1, bits & 1 != 0, rate, bits & 2 != 0, true)?;
         Some(Self {
             now,
             live: bits & 1 != 0,
             rate,
-            server: serving(1, bits & 1 != 0, rate, bits & 2 != 0, true),
+            server,
+            key,
             servers: 1,
             unit: Unit(if bits & 16 == 0 { 0 } else { u32::MAX - 40 }),
             chunk: 0,
@@ -137,16 +142,16 @@ impl World {
     pub fn feed(&mut self) {
         let due = !self.live || self.now >= self.captured + self.rate.interval();
         if due
-            && self.server.wants_picture()
-            && let Some(picture) = self.film.picture(self.server.stream(), self.unit, self.rate, self.now)
+            && self.server.wants_picture(self.key)
+            && let Some(picture) = self.film.picture(self.server.id(self.key), self.unit, self.rate, self.now)
         {
             (self.unit, self.captured) = (Unit(self.unit.0.saturating_add(1)), self.now);
-            self.server.handle(self.now, Input::Local(server::Local::Picture(picture)));
+            self.give(Feed::Picture(picture));
         }
-        if self.server.wants_sound() && (!self.live || u64::from(self.chunk) * 6 < self.now.micros() / 1_000) {
+        if self.server.wants_sound(self.key) && (!self.live || u64::from(self.chunk) * 6 < self.now.micros() / 1_000) {
             let chunk = Chunk { number: self.chunk, frames: sound(self.chunk), captured: self.now };
             self.chunk += 1;
-            self.server.handle(self.now, Input::Local(server::Local::Sound(chunk)));
+            self.give(Feed::Sound(chunk));
         }
     }
 
@@ -155,19 +160,29 @@ impl World {
         self.unit = Unit(self.unit.0.saturating_add(u32::from(count)));
     }
 
-    pub fn tell_server(&mut self, local: server::Local) {
-        let fits = match local {
-            server::Local::Ended(_) => self.server.wants_picture(),
-            server::Local::SoundEnded => self.server.wants_sound(),
+    fn give(&mut self, feed: Feed) {
+        self.server.handle(self.now, Input::Local(server::Local::Stream(self.key, feed)));
+    }
+
+    pub fn feed_server(&mut self, feed: Feed) {
+        let fits = match feed {
+            Feed::Ended(_) => self.server.wants_picture(self.key),
+            Feed::SoundEnded => self.server.wants_sound(self.key),
             _ => true,
         };
         if fits {
-            self.server.handle(self.now, Input::Local(local));
+            self.give(feed);
         }
         self.turn();
     }
 
+    pub fn tell_server(&mut self, local: server::Local) {
+        self.server.handle(self.now, Input::Local(local));
+        self.turn();
+    }
+
     pub fn tell_watcher(&mut self, n: usize, local: receiver::Local) {
+        self.watchers[n % 2].seen.told(&local);
         self.watchers[n % 2].machine.handle(self.now, Input::Local(local));
         self.turn();
     }
@@ -188,7 +203,8 @@ impl World {
 
     fn replace_server(&mut self, sound: bool) {
         self.servers = self.servers.wrapping_add(1);
-        self.server = serving(self.servers, self.live, self.rate, false, sound);
+        let Some(serving) = serving(self.servers, self.live, self.rate, false, sound) else { return };
+        (self.server, self.key) = serving;
         (self.unit, self.chunk) = (Unit(0), 0);
         // It knows nothing of the old one's secrets, and owes nothing for it.
         self.balance = Balance::default();
@@ -361,6 +377,11 @@ const fn ears(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip(), address.port() + 1)
 }
 
+/// A stream that the server has, or has not.
+pub fn name(n: u8) -> Option<StreamName> {
+    StreamName::parse(["lobby", "desk", "nowhere"][usize::from(n) % 3]).ok()
+}
+
 /// An address of the watchers' network.
 pub fn outside(host: u8, port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 1, host)), port)
@@ -376,15 +397,16 @@ pub fn datagram(kind: Kind, tag: u32, body: &[u8]) -> Vec<u8> {
     [&Hop::unsequenced(kind, tag, 0).to_bytes()[..], body].concat()
 }
 
-fn serving(seed: u8, live: bool, rate: Rate, no_wait: bool, sound: bool) -> Server {
+fn serving(seed: u8, live: bool, rate: Rate, no_wait: bool, sound: bool) -> Option<(Server, StreamKey)> {
     let title = "A film".to_owned();
     let description =
         Description { title, size: SIZE, rate, length: None, live, sound, ended: None, sound_ended: None };
-    let mut config = server::Config::new([seed; 32], description);
-    config.no_wait = no_wait;
+    let mut stream = StreamConfig::new(StreamName::parse("film").ok()?, description);
+    stream.no_wait = no_wait;
+    let mut config = server::Config::new([seed; 32]);
     config.sound_port = if sound { SOUND.port() } else { 0 };
     config.max_sessions = 6;
     config.max_sessions_per_address = 3;
     config.max_joins_per_second = 5;
-    Server::new(config)
+    Some(Server::single(config, stream))
 }

@@ -373,7 +373,10 @@ impl Machine for Receiver {
         match input {
             Input::Datagram(datagram) if datagram.port == Port::SOUND => self.sound_datagram(now, datagram),
             Input::Datagram(datagram) => self.datagram(now, datagram),
-            Input::NotSent(Port::PICTURES, ..) => self.client.not_sent(),
+            Input::NotSent(Port::PICTURES, ..) => {
+                self.client.not_sent();
+                self.fetch.iter_mut().for_each(Fetch::not_sent);
+            }
             Input::NotSent(..) => match self.sound_path.client_mut() {
                 Some(client) => client.not_sent(),
                 None => self.gone.send_errors += 1,

@@ -94,6 +94,7 @@ impl Receiver {
                 self.sound_path.way = SoundWay::Session(Box::new(client), now);
             }
         }
+        self.tell_wishes(now);
     }
 
     fn sound_client(&mut self, now: Time, with: u64, server: SocketAddr) -> Client {

@@ -1,41 +1,31 @@
-//! The server: one stream, many watchers, one shared timeline.
+//! The server: a door, sessions, and any number of streams, each with a timeline of its own.
 //!
-//! It holds at most one coded picture, the next to leave; [`Server::wants_picture`] says when it can take another.
-//! A file's picture leaves at its deadline, a live one when it comes. It is cut once for each size class in use, and each
-//! watcher gets the shared objects behind a hop header of its own.
+//! What is to be sent leaves in this order: messages, then a datagram of each stream that has one, in turns.
 
-mod departure;
+mod api;
 mod fuzz;
-mod history;
-mod join;
-mod load;
-mod path;
-mod session;
-mod sound;
-mod turns;
+mod joining;
+mod outbox;
 mod upkeep;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use session::{Gone, SessionStats};
+pub use api::{Config, Event, Feed, Local, SessionView, Totals};
+use outbox::Outbox;
 
-use super::schedule::{Demand, Schedule};
-use super::{Input, Machine, Output, Peer, Port, Reason, Received, Route, Soonest, Transmit};
-use crate::media::coded::{CodedPicture, Object, Stamps};
-use crate::media::sound::Chunk;
-use crate::seal::{CookieJar, Random, Seed, Tokens};
-use crate::units::{MediaTime, Span, Time, Unit};
-use crate::wire::message::{Message, bye};
-use crate::wire::{Description, Hop, Kind, Report, SizeClass};
-use departure::Offer;
-use join::{Admitted, MOST_ADMITTED};
-use load::Load;
-use session::Session;
-use sound::{Sound, Urgency};
-use turns::Turns;
+use super::door::Door;
+pub use super::sender::SessionStats;
+pub use super::session::Gone;
+use super::session::Sessions;
+use super::stream::{Meter, Stream};
+pub use super::stream::{StreamConfig, StreamKey};
+use super::{Input, Machine, Output, Peer, Reason, Received, Route, SendFailure, Soonest, Transmit};
+use crate::proto::schedule::Demand;
+use crate::seal::{Random, Tokens};
+use crate::units::Time;
+use crate::wire::message::Message;
+use crate::wire::{Description, Hop, Report};
 
 /// How long a watcher may be silent. Only reports that echo something recent count as heard.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(3);
@@ -45,284 +35,135 @@ const UPKEEP: Duration = Duration::from_millis(50);
 /// Events wait for what is to be sent, but no longer than this.
 const EVENT_PATIENCE: Duration = Duration::from_millis(5);
 
-/// When it is stopped, a picture that has departed may take so long to be sent.
-const STOP_LIMIT: Duration = Duration::from_millis(250);
-
-/// Answers to strangers are kept for a socket that takes nothing just now up to here; who gets none asks again.
-const MAX_WAITING: usize = 8_192;
-
-/// What the operator chose.
-#[derive(Clone, Debug)]
-pub struct Config {
-    pub seed: Seed,
-    pub description: Description,
-    /// `None`: probe for the largest that passes.
-    pub datagram: Option<SizeClass>,
-    pub quality: u8,
-    /// Start the timeline at once instead of with the first watcher.
-    pub no_wait: bool,
-    pub max_sessions: usize,
-    pub max_sessions_per_address: usize,
-    /// New sessions a second from one /24 or /48 network; loopback is exempt.
-    pub max_joins_per_second: u32,
-    /// Told to watchers; 0: none.
-    pub sound_port: u16,
-}
-
-impl Config {
-    pub const fn new(seed: Seed, description: Description) -> Self {
-        Self {
-            seed,
-            description,
-            datagram: None,
-            quality: 80,
-            no_wait: false,
-            max_sessions: 4_096,
-            max_sessions_per_address: 1_024,
-            max_joins_per_second: 200,
-            sound_port: 0,
-        }
-    }
-}
-
-/// What the program around the server tells it.
-pub enum Local {
-    Picture(CodedPicture),
-    /// No more pictures will come. With a media time, that is when the film's last one has had its time on the screen.
-    Ended(Option<MediaTime>),
-    Sound(Chunk),
-    /// No more sound will come.
-    SoundEnded,
-    /// Say goodbye with this sentence and finish.
-    Stop(String),
-    /// The source failed: say so and finish.
-    Failed(String),
-}
-
-/// What the server tells the program around it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// A watcher came; its sound session goes with it and is not told of.
-    Joined {
-        id: u64,
-        address: SocketAddr,
-        watchers: usize,
-    },
-    Left {
-        id: u64,
-        address: SocketAddr,
-        why: Gone,
-        watchers: usize,
-        stats: SessionStats,
-    },
-    Moved {
-        id: u64,
-        from: SocketAddr,
-        to: SocketAddr,
-    },
-    Started(Time),
-    /// The timeline moved because everything stood still for this long.
-    Stalled(Duration),
-    Departed {
-        unit: Unit,
-        span: Span,
-        due: Time,
-        at: Time,
-        stamps: Stamps,
-    },
-    /// More is to be sent than can be: newcomers are refused, and watchers miss pictures. Or, with false, no longer.
-    Overload(bool),
-    /// Never left: too late for its moment, or not cuttable.
-    Skipped(Unit),
-    Refused {
-        address: SocketAddr,
-        why: &'static str,
-    },
-    /// All is said; the program can end.
-    Finished,
-}
-
-/// Totals since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    pub pictures: u64,
-    /// Chunks of sound whose moment came.
-    pub chunks: u64,
-    /// Chunks that were held when the stream was stopped, or came too late to be heard: nobody was sent them.
-    pub chunks_unsent: u64,
-    pub datagrams: u64,
-    pub bytes: u64,
-    /// UDP payload of the largest media datagram.
-    pub largest: usize,
-    pub refused: u64,
-    pub rejected: u64,
-    pub send_errors: u64,
-}
-
-/// Where the stream is in its life.
-#[derive(Debug, PartialEq, Eq)]
-enum Phase {
-    Running,
-    /// The last picture is on its way; goodbyes follow when it has left, at the latest then.
-    Ending {
-        goodbye: Goodbye,
-        until: Time,
-    },
-    Leaving {
-        until: Time,
-    },
-    Finished,
-}
-
-/// A picture that has left, and who is still to get it.
-struct Departing {
-    offer: Offer,
-    at: Time,
-    /// Counted from 1.
-    departure: u64,
-    /// Whether all who had their turn could be sent it.
-    cuttable: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Goodbye {
-    code: u16,
-    sentence: String,
-}
-
-/// A message, or an object that is no media, that waits to be handed out. It is stamped when it leaves.
-struct Queued {
-    to: Route,
-    /// `None`: to a stranger.
-    session: Option<u64>,
-    kind: Kind,
-    tag: u32,
-    body: Object,
-}
-
+/// See the head of this file.
 pub struct Server {
     config: Config,
-    stream: u64,
-    jar: CookieJar,
-    admitted: Admitted,
+    door: Door,
     tokens: Tokens,
     random: Random,
-    phase: Phase,
-    goodbye: Goodbye,
-    /// Units that will have been on the timeline: one more than the last picture's.
-    units: u32,
-    schedule: Option<Schedule>,
-    /// A live stream's media zero in our clock.
-    live_zero: Option<Time>,
-    next: Option<Offer>,
-    departing: Option<Departing>,
-    /// The last picture with a body of a live stream, for those who lack it.
-    body: Option<Arc<CodedPicture>>,
-    turns: Turns,
-    load: Load,
+    /// By their keys.
+    streams: Vec<Stream>,
+    sessions: Sessions,
+    outbox: Outbox,
+    /// The stream whose turn it is to send.
+    turn: usize,
+    meter: Meter,
     overloaded: bool,
-    /// See [`Demand::fresh`].
-    fresh: u64,
-    /// The smallest class that the picture in hand was cut for.
-    smallest: SizeClass,
-    /// No more pictures will come; see [`Local::Ended`].
-    ended: Option<Option<MediaTime>>,
-    sound: Sound,
-    sessions: Vec<Option<Session>>,
-    by_id: BTreeMap<u64, usize>,
-    by_peer: BTreeMap<Peer, usize>,
-    /// Sessions that are sent pictures, and sessions that are not another one's sound.
-    viewers: usize,
-    watchers: usize,
-    out: VecDeque<Queued>,
-    /// The session whose sequence the datagram handed out last is in.
-    stamped: Option<u64>,
-    events: VecDeque<Event>,
+    /// The sentence with which all was stopped.
+    stopped: Option<String>,
+    finished: bool,
     /// When the event queue was last empty.
     silent_since: Time,
-    joins: BTreeMap<(Port, IpAddr), u32>,
-    joins_second: u64,
-    next_upkeep: Time,
     last_upkeep: Time,
+    /// What is of no stream.
     totals: Totals,
 }
 
 impl Server {
     pub fn new(config: Config) -> Self {
-        let mut random = Random::new(&config.seed);
-        let load = Load::new(config.description.rate.interval());
         Self {
-            stream: random.id(),
-            jar: CookieJar::new(&config.seed),
-            admitted: Admitted::new(MOST_ADMITTED),
+            door: Door::new(&config.seed, config.limits()),
             tokens: Tokens::new(&config.seed),
-            random,
-            sound: Sound::new(config.description.sound),
+            random: Random::new(&config.seed),
             config,
-            phase: Phase::Running,
-            goodbye: Goodbye { code: bye::ENDED, sentence: String::new() },
-            units: 0,
-            schedule: None,
-            live_zero: None,
-            next: None,
-            departing: None,
-            body: None,
-            turns: Turns::default(),
-            load,
+            streams: Vec::new(),
+            sessions: Sessions::default(),
+            outbox: Outbox::default(),
+            turn: 0,
+            meter: Meter::default(),
             overloaded: false,
-            fresh: 0,
-            smallest: SizeClass::ANY,
-            ended: None,
-            sessions: Vec::new(),
-            by_id: BTreeMap::new(),
-            by_peer: BTreeMap::new(),
-            viewers: 0,
-            watchers: 0,
-            out: VecDeque::new(),
-            stamped: None,
-            events: VecDeque::new(),
+            stopped: None,
+            finished: false,
             silent_since: Time::ZERO,
-            joins: BTreeMap::new(),
-            joins_second: 0,
-            next_upkeep: Time::ZERO,
             last_upkeep: Time::ZERO,
             totals: Totals::default(),
         }
     }
 
-    pub const fn stream(&self) -> u64 {
-        self.stream
+    /// A server of one stream.
+    pub fn single(config: Config, stream: StreamConfig) -> (Self, StreamKey) {
+        let mut server = Self::new(config);
+        let key = server.open(stream);
+        (server, key)
     }
 
-    /// Whether a [`Local::Picture`] or [`Local::Ended`] would be taken now.
-    pub const fn wants_picture(&self) -> bool {
-        self.next.is_none() && self.ended.is_none() && matches!(self.phase, Phase::Running)
-    }
-
-    /// What the encoder should know before its next picture.
-    pub fn demand(&self) -> Demand {
-        Demand {
-            watched: self.viewers > 0,
-            quality: self.config.quality,
-            schedule: self.schedule,
-            live: self.config.description.live,
-            fresh: self.fresh,
-            class: self.smallest,
+    /// One more stream; the first is the one that watchers join who name none. Names should differ: of two streams with
+    /// the same name only the first is found.
+    pub fn open(&mut self, config: StreamConfig) -> StreamKey {
+        let key = StreamKey::new(self.streams.len());
+        let mut stream = Stream::new(key, self.random.id(), config);
+        match &self.stopped {
+            Some(sentence) => stream.cancel(sentence, &mut self.outbox.events),
+            None => self.finished = false,
         }
+        self.streams.push(stream);
+        key
     }
 
-    pub const fn totals(&self) -> Totals {
-        self.totals
+    /// Describes a stream anew, because its source has turned out to be different. Returns false, and changes nothing, once
+    /// somebody watches it or something was taken from its source.
+    pub fn describe(&mut self, key: StreamKey, description: Description) -> bool {
+        self.streams.get_mut(key.index()).is_some_and(|stream| stream.describe(description))
     }
 
-    pub const fn watchers(&self) -> usize {
-        self.watchers
+    fn stream(&self, key: StreamKey) -> Option<&Stream> {
+        self.streams.get(key.index())
     }
 
-    /// Every watcher: id, address, size class, figures. The sound sessions of those that watch are left out.
-    pub fn sessions(&self) -> impl Iterator<Item = (u64, SocketAddr, SizeClass, SessionStats)> {
-        let own = self.sessions.iter().flatten().filter(|session| !session.is_second());
-        own.map(|s| (s.id, s.peer.address, s.path.class(), s.stats))
+    /// The stream id of the wire; 0 if there is no such stream.
+    pub fn id(&self, key: StreamKey) -> u64 {
+        self.stream(key).map_or(0, Stream::id)
+    }
+
+    pub fn keys(&self) -> impl Iterator<Item = StreamKey> + use<> {
+        (0..self.streams.len()).map(StreamKey::new)
+    }
+
+    /// Whether a [`Feed::Picture`] or [`Feed::Ended`] would be taken now.
+    pub fn wants_picture(&self, key: StreamKey) -> bool {
+        self.stream(key).is_some_and(Stream::wants_picture)
+    }
+
+    /// Whether a [`Feed::Sound`] or [`Feed::SoundEnded`] would be taken now.
+    pub fn wants_sound(&self, key: StreamKey) -> bool {
+        self.stream(key).is_some_and(Stream::wants_sound)
+    }
+
+    /// What the encoder of this rendition should know before its next picture. There is only rendition 0.
+    pub fn demand(&self, key: StreamKey, rendition: u8) -> Demand {
+        let idle = Demand::idle(0, false);
+        self.stream(key).filter(|_| rendition == 0).map_or(idle, Stream::demand)
+    }
+
+    /// Of all streams together, and of what is of none.
+    pub fn totals(&self) -> Totals {
+        let mut totals = self.totals;
+        self.streams.iter().for_each(|stream| totals.add(&stream.totals));
+        totals
+    }
+
+    /// Of one stream; what was refused, rejected and not sent is not told apart by streams.
+    pub fn totals_of(&self, key: StreamKey) -> Totals {
+        self.stream(key).map(|stream| stream.totals).unwrap_or_default()
+    }
+
+    pub fn watchers(&self) -> usize {
+        self.streams.iter().map(Stream::watchers).sum()
+    }
+
+    pub fn watchers_of(&self, key: StreamKey) -> usize {
+        self.stream(key).map_or(0, Stream::watchers)
+    }
+
+    /// Every watcher. The sound sessions of those that watch are left out.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionView> {
+        self.sessions.iter().filter(|session| !session.is_second()).map(|session| SessionView {
+            id: session.id,
+            address: session.peer().address,
+            stream: session.stream,
+            class: session.media.class(),
+            stats: session.stats(),
+        })
     }
 
     /// Whether more is to be sent than can be.
@@ -330,9 +171,10 @@ impl Server {
         self.overloaded
     }
 
-    /// The share of pictures that were sent to those for whom they were, in the last second: 0 … 1.
+    /// The share of pictures that were sent to those for whom they were, in the last second, in the stream in which that is
+    /// least: 0 … 1.
     pub fn served(&self) -> f64 {
-        self.load.served()
+        self.streams.iter().map(Stream::served).fold(1.0, f64::min)
     }
 
     fn datagram(&mut self, now: Time, datagram: Received<'_>) {
@@ -351,116 +193,116 @@ impl Server {
             return;
         }
         match message {
-            Message::Hello { highest, lowest, nonce } => {
-                self.hello(now, datagram, (lowest, highest), nonce);
-            }
+            Message::Hello { highest, lowest, nonce } => self.hello(now, datagram, lowest..=highest, nonce),
             Message::Join(join) => self.join(now, datagram, &join),
+            Message::List(list) => self.list(now, datagram, &list),
             Message::Report(report) => self.report(now, datagram.route(), hop, &report),
             Message::Bye { session, .. } => self.bye(from, session),
             Message::PathReply { session, token } => self.path_reply(now, datagram.route(), session, token),
-            Message::Want { session, number, tlvs } => self.want(from, session, number, tlvs),
+            Message::Want { session, number, tlvs } => self.want(now, from, (session, number), tlvs),
             // Watchers have nothing else to say yet; what later versions say is skipped.
             _ => self.totals.rejected += 1,
         }
     }
 
     fn report(&mut self, now: Time, from: Route, hop: Hop, report: &Report) {
-        let Some(&slot) = self.by_id.get(&report.session) else { return };
+        let Some(slot) = self.sessions.slot(report.session) else { return };
         let recent = self.tokens.is_recent(now, report.session, report.token);
-        let Some(session) = self.sessions[slot].as_mut() else { return };
-        if session.peer == from.peer {
-            let first = session.heard_stamp.is_none();
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        if session.peer() == from.peer {
+            let (first, stream) = (session.heard_stamp.is_none(), session.stream);
             if !recent || !session.report(now, report, hop.sent_at) {
                 self.totals.rejected += 1;
             } else if first {
-                self.next_upkeep = now;
-                self.catch_up(now, slot);
+                self.sessions.next_upkeep = now;
+                self.streams[stream.index()].catch_up(now, slot);
             }
-        } else if session.peer.port == from.peer.port {
+        } else if session.peer().port == from.peer.port {
             self.new_address(slot, from);
         }
     }
 
-    /// The slot of session `id`, if it is `from` who speaks of it.
-    fn slot_of(&self, from: Peer, id: u64) -> Option<usize> {
-        let known = self.by_id.get(&id).copied();
-        known.filter(|slot| self.sessions[*slot].as_ref().is_some_and(|session| session.peer == from))
-    }
-
     fn bye(&mut self, from: Peer, id: u64) {
-        match self.slot_of(from, id) {
-            Some(slot) => self.remove(slot, if self.leaving() { Gone::Ended } else { Gone::Left }),
-            None => self.totals.rejected += 1,
-        }
-    }
-
-    /// Nothing departs any more. What has departed is sent to its end, if that does not take long.
-    fn stop(&mut self, now: Time, goodbye: Goodbye) {
-        if matches!(self.phase, Phase::Leaving { .. } | Phase::Finished) {
+        let Some(slot) = self.sessions.slot_of(from, id) else {
+            self.totals.rejected += 1;
             return;
+        };
+        let leaving = self.sessions.get(slot).is_some_and(|session| session.leaving.is_some());
+        self.remove(slot, if leaving { Gone::Ended } else { Gone::Left });
+    }
+
+    /// All streams end.
+    fn stop(&mut self, now: Time, sentence: &str) {
+        for stream in &mut self.streams {
+            stream.feed(now, Feed::Stop(sentence.to_owned()), &self.sessions);
         }
-        self.next = None;
-        self.totals.chunks_unsent += self.sound.cut();
-        self.phase = Phase::Ending { goodbye, until: now + STOP_LIMIT };
-    }
-
-    /// Whether so much waits to be sent that strangers are not answered; each one who is not counts as rejected.
-    fn is_backed_up(&mut self) -> bool {
-        let full = self.out.len() + self.events.len() >= MAX_WAITING;
-        self.totals.rejected += u64::from(full);
-        full
-    }
-
-    const fn leaving(&self) -> bool {
-        matches!(self.phase, Phase::Leaving { .. })
+        self.stopped = Some(sentence.to_owned());
     }
 
     fn remove(&mut self, slot: usize, why: Gone) {
-        let Some(session) = self.sessions[slot].take() else { return };
-        self.by_id.remove(&session.id);
-        if self.by_peer.get(&session.peer) == Some(&slot) {
-            self.by_peer.remove(&session.peer);
-        }
-        self.turns.remove(slot);
-        self.viewers -= usize::from(session.pictures);
+        let Some(session) = self.sessions.take(slot) else { return };
+        let stream = &mut self.streams[session.stream.index()];
+        let missed = stream.remove(slot, &session);
         if session.is_second() {
-            return self.untie(&session);
+            return self.sessions.untie(&session);
         }
-        self.watchers -= 1;
-        let (id, address, mut stats) = (session.id, session.peer.address, session.stats);
-        stats.thinned += session.missed(self.totals.pictures);
-        self.events.push_back(Event::Left { id, address, why, watchers: self.watchers, stats });
-        if let Some(&second) = session.tied.and_then(|id| self.by_id.get(&id)) {
+        let mut stats = session.stats();
+        stats.thinned += missed;
+        let (id, address, watchers) = (session.id, session.peer().address, stream.watchers());
+        self.outbox.events.push_back(Event::Left { stream: session.stream, id, address, why, watchers, stats });
+        if let Some(second) = session.tied.and_then(|id| self.sessions.slot(id)) {
             self.remove(second, why);
         }
     }
 
     /// How often watchers report: 50 ms for few, a second for a thousand.
     fn report_interval(&self) -> Duration {
-        Duration::from_millis((50 + self.by_id.len() as u64).min(1_000))
+        Duration::from_millis((50 + self.sessions.len() as u64).min(1_000))
     }
 
-    fn send(&mut self, transmit: Transmit) -> Output<Event> {
-        self.totals.datagrams += 1;
-        self.totals.bytes += transmit.len() as u64;
-        Output::Send(transmit)
+    /// The datagram handed out last did not leave.
+    fn not_sent(&mut self, to: SocketAddr, failure: SendFailure) {
+        self.totals.send_errors += 1;
+        self.sessions.not_sent(to, failure);
+    }
+
+    /// The next message.
+    fn message(&mut self, now: Time) -> Option<Transmit> {
+        let (transmit, stream) = self.outbox.next(now, &mut self.sessions)?;
+        let stream = stream.and_then(|key| self.streams.get_mut(key.index()));
+        stream.map_or(&mut self.totals, |stream| &mut stream.totals).count(&transmit);
+        Some(transmit)
+    }
+
+    /// The next datagram of a stream: each in turn has one of what is due, and only if there is none of what may go ahead.
+    fn media(&mut self, now: Time) -> Option<Transmit> {
+        let Self { streams, sessions, outbox, turn, .. } = self;
+        let due = in_turn(streams, turn, |stream| stream.send(now, sessions, &mut outbox.events));
+        due.or_else(|| in_turn(streams, turn, |stream| stream.send_ahead(now, sessions)))
     }
 
     fn soonest(&self) -> (Time, Reason) {
-        let departure = self.next.as_ref().and_then(|next| self.departure_of(next));
-        let sound = self.sound_at(Urgency::Due);
-        let upkeep = (!self.by_id.is_empty() || self.phase != Phase::Running).then_some(self.next_upkeep);
-        let waits_for_the_last = self.phase == Phase::Running && self.next.is_none() && self.sound.is_over();
-        let over = self.over_at().filter(|_| waits_for_the_last);
-        let stop = if let Phase::Ending { until, .. } = self.phase { Some(until) } else { None };
-        let Soonest(at, reason) = Soonest::new()
-            .or(departure, Reason::Departure)
-            .or(sound, Reason::Sound)
-            .or(self.turns.next_paced(), Reason::Pacing)
-            .or(stop.or(over), Reason::Housekeeping)
-            .or(upkeep.filter(|_| self.phase != Phase::Finished), Reason::Housekeeping);
+        let soonest = self.streams.iter().fold(Soonest::new(), |soonest, stream| stream.soonest(soonest));
+        let watched = !self.sessions.is_empty() || self.streams.iter().any(Stream::is_ending);
+        let upkeep = watched || self.stopped.is_some();
+        let upkeep = (upkeep && !self.finished).then_some(self.sessions.next_upkeep);
+        let Soonest(at, reason) = soonest.or(upkeep, Reason::Housekeeping);
         (at, reason)
     }
+}
+
+/// The first that one of the streams has, beginning with the one whose turn it is; then it is the next one's.
+fn in_turn<T>(streams: &mut [Stream], turn: &mut usize, mut of: impl FnMut(&mut Stream) -> Option<T>) -> Option<T> {
+    let count = streams.len();
+    for _ in 0..count {
+        let at = if *turn < count { *turn } else { 0 };
+        *turn = at + 1;
+        let found = of(&mut streams[at]);
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
 }
 
 impl Machine for Server {
@@ -471,41 +313,40 @@ impl Machine for Server {
         match input {
             Input::Datagram(datagram) => self.datagram(now, datagram),
             Input::NotSent(_, to, failure) => self.not_sent(to, failure),
-            Input::Local(Local::Picture(picture)) if self.phase == Phase::Running => self.take(now, picture),
-            Input::Local(Local::Picture(_)) => {}
-            Input::Local(Local::Ended(end)) => self.ended = Some(end),
-            Input::Local(Local::Sound(chunk)) => self.sound.take(now, chunk),
-            Input::Local(Local::SoundEnded) => self.sound.end(),
-            Input::Local(Local::Stop(sentence)) => self.stop(now, Goodbye { code: bye::STOPPED, sentence }),
-            Input::Local(Local::Failed(sentence)) => self.stop(now, Goodbye { code: bye::FAILED, sentence }),
+            Input::Local(Local::Stream(key, feed)) => {
+                if let Some(stream) = self.streams.get_mut(key.index()) {
+                    stream.feed(now, feed, &self.sessions);
+                }
+            }
+            Input::Local(Local::Stop(sentence)) => self.stop(now, &sentence),
         }
     }
 
     fn poll(&mut self, now: Time) -> Output<Event> {
-        if self.events.is_empty() {
+        if self.outbox.events.is_empty() {
             self.silent_since = now;
         }
-        self.load.sent(now);
-        self.begin(now);
-        self.depart(now);
+        self.meter.sent(now);
+        for stream in &mut self.streams {
+            stream.begin(now, &mut self.sessions, &mut self.outbox.events);
+            stream.depart(now, self.meter.busy(), &mut self.sessions, &mut self.outbox.events);
+        }
         self.upkeep(now);
-        self.stamped = None;
+        self.sessions.note_stamped(None);
         if now.since(self.silent_since) >= EVENT_PATIENCE
-            && let Some(event) = self.events.pop_front()
+            && let Some(event) = self.outbox.events.pop_front()
         {
             return Output::Event(event);
         }
-        if let Some(transmit) = self.queued(now) {
-            return self.send(transmit);
+        if let Some(transmit) = self.message(now) {
+            return Output::Send(transmit);
         }
-        let due = self.sounding(now, Urgency::Due).or_else(|| self.media(now));
-        if let Some(transmit) = due.or_else(|| self.sounding(now, Urgency::MayGo)) {
-            self.totals.largest = self.totals.largest.max(transmit.len());
-            self.load.sends(now);
-            return self.send(transmit);
+        if let Some(transmit) = self.media(now) {
+            self.meter.sends(now);
+            return Output::Send(transmit);
         }
         // Events go last: handling one may wake the encoder, which takes the processor from sending.
-        if let Some(event) = self.events.pop_front() {
+        if let Some(event) = self.outbox.events.pop_front() {
             return Output::Event(event);
         }
         let (at, reason) = self.soonest();

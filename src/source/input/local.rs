@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 /// The path that `file:/…`, `file:///…` or `file://localhost/…` names; `None` of anything else. Where only a file of the
-/// literal name is there, somebody has put `file://` before a path.
+/// literal name is there, `file://` was put before a path.
 pub(super) fn path(text: &str) -> Option<PathBuf> {
     let (scheme, rest) = text.split_once(':')?;
     let after = |host| rest.strip_prefix(host).filter(|path: &&str| path.starts_with('/'));

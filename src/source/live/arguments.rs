@@ -64,7 +64,7 @@ pub(in crate::source) struct Shot {
 
 /// Where sound is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::source) enum Place {
+pub(in crate::source) enum MicAddress {
     /// A source of the sound server, by its name.
     Pulse(String),
     Alsa(String),
@@ -136,11 +136,11 @@ fn decoded(denoise: bool) -> Vec<String> {
 }
 
 /// Everything before the output: how a microphone is opened.
-pub(in crate::source) fn microphone(place: &Place) -> Vec<String> {
+pub(in crate::source) fn microphone(place: &MicAddress) -> Vec<String> {
     let mut arguments = quick();
     let rate = RATE.to_string();
     arguments.extend(match place {
-        Place::Pulse(name) => words(&[
+        MicAddress::Pulse(name) => words(&[
             "-f",
             "pulse",
             "-name",
@@ -157,13 +157,15 @@ pub(in crate::source) fn microphone(place: &Place) -> Vec<String> {
             name,
         ]),
         // Bare devices take only what their hardware does; a plug in front of them takes anything.
-        Place::Alsa(name) => {
+        MicAddress::Alsa(name) => {
             let name = name.strip_prefix("hw:").map_or_else(|| name.clone(), |card| format!("plughw:{card}"));
             words(&["-f", "alsa", "-sample_rate", &rate, "-channels", "2", "-i", &name])
         }
-        Place::AvFoundation(name) => words(&["-f", "avfoundation", "-i", &format!("none:{name}")]),
-        Place::DirectShow(name) => words(&["-f", "dshow", "-audio_buffer_size", "10", "-i", &format!("audio={name}")]),
-        Place::Graph(graph) => return words(&["-re", "-f", "lavfi", "-i", graph]),
+        MicAddress::AvFoundation(name) => words(&["-f", "avfoundation", "-i", &format!("none:{name}")]),
+        MicAddress::DirectShow(name) => {
+            words(&["-f", "dshow", "-audio_buffer_size", "10", "-i", &format!("audio={name}")])
+        }
+        MicAddress::Graph(graph) => return words(&["-re", "-f", "lavfi", "-i", graph]),
     });
     arguments
 }
@@ -342,13 +344,13 @@ mod tests {
     fn each_system_opens_microphones_its_own_way() {
         for (place, rest) in [
             (
-                Place::Pulse("default".into()),
+                MicAddress::Pulse("default".into()),
                 "-f pulse -name udpstream -stream_name microphone -sample_rate 44100 -channels 2 -fragment_size 1024 -i default",
             ),
-            (Place::Alsa("hw:1".into()), "-f alsa -sample_rate 44100 -channels 2 -i plughw:1"),
-            (Place::Alsa("default".into()), "-f alsa -sample_rate 44100 -channels 2 -i default"),
-            (Place::AvFoundation("0".into()), "-f avfoundation -i none:0"),
-            (Place::DirectShow("A Mic".into()), "-f dshow -audio_buffer_size 10 -i audio=A Mic"),
+            (MicAddress::Alsa("hw:1".into()), "-f alsa -sample_rate 44100 -channels 2 -i plughw:1"),
+            (MicAddress::Alsa("default".into()), "-f alsa -sample_rate 44100 -channels 2 -i default"),
+            (MicAddress::AvFoundation("0".into()), "-f avfoundation -i none:0"),
+            (MicAddress::DirectShow("A Mic".into()), "-f dshow -audio_buffer_size 10 -i audio=A Mic"),
         ] {
             assert_eq!(microphone(&place).join(" "), format!("{QUICK} {rest}"));
         }

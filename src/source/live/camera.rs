@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use super::arguments::{self, Coding, Shot, System};
 use super::feed::{Feed, Starting, Who};
-use super::stamps::Stamps;
-use super::trouble::{Kind, Trouble};
+use super::stamps::CaptureClock;
+use super::trouble::{DeviceKind, Trouble};
 use super::{Device, Grabber, Mode, THIRTY, list, offers};
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::media::Picture;
 use crate::media::nut::Stream;
 use crate::media::raw::Arrangement;
 use crate::queue::Pool;
-use crate::source::child::Control;
 use crate::source::{Input, Options, SourceError};
 use crate::units::{Rate, Size, Time};
 
@@ -45,7 +45,7 @@ impl Device for Camera {
             None => self.real(control)?,
         };
         arguments.extend(arguments::out());
-        let who = Who { name: self.name(), address, kind: Kind::Pictures };
+        let who = Who { name: self.name(), address, kind: DeviceKind::Pictures };
         let feed = Starting::new(&arguments, &who, control)?.open(FIRST_PICTURE)?;
         let decoded = arguments::is_decoded(&coding, self.denoise);
         Open::new(feed, &coding, decoded, self.rate).map(|open| Box::new(open) as Box<dyn Grabber>)
@@ -95,7 +95,7 @@ struct Open {
     feed: Feed,
     how: How,
     mode: Mode,
-    stamps: Stamps,
+    stamps: CaptureClock,
     /// Where uncoded pictures come in.
     raw: Vec<u8>,
     pictures: u32,
@@ -111,7 +111,7 @@ impl Open {
         let rate = feed.rate().or(wished).unwrap_or(THIRTY);
         let details = format!("{} {size}, {rate} fps", how.words(code));
         let mode = Mode { size, rate, details };
-        Ok(Self { feed, how, mode, stamps: Stamps::default(), raw: Vec::new(), pictures: 0 })
+        Ok(Self { feed, how, mode, stamps: CaptureClock::default(), raw: Vec::new(), pictures: 0 })
     }
 
     /// The newest packet that has come whole, and when it was captured.

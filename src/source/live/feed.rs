@@ -3,13 +3,11 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use super::trouble::{Kind, Trouble};
+use super::trouble::{DeviceKind, Trouble};
 use crate::clock;
+use crate::ffmpeg::{self, Control, Named, Pipes, Process, Tap};
 use crate::media::nut::{NutError, Reader, Stream};
 use crate::source::SourceError;
-use crate::source::child::{self, Control, Started, Tap};
-use crate::source::plan::quiet;
-use crate::source::tail::Tail;
 use crate::units::{Rate, Time};
 
 /// What a device is called.
@@ -19,7 +17,7 @@ pub(super) struct Who {
     pub name: String,
     /// By ffmpeg.
     pub address: String,
-    pub kind: Kind,
+    pub kind: DeviceKind,
 }
 
 impl Who {
@@ -41,9 +39,7 @@ pub(super) struct Feed {
 }
 
 struct Run {
-    id: u32,
-    stderr: Tail,
-    control: Control,
+    process: Process,
     who: Who,
 }
 
@@ -55,15 +51,13 @@ struct Patient {
 
 impl Starting {
     pub fn new(arguments: &[String], who: &Who, control: &Control) -> Result<Self, SourceError> {
-        let program = child::find("ffmpeg")?;
-        let mut command = quiet(program.as_os_str());
+        let mut command = ffmpeg::ffmpeg()?;
         command.args(arguments);
-        let Started { id, stdout, stderr, .. } = control.start_on_time(&mut command).map_err(SourceError::Start)?;
-        // A whole picture in one go, where that is allowed.
-        rustix::pipe::fcntl_setpipe_size(&stdout, PIPE).ok();
-        let stderr = Tail::of(stderr).map_err(SourceError::Start).inspect_err(|_| control.kill(id))?;
-        let run = Run { id, stderr, control: control.clone(), who: who.clone() };
-        Ok(Self { tap: Tap::new(stdout, control), run })
+        let named = Named { input: who.address.clone(), name: who.name.clone() };
+        let (process, Pipes { stdout, .. }) = Process::start_on_time(control, &mut command, named)?;
+        // A whole picture at once, where that is allowed.
+        stdout.widen(PIPE);
+        Ok(Self { tap: stdout, run: Run { process, who: who.clone() } })
     }
 
     /// Whether it has said something, or ended, before `until`.
@@ -111,23 +105,16 @@ impl Feed {
 
 impl Run {
     fn failed(&mut self, error: &NutError, patience: Duration, opened: bool) -> SourceError {
-        self.control.kill(self.id);
-        if self.control.stopped() {
+        self.process.kill();
+        if self.process.control().stopped() {
             return SourceError::Stopped;
         }
         let silent = matches!(error, NutError::Read(error) if error.kind() == io::ErrorKind::TimedOut);
         self.who.trouble(if silent {
             Trouble::Silent(patience.as_secs())
         } else {
-            let Who { name, address, kind } = &self.who;
-            Trouble::of(&self.stderr.finish(address, name), *kind, opened)
+            Trouble::of(&self.process.words(), self.who.kind, opened)
         })
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        self.control.kill(self.id);
     }
 }
 
@@ -140,16 +127,12 @@ impl Read for Patient {
     }
 }
 
-/// What ffmpeg says of itself on stderr when it is asked for a list; it then ends with an error, which is no failure.
+/// A list that ffmpeg writes to stderr when it is asked for one; it then ends with an error, which is no failure.
 pub(super) fn ask(arguments: &[String], control: &Control) -> Result<String, SourceError> {
-    let program = child::find("ffmpeg")?;
-    let mut command = ffmpeg_sidecar::command::FfmpegCommand::new_with_path(program.as_os_str());
-    command.args(["-hide_banner", "-nostdin", "-loglevel", "info"]).args(arguments);
-    let Started { id, stdout, stderr, .. } = control.start(&mut command).map_err(SourceError::Start)?;
-    let said = Tap::new(stderr, control).read_until(clock::now() + ANSWER);
-    drop(stdout);
-    control.kill(id);
-    Ok(String::from_utf8_lossy(&said.unwrap_or_default()).into_owned())
+    let mut command = ffmpeg::ffmpeg()?;
+    // The later level counts.
+    command.args(["-loglevel", "info"]).args(arguments);
+    control.list(&mut command, clock::now() + ANSWER).map_err(SourceError::Start)
 }
 
 /// The most an unprivileged process may ask for.

@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::meter::Shown;
 use super::placer::Placer;
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::media::sound::{Chunk, FRAMES, Frame, RATE};
 use crate::queue::{Producer, Watched};
-use crate::source::child::Control;
 use crate::source::voice::Chunks;
 use crate::units::Time;
 
-/// Nobody wants sound any more.
+/// The queue of sound was closed.
 pub(super) struct Closed;
 
 /// Nanoseconds of so many frames.
@@ -45,7 +45,7 @@ impl<'a> Line<'a> {
         Some(Self { control, zero, placer, latest, chunks, frames: Vec::new(), shown })
     }
 
-    /// Whether somebody still listens.
+    /// Whether the queue of sound is still open.
     pub fn open(&self) -> Result<(), Closed> {
         if self.control.stopped() || self.chunks.is_closed() { Err(Closed) } else { Ok(()) }
     }

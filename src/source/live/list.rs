@@ -3,15 +3,13 @@
 use std::fs;
 use std::time::Duration;
 
-use ffmpeg_sidecar::command::FfmpegCommand;
-
 use super::arguments::{self, System};
 use super::feed::{self, Who};
 use super::offers::{self, Offer, unlabelled};
 use super::screen;
-use super::trouble::{Kind, Trouble};
+use super::trouble::{DeviceKind, Trouble};
 use crate::clock;
-use crate::source::child::{self, Control, Question};
+use crate::ffmpeg::{self, Control, Question};
 use crate::source::{Input, SourceError, Stopper};
 use crate::units::{Rate, Size};
 
@@ -47,7 +45,7 @@ pub struct ListedMode {
 /// Looks for all of them; takes a second or two.
 pub fn devices(stopper: &Stopper) -> Result<Devices, SourceError> {
     let (system, control) = (System::here(), &stopper.0);
-    let trouble = child::find("ffmpeg").err().map(|error| error.to_string());
+    let trouble = ffmpeg::find("ffmpeg").err().map(|error| error.to_string());
     let ask = |arguments: &[String]| if trouble.is_none() { feed::ask(arguments, control) } else { Ok(String::new()) };
     let mut all = match arguments::devices(system) {
         Some(arguments) => named(system, &ask(&arguments)?),
@@ -78,7 +76,7 @@ impl From<Offer> for ListedMode {
     }
 }
 
-/// Screens that can be served, as whoever takes their pictures finds them.
+/// Screens that can be served, with the names under which they are opened.
 fn screens(control: &Control) -> Vec<Listed> {
     let listed = |screen: screen::Listed| Listed { address: screen.name, name: screen.description, modes: Vec::new() };
     screen::screens(control).into_iter().map(listed).collect()
@@ -90,7 +88,8 @@ pub(super) fn find_camera(wanted: &str, control: &Control) -> Result<String, Sou
     if system != System::Linux {
         return Ok(if wanted.is_empty() { "0" } else { wanted }.to_owned());
     }
-    let who = Who { name: Input::Camera(wanted.to_owned()).name(), address: wanted.to_owned(), kind: Kind::Pictures };
+    let who =
+        Who { name: Input::Camera(wanted.to_owned()).name(), address: wanted.to_owned(), kind: DeviceKind::Pictures };
     let missing = || who.trouble(Trouble::Missing);
     if wanted.starts_with('/') {
         return Ok(wanted.to_owned());
@@ -133,9 +132,8 @@ fn microphones(control: &Control) -> Vec<Listed> {
 
 /// ffmpeg's list of the sound server's sources.
 fn sources(control: &Control) -> Option<String> {
-    let program = child::find("ffmpeg").ok()?;
-    let mut command = FfmpegCommand::new_with_path(program.as_os_str());
-    command.args(["-hide_banner", "-loglevel", "error", "-sources", "pulse"]);
+    let mut command = ffmpeg::ffmpeg().ok()?;
+    command.args(["-sources", "pulse"]);
     let question = Question { command, feed: &[], input: "", name: "" };
     let answer = control.ask(question, clock::now() + ANSWER).ok()??;
     Some(String::from_utf8_lossy(&answer.output).into_owned())

@@ -4,22 +4,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{AGAIN, Device, Grabber, Mode};
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::media::Picture;
 use crate::media::card::text_card;
 use crate::media::meter::{Level, Meter};
 use crate::media::sound::{Frame, RATE};
 use crate::queue::Pool;
-use crate::source::child::Control;
 use crate::source::{Options, SourceError, tune};
 use crate::units::{Rate, Size, Time};
 
-/// What an ear tells whoever shows it.
+/// What an ear hands to the card that shows it.
 #[derive(Clone, Default)]
-pub(super) struct Shown(Arc<Mutex<Told>>);
+pub(super) struct Shown(Arc<Mutex<HeardLately>>);
 
 #[derive(Default)]
-struct Told {
-    /// What was heard since somebody looked last.
+struct HeardLately {
+    /// What was heard since the last picture.
     frames: Vec<Frame>,
     /// Why nothing is.
     why: Option<String>,
@@ -39,11 +39,11 @@ impl Shown {
     }
 
     fn take(&self) -> Result<Vec<Frame>, String> {
-        let mut told = self.lock();
-        told.why.clone().map_or_else(|| Ok(std::mem::take(&mut told.frames)), Err)
+        let mut heard = self.lock();
+        heard.why.clone().map_or_else(|| Ok(std::mem::take(&mut heard.frames)), Err)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Told> {
+    fn lock(&self) -> MutexGuard<'_, HeardLately> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

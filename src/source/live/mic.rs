@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use super::arguments::{self, Place, System};
+use super::arguments::{self, MicAddress, System};
 use super::feed::{Feed, Starting, Who};
 use super::line::{Closed, IDLE, Line, span};
 use super::meter::{Card, Shown};
-use super::stamps::Stamps;
-use super::trouble::{Kind, Trouble};
+use super::stamps::CaptureClock;
+use super::trouble::{DeviceKind, Trouble};
 use super::{Device, Ear, FIRST_PAUSE, LAST_PAUSE, News};
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::media::nut::Stream;
 use crate::media::sound::{self, Chunk, RATE};
 use crate::queue::{Producer, Watched};
-use crate::source::child::Control;
 use crate::source::{Input, Options, SoundOptions, SourceError};
 use crate::units::Time;
 
@@ -102,7 +102,7 @@ impl Microphone {
         Input::Mic(self.device.clone()).name()
     }
 
-    /// Whoever shows it, if anybody does.
+    /// Tells the card that shows the microphone, if there is one.
     fn tell(&self, why: Option<String>) {
         if let Some(shown) = &self.shown {
             shown.away(why);
@@ -129,14 +129,14 @@ impl Microphone {
 
     fn listen_at(
         &self,
-        place: &Place,
+        place: &MicAddress,
         line: &mut Line<'_>,
         opened: &mut impl FnMut(),
     ) -> Result<std::convert::Infallible, End> {
         let mut arguments = arguments::microphone(place);
         arguments.extend(arguments::sound(&self.options));
         arguments.extend(arguments::out());
-        let who = Who { name: self.name(), address: place.address().to_owned(), kind: Kind::Sound };
+        let who = Who { name: self.name(), address: place.address().to_owned(), kind: DeviceKind::Sound };
         let starting = Starting::new(&arguments, &who, line.control)?;
         wait(line, &who, FIRST_SOUND, |until| starting.ready(until))?;
         let mut feed = starting.open(PATIENCE)?;
@@ -144,7 +144,7 @@ impl Microphone {
             return Err(who.trouble(Trouble::Unknown("not the sound that was asked for".to_owned())).into());
         };
         line.placer.interrupted();
-        let (mut stamps, mut body, mut frames) = (Stamps::default(), Vec::new(), Vec::new());
+        let (mut stamps, mut body, mut frames) = (CaptureClock::default(), Vec::new(), Vec::new());
         loop {
             wait(line, &who, PATIENCE, |until| feed.ready(until))?;
             let first = next(&mut feed, &mut stamps, &mut body)?;
@@ -172,7 +172,7 @@ fn wait(line: &mut Line<'_>, who: &Who, patience: Duration, ready: impl Fn(Time)
 }
 
 /// The next packet in `body`, and when its first frame was heard. It is the last frame that is here soonest.
-fn next(feed: &mut Feed, stamps: &mut Stamps, body: &mut Vec<u8>) -> Result<Time, SourceError> {
+fn next(feed: &mut Feed, stamps: &mut CaptureClock, body: &mut Vec<u8>) -> Result<Time, SourceError> {
     let stamp = feed.next(body, PATIENCE)?;
     let length = span((body.len() / 4) as i64);
     let end = stamps.captured(stamp.saturating_add(length), clock::now(), clock::wall_ahead());
@@ -180,20 +180,20 @@ fn next(feed: &mut Feed, stamps: &mut Stamps, body: &mut Vec<u8>) -> Result<Time
 }
 
 /// Where to look for a microphone, the likeliest first.
-fn places(system: System, device: &str) -> Vec<Place> {
+fn places(system: System, device: &str) -> Vec<MicAddress> {
     if let Some(graph) = device.strip_prefix("lavfi:") {
-        return vec![Place::Graph(graph.to_owned())];
+        return vec![MicAddress::Graph(graph.to_owned())];
     }
     let name = |default: &str| if device.is_empty() { default } else { device }.to_owned();
     match system {
-        System::Linux if device.contains(':') => vec![Place::Alsa(device.to_owned())],
-        System::Linux => vec![Place::Pulse(name("default")), Place::Alsa(name("default"))],
-        System::MacOs => vec![Place::AvFoundation(name("default"))],
-        System::Windows => vec![Place::DirectShow(name("default"))],
+        System::Linux if device.contains(':') => vec![MicAddress::Alsa(device.to_owned())],
+        System::Linux => vec![MicAddress::Pulse(name("default")), MicAddress::Alsa(name("default"))],
+        System::MacOs => vec![MicAddress::AvFoundation(name("default"))],
+        System::Windows => vec![MicAddress::DirectShow(name("default"))],
     }
 }
 
-impl Place {
+impl MicAddress {
     /// By ffmpeg's name.
     fn address(&self) -> &str {
         match self {
@@ -219,18 +219,18 @@ mod tests {
 
     #[test]
     fn a_name_is_looked_for_where_it_is_likeliest() {
-        let pulse = |name: &str| Place::Pulse(name.to_owned());
-        let alsa = |name: &str| Place::Alsa(name.to_owned());
+        let pulse = |name: &str| MicAddress::Pulse(name.to_owned());
+        let alsa = |name: &str| MicAddress::Alsa(name.to_owned());
         for (device, expected) in [
             ("", vec![pulse("default"), alsa("default")]),
             ("hw:1", vec![alsa("hw:1")]),
             ("null.monitor", vec![pulse("null.monitor"), alsa("null.monitor")]),
-            ("lavfi:sine=440", vec![Place::Graph("sine=440".to_owned())]),
+            ("lavfi:sine=440", vec![MicAddress::Graph("sine=440".to_owned())]),
         ] {
             assert_eq!(places(System::Linux, device), expected);
         }
-        assert_eq!(places(System::MacOs, "1"), [Place::AvFoundation("1".to_owned())]);
-        assert_eq!(places(System::Windows, "A Mic"), [Place::DirectShow("A Mic".to_owned())]);
+        assert_eq!(places(System::MacOs, "1"), [MicAddress::AvFoundation("1".to_owned())]);
+        assert_eq!(places(System::Windows, "A Mic"), [MicAddress::DirectShow("A Mic".to_owned())]);
     }
 
     fn chunks(consumer: &Consumer<Chunk>, count: usize) -> Vec<Chunk> {

@@ -1,7 +1,7 @@
 //! Live pictures: a device that is opened, watched over, and opened again whenever it is lost.
 //!
-//! While it is away the stream goes on with a card that says why, at the stream's size; nobody has to do anything when
-//! the device is back. A device may come back with pictures of another size: whoever encodes fits them.
+//! While it is away the stream goes on with a card that says why, at the stream's size; when the device is back, its pictures
+//! are back. They may have another size then: the encoder fits them.
 
 mod arguments;
 pub(super) mod call;
@@ -28,10 +28,10 @@ use crossbeam_channel::{Sender, bounded};
 pub use self::list::{Devices, Listed, ListedMode, devices};
 pub use self::offers::fuzz_offers;
 pub use self::trouble::Trouble;
-use super::child::Control;
 use super::plan::fit_size;
 use super::{Finished, Guard, Info, Options, Pace, Source, SourceError};
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::media::Picture;
 use crate::media::card::text_card;
 use crate::media::sound::Chunk;
@@ -67,7 +67,7 @@ pub(super) trait Grabber: Send {
     fn mode(&self) -> Mode;
 
     /// Waits for the next picture and stamps it with the moment at which it was captured, in our clock. Never older
-    /// pictures than the newest there is. Its number is left to whoever asks; a picture that shows the same as the one
+    /// pictures than the newest there is. Its number is set by the caller; a picture that shows the same as the one
     /// before is made by [`Picture::again`]. An error is the end of this grabber, also when `control` was stopped.
     fn grab(&mut self, pool: &Pool<Vec<u8>>) -> Result<Picture, SourceError>;
 }
@@ -158,7 +158,7 @@ pub(super) fn open(
 }
 
 impl Mode {
-    /// Of a device that nobody has seen yet, and of which this is wanted.
+    /// Of a device that was never there yet, and of which this is wanted.
     fn unknown(size: Option<Size>, rate: Option<Rate>) -> Self {
         let (size, rate) = (size.unwrap_or(Size::new(1280, 720)), rate.unwrap_or(THIRTY));
         Self { size, rate, details: format!("{size}, {rate} fps, not there yet") }
@@ -168,7 +168,7 @@ impl Mode {
 /// A device under care.
 struct Steady<'a> {
     name: String,
-    /// Locked only while it is opened, by whoever does that.
+    /// Locked only while it is opened.
     device: Arc<Mutex<Box<dyn Device>>>,
     size: Size,
     control: &'a Control,
@@ -181,7 +181,7 @@ struct Steady<'a> {
     pictures: u32,
 }
 
-/// Nobody wants pictures any more.
+/// The queue of pictures was closed.
 struct Closed;
 
 impl Steady<'_> {
@@ -220,7 +220,7 @@ impl Steady<'_> {
         Ok(Finished { pictures: self.pictures, end: None })
     }
 
-    /// Until the device fails; `Ok` if nobody wants pictures any more.
+    /// Until the device fails; `Ok` if the queue of pictures was closed.
     fn grab_all(&mut self, mut grabber: Box<dyn Grabber>) -> Result<Closed, SourceError> {
         let pool = Pool::new(POOL);
         self.raw = None;
@@ -247,7 +247,7 @@ impl Steady<'_> {
         while clock::now() < until {
             self.show(&mut card)?;
         }
-        // Opening takes seconds at times; whoever comes meanwhile is to see something.
+        // Opening may take seconds; the card is shown meanwhile.
         let (device, control) = (Arc::clone(&self.device), self.control.clone());
         let open = move || lock(&device).open(&control);
         let opening = Builder::new().name("open device".into()).spawn(open);
@@ -294,7 +294,7 @@ const AGAIN: &str = "It is tried again until it is back.";
 /// A device that was unplugged is looked for soon, and then less often.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(3);
-/// How often a card is repeated; nobody who watches should think that the server is gone.
+/// How often a card is repeated, so that watchers know that the server is there.
 const CARD: Duration = Duration::from_millis(200);
 const POOL: usize = 8;
 /// More than happens between two looks.

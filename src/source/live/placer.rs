@@ -219,7 +219,7 @@ mod tests {
     fn gaps_and_floods_are_made_good() {
         let mut rig = Rig::new(50.0);
         rig.run(20.0);
-        // The device stood still for 150 ms, and nobody made silence of it.
+        // The device stood still for 150 ms, and no silence was made for that time.
         rig.at += 0.150;
         rig.run(40.0);
         assert!(rig.worst(21.0) < 0.005, "{}", rig.worst(21.0));

@@ -17,16 +17,16 @@ mod shm;
 mod tests;
 
 use self::area::Area;
-use self::layout::Layout;
+use self::layout::ScreenLayout;
 use self::link::Link;
 pub(super) use self::list::{Listed, screens};
 use self::rhythm::{Rhythm, Step};
 use self::server::Server;
 use super::{Device, Grabber, Mode, THIRTY};
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::media::Picture;
 use crate::queue::Pool;
-use crate::source::child::Control;
 use crate::source::{Input, Options, Screen, SourceError};
 use crate::units::{Rate, Time};
 
@@ -54,7 +54,8 @@ impl Device for Display {
     fn open(&mut self, control: &Control) -> Result<Box<dyn Grabber>, SourceError> {
         let link = Link::open(self.screen.display.as_deref(), control)?;
         let name = link.name.clone();
-        let layout = Layout::of(link.setup(), link.root()).map_err(|what| SourceError::ScreenColours { name, what })?;
+        let layout =
+            ScreenLayout::of(link.setup(), link.root()).map_err(|what| SourceError::ScreenColours { name, what })?;
         let mut server = Server::new(link, self.pointer)?;
         let area = Area::on(server.measure()?, self.screen.area)?;
         server.make_room(layout.bytes(area.size))?;
@@ -75,7 +76,7 @@ impl Device for Display {
 /// An open screen.
 struct Grab {
     server: Server,
-    layout: Layout,
+    layout: ScreenLayout,
     wanted: Screen,
     area: Area,
     rate: Rate,

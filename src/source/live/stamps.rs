@@ -8,14 +8,14 @@ use crate::units::Time;
 
 /// One device's clock.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stamps {
+pub(super) struct CaptureClock {
     /// The least arrival − stamp, in nanoseconds, of each span of time; the newest is last.
     least: [Option<i128>; SPANS],
     /// When the newest span began.
     began: Option<Time>,
 }
 
-impl Stamps {
+impl CaptureClock {
     /// When what was stamped `stamp` nanoseconds, and has just arrived, came into being; `wall` is how far the wall clock is
     /// ahead of ours. Never later than the arrival.
     pub fn captured(&mut self, stamp: i64, arrival: Time, wall: i64) -> Time {
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn clocks_that_we_know_are_told_apart() {
-        let mut stamps = Stamps::default();
+        let mut stamps = CaptureClock::default();
         let arrival = Time::from_millis(HOUR);
         let own = arrival.nanos();
         let made = Time::from_millis(HOUR - 15);
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn any_other_clock_is_as_late_as_its_quickest_delivery() {
-        let (mut stamps, mut worst) = (Stamps::default(), 0_i64);
+        let (mut stamps, mut worst) = (CaptureClock::default(), 0_i64);
         for number in 0..3_000_u64 {
             let made = HOUR * 1_000 + number * 33_333;
             // 100 ppm too fast, and up to 20 ms on the way, every seventh at once.
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_is_believed_at_once() {
-        let mut stamps = Stamps::default();
+        let mut stamps = CaptureClock::default();
         let at = |millis: u64| Time::from_millis(HOUR + millis);
         assert_eq!(stamps.captured(500_000_000_000, at(0), WALL), at(0));
         assert_eq!(stamps.captured(500_100_000_000, at(130), WALL), at(100));

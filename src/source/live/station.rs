@@ -7,17 +7,17 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::call::{Call, Fed};
 use super::line::{IDLE, Line, span};
-use super::stamps::Stamps;
+use super::stamps::CaptureClock;
 use super::{Device, Ear, Grabber, Mode, News};
 use crate::clock;
+use crate::ffmpeg::{Control, Reading};
 use crate::media::Picture;
 use crate::media::sound::Chunk;
 use crate::queue::{Pool, Pop, Producer, Watched};
 use crate::source::backlog::Surplus;
-use crate::source::child::Control;
-use crate::source::ffmpeg::Pass;
 use crate::source::heard::Heard;
-use crate::source::plan::{self, Plan, Reading};
+use crate::source::pass::Pass;
+use crate::source::plan::{self, Plan};
 use crate::source::probe::Found;
 use crate::source::{Guard, Input, Options, Source, SourceError, file, sound};
 use crate::units::Time;
@@ -57,7 +57,7 @@ struct Station {
     options: Options,
     /// How it is to be opened next: as last time, unless it may have become another.
     next: Option<(Plan, Option<Call>)>,
-    /// Since when nobody has answered.
+    /// Since when the address has not answered.
     away: Option<Time>,
     voices: Sender<Heard>,
 }
@@ -114,7 +114,7 @@ impl Device for Station {
         };
         let (size, rate) = (pass.reader.header().size, plan.rate.unwrap_or(plan.film.rate));
         let mode = Mode { size, rate, details: plan::describe_pictures(&plan.film, size, rate) };
-        // If nobody listens it is kept until the end, or ffmpeg would wait for ever.
+        // If its sound is not taken it is kept until the end, or ffmpeg would wait for ever.
         let unheard =
             pass.heard.take().and_then(|heard| self.voices.try_send(heard).err()).map(|full| full.into_inner());
         self.away = None;
@@ -142,7 +142,7 @@ struct Open {
 }
 
 impl Open {
-    /// Its end was not for us to see: whoever holds the connection may know more.
+    /// Why it ended; the process that holds the connection may know more.
     fn broke_off(&mut self, why: Option<String>) -> SourceError {
         let why = self.fed.as_mut().and_then(Fed::why).or(why).unwrap_or_else(|| "it came to an end".to_owned());
         SourceError::BrokeOff { name: self.name.clone(), why }
@@ -202,9 +202,9 @@ impl Ear for Own {
     }
 }
 
-/// One connection's sound; `false` if nobody wants more. It comes in bursts, so that the quickest tells when it was made.
+/// One connection's sound; `false` if the queue was closed. It comes in bursts, so that the quickest tells when it was made.
 fn play(heard: &Heard, line: &mut Line<'_>) -> bool {
-    let (mut stamps, mut count) = (Stamps::default(), 0);
+    let (mut stamps, mut count) = (CaptureClock::default(), 0);
     line.placer.interrupted();
     loop {
         let kept = match heard.next_within(IDLE) {

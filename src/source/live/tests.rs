@@ -128,7 +128,7 @@ fn a_final_refusal_is_said_at_once() {
             "camera".to_owned()
         }
         fn open(&mut self, _: &Control) -> Result<Box<dyn Grabber>, SourceError> {
-            Err(SourceError::NoFfmpeg { program: "ffmpeg" })
+            Err(SourceError::Ffmpeg(crate::ffmpeg::FfmpegError::NotInstalled { program: "ffmpeg" }))
         }
     }
     let guard = Guard { control: Control::new().unwrap(), threads: Vec::new(), news: None };

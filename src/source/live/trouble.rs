@@ -1,6 +1,6 @@
 //! Why a device gives nothing (more), by what ffmpeg and its system say; each text goes on from the device's name.
 
-use crate::source::tail::Words;
+use crate::ffmpeg::Words;
 
 /// What is wrong with a device, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,17 +28,17 @@ pub enum Trouble {
 
 /// What kind of device it is, and so the group that may open it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum DeviceKind {
     Pictures,
     Sound,
 }
 
 impl Trouble {
     /// By ffmpeg's last words; `opened`: it gave something before.
-    pub(super) fn of(words: &Words, kind: Kind, opened: bool) -> Self {
+    pub(super) fn of(words: &Words, kind: DeviceKind, opened: bool) -> Self {
         let said = |signs: &[&str]| signs.iter().any(|sign| words.mention(sign));
         let gist = || words.gist().unwrap_or_else(|| "ffmpeg does not say why".to_owned());
-        let group = if kind == Kind::Pictures { "video" } else { "audio" };
+        let group = if kind == DeviceKind::Pictures { "video" } else { "audio" };
         match () {
             () if said(&["Device or resource busy", "already in use", "Could not run graph"]) => Self::Busy,
             () if said(&["Permission denied", "Operation not permitted", "not authorized"]) => Self::Denied(group),
@@ -126,7 +126,7 @@ mod tests {
             ("", true, "does not say why"),
         ] {
             let words = Words::new(text, "/dev/video0", "camera");
-            let kind = if text.contains("alsa") { Kind::Sound } else { Kind::Pictures };
+            let kind = if text.contains("alsa") { DeviceKind::Sound } else { DeviceKind::Pictures };
             let trouble = Trouble::of(&words, kind, opened).to_string();
             assert!(
                 sign == "--" && trouble.contains("see `udpstream devices`") || trouble.contains(sign),

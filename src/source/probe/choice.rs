@@ -1,7 +1,7 @@
 //! Which of several tracks of pictures is shown, and which sound belongs to it: as players choose.
 
-use super::{Disposition, Program, Report, Stream};
-use crate::source::probe::Track;
+use super::Track;
+use super::report::{self, Disposition, Program, Report, Stream};
 
 /// The track that is shown: never a cover while there is anything else, a film before a still picture, then the one that
 /// is marked as the default, then the largest, then the first.
@@ -56,7 +56,7 @@ impl Disposition {
 impl Stream {
     /// One picture, or one without a rate, in a codec of single pictures.
     fn is_still(&self) -> bool {
-        let average = super::rate(&self.avg_frame_rate);
+        let average = report::rate(&self.avg_frame_rate);
         let lasts = self.tags.duration.as_deref().and_then(clock_time);
         let one_by_length = average.zip(lasts).is_some_and(|(rate, seconds)| seconds * rate.fps() < 1.5);
         let one = self.nb_frames.as_deref() == Some("1") || one_by_length || average.is_none();

@@ -1,11 +1,7 @@
 //! Sound out of sources, held against ffmpeg's own decoding of the same files, sample by sample.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use super::*;
 use crate::media::card::Card;
-use crate::media::meter;
 use crate::media::sound::{FRAMES, Frame, RATE, frame_at, frame_of};
 use crate::media::tone::BEEP;
 use crate::units::MediaTime;
@@ -15,7 +11,7 @@ pub(super) fn with_sound() -> Options {
 }
 
 /// What ffmpeg makes of a file's first track; `more` are further options, split at spaces.
-fn decoded(path: &Path, more: &str) -> Vec<Frame> {
+pub(super) fn decoded(path: &Path, more: &str) -> Vec<Frame> {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-nostdin", "-i"]).arg(path).args(["-map", "0:a:0"]);
     command.args(more.split_whitespace()).args(["-ac", "2", "-ar", "44100", "-f", "s16le", "-"]);
@@ -55,14 +51,21 @@ fn heard(path: &Path) -> Vec<Frame> {
 }
 
 /// Says where two sounds part, instead of printing them.
-fn assert_same(got: &[Frame], meant: &[Frame], what: &str) {
+pub(super) fn assert_same(got: &[Frame], meant: &[Frame], what: &str) {
     let apart = got.iter().zip(meant).position(|(got, meant)| got != meant);
     assert_eq!(apart, None, "{what}: the first frame that differs");
     assert_eq!(got.len(), meant.len(), "{what}: frames");
 }
 
 /// A film of pictures for `seconds`, and beside them a sound that never repeats: `voices`, a channel each, at `rate`.
-fn film(folder: &TempDir, name: &str, (seconds, offset): (f64, f64), rate: u32, voices: u32, more: &str) -> PathBuf {
+pub(super) fn film(
+    folder: &TempDir,
+    name: &str,
+    (seconds, offset): (f64, f64),
+    rate: u32,
+    voices: u32,
+    more: &str,
+) -> PathBuf {
     let voice = |n: u32| format!("0.4*sin(2*PI*({}+90*t)*t)", 200 + 130 * n);
     let voices: Vec<_> = (0..voices).map(voice).collect();
     make(
@@ -173,9 +176,10 @@ fn a_broadcast_cut_anywhere_keeps_sound_and_pictures_together() {
 
 #[test]
 fn sound_of_a_camera_begins_with_its_pictures() {
-    let control = child::Control::new().expect("an eventfd");
+    let control = crate::ffmpeg::Control::new().expect("an eventfd");
     let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
-    let heard = heard::Heard::of(child::Tap::new(reader, &control), backlog::Surplus::Wait, false).expect("a thread");
+    let heard =
+        heard::Heard::of(crate::ffmpeg::Tap::new(reader, &control), backlog::Surplus::Wait, false).expect("a thread");
     let (producer, consumer) = queue::bounded(1_000, WhenFull::Block, None);
     let voice = voice::Voice::start(Some(producer), voice::Manner { looped: false, by_arrival: true, silence: 0 });
     let voice = voice.expect("a thread");
@@ -285,67 +289,6 @@ fn forty_passes_leave_no_pipe_and_no_thread() {
 }
 
 #[test]
-fn sound_that_lies_far_from_its_pictures_keeps_nobody_waiting() {
-    let folder = TempDir::new().expect("a folder");
-    // Eight seconds of sound, all of it behind all of the pictures: more than pipes and queues hold.
-    let arguments = "-f lavfi -i testsrc2=size=320x240:rate=25:duration=8 -f lavfi -i sine=frequency=300:duration=8 \
-                     -c:v libx264 -preset ultrafast -c:a pcm_s16le -max_interleave_delta 0 -chunk_duration 60000000";
-    let path = make(&folder, "apart.mov", arguments, &[]);
-    let source = open_with(&file(&path), with_sound());
-    let (producer, consumer) = queue::bounded(4, WhenFull::Block, None);
-    let (sounding, listening) = queue::bounded(8, WhenFull::Block, None);
-    let running = source.start(producer, Some(sounding));
-    // As a server does it: a picture, and the sound of the same time, in turn.
-    let mut got = Vec::new();
-    for number in 1..=200 {
-        assert!(consumer.pop().is_some(), "picture {number}");
-        while got.len() + FRAMES <= frame_at(Rate::new(25, 1).expect("usual"), number) as usize {
-            got.extend(listening.pop().expect("sound of this picture").frames);
-        }
-    }
-    got.extend(std::iter::from_fn(|| listening.pop()).flat_map(|chunk| chunk.frames));
-    assert_same(&got, &decoded(&path, ""), "apart");
-    running.join().expect("a clean end");
-}
-
-#[test]
-fn a_source_whose_sound_nobody_takes_can_be_stopped_and_leaves_nothing() {
-    let named = || {
-        let names = std::fs::read_dir("/proc/self/task").expect("Linux").flatten();
-        let names = names.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
-        names.filter(|name| name.trim() == "sound in" || name.trim() == "sound").count()
-    };
-    for (looped, keep) in [(false, true), (true, true), (true, false)] {
-        let source = open_with(&file(SAMPLE), Options { looped, ..with_sound() });
-        let (producer, consumer) = queue::bounded(2, WhenFull::Block, None);
-        let (sounding, listening) = queue::bounded(2, WhenFull::Block, None);
-        let running = source.start(producer, Some(sounding));
-        assert!(consumer.pop().is_some() && listening.pop().is_some());
-        assert!(named() >= 2, "both threads are at work");
-        let kept = keep.then_some((consumer, listening));
-        running.stop();
-        running.join().expect("stopped, not failed");
-        drop(kept);
-    }
-}
-
-#[test]
-fn pictures_go_on_when_nobody_wants_the_sound() {
-    for (path, told) in two_films(&TempDir::new().expect("a folder")) {
-        let source = open_with(&file(&path), with_sound());
-        let (producer, consumer) = queue::bounded(10, WhenFull::Block, None);
-        let (sounding, listening) = queue::bounded(2, WhenFull::Block, None);
-        let running = source.start(producer, Some(sounding));
-        assert!(listening.pop().is_some());
-        drop(listening);
-        assert_eq!(std::iter::from_fn(|| consumer.pop()).count(), told.pictures);
-        running.join().expect("a clean end");
-        // Nor does a source that was opened with sound need anybody to take it.
-        assert_eq!(pictures(open_with(&file(&path), with_sound()), usize::MAX).len(), told.pictures);
-    }
-}
-
-#[test]
 fn gain_mono_and_noise_filters_do_what_they_say() {
     let folder = TempDir::new().expect("a folder");
     let path = film(&folder, "two.mkv", (2.0, 0.0), 44_100, 2, "-c:a pcm_s16le");
@@ -428,107 +371,4 @@ fn the_test_card_flashes_when_it_beeps() {
             assert_eq!(white, peak(frames) > Some(10_000), "picture {}: what is seen is heard", picture.number);
         }
     }
-}
-
-#[test]
-fn a_song_is_shown_as_a_card_that_follows_it() {
-    let folder = TempDir::new().expect("a folder");
-    let cover = make(&folder, "cover.png", "-f lavfi -i testsrc2=size=64x64 -frames:v 1", &[]);
-    // Half a second of quiet, half a second of loud, and a bit.
-    let loudness = "-f lavfi -i aevalsrc=(0.01+0.5*gte(t\\,0.5))*sin(2*PI*400*t)|0:s=44100:d=1.03";
-    let covered = format!("{loudness} -i {} -map 0 -map 1 -disposition:v attached_pic", cover.display());
-    for (name, arguments) in [
-        ("song.wav", loudness.to_owned()),
-        ("song.flac", loudness.to_owned()),
-        ("song.mp3", covered.clone()),
-        ("song.m4a", format!("{loudness} -c:a aac")),
-    ] {
-        let path = make(&folder, name, &arguments, &[]);
-        let source = open_with(&file(&path), with_sound());
-        let info = source.info().clone();
-        assert_eq!((info.size, info.rate.fps(), info.title.as_str()), (Size::new(640, 360), 25.0, name));
-        assert!(info.sound && info.details.ends_with("no pictures"), "{}", info.details);
-        let (pictures, chunks) = both(source, usize::MAX);
-        let (got, meant) = (frames(&chunks), decoded(&path, ""));
-        assert_same(&got, &meant, name);
-        assert_eq!(pictures.len(), meant.len().div_ceil(1_764), "{name}");
-        let lit = |picture: &Picture, side: u32| {
-            let ((x, y), (width, height)) = meter::bar(picture.size, side);
-            let row = (y as usize + height as usize / 2) * 640 + x as usize;
-            picture.planes()[0][row..row + width as usize].iter().filter(|&&luma| luma > 50).count()
-        };
-        assert!(lit(&pictures[5], 0) * 3 / 2 < lit(&pictures[20], 0), "{name}: louder is longer");
-        assert!(lit(&pictures[20], 1) < 10, "{name}: the right side is silent");
-    }
-    let path = folder.path().join("song.wav");
-    let wide = Options { width: Some(320), looped: true, ..with_sound() };
-    let (shown, chunks) = both(open_with(&file(&path), wide), 3 * 26);
-    assert_eq!((shown.len(), shown[0].size), (78, Size::new(320, 180)));
-    let (got, plain) = (frames(&chunks), decoded(&path, ""));
-    let mut pass = plain.clone();
-    pass.resize(26 * 1_764, [0, 0]);
-    assert_same(&got[..2 * pass.len()], &pass.repeat(2), "two passes");
-    assert_eq!(pictures(open_with(&file(&path), Options::default()), usize::MAX).len(), 26, "without sound as well");
-}
-
-#[test]
-fn listening_gives_what_ffmpeg_decodes() {
-    let folder = TempDir::new().expect("a folder");
-    let late = film(&folder, "late.mkv", (2.0, 1.0), 48_000, 2, "-c:a pcm_s16le");
-    let stopper = || Stopper::new().expect("an eventfd");
-    for path in [Path::new(SAMPLE), &late] {
-        let mut listening = listen(&file(path), SoundOptions::default(), &stopper()).expect("sound");
-        let mut got = Vec::new();
-        while let Some(frames) = listening.next_frames().expect("no failure") {
-            got.extend(frames);
-        }
-        // Its own time is all that counts: nothing is put before it.
-        assert_same(&got, &decoded(path, ""), &path.display().to_string());
-    }
-    let mute = make(&folder, "mute.mp4", "-f lavfi -i testsrc2=size=64x48:rate=25:duration=1 -c:v mpeg4", &[]);
-    for (input, words) in [
-        (file(&mute), "has no sound in it"),
-        (file(folder.path().join("none.mp4")), "was not found"),
-        (Input::Stdin, "has no sound to take out"),
-    ] {
-        let error = listen(&input, SoundOptions::default(), &stopper()).err().expect("nothing").to_string();
-        assert!(error.contains(words), "{error}");
-    }
-}
-
-/// The pipes that a child has inherited beyond its first three, but for those that we ourselves were born with.
-fn pipes_of(process: u32) -> Vec<PathBuf> {
-    let link = |process: &str, number: u32| std::fs::read_link(format!("/proc/{process}/fd/{number}")).ok();
-    let files = std::fs::read_dir(format!("/proc/{process}/fd")).expect("a living child").flatten();
-    let numbers = files.filter_map(|file| file.file_name().to_str()?.parse::<u32>().ok()).filter(|&number| number > 2);
-    let links = numbers.filter_map(|number| Some((number, link(&process.to_string(), number)?)));
-    let links = links.filter(|(number, file)| link("self", *number).as_ref() != Some(file)).map(|(_, file)| file);
-    links.filter(|file| file.to_string_lossy().starts_with("pipe:")).collect()
-}
-
-#[test]
-fn each_child_inherits_its_own_pipe_and_no_other() {
-    let open_one = || {
-        let source = open_with(&file(SAMPLE), Options { looped: true, ..with_sound() });
-        let (producer, consumer) = queue::bounded(2, WhenFull::Block, None);
-        let (sounding, listening) = queue::bounded(2, WhenFull::Block, None);
-        let running = source.start(producer, Some(sounding));
-        assert!(consumer.pop().is_some() && listening.pop().is_some());
-        (running, consumer, listening)
-    };
-    let started = Arc::new(std::sync::Mutex::new(BTreeMap::new()));
-    std::thread::scope(|scope| {
-        for number in 0..4 {
-            let started = Arc::clone(&started);
-            scope.spawn(move || started.lock().expect("no panic").insert(number, open_one()));
-        }
-    });
-    let started = started.lock().expect("no panic");
-    let children: Vec<_> = started.values().flat_map(|(running, ..)| children_of(running)).collect();
-    assert_eq!(children.len(), 4);
-    let mut pipes: Vec<_> = children.into_iter().flat_map(pipes_of).collect();
-    pipes.sort();
-    let all = pipes.len();
-    pipes.dedup();
-    assert_eq!((all, pipes.len()), (8, 8), "each has its own sound and stamps, and nobody else's");
 }

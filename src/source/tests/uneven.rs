@@ -2,7 +2,7 @@
 
 use super::sound::{both, frames, with_sound};
 use super::*;
-use crate::media::sound::RATE as FRAMES_A_SECOND;
+use crate::media::sound;
 
 /// What a film's pictures are counted in: a fiftieth of a second.
 const GRID: f64 = 50.0;
@@ -51,8 +51,8 @@ fn seen(pictures: &[Picture]) -> Vec<(usize, f64)> {
 fn beeps(frames: &[[i16; 2]]) -> Vec<f64> {
     let (mut beeps, mut last) = (Vec::new(), usize::MAX);
     for (at, _) in frames.iter().enumerate().filter(|(_, frame)| frame[0].unsigned_abs() > 4_000) {
-        if last == usize::MAX || at - last > FRAMES_A_SECOND as usize / 4 {
-            beeps.push(at as f64 / f64::from(FRAMES_A_SECOND));
+        if last == usize::MAX || at - last > sound::RATE as usize / 4 {
+            beeps.push(at as f64 / f64::from(sound::RATE));
         }
         last = at;
     }
@@ -166,7 +166,7 @@ fn films_that_were_joined_go_on_with_sound_and_pictures_together() {
 #[test]
 fn a_film_that_is_decoded_while_it_is_looked_at_is_an_ordinary_one() {
     let folder = TempDir::new().expect("a folder");
-    let control = child::Control::new().expect("an eventfd");
+    let control = crate::ffmpeg::Control::new().expect("an eventfd");
     let pictures = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=1";
     let ordinary = make(&folder, "a.mp4", &format!("{pictures} -f lavfi -i sine=d=1 -c:v libx264 -c:a aac"), &[]);
     let mute = make(&folder, "b.mp4", &format!("{pictures} -c:v libx264"), &[]);

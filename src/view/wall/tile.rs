@@ -93,7 +93,7 @@ mod tests {
         let mut tile = Tile::new("one", orders);
         tile.place = Some(Rect { x: 1, y: 1, size: Size::new(2, 1) });
         tile.render(1, true);
-        let mut put = |tile: &mut Tile, presentation, age| {
+        let put = |tile: &mut Tile, presentation, age| {
             let mut sheet = [0; 12];
             let new = tile.put(&mut sheet, 4, presentation, age);
             (new, sheet[5..7] == [CHOSEN; 2], sheet.iter().filter(|pixel| **pixel == CHOSEN).count())

@@ -1,13 +1,13 @@
 //! How a screen's pixels lie in memory, and how they become blue, green, red and a spare byte.
 #![forbid(unsafe_code)]
 
-use x11rb::protocol::xproto::{ImageOrder, Screen as Root, Setup, VisualClass};
+use x11rb::protocol::xproto::{self, ImageOrder, Setup, VisualClass};
 
 use crate::units::Size;
 
 /// The pixels of one screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct ScreenLayout {
     bits: u8,
     /// Rows begin at multiples of so many bits.
     padding: u8,
@@ -16,9 +16,9 @@ pub(super) struct Layout {
     masks: [u32; 3],
 }
 
-impl Layout {
+impl ScreenLayout {
     /// Of what a screen shows; where we cannot read it, what it is.
-    pub fn of(setup: &Setup, root: &Root) -> Result<Self, String> {
+    pub fn of(setup: &Setup, root: &xproto::Screen) -> Result<Self, String> {
         let depth = root.root_depth;
         let format = setup.pixmap_formats.iter().find(|format| format.depth == depth);
         let mut visuals = root.allowed_depths.iter().flat_map(|depth| &depth.visuals);
@@ -99,7 +99,7 @@ impl Channel {
 mod tests {
     use super::*;
 
-    fn expanded(layout: Layout, pixels: &[u8], size: Size) -> Vec<u8> {
+    fn expanded(layout: ScreenLayout, pixels: &[u8], size: Size) -> Vec<u8> {
         let mut out = vec![9; size.pixels() * 4];
         layout.expand(pixels, size, &mut out);
         out
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn sixteen_bits_a_pixel_in_rows_of_whole_words() {
-        let layout = Layout { bits: 16, padding: 32, big_endian: false, masks: [0xF800, 0x07E0, 0x1F] };
+        let layout = ScreenLayout { bits: 16, padding: 32, big_endian: false, masks: [0xF800, 0x07E0, 0x1F] };
         assert_eq!((layout.bytes(Size::new(3, 2)), layout.bytes(Size::new(4, 2))), (16, 16));
         let (white, red, green, half) = ([0xFF, 0xFF], [0, 0xF8], [0xE0, 0x07], [0x10, 0x84]);
         let rows = [white, red, green, [1, 2], half, [0, 0], [0x1F, 0], [3, 4]].concat();
@@ -118,14 +118,14 @@ mod tests {
 
     #[test]
     fn colours_in_another_order_or_with_more_bits() {
-        let swapped = Layout { bits: 32, padding: 32, big_endian: false, masks: [0xFF, 0xFF00, 0xFF_0000] };
+        let swapped = ScreenLayout { bits: 32, padding: 32, big_endian: false, masks: [0xFF, 0xFF00, 0xFF_0000] };
         assert_eq!(expanded(swapped, &[1, 2, 3, 4], Size::new(1, 1)), [3, 2, 1, 0]);
-        let big = Layout { big_endian: true, masks: [0xFF_0000, 0xFF00, 0xFF], ..swapped };
+        let big = ScreenLayout { big_endian: true, masks: [0xFF_0000, 0xFF00, 0xFF], ..swapped };
         assert_eq!(expanded(big, &[4, 1, 2, 3], Size::new(1, 1)), [3, 2, 1, 0]);
-        let deep = Layout { masks: [0x3FF0_0000, 0xF_FC00, 0x3FF], ..swapped };
+        let deep = ScreenLayout { masks: [0x3FF0_0000, 0xF_FC00, 0x3FF], ..swapped };
         let pixel: u32 = 1_023 << 20 | 512 << 10;
         assert_eq!(expanded(deep, &pixel.to_le_bytes(), Size::new(1, 1)), [0, 128, 255, 0]);
-        let plain = Layout { masks: [0xFF_0000, 0xFF00, 0xFF], ..swapped };
+        let plain = ScreenLayout { masks: [0xFF_0000, 0xFF00, 0xFF], ..swapped };
         assert!(plain.is_plain() && ![swapped, big, deep].iter().any(|layout| layout.is_plain()));
     }
 }

@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use x11rb::connection::Connection;
 use x11rb::errors::ConnectError;
 use x11rb::protocol::Event;
-use x11rb::protocol::xproto::{Screen as Root, Setup};
+use x11rb::protocol::xproto::{self, Setup};
 use x11rb::reexports::x11rb_protocol::parse_display::{ConnectAddress, parse_display};
 use x11rb::reexports::x11rb_protocol::xauth::{Family, get_auth};
 use x11rb::rust_connection::{DefaultStream, PollMode, RustConnection, Stream};
@@ -22,13 +22,13 @@ use x11rb::utils::RawFdContainer;
 
 use super::wayland;
 use crate::clock;
+use crate::ffmpeg::Control;
 use crate::source::SourceError;
-use crate::source::child::Control;
 use crate::units::Time;
 
 /// One X server, one of its screens.
 pub(super) struct Link {
-    pub connection: RustConnection<Line>,
+    pub connection: RustConnection<XStream>,
     /// As one writes it, such as `:0`.
     pub name: String,
     screen: usize,
@@ -52,7 +52,7 @@ impl Link {
         for address in parsed.connect_instruction() {
             match dial(&address, control) {
                 Ok((line, (family, peer))) => {
-                    // Whoever has no key may still be let in.
+                    // Without a key the server may still let us in.
                     let key = get_auth(family, &peer, parsed.display).ok().flatten().unwrap_or_default();
                     return match RustConnection::connect_to_stream_with_auth_info(line, screen, key.0, key.1) {
                         Ok(connection) => Ok(Self { connection, name, screen }),
@@ -71,7 +71,7 @@ impl Link {
         self.connection.setup()
     }
 
-    pub fn root(&self) -> &Root {
+    pub fn root(&self) -> &xproto::Screen {
         &self.setup().roots[self.screen]
     }
 
@@ -101,7 +101,7 @@ impl Link {
     }
 }
 
-/// Why nobody let us in.
+/// Why no server let us in.
 fn refusal(name: String, error: ConnectError, control: &Control) -> SourceError {
     let said = |reason: &[u8]| String::from_utf8_lossy(reason).trim_matches(['\0', '\n', ' ']).to_owned();
     match error {
@@ -114,13 +114,13 @@ fn refusal(name: String, error: ConnectError, control: &Control) -> SourceError 
 }
 
 /// The bytes to and from the server.
-pub(super) struct Line {
+pub(super) struct XStream {
     stream: DefaultStream,
     control: Control,
     local: bool,
 }
 
-impl Stream for Line {
+impl Stream for XStream {
     fn poll(&self, mode: PollMode) -> io::Result<()> {
         let mut wanted = PollFlags::empty();
         wanted.set(PollFlags::IN, mode.readable());
@@ -154,7 +154,7 @@ fn await_ready(file: BorrowedFd<'_>, wanted: PollFlags, control: &Control) -> io
 }
 
 /// A line, and under which address its key is kept.
-type Dialled = (Line, (Family, Vec<u8>));
+type Dialled = (XStream, (Family, Vec<u8>));
 
 fn dial(address: &ConnectAddress<'_>, control: &Control) -> io::Result<Dialled> {
     let (local, (stream, peer)) = match address {
@@ -168,7 +168,7 @@ fn dial(address: &ConnectAddress<'_>, control: &Control) -> io::Result<Dialled> 
         ConnectAddress::Hostname(host, port) => (false, dial_tcp(host, *port, control)?),
         _ => return Err(io::ErrorKind::Unsupported.into()),
     };
-    Ok((Line { stream, control: control.clone(), local }, peer))
+    Ok((XStream { stream, control: control.clone(), local }, peer))
 }
 
 fn dial_unix(name: &SocketAddrUnix, control: &Control) -> io::Result<OwnedFd> {

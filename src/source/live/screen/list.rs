@@ -9,8 +9,8 @@ use x11rb::protocol::xproto::ConnectionExt as _;
 
 use super::area;
 use super::link::Link;
+use crate::ffmpeg::Control;
 use crate::source::SourceError;
-use crate::source::child::Control;
 use crate::units::Size;
 
 /// Something that can be served.

@@ -16,7 +16,7 @@ pub(super) enum Step {
     Wait(Time),
 }
 
-/// The rate is kept over any two intervals, but one grab may come up to half an interval early: whoever draws at the very
+/// The rate is kept over any two intervals, but one grab may come up to half an interval early: a program that draws at the very
 /// rate that we grab at is never quite even, and without this each of his delays would be ours for ever.
 #[derive(Debug)]
 pub(super) struct Rhythm {

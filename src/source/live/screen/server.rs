@@ -47,7 +47,7 @@ struct Pointer(Option<(i16, i16)>);
 
 /// What has happened since we asked last.
 #[derive(Clone, Copy, Default)]
-pub(super) struct News {
+pub(super) struct ScreenNews {
     pub changed: bool,
     pub resized: bool,
 }
@@ -160,8 +160,8 @@ impl Server {
     }
 
     /// Everything that was said since the last time.
-    pub fn news(&mut self) -> Result<News, SourceError> {
-        let mut news = News::default();
+    pub fn news(&mut self) -> Result<ScreenNews, SourceError> {
+        let mut news = ScreenNews::default();
         while let Some(event) = self.link.event()? {
             match event {
                 Event::DamageNotify(_) | Event::XinputRawMotion(_) => news.changed = true,

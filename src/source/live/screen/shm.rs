@@ -9,7 +9,7 @@ use std::ptr::{NonNull, null_mut};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// Anonymous memory, mapped here and, by whoever is given its file, elsewhere too.
+/// Anonymous memory, mapped here and in each process that is given its file.
 pub(super) struct Segment {
     start: NonNull<c_void>,
     length: usize,
@@ -20,7 +20,7 @@ impl Segment {
     pub fn new(length: usize) -> io::Result<(Self, OwnedFd)> {
         let file = memfd_create("udpstream screen", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         ftruncate(&file, length as u64)?;
-        // Nobody can take the memory away again, which would end us at the next look.
+        // The memory cannot be shrunk afterwards, which would kill this process at its next read.
         fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
         let (readable, shared) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
         // SAFETY: a new mapping where the kernel wants it, of a file that is as long as that and stays so.

@@ -28,7 +28,7 @@ impl Xvfb {
         Self::run(Command::new("Xvfb").args(arguments))
     }
 
-    /// On a display that nobody else comes to who takes the first free one; again and again, if wanted.
+    /// On a display with a number so high that programs which take the first free one do not reach it; started again if wanted.
     fn start_at(number: u32, arguments: &[&str]) -> Self {
         Self::run(Command::new("Xvfb").arg(format!(":{number}")).args(arguments))
     }
@@ -59,7 +59,7 @@ impl Drop for Xvfb {
     }
 }
 
-/// Somebody who paints on a screen.
+/// A client that paints on a screen.
 struct Painter {
     connection: RustConnection,
     root: u32,

@@ -1,0 +1,220 @@
+//! `udpstream ls`: the streams of a server, and what to type to watch them.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use serde_json::{Value, json};
+
+use super::address::Address;
+use super::figures::{Output, rounded};
+use super::words::clock_text;
+use super::{Exit, StatsFormat, terminal};
+use crate::clock::now;
+use crate::net::{App, Flow, Loop};
+use crate::proto::lister::{Config, Event, ListFailure, Lister, Local};
+use crate::proto::{Input, Machine};
+use crate::seal;
+use crate::units::Time;
+use crate::wire::message::{Entry, State};
+
+/// What the user chose.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub server: Address,
+    pub json: bool,
+    pub timeout: Duration,
+    pub quiet: bool,
+}
+
+/// Asks, waits for the answer, and prints it; [`Exit::Unreachable`] if there is none.
+pub fn ls(options: Options) -> anyhow::Result<Exit> {
+    let format = if options.json { StatsFormat::Json } else { StatsFormat::Text };
+    let mut output = Output::new(format, options.quiet).context("standard output could not be written to")?;
+    let server = options.server.typed();
+    match ask(&options)? {
+        Some(Ok(entries)) => {
+            if options.json {
+                for entry in &entries {
+                    // A reader that has gone wants no more.
+                    output.event("stream", fields(entry, &server)).ok();
+                }
+                output.summary(json!({ "end": "end", "streams": entries.len() }));
+            } else {
+                let written = io::stdout().write_all(text(&entries, &server).as_bytes());
+                written.or_else(forgive).context("the list could not be written")?;
+            }
+            Ok(Exit::Done)
+        }
+        Some(Err(failure)) => {
+            let sentence = sentence(&failure, &options);
+            terminal::conclude(&format!("error: {sentence}"));
+            if options.json {
+                output.summary(json!({ "end": "failed", "streams": 0, "why": sentence }));
+            }
+            Ok(Exit::Unreachable)
+        }
+        None => Ok(Exit::Done),
+    }
+}
+
+/// A reader that has seen enough is no failure.
+fn forgive(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+}
+
+/// The server's streams; `None` if a signal came first.
+fn ask(options: &Options) -> anyhow::Result<Option<Result<Vec<Entry>, ListFailure>>> {
+    let servers = options.server.look_up()?;
+    let mut event_loop = Loop::on_any_port().context("no socket could be opened")?;
+    event_loop.catch_signals().context("signals could not be caught")?;
+    let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
+    let mut lister = Lister::new(Config { seed, servers, limit: options.timeout }, now());
+    let mut asking = Asking::default();
+    event_loop.run(&mut lister, &mut asking).context("the event loop failed")?;
+    Ok(asking.answer)
+}
+
+#[derive(Default)]
+struct Asking {
+    answer: Option<Result<Vec<Entry>, ListFailure>>,
+}
+
+impl App<Lister> for Asking {
+    fn event(&mut self, _now: Time, _lister: &mut Lister, event: Event) -> Flow {
+        match event {
+            Event::Listing(_, entries) => self.answer = Some(Ok(entries)),
+            Event::Failed(failure) => self.answer = Some(Err(failure)),
+            Event::Finished => return Flow::Stop,
+        }
+        Flow::Continue
+    }
+
+    fn signal(&mut self, now: Time, lister: &mut Lister, _signal: i32) -> Flow {
+        lister.handle(now, Input::Local(Local::Stop));
+        Flow::Stop
+    }
+}
+
+/// Why there is no list, with advice.
+fn sentence(failure: &ListFailure, options: &Options) -> String {
+    let server = &options.server;
+    match failure {
+        ListFailure::Nobody => format!(
+            "nothing was heard from {server} for {:.0} s: check that `udpstream serve` runs there, its port, and firewalls \
+             in between (UDP)",
+            options.timeout.as_secs_f64()
+        ),
+        ListFailure::Network => {
+            format!("there is no way to {server}: check this machine's network, and the address")
+        }
+        ListFailure::Refused { sentence, .. } => {
+            format!("{server} refused: {}; ask again in a moment", sentence.trim_end_matches('.'))
+        }
+        ListFailure::Changing => format!("the streams of {server} changed while they were listed: ask again"),
+    }
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Waiting => "waiting",
+        State::Playing => "running",
+        State::Paused => "paused",
+        State::Ended => "ended",
+    }
+}
+
+/// One stream for programs.
+fn fields(entry: &Entry, server: &str) -> Value {
+    let Entry { name, state: of, watchers, description } = entry;
+    json!({
+        "name": name.as_str(), "title": description.title, "state": state(*of), "watchers": watchers,
+        "width": description.size.width, "height": description.size.height,
+        "fps": rounded(description.rate.fps(), 1e3), "fps_num": description.rate.num(),
+        "fps_den": description.rate.den(), "live": description.live, "audio": description.sound,
+        "seconds": description.length.map(|micros| rounded(micros as f64 / 1e6, 1e3)),
+        "watch": format!("{server}/{name}"),
+    })
+}
+
+/// The cells of one stream's line.
+fn cells(entry: &Entry) -> [String; 7] {
+    let Entry { name, state: of, watchers, description } = entry;
+    let length = match (of, description.length) {
+        (State::Ended, _) => "ended".to_owned(),
+        (_, Some(micros)) => clock_text(Duration::from_micros(micros)),
+        (_, None) if description.live => "live".to_owned(),
+        (_, None) => "endless".to_owned(),
+    };
+    [
+        name.to_string(),
+        description.title.clone(),
+        description.size.to_string(),
+        description.rate.to_string(),
+        length,
+        if description.sound { "yes" } else { "no" }.to_owned(),
+        watchers.to_string(),
+    ]
+}
+
+/// A table, and what to type.
+fn text(entries: &[Entry], server: &str) -> String {
+    let Some(first) = entries.first() else { return format!("{server} has no streams.\n") };
+    let head = ["NAME", "TITLE", "SIZE", "FPS", "LENGTH", "SOUND", "WATCHERS"].map(str::to_owned);
+    let rows: Vec<[String; 7]> = std::iter::once(head).chain(entries.iter().map(cells)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..7).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text.push_str(&format!("Watch one with: udpstream watch {server}/{}", first.name));
+    if entries.len() > 1 {
+        text.push_str(&format!(", all of them with: udpstream watch '{server}/*'"));
+    }
+    text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{Rate, Size};
+    use crate::wire::{Description, StreamName};
+
+    fn entry(name: &str, length: Option<u64>, live: bool, of: State) -> Entry {
+        let description = Description {
+            title: format!("The {name}"),
+            size: Size::new(640, 360),
+            rate: Rate::from_fps(29.97).expect("usual"),
+            length,
+            live,
+            sound: live,
+            ended: None,
+            sound_ended: None,
+        };
+        Entry { name: StreamName::parse(name).expect("a name"), state: of, watchers: 2, description }
+    }
+
+    #[test]
+    fn streams_stand_in_columns() {
+        let entries = [
+            entry("film", Some(83_400_000), false, State::Playing),
+            entry("hall/west", None, true, State::Waiting),
+            entry("x", Some(1), false, State::Ended),
+            entry("y", None, false, State::Playing),
+        ];
+        let said = text(&entries, "robot");
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines[0], "NAME       TITLE          SIZE     FPS    LENGTH   SOUND  WATCHERS");
+        assert_eq!(lines[1], "film       The film       640×360  29.97  1:23     no     2");
+        assert_eq!(lines[2], "hall/west  The hall/west  640×360  29.97  live     yes    2");
+        assert!(lines[3].contains("ended") && lines[4].contains("endless"), "{said}");
+        let end = "Watch one with: udpstream watch robot/film, all of them with: udpstream watch 'robot/*'";
+        assert_eq!(lines[5], end);
+        assert_eq!(text(&[], "robot"), "robot has no streams.\n");
+        let fields = fields(&entries[0], "robot:7");
+        assert_eq!((&fields["seconds"], &fields["watch"]), (&83.4.into(), &"robot:7/film".into()));
+    }
+}

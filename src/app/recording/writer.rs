@@ -1,0 +1,141 @@
+//! The recorder's thread: what is sent to it, and what it makes of that.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crossbeam_channel::Receiver;
+
+use crate::media::jpeg::{index::size_of_whole, join_over};
+use crate::media::sound::Frame;
+use crate::proto::receiver::Slice;
+use crate::record::RecordError;
+use crate::record::film::{Film, Totals, Tracks};
+use crate::record::path::RecordingPath;
+use crate::units::{MediaTime, Size};
+
+/// What goes to the thread that writes.
+pub(super) enum Message {
+    Stream(u64, Tracks),
+    Picture(MediaTime, What),
+    Sound(u64, Vec<Frame>),
+}
+
+/// One picture.
+pub(super) enum What {
+    Whole(Vec<u8>),
+    Slices(Size, Vec<Slice>),
+    Same,
+}
+
+impl Message {
+    pub fn bytes(&self) -> usize {
+        let content = match self {
+            Self::Picture(_, What::Whole(jpeg)) => jpeg.len(),
+            Self::Picture(_, What::Slices(_, slices)) => slices.iter().map(|slice| slice.jpeg.len()).sum(),
+            Self::Sound(_, frames) => size_of_val(frames.as_slice()),
+            Self::Stream(..) | Self::Picture(_, What::Same) => 0,
+        };
+        content + size_of::<Self>()
+    }
+}
+
+/// The thread that writes: one file after the other.
+pub(super) struct Writer {
+    /// Until the stream is known.
+    path: Option<RecordingPath>,
+    film: Option<Film>,
+    stream: Option<(u64, Tracks)>,
+    /// The picture that was recorded last.
+    last: Vec<u8>,
+    files: Vec<Totals>,
+}
+
+impl Writer {
+    /// Writes to `path`, once the stream is known.
+    pub fn new(path: RecordingPath) -> Self {
+        Self { path: Some(path), film: None, stream: None, last: Vec::new(), files: Vec::new() }
+    }
+
+    /// Writes until the inbox is closed or something fails.
+    pub fn run(mut self, messages: &Receiver<Message>, held: &AtomicUsize) -> (Vec<Totals>, Option<RecordError>) {
+        let failed = messages.iter().find_map(|message| {
+            let bytes = message.bytes();
+            let outcome = self.take(message);
+            held.fetch_sub(bytes, Ordering::Relaxed);
+            outcome.err()
+        });
+        let ended = self.film.take().map_or(Ok(()), |film| self.close(film));
+        (self.files, failed.or(ended.err()))
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), RecordError> {
+        match message {
+            Message::Stream(id, tracks) => self.stream(id, tracks),
+            Message::Picture(media, what) => self.picture(media, what),
+            Message::Sound(first, frames) => self.sound(first, &frames),
+        }
+    }
+
+    fn stream(&mut self, id: u64, tracks: Tracks) -> Result<(), RecordError> {
+        if self.stream.replace((id, tracks)) == Some((id, tracks)) {
+            return Ok(());
+        }
+        self.last.clear();
+        let path = match (self.film.take(), self.path.take()) {
+            (Some(mut film), _) => {
+                let path = film.next_path()?;
+                self.close(film)?;
+                path
+            }
+            (None, Some(path)) => path,
+            (None, None) => return Ok(()),
+        };
+        self.film = Some(Film::new(path, tracks));
+        Ok(())
+    }
+
+    fn picture(&mut self, media: MediaTime, what: What) -> Result<(), RecordError> {
+        let Some(film) = &mut self.film else { return Ok(()) };
+        match what {
+            What::Whole(jpeg) => self.last = jpeg,
+            What::Slices(size, slices) => match joined(size, &slices, &self.last) {
+                Some(jpeg) => self.last = jpeg,
+                None => return Ok(()),
+            },
+            What::Same if self.last.is_empty() => return Ok(()),
+            What::Same => {}
+        }
+        film.picture(media, &self.last).map(drop)
+    }
+
+    fn sound(&mut self, first: u64, frames: &[Frame]) -> Result<(), RecordError> {
+        let Some(film) = &mut self.film else { return Ok(()) };
+        match film.sound(first, frames) {
+            Err(RecordError::WavFull(_)) => {
+                let (path, tracks) = (film.next_path()?, film.tracks());
+                let full = self.film.replace(Film::new(path, tracks));
+                full.map_or(Ok(()), |full| self.close(full))?;
+                self.film.as_mut().map_or(Ok(()), |film| film.sound(first, frames))
+            }
+            other => other,
+        }
+    }
+
+    fn close(&mut self, film: Film) -> Result<(), RecordError> {
+        let (totals, outcome) = film.finish();
+        self.files.extend(totals);
+        outcome
+    }
+}
+
+/// One JPEG of the slices that came; `None` if nothing can be made of them.
+fn joined(size: Size, slices: &[Slice], before: &[u8]) -> Option<Vec<u8>> {
+    let first = slices.first()?;
+    if first.tables == 0 {
+        let whole = first.jpeg.bytes();
+        return size_of_whole(whole).is_ok_and(|found| found == size).then(|| whole.to_vec());
+    }
+    let alike = slices.iter().filter(|slice| slice.tables == first.tables);
+    let bodies: Vec<_> = alike.map(|slice| (slice.x8, slice.y8, slice.jpeg.bytes())).collect();
+    let before = Some(before).filter(|before| !before.is_empty());
+    join_over(size, first.tables, &bodies, before).ok().map(|joined| joined.jpeg)
+}

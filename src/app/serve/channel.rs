@@ -1,0 +1,306 @@
+//! One stream of a running server: its source, its encoder, whoever looks at it in here, and what is measured of it.
+
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use super::Stream;
+use super::figures::{Activity, StreamFigures};
+use super::measured::{Departure, Measured, Period};
+use super::pipeline::{Ended, Pipeline};
+use super::rest::{Rest, Turn};
+use super::tap::Taps;
+use super::voice::Voice;
+use crate::app::encode::{Counts, Origin};
+use crate::app::figures::Output;
+use crate::app::opening::Attempt;
+use crate::app::words::Place;
+use crate::media::coded::CodedPicture;
+use crate::proto::server::{Feed, Local, Server, StreamKey};
+use crate::proto::{Input as MachineInput, Machine};
+use crate::queue::{Pop, Waker};
+use crate::source::{Info, Pace, Source, Usage};
+use crate::units::{MediaTime, Time};
+
+/// Less than the server holds of it; while pictures leave, sound is asked for with each of them.
+const SOUND_PAUSE: Duration = Duration::from_millis(100);
+
+pub struct Channel {
+    pub key: StreamKey,
+    pub stream: Stream,
+    /// Messages name it: there are others.
+    named: bool,
+    pub info: Info,
+    pub taps: Taps,
+    pub measured: Measured,
+    waker: Waker,
+    pipeline: Option<Pipeline>,
+    rest: Rest,
+    /// Threads that close what is not needed any more: a device may take its time.
+    closing: Vec<JoinHandle<()>>,
+    counts: Arc<Counts>,
+    /// The meter of the source that runs, and seconds of those before it.
+    usage: (Option<Usage>, f64),
+    /// When the film began, whether or not anybody watched.
+    started: Option<Time>,
+    /// When to ask for a film's sound again, even if no picture leaves until then.
+    sound_again: Time,
+    /// Where a source that is opened again goes on.
+    origin: Origin,
+    outcome: Option<Outcome>,
+}
+
+/// How a stream's source ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Over,
+    Failed,
+}
+
+impl Channel {
+    /// A stream whose source is open: it starts, or, on demand, is closed until somebody looks.
+    pub fn start(
+        key: StreamKey,
+        stream: Stream,
+        source: Source,
+        taps: Taps,
+        waker: Waker,
+        now: Time,
+    ) -> anyhow::Result<Self> {
+        let mut channel = Self {
+            key,
+            named: false,
+            info: source.info().clone(),
+            rest: Rest::Never,
+            taps,
+            measured: Measured::new(now),
+            waker,
+            pipeline: None,
+            closing: Vec::new(),
+            counts: Arc::default(),
+            usage: (None, 0.0),
+            started: None,
+            sound_again: Time::NEVER,
+            origin: Origin::default(),
+            outcome: None,
+            stream,
+        };
+        let rests = channel.stream.on_demand && channel.is_live();
+        if rests && !channel.taps.want_pictures() {
+            channel.rest = Rest::Resting;
+            channel.close(source);
+            return Ok(channel);
+        }
+        if rests {
+            channel.rest = Rest::Running { idle: None };
+        }
+        channel.run(source)?;
+        Ok(channel)
+    }
+
+    fn run(&mut self, source: Source) -> anyhow::Result<()> {
+        let (counts, waker) = (Arc::clone(&self.counts), Arc::clone(&self.waker));
+        let pipeline = Pipeline::start(&self.stream, &self.info, source, self.origin, counts, waker)?;
+        self.usage.0 = pipeline.usage();
+        self.pipeline = Some(pipeline);
+        Ok(())
+    }
+
+    /// Messages name it from now on.
+    pub const fn name_it(&mut self) {
+        self.named = true;
+    }
+
+    pub fn voice<'a>(&'a self, output: &'a Output) -> Voice<'a> {
+        Voice { output, name: self.named.then_some(&self.stream.name) }
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.info.pace == Pace::Live
+    }
+
+    pub fn title(&self) -> &str {
+        self.stream.title.as_deref().unwrap_or(&self.info.title)
+    }
+
+    pub const fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    pub const fn start_of_film(&mut self, at: Time) {
+        self.started = Some(at);
+    }
+
+    /// Hands the server what it can take, and tells the encoder what is wanted.
+    pub fn feed(&mut self, now: Time, server: &mut Server, output: &Output) {
+        if server.wants_picture(self.key) {
+            match self.pipeline.as_ref().map_or(Pop::Empty, Pipeline::picture) {
+                Pop::Item(picture) => {
+                    self.note(&picture);
+                    self.taps.picture(&picture);
+                    self.tell(now, server, Feed::Picture(picture));
+                }
+                Pop::Closed => {
+                    let feed = self.source_ended(output);
+                    self.tell(now, server, feed);
+                }
+                Pop::Empty => {}
+            }
+        }
+        self.feed_sound(now, server);
+        let mut demand = server.demand(self.key, 0);
+        demand.watched |= self.taps.want_pictures();
+        self.pipeline.iter().for_each(|pipeline| pipeline.order(demand));
+    }
+
+    pub fn tell(&self, now: Time, server: &mut Server, feed: Feed) {
+        server.handle(now, MachineInput::Local(Local::Stream(self.key, feed)));
+    }
+
+    /// Keeps where the stream goes on if its source is closed now.
+    fn note(&mut self, picture: &CodedPicture) {
+        self.origin.unit = picture.unit.0.wrapping_add(1);
+        let offset = picture.media_time.since(MediaTime::ZERO);
+        self.origin.zero.get_or_insert_with(|| picture.stamps.captured - offset);
+    }
+
+    fn feed_sound(&mut self, now: Time, server: &mut Server) {
+        let runs = self.started.is_some() && self.info.sound && self.pipeline.is_some();
+        self.sound_again = if runs { now + SOUND_PAUSE } else { Time::NEVER };
+        while server.wants_sound(self.key) {
+            let Some(pipeline) = &mut self.pipeline else { return };
+            let feed = match pipeline.chunk() {
+                Pop::Item(chunk) => {
+                    self.taps.sound(&chunk);
+                    Feed::Sound(chunk)
+                }
+                // There may be more when the source is opened again.
+                Pop::Closed if !matches!(self.rest, Rest::Never) => return,
+                Pop::Closed => Feed::SoundEnded,
+                Pop::Empty => return,
+            };
+            self.tell(now, server, feed);
+        }
+    }
+
+    fn source_ended(&mut self, output: &Output) -> Feed {
+        let ended = self.pipeline.as_mut().map_or(Ended::Over(None), Pipeline::end);
+        self.rest = Rest::Never;
+        match ended {
+            Ended::Over(end) => {
+                self.outcome.get_or_insert(Outcome::Over);
+                Feed::Ended(end.filter(|_| !self.is_live()))
+            }
+            Ended::Failed(sentence) => {
+                self.outcome = Some(Outcome::Failed);
+                self.voice(output).fail(&sentence);
+                Feed::Failed(format!("The source failed: {sentence}."))
+            }
+        }
+    }
+
+    /// Opens or closes a source that runs on demand.
+    pub fn rest_or_run(&mut self, now: Time, server: &Server, output: &Output) {
+        if matches!(self.rest, Rest::Never) || self.outcome.is_some() {
+            return;
+        }
+        let looked_at = server.watchers_of(self.key) > 0 || self.taps.want_pictures();
+        match self.rest.turn(now, looked_at) {
+            Turn::Nothing => self.woken(now, output),
+            Turn::Open => match Attempt::begin(&self.stream.request(), Arc::clone(&self.waker)) {
+                Ok(attempt) => self.rest.wake(attempt),
+                Err(error) => self.not_woken(now, &error.to_string(), output),
+            },
+            Turn::Close => {
+                self.usage.1 += self.usage.0.take().map_or(0.0, |usage| usage.cpu_seconds());
+                let pipeline = self.pipeline.take();
+                self.close(pipeline);
+                self.rest = Rest::Resting;
+                tracing::info!(stream = %self.stream.name, "nobody watches: its source is closed");
+            }
+            Turn::GiveUp => {
+                let attempt = std::mem::replace(&mut self.rest, Rest::Resting);
+                self.close(attempt);
+            }
+        }
+    }
+
+    /// Drops it on a thread of its own, so that no other stream waits.
+    fn close(&mut self, unneeded: impl Send + 'static) {
+        self.closing.retain(|thread| !thread.is_finished());
+        self.closing.extend(Builder::new().name("close".into()).spawn(move || drop(unneeded)));
+    }
+
+    /// Takes a source that has been opened.
+    fn woken(&mut self, now: Time, output: &Output) {
+        let Rest::Waking { attempt, .. } = &mut self.rest else { return };
+        let started = match attempt.result() {
+            None => return,
+            Some(Ok(source)) => self.run(source).map_err(|error| error.to_string()),
+            Some(Err(error)) => Err(error.to_string()),
+        };
+        match started {
+            Ok(()) => {
+                self.rest = Rest::Running { idle: None };
+                tracing::info!(stream = %self.stream.name, "somebody watches: its source is open");
+            }
+            Err(sentence) => self.not_woken(now, &sentence, output),
+        }
+    }
+
+    fn not_woken(&mut self, now: Time, sentence: &str, output: &Output) {
+        self.rest.try_again(now);
+        let text = format!("{sentence}; it is tried again while somebody watches");
+        self.voice(output).warn("device-lost", &text);
+    }
+
+    /// What became of its devices, or of a film on its way.
+    pub fn tell_news(&self, output: &Output) {
+        let voice = self.voice(output);
+        let news = || self.pipeline.as_ref().and_then(Pipeline::news);
+        std::iter::from_fn(news).for_each(|news| voice.news(news));
+    }
+
+    /// When it has something to do even if nothing happens.
+    pub fn deadline(&self) -> Time {
+        self.sound_again.min(self.rest.deadline())
+    }
+
+    pub fn departed(&mut self, departure: &Departure) {
+        let live = self.is_live();
+        self.measured.departed(departure, live);
+    }
+
+    /// Where in the stream we are; `None` before anything was sent.
+    pub fn place(&self, now: Time) -> Option<Place> {
+        let passed = self.started.map(|started| now.since(started));
+        let position = self.measured.sent.map(|_| self.measured.position).or(passed)?;
+        Some(Place { position, length: self.info.length, looped: self.stream.source.looped })
+    }
+
+    pub fn figures(&self, now: Time, server: &Server, period: Period) -> StreamFigures {
+        let totals = server.totals_of(self.key);
+        let figures = self.measured.figures(now, &totals, &self.counts, period);
+        StreamFigures {
+            name: Some(self.stream.name.clone()),
+            activity: match self.outcome {
+                Some(Outcome::Over) => Activity::Ended,
+                Some(Outcome::Failed) => Activity::Failed,
+                None if self.rest.is_resting() => Activity::Resting,
+                None => Activity::Running,
+            },
+            watchers: server.watchers_of(self.key),
+            sound: figures.sound.filter(|_| self.info.sound),
+            quality: self.stream.quality,
+            source_cpu_seconds: self.usage.1 + self.usage.0.as_ref().map_or(0.0, Usage::cpu_seconds),
+            ..figures
+        }
+    }
+
+    /// Ends its threads and children.
+    pub fn stop(&mut self) {
+        self.pipeline = None;
+        self.rest = Rest::Never;
+        self.closing.drain(..).for_each(|thread| drop(thread.join()));
+    }
+}

@@ -1,0 +1,349 @@
+//! The running server: what the event loop tells, what is said each second, and how it all ends.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Options;
+use super::channel::{Channel, Outcome};
+use super::figures::{ServeFigures, WatcherFigures};
+use super::measured::{Departure, Period};
+use super::voice::Voice;
+use super::words;
+use crate::app::Exit;
+use crate::app::figures::{self, Output};
+use crate::app::preview::{Act, Preview};
+use crate::app::watch::screen::Screen;
+use crate::net::{App, Flow};
+use crate::proto::server::{Event, Feed, Gone, Local, Server, SessionView, StreamKey};
+use crate::proto::{Input as MachineInput, Machine};
+use crate::units::Time;
+use crate::view::Wish;
+
+const TICK: Duration = Duration::from_secs(1);
+/// Watchers listed.
+const LISTED: usize = 100;
+
+/// Why the server was ended before its streams were over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    Interrupted,
+    Limit,
+}
+
+pub struct Serving {
+    options: Options,
+    pub output: Output,
+    /// Before the preview, which waits for what shows pictures in it.
+    pub channels: Vec<Channel>,
+    preview: Preview,
+    cut: Option<Cut>,
+    killed: bool,
+    departures: u64,
+    most_watchers: usize,
+    next_tick: Time,
+}
+
+impl Serving {
+    pub fn new(options: Options, mut channels: Vec<Channel>, output: Output, preview: Preview) -> Self {
+        if channels.len() > 1 {
+            channels.iter_mut().for_each(Channel::name_it);
+        }
+        Self {
+            next_tick: output.start() + TICK,
+            options,
+            output,
+            channels,
+            preview,
+            cut: None,
+            killed: false,
+            departures: 0,
+            most_watchers: 0,
+        }
+    }
+
+    /// Nobody reads what it says.
+    pub fn interrupt(&mut self) {
+        self.cut = Some(Cut::Interrupted);
+    }
+
+    fn channel(&mut self, key: StreamKey) -> Option<&mut Channel> {
+        self.channels.iter_mut().find(|channel| channel.key == key)
+    }
+
+    /// One stream, or all.
+    fn feed(&mut self, now: Time, server: &mut Server, which: Option<StreamKey>) {
+        let meant = |channel: &&mut Channel| which.is_none_or(|key| channel.key == key);
+        for channel in self.channels.iter_mut().filter(meant) {
+            channel.rest_or_run(now, server, &self.output);
+            channel.feed(now, server, &self.output);
+        }
+    }
+
+    /// What the recorders have to say, and what the preview's user wants.
+    fn hear_taps(&mut self) {
+        let nowhere = Screen::default();
+        for (at, channel) in self.channels.iter_mut().enumerate() {
+            let screen = if at == 0 { &self.preview.screen } else { &nowhere };
+            channel.taps.recordings.tell((&self.output, screen));
+        }
+        let Some(first) = self.channels.first_mut() else { return };
+        for act in self.preview.acts() {
+            match act {
+                Act::Snapshot { canvas, id, still } => self.preview.save(canvas, first.title(), id, still),
+                Act::Wish(Wish::Record) => {
+                    let (title, position) = (first.title().to_owned(), first.measured.position);
+                    first.taps.recordings.toggle(&title, position, (&self.output, &self.preview.screen));
+                }
+                Act::Wish(_) => self.preview.screen.notice("The preview has no sound."),
+            }
+        }
+    }
+
+    fn stop(&mut self, now: Time, server: &mut Server, cut: Cut, sentence: &str) {
+        self.cut.get_or_insert(cut);
+        server.handle(now, MachineInput::Local(Local::Stop(sentence.to_owned())));
+    }
+
+    fn figures(&self, now: Time, server: &Server, period: Period) -> ServeFigures {
+        let totals = server.totals();
+        ServeFigures {
+            streams: self.channels.iter().map(|channel| channel.figures(now, server, period)).collect(),
+            watchers: self.watchers(server),
+            overloaded: server.is_overloaded(),
+            served: server.served(),
+            refused: totals.refused,
+            send_errors: totals.send_errors,
+            cpu_seconds: figures::cpu_seconds(),
+            rss_bytes: figures::rss_bytes(),
+        }
+    }
+
+    /// Those with the greatest loss.
+    fn watchers(&self, server: &Server) -> Vec<WatcherFigures> {
+        let several = self.channels.len() > 1;
+        let mut watchers: Vec<_> = server.sessions().map(|session| self.watcher(session, several)).collect();
+        watchers.sort_by(|a, b| b.loss.total_cmp(&a.loss));
+        watchers.truncate(LISTED);
+        watchers
+    }
+
+    fn watcher(&self, session: SessionView, several: bool) -> WatcherFigures {
+        let stream = self.channels.iter().find(|channel| channel.key == session.stream).map(|channel| &channel.stream);
+        let stats = session.stats;
+        WatcherFigures {
+            id: session.id,
+            address: session.address,
+            stream: stream.filter(|_| several).map(|stream| stream.name.clone()),
+            datagram: session.class.datagram(),
+            quality: stream.map_or(0, |stream| stream.quality),
+            loss: stats.lost as f64 / stats.reported.max(1) as f64,
+            rtt_ms: stats.rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
+            sent: stats.pictures,
+            thinned: stats.thinned,
+        }
+    }
+
+    fn tick(&mut self, now: Time, server: &Server) -> Flow {
+        self.channels.iter().for_each(|channel| channel.tell_news(&self.output));
+        let figures = self.figures(now, server, Period::Second);
+        for channel in &mut self.channels {
+            channel.measured.next_second(now, &server.totals_of(channel.key));
+        }
+        let place = self.channels.iter().find_map(|channel| channel.place(now));
+        let line = words::line(place, &figures);
+        self.output.status(&line);
+        if self.preview.is_there()
+            && let (Some(first), Some(seen)) = (self.channels.first(), figures.streams.first())
+        {
+            let fps = format!("{:.1} fps", seen.fps);
+            let state = first.measured.sent.map_or("waiting for the first watcher", |_| &fps);
+            self.preview.screen.title(&format!("{} – {state} – preview", first.title()));
+            self.preview.screen.figures(line);
+        }
+        self.output.event("stats", figures.json()).map_or(Flow::Stop, |()| Flow::Continue)
+    }
+
+    /// Ends all threads and says the last word.
+    pub fn finish(mut self, server: &Server) -> Exit {
+        self.channels.iter_mut().for_each(Channel::stop);
+        let figures = self.figures(crate::clock::now(), server, Period::Run);
+        let nowhere = Screen::default();
+        for (at, channel) in self.channels.iter_mut().enumerate() {
+            let recordings = &mut channel.taps.recordings;
+            if self.killed {
+                recordings.abandon();
+            }
+            recordings.finish((&self.output, if at == 0 { &self.preview.screen } else { &nowhere }));
+        }
+        if !self.killed {
+            self.output.conclude(&words::served(self.took(), self.most_watchers, &figures));
+        }
+        let summary = self.summary(&figures);
+        self.output.summary(summary);
+        let unrecorded = self.channels.iter().any(|channel| channel.taps.recordings.failed());
+        match self.cut {
+            _ if self.killed => Exit::Killed,
+            _ if unrecorded => Exit::Failed,
+            Some(Cut::Interrupted) => Exit::Done,
+            _ if self.has_failed() => Exit::Failed,
+            _ => Exit::Done,
+        }
+    }
+
+    /// From the first departure to the last.
+    fn took(&self) -> Duration {
+        let sent = || self.channels.iter().filter_map(|channel| channel.measured.sent);
+        let first = sent().map(|(first, _)| first).min();
+        let last = sent().map(|(_, last)| last).max();
+        first.zip(last).map_or(Duration::ZERO, |(first, last)| last.since(first))
+    }
+
+    fn summary(&self, figures: &ServeFigures) -> Value {
+        let mut summary = figures.json();
+        let recorded = |channel: &Channel| channel.taps.recordings.json();
+        summary["end"] = self.end().into();
+        summary["recorded"] = self.channels.first().map_or(Value::Null, recorded);
+        if figures.is_several() {
+            for (at, channel) in self.channels.iter().enumerate() {
+                summary["streams"][at]["recorded"] = recorded(channel);
+            }
+        }
+        summary
+    }
+
+    fn has_failed(&self) -> bool {
+        self.channels.iter().any(|channel| channel.outcome() == Some(Outcome::Failed))
+    }
+
+    /// Why the server ends.
+    fn end(&self) -> &'static str {
+        match self.cut {
+            Some(Cut::Interrupted) => "interrupted",
+            Some(Cut::Limit) => "limit",
+            None if self.has_failed() => "failed",
+            None if self.channels.iter().all(|channel| channel.outcome().is_some()) => "end",
+            None => "interrupted",
+        }
+    }
+
+    fn says(&mut self, event: &Event, server: &Server) {
+        match event {
+            Event::Joined { stream, address, .. } => {
+                let watchers = server.watchers();
+                tracing::info!(%address, stream = self.name(*stream), watchers, "joined");
+                self.most_watchers = self.most_watchers.max(watchers);
+            }
+            Event::Left { stream, address, why, .. } => {
+                tracing::info!(%address, stream = self.name(*stream), ?why, watchers = server.watchers(), "left");
+                if *why == Gone::Silent {
+                    self.output.say(&format!("{address} has fallen silent and was dropped."));
+                }
+            }
+            Event::Moved { from, to, .. } => tracing::info!(%from, %to, "moved"),
+            // The overload warning already explains it.
+            Event::Stalled { .. } if server.is_overloaded() => {}
+            Event::Stalled { stream, by } => {
+                let text =
+                    format!("The source stood still for {:.1} s; the film goes on from there.", by.as_secs_f64());
+                let voice = self.channels.iter().find(|channel| channel.key == *stream);
+                voice.iter().for_each(|channel| channel.voice(&self.output).say(&text));
+            }
+            Event::Refused { address, why } => tracing::info!(%address, why, "refused"),
+            Event::Overload(overloaded) => {
+                Voice { output: &self.output, name: None }.overload(*overloaded, server.served());
+            }
+            Event::Skipped { stream, unit } => {
+                tracing::warn!(stream = self.name(*stream), unit = unit.0, "not cuttable to the datagram size");
+            }
+            Event::Started { .. } | Event::Departed { .. } | Event::StreamOver(_) | Event::Finished => {}
+        }
+    }
+
+    fn name(&self, key: StreamKey) -> &str {
+        let channel = self.channels.iter().find(|channel| channel.key == key);
+        channel.map_or("", |channel| channel.stream.name.as_str())
+    }
+
+    fn departed(&mut self, now: Time, server: &mut Server, key: StreamKey, departure: &Departure) {
+        self.departures += 1;
+        self.channel(key).into_iter().for_each(|channel| channel.departed(departure));
+        if self.options.frames.is_some_and(|frames| self.departures >= frames) && self.cut.is_none() {
+            self.cut = Some(Cut::Limit);
+            self.end_all(now, server, key);
+        }
+    }
+
+    /// So many pictures were wanted: the last of them has its time, and nothing else departs.
+    fn end_all(&self, now: Time, server: &mut Server, last: StreamKey) {
+        for channel in &self.channels {
+            if channel.key == last {
+                let end = channel.measured.end.filter(|_| !channel.is_live());
+                channel.tell(now, server, Feed::Ended(end));
+                channel.tell(now, server, Feed::SoundEnded);
+            } else {
+                channel.tell(
+                    now,
+                    server,
+                    Feed::Stop("The server has sent all pictures that it was to send.".to_owned()),
+                );
+            }
+        }
+    }
+
+    /// When the server's time is up.
+    fn limit(&self) -> Time {
+        let failed = self.channels.iter().all(|channel| channel.outcome() == Some(Outcome::Failed));
+        let limit = self.options.duration.filter(|_| self.cut.is_none() && !failed);
+        limit.map_or(Time::NEVER, |limit| self.output.start() + limit)
+    }
+}
+
+impl App<Server> for Serving {
+    fn event(&mut self, now: Time, server: &mut Server, event: Event) -> Flow {
+        self.says(&event, server);
+        let which = match event {
+            Event::Departed { stream, span, due, at, stamps, .. } => {
+                self.departed(now, server, stream, &Departure { span, due, at, stamps });
+                Some(stream)
+            }
+            Event::Started { stream, at } => {
+                self.channel(stream).into_iter().for_each(|channel| channel.start_of_film(at));
+                Some(stream)
+            }
+            Event::Finished => return Flow::Stop,
+            Event::Joined { stream, .. } | Event::Left { stream, .. } => Some(stream),
+            _ => None,
+        };
+        self.feed(now, server, which);
+        Flow::Continue
+    }
+
+    fn turn(&mut self, now: Time, server: &mut Server) -> Flow {
+        self.feed(now, server, None);
+        self.hear_taps();
+        if now >= self.limit() {
+            self.stop(now, server, Cut::Limit, "The server's time is up.");
+        }
+        if now < self.next_tick {
+            return Flow::Continue;
+        }
+        self.next_tick = (self.next_tick + TICK).max(now);
+        self.tick(now, server)
+    }
+
+    fn deadline(&self) -> Time {
+        let soonest = self.channels.iter().map(Channel::deadline).fold(self.next_tick, Time::min);
+        soonest.min(self.limit())
+    }
+
+    fn signal(&mut self, now: Time, server: &mut Server, _signal: i32) -> Flow {
+        if self.cut == Some(Cut::Interrupted) {
+            self.killed = true;
+            return Flow::Stop;
+        }
+        self.cut = Some(Cut::Interrupted);
+        self.stop(now, server, Cut::Interrupted, "The server was stopped.");
+        Flow::Continue
+    }
+}

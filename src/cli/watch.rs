@@ -1,0 +1,94 @@
+//! `udpstream watch`: what is typed → what is watched.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+use udpstream::app::address::Target;
+use udpstream::app::watch;
+use udpstream::proto::receiver::MAX_LATENCY;
+
+use super::help::{FIGURES, LIMITS, NETWORK, OUTPUT, SOUND, TIMING, WINDOW};
+use super::program::Stats;
+use super::values::{grid, number, recording, seconds, snapshot};
+
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// The server, and which of its streams: [udp://]HOST[:PORT][/NAME], an IPv6 address as [ADDR]:PORT; the port is 9688
+    /// unless given, the stream the server's first; HOST/* is all of them. Several are shown side by side in one window.
+    #[arg(value_name = "SERVER", value_hint = ValueHint::Hostname, required = true)]
+    pub servers: Vec<Target>,
+    /// How several streams are laid out, as COLSxROWS, such as 3x2 [default: as fits the window].
+    #[arg(long, value_name = "COLSxROWS", value_parser = grid, help_heading = WINDOW)]
+    pub grid: Option<(u8, u8)>,
+    /// Receive and decode without a window [default: in a window].
+    #[arg(long, help_heading = WINDOW)]
+    pub headless: bool,
+    /// Start in fullscreen [default: in a window].
+    #[arg(long, help_heading = WINDOW)]
+    pub fullscreen: bool,
+    /// Leave when the stream ends [default: wait for the next one; with --headless always leave].
+    #[arg(long, help_heading = WINDOW)]
+    pub autoexit: bool,
+    /// Save the last picture shown, as PNG or JPEG [default: save none].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = snapshot, help_heading = WINDOW)]
+    pub snapshot: Option<PathBuf>,
+    /// Receive buffer to ask of the system, in bytes [default: 4194304; the system may grant less].
+    #[arg(long, value_name = "BYTES", value_parser = number(4_096_u32, 1 << 30), help_heading = NETWORK)]
+    pub receive_buffer: Option<u32>,
+    /// Show pictures so many milliseconds after they are due, 0 to 10000: smoother on an uneven network; 0 shows them at
+    /// once. A stream of more than 128 MiB in that time is shown sooner.
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = number(0, MAX_LATENCY.as_millis() as u64),
+        help_heading = TIMING)]
+    pub latency: u64,
+    /// Play no sound, and ask for none: pictures wait for nothing [default: play it where there is any].
+    #[arg(long, conflicts_with_all = ["volume", "mono"], help_heading = SOUND)]
+    pub no_audio: bool,
+    /// How loud, in percent, 0 to 100; the arrow keys change it.
+    #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = number(0_u8, 100), help_heading = SOUND)]
+    pub volume: u8,
+    /// Ask for one channel, which takes half the bytes [default: stereo].
+    #[arg(long, help_heading = SOUND)]
+    pub mono: bool,
+    /// Record to this file: .mkv, .mp4 or .avi, or .wav for sound only; nothing is encoded again [default: no recording].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = recording, help_heading = OUTPUT)]
+    pub record: Option<PathBuf>,
+    /// Let --record overwrite a file that is there [default: refuse].
+    #[arg(long, requires = "record", help_heading = OUTPUT)]
+    pub force: bool,
+    /// Stop after so many pictures [default: no limit].
+    #[arg(long, value_name = "N", value_parser = number(1_u64, u64::MAX), help_heading = LIMITS)]
+    pub frames: Option<u64>,
+    /// Stop after so many seconds [default: no limit].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
+    pub duration: Option<Duration>,
+    /// Give up when nothing was heard for so many seconds [default: 30 with --headless, never in a window].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
+    pub timeout: Option<Duration>,
+    /// Figures each second and at the end.
+    #[arg(long, value_enum, default_value_t = Stats::Text, help_heading = FIGURES)]
+    pub stats: Stats,
+}
+
+impl WatchArgs {
+    pub fn options(self, quiet: bool) -> watch::Options {
+        watch::Options {
+            servers: self.servers,
+            grid: self.grid,
+            headless: self.headless,
+            fullscreen: self.fullscreen,
+            autoexit: self.autoexit,
+            frames: self.frames,
+            duration: self.duration,
+            timeout: self.timeout,
+            latency: Duration::from_millis(self.latency),
+            sound: watch::Sound { off: self.no_audio, volume: self.volume, mono: self.mono },
+            snapshot: self.snapshot,
+            record: self.record,
+            force: self.force,
+            receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
+            stats: self.stats.into(),
+            quiet,
+        }
+    }
+}

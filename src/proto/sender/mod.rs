@@ -1,0 +1,317 @@
+//! The media sender half of a hop: the numbers of what is sent, what became of it, how large its datagrams may be, and
+//! the picture that is on its way. It does not know who joined whom, nor when pictures are due.
+
+mod history;
+mod pace;
+mod path;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use history::Cargo;
+use history::{Fate, History, MOST};
+pub use pace::Pace;
+pub use path::PathSize;
+
+use super::{Peer, Route, Transmit};
+use crate::media::coded::{CutPicture, Object};
+use crate::units::{Time, Unit};
+use crate::wire::{HOP_LEN, Hop, Kind, Report, SizeClass};
+
+/// What can be said of one receiver.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SessionStats {
+    pub pictures: u64,
+    /// Pictures that departed and were never sent to it, because a newer one did before its turn came.
+    pub thinned: u64,
+    pub datagrams: u64,
+    pub bytes: u64,
+    pub reported: u64,
+    pub lost: u64,
+    pub rtt: Option<Duration>,
+    pub last_unit: Option<Unit>,
+}
+
+/// The picture that is on its way.
+struct Sending {
+    picture: Arc<CutPicture>,
+    cargo: Cargo,
+    part: usize,
+    sent: usize,
+    pace: Pace,
+}
+
+/// What of the picture on its way may leave now.
+pub enum Part {
+    /// Nothing is on its way.
+    Nothing,
+    /// Pacing holds the next datagram back until then.
+    Paced(Time),
+    Sent {
+        transmit: Transmit,
+        /// The picture has left whole.
+        last: bool,
+    },
+}
+
+/// See the head of this file. What each datagram touches comes first and together: with a thousand receivers, none of it is
+/// in the processor's cache when a datagram leaves.
+#[repr(C)]
+pub struct MediaSender {
+    peer: Peer,
+    /// Which of our addresses the receiver speaks to.
+    local: Option<IpAddr>,
+    tag: u32,
+    pub path: PathSize,
+    sending: Option<Sending>,
+    stats: SessionStats,
+    history: History,
+    /// The unit whose body the receiver has on its screen, whole as far as is known.
+    shown: Option<Unit>,
+    /// Number of the first datagram of the last body. A loss from there on harms what is on the screen.
+    body_from: u32,
+    /// Number of the first datagram to the present address, as long as older ones are remembered.
+    path_from: Option<u32>,
+    /// Number of the last report taken in.
+    report: Option<u32>,
+}
+
+impl MediaSender {
+    /// `tag` is the low half of the session id, which every datagram carries.
+    pub fn new(route: Route, tag: u32, path: PathSize) -> Self {
+        Self {
+            peer: route.peer,
+            local: route.local,
+            tag,
+            path,
+            sending: None,
+            stats: SessionStats::default(),
+            history: History::default(),
+            shown: None,
+            body_from: 0,
+            path_from: None,
+            report: None,
+        }
+    }
+
+    pub const fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    pub const fn tag(&self) -> u32 {
+        self.tag
+    }
+
+    pub const fn route(&self) -> Route {
+        Route { peer: self.peer, local: self.local }
+    }
+
+    pub const fn stats(&self) -> SessionStats {
+        self.stats
+    }
+
+    pub const fn is_sending(&self) -> bool {
+        self.sending.is_some()
+    }
+
+    /// Whether the body of this unit is not, or not whole, on the receiver's screen, as far as is known.
+    pub fn lacks(&self, body: Unit) -> bool {
+        self.shown != Some(body)
+    }
+
+    /// A datagram with the next number of the sequence.
+    pub fn transmit(&mut self, now: Time, kind: Kind, cargo: Cargo, body: Object) -> Transmit {
+        let bytes = HOP_LEN + body.len();
+        let sequence = self.history.stamp(now, bytes, cargo);
+        self.path_from = self.path_from.filter(|from| sequence.wrapping_sub(*from) <= MOST as u32);
+        self.stats.datagrams += 1;
+        self.stats.bytes += bytes as u64;
+        let hop = Hop { kind, tag: self.tag, sequence, sent_at: now.wire_micros() };
+        Transmit::new(self.route(), hop, body)
+    }
+
+    /// A datagram outside the sequence leaves now: it may be echoed.
+    pub fn speak(&mut self, now: Time) {
+        self.history.speak(now);
+    }
+
+    /// Puts a picture on its way; `body` is the unit whose body it shows, `None` if it is only the word that nothing has
+    /// changed. `missed` pictures departed since the last one that was sent.
+    pub fn begin(&mut self, picture: Arc<CutPicture>, pace: Pace, body: Option<Unit>, missed: u64) {
+        self.stats.thinned += missed;
+        self.stats.pictures += 1;
+        self.stats.last_unit = Some(picture.unit);
+        if body.is_some() {
+            (self.shown, self.body_from) = (body, self.history.next());
+        }
+        let cargo = if body.is_some() { Cargo::Body } else { Cargo::Other };
+        self.sending = Some(Sending { picture, cargo, part: 0, sent: 0, pace });
+    }
+
+    /// The next datagram of the picture on its way.
+    pub fn next_part(&mut self, now: Time) -> Part {
+        let Some(sending) = self.sending.as_mut() else { return Part::Nothing };
+        let release = sending.pace.release(sending.sent);
+        if release > now {
+            return Part::Paced(release);
+        }
+        let Some(body) = sending.picture.object(sending.part) else { return Part::Nothing };
+        sending.part += 1;
+        sending.sent += HOP_LEN + body.len();
+        let (cargo, last) = (sending.cargo, sending.part == sending.picture.parts());
+        if last {
+            self.sending = None;
+        }
+        Part::Sent { transmit: self.transmit(now, Kind::OBJECT, cargo, body), last }
+    }
+
+    /// What is left of the picture on its way is not sent.
+    pub fn abandon(&mut self) {
+        self.sending = None;
+    }
+
+    /// The datagram that was handed out last was not sent.
+    pub fn not_sent(&mut self) {
+        if self.history.newest().is_some_and(|sent| sent.cargo == Cargo::Body) {
+            self.harmed();
+        }
+    }
+
+    /// The last datagram in the sequence is larger than this machine sends there: its number is used again.
+    pub fn too_large(&mut self) {
+        let Some(sent) = self.history.unstamp() else { return };
+        self.stats.datagrams -= 1;
+        self.stats.bytes -= u64::from(sent.bytes);
+        self.path.too_large(usize::from(sent.bytes));
+    }
+
+    /// The receiver lacks a part of what it should have on its screen.
+    pub const fn harmed(&mut self) {
+        self.shown = None;
+    }
+
+    /// Takes a report in. Returns whether it proves that the receiver is alive; an old one, or one that echoes what was not
+    /// sent, changes nothing.
+    pub fn report(&mut self, now: Time, report: &Report) -> bool {
+        let newer = self.report.is_none_or(|last| report.number.wrapping_sub(last).cast_signed() > 0);
+        let held = Duration::from_micros(u64::from(report.held));
+        let age = self.history.age_of(now, report.echo).filter(|age| newer && held <= *age);
+        let Some(age) = age else { return false };
+        self.report = Some(report.number);
+        let rtt = age - held;
+        self.stats.rtt = Some(self.stats.rtt.map_or(rtt, |old| (old * 7 + rtt) / 8));
+        self.arrivals(now, report);
+        true
+    }
+
+    fn arrivals(&mut self, now: Time, report: &Report) {
+        for (i, arrival) in report.arrivals.iter().enumerate() {
+            let sequence = report.first.wrapping_add(i as u32);
+            let Some(sent) = self.history.get_mut(sequence) else { continue };
+            let received = arrival.is_received();
+            let straggler = sent.fate == Fate::Lost && received;
+            if sent.fate != Fate::Unknown && !straggler {
+                continue;
+            }
+            sent.fate = if received { Fate::Received } else { Fate::Lost };
+            let (bytes, at, cargo) = (usize::from(sent.bytes), sent.at, sent.cargo);
+            let here = self.path_from.is_none_or(|from| sequence.wrapping_sub(from).cast_signed() >= 0);
+            match cargo {
+                Cargo::Probe if received && here => self.path.probe_arrived(now, bytes),
+                Cargo::Probe => {}
+                Cargo::Body | Cargo::Other => {
+                    self.count(received, straggler);
+                    if here {
+                        self.path.told(now, bytes, at, received);
+                    }
+                }
+            }
+            if cargo == Cargo::Body && !received && sequence.wrapping_sub(self.body_from).cast_signed() >= 0 {
+                self.harmed();
+            }
+        }
+    }
+
+    /// What was lost and came after all is no longer among the lost.
+    const fn count(&mut self, received: bool, straggler: bool) {
+        if straggler {
+            self.stats.lost -= 1;
+        } else {
+            self.stats.reported += 1;
+            self.stats.lost += !received as u64;
+        }
+    }
+
+    /// Large datagrams vanish: does a small one arrive? `heard` is when the last valid report came.
+    pub fn wants_small_probe(&self, now: Time, heard: Time) -> bool {
+        let waits = self.history.newest().is_some_and(|sent| sent.fate == Fate::Unknown);
+        self.path.wants_small_probe(now, heard, waits, self.stats.rtt.unwrap_or_default())
+    }
+
+    /// The receiver is somewhere else now, and nothing is known of the way there but `path`: no round trip either.
+    pub fn move_to(&mut self, route: Route, path: PathSize) {
+        (self.peer, self.local) = (route.peer, route.local);
+        (self.path, self.path_from) = (path, Some(self.history.next()));
+        self.stats.rtt = None;
+    }
+
+    pub const fn class(&self) -> SizeClass {
+        self.path.class()
+    }
+
+    /// For fuzzing: panics if something grows without bound.
+    pub fn assert_sound(&self) {
+        self.history.assert_sound();
+        self.path.assert_sound();
+        let sending = self.sending.as_ref();
+        assert!(sending.is_none_or(|sending| sending.part < sending.picture.parts()), "something is left to send");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::Port;
+    use crate::wire::report::Arrival;
+
+    fn sender() -> MediaSender {
+        let peer = Peer { port: Port::PICTURES, address: ([127, 0, 0, 1], 1).into() };
+        MediaSender::new(Route { peer, local: None }, 1, PathSize::new(SizeClass::LOOPBACK, Time::ZERO))
+    }
+
+    fn reported(sender: &mut MediaSender, number: u32, fates: &[bool]) -> (u64, u64) {
+        let fate = |received: &bool| if *received { Arrival::received(0) } else { Arrival::LOST };
+        let report = Report { number, arrivals: fates.iter().map(fate).collect(), ..Report::default() };
+        assert!(sender.report(Time::ZERO, &report));
+        (sender.stats.reported, sender.stats.lost)
+    }
+
+    #[test]
+    fn a_loss_is_taken_back_when_the_straggler_is_told_of_and_an_arrival_never_is() {
+        let mut sender = sender();
+        for _ in 0..3 {
+            let _sent = sender.transmit(Time::ZERO, Kind::OBJECT, Cargo::Body, vec![0; 1_000].into());
+        }
+        assert_eq!(reported(&mut sender, 1, &[true, false, true]), (3, 1));
+        assert_eq!(reported(&mut sender, 2, &[false, false, true]), (3, 1), "the same again says nothing new");
+        assert_eq!(reported(&mut sender, 3, &[true, true]), (3, 0));
+        assert_eq!(reported(&mut sender, 4, &[false, false, false]), (3, 0));
+    }
+
+    #[test]
+    fn a_report_that_echoes_what_was_never_sent_changes_nothing() {
+        let mut sender = sender();
+        let now = Time::from_millis(1_000);
+        let _sent = sender.transmit(now, Kind::OBJECT, Cargo::Body, vec![0; 1_000].into());
+        let echo = now.wire_micros();
+        let later = now + Duration::from_millis(10);
+        for (number, echo, held) in [(1, echo + 1, 0), (2, echo - 1, 0), (3, echo, 10_001)] {
+            let report = Report { number, echo, held, ..Report::default() };
+            assert!(!sender.report(later, &report), "{echo} {held}");
+        }
+        let report = Report { number: 1, echo, held: 4_000, ..Report::default() };
+        assert!(sender.report(later, &report));
+        assert_eq!(sender.stats.rtt, Some(Duration::from_millis(6)));
+    }
+}

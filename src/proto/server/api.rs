@@ -1,0 +1,181 @@
+//! What a server and the program around it tell each other.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::media::coded::{CodedPicture, Stamps};
+use crate::media::sound::Chunk;
+use crate::proto::Transmit;
+use crate::proto::door::Limits;
+use crate::proto::sender::SessionStats;
+use crate::proto::session::Gone;
+use crate::proto::stream::StreamKey;
+use crate::seal::Seed;
+use crate::units::{MediaTime, Span, Time, Unit};
+use crate::wire::SizeClass;
+
+/// What the operator chose for the server as a whole.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub seed: Seed,
+    /// `None`: probe for the largest that passes.
+    pub datagram: Option<SizeClass>,
+    pub max_sessions: usize,
+    pub max_sessions_per_address: usize,
+    /// New sessions a second from one /24 or /48 network; loopback is exempt.
+    pub max_joins_per_second: u32,
+    /// Told to watchers of streams that have sound; 0: none.
+    pub sound_port: u16,
+}
+
+impl Config {
+    pub const fn new(seed: Seed) -> Self {
+        Self {
+            seed,
+            datagram: None,
+            max_sessions: 4_096,
+            max_sessions_per_address: 1_024,
+            max_joins_per_second: 200,
+            sound_port: 0,
+        }
+    }
+
+    pub(super) const fn limits(&self) -> Limits {
+        Limits {
+            sessions: self.max_sessions,
+            sessions_per_address: self.max_sessions_per_address,
+            joins_per_second: self.max_joins_per_second,
+        }
+    }
+}
+
+/// What the program around the server tells it.
+pub enum Local {
+    Stream(StreamKey, Feed),
+    /// All streams say goodbye with this sentence, and the server finishes.
+    Stop(String),
+}
+
+/// What the source of a stream brings.
+pub enum Feed {
+    Picture(CodedPicture),
+    /// No more pictures will come. With a media time, that is when the film's last one has had its time on the screen.
+    Ended(Option<MediaTime>),
+    Sound(Chunk),
+    /// No more sound will come.
+    SoundEnded,
+    /// The stream says goodbye with this sentence.
+    Stop(String),
+    /// The source failed: the stream says so.
+    Failed(String),
+}
+
+/// What the server tells the program around it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A watcher came; its sound session goes with it and is not told of.
+    Joined {
+        stream: StreamKey,
+        id: u64,
+        address: SocketAddr,
+        /// How many the stream has now.
+        watchers: usize,
+    },
+    Left {
+        stream: StreamKey,
+        id: u64,
+        address: SocketAddr,
+        why: Gone,
+        /// How many the stream has still.
+        watchers: usize,
+        stats: SessionStats,
+    },
+    Moved {
+        stream: StreamKey,
+        id: u64,
+        from: SocketAddr,
+        to: SocketAddr,
+    },
+    /// The clock of a film runs.
+    Started {
+        stream: StreamKey,
+        at: Time,
+    },
+    /// The timeline moved because everything stood still for this long.
+    Stalled {
+        stream: StreamKey,
+        by: Duration,
+    },
+    Departed {
+        stream: StreamKey,
+        rendition: u8,
+        unit: Unit,
+        span: Span,
+        due: Time,
+        at: Time,
+        stamps: Stamps,
+    },
+    /// More is to be sent than can be: newcomers are refused, and watchers miss pictures. Or, with false, no longer.
+    Overload(bool),
+    /// Never left: too late for its moment, or not cuttable.
+    Skipped {
+        stream: StreamKey,
+        unit: Unit,
+    },
+    Refused {
+        address: SocketAddr,
+        why: String,
+    },
+    /// A stream has said its goodbyes.
+    StreamOver(StreamKey),
+    /// All streams have; the program can end.
+    Finished,
+}
+
+/// A watcher, as it is now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SessionView {
+    pub id: u64,
+    pub address: SocketAddr,
+    pub stream: StreamKey,
+    pub class: SizeClass,
+    pub stats: SessionStats,
+}
+
+/// Totals since the start, of a stream or of the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub pictures: u64,
+    /// Chunks of sound whose moment came.
+    pub chunks: u64,
+    /// Chunks that were held when the stream was stopped, or came too late to be heard: nobody was sent them.
+    pub chunks_unsent: u64,
+    pub datagrams: u64,
+    pub bytes: u64,
+    /// UDP payload of the largest media datagram.
+    pub largest: usize,
+    /// This and what follows is of the server only.
+    pub refused: u64,
+    pub rejected: u64,
+    pub send_errors: u64,
+}
+
+impl Totals {
+    /// A datagram leaves.
+    pub(in crate::proto) fn count(&mut self, transmit: &Transmit) {
+        self.datagrams += 1;
+        self.bytes += transmit.len() as u64;
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.pictures += other.pictures;
+        self.chunks += other.chunks;
+        self.chunks_unsent += other.chunks_unsent;
+        self.datagrams += other.datagrams;
+        self.bytes += other.bytes;
+        self.largest = self.largest.max(other.largest);
+        self.refused += other.refused;
+        self.rejected += other.rejected;
+        self.send_errors += other.send_errors;
+    }
+}

@@ -1,0 +1,289 @@
+//! Joining: from Hello to Accept or Refuse; listing; a known watcher at a new address; what a watcher wants.
+
+use std::ops::RangeInclusive;
+
+use super::{Config, Event, SILENCE_LIMIT, Server, Stream, StreamKey};
+use crate::proto::door::{Door, NewPath, Refusal, page};
+use crate::proto::session::{Beginning, Gone, Session, Wishes};
+use crate::proto::{Peer, Port, Received, Route};
+use crate::units::Time;
+use crate::wire::message::{Accept, Entry, Join, List, Message, Refuse, RefuseCode, Role, bye};
+use crate::wire::tlv::{self, Tlvs, kind};
+use crate::wire::{Kind, SizeClass, StreamName, VERSION};
+
+impl Server {
+    /// Whether so much waits to be sent that strangers are not answered; each one who is not counts as rejected.
+    fn is_backed_up(&mut self) -> bool {
+        let full = self.outbox.is_full();
+        self.totals.rejected += u64::from(full);
+        full
+    }
+
+    pub(super) fn hello(&mut self, now: Time, datagram: Received<'_>, versions: RangeInclusive<u8>, nonce: u64) {
+        if !Door::is_padded(datagram) {
+            self.totals.rejected += 1;
+            return;
+        }
+        if self.is_backed_up() {
+            return;
+        }
+        match self.door.hello(now, datagram, versions, nonce, &mut self.random) {
+            Ok(challenge) => self.outbox.say(datagram.route(), None, &challenge),
+            Err(refusal) => self.refuse(datagram.route(), nonce, refusal),
+        }
+    }
+
+    pub(super) fn join(&mut self, now: Time, datagram: Received<'_>, join: &Join<'_>) {
+        let from = datagram.peer();
+        if !self.door.knows(now, datagram, join.nonce, &join.cookie) {
+            self.totals.rejected += 1;
+            return;
+        }
+        if self.is_backed_up() {
+            return;
+        }
+        let old = self.sessions.at(from);
+        let same = old
+            .and_then(|slot| self.sessions.get(slot))
+            .is_some_and(|session| session.beginning.nonce == join.nonce && session.beginning.cookie == join.cookie);
+        match old.filter(|_| same) {
+            // The Accept was lost on the way: the same again.
+            Some(slot) => return self.welcome(slot),
+            // A copy of an old Join makes no session.
+            None if self.door.has_admitted(&join.cookie) => {
+                self.totals.rejected += 1;
+                return;
+            }
+            None => {}
+        }
+        let stream = match self.entrance(now, from, join) {
+            Ok(stream) => stream,
+            Err(refusal) => return self.refuse(datagram.route(), join.nonce, refusal),
+        };
+        old.into_iter().for_each(|slot| self.remove(slot, Gone::Replaced));
+        self.door.admit(now, join.cookie);
+        self.admit(now, datagram.route(), stream, join);
+    }
+
+    /// The stream that a Join leads to, or why it leads to none.
+    fn entrance(&mut self, now: Time, from: Peer, join: &Join<'_>) -> Result<StreamKey, Refusal> {
+        if join.role != Role::Watch {
+            let why = "This server only takes watchers: it neither feeds relays nor takes published streams.";
+            return Err(Refusal::new(RefuseCode::ROLE, why, 10_000));
+        }
+        let stream = self.wanted(from, join)?;
+        if let Some(goodbye) = stream.goodbye() {
+            let failed = Some(goodbye.sentence.clone()).filter(|_| goodbye.code == bye::FAILED);
+            let why = failed.unwrap_or_else(|| "The stream has just ended.".to_owned());
+            return Err(Refusal::new(RefuseCode::ENDED, why, 1_000));
+        }
+        if from.port == Port::SOUND && !stream.description().sound {
+            return Err(Refusal::new(RefuseCode::NO_SUCH_STREAM, "This stream has no sound.", 10_000));
+        }
+        let key = stream.key();
+        let (smallest, wanted) = (SizeClass::ANY.datagram(), usize::from(join.max_datagram));
+        if (1..smallest).contains(&wanted) {
+            let why = "There are no datagrams as small as this watcher wants: the smallest have 1200 bytes.";
+            return Err(Refusal::new(RefuseCode::TOO_SMALL, why, 60_000));
+        }
+        // A rejoin replaces its own old session, so that one does not count.
+        if self.overloaded && self.sessions.at(from).is_none() && self.first_session(from.port, join).is_none() {
+            let why = "The server sends as much as it can: another watcher would take from those that are there.";
+            return Err(Refusal::new(RefuseCode::FULL, why, 5_000));
+        }
+        self.door.lacks_room(now, from, &self.sessions).map_or(Ok(key), Err)
+    }
+
+    /// That of the picture session which the Join names, else the one with the name that it says, else the first.
+    fn wanted(&self, from: Peer, join: &Join<'_>) -> Result<&Stream, Refusal> {
+        let first = self.first_session(from.port, join).and_then(|slot| self.sessions.get(slot));
+        let stream = match (first, join.tlvs.find(kind::STREAM)) {
+            (Some(session), _) => self.streams.get(session.stream.index()),
+            (None, None) => self.streams.first(),
+            (None, Some(name)) => {
+                let wanted = String::from_utf8_lossy(name);
+                let name = StreamName::parse(&wanted).ok();
+                let named = self.streams.iter().find(|stream| name.as_ref() == Some(stream.name()));
+                let names = self.streams.iter().map(Stream::name);
+                return named.ok_or_else(|| Refusal::no_such_stream(&wanted, names));
+            }
+        };
+        stream.ok_or_else(|| Refusal::new(RefuseCode::NO_SUCH_STREAM, "There are no streams here yet.", 1_000))
+    }
+
+    /// The slot of the picture session that a Join on the sound port names, if there is one.
+    fn first_session(&self, port: Port, join: &Join<'_>) -> Option<usize> {
+        let named = join.tlvs.find(kind::WITH_SESSION).and_then(|id| id.first_chunk());
+        let named = named.map(|id| u64::from_be_bytes(*id)).filter(|_| port == Port::SOUND)?;
+        let slot = self.sessions.slot(named)?;
+        self.sessions.get(slot).is_some_and(Session::is_for_pictures).then_some(slot)
+    }
+
+    fn refuse(&mut self, to: Route, nonce: u64, refusal: Refusal) {
+        let Refusal { code, sentence, retry_after_ms } = refusal;
+        let (highest, lowest, tlvs) = (VERSION, VERSION, Tlvs::default());
+        let refuse = Refuse { nonce, highest, lowest, code, retry_after_ms, sentence: &sentence, tlvs };
+        self.outbox.say(to, None, &Message::Refuse(refuse));
+        self.totals.refused += 1;
+        self.outbox.events.push_back(Event::Refused { address: to.peer.address, why: sentence.into_owned() });
+    }
+
+    fn admit(&mut self, now: Time, from: Route, key: StreamKey, join: &Join<'_>) {
+        let mut session = Session::new(self.random.id(), key, from, self.beginning(now, from.peer.port, join));
+        let (id, peer) = (session.id, from.peer);
+        session.welcome = self.accept(now, id, key, join.nonce);
+        session.set_default_sound();
+        let wishes = Wishes::of_join(join.tlvs);
+        if let Some(wish) = wishes.sound.filter(|_| self.streams[key.index()].description().sound) {
+            session.set_sound(wish);
+        }
+        session.pictures &= wishes.pictures != Some(false);
+        if let Some(first) = self.first_session(peer.port, join)
+            && let Some(old) = self.sessions.tie(first, &mut session)
+        {
+            self.remove(old, Gone::Replaced);
+        }
+        let second = session.is_second();
+        let slot = self.sessions.insert(session);
+        let stream = &mut self.streams[key.index()];
+        if let Some(session) = self.sessions.get(slot) {
+            stream.add(slot, session);
+        }
+        if !second {
+            let watchers = stream.watchers();
+            self.outbox.events.push_back(Event::Joined { stream: key, id, address: peer.address, watchers });
+        }
+        self.welcome(slot);
+        self.probe(slot);
+        self.streams[key.index()].tell_timeline(slot, &mut self.sessions);
+        self.sessions.next_upkeep = now;
+    }
+
+    fn accept(&self, now: Time, session: u64, key: StreamKey, nonce: u64) -> Vec<u8> {
+        let stream = &self.streams[key.index()];
+        let mut tlvs = Vec::with_capacity(68);
+        tlv::put(&mut tlvs, kind::STREAM, stream.name().as_str().as_bytes());
+        let accept = Accept {
+            nonce,
+            session,
+            clock: now.micros(),
+            report_interval_ms: self.report_interval().as_millis() as u16,
+            silence_limit_ms: SILENCE_LIMIT.as_millis() as u16,
+            sound_port: if stream.description().sound { self.config.sound_port } else { 0 },
+            token: self.tokens.token(now, session),
+            tlvs: Tlvs::trusted(&tlvs),
+        };
+        let mut welcome = Vec::with_capacity(128);
+        Message::Accept(accept).emit(&mut welcome);
+        welcome
+    }
+
+    /// What its path is to be: the operator's choice, the client's wish, or whatever is found.
+    fn beginning(&self, now: Time, port: Port, join: &Join<'_>) -> Beginning {
+        let Config { datagram, .. } = self.config;
+        let most = if join.max_datagram == 0 { usize::from(u16::MAX) } else { usize::from(join.max_datagram) };
+        let fits = |class: &SizeClass| class.datagram() <= most;
+        let wish = SizeClass::ALL.into_iter().find(fits).unwrap_or(SizeClass::ANY);
+        // Sound fits the smallest.
+        let given = datagram.filter(|_| port == Port::PICTURES);
+        let limit = given.map_or(wish, |given| if fits(&given) { given } else { wish });
+        Beginning { nonce: join.nonce, cookie: join.cookie, at: now, limit, given: given.is_some() }
+    }
+
+    /// Accept and Description.
+    fn welcome(&mut self, slot: usize) {
+        let Some(session) = self.sessions.get(slot) else { return };
+        self.outbox.say_again(session.route(), Some(session.id), Kind::ACCEPT, session.welcome.clone());
+        self.describe_to(slot);
+    }
+
+    /// A Description object: what the stream is, and whether it has ended.
+    pub(super) fn describe_to(&mut self, slot: usize) {
+        let Some(session) = self.sessions.get(slot) else { return };
+        let object = self.streams[session.stream.index()].description_object();
+        self.outbox.sequenced(slot, Kind::OBJECT, object, &self.sessions);
+    }
+
+    /// Answers the question which streams there are.
+    pub(super) fn list(&mut self, now: Time, datagram: Received<'_>, list: &List) {
+        let good = Door::is_padded(datagram) && self.door.knows(now, datagram, list.nonce, &list.cookie);
+        if !good || self.door.is_one_too_many(now, datagram.peer()) {
+            self.totals.rejected += 1;
+            return;
+        }
+        if self.is_backed_up() {
+            return;
+        }
+        let entries = self.streams.iter().skip(usize::from(list.first)).map(|stream| Entry {
+            name: stream.name().clone(),
+            state: stream.state(),
+            watchers: u32::try_from(stream.watchers()).unwrap_or(u32::MAX),
+            description: stream.description().clone(),
+        });
+        let outbox = &mut self.outbox;
+        page(list, self.streams.len(), entries, |listing| {
+            outbox.say(datagram.route(), None, &Message::Listing(listing.clone()));
+        });
+    }
+
+    /// A known session speaks from elsewhere: it must prove that it receives there. 24 bytes for the 50 or more of
+    /// its report.
+    pub(super) fn new_address(&mut self, slot: usize, route: Route) {
+        if self.is_backed_up() {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let path = NewPath::claim(session.new_path, route.peer, &mut self.random);
+        session.new_path = Some(path);
+        let id = session.id;
+        self.outbox.say(route, Some(id), &Message::PathCheck { token: path.token });
+    }
+
+    pub(super) fn path_reply(&mut self, now: Time, from: Route, id: u64, token: [u8; 8]) {
+        let Some(slot) = self.sessions.slot(id) else { return };
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        if !session.new_path.is_some_and(|path| path.is_proven_by(from.peer, token)) {
+            return;
+        }
+        session.new_path = None;
+        let (second, old, stream) = (session.is_second(), session.peer(), session.stream);
+        session.move_to(now, from);
+        self.sessions.next_upkeep = now;
+        if let Some(other) = self.sessions.move_to(slot, old, from.peer) {
+            self.remove(other, Gone::Replaced);
+        }
+        self.probe(slot);
+        if !second {
+            self.outbox.events.push_back(Event::Moved { stream, id, from: old.address, to: from.peer.address });
+        }
+    }
+
+    /// What a watcher wants from now on. An older wish than the last changes nothing.
+    pub(super) fn want(&mut self, now: Time, from: Peer, (id, number): (u64, u32), tlvs: Tlvs<'_>) {
+        let slot = self.sessions.slot_of(from, id);
+        let Some((slot, session)) = slot.and_then(|slot| Some((slot, self.sessions.get_mut(slot)?))) else {
+            self.totals.rejected += 1;
+            return;
+        };
+        let obeyed = session.heeds(number);
+        if session.owes_wanted {
+            session.next_clock = now;
+        }
+        if !self.outbox.is_full() {
+            self.tell_clock(now, slot);
+        }
+        if !obeyed {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let (wishes, stream) = (Wishes::read(tlvs), &mut self.streams[session.stream.index()]);
+        if let Some(wish) = wishes.sound {
+            session.set_sound(wish);
+        }
+        match wishes.pictures {
+            Some(true) => stream.resume(now, slot, &mut self.sessions),
+            Some(false) => stream.pause(slot, &mut self.sessions),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A session: one watcher's conversation with the server on one of its ports, and the table of all of them.
+
+mod table;
+mod wishes;
+
+use std::time::Duration;
+
+pub use table::Sessions;
+pub use wishes::Wishes;
+
+use super::door::NewPath;
+use super::sender::{MediaSender, PathSize, SessionStats};
+use super::stream::StreamKey;
+use super::{Peer, Port, Route};
+use crate::media::sound::Rendition;
+use crate::units::{Time, Unit};
+use crate::wire::message::COOKIE_LEN;
+use crate::wire::{Report, SizeClass};
+
+/// Media starts at the first report, or after this time without one.
+pub const FIRST_REPORT: Duration = Duration::from_millis(20);
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    Left,
+    Silent,
+    Replaced,
+    Ended,
+}
+
+/// How far a watcher has got in taking its leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leaving {
+    pub byes: u8,
+    pub next: Time,
+}
+
+/// How a session began.
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning {
+    pub nonce: u64,
+    pub cookie: [u8; COOKIE_LEN],
+    pub at: Time,
+    /// What the client, or the operator, allows.
+    pub limit: SizeClass,
+    /// The operator's choice: it is not probed for.
+    pub given: bool,
+}
+
+impl Beginning {
+    fn path(&self, now: Time) -> PathSize {
+        if self.given { PathSize::given(self.limit, now) } else { PathSize::new(self.limit, now) }
+    }
+}
+
+/// Numbered Updates: what was told last, until it is acknowledged.
+#[derive(Default)]
+pub struct Updates {
+    /// Number and extensions.
+    pub pending: Option<(u32, Vec<u8>)>,
+    pub count: u32,
+    pub next: Time,
+}
+
+/// What each datagram touches comes first and together, as in [`MediaSender`].
+#[repr(C)]
+pub struct Session {
+    pub id: u64,
+    /// The stream that it is of.
+    pub stream: StreamKey,
+    pub ready: bool,
+    /// Whether it is sent pictures: on the picture port, unless they are paused.
+    pub pictures: bool,
+    /// Which sound it is sent, if any.
+    pub sound: Option<Rendition>,
+    /// Which departure of the stream's it was sent last, or is being sent; counted from 1.
+    departure: Option<u64>,
+    pub media: MediaSender,
+    pub beginning: Beginning,
+    /// The other session of the same watcher: of a picture session its sound session, and the other way round.
+    pub tied: Option<u64>,
+    /// A sound session of its own has been announced: the clock waits for it a moment.
+    pub expects_sound: bool,
+    /// Number of the last Want obeyed.
+    want: Option<u32>,
+    /// That number is to be acknowledged.
+    pub owes_wanted: bool,
+    /// Accept and Description as they were first sent, for a client that asks again.
+    pub welcome: Vec<u8>,
+    pub heard: Time,
+    pub new_path: Option<NewPath>,
+    pub updates: Updates,
+    pub next_clock: Time,
+    pub leaving: Option<Leaving>,
+    /// The client's own `sent_at` in its last report, and when that came.
+    pub heard_stamp: Option<(u32, Time)>,
+}
+
+impl Session {
+    pub fn new(id: u64, stream: StreamKey, route: Route, beginning: Beginning) -> Self {
+        let now = beginning.at;
+        Self {
+            id,
+            stream,
+            ready: false,
+            pictures: route.peer.port == Port::PICTURES,
+            sound: None,
+            departure: None,
+            media: MediaSender::new(route, id as u32, beginning.path(now)),
+            beginning,
+            tied: None,
+            expects_sound: false,
+            want: None,
+            owes_wanted: false,
+            welcome: Vec::new(),
+            heard: now,
+            new_path: None,
+            updates: Updates { next: now, ..Updates::default() },
+            next_clock: now,
+            leaving: None,
+            heard_stamp: None,
+        }
+    }
+
+    pub const fn peer(&self) -> Peer {
+        self.media.peer()
+    }
+
+    pub const fn route(&self) -> Route {
+        self.media.route()
+    }
+
+    pub const fn stats(&self) -> SessionStats {
+        self.media.stats()
+    }
+
+    /// Whether it is on the picture port, paused or not.
+    pub fn is_for_pictures(&self) -> bool {
+        self.peer().port == Port::PICTURES
+    }
+
+    /// Whether it is the sound of another session that is still there.
+    pub fn is_second(&self) -> bool {
+        self.tied.is_some() && !self.is_for_pictures()
+    }
+
+    /// Takes a report in. Returns whether it proves that the watcher is alive.
+    pub fn report(&mut self, now: Time, report: &Report, sent_at: u32) -> bool {
+        if !self.media.report(now, report) {
+            return false;
+        }
+        self.heard = now;
+        if self.heard_stamp.is_none() {
+            // The first report is answered with our clock at once.
+            self.next_clock = now;
+        }
+        self.ready = true;
+        self.heard_stamp = Some((sent_at, now));
+        let pending = self.updates.pending.as_ref();
+        if pending.is_some_and(|(number, _)| report.update_ack.wrapping_sub(*number).cast_signed() >= 0) {
+            self.updates.pending = None;
+        }
+        true
+    }
+
+    /// It is somewhere else now. The new path starts with no known size or round trip.
+    pub fn move_to(&mut self, now: Time, route: Route) {
+        self.media.move_to(route, self.beginning.path(now));
+        // It has just proved that it hears us there; it is told a new token at once.
+        (self.heard, self.next_clock) = (now, now);
+    }
+
+    /// Whether it can be sent this departure's picture now.
+    pub fn may_start(&self, departure: u64) -> bool {
+        let new = self.departure.is_none_or(|last| last < departure);
+        self.ready && self.pictures && !self.media.is_sending() && new
+    }
+
+    /// Notes that it is sent this departure's picture. Returns how many it was not sent since the one before.
+    pub fn depart(&mut self, departure: u64) -> u64 {
+        let missed = self.missed(departure - 1);
+        self.departure = Some(departure);
+        missed
+    }
+
+    /// Pictures up to this departure are not for it.
+    pub fn pass(&mut self, departure: u64) {
+        self.departure = self.departure.map(|last| last.max(departure));
+    }
+
+    /// How many pictures it was not sent of those up to this departure.
+    pub fn missed(&self, departure: u64) -> u64 {
+        self.departure.map_or(0, |last| departure.saturating_sub(last))
+    }
+
+    /// Whether the body of this unit is not, or not whole, on its screen, as far as we know.
+    pub fn lacks(&self, body: Unit) -> bool {
+        self.media.lacks(body)
+    }
+}

@@ -1,0 +1,61 @@
+//! What a watcher wants in its session: sound and where, pictures or none for now.
+
+use super::Session;
+use crate::media::sound::Rendition;
+use crate::wire::message::{Place, SoundWish};
+use crate::wire::tlv::{Tlvs, kind};
+
+/// What a Want, or the WANT of a Join, says. What it leaves out stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    pub sound: Option<SoundWish>,
+    pub pictures: Option<bool>,
+}
+
+impl Wishes {
+    pub fn read(tlvs: Tlvs<'_>) -> Self {
+        let pause = tlvs.iter().find_map(|(kind, _)| match kind {
+            kind::PAUSE => Some(false),
+            kind::RESUME => Some(true),
+            _ => None,
+        });
+        Self { sound: tlvs.find(kind::SOUND).and_then(SoundWish::parse), pictures: pause }
+    }
+
+    /// Those that a Join carries; none if they cannot be read.
+    pub fn of_join(tlvs: Tlvs<'_>) -> Self {
+        let inner = tlvs.find(kind::WANT).and_then(|value| Tlvs::parse(value).ok());
+        inner.map(Self::read).unwrap_or_default()
+    }
+}
+
+impl Session {
+    /// What it is sent if its Join does not say anything else.
+    pub fn set_default_sound(&mut self) {
+        let place = if self.is_for_pictures() { Place::Off } else { Place::Here };
+        self.set_sound(SoundWish { place, rendition: 0 });
+    }
+
+    pub fn set_sound(&mut self, wish: SoundWish) {
+        // On the sound port both words mean: here.
+        let pictures = self.is_for_pictures();
+        let here = wish.place == Place::Here || (wish.place == Place::SoundPort && !pictures);
+        self.expects_sound = wish.place == Place::SoundPort && pictures;
+        self.sound = here.then(|| Rendition::of(wish.rendition).unwrap_or_default());
+    }
+
+    /// Whether a Want with this number is to be obeyed. One that is not older than the last is acknowledged.
+    pub fn heeds(&mut self, number: u32) -> bool {
+        let ahead = self.want.map_or(1, |last| number.wrapping_sub(last).cast_signed());
+        if ahead > 0 {
+            self.want = Some(number);
+        }
+        self.owes_wanted |= ahead >= 0;
+        ahead > 0
+    }
+
+    /// Number of the last Want obeyed.
+    pub const fn wanted(&self) -> Option<u32> {
+        self.want
+    }
+}

@@ -1,0 +1,260 @@
+//! Departure: the moment at which a picture is offered to every watcher of the stream, and the sending itself. A picture that
+//! waits for its moment is cut before it comes.
+//!
+//! Watchers get their pictures in turns. What is begun is sent to its end. A picture waits a moment until all have been sent
+//! the one before: a machine that halted makes that good without a loss. A server that has more to send than it can does
+//! not wait: then those who still lack the picture before are sent the newer one instead, and first of all, so each
+//! watcher gets the same share of whole pictures, and always the newest.
+
+use std::time::Duration;
+
+use super::load::Departure;
+use super::offer::Offer;
+use super::{Events, Phase, Stream};
+use crate::media::coded::CodedPicture;
+use crate::proto::Transmit;
+use crate::proto::schedule::Schedule;
+use crate::proto::sender::Part;
+use crate::proto::server::Event;
+use crate::proto::session::Sessions;
+use crate::units::{MediaTime, Time, Unit};
+use crate::wire::SizeClass;
+
+/// A picture waits no longer than this for those who still lack the one before.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// A picture that is shown for less is not sent to those who came after it: the next one is there as soon.
+const WORTH_SENDING: Duration = Duration::from_millis(100);
+/// Watchers that are given their share of a picture together.
+const AT_ONCE: usize = 16;
+/// So long after it has joined, the first watcher is waited for until all it has asked for can be sent.
+const ALL_LANES: Duration = Duration::from_millis(250);
+
+/// A picture that has left, and who is still to get it.
+pub struct Departing {
+    offer: Offer,
+    at: Time,
+    /// Counted from 1.
+    departure: u64,
+    /// Whether all who had their turn could be sent it.
+    cuttable: bool,
+}
+
+impl Stream {
+    /// Starts the clock when it is time: the first watcher is ready and the first picture is there.
+    pub fn begin(&mut self, now: Time, sessions: &mut Sessions, events: &mut Events) {
+        if self.config.description.live || self.schedule.is_some() || self.phase != Phase::Running {
+            return;
+        }
+        if self.is_awaited(now, sessions) || self.config.no_wait {
+            // Where a film begins with sound, its first picture has its moment later. Where its first pictures are left
+            // out, the first that is held is shown at once.
+            let first = self.next.as_ref().filter(|next| next.unit() != Unit(0));
+            let skip = first.map_or(MediaTime::ZERO, Offer::media_time);
+            let start = now.offset(-skip.micros().saturating_mul(1_000));
+            self.schedule = Some(Schedule::new(start, self.config.description.rate));
+            self.tell_timeline_to_all(sessions);
+            events.push_back(Event::Started { stream: self.key, at: now });
+        }
+    }
+
+    /// Whether a watcher is ready for what is there: its pictures, its sound, or both if it has asked for both.
+    fn is_awaited(&self, now: Time, sessions: &Sessions) -> bool {
+        let sound = self.sound.is_there();
+        // The sound of one that watches is no watcher of its own.
+        let members = self.members.iter().filter_map(|slot| sessions.get(*slot));
+        members.filter(|session| session.ready && !session.is_second()).any(|session| {
+            let patient = now < session.beginning.at + ALL_LANES;
+            let silent = !sound && (session.sound.is_some() || session.expects_sound);
+            let second = session.expects_sound && !sessions.is_tied_and_ready(session);
+            let hears = session.sound.is_some() || session.expects_sound && !second;
+            let something = if session.pictures { self.next.is_some() } else { sound && hears };
+            something && !(patient && (silent || second))
+        })
+    }
+
+    /// Takes a picture in hand. Cutting it now keeps the moment of departure free for sending.
+    pub(super) fn take(&mut self, now: Time, picture: CodedPicture, sessions: &Sessions) {
+        let mut offer = Offer::new(now, picture, self.body.clone());
+        // Only a live picture is ever shown again.
+        self.body = offer.body().cloned().filter(|_| self.config.description.live);
+        let interval = self.interval_of(&offer);
+        let mut smallest = None::<SizeClass>;
+        for session in self.turns.all().filter_map(|slot| sessions.get(slot)) {
+            let cut = offer.cut_for(session);
+            smallest = Some(smallest.map_or(cut.class, |smallest| smallest.min(cut.class)));
+            offer.cut(self.id, cut, interval);
+        }
+        self.smallest = smallest.unwrap_or(SizeClass::ANY);
+        self.next = Some(offer);
+    }
+
+    /// The time in which a picture should be sent.
+    fn interval_of(&self, offer: &Offer) -> Duration {
+        offer.lasts().min(self.config.description.rate.interval())
+    }
+
+    /// When the picture in hand leaves; `None` while there is none, or the clock does not run.
+    pub fn departure_at(&self) -> Option<Time> {
+        let next = self.next.as_ref()?;
+        if self.config.description.live {
+            return Some(next.at);
+        }
+        self.schedule.map(|schedule| schedule.departure(next.media_time()))
+    }
+
+    /// Sends the picture in hand on its way if its moment has come. `busy` is all the time that the server has spent with
+    /// sending so far.
+    pub fn depart(&mut self, now: Time, busy: Duration, sessions: &mut Sessions, events: &mut Events) {
+        let due = self.departure_at().filter(|due| *due <= now);
+        let waits = due.is_some_and(|due| now.since(due) < PATIENCE) && !self.overloaded && self.turns.is_handing_out();
+        let Some(mut offer) = due.and_then(|_| self.next.take()) else { return self.end(now, sessions) };
+        if waits {
+            offer.waited = true;
+            self.next = Some(offer);
+            return;
+        }
+        let due = self.schedule.map_or(offer.at, |schedule| schedule.due(offer.media_time()));
+        let (watchers, missed) = self.reached(sessions);
+        let late = now.since(due);
+        self.load.departed(Departure { at: now, watchers, missed, waited: offer.waited, late, busy });
+        self.units = self.units.max(offer.unit().0.saturating_add(1));
+        let due = self.note_departure(now, &offer, sessions, events);
+        self.totals.pictures += 1;
+        events.push_back(Event::Departed {
+            stream: self.key,
+            rendition: offer.rendition(),
+            unit: offer.unit(),
+            span: offer.span(),
+            due,
+            at: now,
+            stamps: offer.stamps(),
+        });
+        self.turns.begin();
+        let departure = self.totals.pictures;
+        self.departing = Some(Departing { offer, at: now, departure, cuttable: true });
+    }
+
+    /// How many are sent pictures, and how many of them have not been sent the last one.
+    fn reached(&self, sessions: &Sessions) -> (usize, usize) {
+        let before = self.totals.pictures;
+        let session = |slot: usize| sessions.get(slot).filter(|session| session.ready);
+        let (unoffered, offered) = self.turns.unoffered_and_offered();
+        let (unoffered, offered) = (unoffered.filter_map(session).count(), offered.filter_map(session));
+        let (served, behind) =
+            offered.fold(
+                (0, 0),
+                |(served, behind), session| {
+                    if session.missed(before) == 0 { (served + 1, behind) } else { (served, behind + 1) }
+                },
+            );
+        (unoffered + served + behind, unoffered + behind)
+    }
+
+    /// Returns when the picture should have left.
+    fn note_departure(&mut self, now: Time, offer: &Offer, sessions: &mut Sessions, events: &mut Events) -> Time {
+        let Some(schedule) = self.schedule.as_mut() else {
+            self.set_live_zero(offer.stamps().captured, offer.media_time(), sessions);
+            return now;
+        };
+        let due = schedule.due(offer.media_time());
+        if schedule.depart(offer.media_time(), now) {
+            events.push_back(Event::Stalled { stream: self.key, by: now.since(due) });
+            self.tell_timeline_to_all(sessions);
+        }
+        due
+    }
+
+    /// The first that leaves of a live stream says when its zero was.
+    pub(super) fn set_live_zero(&mut self, captured: Time, media_time: MediaTime, sessions: &mut Sessions) {
+        if self.config.description.live && self.live_zero.is_none() {
+            self.live_zero = Some(captured.offset(-media_time.micros() * 1_000));
+            self.tell_timeline_to_all(sessions);
+        }
+    }
+
+    /// A film's picture that stands for long is given to a watcher that has come since it departed.
+    pub fn catch_up(&mut self, now: Time, slot: usize) {
+        if self.schedule.is_some() && self.stands_until().is_some_and(|until| until > now + WORTH_SENDING) {
+            self.turns.is_late(slot);
+        }
+    }
+
+    /// How long the picture that departed last is the one to be seen, as far as is known.
+    pub(super) fn stands_until(&self) -> Option<Time> {
+        let departing = self.departing.as_ref()?;
+        let offer = &departing.offer;
+        // Of a live stream the next one may take a moment longer to come.
+        let until = |schedule: Schedule| schedule.due(offer.media_time()) + offer.lasts();
+        Some(self.schedule.map_or(departing.at + 2 * offer.lasts(), until))
+    }
+
+    /// Gives the next few watchers their share of the departing picture, not all at once: what is touched here is still
+    /// in the processor's cache when it is sent. False if there is none left.
+    fn hand_out(&mut self, sessions: &mut Sessions, events: &mut Events) -> bool {
+        let Some(mut departing) = self.departing.take() else { return false };
+        let mut given = 0;
+        while given < AT_ONCE {
+            let Some(slot) = self.turns.offer() else { break };
+            given += 1;
+            self.hand_to(&mut departing, slot, sessions);
+        }
+        if self.turns.are_over() && !std::mem::replace(&mut departing.cuttable, true) {
+            events.push_back(Event::Skipped { stream: self.key, unit: departing.offer.unit() });
+        }
+        self.departing = Some(departing);
+        given > 0
+    }
+
+    /// One watcher's share; cut now if its class has only just come into use.
+    fn hand_to(&mut self, departing: &mut Departing, slot: usize, sessions: &mut Sessions) {
+        let interval = self.interval_of(&departing.offer);
+        let Departing { offer, at, departure, .. } = departing;
+        let Some(session) = sessions.get_mut(slot).filter(|session| session.may_start(*departure)) else {
+            return;
+        };
+        let key = offer.cut_for(session);
+        let Some((cut, pace)) = offer.cut(self.id, key, interval) else {
+            // The encoder makes one that everybody can be sent.
+            self.fresh += 1;
+            departing.cuttable = false;
+            return;
+        };
+        let missed = session.depart(*departure);
+        session.media.begin(cut, pace.from(*at), offer.body_of(key), missed);
+        self.turns.is_ready(slot);
+    }
+
+    /// The next datagram of a picture that may leave now, watchers in turn.
+    pub(super) fn media(&mut self, now: Time, sessions: &mut Sessions, events: &mut Events) -> Option<Transmit> {
+        self.turns.release(now);
+        while let Some(slot) = self.next_ready(sessions, events) {
+            let Some(session) = sessions.get_mut(slot) else { continue };
+            let (transmit, last) = match session.media.next_part(now) {
+                Part::Nothing => continue,
+                Part::Paced(at) => {
+                    self.turns.is_paced(at, slot);
+                    continue;
+                }
+                Part::Sent { transmit, last } => (transmit, last),
+            };
+            if !last {
+                self.turns.is_ready(slot);
+            } else if session.pictures && session.missed(self.totals.pictures) > 0 {
+                self.turns.is_late(slot);
+            }
+            let id = session.id;
+            sessions.note_stamped(Some(id));
+            return Some(transmit);
+        }
+        None
+    }
+
+    fn next_ready(&mut self, sessions: &mut Sessions, events: &mut Events) -> Option<usize> {
+        loop {
+            let ready = self.turns.next_ready();
+            if ready.is_some() || !self.hand_out(sessions, events) {
+                return ready;
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Who is of a stream, and who of them is sent its pictures.
+
+use super::Stream;
+use crate::proto::session::{Session, Sessions};
+use crate::units::Time;
+
+impl Stream {
+    /// How many watch or listen; two sessions of one watcher count once.
+    pub const fn watchers(&self) -> usize {
+        self.watchers
+    }
+
+    pub fn members(&self) -> &[usize] {
+        &self.members
+    }
+
+    /// A session joins.
+    pub fn add(&mut self, slot: usize, session: &Session) {
+        let place = self.members.partition_point(|member| *member < slot);
+        self.members.insert(place, slot);
+        self.watchers += usize::from(!session.is_second());
+        if session.pictures {
+            self.turns.add(slot);
+        }
+    }
+
+    /// A session is gone. Returns how many pictures it was not sent at the end although it wanted them.
+    pub fn remove(&mut self, slot: usize, session: &Session) -> u64 {
+        if let Ok(place) = self.members.binary_search(&slot) {
+            self.members.remove(place);
+        }
+        self.watchers -= usize::from(!session.is_second());
+        self.turns.remove(slot);
+        if session.pictures { session.missed(self.totals.pictures) } else { 0 }
+    }
+
+    /// A session is sent no pictures for now, but what is left of the one on its way.
+    pub fn pause(&mut self, slot: usize, sessions: &mut Sessions) {
+        let Some(session) = sessions.get_mut(slot).filter(|session| session.pictures) else { return };
+        session.pictures = false;
+        self.turns.leave(slot);
+    }
+
+    /// A session is sent pictures again: at once the one that stands, with its body.
+    pub fn resume(&mut self, now: Time, slot: usize, sessions: &mut Sessions) {
+        let Some(session) = sessions.get_mut(slot).filter(|s| !s.pictures && s.is_for_pictures()) else { return };
+        session.pictures = true;
+        session.media.harmed();
+        self.turns.add(slot);
+        let stands = self.stands_until().is_some_and(|until| until > now);
+        // What departed meanwhile was not for it.
+        session.pass(self.totals.pictures - u64::from(stands));
+        if stands {
+            self.turns.is_late(slot);
+        }
+    }
+
+    /// For fuzzing: panics if something grows without bound, or if the tables disagree.
+    pub fn assert_sound(&self, sessions: &Sessions) {
+        let own = |slot: &usize| sessions.get(*slot).is_some_and(|session| session.stream == self.key);
+        let members: Vec<usize> = (0..sessions.slots()).filter(own).collect();
+        assert_eq!(self.members, members, "each session is of its stream");
+        let session = |slot: &usize| sessions.get(*slot);
+        let watchers = members.iter().filter_map(session).filter(|session| !session.is_second()).count();
+        assert_eq!(self.watchers, watchers, "those counted are those there");
+        self.sound.assert_sound();
+        let of =
+            |is: fn(&Session) -> bool| members.iter().copied().filter(move |slot| sessions.get(*slot).is_some_and(is));
+        let pictures = of(|session| session.pictures).collect();
+        let sending: Vec<usize> = of(|session| session.media.is_sending()).collect();
+        assert!(
+            self.turns.assert_sound(&pictures).all(|slot| sending.contains(&slot)),
+            "only who has something to send is paced"
+        );
+    }
+}

@@ -1,0 +1,294 @@
+//! One stream of a server: its description and timeline, the picture in hand, sound, and the sessions that are sent them.
+//!
+//! It holds at most one coded picture, the next to leave; [`Stream::wants_picture`] says when it can take another. A
+//! file's picture leaves at its deadline, a live one when it comes. It is cut once for each size class in use, and each
+//! watcher gets the shared objects behind a hop header of its own.
+
+mod departure;
+mod ending;
+mod load;
+mod members;
+mod offer;
+mod sound;
+mod turns;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use departure::Departing;
+pub use ending::Goodbye;
+use ending::Phase;
+use load::Load;
+pub use load::Meter;
+use offer::Offer;
+use sound::Sound;
+pub use sound::Urgency;
+use turns::Turns;
+
+use super::schedule::{Demand, Schedule};
+use super::server::{Event, Feed, Totals};
+use super::session::Sessions;
+use super::{Reason, Soonest, Transmit};
+use crate::media::coded::CodedPicture;
+use crate::units::{MediaTime, Rate, Time, Unit};
+use crate::wire::message::{State, Timeline, bye};
+use crate::wire::object::{ObjectHeader, Type, flags};
+use crate::wire::{Description, SizeClass, StreamName};
+
+/// What the server will tell its program.
+pub type Events = VecDeque<Event>;
+
+/// What the operator chose for one stream.
+#[derive(Clone, Debug)]
+pub struct StreamConfig {
+    pub name: StreamName,
+    pub description: Description,
+    pub quality: u8,
+    /// Start the timeline at once instead of with the first watcher.
+    pub no_wait: bool,
+}
+
+impl StreamConfig {
+    pub const fn new(name: StreamName, description: Description) -> Self {
+        Self { name, description, quality: 80, no_wait: false }
+    }
+}
+
+/// A stream of one server, in the order in which they were opened. A key is never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamKey(usize);
+
+impl StreamKey {
+    pub const fn new(index: usize) -> Self {
+        Self(index)
+    }
+
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// See the head of this file.
+pub struct Stream {
+    key: StreamKey,
+    /// The stream id of the wire.
+    id: u64,
+    config: StreamConfig,
+    phase: Phase,
+    /// Units that will have been on the timeline: one more than the last picture's.
+    units: u32,
+    schedule: Option<Schedule>,
+    /// A live stream's media zero in our clock.
+    live_zero: Option<Time>,
+    next: Option<Offer>,
+    departing: Option<Departing>,
+    /// The last picture with a body of a live stream, for those who lack it.
+    body: Option<Arc<CodedPicture>>,
+    turns: Turns,
+    load: Load,
+    overloaded: bool,
+    /// See [`Demand::fresh`].
+    fresh: u64,
+    /// The smallest class that the picture in hand was cut for.
+    smallest: SizeClass,
+    /// No more pictures will come; see [`Feed::Ended`].
+    ended: Option<Option<MediaTime>>,
+    sound: Sound,
+    /// Slots of its sessions, rising.
+    members: Vec<usize>,
+    /// Sessions that are not another one's sound.
+    watchers: usize,
+    pub totals: Totals,
+}
+
+impl Stream {
+    pub fn new(key: StreamKey, id: u64, config: StreamConfig) -> Self {
+        Self {
+            key,
+            id,
+            phase: Phase::Running,
+            units: 0,
+            schedule: None,
+            live_zero: None,
+            next: None,
+            departing: None,
+            body: None,
+            turns: Turns::default(),
+            load: Load::new(config.description.rate.interval()),
+            overloaded: false,
+            fresh: 0,
+            smallest: SizeClass::ANY,
+            ended: None,
+            sound: Sound::new(config.description.sound),
+            config,
+            members: Vec::new(),
+            watchers: 0,
+            totals: Totals::default(),
+        }
+    }
+
+    pub const fn key(&self) -> StreamKey {
+        self.key
+    }
+
+    pub const fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub const fn name(&self) -> &StreamName {
+        &self.config.name
+    }
+
+    pub const fn description(&self) -> &Description {
+        &self.config.description
+    }
+
+    /// Takes another description in the place of the first; false if somebody has been told that already, or something was
+    /// taken from the source.
+    pub fn describe(&mut self, description: Description) -> bool {
+        let unseen = self.members.is_empty() && self.next.is_none() && self.schedule.is_none();
+        let fresh = unseen && self.live_zero.is_none() && self.sound.is_untouched();
+        if fresh {
+            self.load = Load::new(description.rate.interval());
+            self.sound = Sound::new(description.sound);
+            self.config.description = description;
+        }
+        fresh
+    }
+
+    /// Whether a [`Feed::Picture`] or [`Feed::Ended`] would be taken now.
+    pub fn wants_picture(&self) -> bool {
+        self.next.is_none() && self.ended.is_none() && self.phase == Phase::Running
+    }
+
+    /// What the encoder should know before its next picture.
+    pub fn demand(&self) -> Demand {
+        Demand {
+            watched: !self.turns.is_empty(),
+            quality: self.config.quality,
+            schedule: self.schedule,
+            live: self.config.description.live,
+            fresh: self.fresh,
+            class: self.smallest,
+        }
+    }
+
+    /// Whether more is to be sent than can be.
+    pub const fn is_overloaded(&self) -> bool {
+        self.overloaded
+    }
+
+    /// The share of pictures that were sent to those for whom they were, in the last second: 0 … 1.
+    pub fn served(&self) -> f64 {
+        self.load.served()
+    }
+
+    /// To be asked now and then.
+    pub fn look_at_load(&mut self, now: Time) {
+        if let Some(overloaded) = self.load.turn(now, self.overloaded, self.turns.is_handing_out()) {
+            self.overloaded = overloaded;
+        }
+    }
+
+    pub fn feed(&mut self, now: Time, feed: Feed, sessions: &Sessions) {
+        match feed {
+            Feed::Picture(picture) if self.phase == Phase::Running => self.take(now, picture, sessions),
+            Feed::Picture(_) => {}
+            Feed::Ended(end) => self.ended = Some(end),
+            Feed::Sound(chunk) => self.sound.take(now, chunk),
+            Feed::SoundEnded => self.sound.end(),
+            Feed::Stop(sentence) => self.stop(now, Goodbye { code: bye::STOPPED, sentence }),
+            Feed::Failed(sentence) => self.stop(now, Goodbye { code: bye::FAILED, sentence }),
+        }
+    }
+
+    /// The next datagram that is to leave now: sound that is due, then pictures.
+    pub fn send(&mut self, now: Time, sessions: &mut Sessions, events: &mut Events) -> Option<Transmit> {
+        let transmit = self.sounding(now, Urgency::Due, sessions).or_else(|| self.media(now, sessions, events))?;
+        Some(self.sent(transmit))
+    }
+
+    /// The next datagram of sound that may leave now, because there is nothing else to do.
+    pub fn send_ahead(&mut self, now: Time, sessions: &mut Sessions) -> Option<Transmit> {
+        let transmit = self.sounding(now, Urgency::MayGo, sessions)?;
+        Some(self.sent(transmit))
+    }
+
+    fn sent(&mut self, transmit: Transmit) -> Transmit {
+        self.totals.largest = self.totals.largest.max(transmit.len());
+        self.totals.count(&transmit);
+        transmit
+    }
+
+    /// When something of it is to be done next.
+    pub(super) fn soonest(&self, soonest: Soonest) -> Soonest {
+        soonest
+            .or(self.departure_at(), Reason::Departure)
+            .or(self.sound_at(Urgency::Due), Reason::Sound)
+            .or(self.turns.next_paced(), Reason::Pacing)
+            .or(self.ends_at(), Reason::Housekeeping)
+    }
+
+    /// How its timeline stands to the server's clock; `None` while it does not run.
+    fn timeline(&self) -> Option<Timeline> {
+        let (generation, clock) = match self.schedule {
+            Some(schedule) => (schedule.generation(), schedule.start()),
+            None => (1, self.live_zero?),
+        };
+        let speed = Rate::new(1, 1)?;
+        Some(Timeline { generation, state: State::Playing, media: MediaTime::ZERO, clock, speed })
+    }
+
+    /// Queues the timeline as a numbered update, to be repeated until it is acknowledged.
+    pub fn tell_timeline(&self, slot: usize, sessions: &mut Sessions) {
+        let Some(timeline) = self.timeline() else { return };
+        let Some(session) = sessions.get_mut(slot) else { return };
+        let mut tlvs = Vec::with_capacity(40);
+        timeline.put(&mut tlvs);
+        session.updates.count += 1;
+        session.updates.pending = Some((session.updates.count, tlvs));
+        session.updates.next = Time::ZERO;
+        sessions.next_upkeep = Time::ZERO;
+    }
+
+    fn tell_timeline_to_all(&self, sessions: &mut Sessions) {
+        self.members.iter().for_each(|slot| self.tell_timeline(*slot, sessions));
+    }
+
+    /// The Description object: what the stream is, and whether it has ended.
+    pub fn description_object(&self) -> Vec<u8> {
+        let ended = self.has_said_goodbye().then_some(Unit(self.units));
+        let sound_ended = ended.map(|_| Unit(self.sound.chunks())).filter(|_| self.config.description.sound);
+        let description = Description { ended, sound_ended, ..self.config.description.clone() };
+        let header = ObjectHeader {
+            kind: Type::DESCRIPTION,
+            flags: flags::LAST,
+            stream: self.id,
+            rendition: 0,
+            cut: 0,
+            tables: 0,
+            format: 0,
+            // One name, one byte string: the description of the running and of the ended stream are two units.
+            unit: Unit(u32::from(ended.is_some())),
+            part: 0,
+            parts: 1,
+            media_time: MediaTime::ZERO,
+            size: description.size,
+            x8: 0,
+            y8: 0,
+        };
+        let mut object = Vec::with_capacity(128);
+        header.emit(&mut object, |out| description.emit(out));
+        object
+    }
+
+    /// Whether nobody has begun it yet, it runs, or it is over.
+    pub fn state(&self) -> State {
+        let begun = self.schedule.is_some() || self.live_zero.is_some();
+        match self.phase {
+            Phase::Running if begun => State::Playing,
+            Phase::Running => State::Waiting,
+            _ => State::Ended,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A picture for everybody, and its cuts: one list of shared objects for each way in which somebody is sent it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::media::coded::{CodedPicture, CutPicture, Stamps};
+use crate::proto::sender::Pace;
+use crate::proto::session::Session;
+use crate::units::{MediaTime, Span, Time, Unit};
+use crate::wire::{HOP_LEN, SizeClass};
+
+/// The picture in hand, or the one that has departed.
+pub struct Offer {
+    picture: Arc<CodedPicture>,
+    /// What it shows: itself, or, if it is the word that nothing has changed, what was shown last.
+    body: Option<Arc<CodedPicture>>,
+    cuts: BTreeMap<Cut, Option<(Arc<CutPicture>, Pace)>>,
+    /// When it came.
+    pub at: Time,
+    /// Its moment has come, but not everybody had been sent the one before.
+    pub waited: bool,
+}
+
+/// How a watcher is sent a picture.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cut {
+    rendition: u8,
+    pub class: SizeClass,
+    /// With its body, or only the word that nothing has changed.
+    body: bool,
+}
+
+impl Offer {
+    /// `before` is what was shown last.
+    pub fn new(now: Time, picture: CodedPicture, before: Option<Arc<CodedPicture>>) -> Self {
+        let picture = Arc::new(picture);
+        let body = if picture.is_same() { before } else { Some(Arc::clone(&picture)) };
+        Self { picture, body, cuts: BTreeMap::new(), at: now, waited: false }
+    }
+
+    pub const fn body(&self) -> Option<&Arc<CodedPicture>> {
+        self.body.as_ref()
+    }
+
+    pub fn unit(&self) -> Unit {
+        self.picture.unit
+    }
+
+    pub fn media_time(&self) -> MediaTime {
+        self.picture.media_time
+    }
+
+    pub fn lasts(&self) -> Duration {
+        self.picture.lasts
+    }
+
+    pub fn span(&self) -> Span {
+        Span { at: self.picture.media_time, lasts: self.picture.lasts }
+    }
+
+    pub fn stamps(&self) -> Stamps {
+        self.picture.stamps
+    }
+
+    pub fn rendition(&self) -> u8 {
+        self.picture.rendition
+    }
+
+    pub fn cut_for(&self, session: &Session) -> Cut {
+        let lacks = |body: &Arc<CodedPicture>| !self.picture.is_same() || session.lacks(body.unit);
+        Cut {
+            rendition: self.picture.rendition,
+            class: session.media.class(),
+            body: self.body.as_ref().is_some_and(lacks),
+        }
+    }
+
+    /// The unit whose body is sent so; `None`: only the word that nothing has changed.
+    pub fn body_of(&self, cut: Cut) -> Option<Unit> {
+        self.body.as_ref().filter(|_| cut.body).map(|body| body.unit)
+    }
+
+    /// The objects, and how fast they may leave; `None`: it cannot be cut so.
+    pub fn cut(&mut self, stream: u64, key: Cut, interval: Duration) -> Option<(Arc<CutPicture>, Pace)> {
+        let Self { picture, body, cuts, .. } = self;
+        let cut = cuts.entry(key).or_insert_with(|| {
+            let shown = body.as_ref().filter(|_| key.body).unwrap_or(picture);
+            let cut = shown.cut_as(stream, key.class, picture.unit, picture.media_time).ok()?;
+            let bytes = cut.total() + cut.parts() * HOP_LEN;
+            Some((Arc::new(cut), Pace::new(Time::ZERO, bytes, key.class, interval)))
+        });
+        cut.clone()
+    }
+}
