@@ -233,7 +233,8 @@ impl Page<'_> {
     }
 
     fn help(&mut self, help: Help) {
-        let rows: Vec<String> = help.iter().map(|(keys, what)| format!("{keys:<17}{what}")).collect();
+        let wide = help.iter().map(|(keys, _)| keys.chars().count()).max().unwrap_or(0) + 2;
+        let rows: Vec<String> = help.iter().map(|(keys, what)| format!("{keys:<wide$}{what}")).collect();
         self.sheet(&rows, None);
     }
 

@@ -23,4 +23,5 @@ mod screens;
 mod sound;
 mod stalled;
 mod urls;
+mod wall;
 mod window;

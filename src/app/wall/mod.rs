@@ -170,7 +170,7 @@ fn told(remotes: &[Remote], event: WallEvent) {
             }
         }
         WallEvent::Chosen(chosen) => {
-            remotes.iter().enumerate().for_each(|(at, remote)| remote.act(Act::Hear(at == chosen)));
+            remotes.iter().enumerate().for_each(|(at, remote)| remote.hear(at == chosen));
         }
         WallEvent::Visible(sizes) => remotes.iter().zip(sizes).for_each(|(remote, size)| remote.visible(size)),
         WallEvent::Quit => remotes.iter().for_each(|remote| remote.act(Act::Quit)),

@@ -96,7 +96,7 @@ impl WatchFigures {
     /// The fields of `stats` and `summary`.
     pub fn json(&self) -> Value {
         let Self { pictures, slices, network, stages, process, .. } = self;
-        let of = |figures: &Option<Block>| block(figures.clone());
+        let of = |figures: &Option<Block>| block(*figures);
         json!({
             "pictures_shown": pictures.shown, "pictures_superseded": pictures.superseded,
             "pictures_damaged": pictures.damaged, "pictures_lost": pictures.lost,
@@ -124,7 +124,7 @@ impl SoundFigures {
     fn json(&self) -> Value {
         json!({
             "chunks": self.chunks, "lost": self.lost, "late": self.late, "underruns": self.underruns,
-            "skew_ms": block(self.skew.clone()), "concealed": self.concealed, "dropped": self.dropped,
+            "skew_ms": block(self.skew), "concealed": self.concealed, "dropped": self.dropped,
             "device_underruns": self.device_underruns, "delay_ms": millis(self.delay), "device": self.device,
             "open": self.open, "device_latency_ms": millis(self.device_latency), "volume": self.volume,
             "muted": self.muted,

@@ -75,7 +75,9 @@ impl Hearing {
 
     /// Whether it is to be heard from now on. Returns what is wrong, if anything.
     pub fn hear(&mut self, heard: bool) -> Option<String> {
-        self.heard = heard;
+        if std::mem::replace(&mut self.heard, heard) == heard {
+            return None;
+        }
         if !heard {
             self.speaker = None;
         }

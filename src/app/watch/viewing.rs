@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, anyhow, bail};
@@ -25,6 +26,7 @@ use crate::queue::Waker;
 use crate::record::path::RecordingPath;
 use crate::record::still::StillKind;
 use crate::seal;
+use crate::units::Size;
 use crate::view::Happened;
 
 /// A viewing before it runs.
@@ -50,7 +52,24 @@ pub struct Remote {
     on_the_way: OnTheWay,
     shown: Sender<Shown>,
     act: Sender<Act>,
+    attention: Arc<Attention>,
     waker: Waker,
+}
+
+/// Who cares: in a wall only the chosen stream is heard, and others are not seen while one is large.
+pub struct Attention {
+    heard: AtomicBool,
+    seen: AtomicBool,
+}
+
+impl Attention {
+    pub fn is_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    pub fn is_seen(&self) -> bool {
+        self.seen.load(Ordering::Relaxed)
+    }
 }
 
 impl Viewing {
@@ -66,9 +85,11 @@ impl Viewing {
         let (shown, figures) = unbounded();
         let (act, acts) = bounded(ACTS);
         let room = if tile.is_some() && !options.headless { Room::of_tile() } else { Room::default() };
-        let remote = Remote { work, room, on_the_way: OnTheWay::default(), shown, act, waker: Arc::clone(&waker) };
         let loudness = tile.as_ref().map_or_else(|| Loudness::new(options.sound.volume), |tile| tile.loudness.clone());
         let heard = tile.as_ref().is_none_or(|tile| tile.heard);
+        let attention = Arc::new(Attention { heard: heard.into(), seen: true.into() });
+        let on_the_way = OnTheWay::default();
+        let remote = Remote { work, room, on_the_way, shown, act, attention, waker: Arc::clone(&waker) };
         let hearing = Hearing::new(options.sound, loudness, heard, waker);
         let seat = tile.map(|tile| tile.seat);
         let stills = unbounded();
@@ -108,7 +129,7 @@ impl Viewing {
             stills: stills.0,
             waker: event_loop.waker(),
         };
-        let work = remote.work;
+        let (work, attention) = (remote.work, remote.attention);
         let decoder: JoinHandle<_> = decode::spawn(settings, Arc::clone(&work), remote.shown)
             .context("the decoder's thread could not be started")?;
         let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
@@ -121,7 +142,7 @@ impl Viewing {
             ..Config::new(seed, subject.servers.clone())
         };
         let mut receiver = Receiver::new(config, output.start());
-        let wiring = Wiring { work, figures: shown, stills: stills.1, acts, hearing, recordings, seat };
+        let wiring = Wiring { work, figures: shown, stills: stills.1, acts, attention, hearing, recordings, seat };
         let mut app = Watching::new(options, subject, output, screen, wiring);
         event_loop.run(&mut receiver, &mut app).context("the event loop failed")?;
         Ok(app.finish(&receiver, decoder))
@@ -161,12 +182,19 @@ impl Remote {
     }
 
     /// The tile has this size now, or cannot be seen.
-    pub fn visible(&self, size: Option<crate::units::Size>) {
+    pub fn visible(&self, size: Option<Size>) {
         if let Some(size) = size {
             self.room.set(size);
             self.work.resized();
         }
-        self.act(Act::See(size.is_some()));
+        self.attention.seen.store(size.is_some(), Ordering::Relaxed);
+        (self.waker)();
+    }
+
+    /// It is to be heard, or no longer.
+    pub fn hear(&self, heard: bool) {
+        self.attention.heard.store(heard, Ordering::Relaxed);
+        (self.waker)();
     }
 }
 

@@ -18,6 +18,7 @@ use super::hearing::Hearing;
 use super::screen::Screen;
 use super::streams::Streams;
 use super::subject::Subject;
+use super::viewing::Attention;
 use super::{Options, trouble};
 use crate::app::decode::{self, Saved, Show, Shown};
 use crate::app::figures::Output;
@@ -46,10 +47,6 @@ pub enum Act {
         still: Still,
     },
     Wish(Wish),
-    /// In a wall: it is the chosen one, or no longer.
-    Hear(bool),
-    /// In a wall: it can be seen, or no longer.
-    See(bool),
 }
 
 /// What connects the event loop with the decoder and the window.
@@ -58,6 +55,7 @@ pub struct Wiring {
     pub figures: Inbox<Shown>,
     pub stills: Inbox<Saved>,
     pub acts: Inbox<Act>,
+    pub attention: Arc<Attention>,
     pub hearing: Hearing,
     pub recordings: Recordings,
     /// In a wall: where figures of all tiles come together.
@@ -231,10 +229,6 @@ impl Watching {
             Act::Wish(wish @ (Wish::Louder | Wish::Quieter)) => {
                 self.screen.notice(&self.wiring.hearing.turn(wish == Wish::Louder));
             }
-            Act::Hear(heard) => {
-                self.wiring.hearing.hear(heard).into_iter().for_each(|text| self.output.warn(&text));
-            }
-            Act::See(seen) => self.wishes.seen = seen,
         }
         Flow::Continue
     }

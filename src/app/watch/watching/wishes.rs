@@ -13,13 +13,11 @@ use crate::wire::StreamName;
 pub struct Wishes {
     sound: Option<Rendition>,
     paused: bool,
-    /// Somebody can see it.
-    pub seen: bool,
 }
 
 impl Wishes {
     pub fn new(options: &Options, wiring: &Wiring) -> Self {
-        Self { sound: rendition(options, wiring.hearing.is_heard(), &wiring.recordings), paused: false, seen: true }
+        Self { sound: rendition(options, wiring.hearing.is_heard(), &wiring.recordings), paused: false }
     }
 
     pub const fn is_paused(&self) -> bool {
@@ -31,9 +29,13 @@ impl Watching {
     /// Tells the receiver whether sound and pictures are wanted, if that has changed. What is recorded is wanted even if
     /// nobody sees or hears it.
     pub(super) fn wish(&mut self, now: Time, receiver: &mut Receiver) {
+        let heard = self.wiring.attention.is_heard();
+        if let Some(text) = self.wiring.hearing.hear(heard) {
+            self.output.warn(&text);
+        }
         let recordings = &self.wiring.recordings;
         let sound = rendition(&self.options, self.wiring.hearing.is_heard(), recordings);
-        let paused = !self.wishes.seen && !recordings.is_running();
+        let paused = !self.wiring.attention.is_seen() && !recordings.is_running();
         if std::mem::replace(&mut self.wishes.sound, sound) != sound {
             receiver.handle(now, Input::Local(Local::Sound(sound)));
         }
