@@ -259,7 +259,7 @@ impl Server {
     }
 
     /// What a watcher wants from now on. An older wish than the last changes nothing.
-    pub(super) fn want(&mut self, now: Time, from: Peer, (id, number): (u64, u32), tlvs: Tlvs<'_>) {
+    pub(super) fn want(&mut self, now: Time, from: Peer, id: u64, number: u32, tlvs: Tlvs<'_>) {
         let slot = self.sessions.slot_of(from, id);
         let Some((slot, session)) = slot.and_then(|slot| Some((slot, self.sessions.get_mut(slot)?))) else {
             self.totals.rejected += 1;

@@ -199,7 +199,7 @@ impl Server {
             Message::Report(report) => self.report(now, datagram.route(), hop, &report),
             Message::Bye { session, .. } => self.bye(from, session),
             Message::PathReply { session, token } => self.path_reply(now, datagram.route(), session, token),
-            Message::Want { session, number, tlvs } => self.want(now, from, (session, number), tlvs),
+            Message::Want { session, number, tlvs } => self.want(now, from, session, number, tlvs),
             // Watchers have nothing else to say yet; what later versions say is skipped.
             _ => self.totals.rejected += 1,
         }

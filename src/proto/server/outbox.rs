@@ -73,7 +73,7 @@ impl Outbox {
                 return Some((Transmit::new(to, hop(kind, tag, now), body), stream));
             }
             let cargo = if kind == Kind::PROBE { Cargo::Probe } else { Cargo::Other };
-            return sessions.transmit(slot, now, (kind, cargo), body).map(|transmit| (transmit, stream));
+            return sessions.transmit(slot, now, kind, cargo, body).map(|transmit| (transmit, stream));
         }
         None
     }

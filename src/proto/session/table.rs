@@ -106,7 +106,7 @@ impl Sessions {
     }
 
     /// A datagram in a session's sequence that is no part of a picture.
-    pub fn transmit(&mut self, slot: usize, now: Time, (kind, cargo): (Kind, Cargo), body: Object) -> Option<Transmit> {
+    pub fn transmit(&mut self, slot: usize, now: Time, kind: Kind, cargo: Cargo, body: Object) -> Option<Transmit> {
         let session = self.slots.get_mut(slot)?.as_mut()?;
         self.stamped = Some(session.id);
         Some(session.media.transmit(now, kind, cargo, body))
