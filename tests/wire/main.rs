@@ -6,167 +6,15 @@ use proptest::prelude::*;
 use udpstream::media::sound::{self, Chunk, FRAMES, Rendition, fuzz_sound};
 use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
 use udpstream::wire::description::MAX_SIDE;
-use udpstream::wire::message::{
-    Accept, ClockEcho, Entry, Join, List, Listing, Message, Missing, NameRange, Parity, Place, Refuse, RefuseCode,
-    Role, SoundWish, State, Timeline,
-};
+use udpstream::wire::message::{ClockEcho, Message, Place, SoundWish, State, Timeline};
 use udpstream::wire::object::{ObjectHeader, Type, flags};
-use udpstream::wire::report::Arrival;
 use udpstream::wire::tlv::{self, Tlvs};
-use udpstream::wire::{Description, HOP_LEN, Hop, Kind, MIN_DATAGRAM, ObjectView, Report, StreamName, fuzz_wire};
+use udpstream::wire::{Description, HOP_LEN, Hop, Kind, MIN_DATAGRAM, ObjectView, fuzz_wire};
 
-fn tlvs() -> impl Strategy<Value = Vec<u8>> {
-    vec((any::<u16>(), vec(any::<u8>(), 0..40)), 0..6).prop_map(|pairs| {
-        let mut out = Vec::new();
-        pairs.iter().for_each(|(kind, value)| tlv::put(&mut out, *kind, value));
-        out
-    })
-}
+mod names;
+mod parts;
 
-fn rate() -> impl Strategy<Value = Rate> {
-    (1..=120_000_u32, 1..=2_000_u32).prop_filter_map("a usual rate", |(num, den)| Rate::new(num, den))
-}
-
-/// Whatever a message may be made of.
-#[derive(Clone, Debug)]
-struct Parts {
-    ids: (u64, u64, u64),
-    numbers: (u32, u32, u32, u32),
-    words: (u16, u16, u16),
-    bytes: (u8, u8, u8, u8),
-    cookie: [u8; 24],
-    token: [u8; 8],
-    text: String,
-    tlvs: Vec<u8>,
-    symbol: Vec<u8>,
-    cells: Vec<u16>,
-}
-
-fn parts() -> impl Strategy<Value = Parts> {
-    let fixed = (any::<(u64, u64, u64)>(), any::<(u32, u32, u32, u32)>(), any::<(u16, u16, u16)>());
-    let arrays = (any::<(u8, u8, u8, u8)>(), any::<[u8; 24]>(), any::<[u8; 8]>());
-    let tails = ("\\PC{0,200}", tlvs(), vec(any::<u8>(), 0..1_100), vec(any::<u16>(), 0..=560));
-    (fixed, arrays, tails).prop_map(|((ids, numbers, words), (bytes, cookie, token), (text, tlvs, symbol, cells))| {
-        Parts { ids, numbers, words, bytes, cookie, token, text, tlvs, symbol, cells }
-    })
-}
-
-impl Parts {
-    /// One message of every kind.
-    fn messages(&self) -> Vec<Message<'_>> {
-        let (a, b, c) = self.ids;
-        let (n, m, o, p) = self.numbers;
-        let (x, y, z) = self.words;
-        let (i, j, k, l) = self.bytes;
-        let cookie = self.cookie;
-        let tlvs = Tlvs::parse(&self.tlvs).expect("sound extensions");
-        let role = [Role::Watch, Role::Relay, Role::Publish][usize::from(i % 3)];
-        let range = NameRange { stream: b, kind: Type(i), rendition: j, cut: k, first: Unit(n), last: Unit(m) };
-        let missing =
-            Missing { stream: b, kind: Type(i), rendition: j, cut: k, unit: Unit(n), first_part: x, bitmap: c };
-        let join = Join { nonce: a, cookie, role, fec: j, max_datagram: x, tlvs };
-        let accept = Accept {
-            nonce: a,
-            session: b,
-            clock: c,
-            report_interval_ms: x,
-            silence_limit_ms: y,
-            sound_port: z,
-            token: c ^ b,
-            tlvs,
-        };
-        let refuse = Refuse {
-            nonce: a,
-            highest: i,
-            lowest: j,
-            code: RefuseCode(x),
-            retry_after_ms: n,
-            sentence: &self.text,
-            tlvs,
-        };
-        let parity = Parity {
-            scheme: i,
-            kind: Type(j),
-            rendition: k,
-            cut: l,
-            stream: a,
-            unit: Unit(n),
-            first_part: x,
-            k: i,
-            m: j,
-            index: k,
-            symbol: &self.symbol,
-        };
-        let arrivals = self.cells.iter().copied().map(Arrival).collect();
-        let report = Report {
-            session: a,
-            number: n,
-            echo: m,
-            held: o,
-            first: p,
-            update_ack: n ^ m,
-            buffer: o ^ p,
-            token: c,
-            arrivals,
-        };
-        vec![
-            Message::Hello { highest: i, lowest: j, nonce: a },
-            Message::Challenge { nonce: a, cookie, server_nonce: b },
-            Message::Join(join),
-            Message::Accept(accept),
-            Message::Refuse(refuse),
-            Message::Bye { session: a, code: x, sentence: &self.text },
-            Message::PathCheck { token: self.token },
-            Message::PathReply { session: a, token: self.token },
-            Message::Update { number: n, tlvs },
-            Message::Parity(parity),
-            Message::Probe { size: x.clamp(18, 65_488) },
-            Message::Report(report),
-            Message::Nack { session: a, names: vec![missing; usize::from(l) % 65] },
-            Message::Want { session: a, number: n, tlvs },
-            Message::Say { session: a, text: &self.text },
-            Message::List(List { nonce: a, cookie, first: x }),
-            Message::Listing(Listing { nonce: a, total: x, first: y, tlvs }),
-            Message::Get { session: a, range },
-            Message::Gone { session: a, range },
-        ]
-    }
-
-    fn header(&self) -> ObjectHeader {
-        let (x, y, z) = self.words;
-        let (i, j, k, l) = self.bytes;
-        ObjectHeader {
-            kind: Type(i),
-            flags: x,
-            stream: self.ids.0,
-            rendition: j,
-            cut: k,
-            tables: l,
-            format: i,
-            unit: Unit(self.numbers.0),
-            part: y.min(z.saturating_sub(1)),
-            parts: z,
-            media_time: MediaTime::from_micros(self.ids.1.cast_signed()),
-            size: Size::new(x, y),
-            x8: y,
-            y8: z,
-        }
-    }
-}
-
-/// Hop header and message.
-fn datagram(message: &Message<'_>) -> Vec<u8> {
-    let hop = Hop { kind: message.kind(), tag: 0x0102_0304, sequence: 7, sent_at: 99 };
-    let mut out = hop.to_bytes().to_vec();
-    message.emit(&mut out);
-    out
-}
-
-fn object(header: &ObjectHeader, body: &[u8]) -> Vec<u8> {
-    let mut out = Hop { kind: Kind::OBJECT, tag: 1, sequence: 2, sent_at: 3 }.to_bytes().to_vec();
-    header.emit(&mut out, |out| out.extend_from_slice(body));
-    out
-}
+use parts::{Parts, datagram, object, parts, rate, tlvs};
 
 proptest! {
     #[test]
@@ -220,39 +68,6 @@ proptest! {
         let tlvs = Tlvs::parse(&out).expect("sound");
         prop_assert_eq!(tlvs.find(tlv::kind::TIMELINE).map(Timeline::parse), Some(Ok(timeline)));
         prop_assert_eq!(tlvs.find(tlv::kind::CLOCK).map(ClockEcho::parse), Some(Ok(echo)));
-    }
-
-    #[test]
-    fn listings_come_back(
-        names in vec("[\\pL][\\pL\\pN._-]{0,14}(/[\\pN]{1,3})?", 0..9), watchers in any::<u32>(), length in any::<Option<u64>>(),
-        title in "\\PC{0,40}", rate in rate(), state in 0..3_usize,
-    ) {
-        let description = Description {
-            title: tlv::printable(tlv::shorten(&title, 200)), size: Size::new(64, 48), rate, length, live: state == 1, sound: state == 0,
-            ended: None, sound_ended: None,
-        };
-        let state = [State::Waiting, State::Playing, State::Ended][state];
-        let entry = |name: &String| Entry {
-            name: StreamName::parse(name).expect(name), state, watchers, description: description.clone(),
-        };
-        let names = names.into_iter().filter(|name| StreamName::parse(name).is_ok()).collect::<Vec<_>>();
-        let entries: Vec<Entry> = names.iter().map(entry).collect();
-        let mut out = Vec::new();
-        tlv::put(&mut out, 99, b"what a later version says");
-        entries.iter().for_each(|entry| entry.put(&mut out));
-        let listing = Listing { nonce: 1, total: 9, first: 0, tlvs: Tlvs::trusted(&out) };
-        prop_assert_eq!(listing.entries(), Ok(entries));
-    }
-
-    #[test]
-    fn any_text_is_a_name_or_a_sentence(text in "\\PC{0,80}") {
-        match StreamName::parse(&text) {
-            Ok(name) => prop_assert_eq!(StreamName::parse(name.as_str()), Ok(name)),
-            Err(error) => prop_assert!(error.to_string().chars().all(|c| !c.is_control())),
-        }
-        if let Some(name) = StreamName::from_any(&text) {
-            prop_assert_eq!(StreamName::parse(name.as_str()), Ok(name));
-        }
     }
 
     #[test]
