@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use udpstream::media::sound::{self, Chunk, FRAMES, Rendition, fuzz_sound};
 use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
 use udpstream::wire::description::MAX_SIDE;
-use udpstream::wire::message::{ClockEcho, Message, Place, SoundWish, State, Timeline};
+use udpstream::wire::message::{Accept, ClockEcho, Message, Place, SoundWish, State, Timeline};
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::tlv::{self, Tlvs};
 use udpstream::wire::{Description, HOP_LEN, Hop, Kind, MIN_DATAGRAM, ObjectView, fuzz_wire};
