@@ -84,8 +84,8 @@ fn a_source_that_fails_takes_only_its_own_watchers_along() {
     let (whole, keys) = run(1, path, None);
     for killed in [1, 2] {
         let (world, _) = run(1, path, Some(killed));
-        for n in 0..3 {
-            let (all, now) = (whole.departures_of(keys[n]), world.departures_of(keys[n]));
+        for (n, key) in keys.into_iter().enumerate() {
+            let (all, now) = (whole.departures_of(key), world.departures_of(key));
             if n == killed {
                 assert!(now.len() < all.len() - 100, "the regime: {} of {}", now.len(), all.len());
                 continue;
