@@ -50,6 +50,8 @@ pub struct Channel {
     /// Where a source that is opened again goes on.
     origin: Origin,
     outcome: Option<Outcome>,
+    /// Its watchers have been told of the end.
+    over: bool,
 }
 
 /// How a stream's source ended.
@@ -86,6 +88,7 @@ impl Channel {
             sound_again: Time::NEVER,
             origin: Origin::default(),
             outcome: None,
+            over: false,
             stream,
         };
         let rests = channel.stream.on_demand && channel.is_live();
@@ -129,6 +132,11 @@ impl Channel {
 
     pub const fn outcome(&self) -> Option<Outcome> {
         self.outcome
+    }
+
+    /// The server has ended the stream.
+    pub const fn end_of_stream(&mut self) {
+        self.over = true;
     }
 
     pub const fn start_of_film(&mut self, at: Time) {
@@ -288,10 +296,11 @@ impl Channel {
         StreamFigures {
             name: Some(self.stream.name.clone()),
             activity: match self.outcome {
-                Some(Outcome::Over) => Activity::Ended,
                 Some(Outcome::Failed) => Activity::Failed,
+                _ if self.over => Activity::Ended,
                 None if self.rest.is_resting() => Activity::Resting,
-                None => Activity::Running,
+                // The last picture may still stand.
+                _ => Activity::Running,
             },
             watchers: server.watchers_of(self.key),
             sound: figures.sound.filter(|_| self.info.sound),

@@ -319,6 +319,10 @@ impl App<Server> for Serving {
                 self.channel(stream).into_iter().for_each(|channel| channel.start_of_film(at));
                 Some(stream)
             }
+            Event::StreamOver(stream) => {
+                self.channel(stream).into_iter().for_each(Channel::end_of_stream);
+                Some(stream)
+            }
             Event::Finished => return Flow::Stop,
             Event::Joined { stream, .. } | Event::Left { stream, .. } => Some(stream),
             _ => None,
