@@ -347,21 +347,7 @@ impl Handle {
         if read != (index.size.width.into(), index.size.height.into(), sampling as c_int) {
             return Err(fatal(CodecError::Library("two readings of one header differ".into())));
         }
-        let mut padded = [Size::new(0, 0); 3];
-        for (component, size) in padded.iter_mut().enumerate().take(index.subsampling.components()) {
-            // SAFETY: pure functions of three numbers.
-            let (width, height) = unsafe {
-                (
-                    raw::tj3YUVPlaneWidth(component as c_int, read.0, read.2),
-                    raw::tj3YUVPlaneHeight(component as c_int, read.1, read.2),
-                )
-            };
-            let side = |side: c_int| u16::try_from(side).ok().filter(|side| *side > 0);
-            let (Some(width), Some(height)) = (side(width), side(height)) else {
-                return Err(fatal(CodecError::Empty(index.size)));
-            };
-            *size = Size::new(width, height);
-        }
+        let padded = plane_sizes(index, read.2).map_err(fatal)?;
         // The sizes just told are those of the picture at full scale.
         self.scale(Eighths::FULL).map_err(fatal)?;
         planes.resize(padded.iter().map(|size| size.pixels()).sum(), 0);
@@ -406,6 +392,25 @@ impl Drop for Handle {
         // SAFETY: the handle is live and not used again.
         unsafe { raw::tj3Destroy(self.0) }
     }
+}
+
+/// The sizes of the library's planes for a picture, padded to whole chroma samples.
+fn plane_sizes(index: &Index, sampling: c_int) -> Result<[Size; 3], CodecError> {
+    let (wide, high) = (index.size.width.into(), index.size.height.into());
+    let mut padded = [Size::new(0, 0); 3];
+    for (component, size) in padded.iter_mut().enumerate().take(index.subsampling.components()) {
+        // SAFETY: pure functions of three numbers.
+        let (width, height) = unsafe {
+            let component = component as c_int;
+            (raw::tj3YUVPlaneWidth(component, wide, sampling), raw::tj3YUVPlaneHeight(component, high, sampling))
+        };
+        let side = |side: c_int| u16::try_from(side).ok().filter(|side| *side > 0);
+        let (Some(width), Some(height)) = (side(width), side(height)) else {
+            return Err(CodecError::Empty(index.size));
+        };
+        *size = Size::new(width, height);
+    }
+    Ok(padded)
 }
 
 /// Takes the last column and row out of luma where the library has added them; chroma moves up.
