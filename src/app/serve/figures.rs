@@ -100,6 +100,8 @@ pub struct ServeFigures {
     /// The share of pictures that were sent to those for whom they were.
     pub served: f64,
     pub refused: u64,
+    /// Datagrams and bytes to those who are in no session: answers to Hello, Join and List.
+    pub to_strangers: (u64, u64),
     pub send_errors: u64,
     pub cpu_seconds: f64,
     pub rss_bytes: Option<u64>,
@@ -209,7 +211,9 @@ impl ServeFigures {
     pub fn together(&self) -> StreamFigures {
         let mut streams = self.streams.iter();
         let first = streams.next().cloned().unwrap_or_default();
-        streams.fold(first, StreamFigures::plus)
+        let all = streams.fold(first, StreamFigures::plus);
+        let (datagrams, bytes) = self.to_strangers;
+        StreamFigures { datagrams: all.datagrams + datagrams, bytes: all.bytes + bytes, ..all }
     }
 
     /// The fields of `stats` and `summary`: those of all streams together and, of several, of each.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Options;
 use super::channel::{Channel, Outcome};
-use super::figures::{ServeFigures, WatcherFigures};
+use super::figures::{ServeFigures, StreamFigures, WatcherFigures};
 use super::measured::{Departure, Period};
 use super::voice::Voice;
 use super::words;
@@ -107,8 +107,13 @@ impl Serving {
 
     fn figures(&self, now: Time, server: &Server, period: Period) -> ServeFigures {
         let totals = server.totals();
+        let streams: Vec<_> = self.channels.iter().map(|channel| channel.figures(now, server, period)).collect();
+        let in_sessions = |of: fn(&StreamFigures) -> u64| streams.iter().map(of).sum::<u64>();
+        let datagrams = totals.datagrams.saturating_sub(in_sessions(|stream| stream.datagrams));
+        let bytes = totals.bytes.saturating_sub(in_sessions(|stream| stream.bytes));
         ServeFigures {
-            streams: self.channels.iter().map(|channel| channel.figures(now, server, period)).collect(),
+            to_strangers: (datagrams, bytes),
+            streams,
             watchers: self.watchers(server),
             overloaded: server.is_overloaded(),
             served: server.served(),
