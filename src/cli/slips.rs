@@ -14,7 +14,8 @@ pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
     let tips = match error.kind() {
         ErrorKind::InvalidSubcommand => without_verb(&words),
         ErrorKind::UnknownArgument => unknown(&error, &words),
-        ErrorKind::ValueValidation if is_about(&error, "MIC") || is_about(&error, "SERVER") => port_apart(&words),
+        ErrorKind::ValueValidation if is_about(&error, "MIC") => port_apart(&words),
+        ErrorKind::ValueValidation if is_about(&error, "SERVER") && is_a_number(&error) => port_apart(&words),
         ErrorKind::MissingRequiredArgument if !is_about_flag(&error) => nothing_named(&words),
         _ => None,
     };
@@ -54,6 +55,11 @@ fn hide_secrets(error: &mut clap::Error) {
 /// Whether it is this argument that has a wrong value.
 fn is_about(error: &clap::Error, argument: &str) -> bool {
     matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(name)) if name.contains(argument))
+}
+
+/// Whether the wrong value is a number, as a port is.
+fn is_a_number(error: &clap::Error) -> bool {
+    matches!(error.get(ContextKind::InvalidValue), Some(ContextValue::String(text)) if text.parse::<u16>().is_ok())
 }
 
 /// Whether it is a flag that is missing, and not what every command is about.
