@@ -30,6 +30,7 @@ use crate::proto::receiver::{Event, Over, Ready, Receiver};
 use crate::record::film::Tracks;
 use crate::units::Time;
 use crate::view::{Card, Still, Wish};
+use crate::wire::message::RefuseCode;
 use crate::wire::{Description, StreamName};
 
 const TICK: Duration = Duration::from_secs(1);
@@ -79,6 +80,8 @@ pub struct Watching {
     no_picture: Option<Time>,
     /// A goodbye that was said, and when to show it.
     parting: Option<(Time, Card)>,
+    /// A goodbye was said, and nothing has played since.
+    parted: bool,
     /// What was last said about missing pictures, so that it is said once.
     said: String,
     savers: Vec<JoinHandle<()>>,
@@ -89,6 +92,8 @@ pub struct Watching {
 struct Playing {
     id: u64,
     description: Description,
+    /// A picture was handed out since it began.
+    shown: bool,
 }
 
 impl Watching {
@@ -111,6 +116,7 @@ impl Watching {
             next_tick: start + TICK,
             no_picture: None,
             parting: None,
+            parted: false,
             said: String::new(),
             savers: Vec::new(),
             loss: Loss::default(),
@@ -131,6 +137,11 @@ impl Watching {
             Ok(()) => Flow::Continue,
             Err(_) => Flow::Stop,
         }
+    }
+
+    /// Pictures are to come from now on, as far as a stream plays: says so if none has come by then.
+    fn await_picture(&mut self, now: Time) {
+        self.no_picture = Some(now + PICTURE_PATIENCE + self.options.latency);
     }
 
     fn begins(
@@ -157,10 +168,11 @@ impl Watching {
             self.screen.title(title);
         }
         self.said.clear();
-        self.parting = None;
-        self.no_picture = Some(now + PICTURE_PATIENCE + self.options.latency);
+        (self.parting, self.parted) = (None, false);
+        self.await_picture(now);
         let playing = telling::playing(&description, id, name.as_ref(), self.subject.name.is_some());
-        self.playing = Some(Playing { id, description });
+        self.playing = Some(Playing { id, description, shown: false });
+        self.limits.attach(now);
         self.switched(name);
         self.publish("playing", playing)
     }
@@ -186,6 +198,7 @@ impl Watching {
     fn show(&mut self, now: Time, picture: Ready, due: Option<Time>) {
         self.handed += 1;
         self.no_picture = None;
+        self.playing.iter_mut().for_each(|playing| playing.shown = true);
         self.wiring.recordings.show(&picture);
         let superseded = self.wiring.work.show(Show { picture, due, handed: now, undecodable: 0 });
         self.superseded(now, superseded);
@@ -233,23 +246,39 @@ impl Watching {
         Flow::Continue
     }
 
+    /// The server does not take us there; what plays goes on.
+    fn kept(&mut self, card: &Card) -> Flow {
+        self.streams.kept();
+        let text = trouble::sentence(card);
+        self.screen.notice(&text);
+        self.output.warn(&text);
+        self.publish("warning", json!({ "code": "refused", "text": text }))
+    }
+
     /// The server does not take us.
-    fn refused(&mut self, now: Time, receiver: &mut Receiver, kept: bool, card: Card) -> Flow {
-        if kept {
-            self.streams.kept();
-            let text = trouble::sentence(&card);
-            self.screen.notice(&text);
-            self.output.warn(&text);
-            return self.publish("warning", json!({ "code": "refused", "text": text }));
-        }
-        let flow = self.trouble("refused", card);
-        if self.options.headless && self.playing.is_none() {
-            self.stop(now, receiver, End::Refused);
+    fn refused(&mut self, now: Time, receiver: &mut Receiver, code: RefuseCode, sentence: &str) -> Flow {
+        self.limits.detach();
+        let (seen, leaves) = (self.playing.is_some(), !receiver.is_staying());
+        let end = ending::after_refusal(code, seen, self.options.headless, leaves);
+        let server = self.subject.server();
+        let flow = match (code, end) {
+            (_, Some(End::Over)) => {
+                self.output.say(sentence);
+                Flow::Continue
+            }
+            // The goodbye said so, and why.
+            (RefuseCode::ENDED, None) if self.parted => Flow::Continue,
+            (RefuseCode::ENDED, None) if seen => self.trouble("over", trouble::over(Over::Ended, sentence, server)),
+            _ => self.trouble("refused", trouble::refused(code, sentence, server)),
+        };
+        if let Some(end) = end {
+            self.stop(now, receiver, end);
         }
         flow
     }
 
     fn too_large(&mut self, now: Time, receiver: &mut Receiver, card: Card) -> Flow {
+        self.limits.detach();
         let flow = self.trouble("too_large", card);
         if self.options.headless {
             self.stop(now, receiver, End::Failed);
@@ -259,6 +288,8 @@ impl Watching {
 
     /// The server said goodbye.
     fn over(&mut self, now: Time, why: Over, sentence: &str, staying: bool) {
+        self.limits.detach();
+        self.parted = true;
         if staying {
             // The last picture has its time on the screen first; that of a film has had it.
             let live = self.description().filter(|stream| stream.live);
@@ -295,10 +326,10 @@ impl App<Receiver> for Watching {
             Event::SoundOver => self.wiring.hearing.finish(),
             Event::SoundZero(zero) => self.wiring.hearing.set_zero(zero),
             Event::Show { picture, due } => self.show(now, picture, due),
-            Event::Refused { code, sentence, kept } => {
-                let card = trouble::refused(code, &sentence, self.subject.server());
-                return self.refused(now, receiver, kept, card);
+            Event::Refused { code, sentence, kept: true } => {
+                return self.kept(&trouble::refused(code, &sentence, self.subject.server()));
             }
+            Event::Refused { code, sentence, kept: false } => return self.refused(now, receiver, code, &sentence),
             Event::TooLarge(size) => {
                 let card = trouble::too_large(size, self.subject.server());
                 return self.too_large(now, receiver, card);
@@ -311,7 +342,10 @@ impl App<Receiver> for Watching {
                 let doing = self.streams.failed();
                 self.obey(now, receiver, doing);
             }
-            Event::Trouble(why) => return self.trouble("lost", trouble::silence(why, self.subject.server())),
+            Event::Trouble(why) => {
+                self.limits.detach();
+                return self.trouble("lost", trouble::silence(why, self.subject.server()));
+            }
             Event::Over { why, sentence } => self.over(now, why, &sentence, receiver.is_staying()),
             Event::Finished => return Flow::Stop,
         }
