@@ -1,6 +1,7 @@
 //! The program around the receiver: what its events mean to people, programs, decoder and window.
 
 mod ending;
+mod finding;
 mod telling;
 mod wishes;
 
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use self::ending::{End, Limits};
 use self::telling::Loss;
 use super::blocks::Measured;
+use super::finder::Finder;
 use super::hearing::Hearing;
 use super::screen::Screen;
 use super::streams::Streams;
@@ -39,14 +41,7 @@ const PICTURE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the user does at the window.
 pub enum Act {
-    Quit,
-    /// Ctrl-C or its like: the first asks for the end, the second does not wait for it.
-    Interrupt,
-    Snapshot {
-        canvas: Arc<Canvas>,
-        id: u64,
-        still: Still,
-    },
+    Snapshot { canvas: Arc<Canvas>, id: u64, still: Still },
     Wish(Wish),
 }
 
@@ -59,6 +54,8 @@ pub struct Wiring {
     pub attention: Arc<Attention>,
     pub hearing: Hearing,
     pub recordings: Recordings,
+    /// Of a host whose name is not known yet.
+    pub finder: Option<Finder>,
     /// In a wall: where figures of all tiles come together.
     pub seat: Option<Seat>,
 }
@@ -223,10 +220,8 @@ impl Watching {
         self.wiring.recordings.toggle(title, position, (&self.output, &self.screen));
     }
 
-    fn act(&mut self, now: Time, receiver: &mut Receiver, act: Act) -> Flow {
+    fn act(&mut self, now: Time, receiver: &mut Receiver, act: Act) {
         match act {
-            Act::Quit => self.stop(now, receiver, End::Interrupted),
-            Act::Interrupt => return self.interrupt(now, receiver),
             // What is shown smaller than it is, the decoder has in full.
             Act::Snapshot { canvas, still, .. } if canvas.scale() != Eighths::FULL => self.wiring.work.still(still),
             Act::Snapshot { canvas, id, still } => {
@@ -243,7 +238,6 @@ impl Watching {
                 self.screen.notice(&self.wiring.hearing.turn(wish == Wish::Louder));
             }
         }
-        Flow::Continue
     }
 
     /// The server does not take us there; what plays goes on.
@@ -342,6 +336,8 @@ impl App<Receiver> for Watching {
                 let doing = self.streams.failed();
                 self.obey(now, receiver, doing);
             }
+            // Its name has no address yet, which has been said.
+            Event::Trouble(_) if self.wiring.finder.is_some() => {}
             Event::Trouble(why) => {
                 self.limits.detach();
                 return self.trouble("lost", trouble::silence(why, self.subject.server()));
@@ -359,9 +355,10 @@ impl App<Receiver> for Watching {
         }
         self.wiring.recordings.tell((&self.output, &self.screen));
         while let Ok(act) = self.wiring.acts.try_recv() {
-            if self.act(now, receiver, act) == Flow::Stop {
-                return Flow::Stop;
-            }
+            self.act(now, receiver, act);
+        }
+        if self.leave(now, receiver) == Flow::Stop || self.find(now, receiver) == Flow::Stop {
+            return Flow::Stop;
         }
         self.wish(now, receiver);
         self.check_limits(now, receiver);

@@ -137,6 +137,16 @@ impl Watching {
         Flow::Continue
     }
 
+    /// Does what the window and Ctrl-C ask for.
+    pub(super) fn leave(&mut self, now: Time, receiver: &mut Receiver) -> Flow {
+        if self.wiring.attention.take_quit() {
+            self.stop(now, receiver, End::Interrupted);
+        }
+        let interrupts = self.wiring.attention.take_interrupts();
+        let flows = (0..interrupts).map(|_| self.interrupt(now, receiver));
+        if flows.last() == Some(Flow::Stop) { Flow::Stop } else { Flow::Continue }
+    }
+
     pub(super) fn check_limits(&mut self, now: Time, receiver: &mut Receiver) {
         self.limits.look(now, receiver.counts().datagrams);
         if self.limits.is_over() {
