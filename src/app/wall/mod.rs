@@ -172,7 +172,7 @@ fn windowed(
     if shown.is_err() {
         remotes.iter().for_each(Remote::quit);
     }
-    // Recordings are written to their end, however long that takes; a second Ctrl-C leaves them.
+    // Recordings are written to their end, however long that takes, as they are without a window.
     let ended = outcome.recv();
     shown?;
     ended.unwrap_or_else(|_| Err(anyhow!("a network thread died: this is a bug")))
