@@ -163,7 +163,7 @@ impl Viewing {
         };
         let finder = subject.servers.is_empty().then(|| Finder::start(&subject, config.clone(), event_loop.waker()));
         let finder = finder.transpose()?;
-        let mut receiver = Receiver::new(config, output.start());
+        let mut receiver = Receiver::new(config, crate::clock::now());
         let wiring =
             Wiring { finder, work, figures: shown, stills: stills.1, acts, attention, hearing, recordings, seat };
         let mut app = Watching::new(options, subject, output, screen, wiring);

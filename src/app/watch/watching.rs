@@ -96,7 +96,8 @@ struct Playing {
 impl Watching {
     pub fn new(options: Options, subject: Subject, output: Output, screen: Screen, wiring: Wiring) -> Self {
         let start = output.start();
-        let limits = Limits::new(&options, start);
+        // A wall may have asked for its streams for a while before.
+        let limits = Limits::new(&options, crate::clock::now());
         let wishes = wishes::Wishes::new(&options, &wiring);
         Self {
             options,
