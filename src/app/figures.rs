@@ -62,6 +62,13 @@ impl Output {
         self.lines.as_ref().map_or(Ok(()), |lines| lines.put(self.line(name, fields)))
     }
 
+    /// The same for a line that must not be left out: waits a while for a reader that stalls.
+    pub fn event_patiently(&self, name: &str, fields: Value) {
+        if let Some(lines) = &self.lines {
+            lines.put_patiently(self.line(name, fields));
+        }
+    }
+
     /// The last JSON object; waits a while for a reader that stalls.
     pub fn summary(&mut self, fields: Value) {
         let line = self.line("summary", fields);

@@ -35,10 +35,7 @@ pub fn ls(options: Options) -> anyhow::Result<Exit> {
     match ask(&options)? {
         Some(Ok(entries)) => {
             if options.json {
-                for entry in &entries {
-                    // A reader that has gone wants no more.
-                    output.event("stream", fields(entry, &server)).ok();
-                }
+                entries.iter().for_each(|entry| output.event_patiently("stream", fields(entry, &server)));
                 output.summary(json!({ "end": "end", "streams": entries.len() }));
             } else {
                 let written = io::stdout().write_all(text(&entries, &server).as_bytes());

@@ -2,6 +2,7 @@
 //! out; it is told the time, and says when it wants to be drawn again.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::media::text::{Face, Layout, draw_bgrx, fill_bgrx, shade_bgrx};
@@ -226,10 +227,22 @@ impl Page<'_> {
     }
 
     fn list(&mut self, list: &List) {
+        let count = list.lines.len();
+        let shown = around(list.marked, count, self.list_room());
+        let all = shown.len() == count;
+        let title = if all { list.title.clone() } else { format!("{} ({} of {count})", list.title, list.marked + 1) };
         let line = |(at, text): (usize, &String)| format!("{} {text}", if at == list.marked { '>' } else { ' ' });
-        let rows: Vec<String> =
-            [list.title.clone(), String::new()].into_iter().chain(list.lines.iter().enumerate().map(line)).collect();
-        self.sheet(&rows, Some(list.marked + 2));
+        let lines = list.lines.iter().enumerate().skip(shown.start).take(shown.len()).map(line);
+        let rows: Vec<String> = [title, String::new()].into_iter().chain(lines).collect();
+        self.sheet(&rows, Some(list.marked.saturating_sub(shown.start) + 2));
+    }
+
+    /// Lines of a list that fit below its title: in letters that are easily read, unless those leave too few.
+    fn list_room(&self) -> usize {
+        let rows =
+            |face: Face| (u32::from(self.window.height) / face.line_height()).saturating_sub(LIST_MARGIN) as usize;
+        let easy = rows(Face::scaled(1));
+        if easy >= LIST_LINES { easy } else { rows(Face::SMALLEST).clamp(1, LIST_LINES) }
     }
 
     fn help(&mut self, help: Help) {
@@ -280,9 +293,20 @@ impl Page<'_> {
     }
 }
 
+/// The lines to show where only `room` of `count` fit: the marked one is among them, in the middle if it can be.
+fn around(marked: usize, count: usize, room: usize) -> Range<usize> {
+    let room = room.min(count);
+    let first = marked.saturating_sub(room / 2).min(count - room);
+    first..first + room
+}
+
 /// Long enough to read two lines, short enough not to be in the way.
 const NOTICE: Duration = Duration::from_secs(4);
 const NOTICES: usize = 4;
+/// Lines that a list takes beside its own: the title, an empty one, and what is left free around it.
+const LIST_MARGIN: u32 = 5;
+/// Fewer lines than this at a time are too few to find a stream.
+const LIST_LINES: usize = 10;
 /// Pictures in the graph: four seconds at 30 a second.
 const BARS: usize = 120;
 /// Lines of text that the graph is high, with the gap above it.
@@ -357,6 +381,22 @@ mod tests {
         assert_eq!(lit(&Hud { help: Some(HELP), ..Hud::default() }), [false, false, true, false]);
         let card = Some(Card { title: "Gone".to_owned(), lines: Vec::new() });
         assert_eq!(lit(&Hud { card, ..Hud::default() }), [true; 4]);
+    }
+
+    #[test]
+    fn a_long_list_is_shown_around_its_mark() {
+        assert_eq!([0, 3, 50, 99].map(|marked| around(marked, 100, 20)), [0..20, 0..20, 40..60, 80..100]);
+        assert_eq!((around(2, 3, 20), around(0, 0, 20), around(5, 6, 1)), (0..3, 0..0, 5..6));
+        // Whichever line is marked, it can be seen, with all of the sheet inside the window.
+        for (marked, size) in [(0, (640, 360)), (70, (1_280, 720)), (99, (320, 180))] {
+            let lines = (0..100).map(|at| format!("stream {at}")).collect();
+            let list = Some(List { title: "Streams".to_owned(), lines, marked });
+            let size = Size::new(size.0, size.1);
+            let pixels = drawn(&Hud { list, ..Hud::default() }, size, 1);
+            assert!(pixels.contains(&YELLOW), "{marked} in {size}");
+            let edge = usize::from(size.width);
+            assert!(pixels[..edge].iter().chain(&pixels[pixels.len() - edge..]).all(|pixel| *pixel == PICTURE));
+        }
     }
 
     #[test]

@@ -226,6 +226,25 @@ fn one_interrupt_ends_all_and_the_worst_end_counts() {
     assert!(ends.len() == 2 && ends.iter().all(|line| line["end"] == "interrupted"), "{ends:?}");
 }
 
+#[test]
+fn a_server_that_is_missing_does_not_keep_the_others_away() {
+    let server = Server::start(&["test:160x96@25"]);
+    let mut command = program();
+    command.args(["watch", &server.address(), "127.0.0.1:9/*", "nowhere.invalid", "--headless", "--stats", "json"]);
+    let output = command.args(["--timeout", "2", "--duration", "4"]).output().unwrap();
+    let (text, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("nobody answers at 127.0.0.1:9") && said.contains("No address is known for nowhere"),
+        "{said}"
+    );
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ends: Vec<&Value> = lines.iter().filter(|line| line["event"] == "summary").collect();
+    let of = |end: &str| ends.iter().filter(|line| line["end"] == *end).count();
+    assert_eq!([of("limit"), of("unreachable"), ends.len()], [1, 2, 3], "{ends:?}");
+    assert!(ends.iter().any(|line| line["pictures_shown"].as_u64().is_some_and(|shown| shown > 50)), "{ends:?}");
+}
+
 /// A server of three colours: red, green, blue.
 fn three() -> Server {
     let streams = ["red", "green", "blue"].into_iter().zip(COLOURS);

@@ -9,11 +9,11 @@ mod signals;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{Sender, bounded};
 
+use self::resolve::Found;
 pub use self::seats::Seat;
 use self::seats::Seats;
 use self::signals::Signals;
@@ -23,7 +23,6 @@ use super::watch::hearing::Loudness;
 use super::watch::screen::Screen;
 use super::watch::subject::{self, Subject};
 use super::watch::viewing::{Remote, Tile, Viewing};
-use super::watch::watching::Act;
 use super::watch::{Options, attach};
 use super::{Exit, leaving};
 use crate::view::wall::{self, Grid, WallEvent};
@@ -32,23 +31,26 @@ use crate::view::{Handle, Order as ViewOrder};
 /// Watches until all streams have ended, each by its own limits, or the user leaves. The exit is the worst of all.
 pub fn watch(options: Options) -> anyhow::Result<Exit> {
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
-    let targets = match resolve::all(&options, &output)? {
-        Ok(targets) => targets,
+    let signals = Signals::catch()?;
+    let found = match resolve::all(&options, &output, &signals)? {
+        Ok(found) => found,
         Err(exit) => return Ok(exit),
     };
-    check(&options, targets.len())?;
+    check(&options, found.len())?;
     let (headless, fullscreen, grid) = (options.headless, options.fullscreen, options.grid);
+    let targets: Vec<Target> = found.iter().map(|found| found.target.clone()).collect();
     let names = subject::names(&targets);
-    let viewings = prepare(&options, targets, &names, &Arc::new(output))?;
+    let viewings = prepare(&options, found, &names, &Arc::new(output))?;
     let remotes: Vec<Remote> = viewings.iter().map(Viewing::remote).collect();
-    let signals = Signals::catch(remotes.clone())?;
+    let interrupted = remotes.clone();
+    signals.tell(move || interrupted.iter().for_each(Remote::interrupt));
     let ended = if headless {
         // The first is heard, as it is in a window until another one is chosen.
-        let threads = start(viewings, |_| Screen(None))?;
-        join(threads)
+        start(viewings, &remotes, |_| Screen(None)).and_then(join)
     } else {
         let grid = grid.map(|(columns, rows)| Grid { columns, rows });
-        let shown = wall::Options { title: format!("{} streams – udpstream", names.len()), names, grid };
+        let title = format!("{} streams – udpstream", names.len());
+        let shown = wall::Options { title, names: subject::labels(&targets, names), grid };
         windowed(&shown, fullscreen, viewings, &remotes)
     };
     signals.end();
@@ -69,17 +71,16 @@ fn check(options: &Options, count: usize) -> anyhow::Result<()> {
 
 fn prepare(
     options: &Options,
-    targets: Vec<Target>,
+    found: Vec<Found>,
     names: &[String],
     output: &Arc<Output>,
 ) -> anyhow::Result<Vec<Viewing>> {
     let (loudness, seats) = (Loudness::new(options.sound.volume), Seats::new(names.len(), Arc::clone(output)));
     let files = files::endings(names);
     let mut viewings = Vec::new();
-    for (at, (target, name)) in targets.into_iter().zip(names).enumerate() {
+    for (at, (Found { target, servers }, name)) in found.into_iter().zip(names).enumerate() {
         let file = |path: &Option<PathBuf>| path.as_ref().map(|path| files::of_stream(path, &files[at]));
         let own = Options { snapshot: file(&options.snapshot), record: file(&options.record), ..options.clone() };
-        let servers = target.address.look_up()?;
         let subject = Subject::new(target, Some(name.clone()), servers);
         let tile = Tile { loudness: loudness.clone(), heard: at == 0, seat: seats.seat(at) };
         viewings.push(Viewing::prepare(own, subject, output.of_stream(name), Some(tile))?);
@@ -89,8 +90,8 @@ fn prepare(
 
 type Threads = Vec<JoinHandle<anyhow::Result<Exit>>>;
 
-/// A thread for each; `screen` gives each its tile.
-fn start(viewings: Vec<Viewing>, screen: impl Fn(usize) -> Screen) -> anyhow::Result<Threads> {
+/// A thread for each, or none at all; `screen` gives each its tile.
+fn start(viewings: Vec<Viewing>, remotes: &[Remote], screen: impl Fn(usize) -> Screen) -> anyhow::Result<Threads> {
     let thread = |(at, viewing): (usize, Viewing)| {
         let screen = screen(at);
         let run = move || {
@@ -100,7 +101,19 @@ fn start(viewings: Vec<Viewing>, screen: impl Fn(usize) -> Screen) -> anyhow::Re
         };
         Builder::new().name(format!("net {at}")).spawn(run).context("a thread could not be started")
     };
-    viewings.into_iter().enumerate().map(thread).collect()
+    let mut threads = Threads::new();
+    for viewing in viewings.into_iter().enumerate() {
+        match thread(viewing) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                // Those that run have files to close and servers to say goodbye to.
+                remotes.iter().for_each(Remote::quit);
+                threads.into_iter().for_each(|thread| drop(thread.join()));
+                return Err(error);
+            }
+        }
+    }
+    Ok(threads)
 }
 
 /// Tells tiles that nothing more comes. A window that is gone knows it already.
@@ -137,6 +150,7 @@ fn windowed(
 ) -> anyhow::Result<Exit> {
     let (result, outcome) = bounded(1);
     let (leaves, left) = bounded(0);
+    let started = remotes.to_vec();
     let ready = move |tiles: Vec<Handle>| {
         if let Some(first) = tiles.first() {
             attach(&Screen(Some(first.clone())));
@@ -145,7 +159,7 @@ fn windowed(
             }
         }
         let all = move || {
-            let exit = start(viewings, |at| Screen(tiles.get(at).cloned())).and_then(join);
+            let exit = start(viewings, &started, |at| Screen(tiles.get(at).cloned())).and_then(join);
             close(&tiles);
             leaving::wait_for_window(&left, &exit);
             result.send(exit).ok();
@@ -153,12 +167,15 @@ fn windowed(
         // Without the thread `outcome` is closed, which is noticed below.
         drop(Builder::new().name("wall".into()).spawn(all));
     };
-    wall::run(shown, ready, |event| told(remotes, event)).map_err(|error| anyhow!("{error}"))?;
+    let shown = wall::run(shown, ready, |event| told(remotes, event)).map_err(|error| anyhow!("{error}"));
     drop::<Sender<()>>(leaves);
-    match outcome.recv_timeout(PATIENCE) {
-        Ok(exit) => exit,
-        Err(_) => Err(anyhow!("a network thread died or hangs: this is a bug")),
+    if shown.is_err() {
+        remotes.iter().for_each(Remote::quit);
     }
+    // Recordings are written to their end, however long that takes, as they are without a window.
+    let ended = outcome.recv();
+    shown?;
+    ended.unwrap_or_else(|_| Err(anyhow!("a network thread died: this is a bug")))
 }
 
 /// What the window tells, handed on to those whom it concerns.
@@ -173,12 +190,9 @@ fn told(remotes: &[Remote], event: WallEvent) {
             remotes.iter().enumerate().for_each(|(at, remote)| remote.hear(at == chosen));
         }
         WallEvent::Visible(sizes) => remotes.iter().zip(sizes).for_each(|(remote, size)| remote.visible(size)),
-        WallEvent::Quit => remotes.iter().for_each(|remote| remote.act(Act::Quit)),
+        WallEvent::Quit => remotes.iter().for_each(Remote::quit),
     }
 }
-
-/// Goodbyes and last pictures take less.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

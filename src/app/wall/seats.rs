@@ -60,6 +60,16 @@ impl Seat {
     }
 }
 
+/// A stream that has ended has no pictures any more; what it has lost stays.
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(row) = table.rows.get_mut(self.at) {
+            (row.fps, row.bps) = (0.0, 0.0);
+        }
+    }
+}
+
 fn line(rows: &[Row]) -> Vec<String> {
     let playing = rows.iter().filter(|row| row.fps > 0.0).count();
     vec![

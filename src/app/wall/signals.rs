@@ -1,13 +1,11 @@
-//! Ctrl-C, SIGTERM and the end of the terminal, heard once for all viewings.
+//! Ctrl-C, SIGTERM and the end of the terminal, heard once for the whole wall, from its start to its end.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use anyhow::Context;
 
-use crate::app::watch::viewing::Remote;
-use crate::app::watch::watching::Act;
 use crate::net::{App, Flow, Loop};
 use crate::proto::{Input, Machine, Output, Reason};
 use crate::queue::Waker;
@@ -16,22 +14,50 @@ use crate::units::Time;
 /// The thread that waits for signals.
 pub struct Signals {
     over: Arc<AtomicBool>,
+    listeners: Arc<Mutex<Listeners>>,
     waker: Waker,
     thread: JoinHandle<()>,
 }
 
+/// Whom signals are told to.
+#[derive(Default)]
+struct Listeners {
+    /// Signals so far.
+    count: usize,
+    all: Vec<Box<dyn Fn() + Send>>,
+}
+
+impl Listeners {
+    /// A listener that comes late is told at once what came before.
+    fn add(&mut self, listener: impl Fn() + Send + 'static) {
+        (0..self.count).for_each(|_| listener());
+        self.all.push(Box::new(listener));
+    }
+
+    fn signal(&mut self) {
+        self.count += 1;
+        self.all.iter().for_each(|listener| listener());
+    }
+}
+
 impl Signals {
-    pub fn catch(remotes: Vec<Remote>) -> anyhow::Result<Self> {
+    pub fn catch() -> anyhow::Result<Self> {
         let mut event_loop = Loop::new(Vec::new()).context("the event loop could not be started")?;
         event_loop.catch_signals().context("signals could not be caught")?;
         let (over, waker) = (Arc::new(AtomicBool::new(false)), event_loop.waker());
-        let mut ears = Ears { remotes, over: Arc::clone(&over) };
+        let listeners = Arc::<Mutex<Listeners>>::default();
+        let mut hearing = Hearing { over: Arc::clone(&over), listeners: Arc::clone(&listeners) };
         let wait = move || {
             // It ends with the program in any case.
-            event_loop.run(&mut Silent, &mut ears).ok();
+            event_loop.run(&mut Silent, &mut hearing).ok();
         };
         let thread = Builder::new().name("signals".into()).spawn(wait).context("a thread could not be started")?;
-        Ok(Self { over, waker, thread })
+        Ok(Self { over, listeners, waker, thread })
+    }
+
+    /// Calls `listener` at each signal, those included that have come already.
+    pub fn tell(&self, listener: impl Fn() + Send + 'static) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).add(listener);
     }
 
     pub fn end(self) {
@@ -41,12 +67,12 @@ impl Signals {
     }
 }
 
-struct Ears {
-    remotes: Vec<Remote>,
+struct Hearing {
     over: Arc<AtomicBool>,
+    listeners: Arc<Mutex<Listeners>>,
 }
 
-impl App<Silent> for Ears {
+impl App<Silent> for Hearing {
     fn event(&mut self, _now: Time, _machine: &mut Silent, (): ()) -> Flow {
         Flow::Continue
     }
@@ -56,7 +82,7 @@ impl App<Silent> for Ears {
     }
 
     fn signal(&mut self, _now: Time, _machine: &mut Silent, _signal: i32) -> Flow {
-        self.remotes.iter().for_each(|remote| remote.act(Act::Interrupt));
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).signal();
         Flow::Continue
     }
 }
@@ -72,5 +98,29 @@ impl Machine for Silent {
 
     fn poll(&mut self, _now: Time) -> Output<()> {
         Output::Wait(Time::NEVER, Reason::Idle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[test]
+    fn a_listener_that_comes_late_misses_no_signal() {
+        let heard: [Arc<AtomicUsize>; 2] = Default::default();
+        let listener = |at: usize| {
+            let heard = Arc::clone(&heard[at]);
+            move || {
+                heard.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let mut listeners = Listeners::default();
+        listeners.add(listener(0));
+        listeners.signal();
+        listeners.add(listener(1));
+        listeners.signal();
+        assert_eq!([0, 1].map(|at: usize| heard[at].load(Ordering::Relaxed)), [2, 2]);
     }
 }

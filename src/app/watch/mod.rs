@@ -2,6 +2,7 @@
 
 mod blocks;
 pub(super) mod figures;
+mod finder;
 pub(super) mod hearing;
 mod onscreen;
 pub(super) mod screen;

@@ -54,6 +54,14 @@ pub fn names(targets: &[Target]) -> Vec<String> {
     distinct(plain)
 }
 
+/// What tiles are called: by the stream alone where all are streams of one server, else by their `names`.
+pub fn labels(targets: &[Target], names: Vec<String>) -> Vec<String> {
+    let one_server = targets.windows(2).all(|two| two[0].address == two[1].address);
+    let streams: Option<Vec<String>> =
+        targets.iter().map(|target| target.stream.as_ref().map(StreamName::to_string)).collect();
+    streams.filter(|_| one_server).map_or(names, |streams| distinct(streams.into_iter()))
+}
+
 /// The same names, each with a number where an earlier one is the same.
 pub fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
@@ -74,6 +82,13 @@ mod tests {
         let target = |text: &str| text.parse::<Target>().expect("a target");
         let targets = ["robot", "robot:7/lobby", "robot/desk", "robot", "[::1]", "robot"].map(target);
         assert_eq!(names(&targets), ["robot", "robot:7/lobby", "robot/desk", "robot-2", "[::1]", "robot-3"]);
+        let labels = |texts: &[&str]| {
+            let targets: Vec<Target> = texts.iter().map(|text| target(text)).collect();
+            labels(&targets, names(&targets))
+        };
+        assert_eq!(labels(&["robot/lobby", "robot/desk", "robot/lobby"]), ["lobby", "desk", "lobby-2"]);
+        assert_eq!(labels(&["robot/lobby", "robot"]), ["robot/lobby", "robot"]);
+        assert_eq!(labels(&["robot/lobby", "robot:7/desk"]), ["robot/lobby", "robot:7/desk"]);
         let subject = |text: &str| Subject::new(target(text), None, Vec::new());
         let lobby = StreamName::parse("lobby").expect("a name");
         assert_eq!(subject("robot").of(&lobby), "robot:9688", "its first stream, as it was asked for");

@@ -1,5 +1,6 @@
 //! What is said when no pictures come: the same words on a card in the window and, as one sentence, on stderr.
 
+use crate::app::address::AddressError;
 use crate::proto::receiver::{Over, Trouble};
 use crate::units::Size;
 use crate::view::Card;
@@ -40,6 +41,15 @@ pub fn silence(trouble: Trouble, server: &str) -> Card {
             ],
         ),
     }
+}
+
+/// The name of the server has no address.
+pub fn unknown(error: &AddressError, host: &str) -> Card {
+    let why = match error {
+        AddressError::Unknown { why, .. } => format!("Check the name, or use the server's IP address ({why})."),
+        other => format!("{other}."),
+    };
+    card(format!("No address is known for {host}"), &[&why, "Looking it up again, every five seconds."])
 }
 
 /// The server does not take us, in its own words, and what to do about it.
@@ -94,6 +104,8 @@ mod tests {
         let mut cards = vec![waiting(server), too_large(Size::new(16_384, 16_384), server)];
         cards.extend([Over::Ended, Over::Stopped, Over::Failed].map(|why| over(why, "That is why.", server)));
         cards.extend([Trouble::Nobody, Trouble::Silent, Trouble::Network].map(|trouble| silence(trouble, server)));
+        let nowhere = AddressError::Unknown { host: "nowhere".to_owned(), why: "no such host".to_owned() };
+        cards.push(unknown(&nowhere, "nowhere"));
         cards.extend((1..9).map(|code| refused(RefuseCode(code), "No room.", server)));
         for card in cards {
             let text = sentence(&card);

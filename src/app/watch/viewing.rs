@@ -4,12 +4,13 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{Receiver as Inbox, Sender, bounded, unbounded};
 
+use super::finder::Finder;
 use super::hearing::{Hearing, Loudness};
 use super::screen::Screen;
 use super::subject::Subject;
@@ -60,6 +61,10 @@ pub struct Remote {
 pub struct Attention {
     heard: AtomicBool,
     seen: AtomicBool,
+    /// Somebody leaves. Beside the acts: these may be left out.
+    quit: AtomicBool,
+    /// Ctrl-C and its like, not obeyed yet.
+    interrupts: AtomicU32,
 }
 
 impl Attention {
@@ -69,6 +74,16 @@ impl Attention {
 
     pub fn is_seen(&self) -> bool {
         self.seen.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody left since this was asked last.
+    pub fn take_quit(&self) -> bool {
+        self.quit.swap(false, Ordering::Relaxed)
+    }
+
+    /// How often somebody pressed Ctrl-C since this was asked last.
+    pub fn take_interrupts(&self) -> u32 {
+        self.interrupts.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -87,7 +102,12 @@ impl Viewing {
         let room = if tile.is_some() && !options.headless { Room::of_tile() } else { Room::default() };
         let loudness = tile.as_ref().map_or_else(|| Loudness::new(options.sound.volume), |tile| tile.loudness.clone());
         let heard = tile.as_ref().is_none_or(|tile| tile.heard);
-        let attention = Arc::new(Attention { heard: heard.into(), seen: true.into() });
+        let attention = Arc::new(Attention {
+            heard: heard.into(),
+            seen: true.into(),
+            quit: AtomicBool::default(),
+            interrupts: AtomicU32::default(),
+        });
         let on_the_way = OnTheWay::default();
         let remote = Remote { work, room, on_the_way, shown, act, attention, waker: Arc::clone(&waker) };
         let hearing = Hearing::new(options.sound, loudness, heard, waker);
@@ -141,8 +161,11 @@ impl Viewing {
             frames: options.frames,
             ..Config::new(seed, subject.servers.clone())
         };
-        let mut receiver = Receiver::new(config, output.start());
-        let wiring = Wiring { work, figures: shown, stills: stills.1, acts, attention, hearing, recordings, seat };
+        let finder = subject.servers.is_empty().then(|| Finder::start(&subject, config.clone(), event_loop.waker()));
+        let finder = finder.transpose()?;
+        let mut receiver = Receiver::new(config, crate::clock::now());
+        let wiring =
+            Wiring { finder, work, figures: shown, stills: stills.1, acts, attention, hearing, recordings, seat };
         let mut app = Watching::new(options, subject, output, screen, wiring);
         event_loop.run(&mut receiver, &mut app).context("the event loop failed")?;
         Ok(app.finish(&receiver, decoder))
@@ -171,11 +194,23 @@ impl Remote {
             Happened::Withheld { id } => drop(self.on_the_way.take(id)),
             Happened::Snapshot { canvas, id, still } => self.act(Act::Snapshot { canvas, id, still }),
             Happened::Wished(wish) => self.act(Act::Wish(wish)),
-            Happened::Quit => self.act(Act::Quit),
+            Happened::Quit => self.quit(),
         }
     }
 
-    pub fn act(&self, act: Act) {
+    /// The user leaves.
+    pub fn quit(&self) {
+        self.attention.quit.store(true, Ordering::Relaxed);
+        (self.waker)();
+    }
+
+    /// Ctrl-C or its like: the first asks for the end, the second does not wait for it.
+    pub fn interrupt(&self) {
+        self.attention.interrupts.fetch_add(1, Ordering::Relaxed);
+        (self.waker)();
+    }
+
+    fn act(&self, act: Act) {
         // An event loop that does not get round to so many keys does not miss one more.
         self.act.try_send(act).ok();
         (self.waker)();

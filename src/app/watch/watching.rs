@@ -1,6 +1,7 @@
 //! The program around the receiver: what its events mean to people, programs, decoder and window.
 
 mod ending;
+mod finding;
 mod telling;
 mod wishes;
 
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use self::ending::{End, Limits};
 use self::telling::Loss;
 use super::blocks::Measured;
+use super::finder::Finder;
 use super::hearing::Hearing;
 use super::screen::Screen;
 use super::streams::Streams;
@@ -30,6 +32,7 @@ use crate::proto::receiver::{Event, Over, Ready, Receiver};
 use crate::record::film::Tracks;
 use crate::units::Time;
 use crate::view::{Card, Still, Wish};
+use crate::wire::message::RefuseCode;
 use crate::wire::{Description, StreamName};
 
 const TICK: Duration = Duration::from_secs(1);
@@ -38,14 +41,7 @@ const PICTURE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the user does at the window.
 pub enum Act {
-    Quit,
-    /// Ctrl-C or its like: the first asks for the end, the second does not wait for it.
-    Interrupt,
-    Snapshot {
-        canvas: Arc<Canvas>,
-        id: u64,
-        still: Still,
-    },
+    Snapshot { canvas: Arc<Canvas>, id: u64, still: Still },
     Wish(Wish),
 }
 
@@ -58,6 +54,8 @@ pub struct Wiring {
     pub attention: Arc<Attention>,
     pub hearing: Hearing,
     pub recordings: Recordings,
+    /// Of a host whose name is not known yet.
+    pub finder: Option<Finder>,
     /// In a wall: where figures of all tiles come together.
     pub seat: Option<Seat>,
 }
@@ -79,6 +77,8 @@ pub struct Watching {
     no_picture: Option<Time>,
     /// A goodbye that was said, and when to show it.
     parting: Option<(Time, Card)>,
+    /// A goodbye was said, and nothing has played since.
+    parted: bool,
     /// What was last said about missing pictures, so that it is said once.
     said: String,
     savers: Vec<JoinHandle<()>>,
@@ -89,12 +89,15 @@ pub struct Watching {
 struct Playing {
     id: u64,
     description: Description,
+    /// A picture was handed out since it began.
+    shown: bool,
 }
 
 impl Watching {
     pub fn new(options: Options, subject: Subject, output: Output, screen: Screen, wiring: Wiring) -> Self {
         let start = output.start();
-        let limits = Limits::new(&options, start);
+        // A wall may have asked for its streams for a while before.
+        let limits = Limits::new(&options, crate::clock::now());
         let wishes = wishes::Wishes::new(&options, &wiring);
         Self {
             options,
@@ -111,6 +114,7 @@ impl Watching {
             next_tick: start + TICK,
             no_picture: None,
             parting: None,
+            parted: false,
             said: String::new(),
             savers: Vec::new(),
             loss: Loss::default(),
@@ -131,6 +135,11 @@ impl Watching {
             Ok(()) => Flow::Continue,
             Err(_) => Flow::Stop,
         }
+    }
+
+    /// Pictures are to come from now on, as far as a stream plays: says so if none has come by then.
+    fn await_picture(&mut self, now: Time) {
+        self.no_picture = Some(now + PICTURE_PATIENCE + self.options.latency);
     }
 
     fn begins(
@@ -157,10 +166,11 @@ impl Watching {
             self.screen.title(title);
         }
         self.said.clear();
-        self.parting = None;
-        self.no_picture = Some(now + PICTURE_PATIENCE + self.options.latency);
+        (self.parting, self.parted) = (None, false);
+        self.await_picture(now);
         let playing = telling::playing(&description, id, name.as_ref(), self.subject.name.is_some());
-        self.playing = Some(Playing { id, description });
+        self.playing = Some(Playing { id, description, shown: false });
+        self.limits.attach(now);
         self.switched(name);
         self.publish("playing", playing)
     }
@@ -186,6 +196,7 @@ impl Watching {
     fn show(&mut self, now: Time, picture: Ready, due: Option<Time>) {
         self.handed += 1;
         self.no_picture = None;
+        self.playing.iter_mut().for_each(|playing| playing.shown = true);
         self.wiring.recordings.show(&picture);
         let superseded = self.wiring.work.show(Show { picture, due, handed: now, undecodable: 0 });
         self.superseded(now, superseded);
@@ -210,10 +221,8 @@ impl Watching {
         self.wiring.recordings.toggle(title, position, (&self.output, &self.screen));
     }
 
-    fn act(&mut self, now: Time, receiver: &mut Receiver, act: Act) -> Flow {
+    fn act(&mut self, now: Time, receiver: &mut Receiver, act: Act) {
         match act {
-            Act::Quit => self.stop(now, receiver, End::Interrupted),
-            Act::Interrupt => return self.interrupt(now, receiver),
             // What is shown smaller than it is, the decoder has in full.
             Act::Snapshot { canvas, still, .. } if canvas.scale() != Eighths::FULL => self.wiring.work.still(still),
             Act::Snapshot { canvas, id, still } => {
@@ -230,26 +239,41 @@ impl Watching {
                 self.screen.notice(&self.wiring.hearing.turn(wish == Wish::Louder));
             }
         }
-        Flow::Continue
+    }
+
+    /// The server does not take us there; what plays goes on.
+    fn kept(&mut self, card: &Card) -> Flow {
+        self.streams.kept();
+        let text = trouble::sentence(card);
+        self.screen.notice(&text);
+        self.output.warn(&text);
+        self.publish("warning", json!({ "code": "refused", "text": text }))
     }
 
     /// The server does not take us.
-    fn refused(&mut self, now: Time, receiver: &mut Receiver, kept: bool, card: Card) -> Flow {
-        if kept {
-            self.streams.kept();
-            let text = trouble::sentence(&card);
-            self.screen.notice(&text);
-            self.output.warn(&text);
-            return self.publish("warning", json!({ "code": "refused", "text": text }));
-        }
-        let flow = self.trouble("refused", card);
-        if self.options.headless && self.playing.is_none() {
-            self.stop(now, receiver, End::Refused);
+    fn refused(&mut self, now: Time, receiver: &mut Receiver, code: RefuseCode, sentence: &str) -> Flow {
+        self.limits.detach();
+        let (seen, leaves) = (self.playing.is_some(), !receiver.is_staying());
+        let end = ending::after_refusal(code, seen, self.options.headless, leaves);
+        let server = self.subject.server();
+        let flow = match (code, end) {
+            (_, Some(End::Over)) => {
+                self.output.say(sentence);
+                Flow::Continue
+            }
+            // The goodbye said so, and why.
+            (RefuseCode::ENDED, None) if self.parted => Flow::Continue,
+            (RefuseCode::ENDED, None) if seen => self.trouble("over", trouble::over(Over::Ended, sentence, server)),
+            _ => self.trouble("refused", trouble::refused(code, sentence, server)),
+        };
+        if let Some(end) = end {
+            self.stop(now, receiver, end);
         }
         flow
     }
 
     fn too_large(&mut self, now: Time, receiver: &mut Receiver, card: Card) -> Flow {
+        self.limits.detach();
         let flow = self.trouble("too_large", card);
         if self.options.headless {
             self.stop(now, receiver, End::Failed);
@@ -259,6 +283,8 @@ impl Watching {
 
     /// The server said goodbye.
     fn over(&mut self, now: Time, why: Over, sentence: &str, staying: bool) {
+        self.limits.detach();
+        self.parted = true;
         if staying {
             // The last picture has its time on the screen first; that of a film has had it.
             let live = self.description().filter(|stream| stream.live);
@@ -295,10 +321,10 @@ impl App<Receiver> for Watching {
             Event::SoundOver => self.wiring.hearing.finish(),
             Event::SoundZero(zero) => self.wiring.hearing.set_zero(zero),
             Event::Show { picture, due } => self.show(now, picture, due),
-            Event::Refused { code, sentence, kept } => {
-                let card = trouble::refused(code, &sentence, self.subject.server());
-                return self.refused(now, receiver, kept, card);
+            Event::Refused { code, sentence, kept: true } => {
+                return self.kept(&trouble::refused(code, &sentence, self.subject.server()));
             }
+            Event::Refused { code, sentence, kept: false } => return self.refused(now, receiver, code, &sentence),
             Event::TooLarge(size) => {
                 let card = trouble::too_large(size, self.subject.server());
                 return self.too_large(now, receiver, card);
@@ -311,7 +337,12 @@ impl App<Receiver> for Watching {
                 let doing = self.streams.failed();
                 self.obey(now, receiver, doing);
             }
-            Event::Trouble(why) => return self.trouble("lost", trouble::silence(why, self.subject.server())),
+            // Its name has no address yet, which has been said.
+            Event::Trouble(_) if self.wiring.finder.is_some() => {}
+            Event::Trouble(why) => {
+                self.limits.detach();
+                return self.trouble("lost", trouble::silence(why, self.subject.server()));
+            }
             Event::Over { why, sentence } => self.over(now, why, &sentence, receiver.is_staying()),
             Event::Finished => return Flow::Stop,
         }
@@ -325,9 +356,10 @@ impl App<Receiver> for Watching {
         }
         self.wiring.recordings.tell((&self.output, &self.screen));
         while let Ok(act) = self.wiring.acts.try_recv() {
-            if self.act(now, receiver, act) == Flow::Stop {
-                return Flow::Stop;
-            }
+            self.act(now, receiver, act);
+        }
+        if self.leave(now, receiver) == Flow::Stop || self.find(now, receiver) == Flow::Stop {
+            return Flow::Stop;
         }
         self.wish(now, receiver);
         self.check_limits(now, receiver);

@@ -10,6 +10,7 @@ use crate::net::Flow;
 use crate::proto::receiver::{Local, Receiver};
 use crate::proto::{Input, Machine};
 use crate::units::Time;
+use crate::wire::message::RefuseCode;
 
 /// Without a window nobody sees that nothing comes: give up after this time unless told otherwise.
 const HEADLESS_TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,7 +47,9 @@ pub struct Limits {
     timeout: Option<Duration>,
     end: Option<End>,
     killed: bool,
-    /// Datagrams so far, when the last came, and when somebody looked.
+    /// A stream plays. Only then a datagram counts as heard: a server that merely refuses is as good as silent.
+    attached: bool,
+    /// Datagrams so far, when the last of a stream came, and when somebody looked.
     datagrams: u64,
     heard: Time,
     looked: Time,
@@ -59,6 +62,7 @@ impl Limits {
             timeout: options.timeout.or(options.headless.then_some(HEADLESS_TIMEOUT)),
             end: None,
             killed: false,
+            attached: false,
             datagrams: 0,
             heard: start,
             looked: start,
@@ -74,6 +78,20 @@ impl Limits {
         self.end.is_some()
     }
 
+    /// A stream plays from now on.
+    pub const fn attach(&mut self, now: Time) {
+        (self.attached, self.heard) = (true, now);
+    }
+
+    /// No stream plays any more.
+    pub const fn detach(&mut self) {
+        self.attached = false;
+    }
+
+    pub const fn is_attached(&self) -> bool {
+        self.attached
+    }
+
     /// When a limit may be reached.
     pub fn next(&self) -> Option<Time> {
         [self.until, self.timeout.map(|limit| self.heard + limit)].into_iter().flatten().min()
@@ -85,9 +103,20 @@ impl Limits {
         if halted > 2 * TICK {
             self.heard += halted;
         }
-        if datagrams != self.datagrams {
-            (self.datagrams, self.heard) = (datagrams, now);
+        if std::mem::replace(&mut self.datagrams, datagrams) != datagrams && self.attached {
+            self.heard = now;
         }
+    }
+}
+
+/// Which end a refusal is; `None`: the server is asked again. `seen`: a stream has played before. `leaves`: watching ends
+/// with the stream.
+pub fn after_refusal(code: RefuseCode, seen: bool, headless: bool, leaves: bool) -> Option<End> {
+    match code {
+        RefuseCode::ENDED if seen && leaves => Some(End::Over),
+        RefuseCode::NO_SUCH_STREAM if headless || seen && leaves => Some(End::Refused),
+        _ if headless && !seen => Some(End::Refused),
+        _ => None,
     }
 }
 
@@ -108,6 +137,16 @@ impl Watching {
         Flow::Continue
     }
 
+    /// Does what the window and Ctrl-C ask for.
+    pub(super) fn leave(&mut self, now: Time, receiver: &mut Receiver) -> Flow {
+        if self.wiring.attention.take_quit() {
+            self.stop(now, receiver, End::Interrupted);
+        }
+        let interrupts = self.wiring.attention.take_interrupts();
+        let flows = (0..interrupts).map(|_| self.interrupt(now, receiver));
+        if flows.last() == Some(Flow::Stop) { Flow::Stop } else { Flow::Continue }
+    }
+
     pub(super) fn check_limits(&mut self, now: Time, receiver: &mut Receiver) {
         self.limits.look(now, receiver.counts().datagrams);
         if self.limits.is_over() {
@@ -126,6 +165,7 @@ impl Watching {
             self.stop(now, receiver, End::Unreachable);
         } else if self.no_picture.is_some_and(|at| now >= at) {
             self.no_picture = None;
+            // A tile that nobody sees gets no pictures on purpose; it waits anew once it is seen.
             if !self.wishes.is_paused() {
                 self.wiring.work.card(trouble::waiting(self.subject.server()));
             }
@@ -166,5 +206,47 @@ impl Watching {
             _ if decoded.is_err() || self.wiring.recordings.failed() => Exit::Failed,
             _ => Exit::Done,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_that_no_later_try_changes_ends_it() {
+        use RefuseCode as Code;
+        let headless = |code, seen| after_refusal(code, seen, true, true);
+        assert_eq!([Code::ENDED, Code::NO_SUCH_STREAM].map(|code| headless(code, false)), [Some(End::Refused); 2]);
+        assert_eq!(headless(Code::ENDED, true), Some(End::Over));
+        assert_eq!(headless(Code::NO_SUCH_STREAM, true), Some(End::Refused));
+        assert_eq!([Code::FULL, Code::BUSY].map(|code| headless(code, true)), [None; 2], "asked again");
+        let autoexit = |code, seen| after_refusal(code, seen, false, true);
+        assert_eq!([Code::ENDED, Code::NO_SUCH_STREAM].map(|code| autoexit(code, false)), [None; 2]);
+        assert_eq!(autoexit(Code::ENDED, true), Some(End::Over));
+        assert_eq!(after_refusal(Code::ENDED, true, false, false), None, "a window waits for the next one");
+    }
+
+    #[test]
+    fn only_a_stream_that_plays_is_heard() {
+        let at = Time::from_millis;
+        let mut limits = Limits {
+            until: None,
+            timeout: Some(Duration::from_secs(3)),
+            end: None,
+            killed: false,
+            attached: false,
+            datagrams: 0,
+            heard: at(0),
+            looked: at(0),
+        };
+        limits.look(at(1_000), 5);
+        assert_eq!(limits.next(), Some(at(3_000)), "challenges and refusals");
+        limits.attach(at(1_500));
+        limits.look(at(2_000), 6);
+        assert_eq!(limits.next(), Some(at(5_000)));
+        limits.detach();
+        limits.look(at(3_000), 7);
+        assert_eq!(limits.next(), Some(at(5_000)));
     }
 }

@@ -41,6 +41,10 @@ impl Watching {
         }
         if std::mem::replace(&mut self.wishes.paused, paused) != paused {
             receiver.handle(now, Input::Local(Local::Pause(paused)));
+            let waits = self.playing.as_ref().is_some_and(|playing| !playing.shown);
+            if !paused && waits && self.limits.is_attached() {
+                self.await_picture(now);
+            }
         }
     }
 
