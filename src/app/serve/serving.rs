@@ -95,7 +95,10 @@ impl Serving {
                     let (title, position) = (first.title().to_owned(), first.measured.position);
                     first.taps.recordings.toggle(&title, position, (&first.output, &self.preview.screen));
                 }
-                Act::Wish(_) => self.preview.screen.notice("The preview has no sound."),
+                Act::Wish(Wish::Mute | Wish::Louder | Wish::Quieter) => {
+                    self.preview.screen.notice("The preview has no sound.");
+                }
+                Act::Wish(_) => self.preview.screen.notice("The preview shows the first stream."),
             }
         }
     }

@@ -167,7 +167,8 @@ fn line(entry: &Entry, wide: usize) -> String {
     let length = match (description.length, state) {
         (_, State::Ended) => "ended".to_owned(),
         (Some(micros), _) => clock_text(Duration::from_micros(micros)),
-        (None, _) => "live".to_owned(),
+        (None, _) if description.live => "live".to_owned(),
+        (None, _) => "endless".to_owned(),
     };
     let watched = if *watchers == 1 { "1 watcher".to_owned() } else { format!("{watchers} watchers") };
     format!("{:<wide$}  {:<9}  {length:<7}  {watched}", name.as_str(), description.size.to_string())

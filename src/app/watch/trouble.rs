@@ -58,11 +58,16 @@ pub fn refused(code: RefuseCode, words: &str, server: &str) -> Card {
         RefuseCode::VERSION => "Install the same release of udpstream on both machines.",
         RefuseCode::FULL | RefuseCode::TOO_MANY_FROM_ADDRESS => "Somebody has to leave first; trying again by itself.",
         RefuseCode::BUSY => "Trying again in a moment.",
-        RefuseCode::ENDED => "Waiting for the next one.",
+        RefuseCode::ENDED => "`udpstream ls` shows which streams run.",
         RefuseCode::NO_SUCH_STREAM => "Check the name behind the address.",
         _ => "Trying again by itself.",
     };
     card(format!("{server} refused"), &[words, advice])
+}
+
+/// Another stream was wished, and is not to be had: what plays goes on.
+pub fn not_switched(words: &str) -> Card {
+    card("The other stream is not to be had".to_owned(), &[words])
 }
 
 /// Its pictures are larger than any that are shown.

@@ -321,9 +321,7 @@ impl App<Receiver> for Watching {
             Event::SoundOver => self.wiring.hearing.finish(),
             Event::SoundZero(zero) => self.wiring.hearing.set_zero(zero),
             Event::Show { picture, due } => self.show(now, picture, due),
-            Event::Refused { code, sentence, kept: true } => {
-                return self.kept(&trouble::refused(code, &sentence, self.subject.server()));
-            }
+            Event::Refused { sentence, kept: true, .. } => return self.kept(&trouble::not_switched(&sentence)),
             Event::Refused { code, sentence, kept: false } => return self.refused(now, receiver, code, &sentence),
             Event::TooLarge(size) => {
                 let card = trouble::too_large(size, self.subject.server());
