@@ -110,16 +110,19 @@ impl Pipeline {
         self.running.as_ref().map(Running::usage)
     }
 
-    /// After the last picture: waits for both threads, which are ending.
-    pub fn end(&mut self) -> Ended {
+    /// After the last picture: how it ended, or `None` while the source has sound to bring, which has to be taken.
+    pub fn end(&mut self) -> Option<Ended> {
+        // Its queue is closed, so that its thread is ending.
         if let Some(sentence) = self.encoder.take().and_then(Encoder::join) {
-            return Ended::Failed(sentence);
+            return Some(Ended::Failed(sentence));
         }
-        match self.running.take().map(Running::join) {
-            Some(Ok(finished)) => Ended::Over(finished.end),
-            Some(Err(error)) => Ended::Failed(error.to_string()),
-            None => Ended::Over(None),
-        }
+        let Some(running) = &mut self.running else { return Some(Ended::Over(None)) };
+        let ended = match running.result()? {
+            Ok(finished) => Ended::Over(finished.end),
+            Err(error) => Ended::Failed(error.to_string()),
+        };
+        self.running = None;
+        Some(ended)
     }
 }
 
