@@ -15,12 +15,11 @@ use crate::app::encode::{EncoderCounts, Origin};
 use crate::app::figures::Output;
 use crate::app::opening::Attempt;
 use crate::app::words::Place;
-use crate::media::coded::CodedPicture;
 use crate::proto::server::{Feed, Local, Server, StreamKey};
 use crate::proto::{Input as MachineInput, Machine};
 use crate::queue::{Pop, Waker};
 use crate::source::{Info, Pace, Source, Usage};
-use crate::units::{MediaTime, Time};
+use crate::units::Time;
 
 /// Less than the server holds of it; while pictures leave, sound is asked for with each of them.
 const SOUND_PAUSE: Duration = Duration::from_millis(100);
@@ -154,7 +153,7 @@ impl Channel {
         if server.wants_picture(self.key) {
             match self.pipeline.as_ref().map_or(Pop::Empty, Pipeline::picture) {
                 Pop::Item(picture) => {
-                    self.note(&picture);
+                    self.origin.unit = picture.unit.0.wrapping_add(1);
                     self.taps.picture(&picture);
                     self.tell(now, server, Feed::Picture(picture));
                 }
@@ -171,13 +170,6 @@ impl Channel {
 
     pub fn tell(&self, now: Time, server: &mut Server, feed: Feed) {
         server.handle(now, MachineInput::Local(Local::Stream(self.key, feed)));
-    }
-
-    /// Keeps where the stream goes on if its source is closed now.
-    fn note(&mut self, picture: &CodedPicture) {
-        self.origin.unit = picture.unit.0.wrapping_add(1);
-        let offset = picture.media_time.since(MediaTime::ZERO);
-        self.origin.zero.get_or_insert_with(|| picture.stamps.captured - offset);
     }
 
     fn feed_sound(&mut self, now: Time, server: &mut Server) {
@@ -224,7 +216,7 @@ impl Channel {
         if matches!(self.rest, Rest::Never) || self.outcome.is_some() {
             return;
         }
-        let looked_at = server.watchers_of(self.key) > 0 || self.taps.want_pictures();
+        let looked_at = server.audience_of(self.key) > 0 || self.taps.want_pictures();
         match self.rest.turn(now, looked_at) {
             RestAction::Nothing => self.woken(now),
             RestAction::Open => match Attempt::begin(&self.stream.request(), Arc::clone(&self.waker)) {
@@ -234,6 +226,7 @@ impl Channel {
             RestAction::Close => {
                 self.usage.1 += self.usage.0.take().map_or(0.0, |usage| usage.cpu_seconds());
                 let pipeline = self.pipeline.take();
+                self.origin = pipeline.as_ref().map_or(self.origin, |pipeline| pipeline.goes_on(self.origin.unit));
                 self.close(pipeline);
                 self.rest = Rest::Resting;
                 tracing::info!(stream = %self.stream.name, "nobody watches: its source is closed");
