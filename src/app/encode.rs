@@ -71,6 +71,8 @@ pub struct Origin {
     pub unit: u32,
     /// The moment of a live stream's media time 0; without it the capture of the first picture.
     pub zero: Option<Time>,
+    /// The least number that its chunks of sound may have.
+    pub chunk: u32,
 }
 
 /// A running encoder.

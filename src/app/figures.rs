@@ -117,7 +117,7 @@ impl Output {
     /// Sentences that do not name their stream anyway get its name in front.
     fn about<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match &self.stream {
-            Some(stream) if !text.contains(stream.as_str()) => format!("{stream}: {text}").into(),
+            Some(stream) if !names(text, stream) => format!("{stream}: {text}").into(),
             _ => text.into(),
         }
     }
@@ -130,6 +130,14 @@ impl Output {
             false => terminal::conclude(text),
         }
     }
+}
+
+/// Whether a sentence says which stream it is about: `NAME: ` where it begins, or `HOST/NAME`.
+fn names(text: &str, stream: &str) -> bool {
+    let start = ["error: ", "warning: ", "note: "].iter().find_map(|word| text.strip_prefix(word)).unwrap_or(text);
+    let begins = start.strip_prefix(stream).is_some_and(|rest| rest.starts_with(": "));
+    let place = format!("/{}", stream.rsplit('/').next().unwrap_or(stream));
+    begins || text.split([' ', ',', ';']).any(|word| word.trim_end_matches(['.', ':']).ends_with(&place))
 }
 
 impl Drop for Output {
@@ -163,4 +171,16 @@ pub fn rss_bytes() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn a_sentence_names_its_stream_only_as_a_name() {
+        assert!(names("a: camera, 640x480", "a") && names("warning: a: it is gone", "a"));
+        assert!(names("Test card, from localhost:4600/a", "a"));
+        assert!(!names("The camera was lost.", "a") && !names("warning: a camera is lost", "a"));
+    }
 }

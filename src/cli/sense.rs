@@ -119,7 +119,7 @@ pub fn fitted(streams: &[(Shown<'_>, &Choices)], defaults: &Choices) -> Result<V
     let mut misfits = Vec::new();
     let mut all = Vec::new();
     for (at, (shown, own)) in streams.iter().enumerate() {
-        let wrong = RULES.iter().find_map(|rule| shown.wrong(rule, own)).or_else(|| too_quiet(own));
+        let wrong = RULES.iter().find_map(|rule| shown.wrong(rule, own));
         wrong.map_or(Ok(()), |sentence| Err((at, sentence)))?;
         let mut rest = defaults.clone();
         for (number, rule) in RULES.iter().enumerate() {
@@ -129,7 +129,11 @@ pub fn fitted(streams: &[(Shown<'_>, &Choices)], defaults: &Choices) -> Result<V
                 (number, at, sentence)
             }));
         }
-        all.push((*own).clone().or(rest));
+        let merged = (*own).clone().or(rest);
+        // What is a default for others may do nothing for a stream that has said itself that it has no sound.
+        let quiet = if own.no_audio == ON { too_quiet(own) } else { too_quiet(&merged) };
+        quiet.map_or(Ok(()), |sentence| Err((at, sentence)))?;
+        all.push(merged);
     }
     let useless = |(number, ..): &(usize, usize, String)| {
         RULES.get(*number).is_some_and(|rule| (rule.is_said)(defaults) && !all.iter().any(rule.is_said))
@@ -139,10 +143,10 @@ pub fn fitted(streams: &[(Shown<'_>, &Choices)], defaults: &Choices) -> Result<V
 }
 
 /// Something is wanted of sound that is not to be there.
-fn too_quiet(own: &Choices) -> Option<String> {
-    let wanted = own.audio_track.is_some() || own.audio_gain.is_some() || own.mono == ON;
+fn too_quiet(said: &Choices) -> Option<String> {
+    let wanted = said.audio_track.is_some() || said.audio_gain.is_some() || said.mono == ON;
     let sentence = "with no-audio there is nothing for audio-track, audio-gain and mono to change; leave them out";
-    (own.no_audio == ON && wanted).then(|| sentence.to_owned())
+    (said.no_audio == ON && wanted).then(|| sentence.to_owned())
 }
 
 /// A camera that is named like a file: ffmpeg would read it as one, and find no film.
@@ -213,6 +217,7 @@ mod tests {
             ("film.mp4 --stream desk=screen:,loop", "desk: screen: --loop begins a film again"),
             ("- --stream desk=screen: --loop", "a pipe cannot"),
             ("film.mp4 --stream a=test:,no-audio,mono", "a: with no-audio"),
+            ("--stream a=test: --no-audio --mono", "a: with no-audio"),
             ("film.mp4 --stream a=test:+mic:", "a: no microphone can be heard beside test card"),
             ("film.mp4 --stream a=film.mp4 --size 5x5", "--width"),
         ] {

@@ -35,7 +35,7 @@ use std::io;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
 pub use self::input::{Input, Screen, size};
 pub use self::listen::{Listening, listen};
@@ -345,6 +345,10 @@ pub struct Finished {
     pub end: Option<MediaTime>,
 }
 
+fn lost() -> SourceError {
+    SourceError::Start(io::Error::other("the source thread ended without a result"))
+}
+
 /// A producing source. Dropping it kills and reaps its children and ends its threads.
 pub struct Running {
     result: Receiver<Result<Finished, SourceError>>,
@@ -372,13 +376,24 @@ impl Running {
         self.closers.iter().flatten().for_each(Closer::close);
     }
 
+    /// How it ended, once pictures and sound have; never waits. It is said once.
+    pub fn result(&mut self) -> Option<Result<Finished, SourceError>> {
+        if let Some(error) = self.failed.take() {
+            return Some(Err(error));
+        }
+        match self.result.try_recv() {
+            Ok(result) => Some(result),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(lost())),
+        }
+    }
+
     /// Waits for the end of pictures and sound, so take from both queues until they are closed, or drop them. A stopped
     /// source finished; only failures are errors.
     pub fn join(mut self) -> Result<Finished, SourceError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let lost = || SourceError::Start(io::Error::other("the source thread ended without a result"));
         self.result.recv().unwrap_or_else(|_| Err(lost()))
     }
 }

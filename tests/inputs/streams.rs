@@ -226,3 +226,19 @@ fn one_stream_says_what_it_always_said() {
         (&Value::Null, &"one.mp4".into(), &20.into())
     );
 }
+
+/// More than a film's queue of sound holds is left when the pictures are over.
+#[test]
+fn sound_that_outlasts_its_pictures_holds_up_no_other_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "-f lavfi -i testsrc2=size=64x48:rate=25:duration=1 -f lavfi -i sine=duration=100";
+    let path = film(folder.path(), "long.mkv", long);
+    let server = serving(&["test:64x48@25", "--stream", &format!("film={path}")]).start();
+    let (_, address) = listening(&server);
+    let listener = watch(&format!("{address}/film"), &[]).start();
+    until(&server, "film", |film| film["pictures_sent"].as_u64() >= Some(25));
+    watch(&format!("{address}/test"), &["--frames", "50"]).end().says(0, &[]);
+    server.signal(Signal::INT);
+    server.end().says(0, &[]);
+    listener.end().says(0, &[]);
+}

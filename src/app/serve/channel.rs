@@ -15,15 +15,16 @@ use crate::app::encode::{EncoderCounts, Origin};
 use crate::app::figures::Output;
 use crate::app::opening::Attempt;
 use crate::app::words::Place;
-use crate::media::coded::CodedPicture;
 use crate::proto::server::{Feed, Local, Server, StreamKey};
 use crate::proto::{Input as MachineInput, Machine};
 use crate::queue::{Pop, Waker};
 use crate::source::{Info, Pace, Source, Usage};
-use crate::units::{MediaTime, Time};
+use crate::units::Time;
 
 /// Less than the server holds of it; while pictures leave, sound is asked for with each of them.
 const SOUND_PAUSE: Duration = Duration::from_millis(100);
+/// After the last picture most sources have ended within milliseconds.
+const END_PAUSE: Duration = Duration::from_millis(5);
 
 pub struct Channel {
     pub key: StreamKey,
@@ -47,6 +48,8 @@ pub struct Channel {
     started: Option<Time>,
     /// When to ask for a film's sound again, even if no picture leaves until then.
     sound_again: Time,
+    /// When to ask again whether a source without further pictures has ended.
+    end_again: Time,
     /// Where a source that is opened again goes on.
     origin: Origin,
     outcome: Option<Outcome>,
@@ -86,6 +89,7 @@ impl Channel {
             usage: (None, 0.0),
             started: None,
             sound_again: Time::NEVER,
+            end_again: Time::NEVER,
             origin: Origin::default(),
             outcome: None,
             over: false,
@@ -145,21 +149,20 @@ impl Channel {
 
     /// Hands the server what it can take, and tells the encoder what is wanted.
     pub fn feed(&mut self, now: Time, server: &mut Server) {
+        let mut ending = false;
         if server.wants_picture(self.key) {
             match self.pipeline.as_ref().map_or(Pop::Empty, Pipeline::picture) {
                 Pop::Item(picture) => {
-                    self.note(&picture);
+                    self.origin.unit = picture.unit.0.wrapping_add(1);
                     self.taps.picture(&picture);
                     self.tell(now, server, Feed::Picture(picture));
                 }
-                Pop::Closed => {
-                    let feed = self.source_ended();
-                    self.tell(now, server, feed);
-                }
+                Pop::Closed => ending = self.source_ended(now, server),
                 Pop::Empty => {}
             }
         }
         self.feed_sound(now, server);
+        self.end_again = if ending { now + END_PAUSE } else { Time::NEVER };
         let mut demand = server.demand(self.key, 0);
         demand.watched |= self.taps.want_pictures();
         self.pipeline.iter().for_each(|pipeline| pipeline.order(demand));
@@ -167,13 +170,6 @@ impl Channel {
 
     pub fn tell(&self, now: Time, server: &mut Server, feed: Feed) {
         server.handle(now, MachineInput::Local(Local::Stream(self.key, feed)));
-    }
-
-    /// Keeps where the stream goes on if its source is closed now.
-    fn note(&mut self, picture: &CodedPicture) {
-        self.origin.unit = picture.unit.0.wrapping_add(1);
-        let offset = picture.media_time.since(MediaTime::ZERO);
-        self.origin.zero.get_or_insert_with(|| picture.stamps.captured - offset);
     }
 
     fn feed_sound(&mut self, now: Time, server: &mut Server) {
@@ -195,10 +191,12 @@ impl Channel {
         }
     }
 
-    fn source_ended(&mut self) -> Feed {
-        let ended = self.pipeline.as_mut().map_or(Ended::Over(None), Pipeline::end);
+    /// Tells the server of the end of the source, or returns true if it still has sound to bring.
+    fn source_ended(&mut self, now: Time, server: &mut Server) -> bool {
+        let ended = self.pipeline.as_mut().map_or(Some(Ended::Over(None)), Pipeline::end);
+        let Some(ended) = ended else { return true };
         self.rest = Rest::Never;
-        match ended {
+        let feed = match ended {
             Ended::Over(end) => {
                 self.outcome.get_or_insert(Outcome::Over);
                 Feed::Ended(end.filter(|_| !self.is_live()))
@@ -208,7 +206,9 @@ impl Channel {
                 self.voice().fail(&sentence);
                 Feed::Failed(format!("The source failed: {sentence}."))
             }
-        }
+        };
+        self.tell(now, server, feed);
+        false
     }
 
     /// Opens or closes a source that runs on demand.
@@ -216,7 +216,7 @@ impl Channel {
         if matches!(self.rest, Rest::Never) || self.outcome.is_some() {
             return;
         }
-        let looked_at = server.watchers_of(self.key) > 0 || self.taps.want_pictures();
+        let looked_at = server.audience_of(self.key) > 0 || self.taps.want_pictures();
         match self.rest.turn(now, looked_at) {
             RestAction::Nothing => self.woken(now),
             RestAction::Open => match Attempt::begin(&self.stream.request(), Arc::clone(&self.waker)) {
@@ -226,6 +226,7 @@ impl Channel {
             RestAction::Close => {
                 self.usage.1 += self.usage.0.take().map_or(0.0, |usage| usage.cpu_seconds());
                 let pipeline = self.pipeline.take();
+                self.origin = pipeline.as_ref().map_or(self.origin, |pipeline| pipeline.goes_on(self.origin.unit));
                 self.close(pipeline);
                 self.rest = Rest::Resting;
                 tracing::info!(stream = %self.stream.name, "nobody watches: its source is closed");
@@ -275,7 +276,7 @@ impl Channel {
 
     /// When it has something to do even if nothing happens.
     pub fn deadline(&self) -> Time {
-        self.sound_again.min(self.rest.deadline())
+        self.sound_again.min(self.end_again).min(self.rest.deadline())
     }
 
     pub fn departed(&mut self, departure: &Departure) {

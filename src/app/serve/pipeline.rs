@@ -27,6 +27,8 @@ pub struct Pipeline {
     origin: Origin,
     /// The number of its chunk 0 in the stream, once that is known.
     first_chunk: Option<u32>,
+    /// The one after the last that was taken.
+    next_chunk: u32,
     orders: Arc<Watched<Order>>,
     coded: Option<Consumer<CodedPicture>>,
     sound: Option<Consumer<Chunk>>,
@@ -68,7 +70,8 @@ impl Pipeline {
             .context("the encoder's thread could not be started")?;
         Ok(Self {
             origin,
-            first_chunk: origin.zero.is_none().then_some(0),
+            first_chunk: origin.zero.is_none().then_some(origin.chunk),
+            next_chunk: origin.chunk,
             orders,
             coded: Some(coded),
             sound: Some(sound),
@@ -89,7 +92,11 @@ impl Pipeline {
     pub fn chunk(&mut self) -> Pop<Chunk> {
         let Some(first) = self.first_chunk.or_else(|| self.find_first_chunk()) else { return Pop::Empty };
         match self.sound.as_ref().map_or(Pop::Closed, Consumer::try_pop) {
-            Pop::Item(chunk) => Pop::Item(Chunk { number: first.wrapping_add(chunk.number), ..chunk }),
+            Pop::Item(chunk) => {
+                let number = first.wrapping_add(chunk.number);
+                self.next_chunk = self.next_chunk.max(number.wrapping_add(1));
+                Pop::Item(Chunk { number, ..chunk })
+            }
             other => other,
         }
     }
@@ -98,8 +105,16 @@ impl Pipeline {
     fn find_first_chunk(&mut self) -> Option<u32> {
         let (zero, first) = (self.origin.zero?, self.encoder.as_ref()?.first_captured()?);
         let frame = frame_of(MediaTime::from_micros(first.signed_since(zero) / 1_000));
-        self.first_chunk = u32::try_from((frame + FRAMES as u64 / 2) / FRAMES as u64).ok();
+        let number = u32::try_from((frame + FRAMES as u64 / 2) / FRAMES as u64).ok();
+        // Sound may have run ahead of the clock before.
+        self.first_chunk = number.map(|number| number.max(self.origin.chunk));
         self.first_chunk
+    }
+
+    /// Where the stream goes on if the source is closed now, whose pictures count on from `unit`.
+    pub fn goes_on(&self, unit: u32) -> Origin {
+        let zero = self.origin.zero.or_else(|| self.encoder.as_ref()?.first_captured());
+        Origin { unit, zero, chunk: self.next_chunk }
     }
 
     pub fn news(&self) -> Option<News> {
@@ -110,16 +125,19 @@ impl Pipeline {
         self.running.as_ref().map(Running::usage)
     }
 
-    /// After the last picture: waits for both threads, which are ending.
-    pub fn end(&mut self) -> Ended {
+    /// After the last picture: how it ended, or `None` while the source has sound to bring, which has to be taken.
+    pub fn end(&mut self) -> Option<Ended> {
+        // Its queue is closed, so that its thread is ending.
         if let Some(sentence) = self.encoder.take().and_then(Encoder::join) {
-            return Ended::Failed(sentence);
+            return Some(Ended::Failed(sentence));
         }
-        match self.running.take().map(Running::join) {
-            Some(Ok(finished)) => Ended::Over(finished.end),
-            Some(Err(error)) => Ended::Failed(error.to_string()),
-            None => Ended::Over(None),
-        }
+        let Some(running) = &mut self.running else { return Some(Ended::Over(None)) };
+        let ended = match running.result()? {
+            Ok(finished) => Ended::Over(finished.end),
+            Err(error) => Ended::Failed(error.to_string()),
+        };
+        self.running = None;
+        Some(ended)
     }
 }
 

@@ -8,7 +8,8 @@ use crate::media::sound::Chunk;
 use crate::proto::Transmit;
 use crate::proto::door::Limits;
 use crate::proto::sender::SessionStats;
-use crate::proto::session::Gone;
+use crate::proto::server::Server;
+use crate::proto::session::{Gone, Session};
 use crate::proto::stream::StreamKey;
 use crate::seal::Seed;
 use crate::units::{MediaTime, Span, Time, Unit};
@@ -140,6 +141,14 @@ pub struct SessionView {
     pub stream: StreamKey,
     pub class: SizeClass,
     pub stats: SessionStats,
+}
+
+impl Server {
+    /// Sessions of a stream, ready or not, that are for its pictures and have not paused them, or are sent its sound.
+    pub fn audience_of(&self, key: StreamKey) -> usize {
+        let sees = |session: &&Session| session.stream == key && (session.pictures || session.sound.is_some());
+        self.sessions.iter().filter(sees).count()
+    }
 }
 
 /// Totals since the start, of a stream or of the server.
