@@ -25,6 +25,17 @@ impl Random {
         tag.as_ref().iter().take(8).fold(0, |acc, byte| acc << 8 | u64::from(*byte))
     }
 
+    /// A seed for another machine. Nobody can tell it from the numbers, although these are seen on the wire.
+    pub fn seed(&mut self) -> Seed {
+        self.counter += 1;
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(b"seed");
+        context.update(&self.counter.to_be_bytes());
+        let mut seed = Seed::default();
+        seed.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
+        seed
+    }
+
     /// A number that is not zero: zero stands for "none" on the wire.
     pub fn id(&mut self) -> u64 {
         loop {
@@ -139,6 +150,15 @@ mod tests {
             forged[bit / 8] ^= 1 << (bit % 8);
             assert!(!jar.is_ours(300, b"alice", &forged), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_seed_is_none_of_the_numbers_that_are_seen() {
+        let (mut one, mut other) = (Random::new(&[7; 32]), Random::new(&[7; 32]));
+        let seeds = [one.seed(), one.seed()];
+        assert_ne!(seeds[0], seeds[1]);
+        let numbers: Vec<_> = (0..16).map(|_| other.u64().to_be_bytes()).collect();
+        assert!(seeds.iter().flat_map(|seed| seed.chunks(8)).all(|part| numbers.iter().all(|number| number != part)));
     }
 
     #[test]

@@ -96,8 +96,12 @@ fn is_letter(c: char) -> bool {
 }
 
 /// The names that somebody who typed `wanted` may have meant, best first, at most three: those that begin with it, and
-/// those that a few letters make of it (Jaro-Winkler similarity of 0.8 and more).
+/// those that a few letters make of it (Jaro-Winkler similarity of 0.8 and more). What is longer than any name is near
+/// none: it may come from anybody, and comparing it would take long.
 pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a StreamName>) -> Vec<&'a StreamName> {
+    if wanted.len() > MAX_NAME {
+        return Vec::new();
+    }
     let folded = wanted.to_lowercase();
     let likeness = |name: &str| {
         let name = name.to_lowercase();
@@ -170,5 +174,8 @@ mod tests {
         assert_eq!(near("roof"), ["roof/north", "roof/south"]);
         assert_eq!(near("north"), ["roof/north"]);
         assert_eq!(near("xyz"), [""; 0]);
+        let long = StreamName::parse(&"y".repeat(MAX_NAME)).expect("as long as a name can be");
+        let near = |wanted: &str| nearest(wanted, std::iter::once(&long)).len();
+        assert_eq!([near(long.as_str()), near(&format!("{long}y"))], [1, 0]);
     }
 }

@@ -1,5 +1,6 @@
 //! Who gets in, how often, and who stays: cookies, tags, tokens and echoes.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use udpstream::proto::server::{Event, Gone};
@@ -166,4 +167,29 @@ fn only_what_was_sent_can_be_echoed() {
     assert_eq!(rejected(&world), before + 3);
     client.report(&mut world, echo, token);
     assert_eq!(rejected(&world), before + 3);
+}
+
+/// A cookie that has not admitted yet is good for a minute, however often it is shown.
+#[test]
+fn wrong_names_count_among_the_joins_of_a_second_however_long_they_are() {
+    let mut world = World::with(9, &film(), Time::from_millis(60_000), |config, _| config.max_joins_per_second = 10);
+    let client = Client::greet(&mut world, address(70, 7_000), 5);
+    let mut named = Vec::new();
+    tlv::put(&mut named, kind::STREAM, "film".repeat(16_000).as_bytes());
+    for _ in 0..30 {
+        client.ask_with(&mut world, 0, &named);
+    }
+    let codes = RefCell::new(Vec::new());
+    let note = |message: Message<'_>| -> Option<()> {
+        if let Message::Refuse(refuse) = message {
+            codes.borrow_mut().push((refuse.code, refuse.sentence.contains("there is only film")));
+        }
+        None
+    };
+    client.hear(&world, note);
+    let count = |wanted| codes.borrow().iter().filter(|code| **code == wanted).count();
+    assert_eq!((count((RefuseCode::NO_SUCH_STREAM, true)), count((RefuseCode::BUSY, false))), (10, 20));
+    world.run(seconds(1));
+    client.ask(&mut world, 0);
+    assert_eq!(world.server.machine.watchers(), 1, "its cookie is not used up");
 }

@@ -153,3 +153,20 @@ fn where_there_is_no_room_for_the_latency_pictures_are_shown_sooner() {
     let held: Vec<Duration> = shown.iter().map(after).collect();
     assert!(held.iter().all(|held| (seconds(2)..seconds(6)).contains(held)), "{held:?}");
 }
+
+#[test]
+fn a_loudspeaker_that_opens_late_is_told_when_the_sound_began() {
+    let mut world = World::with(7, &film(30), Time::from_millis(60_000), |config, stream| {
+        stream.description.sound = true;
+        config.sound_port = SOUND.port();
+    });
+    let n = world.watch_with(Path::GOOD, |config| config.latency = ms(500));
+    world.run(seconds(2));
+    let told = world.watchers[n].seen.zero.len();
+    assert!(told > 0 && !world.watchers[n].seen.sound.is_empty(), "sound came already");
+    for needs in [Some(ms(30)), Some(ms(40)), None] {
+        world.tell_watcher(n, Local::Loudspeaker(needs));
+        world.run(ms(100));
+        assert_eq!(world.watchers[n].seen.zero.len(), told + 1);
+    }
+}

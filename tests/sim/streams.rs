@@ -363,3 +363,35 @@ fn the_server_knows_its_streams_only() {
     assert!(world.server.machine.wants_picture(desk) || world.said(|_| true) == 0);
     assert!(world.sent.iter().all(|sent| sent.kind != Kind::BYE));
 }
+
+#[test]
+fn who_waits_for_a_stream_that_has_ended_asks_less_and_less_while_others_go_on() {
+    let film = film();
+    let (mut world, [_, _, card]) = three(10, &film);
+    world.record = true;
+    let n = world.watch_with(Path::GOOD, |config| (config.stream, config.stay) = (Some(name("test/card")), true));
+    world.run(seconds(2));
+    world.kill(card);
+    let killed = world.now;
+    world.run(seconds(40));
+    let joins = |from: u64, to: u64| {
+        let own = world.sent.iter().filter(|sent| sent.from == world.watchers[n].address && sent.kind == Kind::JOIN);
+        own.filter(|sent| (killed + seconds(from)..killed + seconds(to)).contains(&sent.at)).count()
+    };
+    assert!((8..14).contains(&joins(0, 5)), "{}: the next server may be there at once", joins(0, 5));
+    assert!((2..5).contains(&joins(6, 40)), "{}", joins(6, 40));
+    let seen = &world.watchers[n].seen;
+    assert_eq!((seen.over.len(), seen.refused), (1, 1), "it is said once");
+}
+
+#[test]
+fn the_overload_of_a_stream_ends_with_it() {
+    let (mut world, keys) = crowds(11, 2, 16);
+    world.datagram_cost = world.film.rate.interval() / (9 * world.film.slices(Unit(0), SizeClass::ANY) as u32);
+    world.run(seconds(2));
+    assert!(world.server.machine.is_overloaded());
+    world.kill(keys[1]);
+    world.run(ms(400));
+    assert!(!world.server.machine.is_overloaded());
+    assert_eq!(world.said(|event| *event == Event::Overload(false)), 1);
+}

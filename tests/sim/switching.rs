@@ -194,3 +194,20 @@ fn a_list_larger_than_a_datagram_comes_on_a_bad_path_while_pictures_go_on() {
     assert!(shown_after(&world, n, asked).len() > 50);
     assert_eq!(seen.playing.len(), 1, "the session is not disturbed");
 }
+
+#[test]
+fn a_switch_to_pictures_that_are_too_large_leads_back() {
+    let (mut world, _) = two(95);
+    let mut huge = stream("huge", &film(), false, false);
+    huge.description.size = Size::new(16_384, 16_384);
+    world.open(huge);
+    let n = world.watch_with(FAR, |config| config.stream = Some(name("desk")));
+    world.run(seconds(1));
+    let switched = world.now;
+    world.tell_watcher(n, Local::Switch(Some(name("huge"))));
+    world.run(seconds(1));
+    let seen = &world.watchers[n].seen;
+    let played: Vec<u64> = seen.playing.iter().map(|(_, stream, _)| *stream).collect();
+    assert_eq!((played.len(), played[0], seen.refused), (2, played[1], 1), "what was there is there again");
+    assert!(longest_gap(&world, n, switched) < ms(200), "{:?}", longest_gap(&world, n, switched));
+}

@@ -235,3 +235,18 @@ fn a_forged_want_from_elsewhere_changes_nothing() {
     let SessionView { stats, .. } = world.server.machine.sessions().next().expect("joined");
     assert_eq!(stats.thinned, 0);
 }
+
+#[test]
+fn a_picture_that_stands_is_sent_again_to_one_that_resumes() {
+    let film = Rc::new(Film::new(Size::new(160, 96), Rate::new(1, 2).expect("a picture in 2 s"), 12));
+    let mut world = World::new(9, &film);
+    let mut client = joined(&mut world, &[]);
+    client.want(&mut world, 1, &pause());
+    live_on(&mut world, &mut client, 100);
+    client.want(&mut world, 2, &resume());
+    live_on(&mut world, &mut client, 100);
+    let units: Vec<_> = client.pictures(&world).into_iter().map(|(_, unit, body)| (unit, body)).collect();
+    assert_eq!(units, [(0, true), (0, true)], "a part of it may have been lost");
+    live_on(&mut world, &mut client, 2_000);
+    assert_eq!(client.pictures(&world).len(), 3);
+}

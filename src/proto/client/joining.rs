@@ -23,6 +23,9 @@ const LOST_AFTER: Duration = Duration::from_millis(1_200);
 const SECOND_THOUGHTS: Duration = Duration::from_millis(100);
 /// Nobody may be slow to answer for longer than this without a word about it.
 const NOBODY_AFTER: Duration = Duration::from_secs(1);
+/// A stream that has ended is asked for as quickly as a server that has fallen silent for so long: another server may be
+/// about to take the place of the one that ends.
+const ENDED_HASTE: Duration = Duration::from_secs(3);
 /// Joins whose Accept is still taken. Each switch that replaces another leaves one behind.
 const MOST_ASKED: usize = 4;
 
@@ -56,6 +59,14 @@ pub struct Asked {
     stream: Option<StreamName>,
     wishes: Wishes,
     switch: bool,
+}
+
+/// What is known of the end of a stream that was seen.
+pub struct Ended {
+    /// When it was first said.
+    since: Time,
+    /// [`Event::Refused`] has been told.
+    told: bool,
 }
 
 impl Joining {
@@ -227,8 +238,12 @@ impl Client {
         }
     }
 
-    /// As after a goodbye, and as if no stream had ever been there.
+    /// As after a goodbye, and as if no stream had ever been there. If the session was switched to its stream, the one before
+    /// is wanted again, at once.
     pub fn set_aside(&mut self, now: Time, wait: Duration) {
+        let before = self.before.take();
+        let wait = if before.is_some() { Duration::ZERO } else { wait };
+        self.config.stream = before.unwrap_or_else(|| self.config.stream.take());
         self.look_again(now, wait);
         self.stream = None;
     }
@@ -311,7 +326,14 @@ impl Client {
         let mut wanting = Wanting::new(asked.wishes);
         // What was wished since the Join left.
         wanting.wish(now, self.config.wishes);
-        self.past = self.session.take().map(|session| session.reception.into_hops());
+        let old = self.session.take();
+        self.before = match &old {
+            Some(old) if !old.described => self.before.take(),
+            Some(old) if old.bye.is_none() => Some(self.config.stream.clone()),
+            _ => None,
+        };
+        self.before = self.before.take().filter(|_| asked.switch);
+        self.past = old.map(|session| session.reception.into_hops());
         self.session = Some(Session {
             reception: Reception::new(terms, clock, now),
             name: accept.tlvs.text(kind::STREAM).and_then(|name| StreamName::parse(name).ok()),
@@ -323,7 +345,7 @@ impl Client {
             bye: None,
         });
         self.config.stream.clone_from(&asked.stream);
-        (self.trouble, self.switched) = (None, false);
+        (self.trouble, self.switched, self.ended) = (None, false, None);
     }
 
     pub(super) fn refused(&mut self, now: Time, refuse: &Refuse<'_>) {
@@ -343,11 +365,23 @@ impl Client {
         }
         let wait = Duration::from_millis(u64::from(refuse.retry_after_ms.clamp(250, 60_000)));
         if code == RefuseCode::ENDED && self.stream.is_some() && !self.switched {
-            // The server we have just said goodbye to has not gone yet; the next one may be there at any moment.
-            return self.search(now + steady());
+            return self.refused_as_ended(now, wait, sentence);
         }
         self.search(now + wait);
         self.events.push_back(Event::Refused { code, sentence, kept: false });
+    }
+
+    /// The stream that was seen has ended. A server that has just said goodbye may not have gone yet: nothing is said of
+    /// that for a while.
+    fn refused_as_ended(&mut self, now: Time, wait: Duration, sentence: String) {
+        let expected = self.session.is_none();
+        let ended = self.ended.get_or_insert(Ended { since: now, told: false });
+        let hasty = now.since(ended.since) < ENDED_HASTE;
+        if !(ended.told || hasty && expected) {
+            ended.told = true;
+            self.events.push_back(Event::Refused { code: RefuseCode::ENDED, sentence, kept: false });
+        }
+        self.search(now + if hasty { steady() } else { wait });
     }
 
     /// A Description of the session: the first one ends joining.

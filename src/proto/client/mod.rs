@@ -22,7 +22,7 @@ use crate::wire::message::{Message, RefuseCode, bye};
 use crate::wire::object::{ObjectView, Type, flags};
 use crate::wire::tlv::Tlvs;
 use crate::wire::{Description, Hop, Kind, StreamName};
-use joining::{Asked, Joining};
+use joining::{Asked, Ended, Joining};
 use session::Session;
 
 /// Datagrams that may wait to be sent while a socket is full.
@@ -108,6 +108,10 @@ pub struct Client {
     trouble: Option<Trouble>,
     /// Another stream was chosen while there was no session.
     switched: bool,
+    /// The stream that played before the session was switched to this one.
+    before: Option<Option<StreamName>>,
+    /// The stream that was seen has ended, as refusals say since the last session.
+    ended: Option<Ended>,
     /// Said goodbye for good.
     closed: bool,
     out: VecDeque<Transmit>,
@@ -128,6 +132,8 @@ impl Client {
             traffic: Traffic::default(),
             trouble: None,
             switched: false,
+            before: None,
+            ended: None,
             closed: false,
             out: VecDeque::new(),
             events: VecDeque::new(),

@@ -107,7 +107,7 @@ impl Door {
     }
 
     /// Why there is no room for a session at this address; one that is there already does not count.
-    pub fn lacks_room(&mut self, now: Time, from: Peer, sessions: &Sessions) -> Option<Refusal> {
+    pub fn lacks_room(&self, now: Time, from: Peer, sessions: &Sessions) -> Option<Refusal> {
         let own = usize::from(sessions.at(from).is_some());
         if sessions.count_on(from.port).saturating_sub(own) >= self.limits.sessions {
             return Some(Refusal::new(RefuseCode::FULL, "The server has as many watchers as it takes.", 5_000));
@@ -116,8 +116,7 @@ impl Door {
             let why = "Your address already has as many watchers as the server allows.";
             return Some(Refusal::new(RefuseCode::TOO_MANY_FROM_ADDRESS, why, 5_000));
         }
-        let busy = self.is_one_too_many(now, from) || self.admitted.is_full(minute(now));
-        busy.then(|| Refusal::new(RefuseCode::BUSY, "Too many joined from your network this second.", 1_000))
+        self.admitted.is_full(minute(now)).then(Refusal::busy)
     }
 
     /// Counts a Join or List, and says whether it is above what its network may say this second.

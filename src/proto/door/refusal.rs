@@ -23,6 +23,10 @@ impl Refusal {
         Self { code, sentence: sentence.into(), retry_after_ms }
     }
 
+    pub fn busy() -> Self {
+        Self::new(RefuseCode::BUSY, "Too many joined from your network this second.", 1_000)
+    }
+
     /// There is no stream of this name, but there are these.
     pub fn no_such_stream<'a>(wanted: &str, names: impl Iterator<Item = &'a StreamName> + Clone) -> Self {
         let near = nearest(wanted, names.clone());

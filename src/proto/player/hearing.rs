@@ -26,6 +26,8 @@ pub struct Hearing {
     loudspeaker: Option<Duration>,
     /// When frame 0 is heard, as it was told last.
     zero: Option<Time>,
+    /// A loudspeaker has opened since then, and has not been told.
+    untold: bool,
 }
 
 impl Hearing {
@@ -39,6 +41,7 @@ impl Hearing {
     }
 
     pub const fn set_loudspeaker(&mut self, needs: Option<Duration>) {
+        self.untold |= self.loudspeaker.is_none() && needs.is_some();
         self.loudspeaker = needs;
     }
 
@@ -93,7 +96,8 @@ impl Hearing {
     pub fn set_zero(&mut self, zero: Option<Time>) -> Option<Time> {
         let zero = zero?;
         let moved = |old: Time| zero.signed_since(old).unsigned_abs() > MOVED;
-        self.zero.is_none_or(moved).then(|| *self.zero.insert(zero))
+        let told = std::mem::take(&mut self.untold) || self.zero.is_none_or(moved);
+        told.then(|| *self.zero.insert(zero))
     }
 
     /// Until when there is sound to be heard or waited for, of a stream that ended at `ended_at` with so many chunks.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Event, Receiver};
 use crate::proto::Received;
 use crate::proto::lister::Fetch;
-use crate::seal::{Random, Seed};
+use crate::seal::Random;
 use crate::units::Time;
 
 /// A list that has not come in full by then has failed.
@@ -17,11 +17,8 @@ impl Receiver {
         if self.fetch.is_some() {
             return;
         }
-        let mut seed = Seed::default();
-        for bytes in seed.chunks_exact_mut(8) {
-            bytes.copy_from_slice(&self.random.u64().to_be_bytes());
-        }
-        self.fetch = Some(Fetch::new(self.client.servers(), Random::new(&seed), now, LIST_LIMIT));
+        let random = Random::new(&self.random.seed());
+        self.fetch = Some(Fetch::new(self.client.servers(), random, now, LIST_LIMIT));
     }
 
     /// Whether the datagram answers what is asked beside the session.

@@ -117,7 +117,8 @@ pub enum Event {
     SoundOver,
     /// Frame 0 of the sound is to be heard at this moment of our clock, and frame n n/44 100 s later.
     SoundZero(Time),
-    /// The stream's pictures are larger than any canvas ([`Canvas::fits`]). The server is left, and looked for again.
+    /// The stream's pictures are larger than any canvas ([`Canvas::fits`]). The server is left, and looked for again; after
+    /// a switch it is asked for the stream that played before.
     ///
     /// [`Canvas::fits`]: crate::media::Canvas::fits
     TooLarge(Size),
@@ -178,6 +179,7 @@ pub struct Receiver {
     wanted: wanted::Wanted,
     fetch: Option<Fetch>,
     stay: bool,
+    /// Seeds for the others that speak; the client draws its numbers from the same seed.
     random: Random,
     reconnects: u64,
     /// What came in sound sessions that are no more, or to nobody.
@@ -190,9 +192,6 @@ pub struct Receiver {
 impl Receiver {
     pub fn new(config: Config, now: Time) -> Self {
         let latency = config.latency.min(MAX_LATENCY);
-        let mut random = Random::new(&config.seed);
-        // Others than the client draws from the same seed.
-        random.u64();
         let wanted = wanted::Wanted { sound: config.sound, paused: false };
         let client = client::Config {
             servers: config.servers,
@@ -210,7 +209,7 @@ impl Receiver {
             wanted,
             fetch: None,
             stay: config.stay,
-            random,
+            random: Random::new(&config.seed),
             reconnects: 0,
             gone: Traffic::default(),
             phase: Phase::Running,

@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::Receiver;
 use crate::proto::client::{self, Client, Wishes};
 use crate::proto::{Port, Reason, Received, Soonest};
-use crate::seal::Seed;
 use crate::units::Time;
 use crate::wire::message::Place;
 
@@ -98,14 +97,10 @@ impl Receiver {
     }
 
     fn sound_client(&mut self, now: Time, with: u64, server: SocketAddr) -> Client {
-        let mut seed = Seed::default();
-        for bytes in seed.chunks_exact_mut(8) {
-            bytes.copy_from_slice(&self.random.u64().to_be_bytes());
-        }
         let wishes = Wishes { paused: false, ..self.wanted.wishes(Place::SoundPort) };
         let (servers, port, with_session) = (vec![server], Port::SOUND, Some(with));
         let config = client::Config { servers, port, wishes, with_session, ..self.client.config().clone() };
-        Client::new(config, &seed, now)
+        Client::new(config, &self.random.seed(), now)
     }
 
     /// What the session for sound says concerns nobody else; without it, sound comes in that of the pictures.

@@ -56,7 +56,12 @@ impl Server {
             }
             None => {}
         }
-        let stream = match self.entrance(now, from, join) {
+        // It counts before anything is done for it: a refusal costs time too, and its cookie is not used up.
+        let entrance = match self.door.is_one_too_many(now, from) {
+            true => Err(Refusal::busy()),
+            false => self.entrance(now, from, join),
+        };
+        let stream = match entrance {
             Ok(stream) => stream,
             Err(refusal) => return self.refuse(datagram.route(), join.nonce, refusal),
         };
@@ -66,7 +71,7 @@ impl Server {
     }
 
     /// The stream that a Join leads to, or why it leads to none.
-    fn entrance(&mut self, now: Time, from: Peer, join: &Join<'_>) -> Result<StreamKey, Refusal> {
+    fn entrance(&self, now: Time, from: Peer, join: &Join<'_>) -> Result<StreamKey, Refusal> {
         if join.role != Role::Watch {
             let why = "This server only takes watchers: it neither feeds relays nor takes published streams.";
             return Err(Refusal::new(RefuseCode::ROLE, why, 10_000));
@@ -75,7 +80,10 @@ impl Server {
         if let Some(goodbye) = stream.goodbye() {
             let failed = Some(goodbye.sentence.clone()).filter(|_| goodbye.code == bye::FAILED);
             let why = failed.unwrap_or_else(|| "The stream has just ended.".to_owned());
-            return Err(Refusal::new(RefuseCode::ENDED, why, 1_000));
+            // Where other streams go on, this one does not come back with the next start of the server.
+            let alone = self.streams.iter().all(|stream| stream.goodbye().is_some());
+            let retry_after_ms = if stream.is_over() && !alone { 10_000 } else { 1_000 };
+            return Err(Refusal::new(RefuseCode::ENDED, why, retry_after_ms));
         }
         if from.port == Port::SOUND && !stream.description().sound {
             return Err(Refusal::new(RefuseCode::NO_SUCH_STREAM, "This stream has no sound.", 10_000));
@@ -280,6 +288,7 @@ impl Server {
         if let Some(wish) = wishes.sound {
             session.set_sound(wish);
         }
+        stream.look_again();
         match wishes.pictures {
             Some(true) => stream.resume(now, slot, &mut self.sessions),
             Some(false) => stream.pause(slot, &mut self.sessions),

@@ -184,9 +184,11 @@ impl Session {
         missed
     }
 
-    /// Pictures up to this departure are not for it.
+    /// Pictures up to this departure are not for it; later ones are, also if it was sent them already, but not if one is
+    /// still being sent.
     pub fn pass(&mut self, departure: u64) {
-        self.departure = self.departure.map(|last| last.max(departure));
+        let sending = self.media.is_sending();
+        self.departure = self.departure.map(|last| if sending { last.max(departure) } else { departure });
     }
 
     /// How many pictures it was not sent of those up to this departure.

@@ -45,7 +45,7 @@ impl Stream {
         if self.config.description.live || self.schedule.is_some() || self.phase != Phase::Running {
             return;
         }
-        if self.is_awaited(now, sessions) || self.config.no_wait {
+        if self.config.no_wait || now >= self.unawaited_until && self.is_awaited(now, sessions) {
             // Where a film begins with sound, its first picture has its moment later. Where its first pictures are left
             // out, the first that is held is shown at once.
             let first = self.next.as_ref().filter(|next| next.unit() != Unit(0));
@@ -58,18 +58,31 @@ impl Stream {
     }
 
     /// Whether a watcher is ready for what is there: its pictures, its sound, or both if it has asked for both.
-    fn is_awaited(&self, now: Time, sessions: &Sessions) -> bool {
+    /// If none is, it says itself when to ask again.
+    fn is_awaited(&mut self, now: Time, sessions: &Sessions) -> bool {
         let sound = self.sound.is_there();
         // The sound of one that watches is no watcher of its own.
         let members = self.members.iter().filter_map(|slot| sessions.get(*slot));
-        members.filter(|session| session.ready && !session.is_second()).any(|session| {
-            let patient = now < session.beginning.at + ALL_ASKED_FOR;
+        let mut next = Time::NEVER;
+        let awaited = members.filter(|session| session.ready && !session.is_second()).any(|session| {
+            let patience = session.beginning.at + ALL_ASKED_FOR;
+            let patient = now < patience;
+            if patient {
+                next = next.min(patience);
+            }
             let silent = !sound && (session.sound.is_some() || session.expects_sound);
             let second = session.expects_sound && !sessions.is_tied_and_ready(session);
             let hears = session.sound.is_some() || session.expects_sound && !second;
             let something = if session.pictures { self.next.is_some() } else { sound && hears };
             something && !(patient && (silent || second))
-        })
+        });
+        self.unawaited_until = next;
+        awaited
+    }
+
+    /// Something has changed that may start the clock: a watcher, what it wants, or what is there.
+    pub const fn look_again(&mut self) {
+        self.unawaited_until = Time::ZERO;
     }
 
     /// Takes a picture in hand. Cutting it now keeps the moment of departure free for sending.
@@ -172,8 +185,9 @@ impl Stream {
         }
     }
 
-    /// A film's picture that stands for long is given to a watcher that has come since it departed.
+    /// A watcher is ready. A film's picture that stands for long is given to one that has come since it departed.
     pub fn catch_up(&mut self, now: Time, slot: usize) {
+        self.look_again();
         if self.schedule.is_some() && self.stands_until().is_some_and(|until| until > now + WORTH_SENDING) {
             self.turns.is_late(slot);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::load::Load;
 use super::{Events, Stream};
 use crate::proto::server::Event;
 use crate::proto::session::{Leaving, Sessions};
@@ -106,7 +107,8 @@ impl Stream {
         (self.next, self.departing) = (None, None);
         self.turns.stop();
         self.sound.stop();
-        self.overloaded = false;
+        // It takes nothing from the others any more.
+        (self.load, self.overloaded) = (Load::new(self.config.description.rate.interval()), false);
         self.phase = Phase::Leaving { goodbye, until: now + LEAVE_LIMIT };
         for slot in &self.members {
             let Some(session) = sessions.get_mut(*slot) else { continue };

@@ -19,6 +19,7 @@ impl Stream {
         let place = self.members.partition_point(|member| *member < slot);
         self.members.insert(place, slot);
         self.watchers += usize::from(!session.is_second());
+        self.look_again();
         if session.pictures {
             self.turns.add(slot);
         }
@@ -31,6 +32,7 @@ impl Stream {
         }
         self.watchers -= usize::from(!session.is_second());
         self.turns.remove(slot);
+        self.look_again();
         if session.pictures { session.missed(self.totals.pictures) } else { 0 }
     }
 
@@ -48,7 +50,8 @@ impl Stream {
         session.media.harmed();
         self.turns.add(slot);
         let stands = self.stands_until().is_some_and(|until| until > now);
-        // What departed meanwhile was not for it.
+        // What departed meanwhile was not for it. What stands is, although it may have been sent that before: some of it may
+        // have been lost.
         session.pass(self.totals.pictures - u64::from(stands));
         if stands {
             self.turns.is_late(slot);

@@ -80,6 +80,8 @@ pub struct Stream {
     schedule: Option<Schedule>,
     /// A live stream's media zero in our clock.
     live_zero: Option<Time>,
+    /// Nobody awaits the start before then, unless something changes: see [`Stream::look_again`].
+    unawaited_until: Time,
     next: Option<Offer>,
     departing: Option<Departing>,
     /// The last picture with a body of a live stream, for those who lack it.
@@ -110,6 +112,7 @@ impl Stream {
             units: 0,
             schedule: None,
             live_zero: None,
+            unawaited_until: Time::ZERO,
             next: None,
             departing: None,
             body: None,
@@ -152,6 +155,7 @@ impl Stream {
             self.load = Load::new(description.rate.interval());
             self.sound = Sound::new(description.sound);
             self.config.description = description;
+            self.look_again();
         }
         fresh
     }
@@ -191,6 +195,7 @@ impl Stream {
     }
 
     pub fn feed(&mut self, now: Time, feed: Feed, sessions: &Sessions) {
+        self.look_again();
         match feed {
             Feed::Picture(picture) if self.phase == Phase::Running => self.take(now, picture, sessions),
             Feed::Picture(_) => {}
