@@ -217,7 +217,6 @@ mod tests {
             ("film.mp4 --stream desk=screen:,loop", "desk: screen: --loop begins a film again"),
             ("- --stream desk=screen: --loop", "a pipe cannot"),
             ("film.mp4 --stream a=test:,no-audio,mono", "a: with no-audio"),
-            ("--stream a=test: --no-audio --mono", "a: with no-audio"),
             ("film.mp4 --stream a=test:+mic:", "a: no microphone can be heard beside test card"),
             ("film.mp4 --stream a=film.mp4 --size 5x5", "--width"),
         ] {
