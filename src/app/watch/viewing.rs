@@ -163,10 +163,12 @@ impl Viewing {
         };
         let finder = subject.servers.is_empty().then(|| Finder::start(&subject, config.clone(), event_loop.waker()));
         let finder = finder.transpose()?;
-        let mut receiver = Receiver::new(config, crate::clock::now());
+        // Its limits run out before the receiver has a word to say of the same silence.
+        let start = crate::clock::now();
+        let mut receiver = Receiver::new(config, start);
         let wiring =
             Wiring { finder, work, figures: shown, stills: stills.1, acts, attention, hearing, recordings, seat };
-        let mut app = Watching::new(options, subject, output, screen, wiring);
+        let mut app = Watching::new(options, subject, output, screen, wiring, start);
         event_loop.run(&mut receiver, &mut app).context("the event loop failed")?;
         Ok(app.finish(&receiver, decoder))
     }

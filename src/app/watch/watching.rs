@@ -94,10 +94,17 @@ struct Playing {
 }
 
 impl Watching {
-    pub fn new(options: Options, subject: Subject, output: Output, screen: Screen, wiring: Wiring) -> Self {
+    /// `begun`: its limits count from then; a wall may have asked for its streams for a while before.
+    pub fn new(
+        options: Options,
+        subject: Subject,
+        output: Output,
+        screen: Screen,
+        wiring: Wiring,
+        begun: Time,
+    ) -> Self {
         let start = output.start();
-        // A wall may have asked for its streams for a while before.
-        let limits = Limits::new(&options, crate::clock::now());
+        let limits = Limits::new(&options, begun);
         let wishes = wishes::Wishes::new(&options, &wiring);
         Self {
             options,
