@@ -3,19 +3,15 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::address::Address;
 use super::figures::{Output, rounded};
 use super::words::clock_text;
-use super::{Exit, StatsFormat, terminal};
-use crate::clock::now;
-use crate::net::{App, Flow, Loop};
-use crate::proto::lister::{Config, Event, ListFailure, Lister, Local};
-use crate::proto::{Input, Machine};
-use crate::seal;
-use crate::units::Time;
+use super::{Exit, StatsFormat, asking, terminal};
+use crate::net::Loop;
+use crate::proto::lister::ListFailure;
 use crate::wire::message::{Entry, State};
 
 /// What the user chose.
@@ -65,32 +61,7 @@ fn ask(options: &Options) -> anyhow::Result<Option<Result<Vec<Entry>, ListFailur
     let servers = options.server.look_up()?;
     let mut event_loop = Loop::on_any_port().context("no socket could be opened")?;
     event_loop.catch_signals().context("signals could not be caught")?;
-    let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
-    let mut lister = Lister::new(Config { seed, servers, limit: options.timeout }, now());
-    let mut asking = Asking::default();
-    event_loop.run(&mut lister, &mut asking).context("the event loop failed")?;
-    Ok(asking.answer)
-}
-
-#[derive(Default)]
-struct Asking {
-    answer: Option<Result<Vec<Entry>, ListFailure>>,
-}
-
-impl App<Lister> for Asking {
-    fn event(&mut self, _now: Time, _lister: &mut Lister, event: Event) -> Flow {
-        match event {
-            Event::Listing(_, entries) => self.answer = Some(Ok(entries)),
-            Event::Failed(failure) => self.answer = Some(Err(failure)),
-            Event::Finished => return Flow::Stop,
-        }
-        Flow::Continue
-    }
-
-    fn signal(&mut self, now: Time, lister: &mut Lister, _signal: i32) -> Flow {
-        lister.handle(now, Input::Local(Local::Stop));
-        Flow::Stop
-    }
+    asking::ask(event_loop, servers, options.timeout)
 }
 
 /// Why there is no list, with advice.

@@ -1,6 +1,7 @@
 //! Wiring: one file per verb and one per thread.
 
 pub mod address;
+mod asking;
 mod decode;
 pub mod devices;
 pub mod doctor;

@@ -8,14 +8,13 @@ use anyhow::{Context, anyhow};
 use crossbeam_channel::{Receiver as Inbox, unbounded};
 
 use super::signals::Signals;
-use crate::app::Exit;
 use crate::app::address::{AddressError, Target};
 use crate::app::figures::Output;
 use crate::app::watch::Options;
+use crate::app::{Exit, asking};
 use crate::clock::now;
-use crate::net::{App, Flow, Loop};
-use crate::proto::lister::{Config, Event, ListFailure, Lister};
-use crate::seal;
+use crate::net::Loop;
+use crate::proto::lister::ListFailure;
 use crate::units::Time;
 use crate::wire::message::{Entry, State};
 
@@ -153,12 +152,9 @@ fn of(target: &Target, entries: Vec<Entry>, servers: &[SocketAddr]) -> impl Iter
 
 /// What the server answers.
 fn ask(servers: Vec<SocketAddr>, limit: Duration) -> anyhow::Result<Result<Vec<Entry>, ListFailure>> {
-    let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
     let event_loop = Loop::on_any_port().context("the event loop could not be started")?;
-    let mut lister = Lister::new(Config { seed, servers, limit }, now());
-    let mut asking = Asking::default();
-    event_loop.run(&mut lister, &mut asking).context("the event loop failed")?;
-    asking.answer.ok_or_else(|| anyhow!("a server's streams were asked for without an end: this is a bug"))
+    let answer = asking::ask(event_loop, servers, limit)?;
+    answer.ok_or_else(|| anyhow!("a server's streams were asked for without an end: this is a bug"))
 }
 
 /// Why there is no list, and what to do about it.
@@ -172,22 +168,6 @@ fn sentence(failure: &ListFailure, server: &str) -> String {
         ),
         ListFailure::Refused { sentence, .. } => format!("{server} refused: {sentence}"),
         ListFailure::Changing => format!("the streams of {server} change too quickly to be listed: try again"),
-    }
-}
-
-#[derive(Default)]
-struct Asking {
-    answer: Option<Result<Vec<Entry>, ListFailure>>,
-}
-
-impl App<Lister> for Asking {
-    fn event(&mut self, _now: Time, _lister: &mut Lister, event: Event) -> Flow {
-        match event {
-            Event::Listing(_, entries) => self.answer = Some(Ok(entries)),
-            Event::Failed(failure) => self.answer = Some(Err(failure)),
-            Event::Finished => return Flow::Stop,
-        }
-        Flow::Continue
     }
 }
 
