@@ -303,9 +303,14 @@ fn dropping_a_source_leaves_no_process() {
     drop(open_with(&file(SAMPLE), Options::default()));
 }
 
+/// A pipe that no child inherits: other tests start children meanwhile.
+fn own_pipe() -> (OwnedFd, OwnedFd) {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("a pipe")
+}
+
 /// A pipe with a writer thread that writes `header`, then `count` pictures `gap` apart.
 fn pipe(header: &str, bytes: usize, count: u32, gap: Duration) -> OwnedFd {
-    let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
+    let (reader, writer) = own_pipe();
     let header = header.to_owned();
     std::thread::spawn(move || {
         let mut writer = std::fs::File::from(writer);
@@ -392,7 +397,7 @@ fn an_address_that_never_answers_can_be_given_up() {
 #[test]
 fn a_silent_pipe_can_be_stopped() {
     let (reader, _writer) = {
-        let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
+        let (reader, writer) = own_pipe();
         let mut writer = std::fs::File::from(writer);
         writer.write_all(b"YUV4MPEG2 W64 H48 F25:1 C420 XCOLORRANGE=FULL\n").expect("room");
         (reader, writer)

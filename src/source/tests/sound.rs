@@ -177,7 +177,7 @@ fn a_broadcast_cut_anywhere_keeps_sound_and_pictures_together() {
 #[test]
 fn sound_of_a_camera_begins_with_its_pictures() {
     let control = crate::ffmpeg::Control::new().expect("an eventfd");
-    let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
+    let (reader, writer) = own_pipe();
     let heard = heard::Heard::of(crate::ffmpeg::Tap::new(reader, &control), None, backlog::Surplus::Wait, false)
         .expect("a thread");
     let (producer, consumer) = queue::bounded(1_000, WhenFull::Block, None);
