@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::media::Picture;
 use crate::media::paint::{BLACK, DARK, GREY, WHITE, paint, write, yuv};
-use crate::media::text::{Face, Layout};
+use crate::media::text::{Face, TextLayout};
 use crate::queue::Pool;
 use crate::units::{Rate, Size, Time};
 
@@ -99,7 +99,7 @@ pub fn timecode(rate: Rate, number: u32) -> String {
 pub fn text_card(size: Size, title: &str, lines: &[&str]) -> Picture {
     let mut picture = Picture::from_pool(&Pool::new(1), size, 0, Time::ZERO);
     paint(&mut picture, (0, 0), (u32::from(size.width), u32::from(size.height)), DARK);
-    let layout = Layout::new(size, title, lines);
+    let layout = TextLayout::new(size, title, lines);
     for (row, at) in layout.placed() {
         write(&mut picture, at, layout.face, if row.is_title { WHITE[0] } else { GREY }, &row.text);
     }

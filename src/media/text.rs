@@ -116,7 +116,7 @@ fn push(lines: &mut [String], gap: bool, letters: &[char]) {
 }
 
 /// A title and sentences, broken into centred rows that fit an area.
-pub struct Layout {
+pub struct TextLayout {
     pub face: Face,
     pub rows: Vec<Row>,
     /// Where the first row begins.
@@ -124,7 +124,7 @@ pub struct Layout {
     width: i32,
 }
 
-/// One row of a [`Layout`].
+/// One row of a [`TextLayout`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub text: String,
@@ -132,7 +132,7 @@ pub struct Row {
     pub is_title: bool,
 }
 
-impl Layout {
+impl TextLayout {
     /// The largest letters, up to eight times the smallest, with which everything fits; at worst cut at the edges.
     pub fn new(size: Size, title: &str, lines: &[&str]) -> Self {
         let height = u32::from(size.height);

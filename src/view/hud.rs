@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::media::text::{Face, Layout, draw_bgrx, fill_bgrx, shade_bgrx};
+use crate::media::text::{Face, TextLayout, draw_bgrx, fill_bgrx, shade_bgrx};
 use crate::units::{Size, Time};
 
 /// Instead of a picture: what is the matter, and what to do about it.
@@ -152,7 +152,7 @@ impl Page<'_> {
         self.shade((0, 0), (width, height));
         self.shade((0, 0), (width, height));
         let lines: Vec<&str> = card.lines.iter().map(String::as_str).collect();
-        let layout = Layout::new(self.window, &card.title, &lines);
+        let layout = TextLayout::new(self.window, &card.title, &lines);
         for (row, at) in layout.placed() {
             self.text(at, layout.face, if row.is_title { WHITE } else { GREY }, &row.text);
         }

@@ -10,7 +10,7 @@ use crate::wire::StreamName;
 
 /// What became of a source's pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PictureCounts {
+pub struct ServedPictures {
     pub sent: u64,
     /// Too late for their moment.
     pub skipped: u64,
@@ -58,7 +58,7 @@ pub enum Activity {
 pub struct StreamFigures {
     pub name: Option<StreamName>,
     pub activity: Activity,
-    pub pictures: PictureCounts,
+    pub pictures: ServedPictures,
     pub watchers: usize,
     pub fps: f64,
     /// Microseconds.
@@ -107,7 +107,7 @@ pub struct ServeFigures {
     pub rss_bytes: Option<u64>,
 }
 
-impl PictureCounts {
+impl ServedPictures {
     /// Each count with its name in JSON.
     const fn named(&self) -> [(&'static str, u64); 8] {
         [
@@ -250,7 +250,7 @@ mod tests {
     fn stream(name: &str, sent: u64, watchers: usize) -> StreamFigures {
         StreamFigures {
             name: StreamName::parse(name).ok(),
-            pictures: PictureCounts { sent, ..PictureCounts::default() },
+            pictures: ServedPictures { sent, ..ServedPictures::default() },
             watchers,
             fps: 25.0,
             largest_datagram: 1_000 + watchers,

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::figures::{ChunkCounts, PictureCounts, StageBlocks, StreamFigures};
+use super::figures::{ChunkCounts, ServedPictures, StageBlocks, StreamFigures};
 use crate::app::encode::EncoderCounts;
 use crate::app::figures::fps;
 use crate::media::coded::Stamps;
@@ -130,9 +130,9 @@ impl Measured {
     }
 }
 
-fn tally(totals: &Totals, counts: &EncoderCounts) -> PictureCounts {
+fn tally(totals: &Totals, counts: &EncoderCounts) -> ServedPictures {
     let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-    PictureCounts {
+    ServedPictures {
         sent: totals.pictures,
         skipped: count(&counts.skipped),
         unwatched: count(&counts.discarded),

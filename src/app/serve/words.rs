@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::figures::{Activity, ServeFigures, StreamFigures};
-use crate::app::words::{Place, counted, fps_text, grouped, jitter_text, mishaps, rate_text, seconds_text, speed};
+use crate::app::words::{Progress, counted, fps_text, grouped, jitter_text, mishaps, rate_text, seconds_text, speed};
 
-/// The line; without a place nothing has been sent yet. Of several streams each is told with those who watch it.
-pub fn line(place: Option<Place>, figures: &ServeFigures) -> Vec<String> {
+/// The line; without a progress nothing has been sent yet. Of several streams each is told with those who watch it.
+pub fn line(progress: Option<Progress>, figures: &ServeFigures) -> Vec<String> {
     let all = figures.together();
-    let Some(place) = place else {
+    let Some(progress) = progress else {
         let waiting = if all.watchers == 0 { "waiting for the first watcher" } else { "starting" };
         return vec![waiting.to_owned()];
     };
@@ -16,7 +16,7 @@ pub fn line(place: Option<Place>, figures: &ServeFigures) -> Vec<String> {
     let jitter = all.departure_error.filter(|_| !several).map(|error| error.stdev / 1e3);
     let skipped = all.pictures.skipped;
     let mut line = vec![
-        if several { counted(figures.streams.len() as u64, "stream") } else { place.text() },
+        if several { counted(figures.streams.len() as u64, "stream") } else { progress.text() },
         fps_text(Some(all.fps)),
         jitter_text(jitter),
         counted(all.watchers as u64, "watcher"),
@@ -67,7 +67,7 @@ pub fn served(took: Duration, most: usize, figures: &ServeFigures) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::figures::PictureCounts;
+    use super::super::figures::ServedPictures;
     use super::*;
     use crate::stats::Block;
     use crate::wire::StreamName;
@@ -76,7 +76,7 @@ mod tests {
         Some(Block { n: 9, mean: 0.0, stdev, p50: 0.0, p95: 0.0, p99, max: p99 })
     }
 
-    fn one(watchers: usize, fps: f64, pictures: PictureCounts) -> ServeFigures {
+    fn one(watchers: usize, fps: f64, pictures: ServedPictures) -> ServeFigures {
         let stream = StreamFigures { watchers, fps, pictures, ..StreamFigures::default() };
         ServeFigures { streams: vec![stream], ..ServeFigures::default() }
     }
@@ -84,32 +84,33 @@ mod tests {
     #[test]
     fn the_line_of_one_stream_and_of_several() {
         let second = Duration::from_secs;
-        let place = |position, length, looped| Some(Place { position, length, looped });
-        let mut sent = one(2, 29.97, PictureCounts { skipped: 1_200, ..PictureCounts::default() });
+        let progress = |position, length, looped| Some(Progress { position, length, looped });
+        let mut sent = one(2, 29.97, ServedPictures { skipped: 1_200, ..ServedPictures::default() });
         sent.streams[0].bits_per_second = 27.1e6;
         sent.streams[0].departure_error = block(320.0, 0.0);
-        let text = line(place(second(5), Some(second(40)), false), &sent).join("  ");
+        let text = line(progress(second(5), Some(second(40)), false), &sent).join("  ");
         assert_eq!(text, "0:05/0:40  30.0 fps  jitter 0.32 ms  2 watchers  27.1 Mb/s  1 200 skipped");
-        let text = line(place(second(85), Some(second(40)), true), &one(1, 0.0, PictureCounts::default())).join("  ");
+        let text =
+            line(progress(second(85), Some(second(40)), true), &one(1, 0.0, ServedPictures::default())).join("  ");
         assert_eq!(text, "0:05/0:40 round 3  0.0 fps    1 watcher  0 kb/s  ");
-        let over = ServeFigures { overloaded: true, served: 0.634, ..one(1, 0.0, PictureCounts::default()) };
-        let text = line(place(second(5), None, false), &over);
+        let over = ServeFigures { overloaded: true, served: 0.634, ..one(1, 0.0, ServedPictures::default()) };
+        let text = line(progress(second(5), None, false), &over);
         assert_eq!(text.last().map(String::as_str), Some("overload: 63 % sent"));
-        assert_eq!(line(None, &one(0, 0.0, PictureCounts::default())), ["waiting for the first watcher"]);
-        let mut several = one(1, 25.0, PictureCounts::default());
+        assert_eq!(line(None, &one(0, 0.0, ServedPictures::default())), ["waiting for the first watcher"]);
+        let mut several = one(1, 25.0, ServedPictures::default());
         several.streams[0].name = StreamName::parse("lobby").ok();
         several.streams.push(StreamFigures {
             name: StreamName::parse("desk").ok(),
             activity: Activity::Failed,
             ..StreamFigures::default()
         });
-        let text = line(place(second(5), None, false), &several).join("  ");
+        let text = line(progress(second(5), None, false), &several).join("  ");
         assert_eq!(text, "2 streams  25.0 fps    1 watcher  0 kb/s    lobby 1  desk failed");
     }
 
     #[test]
     fn the_last_sentence() {
-        let mut sent = one(1, 30.0, PictureCounts { sent: 1_199, ..PictureCounts::default() });
+        let mut sent = one(1, 30.0, ServedPictures { sent: 1_199, ..ServedPictures::default() });
         sent.streams[0].departure_error = block(0.0, 1_400.0);
         let took = Duration::from_secs_f64(1_198.0 / 30.0);
         let said = "Sent 1 199 pictures in 39.9 s to 1 watcher, 30.0 fps, departure error p99 1.4 ms.";
@@ -117,9 +118,9 @@ mod tests {
         sent.streams.push(StreamFigures::default());
         let said = "Sent 1 199 pictures of 2 streams in 39.9 s to 1 watcher, 30.0 fps.";
         assert_eq!(served(took, 1, &sent), said);
-        let few = one(1, 0.0, PictureCounts { sent: 1, skipped: 3, ..PictureCounts::default() });
+        let few = one(1, 0.0, ServedPictures { sent: 1, skipped: 3, ..ServedPictures::default() });
         let said = "Sent 1 picture in 0.0 s to up to 12 watchers at once, 3 skipped.";
         assert_eq!(served(Duration::ZERO, 12, &few), said);
-        assert_eq!(served(took, 0, &one(0, 0.0, PictureCounts::default())), "Nothing was sent.");
+        assert_eq!(served(took, 0, &one(0, 0.0, ServedPictures::default())), "Nothing was sent.");
     }
 }

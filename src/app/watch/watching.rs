@@ -222,9 +222,9 @@ impl Watching {
     }
 
     fn toggle_recording(&mut self) {
-        let place = self.figures.place(self.description());
+        let progress = self.figures.progress(self.description());
         let title = self.playing.as_ref().map_or("", |playing| &playing.description.title);
-        let position = place.map_or(Duration::ZERO, |place| place.position);
+        let position = progress.map_or(Duration::ZERO, |progress| progress.position);
         self.wiring.recordings.toggle(title, position, (&self.output, &self.screen));
     }
 

@@ -45,9 +45,9 @@ pub fn playing(description: &Description, id: u64, name: Option<&StreamName>, wa
 
 impl Watching {
     pub(super) fn tick(&mut self, now: Time, receiver: &Receiver) -> Flow {
-        let place = self.figures.place(self.description());
+        let progress = self.figures.progress(self.description());
         let figures = self.sum(now, receiver, false);
-        self.output.status(&words::status(self.subject.server(), place, &figures));
+        self.output.status(&words::status(self.subject.server(), progress, &figures));
         self.wiring.seat.iter().for_each(|seat| seat.tell(now, &figures));
         if self.screen.is_there() {
             let mut lines = Vec::new();
@@ -55,7 +55,7 @@ impl Watching {
                 lines.push(title.chars().take(TITLE).collect());
                 lines.push(format!("{size}  {rate} fps"));
             }
-            lines.extend(words::panel(place, &figures));
+            lines.extend(words::panel(progress, &figures));
             self.screen.figures(lines);
         }
         self.figures.next_second(now, receiver);
