@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 
 use super::opening::{self, Nothing};
-use super::words::Progress;
+use super::words::Position;
 use super::{Exit, terminal};
 use crate::clock::now;
 use crate::media::sound::RATE;
@@ -302,15 +302,15 @@ impl App<Nothing> for Extracting {
 fn bar(frames: u64, whole: u64) -> Vec<String> {
     let at = |frames: u64| Duration::from_secs_f64(frames as f64 / f64::from(RATE));
     let length = (whole > 0).then(|| at(whole));
-    let progress = Progress { position: at(frames), length, looped: false }.text();
+    let position = Position { position: at(frames), length, looped: false }.text();
     if whole == 0 {
-        return vec![progress];
+        return vec![position];
     }
     // Lengths in headers are not exact to the frame.
     let part = (frames as f64 / whole as f64).min(1.0);
     let full = (part * f64::from(BAR)) as usize;
     let bar = format!("[{}{}]", "#".repeat(full), "-".repeat(BAR as usize - full));
-    vec![format!("{bar} {:3} %", (part * 100.0) as u32), progress]
+    vec![format!("{bar} {:3} %", (part * 100.0) as u32), position]
 }
 
 /// The most frames a WAV file holds: it counts bytes in 32 bits, four to a frame.

@@ -7,7 +7,7 @@ use crate::record::film::Totals;
 
 /// Where in the film we are.
 #[derive(Clone, Copy, Debug)]
-pub struct Progress {
+pub struct Position {
     pub position: Duration,
     pub length: Option<Duration>,
     /// The film begins again at its end, and the position goes on.
@@ -39,7 +39,7 @@ pub fn clock_text(time: Duration) -> String {
     }
 }
 
-impl Progress {
+impl Position {
     /// Where in how much, and in which round if the film began again.
     pub fn text(self) -> String {
         let Self { position, length, looped } = self;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
-use udpstream::media::text::Layout;
+use udpstream::media::text::TextLayout;
 use udpstream::units::Size;
 use udpstream::wire::message::{Message, Refuse, RefuseCode};
 use udpstream::wire::tlv::Tlvs;
@@ -18,7 +18,7 @@ use crate::screen::{self, Viewer, until};
 /// Whether these words, and no others, stand on the screen, letter by letter.
 fn reads(shot: &RgbImage, title: &str, lines: &[&str]) -> bool {
     let size = Size::new(shot.width() as u16, shot.height() as u16);
-    let layout = Layout::new(size, title, lines);
+    let layout = TextLayout::new(size, title, lines);
     let mut expected = vec![false; size.pixels()];
     for (row, at) in layout.placed() {
         layout.face.draw(&row.text, at, |x, y, side| {

@@ -14,7 +14,7 @@ use super::voice::Voice;
 use crate::app::encode::{EncoderCounts, Origin};
 use crate::app::figures::Output;
 use crate::app::opening::Attempt;
-use crate::app::words::Progress;
+use crate::app::words::Position;
 use crate::proto::server::{Feed, Local, Server, StreamKey};
 use crate::proto::{Input as MachineInput, Machine};
 use crate::queue::{Pop, Waker};
@@ -285,10 +285,10 @@ impl Channel {
     }
 
     /// Where in the stream we are; `None` before anything was sent.
-    pub fn progress(&self, now: Time) -> Option<Progress> {
+    pub fn position(&self, now: Time) -> Option<Position> {
         let passed = self.started.map(|started| now.since(started));
         let position = self.measured.sent.map(|_| self.measured.position).or(passed)?;
-        Some(Progress { position, length: self.info.length, looped: self.stream.source.looped })
+        Some(Position { position, length: self.info.length, looped: self.stream.source.looped })
     }
 
     pub fn figures(&self, now: Time, server: &Server, period: Period) -> StreamFigures {

@@ -158,8 +158,8 @@ impl Serving {
         for channel in &mut self.channels {
             channel.measured.next_second(now, &server.totals_of(channel.key));
         }
-        let progress = self.channels.iter().find_map(|channel| channel.progress(now));
-        let line = words::line(progress, &figures);
+        let position = self.channels.iter().find_map(|channel| channel.position(now));
+        let line = words::line(position, &figures);
         self.output.status(&line);
         if self.preview.is_there()
             && let (Some(first), Some(seen)) = (self.channels.first(), figures.streams.first())

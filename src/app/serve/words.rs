@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::figures::{Activity, ServeFigures, StreamFigures};
-use crate::app::words::{Progress, counted, fps_text, grouped, jitter_text, mishaps, rate_text, seconds_text, speed};
+use crate::app::words::{Position, counted, fps_text, grouped, jitter_text, mishaps, rate_text, seconds_text, speed};
 
-/// The line; without a progress nothing has been sent yet. Of several streams each is told with those who watch it.
-pub fn line(progress: Option<Progress>, figures: &ServeFigures) -> Vec<String> {
+/// The line; without a position nothing has been sent yet. Of several streams each is told with those who watch it.
+pub fn line(position: Option<Position>, figures: &ServeFigures) -> Vec<String> {
     let all = figures.together();
-    let Some(progress) = progress else {
+    let Some(position) = position else {
         let waiting = if all.watchers == 0 { "waiting for the first watcher" } else { "starting" };
         return vec![waiting.to_owned()];
     };
@@ -16,7 +16,7 @@ pub fn line(progress: Option<Progress>, figures: &ServeFigures) -> Vec<String> {
     let jitter = all.departure_error.filter(|_| !several).map(|error| error.stdev / 1e3);
     let skipped = all.pictures.skipped;
     let mut line = vec![
-        if several { counted(figures.streams.len() as u64, "stream") } else { progress.text() },
+        if several { counted(figures.streams.len() as u64, "stream") } else { position.text() },
         fps_text(Some(all.fps)),
         jitter_text(jitter),
         counted(all.watchers as u64, "watcher"),
@@ -84,17 +84,17 @@ mod tests {
     #[test]
     fn the_line_of_one_stream_and_of_several() {
         let second = Duration::from_secs;
-        let progress = |position, length, looped| Some(Progress { position, length, looped });
+        let position = |position, length, looped| Some(Position { position, length, looped });
         let mut sent = one(2, 29.97, ServedPictures { skipped: 1_200, ..ServedPictures::default() });
         sent.streams[0].bits_per_second = 27.1e6;
         sent.streams[0].departure_error = block(320.0, 0.0);
-        let text = line(progress(second(5), Some(second(40)), false), &sent).join("  ");
+        let text = line(position(second(5), Some(second(40)), false), &sent).join("  ");
         assert_eq!(text, "0:05/0:40  30.0 fps  jitter 0.32 ms  2 watchers  27.1 Mb/s  1 200 skipped");
         let text =
-            line(progress(second(85), Some(second(40)), true), &one(1, 0.0, ServedPictures::default())).join("  ");
+            line(position(second(85), Some(second(40)), true), &one(1, 0.0, ServedPictures::default())).join("  ");
         assert_eq!(text, "0:05/0:40 round 3  0.0 fps    1 watcher  0 kb/s  ");
         let over = ServeFigures { overloaded: true, served: 0.634, ..one(1, 0.0, ServedPictures::default()) };
-        let text = line(progress(second(5), None, false), &over);
+        let text = line(position(second(5), None, false), &over);
         assert_eq!(text.last().map(String::as_str), Some("overload: 63 % sent"));
         assert_eq!(line(None, &one(0, 0.0, ServedPictures::default())), ["waiting for the first watcher"]);
         let mut several = one(1, 25.0, ServedPictures::default());
@@ -104,7 +104,7 @@ mod tests {
             activity: Activity::Failed,
             ..StreamFigures::default()
         });
-        let text = line(progress(second(5), None, false), &several).join("  ");
+        let text = line(position(second(5), None, false), &several).join("  ");
         assert_eq!(text, "2 streams  25.0 fps    1 watcher  0 kb/s    lobby 1  desk failed");
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::figures::{Network, Pictures, Process, Slices, Stages, WatchFigures};
 use crate::app::decode::Shown;
 use crate::app::figures;
-use crate::app::words::Progress;
+use crate::app::words::Position;
 use crate::proto::receiver::Receiver;
 use crate::stats::Windowed;
 use crate::units::Time;
@@ -161,11 +161,11 @@ impl Measured {
     }
 
     /// Where in the film the last picture shown was.
-    pub fn progress(&self, description: Option<&Description>) -> Option<Progress> {
+    pub fn position(&self, description: Option<&Description>) -> Option<Position> {
         let length = description.and_then(|description| description.length).map(Duration::from_micros);
         self.last_shown.map(|shown| {
             let micros = shown.picture.media_time.micros().max(0).unsigned_abs();
-            Progress { position: Duration::from_micros(micros), length, looped: false }
+            Position { position: Duration::from_micros(micros), length, looped: false }
         })
     }
 }

@@ -222,9 +222,9 @@ impl Watching {
     }
 
     fn toggle_recording(&mut self) {
-        let progress = self.figures.progress(self.description());
+        let position = self.figures.position(self.description());
         let title = self.playing.as_ref().map_or("", |playing| &playing.description.title);
-        let position = progress.map_or(Duration::ZERO, |progress| progress.position);
+        let position = position.map_or(Duration::ZERO, |position| position.position);
         self.wiring.recordings.toggle(title, position, (&self.output, &self.screen));
     }
 

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::figures::{SoundFigures, WatchFigures};
-use crate::app::words::{Progress, counted, fps_text, grouped, jitter_text, rate_text, seconds_text, speed};
+use crate::app::words::{Position, counted, fps_text, grouped, jitter_text, rate_text, seconds_text, speed};
 use crate::stats::Block;
 
-/// The line of `watch`; without a progress nothing has been shown yet.
-pub fn status(server: &str, progress: Option<Progress>, figures: &WatchFigures) -> Vec<String> {
-    let Some(progress) = progress else { return vec![format!("waiting for {server}")] };
+/// The line of `watch`; without a position nothing has been shown yet.
+pub fn status(server: &str, position: Option<Position>, figures: &WatchFigures) -> Vec<String> {
+    let Some(position) = position else { return vec![format!("waiting for {server}")] };
     vec![
-        progress.text(),
+        position.text(),
         fps_text(Some(figures.fps)),
         jitter_text(stdev(figures)),
         format!("{} lost", grouped(figures.pictures.lost + figures.pictures.damaged)),
@@ -19,7 +19,7 @@ pub fn status(server: &str, progress: Option<Progress>, figures: &WatchFigures) 
 }
 
 /// The figures over the picture, line by line, in letters that the window has.
-pub fn panel(progress: Option<Progress>, figures: &WatchFigures) -> Vec<String> {
+pub fn panel(position: Option<Position>, figures: &WatchFigures) -> Vec<String> {
     let WatchFigures { pictures, stages, network, .. } = figures;
     let bad = pictures.lost + pictures.damaged;
     let loss = 100.0 * bad as f64 / (pictures.shown + bad + pictures.late + pictures.thinned).max(1) as f64;
@@ -27,7 +27,7 @@ pub fn panel(progress: Option<Progress>, figures: &WatchFigures) -> Vec<String> 
     let p50 = |block| millis(block, |block| block.p50);
     let latency = figures.latency.as_ref();
     vec![
-        progress.map_or_else(|| "-".to_owned(), Progress::text),
+        position.map_or_else(|| "-".to_owned(), Position::text),
         format!("{}  {}", fps_text(Some(figures.fps)), jitter_text(stdev(figures))),
         format!("latency {} ms  p99 {} ms", p50(latency), millis(latency, |block| block.p99)),
         format!(
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn the_line_of_a_watcher() {
         let second = Duration::from_secs;
-        let progress = Some(Progress { position: second(3_700), length: None, looped: false });
+        let position = Some(Position { position: second(3_700), length: None, looped: false });
         let seen = WatchFigures {
             fps: 25.0,
             shown_interval: block(1.26, 9.0),
@@ -101,7 +101,7 @@ mod tests {
             network: Network { bitrate_bps: 512_000.0, ..Network::default() },
             ..WatchFigures::default()
         };
-        let line = status("robot:9688", progress, &seen).join("  ");
+        let line = status("robot:9688", position, &seen).join("  ");
         assert_eq!(line, "1:01:40  25.0 fps  jitter 1.3 ms  3 lost  512 kb/s");
         assert_eq!(status("robot:9688", None, &seen), ["waiting for robot:9688"]);
     }

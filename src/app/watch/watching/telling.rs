@@ -45,9 +45,9 @@ pub fn playing(description: &Description, id: u64, name: Option<&StreamName>, wa
 
 impl Watching {
     pub(super) fn tick(&mut self, now: Time, receiver: &Receiver) -> Flow {
-        let progress = self.figures.progress(self.description());
+        let position = self.figures.position(self.description());
         let figures = self.sum(now, receiver, false);
-        self.output.status(&words::status(self.subject.server(), progress, &figures));
+        self.output.status(&words::status(self.subject.server(), position, &figures));
         self.wiring.seat.iter().for_each(|seat| seat.tell(now, &figures));
         if self.screen.is_there() {
             let mut lines = Vec::new();
@@ -55,7 +55,7 @@ impl Watching {
                 lines.push(title.chars().take(TITLE).collect());
                 lines.push(format!("{size}  {rate} fps"));
             }
-            lines.extend(words::panel(progress, &figures));
+            lines.extend(words::panel(position, &figures));
             self.screen.figures(lines);
         }
         self.figures.next_second(now, receiver);
