@@ -345,6 +345,11 @@ impl App<Receiver> for Watching {
             // Its name has no address yet, which has been said.
             Event::Trouble(_) if self.wiring.finder.is_some() => {}
             Event::Trouble(why) => {
+                // Where watching ends with this silence, its end says so.
+                self.check_limits(now, receiver);
+                if self.limits.is_over() {
+                    return Flow::Continue;
+                }
                 self.limits.detach();
                 return self.trouble("lost", trouble::silence(why, self.subject.server()));
             }
