@@ -9,13 +9,15 @@ use std::sync::{Mutex, OnceLock};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-/// The bare loop's work is due once in this time, twice as often as a film's pictures.
-const PERIOD: Duration = Duration::from_millis(20);
+/// The bare loop wakes up this often: a halt that is longer than a sound device bears cannot lie between two turns.
+const PERIOD: Duration = Duration::from_millis(5);
+/// It has work to do each fourth time, twice as often as a film's pictures are due.
+const WORKING: u64 = 4;
 /// Steps of the bare loop's work: about a millisecond, less than a small picture takes to be coded.
 const STEPS: u64 = 100_000;
-/// A bare loop so much too late shows that the machine stood still. A picture is left out when it is one interval late,
-/// a sound device runs dry when it waits for half of that.
-const STILL: Duration = Duration::from_millis(10);
+/// A bare loop so much too late shows that the machine stood still. A sound device runs dry when it waits for 13 ms, and of
+/// such a halt at least 8 ms are seen.
+const STILL: Duration = Duration::from_millis(8);
 /// Work that takes so many times as long as it needs shows that others had the processors.
 const STARVED: f64 = 1.5;
 /// A machine that stands still again and again cannot be measured on.
@@ -70,8 +72,8 @@ fn is_still(late: Duration, stretched: f64) -> bool {
 struct Turn {
     ended: Instant,
     late: Duration,
-    /// How many times as long as the shortest its work took.
-    stretched: f64,
+    /// How many times as long as the shortest its work took, if it had some.
+    stretched: Option<f64>,
 }
 
 struct BareLoop {
@@ -91,13 +93,13 @@ impl BareLoop {
     fn run(&self) {
         let shortest = (0..20).map(|_| work()).min().unwrap_or_default();
         let mut due = Instant::now();
-        loop {
+        for turn in 0_u64.. {
             due += PERIOD;
             sleep(due.saturating_duration_since(Instant::now()));
-            let took = work();
+            let took = turn.is_multiple_of(WORKING).then(work);
             let ended = Instant::now();
-            let late = ended.saturating_duration_since(due + shortest);
-            let stretched = took.as_secs_f64() / shortest.as_secs_f64();
+            let late = ended.saturating_duration_since(due + took.map_or(Duration::ZERO, |_| shortest));
+            let stretched = took.map(|took| took.as_secs_f64() / shortest.as_secs_f64());
             self.turns.lock().unwrap().push(Turn { ended, late, stretched });
             due = due.max(ended - PERIOD);
         }
@@ -106,11 +108,12 @@ impl BareLoop {
     /// The most that it was late since `begun`, and how its work was stretched on average.
     fn since(&self, begun: Instant) -> (Duration, f64) {
         // It may stand still just now.
-        sleep(2 * PERIOD);
+        sleep(2 * WORKING as u32 * PERIOD);
         let turns = self.turns.lock().unwrap();
-        let turns: Vec<_> = turns.iter().filter(|turn| turn.ended >= begun).collect();
-        let late = turns.iter().map(|turn| turn.late).max().unwrap_or(STILL);
-        (late, turns.iter().map(|turn| turn.stretched).sum::<f64>() / turns.len().max(1) as f64)
+        let since = || turns.iter().filter(|turn| turn.ended >= begun);
+        let late = since().map(|turn| turn.late).max().unwrap_or(STILL);
+        let stretched: Vec<f64> = since().filter_map(|turn| turn.stretched).collect();
+        (late, stretched.iter().sum::<f64>() / stretched.len().max(1) as f64)
     }
 }
 
