@@ -24,7 +24,7 @@ pub fn client(address: &Address, wanted: Option<u64>) -> Result<Outcome, Box<dyn
             // `Event::Slice` has the JPEG bytes; a client that shows them decodes them into a canvas here.
             Event::Show { picture, .. } => {
                 println!("picture {}: {} parts, {} missing", picture.unit.0, picture.received, picture.missing);
-                if wanted == Some(receiver.counts().shown) {
+                if wanted == Some(receiver.counts().pictures.shown) {
                     receiver.handle(now, Input::Local(Local::Stop));
                 }
             }
@@ -37,7 +37,7 @@ pub fn client(address: &Address, wanted: Option<u64>) -> Result<Outcome, Box<dyn
         if failed.is_some() { Flow::Stop } else { Flow::Continue }
     };
     Loop::on_any_port()?.run(&mut receiver, &mut app)?;
-    Ok((receiver.counts().shown, failed))
+    Ok((receiver.counts().pictures.shown, failed))
 }
 
 fn main() -> ExitCode {

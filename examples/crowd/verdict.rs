@@ -68,7 +68,7 @@ impl Figures {
             expected,
             complete,
             missing: expected - complete,
-            damaged: sum(|watcher| watcher.machine.counts().damaged),
+            damaged: sum(|watcher| watcher.machine.counts().pictures.damaged),
             out_of_order: sum(|watcher| watcher.ledger.out_of_order),
             crc_errors: sum(|watcher| watcher.ledger.crc_errors),
             malformed: sum(|watcher| watcher.ledger.malformed),

@@ -36,7 +36,14 @@ fn world(seed: u64) -> (World, usize) {
 fn unharmed(world: &World, victim: usize) {
     world.check(victim);
     let (counts, seen) = (world.counts(victim), &world.watchers[victim].seen);
-    let bad = [counts.lost, counts.late, counts.thinned, counts.damaged, counts.reconnects, counts.rejected];
+    let bad = [
+        counts.pictures.lost,
+        counts.pictures.late,
+        counts.pictures.thinned,
+        counts.pictures.damaged,
+        counts.reconnects,
+        counts.traffic.rejected,
+    ];
     assert_eq!((bad, seen.lost, seen.over.len()), ([0; 6], 0, 0), "{counts:?}");
     let last = seen.shown.last().expect("shown");
     assert!(world.now.since(last.0) < ms(40), "{counts:?}");

@@ -20,9 +20,13 @@ fn what_was_not_announced_is_not_decoded() {
         ObjectHeader { flags: last | flags::SEALED, ..PICTURE },
         ObjectHeader { rendition: 1, flags: last, ..PICTURE },
     ] {
-        let before = told.machine.counts().rejected;
+        let before = told.machine.counts().traffic.rejected;
         told.object(header);
-        assert_eq!((told.machine.counts().rejected - before, told.slices, told.shown.len()), (1, 0, 0), "{header:?}");
+        assert_eq!(
+            (told.machine.counts().traffic.rejected - before, told.slices, told.shown.len()),
+            (1, 0, 0),
+            "{header:?}"
+        );
     }
     told.object(ObjectHeader { flags: last, ..PICTURE });
     assert_eq!((told.slices, told.shown), (1, vec![(0, 0)]), "nor does it stand in the way of what was");
@@ -69,7 +73,7 @@ fn an_accept_counts_although_the_old_session_has_spoken_again() {
     told.accept(nonce, 3);
     assert!(told.answers(2) && !told.answers(3), "one Join, one session");
     told.wait(50);
-    assert_eq!((told.machine.counts().reconnects, told.machine.counts().rejected), (1, 0));
+    assert_eq!((told.machine.counts().reconnects, told.machine.counts().traffic.rejected), (1, 0));
     assert!(told.now < Time::ZERO + seconds(1));
 }
 
@@ -86,9 +90,13 @@ fn the_parts_of_a_picture_agree_in_all_that_they_share() {
         ObjectHeader { cut: 1, ..second },
         ObjectHeader { flags: flags::SAME, ..second },
     ] {
-        let before = told.machine.counts().rejected;
+        let before = told.machine.counts().traffic.rejected;
         told.object(header);
-        assert_eq!((told.machine.counts().rejected - before, told.slices, told.shown.len()), (1, 1, 0), "{header:?}");
+        assert_eq!(
+            (told.machine.counts().traffic.rejected - before, told.slices, told.shown.len()),
+            (1, 1, 0),
+            "{header:?}"
+        );
     }
     told.object(second);
     assert_eq!((told.slices, told.shown), (2, vec![(0, 0)]));
@@ -120,7 +128,7 @@ fn what_belongs_to_no_session_has_no_tag() {
     let mut body = Vec::new();
     Message::Refuse(refuse).emit(&mut body);
     told.datagram(Kind::REFUSE, 7, 0, &body);
-    assert_eq!(told.machine.counts().rejected, 2);
+    assert_eq!(told.machine.counts().traffic.rejected, 2);
     told.challenge(nonce);
     assert!(told.sent.iter().any(|(kind, _)| *kind == Kind::JOIN), "without one it is heard");
 }

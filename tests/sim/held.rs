@@ -24,10 +24,17 @@ fn whatever_latency_is_chosen_every_picture_is_shown_at_its_time() {
         world.run(seconds(30));
         world.check(watcher);
         let counts = world.counts(watcher);
-        let bad = [counts.lost, counts.late, counts.thinned, counts.damaged, counts.rejected, counts.duplicates];
+        let bad = [
+            counts.pictures.lost,
+            counts.pictures.late,
+            counts.pictures.thinned,
+            counts.pictures.damaged,
+            counts.traffic.rejected,
+            counts.duplicates(),
+        ];
         assert_eq!(bad, [0; 6], "{fps} fps, {latency:?}: {counts:?}");
         let wanted = u64::from(fps) * (30 - latency.as_secs()) - u64::from(fps) / 10;
-        assert!(counts.shown >= wanted, "{fps} fps, {latency:?}: {counts:?}");
+        assert!(counts.pictures.shown >= wanted, "{fps} fps, {latency:?}: {counts:?}");
         let shown = &world.watchers[watcher].seen.shown;
         let late = |(at, _, due): &(Time, _, Option<Time>)| at.since(due.expect("known") + latency);
         assert!(shown.iter().all(|picture| late(picture) < ms(1)), "each at its time");
@@ -51,7 +58,7 @@ fn what_was_lost_is_told_from_what_was_skipped_however_long_pictures_are_held() 
     world.run(seconds(15));
     world.check(watcher);
     let counts = world.counts(watcher);
-    assert!((8..=16).contains(&counts.lost) && counts.thinned == 0, "{counts:?}");
+    assert!((8..=16).contains(&counts.pictures.lost) && counts.pictures.thinned == 0, "{counts:?}");
 }
 
 #[test]
@@ -91,7 +98,7 @@ fn a_stream_may_have_begun_before_the_watchers_machine() {
     for watcher in [n, silent] {
         world.check(watcher);
         let counts = world.counts(watcher);
-        assert!(counts.shown > 125 && counts.rejected == 0, "{counts:?}");
+        assert!(counts.pictures.shown > 125 && counts.traffic.rejected == 0, "{counts:?}");
         let node = &world.watchers[watcher];
         let late = |(at, _, due): &(Time, _, Option<Time>)| node.local(*at).signed_since(due.expect("known") + latency);
         assert!(node.seen.shown.iter().all(|picture| late(picture).abs() < 1_000_000), "each at its time");
@@ -123,13 +130,13 @@ fn a_rejoin_throws_nothing_away_that_is_held() {
     world.lose.push(Lose { to, kind: Kind::UPDATE, object: None, count: 2 });
     world.run(seconds(12));
     let counts = world.counts(n);
-    assert_eq!((counts.reconnects, counts.late, counts.damaged), (1, 0, 0), "{counts:?}");
-    assert_eq!(counts.away, counts.lost, "all between the sessions: {counts:?}");
-    assert!((20..45).contains(&counts.thinned), "{counts:?}");
-    let sum = counts.shown + counts.lost + counts.thinned;
+    assert_eq!((counts.reconnects, counts.pictures.late, counts.pictures.damaged), (1, 0, 0), "{counts:?}");
+    assert_eq!(counts.pictures.away, counts.pictures.lost, "all between the sessions: {counts:?}");
+    assert!((20..45).contains(&counts.pictures.thinned), "{counts:?}");
+    let sum = counts.pictures.shown + counts.pictures.lost + counts.pictures.thinned;
     let [first, .., last] = &world.watchers[n].seen.shown[..] else { panic!("nothing shown") };
     assert_eq!(sum, u64::from(last.1.unit.0 - first.1.unit.0 + 1), "{counts:?}");
-    assert!((100..135).contains(&counts.lost), "{counts:?}");
+    assert!((100..135).contains(&counts.pictures.lost), "{counts:?}");
     for (at, picture, due) in &world.watchers[n].seen.shown {
         let meant = due.unwrap_or(picture.first_at) + latency;
         assert!(at.signed_since(meant).abs() < 2_000_000, "{picture:?} at {at:?}, not {meant:?}");
@@ -146,8 +153,8 @@ fn where_there_is_no_room_for_the_latency_pictures_are_shown_sooner() {
     world.run(seconds(7));
     world.check(watcher);
     let counts = world.counts(watcher);
-    let bad = [counts.lost, counts.late, counts.damaged, counts.rejected];
-    assert!(bad == [0; 4] && counts.shown > 30, "{counts:?}");
+    let bad = [counts.pictures.lost, counts.pictures.late, counts.pictures.damaged, counts.traffic.rejected];
+    assert!(bad == [0; 4] && counts.pictures.shown > 30, "{counts:?}");
     let after = |(at, _, due): &(Time, _, Option<Time>)| at.since(due.expect("known"));
     let shown = &world.watchers[watcher].seen.shown;
     let held: Vec<Duration> = shown.iter().map(after).collect();

@@ -72,7 +72,11 @@ fn each_watcher_gets_the_same_share_of_whole_pictures_and_nobody_is_lost() {
         for n in 0..WATCHERS {
             world.check(n);
             let counts = world.counts(n);
-            assert_eq!((counts.damaged, counts.lost, counts.reconnects), (0, 0, 0), "whole pictures: {counts:?}");
+            assert_eq!(
+                (counts.pictures.damaged, counts.pictures.lost, counts.reconnects),
+                (0, 0, 0),
+                "whole pictures: {counts:?}"
+            );
             assert_eq!(world.watchers[n].seen.lost, 0, "nobody is given up");
             // The newest: what is begun is sent to its end, together with those of fifteen others.
             let late = world.watchers[n].seen.shown.iter().filter(|(at, ..)| *at > begun);

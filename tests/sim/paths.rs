@@ -31,9 +31,16 @@ fn a_clean_path_loses_nothing() {
         world.run(seconds(20));
         world.check(watcher);
         let counts = world.counts(watcher);
-        let bad = [counts.lost, counts.late, counts.thinned, counts.damaged, counts.slices_lost, counts.rejected];
+        let bad = [
+            counts.pictures.lost,
+            counts.pictures.late,
+            counts.pictures.thinned,
+            counts.pictures.damaged,
+            counts.pictures.slices_lost,
+            counts.traffic.rejected,
+        ];
         assert_eq!(bad, [0; 6], "{counts:?}");
-        assert!(counts.shown >= 595, "{counts:?}");
+        assert!(counts.pictures.shown >= 595, "{counts:?}");
         let class = world.server.machine.sessions().next().expect("joined").class;
         assert_eq!(class.datagram(), mtu, "the largest class that passes is found");
     }
@@ -46,7 +53,7 @@ fn so_many_pictures_are_shown_as_are_wanted() {
     let mut world = World::new(7, &film);
     let watcher = world.watch_with(Path::GOOD, |config| config.frames = Some(50));
     world.run(seconds(1));
-    let before = world.counts(watcher).shown;
+    let before = world.counts(watcher).pictures.shown;
     assert!((20..40).contains(&before), "{before}");
     world.watcher_state(watcher, State::Stopped);
     world.run(seconds(2));
@@ -54,7 +61,7 @@ fn so_many_pictures_are_shown_as_are_wanted() {
     world.run(ms(20));
     world.check(watcher);
     let seen = &world.watchers[watcher].seen;
-    assert_eq!((world.counts(watcher).shown, seen.shown.len(), seen.finished.is_some()), (50, 50, true));
+    assert_eq!((world.counts(watcher).pictures.shown, seen.shown.len(), seen.finished.is_some()), (50, 50, true));
     assert_eq!(world.server.machine.sessions().count(), 0, "and a goodbye is said");
 }
 
@@ -71,7 +78,14 @@ fn what_the_servers_own_system_refuses_ends_its_class_and_nothing_else() {
         let class = world.server.machine.sessions().next().expect("joined").class;
         assert_eq!(class.datagram(), mtu, "the largest class that the system takes is used");
         let counts = world.counts(watcher);
-        let bad = [counts.lost, counts.late, counts.thinned, counts.damaged, counts.duplicates, counts.rejected];
+        let bad = [
+            counts.pictures.lost,
+            counts.pictures.late,
+            counts.pictures.thinned,
+            counts.pictures.damaged,
+            counts.duplicates(),
+            counts.traffic.rejected,
+        ];
         assert_eq!(bad, [0; 6], "{counts:?}");
         let reported = world.server.machine.sessions().next().expect("joined").stats;
         assert_eq!((reported.lost, world.server.machine.totals().send_errors > 0), (0, true), "{reported:?}");
@@ -90,8 +104,8 @@ fn one_percent_of_loss_costs_one_percent_of_slices() {
         world.run(seconds(30));
         world.check(watcher);
         let counts = world.counts(watcher);
-        assert_eq!((counts.thinned, counts.late), (0, 0), "{counts:?}");
-        assert!(counts.damaged > 0, "{counts:?}");
+        assert_eq!((counts.pictures.thinned, counts.pictures.late), (0, 0), "{counts:?}");
+        assert!(counts.pictures.damaged > 0, "{counts:?}");
         let seen = &world.watchers[watcher].seen;
         let (first, last) = (seen.shown[0].1.unit.0, seen.shown[seen.shown.len() - 1].1.unit.0);
         sent += (first..=last).map(|unit| film.slices(Unit(unit), SizeClass::ANY)).sum::<usize>();
@@ -122,17 +136,17 @@ fn counts_add_up_on_every_path() {
         for _ in 0..8 {
             let path = draw();
             world.path(watcher, path);
-            let before = world.counts(watcher).shown;
+            let before = world.counts(watcher).pictures.shown;
             world.run(seconds(2));
             world.check(watcher);
-            assert!(world.counts(watcher).shown > before, "pictures go on being shown: {path:?}");
+            assert!(world.counts(watcher).pictures.shown > before, "pictures go on being shown: {path:?}");
         }
         world.path(watcher, ethernet());
         let before = world.counts(watcher);
         world.run(seconds(5));
         world.check(watcher);
         let after = world.counts(watcher);
-        assert!(after.shown - before.shown >= 140, "all is well again: {before:?} {after:?}");
+        assert!(after.pictures.shown - before.pictures.shown >= 140, "all is well again: {before:?} {after:?}");
     }
 }
 
@@ -147,10 +161,10 @@ fn steps_of_a_bottleneck() {
         for mbps in [20, 6, 3, 1, 8, 2, 20] {
             let rate = Some(Bitrate::bps(mbps * 1_000_000));
             world.path_down(watcher, Path { rate, queue: ms(80), ..ethernet() });
-            let before = world.counts(watcher).shown;
+            let before = world.counts(watcher).pictures.shown;
             world.run(seconds(3));
             world.check(watcher);
-            assert!(world.counts(watcher).shown > before + 20, "{mbps} Mb/s: {:?}", world.counts(watcher));
+            assert!(world.counts(watcher).pictures.shown > before + 20, "{mbps} Mb/s: {:?}", world.counts(watcher));
         }
         assert_eq!(world.watchers[watcher].seen.lost, 0);
     }
@@ -168,13 +182,13 @@ fn overtaken_pictures_are_late_and_leave_no_trace() {
     world.run(seconds(600));
     world.check(watcher);
     let before = world.counts(watcher);
-    assert!(before.late > 2_000, "what came and was not shown is late: {before:?}");
-    assert_eq!((before.lost, before.thinned), (0, 0), "{before:?}");
+    assert!(before.pictures.late > 2_000, "what came and was not shown is late: {before:?}");
+    assert_eq!((before.pictures.lost, before.pictures.thinned), (0, 0), "{before:?}");
     world.path_down(watcher, Path::GOOD);
     world.run(seconds(5));
     let after = world.counts(watcher);
-    assert!(after.shown - before.shown >= 145, "{before:?} {after:?}");
-    assert_eq!(after.rejected, 0, "no sound slice is refused");
+    assert!(after.pictures.shown - before.pictures.shown >= 145, "{before:?} {after:?}");
+    assert_eq!(after.traffic.rejected, 0, "no sound slice is refused");
 }
 
 #[test]
@@ -230,7 +244,7 @@ fn a_path_that_narrows_is_noticed_and_one_that_widens_too() {
         let before = world.counts(watcher);
         world.run(ms(1_500));
         let after = world.counts(watcher);
-        assert!(after.shown - before.shown >= 30, "at {mtu}: {before:?} {after:?}");
+        assert!(after.pictures.shown - before.pictures.shown >= 30, "at {mtu}: {before:?} {after:?}");
         world.check(watcher);
     }
     world.path(watcher, Path::GOOD);
@@ -272,7 +286,7 @@ fn congestion_is_no_black_hole() {
             assert_eq!(class(&world), SizeClass::ETHERNET, "at {kbps} kb/s");
         }
         let after = world.counts(watcher);
-        let harmed = after.damaged + after.lost - before.damaged - before.lost;
+        let harmed = after.pictures.damaged + after.pictures.lost - before.pictures.damaged - before.pictures.lost;
         assert!(harmed > 300, "the regime: most pictures are harmed: {after:?}");
     }
 }

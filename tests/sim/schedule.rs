@@ -35,9 +35,13 @@ fn an_hour(num: u32, den: u32) {
     }
     world.check(0);
     let counts = world.counts(0);
-    assert_eq!((counts.lost, counts.late, counts.thinned, counts.damaged), (0, 0, 0, 0), "{counts:?}");
+    assert_eq!(
+        (counts.pictures.lost, counts.pictures.late, counts.pictures.thinned, counts.pictures.damaged),
+        (0, 0, 0, 0),
+        "{counts:?}"
+    );
     assert_eq!(world.watchers[0].seen.lost, 0, "the server was always there");
-    assert!(counts.shown + 2 >= departures.len() as u64);
+    assert!(counts.pictures.shown + 2 >= departures.len() as u64);
     for (at, picture, due) in world.watchers[0].seen.shown.iter().skip(100) {
         let due = due.expect("the timeline is known");
         let error = due.signed_since(start + film.rate.at(u64::from(picture.unit.0))).unsigned_abs();
@@ -116,7 +120,7 @@ fn who_comes_while_a_slide_stands_is_sent_it() {
     }
     let (at, picture, _) = world.watchers[1].seen.shown[0];
     assert!(picture.unit == Unit(1) && at.since(came) < ms(500), "{:?} after {:?}", picture.unit, at.since(came));
-    assert_eq!(world.counts(1).thinned + world.counts(1).lost, 0);
+    assert_eq!(world.counts(1).pictures.thinned + world.counts(1).pictures.lost, 0);
 }
 
 /// The shortest and the longest time between departures.
@@ -171,7 +175,10 @@ fn a_source_that_stalls_goes_on_where_it_was() {
         let (at, _, due) = world.watchers[0].seen.shown.last().expect("shown");
         assert!(at.since(due.expect("known")) < ms(5), "{at:?} {due:?}");
         world.check(0);
-        assert_eq!(world.counts(0).shown, u64::from(world.watchers[0].seen.shown.last().expect("shown").1.unit.0) + 1);
+        assert_eq!(
+            world.counts(0).pictures.shown,
+            u64::from(world.watchers[0].seen.shown.last().expect("shown").1.unit.0) + 1
+        );
     }
 }
 

@@ -177,7 +177,11 @@ fn at_the_end_everybody_is_told() {
             assert!(why == Over::Ended && watcher.seen.finished.is_some());
             let counts = world.counts(n);
             let first = u64::from(watcher.seen.shown[0].1.unit.0);
-            assert_eq!(counts.shown + counts.lost + counts.late + counts.thinned, 90 - first, "{counts:?}");
+            assert_eq!(
+                counts.pictures.shown + counts.pictures.lost + counts.pictures.late + counts.pictures.thinned,
+                90 - first,
+                "{counts:?}"
+            );
         }
     }
 }
@@ -236,7 +240,7 @@ fn no_picture_comes_after_a_goodbye_and_none_is_cut_short_by_it() {
             in_the_middle += usize::from(slices.last().is_some_and(|last| *last > stopped));
             assert!(slices.last() <= byes.first(), "{:?} after {:?}", slices.last(), byes.first());
             let counts = world.counts(watcher);
-            assert_eq!((counts.damaged, counts.lost), (0, 0), "after {millis} ms: {counts:?}");
+            assert_eq!((counts.pictures.damaged, counts.pictures.lost), (0, 0), "after {millis} ms: {counts:?}");
             let left = world.departures().last().expect("some").0;
             assert_eq!(world.watchers[watcher].seen.shown.last().expect("shown").1.unit, left);
         }

@@ -57,7 +57,7 @@ fn who_is_there_from_the_start_hears_every_chunk_to_the_end() {
     let end = zero.offset(media_time(1_000 * FRAMES as u64).micros() * 1_000);
     assert!(finished.is_some_and(|at| at >= end && at < end + ms(300)), "{finished:?} {end:?}");
     assert_eq!((world.watchers[n].seen.over.len(), world.watchers[n].seen.sound_over), (1, 1));
-    assert_eq!((world.counts(n).shown, world.counts(n).lost), (150, 0));
+    assert_eq!((world.counts(n).pictures.shown, world.counts(n).pictures.lost), (150, 0));
     world.check(n);
 }
 
@@ -117,7 +117,7 @@ fn mono_is_half_the_bytes_and_sound_alone_is_enough() {
     let n = world.watch_with(Path::GOOD, |config| config.servers = vec![SOUND]);
     world.run(seconds(3));
     assert!(heard(&world, n).0.len() > 400, "whoever joins the sound port hears");
-    assert_eq!((world.counts(n).shown, world.departures().len()), (0, 0), "nothing is encoded for ears");
+    assert_eq!((world.counts(n).pictures.shown, world.departures().len()), (0, 0), "nothing is encoded for ears");
     assert_eq!(world.server.machine.watchers(), 1);
 }
 
@@ -320,6 +320,6 @@ fn a_chunk_that_cannot_be_near_now_is_dropped() {
         assert_eq!(lost, 0, "nothing was waited for");
         assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "in order, without a jump");
         assert!(numbers.last() > Some(&(next + 200)), "and it goes on: {:?}", numbers.last());
-        assert_eq!(world.counts(n).rejected, 3);
+        assert_eq!(world.counts(n).traffic.rejected, 3);
     }
 }

@@ -118,7 +118,7 @@ fn a_loss_while_the_picture_stands_still_harms_nothing() {
     world.run(seconds(10));
     world.check(watcher);
     let counts = world.counts(watcher);
-    assert!(counts.lost > 50 && counts.damaged == 0, "the regime: {counts:?}");
+    assert!(counts.pictures.lost > 50 && counts.pictures.damaged == 0, "the regime: {counts:?}");
     // Only the word was lost, and whoever misses that sees the same.
     let bodies = world.sent.iter().filter(|sent| sent.at > since && sent.slice.is_some() && sent.bytes > 100).count();
     assert_eq!((bodies, world.encoder.encoded), (0, encoded));

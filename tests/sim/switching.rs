@@ -75,7 +75,7 @@ fn a_switch_takes_three_round_trips_and_a_picture() {
         assert!(slowest <= 3 * ms(20) + INTERVAL + ms(1), "{slowest:?}, loudspeaker: {loudspeaker}");
         assert!(world.watchers[n].seen.troubles.is_empty());
         let counts = world.counts(n);
-        assert_eq!((counts.reconnects, counts.damaged, counts.rejected), (0, 0, 0), "{counts:?}");
+        assert_eq!((counts.reconnects, counts.pictures.damaged, counts.traffic.rejected), (0, 0, 0), "{counts:?}");
         assert_eq!(world.server.machine.watchers(), 2, "one session took the place of the other");
     }
 }
@@ -120,7 +120,11 @@ fn a_pause_costs_the_server_nothing_and_the_watcher_nothing() {
     assert!(shown[0] <= ms(20) + INTERVAL + ms(1), "{:?}", shown[0]);
     assert!(shown.len() >= 47, "{}", shown.len());
     let counts = world.counts(n);
-    assert_eq!((counts.lost, counts.late, counts.damaged, counts.reconnects), (0, 0, 0, 0), "{counts:?}");
+    assert_eq!(
+        (counts.pictures.lost, counts.pictures.late, counts.pictures.damaged, counts.reconnects),
+        (0, 0, 0, 0),
+        "{counts:?}"
+    );
     world.check(n);
 }
 
@@ -167,7 +171,11 @@ fn sound_goes_and_comes_and_no_picture_waits_for_it() {
     // The wait for sound comes and goes; no picture is left out.
     assert!(longest_gap(&world, n, begin) <= INTERVAL + ms(80), "{:?}", longest_gap(&world, n, begin));
     let counts = world.counts(n);
-    assert_eq!((counts.lost, counts.late, counts.thinned, counts.reconnects), (0, 0, 0, 0), "{counts:?}");
+    assert_eq!(
+        (counts.pictures.lost, counts.pictures.late, counts.pictures.thinned, counts.reconnects),
+        (0, 0, 0, 0),
+        "{counts:?}"
+    );
     world.check(n);
 }
 

@@ -179,7 +179,7 @@ fn a_pause_is_told_until_it_is_heard_and_is_no_trouble() {
     told.sequence += 1;
     told.picture(1, 1, 900);
     assert_eq!(told.shown.last(), Some(&(900, 0)));
-    assert_eq!((told.machine.counts().lost, told.machine.counts().thinned), (0, 899));
+    assert_eq!((told.machine.counts().pictures.lost, told.machine.counts().pictures.thinned), (0, 899));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn the_picture_that_stands_is_not_late_when_it_comes_again() {
     told.tell(Local::Pause(false));
     told.picture(1, 1, 0);
     let counts = told.machine.counts();
-    assert_eq!((counts.shown, counts.slices_late, counts.duplicates), (1, 0, 1));
+    assert_eq!((counts.pictures.shown, counts.pictures.slices_late, counts.duplicates()), (1, 0, 1));
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn a_session_that_resumes_is_sent_what_stands_at_once_with_its_body() {
     assert_eq!(unit, standing.0);
     assert_eq!(world.encoder.encoded, encoded, "nothing is encoded for it");
     world.check(0);
-    assert_eq!(world.counts(0).thinned, 0, "nobody else is concerned");
+    assert_eq!(world.counts(0).pictures.thinned, 0, "nobody else is concerned");
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl Measured {
 
     /// Begins a new second.
     pub fn next_second(&mut self, now: Time, receiver: &Receiver) {
-        self.second = (now, self.on_screen(receiver), receiver.counts().bytes);
+        self.second = (now, self.on_screen(receiver), receiver.counts().traffic.bytes);
         self.blocks.next_second();
     }
 
@@ -99,7 +99,7 @@ impl Measured {
     fn rates(&self, now: Time, receiver: &Receiver, whole: bool) -> (f64, f64) {
         let (since, shown, bytes) = if whole { (self.start, 0, 0) } else { self.second };
         let seconds = now.since(since).as_secs_f64().max(1e-9);
-        let (now_shown, now_bytes) = (self.on_screen(receiver), receiver.counts().bytes);
+        let (now_shown, now_bytes) = (self.on_screen(receiver), receiver.counts().traffic.bytes);
         let fps = if whole { self.fps() } else { now_shown.saturating_sub(shown) as f64 / seconds };
         (fps, (now_bytes - bytes) as f64 * 8.0 / seconds)
     }
@@ -112,7 +112,7 @@ impl Measured {
 
     /// Of the pictures that the receiver handed out, those that nothing newer took the place of.
     fn on_screen(&self, receiver: &Receiver) -> u64 {
-        receiver.counts().shown.saturating_sub(self.superseded)
+        receiver.counts().pictures.shown.saturating_sub(self.superseded)
     }
 
     /// Those of the last second, or of the whole run; without sound.
@@ -126,20 +126,20 @@ impl Measured {
                 // What the receiver handed out but the screen could not take was late after all.
                 shown: self.on_screen(receiver),
                 superseded: self.superseded,
-                damaged: counts.damaged,
-                lost: counts.lost,
-                late: counts.late + self.superseded,
-                thinned: counts.thinned,
+                damaged: counts.pictures.damaged,
+                lost: counts.pictures.lost,
+                late: counts.pictures.late + self.superseded,
+                thinned: counts.pictures.thinned,
             },
             slices: Slices {
-                received: counts.slices,
-                lost: counts.slices_lost,
-                rejected: counts.rejected + self.undecodable,
+                received: counts.pictures.slices,
+                lost: counts.pictures.slices_lost,
+                rejected: counts.traffic.rejected + self.undecodable,
             },
             network: Network {
-                largest_datagram: counts.largest as u64,
-                datagrams: counts.datagrams,
-                bytes: counts.bytes,
+                largest_datagram: counts.traffic.largest as u64,
+                datagrams: counts.traffic.datagrams,
+                bytes: counts.traffic.bytes,
                 bitrate_bps,
                 rtt: receiver.rtt(),
             },

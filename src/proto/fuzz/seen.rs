@@ -98,10 +98,10 @@ impl Seen {
     /// Once all events have been heard.
     pub fn agrees(&self, counts: &WatchCounts, sound: &SoundCounts) {
         assert_eq!(sound.chunks, self.chunks, "{sound:?}");
-        assert_eq!((counts.shown, counts.damaged), (self.shown, self.damaged), "{counts:?}");
+        assert_eq!((counts.pictures.shown, counts.pictures.damaged), (self.shown, self.damaged), "{counts:?}");
         // An announced end counts what was to come before it.
         if !self.over && !self.hostile {
-            let sum = counts.shown + counts.lost + counts.late + counts.thinned;
+            let sum = counts.pictures.shown + counts.pictures.lost + counts.pictures.late + counts.pictures.thinned;
             assert_eq!(sum, self.units, "units are accounted for: {counts:?}");
         }
     }

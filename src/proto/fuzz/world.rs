@@ -297,7 +297,7 @@ impl World {
     /// Pictures shown by both watchers together.
     #[cfg(test)]
     pub fn shown(&self) -> u64 {
-        self.watchers.iter().map(|watcher| watcher.machine.counts().shown).sum()
+        self.watchers.iter().map(|watcher| watcher.machine.counts().pictures.shown).sum()
     }
 
     fn arrive(&mut self, flight: Flight) {

@@ -223,7 +223,7 @@ impl Receiver {
         let mut traffic = *self.client.traffic();
         traffic.add(&self.gone);
         self.sound_path.client().into_iter().for_each(|client| traffic.add(client.traffic()));
-        WatchCounts::of(self.player.counts(), &traffic, self.reconnects)
+        WatchCounts { pictures: *self.player.counts(), traffic, reconnects: self.reconnects }
     }
 
     pub const fn sound_counts(&self) -> &SoundCounts {

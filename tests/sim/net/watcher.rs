@@ -192,15 +192,15 @@ impl World {
     pub fn check(&self, watcher: usize) {
         let Watcher { machine, seen, .. } = &self.watchers[watcher];
         let counts = machine.counts();
-        assert_eq!(counts.shown, seen.shown.len() as u64, "{counts:?}");
+        assert_eq!(counts.pictures.shown, seen.shown.len() as u64, "{counts:?}");
         let damaged = seen.shown.iter().filter(|(_, ready, _)| ready.missing > 0).count();
-        assert_eq!(counts.damaged, damaged as u64, "{counts:?}");
+        assert_eq!(counts.pictures.damaged, damaged as u64, "{counts:?}");
         // What is held back for the next picture has been counted but not handed out.
-        assert!(seen.slices <= counts.slices, "{counts:?}");
+        assert!(seen.slices <= counts.pictures.slices, "{counts:?}");
         if let (Some((_, first, _)), Some((_, last, _)), 0, None) =
             (seen.shown.first(), seen.shown.last(), counts.reconnects, seen.finished)
         {
-            let sum = counts.shown + counts.lost + counts.late + counts.thinned;
+            let sum = counts.pictures.shown + counts.pictures.lost + counts.pictures.late + counts.pictures.thinned;
             assert_eq!(sum, u64::from(last.unit.0 - first.unit.0 + 1), "{counts:?}");
         }
     }

@@ -148,7 +148,7 @@ impl Watching {
     }
 
     pub(super) fn check_limits(&mut self, now: Time, receiver: &mut Receiver) {
-        self.limits.look(now, receiver.counts().datagrams);
+        self.limits.look(now, receiver.counts().traffic.datagrams);
         if self.limits.is_over() {
             return;
         }
@@ -188,7 +188,7 @@ impl Watching {
         }
         let end = self.limits.end.unwrap_or(End::Interrupted);
         let figures = self.sum(crate::clock::now(), receiver, true);
-        let nothing = receiver.counts().shown == 0;
+        let nothing = receiver.counts().pictures.shown == 0;
         // What failed has been said.
         let failed = nothing && matches!(end, End::Unreachable | End::Refused | End::Failed);
         if !killed && !failed {

@@ -76,8 +76,8 @@ impl Watching {
     fn check_loss(&mut self, now: Time, receiver: &Receiver) -> Flow {
         let counts = receiver.counts();
         // What was missed while the server could not be heard was said in its time.
-        let lost = counts.lost - counts.away.min(counts.lost);
-        let (bad, all) = (lost + counts.damaged, counts.shown + lost);
+        let lost = counts.pictures.lost - counts.pictures.away.min(counts.pictures.lost);
+        let (bad, all) = (lost + counts.pictures.damaged, counts.pictures.shown + lost);
         let (bad_before, all_before) = std::mem::replace(&mut self.loss.before, (bad, all));
         let (bad, all) = (bad - bad_before.min(bad), all - all_before.min(all));
         if bad * 20 <= all || now < self.loss.pause {
