@@ -77,7 +77,7 @@ fn sentence(failure: &ListFailure, options: &Options) -> String {
             format!("there is no way to {server}: check this machine's network, and the address")
         }
         ListFailure::Refused { sentence, .. } => {
-            format!("{server} refused: {}; ask again in a moment", sentence.trim_end_matches('.'))
+            format!("{server} refused: {}", sentence.trim_end_matches('.'))
         }
         ListFailure::Changing => format!("the streams of {server} changed while they were listed: ask again"),
     }

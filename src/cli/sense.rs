@@ -81,7 +81,8 @@ const RULES: &[Rule] = &[
     },
     Rule {
         is_said: |said| said.on_demand == ON && said.no_wait == ON,
-        clear: |said| said.no_wait = None,
+        // What the stream says itself stays, whichever of the two it is.
+        clear: |said| (said.no_wait, said.on_demand) = (None, None),
         fits: |_, _| false,
         advice: "--no-wait starts at once and --on-demand with the first watcher; leave one of them out",
     },
@@ -130,7 +131,7 @@ pub fn fitted(streams: &[(Shown<'_>, &Choices)], defaults: &Choices) -> Result<V
             }));
         }
         let merged = (*own).clone().or(rest);
-        // What is a default for others may do nothing for a stream that has said itself that it has no sound.
+        // A stream with its own no-audio ignores what is said of sound for others.
         let quiet = if own.no_audio == ON { too_quiet(own) } else { too_quiet(&merged) };
         quiet.map_or(Ok(()), |sentence| Err((at, sentence)))?;
         all.push(merged);
@@ -237,6 +238,8 @@ mod tests {
             "film.mp4 --loop --stream desk=screen:",
             "film.mp4 --stream desk=screen: --no-pointer --on-demand",
             "--stream cam=camera:+mic:,size=640x480 --stream desk=screen:,no-pointer",
+            "--stream cam=camera:,no-wait --stream desk=screen: --on-demand",
+            "--stream cam=camera:,on-demand --stream desk=screen: --no-wait",
         ] {
             assert_eq!(said(words), None, "{words}");
         }

@@ -44,7 +44,7 @@ pub struct WatchArgs {
     /// Play no sound, and ask for none: pictures wait for nothing [default: play it where there is any].
     #[arg(long, conflicts_with_all = ["volume", "mono"], help_heading = SOUND)]
     pub no_audio: bool,
-    /// How loud, in percent, 0 to 100; the arrow keys change it.
+    /// How loud, in percent, 0 to 100; the arrow keys change it, in a wall 0 and 9.
     #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = number(0_u8, 100), help_heading = SOUND)]
     pub volume: u8,
     /// Ask for one channel, which takes half the bytes [default: stereo].
@@ -62,7 +62,8 @@ pub struct WatchArgs {
     /// Stop after so many seconds [default: no limit].
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
     pub duration: Option<Duration>,
-    /// Give up when nothing was heard for so many seconds [default: 30 with --headless, never in a window].
+    /// Give up when nothing was heard for so many seconds [default: 30 with --headless, and for HOST/*
+    /// until the first answers; never in a window].
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
     pub timeout: Option<Duration>,
     /// Figures each second and at the end.

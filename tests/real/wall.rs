@@ -100,7 +100,7 @@ fn each_tile_shows_its_own_picture_and_one_of_them_is_made_large_and_small_again
     assert_eq!((code, &summary["end"]), (0, &"interrupted".into()), "{said}");
 }
 
-/// Makes a film of one colour and one tone, a second long.
+/// Makes a film of one colour and one tone, two seconds long.
 fn make(path: &Path, colour: u32, tone: u32) {
     let picture = format!("color=0x{colour:06x}:s=320x180:r=25:d=2");
     let sound = format!("sine=f={tone}:r=44100:d=2");

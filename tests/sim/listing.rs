@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use udpstream::proto::{Machine, Port};
+use udpstream::proto::Port;
 use udpstream::units::{Rate, Size, Time};
 use udpstream::wire::message::{Entry, List, Message, State};
 use udpstream::wire::{HOP_LEN, Hop, Kind, MIN_DATAGRAM};
@@ -162,5 +162,4 @@ fn a_watcher_lists_beside_its_session() {
     assert_eq!(world.server.machine.watchers(), 1);
     world.check(watcher);
     assert_eq!(world.counts(watcher).reconnects, 0);
-    let _wait = world.server.machine.poll(world.now);
 }

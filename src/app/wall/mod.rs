@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_worst_end_counts() {
-        let all = [Exit::Done, Exit::Unreachable, Exit::Failed, Exit::Killed];
+        let all = [Exit::Done, Exit::Unreachable, Exit::Usage, Exit::Failed, Exit::Killed];
         for (at, one) in all.into_iter().enumerate() {
             for other in &all[..=at] {
                 assert_eq!((worse(one, *other), worse(*other, one)), (one, one));

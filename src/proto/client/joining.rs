@@ -173,10 +173,10 @@ impl Client {
         }
     }
 
-    /// Whom a Hello goes to.
+    /// Whom a Hello goes to: in a switch the server that plays, unless that has fallen silent.
     fn asked_servers(&self) -> &[SocketAddr] {
         match (&self.session, &self.joining.switch) {
-            (Some(session), Some(_)) => {
+            (Some(session), Some(_)) if self.trouble.is_none() => {
                 let server = session.reception.peer().address;
                 let at = self.config.servers.iter().position(|address| *address == server);
                 at.map_or(&self.config.servers, |at| &self.config.servers[at..=at])

@@ -9,7 +9,7 @@ use crate::proto::Transmit;
 use crate::proto::door::Limits;
 use crate::proto::sender::SessionStats;
 use crate::proto::server::Server;
-use crate::proto::session::{Gone, Session};
+use crate::proto::session::Gone;
 use crate::proto::stream::StreamKey;
 use crate::seal::Seed;
 use crate::units::{MediaTime, Span, Time, Unit};
@@ -146,8 +146,9 @@ pub struct SessionView {
 impl Server {
     /// Sessions of a stream, ready or not, that are for its pictures and have not paused them, or are sent its sound.
     pub fn audience_of(&self, key: StreamKey) -> usize {
-        let sees = |session: &&Session| session.stream == key && (session.pictures || session.sound.is_some());
-        self.sessions.iter().filter(sees).count()
+        let members = self.streams.get(key.index()).map_or(&[][..], |stream| stream.members());
+        let sessions = members.iter().filter_map(|slot| self.sessions.get(*slot));
+        sessions.filter(|session| session.pictures || session.sound.is_some()).count()
     }
 }
 

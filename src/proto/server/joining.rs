@@ -102,7 +102,7 @@ impl Server {
         self.door.lacks_room(now, from, &self.sessions).map_or(Ok(key), Err)
     }
 
-    /// That of the picture session which the Join names, else the one with the name that it says, else the first.
+    /// The stream of the picture session that the Join names; without one the stream that it names; without either the first.
     fn wanted(&self, from: Peer, join: &Join<'_>) -> Result<&Stream, Refusal> {
         let first = self.first_session(from.port, join).and_then(|slot| self.sessions.get(slot));
         let stream = match (first, join.tlvs.find(kind::STREAM)) {

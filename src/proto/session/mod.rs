@@ -76,6 +76,8 @@ pub struct Session {
     pub sound: Option<Rendition>,
     /// Which departure of the stream's it was sent last, or is being sent; counted from 1.
     departure: Option<u64>,
+    /// When it was last sent a picture because it resumed.
+    pub resumed: Option<Time>,
     pub media: MediaSender,
     pub beginning: Beginning,
     /// The other session of the same watcher: of a picture session its sound session, and the other way round.
@@ -107,6 +109,7 @@ impl Session {
             pictures: route.peer.port == Port::PICTURES,
             sound: None,
             departure: None,
+            resumed: None,
             media: MediaSender::new(route, id as u32, beginning.path(now)),
             beginning,
             tied: None,
@@ -184,8 +187,8 @@ impl Session {
         missed
     }
 
-    /// Pictures up to this departure are not for it; later ones are, also if it was sent them already, but not if one is
-    /// still being sent.
+    /// It is owed no picture up to this departure. Later ones are sent to it, even one that it had before, unless one is
+    /// still on its way.
     pub fn pass(&mut self, departure: u64) {
         let sending = self.media.is_sending();
         self.departure = self.departure.map(|last| if sending { last.max(departure) } else { departure });

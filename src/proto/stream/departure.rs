@@ -204,13 +204,13 @@ impl Stream {
 
     /// Gives the next few watchers their share of the departing picture, not all at once: what is touched here is still
     /// in the processor's cache when it is sent. False if there is none left.
-    fn hand_out(&mut self, sessions: &mut Sessions, events: &mut Events) -> bool {
+    fn hand_out(&mut self, now: Time, sessions: &mut Sessions, events: &mut Events) -> bool {
         let Some(mut departing) = self.departing.take() else { return false };
         let mut given = 0;
         while given < AT_ONCE {
             let Some(slot) = self.turns.offer() else { break };
             given += 1;
-            self.hand_to(&mut departing, slot, sessions);
+            self.hand_to(now, &mut departing, slot, sessions);
         }
         if self.turns.are_over() && !std::mem::replace(&mut departing.cuttable, true) {
             events.push_back(Event::Skipped { stream: self.key, unit: departing.offer.unit() });
@@ -220,7 +220,7 @@ impl Stream {
     }
 
     /// One watcher's share; cut now if its class has only just come into use.
-    fn hand_to(&mut self, departing: &mut Departing, slot: usize, sessions: &mut Sessions) {
+    fn hand_to(&mut self, now: Time, departing: &mut Departing, slot: usize, sessions: &mut Sessions) {
         let interval = self.interval_of(&departing.offer);
         let Departing { offer, at, departure, .. } = departing;
         let Some(session) = sessions.get_mut(slot).filter(|session| session.may_start(*departure)) else {
@@ -234,14 +234,16 @@ impl Stream {
             return;
         };
         let missed = session.depart(*departure);
-        session.media.begin(cut, pace.from(*at), offer.body_of(key), missed);
+        // One that comes late to a picture that stands is paced from now: its time for sending has passed.
+        let start = if now.since(*at) > interval { now } else { *at };
+        session.media.begin(cut, pace.from(start), offer.body_of(key), missed);
         self.turns.is_ready(slot);
     }
 
     /// The next datagram of a picture that may leave now, watchers in turn.
     pub(super) fn media(&mut self, now: Time, sessions: &mut Sessions, events: &mut Events) -> Option<Transmit> {
         self.turns.release(now);
-        while let Some(slot) = self.next_ready(sessions, events) {
+        while let Some(slot) = self.next_ready(now, sessions, events) {
             let Some(session) = sessions.get_mut(slot) else { continue };
             let (transmit, last) = match session.media.next_part(now) {
                 Part::Nothing => continue,
@@ -263,10 +265,10 @@ impl Stream {
         None
     }
 
-    fn next_ready(&mut self, sessions: &mut Sessions, events: &mut Events) -> Option<usize> {
+    fn next_ready(&mut self, now: Time, sessions: &mut Sessions, events: &mut Events) -> Option<usize> {
         loop {
             let ready = self.turns.next_ready();
-            if ready.is_some() || !self.hand_out(sessions, events) {
+            if ready.is_some() || !self.hand_out(now, sessions, events) {
                 return ready;
             }
         }

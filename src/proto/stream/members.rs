@@ -1,8 +1,13 @@
 //! Who is of a stream, and who of them is sent its pictures.
 
+use std::time::Duration;
+
 use super::Stream;
 use crate::proto::session::{Session, Sessions};
 use crate::units::Time;
+
+/// A watcher that resumes again and again is sent the picture that stands after this time at the latest.
+const RESUMED_AGAIN: Duration = Duration::from_secs(1);
 
 impl Stream {
     /// How many watch or listen; two sessions of one watcher count once.
@@ -49,11 +54,15 @@ impl Stream {
         session.pictures = true;
         session.media.harmed();
         self.turns.add(slot);
-        let stands = self.stands_until().is_some_and(|until| until > now);
+        // Each interval once, whatever a watcher does: so it costs no more than twice what others do.
+        let pause = self.config.description.rate.interval().min(RESUMED_AGAIN);
+        let rested = session.resumed.is_none_or(|last| now >= last + pause);
+        let stands = rested && self.stands_until().is_some_and(|until| until > now);
         // What departed meanwhile was not for it. What stands is, although it may have been sent that before: some of it may
         // have been lost.
         session.pass(self.totals.pictures - u64::from(stands));
         if stands {
+            session.resumed = Some(now);
             self.turns.is_late(slot);
         }
     }

@@ -74,7 +74,7 @@ impl Turns {
         self.paced.insert((at, slot));
     }
 
-    /// Who may send by now what pacing held back is ready.
+    /// Sessions whose pacing wait is over become ready.
     pub fn release(&mut self, now: Time) {
         while let Some((_, slot)) = self.paced.first().copied().filter(|(at, _)| *at <= now) {
             self.paced.pop_first();

@@ -65,7 +65,7 @@ fn of_character(text: &str) -> Option<Action> {
     })
 }
 
-/// What each key does, for the help sheet over the wall and `watch --help`.
+/// What each key does, for the help sheet over the wall.
 pub const HELP: &[(&str, &str)] = &[
     ("arrows, click, Tab", "choose a stream"),
     ("Enter, double-click", "make it large, and back"),

@@ -12,7 +12,7 @@ pub struct Tile {
     pub place: Option<Rect>,
     /// The program behind it has ended.
     pub closed: bool,
-    /// As many as its place has.
+    /// One for each pixel of its place.
     pixels: Vec<u32>,
     /// The number of the presentation with which these pixels came.
     since: u64,
