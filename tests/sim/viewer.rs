@@ -47,6 +47,26 @@ fn at_a() -> Told {
 }
 
 #[test]
+fn a_switch_asks_the_server_that_plays_and_of_a_silent_one_all_its_addresses() {
+    for (silence, addresses) in [(0, 1), (3_000, 2)] {
+        let mut told = Told::with(|config| {
+            (config.stream, config.stay) = (Some(name("a")), true);
+            config.servers.push(address(99, 9_688));
+        });
+        let nonce = told.hello();
+        told.challenge(nonce);
+        told.accept_stream(nonce, 1, "a", 1);
+        told.picture(1, 1, 0);
+        told.wait(silence);
+        told.sent.clear();
+        told.tell(Local::Switch(Some(name("b"))));
+        told.wait(300);
+        // After 0, 50 and 150 ms.
+        assert_eq!(told.count(Kind::HELLO), 3 * addresses, "silent for {silence} ms");
+    }
+}
+
+#[test]
 fn the_old_stream_plays_until_the_new_one_is_there() {
     let mut told = at_a();
     told.tell(Local::Switch(Some(name("b"))));
