@@ -90,7 +90,7 @@ fn a_source_that_dies_takes_only_its_own_watchers_along() {
     assert_eq!((&warning["code"], &warning["stream"]), (&"failed".into(), &"film".into()), "{warning}");
     let [first, film, live] = watchers;
     let ended = film.end();
-    ended.says(0, &["The source failed: ", "signal 9"]);
+    ended.says(1, &["The source failed: ", "signal 9"]);
     assert_eq!(until(&server, "film", |_| true)["state"], "failed");
     for other in [&first, &live] {
         let before = other.event("stats")["pictures_shown"].as_u64().unwrap();
