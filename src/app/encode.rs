@@ -359,7 +359,7 @@ impl Worker {
         (jpeg, index): (&[u8], &Index),
         encoding: Time,
     ) -> Result<Option<CodedPicture>, EncodeError> {
-        let Ok(quality) = quality_for(jpeg, self.orders.load().demand.quality) else { return Ok(None) };
+        let Ok(quality) = quality_for(jpeg, self.orders.load().demand.wish.rung.quality) else { return Ok(None) };
         let mcus = index.size.width.div_ceil(index.mcu.width);
         let made = self.layout.cuttable(self.settings.smallest, mcus, quality, |quality, interval| {
             Ok(self.recoder.recode(jpeg, index, quality, interval)?)
@@ -384,7 +384,7 @@ impl Worker {
     }
 
     fn encode(&mut self, picture: &Picture, encoding: Time) -> Result<CodedPicture, EncodeError> {
-        let (mcus, wanted) = (picture.size.width.div_ceil(16), self.orders.load().demand.quality);
+        let (mcus, wanted) = (picture.size.width.div_ceil(16), self.orders.load().demand.wish.rung.quality);
         let made = self.layout.cuttable(self.settings.smallest, mcus, wanted, |quality, interval| {
             Ok(self.encoder.encode(picture, quality, interval)?)
         })?;

@@ -39,6 +39,7 @@ mod clocksync;
 mod door;
 mod fuzz;
 mod hops;
+pub mod ladder;
 pub mod lister;
 mod player;
 pub mod receiver;

@@ -13,6 +13,7 @@
 
 use std::time::Duration;
 
+use super::ladder::Wish;
 use crate::units::{MediaTime, Rate, Span, Time};
 use crate::wire::SizeClass;
 
@@ -74,7 +75,8 @@ impl Schedule {
 pub struct Demand {
     /// Somebody watches.
     pub watched: bool,
-    pub quality: u8,
+    /// To what the picture is coded.
+    pub wish: Wish,
     /// The timeline of a file, once it runs. A live source has none.
     pub schedule: Option<Schedule>,
     pub live: bool,
@@ -87,7 +89,8 @@ pub struct Demand {
 
 impl Demand {
     pub const fn idle(quality: u8, live: bool) -> Self {
-        Self { watched: false, quality, schedule: None, live, fresh: 0, class: SizeClass::ANY }
+        let wish = Wish::free(quality);
+        Self { watched: false, wish, schedule: None, live, fresh: 0, class: SizeClass::ANY }
     }
 
     /// What to do with a picture that stands there, if encoding takes `cost` and `more` says whether a fresher one is

@@ -9,7 +9,7 @@ pub mod kind {
     pub const TIMELINE: u16 = 1;
     /// Update: u16 milliseconds.
     pub const REPORT_INTERVAL: u16 = 2;
-    /// Update: u16, one picture in so many is sent.
+    /// Update: see [`super::super::message::InForce`].
     pub const THINNING: u16 = 3;
     /// Update, Refuse: `host:port` to go to instead.
     pub const ELSEWHERE: u16 = 4;
@@ -37,11 +37,11 @@ pub mod kind {
     pub const GRANT: u16 = 23;
     /// Listing: see [`super::super::message::Entry`].
     pub const ENTRY: u16 = 24;
-    /// Want: u8 rendition, u8 cut.
+    /// Want: u8 rendition, u8 cut. Reserved.
     pub const RENDITION: u16 = 32;
-    /// Want: u64 bits per second.
+    /// Want: u64 bits per second, all included; 0: no limit.
     pub const MAX_RATE: u16 = 33;
-    /// Want: u8 JPEG quality.
+    /// Want: u8 JPEG quality, the most that is wanted; 0: no limit.
     pub const QUALITY: u16 = 34;
     /// Want: see [`super::super::message::SoundWish`].
     pub const SOUND: u16 = 35;
@@ -51,6 +51,8 @@ pub mod kind {
     pub const RESUME: u16 = 37;
     /// Want: i64 media time, µs.
     pub const SEEK: u16 = 38;
+    /// Want: u16 width, u16 height: no larger pictures are wanted than fill this many pixels; 0, 0: no limit.
+    pub const MAX_SIZE: u16 = 39;
 }
 
 /// A run of TLVs as it came, checked once for its lengths.

@@ -25,6 +25,7 @@ use sound::Sound;
 pub use sound::Urgency;
 use turns::Turns;
 
+use super::ladder::Wish;
 use super::schedule::{Demand, Schedule};
 use super::server::{Event, Feed, Totals};
 use super::session::Sessions;
@@ -169,7 +170,7 @@ impl Stream {
     pub fn demand(&self) -> Demand {
         Demand {
             watched: !self.turns.is_empty(),
-            quality: self.config.quality,
+            wish: Wish::free(self.config.quality),
             schedule: self.schedule,
             live: self.config.description.live,
             fresh: self.fresh,

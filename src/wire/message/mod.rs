@@ -1,11 +1,13 @@
 //! Everything that is not an object: joining, leaving, path checks, updates, wishes.
 
+mod adaptation;
 mod join;
 mod list;
 mod repair;
 mod sound;
 mod timeline;
 
+pub use adaptation::{AdaptationReason, InForce};
 pub use join::{Accept, Join, Refuse, RefuseCode, Role};
 pub use list::{Entry, LISTING_HEAD, List, Listing};
 pub use repair::{Missing, NameRange, Parity};
