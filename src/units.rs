@@ -37,6 +37,16 @@ impl Time {
         if self.0 < 0 { 0 } else { self.0.unsigned_abs() / 1_000 }
     }
 
+    /// Seconds, for calculators of rates.
+    pub fn as_secs(self) -> f64 {
+        self.nanos() as f64 / 1e9
+    }
+
+    /// The reverse of [`Time::as_secs`].
+    pub fn from_secs(seconds: f64) -> Self {
+        Self::from_nanos((seconds * 1e9) as i64)
+    }
+
     /// The low 32 bits of the microsecond count, as the hop header carries it (wraps every 71.6 minutes).
     pub const fn wire_micros(self) -> u32 {
         self.micros() as u32

@@ -17,7 +17,7 @@ const KEPT: Duration = Duration::from_secs(4);
 /// Stamps of datagrams outside the sequence: updates, goodbyes, path checks. They leave some ten times a second.
 const SPOKEN: usize = 64;
 
-/// A datagram in the sequence, in eight bytes: a fast stream remembers thousands of them for each watcher.
+/// A datagram in the sequence, in twelve bytes: a fast stream remembers thousands of them for each watcher.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent {
     /// Low 32 bits of our clock, µs.
@@ -25,6 +25,8 @@ pub struct Sent {
     pub bytes: u16,
     pub cargo: Cargo,
     pub fate: Fate,
+    /// Of a picture's part: which of those that this receiver was sent.
+    pub picture: u32,
 }
 
 /// What a datagram carried.
@@ -33,6 +35,7 @@ pub enum Cargo {
     Probe,
     /// A part of a picture.
     Body,
+    Sound,
     Other,
 }
 
@@ -54,11 +57,11 @@ pub struct History {
 
 impl History {
     /// The number of a datagram that leaves now.
-    pub fn stamp(&mut self, now: Time, bytes: usize, cargo: Cargo) -> u32 {
+    pub fn stamp(&mut self, now: Time, bytes: usize, cargo: Cargo, picture: u32) -> u32 {
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(1);
         self.forget(now);
-        self.sent.push_back(Sent { at: now.wire_micros(), bytes: bytes as u16, cargo, fate: Fate::Unknown });
+        self.sent.push_back(Sent { at: now.wire_micros(), bytes: bytes as u16, cargo, fate: Fate::Unknown, picture });
         sequence
     }
 
@@ -96,6 +99,12 @@ impl History {
     pub fn get_mut(&mut self, sequence: u32) -> Option<&mut Sent> {
         let oldest = self.sequence.wrapping_sub(self.sent.len() as u32);
         self.sent.get_mut(sequence.wrapping_sub(oldest) as usize)
+    }
+
+    /// Those that were sent after the one with this number.
+    pub fn after(&self, sequence: u32) -> impl Iterator<Item = &Sent> {
+        let count = self.sequence.wrapping_sub(sequence).wrapping_sub(1);
+        self.sent.iter().rev().take(if count > MOST as u32 { 0 } else { count as usize })
     }
 
     /// The newest datagram in the sequence.
@@ -141,7 +150,7 @@ mod tests {
             if n % 10 == 0 {
                 history.speak(at);
             } else {
-                history.stamp(at, 1_200, Cargo::Body);
+                history.stamp(at, 1_200, Cargo::Body, 0);
             }
         }
         let now = start + Duration::from_millis(1_000);
@@ -162,14 +171,14 @@ mod tests {
     fn a_fast_stream_is_remembered_for_two_seconds_and_a_slow_one_for_four() {
         let mut fast = History::default();
         for n in 0..40_000_u64 {
-            fast.stamp(Time::from_micros(n * 100), 1_452, Cargo::Body);
+            fast.stamp(Time::from_micros(n * 100), 1_452, Cargo::Body, 0);
         }
         let now = Time::from_micros(4_000_000);
         assert!(fast.sent.len() >= 20_000 && fast.age_of(now, 2_000_000).is_some());
         fast.assert_sound();
         // Faster than is remembered: what is older than all that is known may well have been sent.
         for n in 0..100_000_u64 {
-            fast.stamp(Time::from_micros(5_000_000 + n * 10), 1_452, Cargo::Body);
+            fast.stamp(Time::from_micros(5_000_000 + n * 10), 1_452, Cargo::Body, 0);
         }
         let now = Time::from_micros(6_000_000);
         assert!(fast.age_of(now, 5_100_000).is_some() && fast.age_of(now, 5_999_991).is_none());
@@ -177,7 +186,7 @@ mod tests {
         fast.assert_sound();
         let mut slow = History::default();
         for n in 0..100_u64 {
-            slow.stamp(Time::from_millis(n * 100), 1_452, Cargo::Body);
+            slow.stamp(Time::from_millis(n * 100), 1_452, Cargo::Body, 0);
         }
         assert_eq!(slow.sent.len(), 41);
         assert!(slow.get_mut(99).is_some() && slow.get_mut(100).is_none() && slow.get_mut(58).is_none());
@@ -186,7 +195,7 @@ mod tests {
     #[test]
     fn a_number_that_was_given_back_is_used_again() {
         let mut history = History::default();
-        assert_eq!(history.stamp(Time::ZERO, 9_000, Cargo::Body), 0);
+        assert_eq!(history.stamp(Time::ZERO, 9_000, Cargo::Body, 0), 0);
         assert_eq!(history.unstamp().map(|sent| sent.bytes), Some(9_000));
         assert_eq!((history.next(), history.unstamp().is_none()), (0, true));
     }

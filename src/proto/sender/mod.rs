@@ -1,6 +1,8 @@
 //! The media sender half of a hop: the numbers of what is sent, what became of it, how large its datagrams may be, and
 //! the picture that is on its way. It does not know who joined whom, nor when pictures are due.
 
+mod control;
+mod estimate;
 mod history;
 mod pace;
 mod path;
@@ -9,6 +11,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use control::{Control, Side, Told, ToldCell, wire_bits};
+pub use estimate::Move;
 pub use history::Cargo;
 use history::{Fate, History, MOST};
 pub use pace::Pace;
@@ -75,6 +79,12 @@ pub struct MediaSender {
     path_from: Option<u32>,
     /// Number of the last report taken in.
     report: Option<u32>,
+    /// What its path carries; `None`: it is not asked for, or another session of the same watcher knows.
+    pub control: Option<Box<Control>>,
+    /// What reports say of single datagrams is of use to a control.
+    pub is_governed: bool,
+    /// Pictures begun so far.
+    pictures: u32,
 }
 
 impl MediaSender {
@@ -92,6 +102,9 @@ impl MediaSender {
             body_from: 0,
             path_from: None,
             report: None,
+            control: None,
+            is_governed: false,
+            pictures: 0,
         }
     }
 
@@ -123,7 +136,10 @@ impl MediaSender {
     /// A datagram with the next number of the sequence.
     pub fn transmit(&mut self, now: Time, kind: Kind, cargo: Cargo, body: Object) -> Transmit {
         let bytes = HOP_LEN + body.len();
-        let sequence = self.history.stamp(now, bytes, cargo);
+        let sequence = self.history.stamp(now, bytes, cargo, self.pictures);
+        if let Some(control) = &mut self.control {
+            control.sends(now, Side::Pictures, cargo == Cargo::Sound, bytes);
+        }
         self.path_from = self.path_from.filter(|from| sequence.wrapping_sub(*from) <= MOST as u32);
         self.stats.datagrams += 1;
         self.stats.bytes += bytes as u64;
@@ -136,11 +152,17 @@ impl MediaSender {
         self.history.speak(now);
     }
 
+    /// Leaves a picture out, because the path does not carry it.
+    pub const fn skip(&mut self, missed: u64) {
+        self.stats.thinned += missed + 1;
+    }
+
     /// Puts a picture on its way; `body` is the unit whose body it shows, `None` if it is only the word that nothing has
     /// changed. `missed` pictures departed since the last one that was sent.
     pub fn begin(&mut self, picture: Arc<CutPicture>, pace: Pace, body: Option<Unit>, missed: u64) {
         self.stats.thinned += missed;
         self.stats.pictures += 1;
+        self.pictures = self.pictures.wrapping_add(1);
         self.stats.last_unit = Some(picture.unit);
         if body.is_some() {
             (self.shown, self.body_from) = (body, self.history.next());
@@ -152,9 +174,9 @@ impl MediaSender {
     /// The next datagram of the picture on its way.
     pub fn next_part(&mut self, now: Time) -> Part {
         let Some(sending) = self.sending.as_mut() else { return Part::Nothing };
-        let release = sending.pace.release(sending.sent);
-        if release > now {
-            return Part::Paced(release);
+        let paced = self.control.as_ref().map_or_else(|| sending.pace.release(sending.sent), |c| c.release(now));
+        if paced > now {
+            return Part::Paced(paced);
         }
         let Some(body) = sending.picture.object(sending.part) else { return Part::Nothing };
         sending.part += 1;
@@ -191,21 +213,27 @@ impl MediaSender {
         self.shown = None;
     }
 
-    /// Takes a report in. Returns whether it proves that the receiver is alive; an old one, or one that echoes what was not
-    /// sent, changes nothing.
-    pub fn report(&mut self, now: Time, report: &Report) -> bool {
+    /// Takes a report in. Returns what it tells of single datagrams, of use to a control; `None` if it does not prove that the
+    /// receiver is alive: an old one, or one that echoes what was not sent, changes nothing.
+    pub fn report(&mut self, now: Time, report: &Report) -> Option<Vec<ToldCell>> {
         let newer = self.report.is_none_or(|last| report.number.wrapping_sub(last).cast_signed() > 0);
         let held = Duration::from_micros(u64::from(report.held));
         let age = self.history.age_of(now, report.echo).filter(|age| newer && held <= *age);
-        let Some(age) = age else { return false };
+        let age = age?;
         self.report = Some(report.number);
         let rtt = age - held;
         self.stats.rtt = Some(self.stats.rtt.map_or(rtt, |old| (old * 7 + rtt) / 8));
-        self.arrivals(now, report);
-        true
+        Some(self.arrivals(now, report))
     }
 
-    fn arrivals(&mut self, now: Time, report: &Report) {
+    /// Bits that were sent since the newest datagram of which this report tells.
+    pub fn unreported(&self, report: &Report) -> f64 {
+        let newest = report.first.wrapping_add(report.arrivals.len() as u32).wrapping_sub(1);
+        self.history.after(newest).map(|sent| wire_bits(sent.bytes.into())).sum()
+    }
+
+    fn arrivals(&mut self, now: Time, report: &Report) -> Vec<ToldCell> {
+        let mut told = Vec::new();
         for (i, arrival) in report.arrivals.iter().enumerate() {
             let sequence = report.first.wrapping_add(i as u32);
             let Some(sent) = self.history.get_mut(sequence) else { continue };
@@ -215,22 +243,32 @@ impl MediaSender {
                 continue;
             }
             sent.fate = if received { Fate::Received } else { Fate::Lost };
-            let (bytes, at, cargo) = (usize::from(sent.bytes), sent.at, sent.cargo);
+            let (bytes, at, cargo, picture) = (usize::from(sent.bytes), sent.at, sent.cargo, sent.picture);
             let here = self.path_from.is_none_or(|from| sequence.wrapping_sub(from).cast_signed() >= 0);
             match cargo {
                 Cargo::Probe if received && here => self.path.probe_arrived(now, bytes),
                 Cargo::Probe => {}
-                Cargo::Body | Cargo::Other => {
+                Cargo::Body | Cargo::Sound | Cargo::Other => {
                     self.count(received, straggler);
                     if here {
                         self.path.told(now, bytes, at, received);
                     }
                 }
             }
+            if self.is_governed && here && !straggler && cargo != Cargo::Probe {
+                told.push(ToldCell {
+                    sent: at_of(now, at),
+                    age: received.then(|| Duration::from_micros(arrival.age_micros())),
+                    bytes: bytes as u16,
+                    picture: (cargo == Cargo::Body).then_some(picture),
+                    marked: arrival.ecn() == CE,
+                });
+            }
             if cargo == Cargo::Body && !received && sequence.wrapping_sub(self.body_from).cast_signed() >= 0 {
                 self.harmed();
             }
         }
+        told
     }
 
     /// What was lost and came after all is no longer among the lost.
@@ -250,10 +288,12 @@ impl MediaSender {
     }
 
     /// The receiver is somewhere else now, and nothing is known of the way there but `path`: no round trip either.
-    pub fn move_to(&mut self, route: Route, path: PathSize) {
+    pub fn move_to(&mut self, now: Time, route: Route, path: PathSize) {
         (self.peer, self.local) = (route.peer, route.local);
         (self.path, self.path_from) = (path, Some(self.history.next()));
         self.stats.rtt = None;
+        // What the way there carries is not known.
+        self.control = self.control.take().map(|control| Box::new(control.anew(now)));
     }
 
     pub const fn class(&self) -> SizeClass {
@@ -267,6 +307,14 @@ impl MediaSender {
         let sending = self.sending.as_ref();
         assert!(sending.is_none_or(|sending| sending.part < sending.picture.parts()), "something is left to send");
     }
+}
+
+/// Congestion experienced (RFC 3168).
+const CE: u8 = 3;
+
+/// The moment in the past of which a datagram's stamp has the low bits.
+fn at_of(now: Time, stamp: u32) -> Time {
+    now - Duration::from_micros(now.wire_micros().wrapping_sub(stamp).into())
 }
 
 #[cfg(test)]
@@ -283,7 +331,7 @@ mod tests {
     fn reported(sender: &mut MediaSender, number: u32, fates: &[bool]) -> (u64, u64) {
         let fate = |received: &bool| if *received { Arrival::received(0) } else { Arrival::LOST };
         let report = Report { number, arrivals: fates.iter().map(fate).collect(), ..Report::default() };
-        assert!(sender.report(Time::ZERO, &report));
+        assert!(sender.report(Time::ZERO, &report).is_some());
         (sender.stats.reported, sender.stats.lost)
     }
 
@@ -308,10 +356,10 @@ mod tests {
         let later = now + Duration::from_millis(10);
         for (number, echo, held) in [(1, echo + 1, 0), (2, echo - 1, 0), (3, echo, 10_001)] {
             let report = Report { number, echo, held, ..Report::default() };
-            assert!(!sender.report(later, &report), "{echo} {held}");
+            assert!(sender.report(later, &report).is_none(), "{echo} {held}");
         }
         let report = Report { number: 1, echo, held: 4_000, ..Report::default() };
-        assert!(sender.report(later, &report));
+        assert!(sender.report(later, &report).is_some());
         assert_eq!(sender.stats.rtt, Some(Duration::from_millis(6)));
     }
 }

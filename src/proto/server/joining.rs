@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::{Config, Event, SILENCE_LIMIT, Server, Stream, StreamKey};
 use crate::proto::door::{Door, NewPath, Refusal, page};
+use crate::proto::sender::Control;
 use crate::proto::session::{Beginning, Gone, Session, Wishes};
 use crate::proto::{Peer, Port, Received, Route};
 use crate::units::Time;
@@ -146,6 +147,7 @@ impl Server {
             session.set_sound(wish);
         }
         session.pictures &= wishes.pictures != Some(false);
+        self.govern(now, &mut session);
         if let Some(first) = self.first_session(peer.port, join)
             && let Some(old) = self.sessions.tie(first, &mut session)
         {
@@ -165,6 +167,19 @@ impl Server {
         self.probe(slot);
         self.streams[key.index()].tell_timeline(slot, &mut self.sessions);
         self.sessions.next_upkeep = now;
+    }
+
+    /// Its path is asked what it carries, unless it is this machine, or nothing would follow from that.
+    fn govern(&self, now: Time, session: &mut Session) {
+        let stream = &self.streams[session.stream.index()];
+        let ip = session.peer().address.ip();
+        if !stream.adapts() || ip.is_loopback() || session.media.class() == SizeClass::LOOPBACK {
+            return;
+        }
+        let interval = stream.description().rate.interval();
+        let mut control = Control::new(now, interval, self.networks.start(now, ip));
+        control.set_report_interval(self.report_interval());
+        (session.media.control, session.media.is_governed) = (Some(Box::new(control)), true);
     }
 
     fn accept(&self, now: Time, session: u64, key: StreamKey, nonce: u64) -> Vec<u8> {

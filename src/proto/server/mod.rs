@@ -5,6 +5,7 @@
 mod api;
 mod fuzz;
 mod joining;
+mod networks;
 mod outbox;
 mod upkeep;
 
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use api::{Config, Event, Feed, Local, SessionView, Totals};
+use networks::Networks;
 use outbox::Outbox;
 
 use super::door::Door;
@@ -48,6 +50,7 @@ pub struct Server {
     /// The stream whose turn it is to send.
     turn: usize,
     meter: Meter,
+    networks: Networks,
     overloaded: bool,
     /// The sentence with which all was stopped.
     stopped: Option<String>,
@@ -71,6 +74,7 @@ impl Server {
             outbox: Outbox::default(),
             turn: 0,
             meter: Meter::default(),
+            networks: Networks::default(),
             overloaded: false,
             stopped: None,
             finished: false,
@@ -211,9 +215,14 @@ impl Server {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         if session.peer() == from.peer {
             let (first, stream) = (session.heard_stamp.is_none(), session.stream);
-            if !recent || !session.report(now, report, hop.sent_at) {
+            let told = recent.then(|| session.report(now, report, hop.sent_at)).flatten();
+            let Some(told) = told else {
                 self.totals.rejected += 1;
-            } else if first {
+                return;
+            };
+            self.sessions.tell_control(now, slot, hop.sent_at, report, &told);
+            self.streams[stream.index()].is_to_be_reconsidered();
+            if first {
                 self.sessions.next_upkeep = now;
                 self.streams[stream.index()].catch_up(now, slot);
             }
@@ -241,6 +250,9 @@ impl Server {
 
     fn remove(&mut self, slot: usize, why: Gone) {
         let Some(session) = self.sessions.take(slot) else { return };
+        if let Some(control) = session.control().filter(|control| !control.is_starting()) {
+            self.networks.remember(session.heard, session.peer().address.ip(), control.rate());
+        }
         let stream = &mut self.streams[session.stream.index()];
         let missed = stream.remove(slot, &session);
         if session.is_second() {
@@ -328,6 +340,7 @@ impl Machine for Server {
         }
         self.meter.sent(now);
         for stream in &mut self.streams {
+            stream.reconsider(&self.sessions, false);
             stream.begin(now, &mut self.sessions, &mut self.outbox.events);
             stream.depart(now, self.meter.busy(), &mut self.sessions, &mut self.outbox.events);
         }

@@ -9,7 +9,7 @@ pub use table::Sessions;
 pub use wishes::Wishes;
 
 use super::door::NewPath;
-use super::sender::{MediaSender, PathSize, SessionStats};
+use super::sender::{Control, MediaSender, PathSize, SessionStats, ToldCell};
 use super::stream::StreamKey;
 use super::{Peer, Port, Route};
 use crate::media::sound::Rendition;
@@ -19,6 +19,9 @@ use crate::wire::{Report, SizeClass};
 
 /// Media starts at the first report, or after this time without one.
 pub const FIRST_REPORT: Duration = Duration::from_millis(20);
+
+/// How much the last picture counts in the share that is sent.
+const FRESH: f32 = 1.0 / 16.0;
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +100,8 @@ pub struct Session {
     pub leaving: Option<Leaving>,
     /// The client's own `sent_at` in its last report, and when that came.
     pub heard_stamp: Option<(u32, Time)>,
+    /// The share of pictures that it is sent, of the last few.
+    share: f32,
 }
 
 impl Session {
@@ -123,6 +128,7 @@ impl Session {
             next_clock: now,
             leaving: None,
             heard_stamp: None,
+            share: 1.0,
         }
     }
 
@@ -148,11 +154,10 @@ impl Session {
         self.tied.is_some() && !self.is_for_pictures()
     }
 
-    /// Takes a report in. Returns whether it proves that the watcher is alive.
-    pub fn report(&mut self, now: Time, report: &Report, sent_at: u32) -> bool {
-        if !self.media.report(now, report) {
-            return false;
-        }
+    /// Takes a report in. Returns what it tells of single datagrams, of use to a control; `None` if it does not prove that the
+    /// watcher is alive.
+    pub fn report(&mut self, now: Time, report: &Report, sent_at: u32) -> Option<Vec<ToldCell>> {
+        let told = self.media.report(now, report)?;
         self.heard = now;
         if self.heard_stamp.is_none() {
             // The first report is answered with our clock at once.
@@ -164,12 +169,12 @@ impl Session {
         if pending.is_some_and(|(number, _)| report.update_ack.wrapping_sub(*number).cast_signed() >= 0) {
             self.updates.pending = None;
         }
-        true
+        Some(told)
     }
 
     /// It is somewhere else now. The new path starts with no known size or round trip.
     pub fn move_to(&mut self, now: Time, route: Route) {
-        self.media.move_to(route, self.beginning.path(now));
+        self.media.move_to(now, route, self.beginning.path(now));
         // It has just proved that it hears us there; it is told a new token at once.
         (self.heard, self.next_clock) = (now, now);
     }
@@ -184,7 +189,31 @@ impl Session {
     pub fn depart(&mut self, departure: u64) -> u64 {
         let missed = self.missed(departure - 1);
         self.departure = Some(departure);
+        self.share += (1.0 - self.share) * FRESH;
         missed
+    }
+
+    /// Leaves this departure's picture out: its path does not carry it.
+    pub fn skip(&mut self, departure: u64) {
+        let missed = self.missed(departure - 1);
+        self.departure = Some(departure);
+        self.share -= self.share * FRESH;
+        self.media.skip(missed);
+    }
+
+    /// The share of pictures that it is sent, of the last few: 0 … 1.
+    pub const fn share(&self) -> f32 {
+        self.share
+    }
+
+    /// What its path carries; `None` if that is not asked for.
+    pub fn control(&self) -> Option<&Control> {
+        self.media.control.as_deref()
+    }
+
+    /// Whether its own path is what holds its next picture back, and not this machine.
+    pub fn is_held_by_path(&self, now: Time) -> bool {
+        self.media.is_sending() && self.control().is_some_and(|control| control.release(now) > now)
     }
 
     /// It is owed no picture up to this departure. Later ones are sent to it, even one that it had before, unless one is

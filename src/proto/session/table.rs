@@ -6,10 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use super::Session;
 use crate::media::coded::Object;
 use crate::proto::door::{all_on, host_on};
-use crate::proto::sender::Cargo;
+use crate::proto::sender::{Cargo, Control, Side, Told, ToldCell};
 use crate::proto::{Peer, Port, SendFailure, Transmit};
 use crate::units::Time;
-use crate::wire::Kind;
+use crate::wire::{Kind, Report};
 
 /// A session keeps its slot as long as it lives; then another may get it.
 #[derive(Default)]
@@ -109,7 +109,34 @@ impl Sessions {
     pub fn transmit(&mut self, slot: usize, now: Time, kind: Kind, cargo: Cargo, body: Object) -> Option<Transmit> {
         let session = self.slots.get_mut(slot)?.as_mut()?;
         self.stamped = Some(session.id);
-        Some(session.media.transmit(now, kind, cargo, body))
+        let transmit = session.media.transmit(now, kind, cargo, body);
+        if session.media.is_governed && session.is_second() {
+            let first = session.tied;
+            if let Some(control) = first.and_then(|id| self.control_of(id)) {
+                control.sends(now, Side::Sound, cargo == Cargo::Sound, transmit.len());
+            }
+        }
+        Some(transmit)
+    }
+
+    /// The control of the session with this id.
+    fn control_of(&mut self, id: u64) -> Option<&mut Control> {
+        let slot = self.slot(id)?;
+        self.get_mut(slot)?.media.control.as_deref_mut()
+    }
+
+    /// What a report of the session in `slot` tells of single datagrams is of use to the control of its watcher.
+    pub fn tell_control(&mut self, now: Time, slot: usize, sent_at: u32, report: &Report, cells: &[ToldCell]) {
+        let Some(session) = self.get(slot).filter(|session| session.media.is_governed) else { return };
+        let (first, side) = match session.tied.filter(|_| session.is_second()) {
+            Some(first) => (first, Side::Sound),
+            None => (session.id, Side::Pictures),
+        };
+        let round_trip = session.stats().rtt.unwrap_or_default();
+        let told = Told { side, sent_at, cells, unreported: session.media.unreported(report), round_trip };
+        if let Some(control) = self.control_of(first) {
+            control.report(now, &told);
+        }
     }
 
     /// Notes whose sequence the datagram handed out last is in.
@@ -132,6 +159,8 @@ impl Sessions {
     pub fn tie(&mut self, first: usize, second: &mut Session) -> Option<usize> {
         let first = self.get_mut(first)?;
         second.tied = Some(first.id);
+        // One control for both: they share the path.
+        (second.media.control, second.media.is_governed) = (None, first.media.control.is_some());
         let old = first.tied.replace(second.id);
         old.and_then(|id| self.slot(id))
     }

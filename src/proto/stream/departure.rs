@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use super::adapt::bits_of;
 use super::load::Departure;
 use super::offer::Offer;
 use super::{Events, Phase, Stream};
@@ -16,7 +17,7 @@ use crate::proto::Transmit;
 use crate::proto::schedule::Schedule;
 use crate::proto::sender::Part;
 use crate::proto::server::Event;
-use crate::proto::session::Sessions;
+use crate::proto::session::{Session, Sessions};
 use crate::units::{MediaTime, Time, Unit};
 use crate::wire::SizeClass;
 
@@ -98,6 +99,9 @@ impl Stream {
             offer.cut(self.id, cut, interval);
         }
         self.smallest = smallest.unwrap_or(SizeClass::ANY);
+        self.adapting.came(offer.picture(), offer.bits());
+        self.is_to_be_reconsidered();
+        self.reconsider(sessions, true);
         self.next = Some(offer);
     }
 
@@ -127,7 +131,7 @@ impl Stream {
             return;
         }
         let due = self.schedule.map_or(offer.at, |schedule| schedule.due(offer.media_time()));
-        let (watchers, missed) = self.reached(sessions);
+        let (watchers, missed) = self.reached(now, sessions);
         let late = now.since(due);
         self.load.departed(Departure { at: now, watchers, missed, waited: offer.waited, late, busy });
         self.units = self.units.max(offer.unit().0.saturating_add(1));
@@ -148,18 +152,16 @@ impl Stream {
     }
 
     /// How many are sent pictures, and how many of them have not been sent the last one.
-    fn reached(&self, sessions: &Sessions) -> (usize, usize) {
+    fn reached(&self, now: Time, sessions: &Sessions) -> (usize, usize) {
         let before = self.totals.pictures;
         let session = |slot: usize| sessions.get(slot).filter(|session| session.ready);
         let (unoffered, offered) = self.turns.unoffered_and_offered();
         let (unoffered, offered) = (unoffered.filter_map(session).count(), offered.filter_map(session));
-        let (served, behind) =
-            offered.fold(
-                (0, 0),
-                |(served, behind), session| {
-                    if session.missed(before) == 0 { (served + 1, behind) } else { (served, behind + 1) }
-                },
-            );
+        // One whose own path holds it back is not behind because of this machine.
+        let is_served = |session: &Session| session.missed(before) == 0 || session.is_held_by_path(now);
+        let (served, behind) = offered.fold((0, 0), |(served, behind), session| {
+            if is_served(session) { (served + 1, behind) } else { (served, behind + 1) }
+        });
         (unoffered + served + behind, unoffered + behind)
     }
 
@@ -226,6 +228,11 @@ impl Stream {
         let Some(session) = sessions.get_mut(slot).filter(|session| session.may_start(*departure)) else {
             return;
         };
+        let (lasts, most) = (self.budgeted(interval), self.most(session));
+        if session.media.control.as_mut().is_some_and(|control| control.skips(now, lasts, most)) {
+            session.skip(*departure);
+            return;
+        }
         let key = offer.cut_for(session);
         let Some((cut, pace)) = offer.cut(self.id, key, interval) else {
             // The encoder makes one that everybody can be sent.
@@ -234,6 +241,9 @@ impl Stream {
             return;
         };
         let missed = session.depart(*departure);
+        if let Some(control) = &mut session.media.control {
+            control.begins(bits_of(cut.total(), cut.parts()), lasts, most);
+        }
         // One that comes late to a picture that stands is paced from now: its time for sending has passed.
         let start = if now.since(*at) > interval { now } else { *at };
         session.media.begin(cut, pace.from(start), offer.body_of(key), missed);

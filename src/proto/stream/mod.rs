@@ -4,6 +4,7 @@
 //! file's picture leaves at its deadline, a live one when it comes. It is cut once for each size class in use, and each
 //! watcher gets the shared objects behind a hop header of its own.
 
+mod adapt;
 mod departure;
 mod ending;
 mod load;
@@ -15,6 +16,7 @@ mod turns;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use adapt::Adapting;
 use departure::Departing;
 pub use ending::Goodbye;
 use ending::Phase;
@@ -25,13 +27,12 @@ use sound::Sound;
 pub use sound::Urgency;
 use turns::Turns;
 
-use super::ladder::Wish;
 use super::schedule::{Demand, Schedule};
 use super::server::{Event, Feed, Totals};
 use super::session::Sessions;
 use super::{Reason, Soonest, Transmit};
 use crate::media::coded::CodedPicture;
-use crate::units::{MediaTime, Rate, Time, Unit};
+use crate::units::{Bitrate, MediaTime, Rate, Time, Unit};
 use crate::wire::message::{State, Timeline, bye};
 use crate::wire::object::{ObjectHeader, Type, flags};
 use crate::wire::{Description, SizeClass, StreamName};
@@ -45,13 +46,19 @@ pub struct StreamConfig {
     pub name: StreamName,
     pub description: Description,
     pub quality: u8,
+    /// The lowest quality that is made of pictures for slow paths.
+    pub least_quality: u8,
+    /// What a watcher is sent at most, all included.
+    pub max_rate: Option<Bitrate>,
+    /// Whether pictures are made to what paths carry.
+    pub adapt: bool,
     /// Start the timeline at once instead of with the first watcher.
     pub no_wait: bool,
 }
 
 impl StreamConfig {
     pub const fn new(name: StreamName, description: Description) -> Self {
-        Self { name, description, quality: 80, no_wait: false }
+        Self { name, description, quality: 80, least_quality: 1, max_rate: None, adapt: true, no_wait: false }
     }
 }
 
@@ -89,6 +96,7 @@ pub struct Stream {
     body: Option<Arc<CodedPicture>>,
     turns: Turns,
     load: Load,
+    adapting: Adapting,
     overloaded: bool,
     /// See [`Demand::fresh`].
     fresh: u64,
@@ -119,6 +127,7 @@ impl Stream {
             body: None,
             turns: Turns::default(),
             load: Load::new(config.description.rate.interval()),
+            adapting: Adapting::new(config.description.size, config.quality),
             overloaded: false,
             fresh: 0,
             smallest: SizeClass::ANY,
@@ -155,6 +164,7 @@ impl Stream {
         if fresh {
             self.load = Load::new(description.rate.interval());
             self.sound = Sound::new(description.sound);
+            self.adapting = Adapting::new(description.size, self.config.quality);
             self.config.description = description;
             self.look_again();
         }
@@ -170,12 +180,17 @@ impl Stream {
     pub fn demand(&self) -> Demand {
         Demand {
             watched: !self.turns.is_empty(),
-            wish: Wish::free(self.config.quality),
+            wish: self.adapting.wish,
             schedule: self.schedule,
             live: self.config.description.live,
             fresh: self.fresh,
             class: self.smallest,
         }
+    }
+
+    /// Whether pictures are made to what paths carry.
+    pub const fn adapts(&self) -> bool {
+        self.config.adapt
     }
 
     /// Whether more is to be sent than can be.

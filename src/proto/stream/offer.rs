@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::adapt::bits_of;
 use crate::media::coded::{CodedPicture, CutPicture, Stamps};
 use crate::proto::sender::Pace;
 use crate::proto::session::Session;
@@ -41,6 +42,16 @@ impl Offer {
 
     pub const fn body(&self) -> Option<&Arc<CodedPicture>> {
         self.body.as_ref()
+    }
+
+    pub fn picture(&self) -> &CodedPicture {
+        &self.picture
+    }
+
+    /// Bits on the wire of the largest cut that was made; `None`: none was.
+    pub fn bits(&self) -> Option<f64> {
+        let bits = |(cut, _): &(Arc<CutPicture>, Pace)| bits_of(cut.total(), cut.parts());
+        self.cuts.values().flatten().map(bits).reduce(f64::max)
     }
 
     pub fn unit(&self) -> Unit {

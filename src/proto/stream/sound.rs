@@ -183,7 +183,7 @@ impl Stream {
             let Some(session) = sessions.get(*slot).filter(|session| session.ready) else { continue };
             if let Some(rendition) = session.sound {
                 let object = sending.object(self.id, rendition);
-                return sessions.transmit(*slot, now, Kind::OBJECT, Cargo::Other, object);
+                return sessions.transmit(*slot, now, Kind::OBJECT, Cargo::Sound, object);
             }
         }
         self.sound.sending = None;

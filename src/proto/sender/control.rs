@@ -1,0 +1,255 @@
+//! What one receiver is sent, and how fast: the estimate of its path, and pacing and skipping by it.
+//!
+//! Datagrams of pictures leave at the estimate's pace, in groups of half a millisecond at most, across pictures: what one took
+//! too much is missing to the next. Sound leaves at once, and pushes pictures back. A picture that has begun is finished; where
+//! one does not fit, the *new* one is skipped.
+
+use std::time::Duration;
+
+use super::estimate::{Cell, Estimate, LEAST, Move, Passed};
+use crate::units::{Bitrate, Time};
+
+/// Datagrams may leave so long before their time, together with others: a timer for each would cost too much.
+const GROUP: Duration = Duration::from_micros(500);
+/// More of a queue than this in the path, and a picture is skipped, s.
+const WAITING: f64 = 0.050;
+/// Without a report for so long, the round trip and two report intervals, no picture is begun (RFC 8083).
+const DEAF: Duration = Duration::from_millis(300);
+/// And for so long no sound either.
+const MUTE: Duration = Duration::from_secs(3);
+/// The share of the rate that is planned for.
+const PLANNED: f64 = 0.95;
+/// A picture so much larger than planned is paid back by those after it.
+const TOO_LARGE: f64 = 1.3;
+/// Less than this part of a picture is owed to nobody: moments of departure differ a little.
+const OWED: f64 = 0.1;
+/// Debts are paid for so long at most between two pictures.
+const PAID: Duration = Duration::from_secs(1);
+/// What is sent is averaged over so long, s.
+const DEMAND: f64 = 0.5;
+/// Headers of UDP and IPv4 (IPv6 has 20 bytes more, which is less than the estimate is sure of).
+const BELOW: usize = 28;
+/// A clear path that is sent less than it carries is sent pictures denser and denser, up to this, bits a second: what is sent
+/// sooner is seen sooner.
+const DENSEST: f64 = 1e9;
+/// Each train that was not held up allows the next to be so much denser.
+const DENSER: f64 = 1.5;
+
+/// See the head of this file.
+pub struct Control {
+    estimate: Estimate,
+    interval: Duration,
+    /// How often reports are asked for.
+    reports: Duration,
+    /// When the pace lets the next datagram of a picture go.
+    free: Time,
+    /// All that was sent, and sound alone.
+    sent: Passed,
+    side: Passed,
+    /// Bits that no report has told of, of the pictures' session and of the sound's.
+    unreported: [f64; 2],
+    /// Bits that pictures took beyond what was planned.
+    debt: f64,
+    paid: Time,
+    /// The pace on a path that is sent less than it carries.
+    stretch: f64,
+    began: Time,
+    /// The receiver's clock, extended: its low 32 bits are what its hop headers say.
+    clock: Option<u64>,
+}
+
+/// Which of a watcher's two sessions. Sound may come in either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Pictures,
+    Sound,
+}
+
+impl Control {
+    /// Of a stream with this interval between pictures. `remembered`: what the same network carried before.
+    pub fn new(now: Time, interval: Duration, remembered: Option<Bitrate>) -> Self {
+        let interval = interval.clamp(Duration::from_millis(10), Duration::from_millis(100));
+        let remembered = remembered.map(|rate| rate.as_bps() as f64);
+        Self {
+            estimate: Estimate::new(interval.as_secs_f64(), remembered),
+            interval,
+            reports: Duration::from_millis(50),
+            free: now,
+            sent: Passed::new(1.0),
+            side: Passed::new(1.0),
+            unreported: [0.0; 2],
+            debt: 0.0,
+            paid: now,
+            stretch: 0.0,
+            began: now,
+            clock: None,
+        }
+    }
+
+    /// Of another path to the same receiver, of which nothing is known.
+    pub fn anew(&self, now: Time) -> Self {
+        Self { clock: self.clock, reports: self.reports, ..Self::new(now, self.interval, None) }
+    }
+
+    /// Everything that may be sent to it, a second.
+    pub fn rate(&self) -> Bitrate {
+        Bitrate::bps(self.estimate.rate() as u64)
+    }
+
+    pub const fn is_starting(&self) -> bool {
+        self.estimate.is_starting()
+    }
+
+    pub const fn cause(&self) -> Move {
+        self.estimate.cause()
+    }
+
+    /// The standing queue.
+    pub fn queue(&self) -> Duration {
+        Duration::from_secs_f64(self.estimate.standing().clamp(0.0, 10.0))
+    }
+
+    /// What was sent to it in the last second.
+    pub fn sent_rate(&self, now: Time) -> Bitrate {
+        Bitrate::bps(self.sent.rate_until(now.as_secs(), 1.0) as u64)
+    }
+
+    pub const fn set_report_interval(&mut self, interval: Duration) {
+        self.reports = interval;
+    }
+
+    /// A datagram leaves, in this of the watcher's sessions.
+    pub fn sends(&mut self, now: Time, side: Side, is_sound: bool, bytes: usize) {
+        let bits = wire_bits(bytes);
+        self.sent.put(now.as_secs(), bits);
+        if is_sound {
+            self.side.put(now.as_secs(), bits);
+        }
+        self.unreported[side as usize] += bits;
+        let took = Duration::from_secs_f64(bits / self.pace());
+        self.free = self.free.max(now - GROUP) + took;
+    }
+
+    fn pace(&self) -> f64 {
+        self.estimate.pace().max(self.stretch).max(LEAST)
+    }
+
+    /// When the next datagram of a picture may leave: not after `now` if it may leave at once.
+    pub fn release(&self, now: Time) -> Time {
+        if self.free <= now + GROUP { now } else { self.free }
+    }
+
+    /// How long what was begun would still take.
+    pub fn backlog(&self, now: Time) -> Duration {
+        self.free.since(now)
+    }
+
+    /// The bits that a picture may take, which lasts so long. `most`: what is allowed beside the estimate.
+    pub fn budget(&self, lasts: Duration, most: Option<Bitrate>) -> f64 {
+        let rate = most.map_or(f64::MAX, |most| most.as_bps() as f64).min(self.estimate.rate());
+        let side = self.side.rate(1.0).min(0.9 * rate);
+        (PLANNED * (rate - side) * lasts.as_secs_f64()).max(0.0)
+    }
+
+    /// Whether a picture whose turn it is must be left out; it pays for those before it.
+    pub fn skips(&mut self, now: Time, lasts: Duration, most: Option<Bitrate>) -> bool {
+        let budget = self.budget(lasts, most);
+        let paid = self.budget(now.since(self.paid).min(PAID), most);
+        (self.debt, self.paid) = ((self.debt - paid).max(0.0), now);
+        let waiting = self.estimate.waiting(now.as_secs(), self.unreported.iter().sum());
+        let queued = waiting > WAITING && !self.estimate.competes();
+        queued || self.debt > OWED * budget || self.backlog(now) > self.interval || self.is_deaf(now)
+    }
+
+    /// A picture of so many bits on the wire begins.
+    pub fn begins(&mut self, bits: f64, lasts: Duration, most: Option<Bitrate>) {
+        let budget = self.budget(lasts, most);
+        if bits > TOO_LARGE * budget {
+            self.debt += bits - budget;
+        }
+    }
+
+    /// Whether reports have stayed away for so long that no picture is sent.
+    pub fn is_deaf(&self, now: Time) -> bool {
+        self.is_silent(now, DEAF)
+    }
+
+    fn is_silent(&self, now: Time, limit: Duration) -> bool {
+        let heard = self.estimate.heard().map_or(self.began, Time::from_secs);
+        let round_trip = Duration::from_secs_f64(self.estimate.round_trip().clamp(0.0, 10.0));
+        now.since(heard) > limit + round_trip + 2 * self.reports
+    }
+
+    /// Whether even sound is held back.
+    pub fn is_mute(&self, now: Time) -> bool {
+        self.is_silent(now, MUTE)
+    }
+
+    /// Takes in what a report tells, which left the receiver at this stamp of its clock. `unreported`: bytes and datagrams
+    /// that were sent since the newest that it tells of.
+    pub fn report(&mut self, now: Time, told: &Told<'_>) {
+        let sent_at = self.extend(told.sent_at) as f64 / 1e6;
+        self.unreported[told.side as usize] = told.unreported;
+        let cell = |told: &ToldCell| Cell {
+            sent: told.sent.as_secs(),
+            arrived: told.age.map(|age| sent_at - age.as_secs_f64()),
+            bits: wire_bits(told.bytes.into()),
+            picture: told.picture,
+            marked: told.marked,
+        };
+        let cells: Vec<Cell> = told.cells.iter().map(cell).collect();
+        let (at, side) = (now.as_secs(), self.side.rate_until(now.as_secs(), 1.0));
+        self.estimate.set_demand(self.sent.rate_until(at, DEMAND), side);
+        self.estimate.report(at, &cells, told.round_trip.as_secs_f64());
+        self.stretch();
+    }
+
+    /// A path that carries more than it is sent has pictures sooner if they leave denser.
+    fn stretch(&mut self) {
+        let limited = self.estimate.cause() == Move::Free;
+        self.stretch = match self.estimate.tight() {
+            Some(tight) => self.stretch.min(0.9 * tight),
+            None if limited && self.estimate.clear() >= 2 => {
+                (self.stretch.max(self.estimate.pace()) * DENSER).min(DENSEST)
+            }
+            None if limited => self.stretch,
+            None => 0.0,
+        };
+    }
+
+    /// The receiver's clock in µs, of which a hop header says the low 32 bits.
+    fn extend(&mut self, stamp: u32) -> u64 {
+        let before = self.clock.unwrap_or(u64::from(stamp) + (1 << 32));
+        let ahead = stamp.wrapping_sub(before as u32).cast_signed();
+        let clock = before.saturating_add_signed(ahead.into());
+        self.clock = Some(clock.max(before));
+        clock
+    }
+}
+
+/// What a report tells of datagrams of one session.
+pub struct Told<'a> {
+    pub side: Side,
+    /// The receiver's clock when it left there.
+    pub sent_at: u32,
+    pub cells: &'a [ToldCell],
+    /// Bits that were sent since the newest of them.
+    pub unreported: f64,
+    pub round_trip: Duration,
+}
+
+/// The fate of one datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct ToldCell {
+    pub sent: Time,
+    /// How long before the report it arrived; `None`: lost.
+    pub age: Option<Duration>,
+    pub bytes: u16,
+    pub picture: Option<u32>,
+    pub marked: bool,
+}
+
+/// Bits of a UDP payload on the wire.
+pub fn wire_bits(bytes: usize) -> f64 {
+    ((bytes + BELOW) * 8) as f64
+}

@@ -1,0 +1,178 @@
+//! What is made of a stream's pictures: as much as the paths of those who watch carry.
+//!
+//! Of several watchers the one whose path carries least sets the rung, if it carries the coarsest at least; those below are sent
+//! fewer pictures, and so are those that are still being tried out while others watch. What a watcher does not want counts only
+//! if nobody wants more.
+
+use std::time::Duration;
+
+use super::Stream;
+use crate::media::coded::CodedPicture;
+use crate::proto::ladder::{Ladder, Limits, RENDITIONS, Rung, Wish};
+use crate::proto::sender::{Control, Move, wire_bits};
+use crate::proto::session::{Session, Sessions};
+use crate::units::{Bitrate, Size, Time};
+use crate::wire::HOP_LEN;
+use crate::wire::message::{AdaptationReason, InForce};
+
+/// With more watchers than this their paths are looked at once a picture, and not with each report.
+const FEW: usize = 16;
+/// A watcher that is sent nearly all pictures is sent all.
+const NEARLY_ALL: f32 = 0.9;
+/// Bytes on the wire as parts of the JPEG's, before anything was cut.
+const OVERHEAD: f64 = 1.12;
+/// A picture that lasts longer is sent as if it lasted so long: it is to be seen before.
+const LONGEST: Duration = Duration::from_millis(250);
+/// A watcher with so little more than the least is one of those that set the rung.
+const ALIKE: f64 = 1.05;
+
+/// What is made at present, and why.
+pub struct Adapting {
+    ladder: Ladder,
+    pub wish: Wish,
+    /// Bits on the wire as parts of the JPEG's.
+    overhead: f64,
+    /// Bits of a picture that set the rung; `None`: there is no limit.
+    least: Option<f64>,
+    /// Paths have been told of since it was last looked at them.
+    stale: bool,
+    /// What departed last.
+    pub sent: Rung,
+}
+
+impl Adapting {
+    pub fn new(size: Size, quality: u8) -> Self {
+        Self {
+            ladder: Ladder::new(size.pixels()),
+            wish: Wish::free(quality),
+            overhead: OVERHEAD,
+            least: None,
+            stale: true,
+            sent: Rung::new(0, quality),
+        }
+    }
+
+    /// A picture has come, and takes so many bits on the wire.
+    pub fn came(&mut self, picture: &CodedPicture, bits: Option<f64>) {
+        if picture.is_same() {
+            return;
+        }
+        let rung = Rung::new(picture.rendition, picture.quality.max(1));
+        self.ladder.learn(rung, picture.jpeg.len());
+        if let Some(bits) = bits {
+            self.overhead = bits / (picture.jpeg.len() * 8) as f64;
+        }
+        self.sent = rung;
+    }
+}
+
+/// Bits on the wire of so many bytes of objects in so many datagrams.
+pub fn bits_of(bytes: usize, parts: usize) -> f64 {
+    wire_bits(bytes) + wire_bits(HOP_LEN) * parts as f64 - wire_bits(0)
+}
+
+impl Stream {
+    /// A path has been told of, or a wish.
+    pub const fn is_to_be_reconsidered(&mut self) {
+        self.adapting.stale = true;
+    }
+
+    /// The time that a picture's budget is of.
+    pub(super) fn budgeted(&self, lasts: Duration) -> Duration {
+        lasts.min(LONGEST)
+    }
+
+    /// Looks at the paths and wishes of those who watch, if anything was told of them. `departs`: a picture is about to be made.
+    pub fn reconsider(&mut self, sessions: &Sessions, departs: bool) {
+        if !self.adapting.stale || !departs && self.members.len() > FEW {
+            return;
+        }
+        self.adapting.stale = false;
+        let limits = self.limits(sessions);
+        self.adapting.least = if self.config.adapt { self.least(sessions, limits) } else { None };
+        let bytes = self.adapting.least.map(|bits| bits / 8.0 / self.adapting.overhead);
+        let rung = self.adapting.ladder.choose(bytes, limits);
+        self.adapting.wish = Wish { rung, most: bytes.map(|bytes| bytes as u32), limits };
+    }
+
+    /// Between which rungs: the operator's, and what is wanted at most.
+    fn limits(&self, _sessions: &Sessions) -> Limits {
+        let renditions = if self.config.adapt { RENDITIONS } else { 1 };
+        Limits {
+            finest: Rung::new(0, self.config.quality),
+            least_quality: self.config.least_quality,
+            coarsest: renditions as u8 - 1,
+        }
+    }
+
+    /// What a watcher may be sent beside what its path carries.
+    pub(super) const fn most(&self, _session: &Session) -> Option<Bitrate> {
+        self.config.max_rate
+    }
+
+    /// The bits of a picture that suit the slowest of those who can be sent the coarsest rung; `None`: there is no limit.
+    fn least(&self, sessions: &Sessions, limits: Limits) -> Option<f64> {
+        let lasts = self.budgeted(self.config.description.rate.interval());
+        let watching = || self.turns.all().filter_map(|slot| sessions.get(slot)).filter(|session| session.ready);
+        let bits = |session: &Session| session.control().map(|control| control.budget(lasts, self.most(session)));
+        let is_alone = watching().take(2).count() == 1;
+        let floor = self.adapting.ladder.expected(limits.coarsest()) * 8.0 * self.adapting.overhead;
+        let counts = |session: &&Session| {
+            let control = session.control();
+            control.is_some_and(|control| is_alone || !control.is_starting()) && bits(session).is_some_and(|bits| bits >= floor)
+        };
+        let least = watching().filter(counts).filter_map(bits).reduce(f64::min);
+        let unlimited = watching().any(|session| session.control().is_none());
+        if least.is_some() || unlimited {
+            return least;
+        }
+        // All are below the coarsest rung, or are being tried out.
+        watching().filter_map(bits).reduce(f64::max)
+    }
+
+    /// What a watcher is sent at present, and why it is not more.
+    pub fn in_force(&self, now: Time, session: &Session) -> InForce {
+        let sent = self.adapting.sent;
+        let share = session.share();
+        let control = session.control();
+        InForce {
+            rendition: sent.rendition,
+            quality: sent.quality,
+            every: if share > NEARLY_ALL { 1 } else { (1.0 / share.max(0.004)).round() as u8 },
+            reason: self.reason(now, session),
+            estimate: control.map(Control::rate),
+            queue: control.map_or(0, |control| u16::try_from(control.queue().as_micros() / 100).unwrap_or(u16::MAX)),
+        }
+    }
+
+    fn reason(&self, now: Time, session: &Session) -> AdaptationReason {
+        let limits = self.adapting.wish.limits;
+        let all = session.share() > NEARLY_ALL;
+        let finest = limits.finest == Rung::new(0, self.config.quality);
+        let Some(control) = session.control() else {
+            return match (self.adapting.wish.rung == limits.finest, finest) {
+                (true, true) => AdaptationReason::Full,
+                (true, false) => AdaptationReason::Wish,
+                (false, _) => AdaptationReason::Others,
+            };
+        };
+        if control.is_deaf(now) {
+            return AdaptationReason::Silence;
+        }
+        if all && self.adapting.wish.rung == limits.finest {
+            return if finest { AdaptationReason::Full } else { AdaptationReason::Wish };
+        }
+        let lasts = self.budgeted(self.config.description.rate.interval());
+        let own = control.budget(lasts, self.most(session));
+        if all && self.adapting.least.is_some_and(|least| own > least * ALIKE) {
+            return AdaptationReason::Others;
+        }
+        match control.cause() {
+            Move::Startup => AdaptationReason::Probing,
+            Move::Free | Move::Path => AdaptationReason::Path,
+            Move::Queue => AdaptationReason::Queue,
+            Move::Loss => AdaptationReason::Congestion,
+            Move::Competition => AdaptationReason::Competition,
+        }
+    }
+}
