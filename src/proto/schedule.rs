@@ -85,12 +85,14 @@ pub struct Demand {
     pub fresh: u64,
     /// The smallest class in which somebody was sent the last picture.
     pub class: SizeClass,
+    /// A picture waits for its moment, and one that is made before that would be made to what paths carried then.
+    pub held: bool,
 }
 
 impl Demand {
     pub const fn idle(quality: u8, live: bool) -> Self {
         let wish = Wish::free(quality);
-        Self { watched: false, wish, schedule: None, live, fresh: 0, class: SizeClass::ANY }
+        Self { watched: false, wish, schedule: None, live, fresh: 0, class: SizeClass::ANY, held: false }
     }
 
     /// What to do with a picture that stands there, if encoding takes `cost` and `more` says whether a fresher one is
@@ -108,6 +110,8 @@ impl Demand {
         match (self.watched, now < due) {
             (false, true) => Verdict::Hold(due),
             (false, false) => Verdict::Discard,
+            // Made after the departure of the one before, it is still there in time.
+            (true, true) if self.held && cost * 2 < span.lasts => Verdict::Hold(due),
             (true, _) if hopeless && now.since(due) <= STALL => Verdict::Skip,
             (true, _) => Verdict::Encode,
         }

@@ -1,6 +1,8 @@
 //! The protocol machines in virtual time: a server, its encoder, watchers and bad networks in one thread, from a seed.
 
+mod bottleneck;
 mod client;
+mod cubic;
 mod elastic;
 mod encoder;
 mod jpeg;
@@ -19,6 +21,7 @@ mod drift;
 mod held;
 mod listing;
 mod paths;
+mod rates;
 mod reports;
 mod schedule;
 mod sessions;

@@ -16,6 +16,7 @@ use udpstream::units::{Time, Unit};
 use udpstream::wire::object::Type;
 use udpstream::wire::{Description, Hop, Kind, ObjectView, SizeClass, StreamName};
 
+use crate::bottleneck::Bottleneck;
 use crate::encoder::Encoder;
 use crate::jpeg::Film;
 use crate::random::Random;
@@ -106,6 +107,8 @@ pub struct World {
     /// Whether the server has sound, and its port for it.
     with_sound: (bool, u16),
     pub watchers: Vec<Watcher>,
+    /// The narrowest place of the way to all of them.
+    pub bottleneck: Option<Bottleneck>,
     /// The server's timer fires up to this late.
     pub lateness: Duration,
     /// The server needs so long to send one datagram; meanwhile it does nothing but read.
@@ -132,7 +135,9 @@ pub fn description(film: &Film) -> Description {
 
 /// A stream of this film.
 pub fn streaming(name: &str, film: &Film) -> StreamConfig {
-    StreamConfig::new(StreamName::parse(name).expect("a name"), description(film))
+    let config = StreamConfig::new(StreamName::parse(name).expect("a name"), description(film));
+    // Paths are asked what they carry only where that is what is tested.
+    StreamConfig { adapt: false, ..config }
 }
 
 pub fn secret(seed: u64, purpose: u64) -> [u8; 32] {
@@ -170,6 +175,7 @@ impl World {
             next_chunk: 0,
             with_sound,
             watchers: Vec::new(),
+            bottleneck: None,
             lateness: Duration::ZERO,
             datagram_cost: Duration::ZERO,
             server_mtu: usize::MAX,
@@ -231,6 +237,7 @@ impl World {
                 break;
             }
             self.now = self.now.max(next);
+            self.pass_bottleneck();
             self.deliver();
             self.turn_server();
             for n in 0..self.watchers.len() {
@@ -247,7 +254,8 @@ impl World {
             State::Stopped | State::Dead => Time::NEVER,
         };
         let running = self.watchers.iter().filter(|watcher| watcher.state == State::Running);
-        running.map(|watcher| watcher.wake).min().unwrap_or(Time::NEVER).min(flight).min(server)
+        let narrow = self.bottleneck.as_ref().map_or(Time::NEVER, Bottleneck::wake);
+        running.map(|watcher| watcher.wake).min().unwrap_or(Time::NEVER).min(flight).min(server).min(narrow)
     }
 
     fn deliver(&mut self) {
@@ -380,12 +388,28 @@ impl World {
         }
         let bytes = [&transmit.hop[..], transmit.body.bytes()].concat();
         let down = from == SERVER || from == SOUND;
-        let at = self.watcher_at(if down { transmit.to } else { from });
+        if let Some(bottleneck) = self.bottleneck.as_mut().filter(|_| down) {
+            return bottleneck.put(self.now, from, transmit.to, bytes);
+        }
+        self.fly(self.now, from, transmit.to, bytes);
+    }
+
+    /// What the bottleneck lets go flies on.
+    fn pass_bottleneck(&mut self) {
+        let passed = self.bottleneck.as_mut().map(|bottleneck| bottleneck.step(self.now));
+        for passed in passed.into_iter().flatten() {
+            self.fly(passed.at, passed.from, passed.to, passed.bytes);
+        }
+    }
+
+    fn fly(&mut self, now: Time, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        let down = from == SERVER || from == SOUND;
+        let at = self.watcher_at(if down { to } else { from });
         let link = at.map(|(n, _)| &mut self.watchers[n]).map(|w| if down { &mut w.down } else { &mut w.up });
-        let arrivals = link.map_or_else(|| vec![self.now + ms(1)], |link| link.carry(self.now, bytes.len()));
+        let arrivals = link.map_or_else(|| vec![now + ms(1)], |link| link.carry(now, bytes.len()));
         for at in arrivals {
             self.number += 1;
-            self.flights.insert((at, self.number), (from, transmit.to, bytes.clone()));
+            self.flights.insert((at, self.number), (from, to, bytes.clone()));
         }
     }
 

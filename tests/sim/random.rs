@@ -38,6 +38,12 @@ impl Random {
         Duration::from_nanos(self.below(most.as_nanos() as u64 + 1))
     }
 
+    /// Evenly between two numbers of seconds.
+    pub fn seconds(&mut self, least: f64, most: f64) -> Duration {
+        let part = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
+        Duration::from_secs_f64(least + part * (most - least))
+    }
+
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         (0..length).map(|_| self.next() as u8).collect()
     }

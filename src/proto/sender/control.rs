@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::estimate::{Cell, Estimate, LEAST, Move, Passed};
+use crate::media::sound::Rendition;
 use crate::units::{Bitrate, Time};
 
 /// Datagrams may leave so long before their time, together with others: a timer for each would cost too much.
@@ -32,6 +33,12 @@ const BELOW: usize = 28;
 /// A clear path that is sent less than it carries is sent pictures denser and denser, up to this, bits a second: what is sent
 /// sooner is seen sooner.
 const DENSEST: f64 = 1e9;
+/// A rate below this part of the last has fallen.
+const FELL: f64 = 0.97;
+/// Sound is finest above this rate, b/s, and again above that.
+const STEREO: [f64; 2] = [6.5e6, 8e6];
+const MONO: [f64; 2] = [3.3e6, 4e6];
+const LOWEST: Rendition = Rendition::Mono;
 /// Each train that was not held up allows the next to be so much denser.
 const DENSER: f64 = 1.5;
 
@@ -54,6 +61,9 @@ pub struct Control {
     /// The pace on a path that is sent less than it carries.
     stretch: f64,
     began: Time,
+    /// When the rate fell last.
+    fell: Time,
+    sound: Rendition,
     /// The receiver's clock, extended: its low 32 bits are what its hop headers say.
     clock: Option<u64>,
 }
@@ -82,6 +92,8 @@ impl Control {
             paid: now,
             stretch: 0.0,
             began: now,
+            fell: Time::ZERO,
+            sound: Rendition::Stereo,
             clock: None,
         }
     }
@@ -118,6 +130,19 @@ impl Control {
         self.reports = interval;
     }
 
+    /// The sound that leaves enough of the rate for pictures.
+    pub fn sound(&mut self) -> Rendition {
+        let rate = self.estimate.rate();
+        self.sound = if rate > STEREO[usize::from(self.sound > Rendition::Stereo)] {
+            Rendition::Stereo
+        } else if rate > MONO[usize::from(self.sound > Rendition::Mono)] {
+            Rendition::Mono
+        } else {
+            LOWEST
+        };
+        self.sound
+    }
+
     /// A datagram leaves, in this of the watcher's sessions.
     pub fn sends(&mut self, now: Time, side: Side, is_sound: bool, bytes: usize) {
         let bits = wire_bits(bytes);
@@ -152,13 +177,16 @@ impl Control {
     }
 
     /// Whether a picture whose turn it is must be left out; it pays for those before it.
-    pub fn skips(&mut self, now: Time, lasts: Duration, most: Option<Bitrate>) -> bool {
+    ///
+    /// A picture of so many bits that was made before the rate fell is left out too: the next one is made to what there is.
+    pub fn skips(&mut self, now: Time, made: (Time, f64), lasts: Duration, most: Option<Bitrate>) -> bool {
         let budget = self.budget(lasts, most);
         let paid = self.budget(now.since(self.paid).min(PAID), most);
         (self.debt, self.paid) = ((self.debt - paid).max(0.0), now);
         let waiting = self.estimate.waiting(now.as_secs(), self.unreported.iter().sum());
         let queued = waiting > WAITING && !self.estimate.competes();
-        queued || self.debt > OWED * budget || self.backlog(now) > self.interval || self.is_deaf(now)
+        let outdated = made.0 < self.fell && made.1 > TOO_LARGE * budget;
+        queued || outdated || self.debt > OWED * budget || self.backlog(now) > self.interval || self.is_deaf(now)
     }
 
     /// A picture of so many bits on the wire begins.
@@ -200,7 +228,11 @@ impl Control {
         let cells: Vec<Cell> = told.cells.iter().map(cell).collect();
         let (at, side) = (now.as_secs(), self.side.rate_until(now.as_secs(), 1.0));
         self.estimate.set_demand(self.sent.rate_until(at, DEMAND), side);
+        let before = self.estimate.rate();
         self.estimate.report(at, &cells, told.round_trip.as_secs_f64());
+        if self.estimate.rate() < FELL * before {
+            self.fell = now;
+        }
         self.stretch();
     }
 

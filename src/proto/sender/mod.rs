@@ -246,7 +246,13 @@ impl MediaSender {
             let (bytes, at, cargo, picture) = (usize::from(sent.bytes), sent.at, sent.cargo, sent.picture);
             let here = self.path_from.is_none_or(|from| sequence.wrapping_sub(from).cast_signed() >= 0);
             match cargo {
-                Cargo::Probe if received && here => self.path.probe_arrived(now, bytes),
+                Cargo::Probe if received && here => {
+                    self.path.probe_arrived(now, bytes);
+                    if self.path.class() == SizeClass::LOOPBACK {
+                        // The path is this machine.
+                        (self.control, self.is_governed) = (None, false);
+                    }
+                }
                 Cargo::Probe => {}
                 Cargo::Body | Cargo::Sound | Cargo::Other => {
                     self.count(received, straggler);

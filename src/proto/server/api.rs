@@ -12,8 +12,9 @@ use crate::proto::server::Server;
 use crate::proto::session::Gone;
 use crate::proto::stream::StreamKey;
 use crate::seal::Seed;
-use crate::units::{MediaTime, Span, Time, Unit};
+use crate::units::{Bitrate, MediaTime, Span, Time, Unit};
 use crate::wire::SizeClass;
+use crate::wire::message::InForce;
 
 /// What the operator chose for the server as a whole.
 #[derive(Clone, Debug)]
@@ -141,6 +142,10 @@ pub struct SessionView {
     pub stream: StreamKey,
     pub class: SizeClass,
     pub stats: SessionStats,
+    /// What it is sent at present, and why it is not more.
+    pub in_force: InForce,
+    /// What was sent to it in the last second, sound included; `None`: its path is not estimated.
+    pub rate: Option<Bitrate>,
 }
 
 impl Server {

@@ -58,6 +58,8 @@ pub struct Server {
     /// When the event queue was last empty.
     silent_since: Time,
     last_upkeep: Time,
+    /// When it was asked last what to do.
+    polled: Time,
     /// What is of no stream.
     totals: Totals,
 }
@@ -80,6 +82,7 @@ impl Server {
             finished: false,
             silent_since: Time::ZERO,
             last_upkeep: Time::ZERO,
+            polled: Time::ZERO,
             totals: Totals::default(),
         }
     }
@@ -167,6 +170,8 @@ impl Server {
             stream: session.stream,
             class: session.media.class(),
             stats: session.stats(),
+            in_force: self.streams[session.stream.index()].in_force(self.polled, session),
+            rate: session.control().map(|control| control.sent_rate(self.polled)),
         })
     }
 
@@ -339,6 +344,7 @@ impl Machine for Server {
             self.silent_since = now;
         }
         self.meter.sent(now);
+        self.polled = now;
         for stream in &mut self.streams {
             stream.reconsider(&self.sessions, false);
             stream.begin(now, &mut self.sessions, &mut self.outbox.events);

@@ -104,11 +104,12 @@ impl Server {
         let (interval, clock) = (self.report_interval(), CLOCK_INTERVAL.max(self.report_interval() / 2));
         let Some(session) = self.sessions.get_mut(slot).filter(|session| now >= session.next_clock) else { return };
         session.next_clock = now + clock;
-        let mut tlvs = Vec::with_capacity(48);
+        let mut tlvs = Vec::with_capacity(66);
         if let Some((echo, at)) = session.heard_stamp {
             let held = u32::try_from(now.since(at).as_micros()).unwrap_or(u32::MAX);
             ClockEcho { echo, held, clock: now.micros() }.put(&mut tlvs);
         }
+        self.streams[session.stream.index()].in_force(now, session).put(&mut tlvs);
         let millis = interval.as_millis() as u16;
         tlv::put(&mut tlvs, tlv::kind::REPORT_INTERVAL, &millis.to_be_bytes());
         let (to, id) = (session.route(), session.id);

@@ -77,6 +77,8 @@ pub struct Session {
     pub pictures: bool,
     /// Which sound it is sent, if any.
     pub sound: Option<Rendition>,
+    /// The finest sound that its path allows.
+    pub sound_allowed: Rendition,
     /// Which departure of the stream's it was sent last, or is being sent; counted from 1.
     departure: Option<u64>,
     /// When it was last sent a picture because it resumed.
@@ -113,6 +115,7 @@ impl Session {
             ready: false,
             pictures: route.peer.port == Port::PICTURES,
             sound: None,
+            sound_allowed: Rendition::Stereo,
             departure: None,
             resumed: None,
             media: MediaSender::new(route, id as u32, beginning.path(now)),

@@ -134,8 +134,14 @@ impl Sessions {
         };
         let round_trip = session.stats().rtt.unwrap_or_default();
         let told = Told { side, sent_at, cells, unreported: session.media.unreported(report), round_trip };
-        if let Some(control) = self.control_of(first) {
-            control.report(now, &told);
+        let Some(control) = self.control_of(first) else { return };
+        control.report(now, &told);
+        let allowed = control.sound();
+        let sessions = [Some(first), self.slot(first).and_then(|slot| self.get(slot)?.tied)];
+        for slot in sessions.into_iter().flatten().filter_map(|id| self.slot(id)).collect::<Vec<_>>() {
+            if let Some(session) = self.get_mut(slot) {
+                session.sound_allowed = allowed;
+            }
         }
     }
 

@@ -44,6 +44,11 @@ impl Session {
         self.sound = here.then(|| Rendition::of(wish.rendition).unwrap_or_default());
     }
 
+    /// Which sound is to be sent to it, if any: the coarser of what it wants and what its path allows.
+    pub fn sound_rendition(&self) -> Option<Rendition> {
+        self.sound.map(|wanted| wanted.max(self.sound_allowed.min(Rendition::Mono)))
+    }
+
     /// Whether a Want with this number is to be obeyed. One that is not older than the last is acknowledged.
     pub fn heeds(&mut self, number: u32) -> bool {
         let ahead = self.want.map_or(1, |last| number.wrapping_sub(last).cast_signed());

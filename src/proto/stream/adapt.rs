@@ -23,6 +23,8 @@ const NEARLY_ALL: f32 = 0.9;
 const OVERHEAD: f64 = 1.12;
 /// A picture that lasts longer is sent as if it lasted so long: it is to be seen before.
 const LONGEST: Duration = Duration::from_millis(250);
+/// Eight chunks of sound take 6 ms at this rate.
+const SLOW: Bitrate = Bitrate::bps(12_000_000);
 /// A watcher with so little more than the least is one of those that set the rung.
 const ALIKE: f64 = 1.05;
 
@@ -38,6 +40,8 @@ pub struct Adapting {
     stale: bool,
     /// What departed last.
     pub sent: Rung,
+    /// Somebody's path is slow.
+    tight: bool,
 }
 
 impl Adapting {
@@ -49,7 +53,13 @@ impl Adapting {
             least: None,
             stale: true,
             sent: Rung::new(0, quality),
+            tight: false,
         }
+    }
+
+    /// Whether somebody's path is so slow that what leaves together is a queue there.
+    pub const fn is_tight(&self) -> bool {
+        self.tight
     }
 
     /// A picture has come, and takes so many bits on the wire.
@@ -89,6 +99,8 @@ impl Stream {
         }
         self.adapting.stale = false;
         let limits = self.limits(sessions);
+        let controls = || self.members.iter().filter_map(|slot| sessions.get(*slot)?.control());
+        self.adapting.tight = controls().any(|control| control.rate() < SLOW);
         self.adapting.least = if self.config.adapt { self.least(sessions, limits) } else { None };
         let bytes = self.adapting.least.map(|bits| bits / 8.0 / self.adapting.overhead);
         let rung = self.adapting.ladder.choose(bytes, limits);

@@ -18,7 +18,7 @@ use crate::proto::schedule::Schedule;
 use crate::proto::sender::Part;
 use crate::proto::server::Event;
 use crate::proto::session::{Session, Sessions};
-use crate::units::{MediaTime, Time, Unit};
+use crate::units::{Bitrate, MediaTime, Time, Unit};
 use crate::wire::SizeClass;
 
 /// A picture waits no longer than this for those who still lack the one before.
@@ -229,7 +229,7 @@ impl Stream {
             return;
         };
         let (lasts, most) = (self.budgeted(interval), self.most(session));
-        if session.media.control.as_mut().is_some_and(|control| control.skips(now, lasts, most)) {
+        if is_left_out(now, session, offer, (lasts, most)) {
             session.skip(*departure);
             return;
         }
@@ -283,4 +283,11 @@ impl Stream {
             }
         }
     }
+}
+
+/// Whether the path of this session does not carry the picture: it is left out, and the next one comes sooner.
+fn is_left_out(now: Time, session: &mut Session, offer: &Offer, (lasts, most): (Duration, Option<Bitrate>)) -> bool {
+    let made = offer.stamps().encoding;
+    let bits = offer.bits().unwrap_or_default();
+    session.media.control.as_mut().is_some_and(|control| control.skips(now, (made, bits), lasts, most))
 }

@@ -181,6 +181,7 @@ impl Stream {
         Demand {
             watched: !self.turns.is_empty(),
             wish: self.adapting.wish,
+            held: self.next.is_some() && self.adapting.wish.most.is_some(),
             schedule: self.schedule,
             live: self.config.description.live,
             fresh: self.fresh,

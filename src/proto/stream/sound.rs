@@ -139,7 +139,9 @@ impl Stream {
         if self.config.description.live {
             return Some(Time::ZERO);
         }
-        let ahead = if urgency == Urgency::Due { LATEST } else { LEAD };
+        // On a slow path chunks that leave together would be a queue.
+        let evenly = urgency == Urgency::Due || self.adapting.is_tight();
+        let ahead = if evenly { LATEST } else { LEAD };
         self.due(waiting).map(|due| due - ahead)
     }
 
@@ -181,7 +183,7 @@ impl Stream {
         for slot in self.members.iter().skip(next) {
             sending.from = slot + 1;
             let Some(session) = sessions.get(*slot).filter(|session| session.ready) else { continue };
-            if let Some(rendition) = session.sound {
+            if let Some(rendition) = session.sound_rendition() {
                 let object = sending.object(self.id, rendition);
                 return sessions.transmit(*slot, now, Kind::OBJECT, Cargo::Sound, object);
             }
