@@ -73,6 +73,8 @@ pub struct Bottleneck {
 
 /// Headers of IP and UDP.
 const HEADERS: usize = 28;
+/// Larger datagrams vanish.
+const MTU: usize = 1_500;
 /// A queue of less than two datagrams is none.
 const LEAST: f64 = 3_100.0;
 /// One stall in so many seconds is drawn with each burst.
@@ -110,8 +112,11 @@ impl Bottleneck {
 
     /// A datagram of ours comes.
     pub fn put(&mut self, now: Time, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
-        self.waits.push((now, self.wait()));
         let size = bytes.len() + HEADERS;
+        if size > MTU {
+            return;
+        }
+        self.waits.push((now, self.wait()));
         self.take(now, size, Waiting::Datagram(from, to, bytes));
     }
 

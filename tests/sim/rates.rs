@@ -226,3 +226,27 @@ fn table() {
     println!("radio: {:?}", scene.figures(5.0, 60.0));
     let _ = (Runs(0.0, 0.0, 0.0), Unit(0), seconds(1));
 }
+
+#[test]
+fn trace() {
+    let mut scene = Scene::new(Layout { limit: Limit::Time(ms(300)), ..USUAL });
+    scene.plan(10.0, 2.0 * MEGA);
+    scene.run(9.8);
+    while scene.now() < 14.0 {
+        scene.run(scene.now() + 0.04);
+        let wait = scene.bottleneck().wait();
+        let view = scene.world.server.machine.sessions().next().expect("one");
+        let f = view.in_force;
+        println!("{:.2} wait {:.0} rate {:.2} q {} reason {:?} r{} q{} every {} sent {} thinned {}", scene.now(), wait * 1e3, f.estimate.map_or(0.0, |r| r.as_bps() as f64 / 1e6), f.queue / 10, f.reason, f.rendition, f.quality, f.every, view.stats.pictures, view.stats.thinned);
+    }
+    let mut scene = Scene::new(USUAL);
+    scene.cubic(10.0, 70.0, ms(20));
+    scene.run(9.8);
+    while scene.now() < 18.0 {
+        scene.run(scene.now() + 0.1);
+        let wait = scene.bottleneck().wait();
+        let view = scene.world.server.machine.sessions().next().expect("one");
+        let f = view.in_force;
+        println!("{:.2} wait {:.0} rate {:.2} q {} reason {:?} r{} q{} every {} sent {} thinned {}", scene.now(), wait * 1e3, f.estimate.map_or(0.0, |r| r.as_bps() as f64 / 1e6), f.queue / 10, f.reason, f.rendition, f.quality, f.every, view.stats.pictures, view.stats.thinned);
+    }
+}

@@ -33,6 +33,8 @@ const BELOW: usize = 28;
 /// A clear path that is sent less than it carries is sent pictures denser and denser, up to this, bits a second: what is sent
 /// sooner is seen sooner.
 const DENSEST: f64 = 1e9;
+/// A picture that was made before the rate fell is left out if it is so much larger than is planned now.
+const OUTDATED: f64 = 2.0;
 /// A rate below this part of the last has fallen.
 const FELL: f64 = 0.97;
 /// Sound is finest above this rate, b/s, and again above that.
@@ -63,6 +65,8 @@ pub struct Control {
     began: Time,
     /// When the rate fell last.
     fell: Time,
+    /// The pace at which the last picture began.
+    begun: f64,
     sound: Rendition,
     /// The receiver's clock, extended: its low 32 bits are what its hop headers say.
     clock: Option<u64>,
@@ -93,6 +97,7 @@ impl Control {
             stretch: 0.0,
             began: now,
             fell: Time::ZERO,
+            begun: 0.0,
             sound: Rendition::Stereo,
             clock: None,
         }
@@ -151,7 +156,9 @@ impl Control {
             self.side.put(now.as_secs(), bits);
         }
         self.unreported[side as usize] += bits;
-        let took = Duration::from_secs_f64(bits / self.pace());
+        // A picture that has begun ends as fast as it began: slower, it would only stand in the way of the next.
+        let pace = if side == Side::Pictures && !is_sound { self.pace().max(self.begun) } else { self.pace() };
+        let took = Duration::from_secs_f64(bits / pace);
         self.free = self.free.max(now - GROUP) + took;
     }
 
@@ -185,13 +192,14 @@ impl Control {
         (self.debt, self.paid) = ((self.debt - paid).max(0.0), now);
         let waiting = self.estimate.waiting(now.as_secs(), self.unreported.iter().sum());
         let queued = waiting > WAITING && !self.estimate.competes();
-        let outdated = made.0 < self.fell && made.1 > TOO_LARGE * budget;
+        let outdated = made.0 < self.fell && made.1 > OUTDATED * budget;
         queued || outdated || self.debt > OWED * budget || self.backlog(now) > self.interval || self.is_deaf(now)
     }
 
     /// A picture of so many bits on the wire begins.
     pub fn begins(&mut self, bits: f64, lasts: Duration, most: Option<Bitrate>) {
         let budget = self.budget(lasts, most);
+        self.begun = self.pace();
         if bits > TOO_LARGE * budget {
             self.debt += bits - budget;
         }
