@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::estimate::{Cell, Estimate, LEAST, Move, Passed};
+use super::estimate::{Cell, Estimate, LEAST, Move, Passed, START};
 use crate::media::sound::Rendition;
 use crate::units::{Bitrate, Time};
 
@@ -16,8 +16,8 @@ const GROUP: Duration = Duration::from_micros(500);
 const WAITING: f64 = 0.050;
 /// Without a report for so long, the round trip and two report intervals, no picture is begun (RFC 8083).
 const DEAF: Duration = Duration::from_millis(300);
-/// And for so long no sound either.
-const MUTE: Duration = Duration::from_secs(3);
+/// Without one for this part of that time, and less is planned.
+const UNSURE: u32 = 2;
 /// The share of the rate that is planned for.
 const PLANNED: f64 = 0.95;
 /// A picture so much larger than planned is paid back by those after it.
@@ -65,6 +65,8 @@ pub struct Control {
     began: Time,
     /// When the rate fell last.
     fell: Time,
+    /// The rate that is planned with.
+    planned: f64,
     /// The pace at which the last picture began.
     begun: f64,
     sound: Rendition,
@@ -84,6 +86,7 @@ impl Control {
     pub fn new(now: Time, interval: Duration, remembered: Option<Bitrate>) -> Self {
         let interval = interval.clamp(Duration::from_millis(10), Duration::from_millis(100));
         let remembered = remembered.map(|rate| rate.as_bps() as f64);
+        let planned = remembered.unwrap_or(START);
         Self {
             estimate: Estimate::new(interval.as_secs_f64(), remembered),
             interval,
@@ -97,6 +100,7 @@ impl Control {
             stretch: 0.0,
             began: now,
             fell: Time::ZERO,
+            planned,
             begun: 0.0,
             sound: Rendition::Stereo,
             clock: None,
@@ -176,9 +180,15 @@ impl Control {
         self.free.since(now)
     }
 
+    /// Time passes: without reports less is planned.
+    pub fn look(&mut self, now: Time) {
+        let rate = self.estimate.rate();
+        self.planned = if self.is_silent(now, DEAF / UNSURE) { rate / f64::from(UNSURE) } else { rate };
+    }
+
     /// The bits that a picture may take, which lasts so long. `most`: what is allowed beside the estimate.
     pub fn budget(&self, lasts: Duration, most: Option<Bitrate>) -> f64 {
-        let rate = most.map_or(f64::MAX, |most| most.as_bps() as f64).min(self.estimate.rate());
+        let rate = most.map_or(f64::MAX, |most| most.as_bps() as f64).min(self.planned);
         let side = self.side.rate(1.0).min(0.9 * rate);
         (PLANNED * (rate - side) * lasts.as_secs_f64()).max(0.0)
     }
@@ -187,6 +197,7 @@ impl Control {
     ///
     /// A picture of so many bits that was made before the rate fell is left out too: the next one is made to what there is.
     pub fn skips(&mut self, now: Time, made: (Time, f64), lasts: Duration, most: Option<Bitrate>) -> bool {
+        self.look(now);
         let budget = self.budget(lasts, most);
         let paid = self.budget(now.since(self.paid).min(PAID), most);
         (self.debt, self.paid) = ((self.debt - paid).max(0.0), now);
@@ -216,11 +227,6 @@ impl Control {
         now.since(heard) > limit + round_trip + 2 * self.reports
     }
 
-    /// Whether even sound is held back.
-    pub fn is_mute(&self, now: Time) -> bool {
-        self.is_silent(now, MUTE)
-    }
-
     /// Takes in what a report tells, which left the receiver at this stamp of its clock. `unreported`: bytes and datagrams
     /// that were sent since the newest that it tells of.
     pub fn report(&mut self, now: Time, told: &Told<'_>) {
@@ -241,6 +247,7 @@ impl Control {
         if self.estimate.rate() < FELL * before {
             self.fell = now;
         }
+        self.look(now);
         self.stretch();
     }
 

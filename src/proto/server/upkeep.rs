@@ -54,8 +54,12 @@ impl Server {
 
     /// Returns false if the session is gone.
     fn look_after(&mut self, now: Time, slot: usize) -> bool {
-        let interval = self.report_interval();
+        let interval = self.report_interval_of(slot);
         let Some(session) = self.sessions.get_mut(slot) else { return false };
+        if let Some(control) = &mut session.media.control {
+            control.set_report_interval(interval);
+            control.look(now);
+        }
         if now.since(session.heard) > SILENCE_LIMIT {
             self.remove(slot, Gone::Silent);
             return false;
@@ -101,7 +105,7 @@ impl Server {
 
     /// Tells the time, if it is time for that, and which Want was obeyed last.
     pub(super) fn tell_clock(&mut self, now: Time, slot: usize) {
-        let (interval, clock) = (self.report_interval(), CLOCK_INTERVAL.max(self.report_interval() / 2));
+        let (interval, clock) = (self.report_interval_of(slot), CLOCK_INTERVAL.max(self.report_interval() / 2));
         let Some(session) = self.sessions.get_mut(slot).filter(|session| now >= session.next_clock) else { return };
         session.next_clock = now + clock;
         let mut tlvs = Vec::with_capacity(66);

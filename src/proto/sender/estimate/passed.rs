@@ -34,10 +34,6 @@ impl Passed {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// Bits a second in the last `span` seconds before the newest.
     pub fn rate(&self, span: f64) -> f64 {
         self.rate_until(self.end, span)
