@@ -273,7 +273,7 @@ impl MediaSender {
 mod tests {
     use super::*;
     use crate::proto::Port;
-    use crate::wire::report::Arrival;
+    use crate::wire::report::{Arrival, Ecn};
 
     fn sender() -> MediaSender {
         let peer = Peer { port: Port::PICTURES, address: ([127, 0, 0, 1], 1).into() };
@@ -281,7 +281,8 @@ mod tests {
     }
 
     fn reported(sender: &mut MediaSender, number: u32, fates: &[bool]) -> (u64, u64) {
-        let fate = |received: &bool| if *received { Arrival::received(0) } else { Arrival::LOST };
+        let fate =
+            |received: &bool| if *received { Arrival::received(Duration::ZERO, Ecn::Not, 0) } else { Arrival::LOST };
         let report = Report { number, arrivals: fates.iter().map(fate).collect(), ..Report::default() };
         assert!(sender.report(Time::ZERO, &report));
         (sender.stats.reported, sender.stats.lost)

@@ -12,8 +12,9 @@ use crate::proto::server::Server;
 use crate::proto::session::Gone;
 use crate::proto::stream::StreamKey;
 use crate::seal::Seed;
-use crate::units::{MediaTime, Span, Time, Unit};
+use crate::units::{Bitrate, MediaTime, Span, Time, Unit};
 use crate::wire::SizeClass;
+use crate::wire::message::{InForce, WantedPictures};
 
 /// What the operator chose for the server as a whole.
 #[derive(Clone, Debug)]
@@ -141,6 +142,20 @@ pub struct SessionView {
     pub stream: StreamKey,
     pub class: SizeClass,
     pub stats: SessionStats,
+    /// Its own limits.
+    pub wanted: WantedPictures,
+    pub adaptation: Adaptation,
+}
+
+/// What a watcher is sent at present, and how its path looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Adaptation {
+    /// What it is told of it.
+    pub in_force: InForce,
+    /// What it was sent in the last second, both its sessions together.
+    pub rate: Bitrate,
+    /// The queue that stands in its path.
+    pub queue: Duration,
 }
 
 impl Server {

@@ -146,6 +146,7 @@ impl Server {
             session.set_sound(wish);
         }
         session.pictures &= wishes.pictures != Some(false);
+        session.wanted = session.wanted.changed_by(wishes.limits);
         if let Some(first) = self.first_session(peer.port, join)
             && let Some(old) = self.sessions.tie(first, &mut session)
         {
@@ -288,6 +289,7 @@ impl Server {
         if let Some(wish) = wishes.sound {
             session.set_sound(wish);
         }
+        session.wanted = session.wanted.changed_by(wishes.limits);
         stream.look_again();
         match wishes.pictures {
             Some(true) => stream.resume(now, slot, &mut self.sessions),

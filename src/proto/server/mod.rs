@@ -11,7 +11,7 @@ mod upkeep;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use api::{Config, Event, Feed, Local, SessionView, Totals};
+pub use api::{Adaptation, Config, Event, Feed, Local, SessionView, Totals};
 use outbox::Outbox;
 
 use super::door::Door;
@@ -163,6 +163,8 @@ impl Server {
             stream: session.stream,
             class: session.media.class(),
             stats: session.stats(),
+            wanted: session.wanted,
+            adaptation: Adaptation::default(),
         })
     }
 

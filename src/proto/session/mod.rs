@@ -14,7 +14,7 @@ use super::stream::StreamKey;
 use super::{Peer, Port, Route};
 use crate::media::sound::Rendition;
 use crate::units::{Time, Unit};
-use crate::wire::message::COOKIE_LEN;
+use crate::wire::message::{COOKIE_LEN, WantedPictures};
 use crate::wire::{Report, SizeClass};
 
 /// Media starts at the first report, or after this time without one.
@@ -74,6 +74,8 @@ pub struct Session {
     pub pictures: bool,
     /// Which sound it is sent, if any.
     pub sound: Option<Rendition>,
+    /// How much of the pictures it wants at most.
+    pub wanted: WantedPictures,
     /// Which departure of the stream's it was sent last, or is being sent; counted from 1.
     departure: Option<u64>,
     /// When it was last sent a picture because it resumed.
@@ -108,6 +110,7 @@ impl Session {
             ready: false,
             pictures: route.peer.port == Port::PICTURES,
             sound: None,
+            wanted: WantedPictures::ANY,
             departure: None,
             resumed: None,
             media: MediaSender::new(route, id as u32, beginning.path(now)),

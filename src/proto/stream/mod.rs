@@ -31,7 +31,7 @@ use super::server::{Event, Feed, Totals};
 use super::session::Sessions;
 use super::{Reason, Soonest, Transmit};
 use crate::media::coded::CodedPicture;
-use crate::units::{MediaTime, Rate, Time, Unit};
+use crate::units::{Bitrate, MediaTime, Rate, Time, Unit};
 use crate::wire::message::{State, Timeline, bye};
 use crate::wire::object::{ObjectHeader, Type, flags};
 use crate::wire::{Description, SizeClass, StreamName};
@@ -45,13 +45,20 @@ pub struct StreamConfig {
     pub name: StreamName,
     pub description: Description,
     pub quality: u8,
+    /// Below this, pictures become smaller or fewer instead.
+    pub least_quality: u8,
+    /// Most that a watcher is sent, sound and all included.
+    pub max_rate: Option<Bitrate>,
+    /// Whether a watcher is sent less than there is if its path does not carry more.
+    pub adapt: bool,
     /// Start the timeline at once instead of with the first watcher.
     pub no_wait: bool,
 }
 
 impl StreamConfig {
     pub const fn new(name: StreamName, description: Description) -> Self {
-        Self { name, description, quality: 80, no_wait: false }
+        let (least_quality, max_rate, adapt) = (1, None, true);
+        Self { name, description, quality: 80, least_quality, max_rate, adapt, no_wait: false }
     }
 }
 
