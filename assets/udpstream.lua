@@ -25,6 +25,9 @@ local refusals = {
   [5] = "the stream has ended", [6] = "no such stream", [7] = "role not served",
   [8] = "datagrams too small",
 }
+local reasons = { [0] = "nothing limits it", [1] = "the path carries no more", [2] = "a queue stood", [3] = "congestion",
+  [4] = "another flow", [5] = "reports stay away", [6] = "another watcher's path", [7] = "no more is wanted",
+  [8] = "the path is tried out" }
 local goodbyes = { [0] = "leaving", [1] = "ended", [2] = "stopped", [3] = "silent", [4] = "source failed" }
 local flags = { { 1, "SEALED" }, { 2, "LAST" }, { 4, "WHOLE" }, { 8, "CARD" }, { 16, "SAME" }, { 32, "DISCONTINUITY" } }
 
@@ -46,7 +49,7 @@ for _, f in ipairs {
   { "interval", 2, "Report interval (ms)" }, { "silence", 2, "Silence limit (ms)" }, { "sound_port", 2, "Sound port" },
   { "refusal", 2, "Code", DEC, refusals }, { "retry", 4, "Retry after (ms)" }, { "goodbye", 2, "Code", DEC, goodbyes },
   { "number", 4, "Number" }, { "size", 2, "Size" }, { "echo", 4, "Echo (µs)" }, { "held", 4, "Held (µs)" },
-  { "first", 4, "First hop sequence" }, { "n", 2, "Cells" }, { "update_ack", 4, "Update acknowledged" },
+  { "first", 4, "First hop sequence" }, { "n", 2, "Cells" }, { "shift", 1, "Unit of ages (16 µs, shifted)" }, { "update_ack", 4, "Update acknowledged" },
   { "buffer", 4, "Buffer (µs)" }, { "cell", 2, "Cell", HEX }, { "words", 1, "Header length (words)" },
   { "type", 1, "Type", DEC, types }, { "flags", 2, "Flags", HEX }, { "stream", 8, "Stream id", HEX },
   { "rendition", 1, "Rendition" }, { "cut", 1, "Cut", HEX }, { "tables", 1, "Tables" },
@@ -60,6 +63,8 @@ for _, f in ipairs {
   { "total", 2, "Streams in all" }, { "index16", 2, "First stream" }, { "watchers", 4, "Watchers" }, { "num", 4, "Numerator" }, { "den", 4, "Denominator" }, { "tlv_type", 2, "Type" }, { "tlv_length", 2, "Length" },
   { "reserved8", 1, "Reserved", HEX }, { "reserved16", 2, "Reserved", HEX }, { "length", 2, "Text length" },
   { "number16", 2, "Value" }, { "number32", 4, "Value" }, { "number64", 8, "Value" },
+  { "quality", 1, "Quality" }, { "every", 1, "One picture in" }, { "reason", 1, "Reason", DEC, reasons },
+  { "estimate", 4, "Estimate (kbit/s)" }, { "queue", 2, "Queue (0.1 ms)" },
   { "cookie", nil, "Cookie", "bytes" },
   { "token", nil, "Token", "bytes" }, { "text", nil, "Text", "string" }, { "body", nil, "Body", "bytes" },
   { "symbol", nil, "Symbol", "bytes" }, { "padding", nil, "Padding", "bytes" }, { "value", nil, "Value", "bytes" },
@@ -86,7 +91,7 @@ local layouts = {
   [0x05] = "nonce highest lowest refusal retry *text *tlvs", [0x06] = "session goodbye *text", [0x07] = "token:8",
   [0x08] = "session token:8", [0x09] = "number *tlvs", [0x12] = "size *probe",
   [0x11] = "scheme type rendition cut stream unit part k m index reserved8 symbol_length *symbol crc",
-  [0x20] = "session number echo held first n update_ack buffer token:8 *cells", [0x21] = "session count *names",
+  [0x20] = "session number echo held first n shift update_ack buffer token:8 *cells", [0x21] = "session count *names",
   [0x22] = "session number *tlvs", [0x23] = "session *text", [0x0a] = "nonce cookie:24 index16 *zeros",
   [0x0b] = "nonce total index16 *tlvs", [0x24] = "session stream type rendition cut reserved8 unit last", [0x10] = "*object",
 }
@@ -98,15 +103,15 @@ local sound_header = header:gsub("format", "samples"):gsub("width height", "fram
 local names = "stream type rendition cut reserved8 unit part bitmap"
 local tlv_layouts = {
   [1] = { "TIMELINE", "generation state reserved24:3 media clock num den" }, [2] = { "REPORT_INTERVAL", "interval" },
-  [3] = { "THINNING", "number16" }, [4] = { "ELSEWHERE", "*rest" }, [5] = { "CLOCK", "echo held clock" },
+  [3] = { "THINNING", "rendition quality every reason estimate queue" }, [4] = { "ELSEWHERE", "*rest" }, [5] = { "CLOCK", "echo held clock" },
   [6] = { "TOKEN", "token:8" }, [7] = { "WANTED", "number" },
   [16] = { "STREAM", "*rest" }, [17] = { "PROOF", "*raw" }, [18] = { "TICKET", "*raw" },
   [19] = { "WITH_SESSION", "session" }, [20] = { "WANT", "*tlvs" }, [21] = { "NAME", "*rest" },
   [22] = { "VIA", "*raw" },
   [23] = { "GRANT", "*raw" }, [24] = { "ENTRY", "state reserved24:3 watchers *text *description" },
   [32] = { "RENDITION", "rendition cut" }, [33] = { "MAX_RATE", "number64" },
-  [34] = { "QUALITY", "*raw" }, [35] = { "SOUND", "place *rendition" }, [36] = { "PAUSE", "" }, [37] = { "RESUME", "" },
-  [38] = { "SEEK", "media" },
+  [34] = { "QUALITY", "quality" }, [35] = { "SOUND", "place *rendition" }, [36] = { "PAUSE", "" }, [37] = { "RESUME", "" },
+  [38] = { "SEEK", "media" }, [39] = { "MAX_SIZE", "width height" },
 }
 local description = {
   [1] = { "title", "*rest" }, [2] = { "pictures", "width height num den" }, [3] = { "length (µs)", "number64" },
@@ -190,6 +195,7 @@ function special.probe(at, tree)
   if at.size ~= at.tvb:len() then tree:add_proto_expert_info(wrong, "The size is not that of the datagram") end
   return take(at, tree, "padding", at.stop - at.pos)
 end
+local marks = { [0] = "", ", ECT(1)", ", ECT(0)", ", CE" }
 function special.cells(at, tree)
   if at.n > 560 then tree:add_proto_expert_info(wrong, "More than 560 cells") end
   at.lost = 0
@@ -197,7 +203,8 @@ function special.cells(at, tree)
     if at.pos + 2 > at.stop then return take(at, tree, "cell", 2) end
     local cell = at.tvb(at.pos, 2):uint()
     local received = cell >= 0x8000
-    local fate = received and ("received %d µs before"):format(cell % 0x2000 * 16) or "lost"
+    local mark = marks[math.floor(cell / 0x2000) % 4]
+    local fate = received and ("received %d µs before%s"):format(cell % 0x2000 * 16 * 2 ^ at.shift, mark) or "lost"
     tree:add(fields.cell.pf, at.tvb(at.pos, 2)):append_text((" %d %s"):format((at.first + i) % 2 ^ 32, fate))
     at.lost, at.pos = at.lost + (received and 0 or 1), at.pos + 2
   end

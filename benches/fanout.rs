@@ -18,7 +18,7 @@ use udpstream::net::{Options, Socket};
 use udpstream::proto::server::{Config, Feed, Local, Server, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver, receiver};
 use udpstream::units::{Rate, Size, Time};
-use udpstream::wire::{Description, Hop, Kind, SizeClass, StreamName};
+use udpstream::wire::{Description, Ecn, Hop, Kind, SizeClass, StreamName};
 
 /// A picture of this size takes about 14 kB and travels in one datagram.
 const SIZE: Size = Size::new(500, 282);
@@ -73,7 +73,7 @@ impl Stage {
         };
         let sinks: Vec<UdpSocket> = (0..watchers).map(|_| sink()).collect();
         let addresses = sinks.iter().map(|sink| sink.local_addr().expect("bound").into()).collect();
-        let socket = Socket::bind(Options { address: local, receive_buffer: None }).expect("a socket");
+        let socket = Socket::bind(Options::on(local)).expect("a socket");
         let bare = Raw::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
         bare.set_nonblocking(true).expect("a socket that does not wait");
         let (server, stream) = Self::joined(&sinks, &sample);
@@ -196,13 +196,25 @@ fn join(server: &mut Server, mut watcher: Receiver, home: SocketAddr, at: Socket
         for bytes in drain(&mut watcher) {
             server.handle(
                 now(),
-                Input::Datagram(Received { port: Port::default(), from: at, local: None, bytes: &bytes }),
+                Input::Datagram(Received {
+                    port: Port::default(),
+                    from: at,
+                    local: None,
+                    ecn: Ecn::Not,
+                    bytes: &bytes,
+                }),
             );
         }
         for bytes in drain(server) {
             watcher.handle(
                 now(),
-                Input::Datagram(Received { port: Port::default(), from: home, local: None, bytes: &bytes }),
+                Input::Datagram(Received {
+                    port: Port::default(),
+                    from: home,
+                    local: None,
+                    ecn: Ecn::Not,
+                    bytes: &bytes,
+                }),
             );
         }
     }

@@ -62,8 +62,18 @@ fn object(c: &mut Criterion) {
 
 fn report(c: &mut Criterion) {
     let arrivals = (0..400).map(Arrival).collect();
-    let report =
-        Report { session: 1, number: 2, echo: 3, held: 4, first: 5, update_ack: 6, buffer: 7, token: 8, arrivals };
+    let report = Report {
+        session: 1,
+        number: 2,
+        echo: 3,
+        held: 4,
+        first: 5,
+        shift: 0,
+        update_ack: 6,
+        buffer: 7,
+        token: 8,
+        arrivals,
+    };
     let message = Message::Report(report);
     let mut bytes = Vec::new();
     message.emit(&mut bytes);

@@ -25,7 +25,7 @@ use udpstream::proto::{Input, Machine, Output, Port, Received};
 use udpstream::seal::system_seed;
 use udpstream::units::Time;
 use udpstream::wire::object::{ObjectView, Type};
-use udpstream::wire::{Hop, Kind};
+use udpstream::wire::{Ecn, Hop, Kind};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -212,8 +212,10 @@ impl Ours {
 
 impl Grouping for Ours {
     fn place(&mut self, bytes: &[u8], from: SocketAddr) -> Option<Place> {
-        self.receiver
-            .handle(clock::now(), Input::Datagram(Received { port: Port::default(), from, local: None, bytes }));
+        self.receiver.handle(
+            clock::now(),
+            Input::Datagram(Received { port: Port::default(), from, local: None, ecn: Ecn::Not, bytes }),
+        );
         let (hop, body) = Hop::parse(bytes).ok().filter(|(hop, _)| hop.kind.is_sequenced())?;
         let before = self.sequence.replace(hop.sequence).unwrap_or_else(|| hop.sequence.wrapping_sub(1));
         self.missed += hop.sequence.wrapping_sub(before).wrapping_sub(1);

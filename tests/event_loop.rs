@@ -22,7 +22,7 @@ use udpstream::proto::receiver::{self, Receiver};
 use udpstream::proto::server::{Config, Event, Feed, Local, Server, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Reason, Received, Transmit};
 use udpstream::units::{Rate, Size, Time, Unit};
-use udpstream::wire::{Description, HOP_LEN, StreamName};
+use udpstream::wire::{Description, Ecn, HOP_LEN, StreamName};
 
 use jpeg::Film;
 
@@ -34,7 +34,7 @@ mod jpeg;
 mod random;
 
 fn socket(address: impl Into<SocketAddr>) -> (Socket, SocketAddr) {
-    let socket = Socket::bind(Options { address: address.into(), receive_buffer: None }).unwrap();
+    let socket = Socket::bind(Options::on(address.into())).unwrap();
     let address = socket.local_addr().unwrap();
     (socket, address)
 }
@@ -53,7 +53,7 @@ impl Machine for Flood {
     type Event = ();
 
     fn handle(&mut self, _now: Time, input: Input<'_, ()>) {
-        if let Input::Datagram(Received { port, from, local, bytes }) = input {
+        if let Input::Datagram(Received { port, from, local, bytes, .. }) = input {
             self.heard.push((port, self.sent));
             self.answers.push(Transmit { port, to: from, from: local, hop: [0; HOP_LEN], body: bytes.to_vec().into() });
         }
@@ -141,7 +141,7 @@ impl Machine for Busy {
     type Event = ();
 
     fn handle(&mut self, _now: Time, input: Input<'_, ()>) {
-        let Input::Datagram(Received { port, from, local, bytes }) = input else { return };
+        let Input::Datagram(Received { port, from, local, bytes, .. }) = input else { return };
         if port == Port(1) {
             self.answers.push(Transmit { port, to: from, from: local, hop: [0; HOP_LEN], body: bytes.to_vec().into() });
         } else {
@@ -343,7 +343,8 @@ fn watchers(server: SocketAddr, over: Arc<AtomicBool>) -> JoinHandle<u64> {
             for (machine, socket) in &mut all {
                 for _ in 0..16 {
                     let Ok((length, from)) = socket.recv_from(&mut buffer) else { break };
-                    let received = Received { port: Port::PICTURES, from, local: None, bytes: &buffer[..length] };
+                    let received =
+                        Received { port: Port::PICTURES, from, local: None, ecn: Ecn::Not, bytes: &buffer[..length] };
                     machine.handle(now(), Input::Datagram(received));
                     idle = false;
                 }

@@ -20,7 +20,7 @@ use udpstream::proto::receiver::{Config as Watch, Event as Seen};
 use udpstream::proto::server::{Config, Event, Feed, Local, Server, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver};
 use udpstream::units::{Rate, Size, Time};
-use udpstream::wire::{Description, Hop, Kind, ObjectView, StreamName};
+use udpstream::wire::{Description, Ecn, Hop, Kind, ObjectView, StreamName};
 
 use crate::stage::Sample;
 
@@ -157,7 +157,7 @@ impl App<Server> for Feeding<'_> {
 
 fn ours(sample: &Sample, fps: u32, pictures: u32) -> Played {
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let socket = Socket::bind(Options { address: local, receive_buffer: None }).expect("a socket");
+    let socket = Socket::bind(Options::on(local)).expect("a socket");
     let home = socket.local_addr().expect("bound");
     let rate = Rate::new(fps, 1).expect("a rate");
     let title = "A film".to_owned();
@@ -209,7 +209,8 @@ fn watch(socket: &UdpSocket, home: SocketAddr) -> Vec<(u32, Time)> {
         if let Some(unit) = picture_of(bytes).filter(|unit| arrivals.last().is_none_or(|(last, _)| last < unit)) {
             arrivals.push((unit, at));
         }
-        receiver.handle(at, Input::Datagram(Received { port: Port::default(), from, local: None, bytes }));
+        receiver
+            .handle(at, Input::Datagram(Received { port: Port::default(), from, local: None, ecn: Ecn::Not, bytes }));
     }
 }
 

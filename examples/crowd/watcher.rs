@@ -56,7 +56,8 @@ impl Watcher {
                 Ok((length, from)) => {
                     let bytes = &buffer[..length];
                     self.ledger.datagram(bytes, origin);
-                    let received = Received { port: Port::default(), from, local: None, bytes };
+                    let received =
+                        Received { port: Port::default(), from, local: None, ecn: udpstream::wire::Ecn::Not, bytes };
                     self.machine.handle(clock::now(), Input::Datagram(received));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.turn(),

@@ -9,7 +9,7 @@ use crate::net::{Loop, Options, Socket};
 
 /// Binds; `flag` is the one that chooses another port.
 pub fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<Socket> {
-    Socket::bind(Options { address, receive_buffer: None }).map_err(|error| {
+    Socket::bind(Options::on(address)).map_err(|error| {
         let port = address.port();
         match error.kind() {
             ErrorKind::AddrInUse => {

@@ -19,7 +19,7 @@ use signal_hook_mio::v1_0::Signals;
 
 use local::Came;
 use socket::Buffer;
-pub use socket::{Options, Socket, plain};
+pub use socket::{Marks, Options, Socket, plain};
 use turn::{Sending, Turned};
 
 use crate::clock::now;
@@ -91,7 +91,7 @@ impl Loop {
     /// A loop with one socket, on any port of both address families: all that a watcher needs.
     pub fn on_any_port() -> io::Result<Self> {
         let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        Self::new(vec![Socket::bind(Options { address, receive_buffer: None })?])
+        Self::new(vec![Socket::bind(Options::on(address))?])
     }
 
     /// Sockets in the order of the machine's ports.
@@ -221,8 +221,9 @@ impl Loop {
                     break;
                 }
                 match port.socket.receive(buffer) {
-                    Ok(Came { length, from, local }) => {
-                        let received = Received { port: Port(i as u8), from, local, bytes: &buffer.bytes[..length] };
+                    Ok(Came { length, from, local, ecn }) => {
+                        let bytes = &buffer.bytes[..length];
+                        let received = Received { port: Port(i as u8), from, local, ecn, bytes };
                         machine.handle(now(), Input::Datagram(received));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -65,7 +65,7 @@ impl Pair {
 
 fn loopback() -> io::Result<Socket> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Socket::bind(Options { address, receive_buffer: None })
+    Socket::bind(Options::on(address))
 }
 
 /// Waits for one datagram; [`io::ErrorKind::TimedOut`] if none comes.

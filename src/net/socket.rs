@@ -9,6 +9,7 @@ use socket2::{Domain, Protocol, SockRef, Socket as Raw, Type};
 
 use super::local::{self, Came, Control};
 use crate::proto::Transmit;
+use crate::wire::Ecn;
 
 /// Room for the bursts of a few pictures; the system caps it (`net.core.rmem_max`).
 const BUFFER: usize = 4 << 20;
@@ -38,6 +39,29 @@ pub struct Options {
     pub address: SocketAddr,
     /// Receive buffer asked of the system; `None` for a generous one.
     pub receive_buffer: Option<usize>,
+    pub marks: Marks,
+}
+
+impl Options {
+    /// As a socket is opened that nothing else was said of.
+    pub const fn on(address: SocketAddr) -> Self {
+        Self { address, receive_buffer: None, marks: Marks { ecn: Ecn::Not, dscp: 0 } }
+    }
+}
+
+/// What stands in the IP header of each datagram that leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Whether routers may mark it instead of dropping it.
+    pub ecn: Ecn,
+    /// Differentiated services (RFC 2474), 0–63.
+    pub dscp: u8,
+}
+
+impl Marks {
+    const fn tos(self) -> u8 {
+        self.dscp << 2 | self.ecn.bits()
+    }
 }
 
 impl Socket {
@@ -53,7 +77,7 @@ impl Socket {
         }
     }
 
-    fn bind_to(Options { address, receive_buffer }: Options) -> io::Result<Self> {
+    fn bind_to(Options { address, receive_buffer, marks }: Options) -> io::Result<Self> {
         let raw = Raw::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         if address.is_ipv6() {
             raw.set_only_v6(address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED))?;
@@ -62,9 +86,12 @@ impl Socket {
         receive_room(&raw, receive_buffer)?;
         raw.set_send_buffer_size(BUFFER)?;
         dont_fragment(&raw, address)?;
+        if marks != Marks::default() {
+            local::mark(&raw, address, marks.tos())?;
+        }
         raw.bind(&address.into())?;
         let (udp, dual) = (UdpSocket::from_std(raw.into()), address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-        local::tell_local(&udp, address)?;
+        local::tell(&udp, address)?;
         Ok(Self { udp, dual })
     }
 
@@ -153,4 +180,55 @@ fn dont_fragment(raw: &Raw, address: SocketAddr) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn dont_fragment(_raw: &Raw, _address: SocketAddr) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use mio::{Events, Interest, Poll, Token};
+
+    use super::*;
+    use crate::media::coded::Object;
+    use crate::proto::Port;
+    use crate::wire::HOP_LEN;
+
+    fn socket(address: &str, marks: Marks) -> Socket {
+        Socket::bind(Options { marks, ..Options::on(address.parse().expect("an address")) }).expect("a socket")
+    }
+
+    /// How a datagram arrives that was sent from one socket to the other.
+    fn heard(from: &Socket, to: &mut Socket, at: IpAddr) -> Came {
+        let mut poll = Poll::new().expect("a poll");
+        poll.registry().register(&mut to.udp, Token(0), Interest::READABLE).expect("registered");
+        let port = to.local_addr().expect("an address").port();
+        let (hop, body) = ([7; HOP_LEN], Object::from(vec![1, 2, 3]));
+        let to_there = Transmit { port: Port::PICTURES, to: SocketAddr::new(at, port), from: None, hop, body };
+        from.send(&to_there).expect("sent");
+        poll.poll(&mut Events::with_capacity(1), Some(std::time::Duration::from_secs(20))).expect("polled");
+        let came = to.receive(&mut Buffer::default()).expect("loopback loses nothing");
+        assert_eq!(came.length, HOP_LEN + 3);
+        came
+    }
+
+    #[test]
+    fn what_is_marked_here_is_heard_there_on_both_families() {
+        let has_ipv6 = Socket::bind(Options::on(SocketAddr::from((Ipv6Addr::LOCALHOST, 0)))).is_ok();
+        for (ours, theirs, at) in [
+            ("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1"),
+            ("0.0.0.0:0", "0.0.0.0:0", "127.0.0.1"),
+            // IPv4 through sockets of both families.
+            ("[::]:0", "[::]:0", "127.0.0.1"),
+            ("[::]:0", "127.0.0.1:0", "127.0.0.1"),
+            ("127.0.0.1:0", "[::]:0", "127.0.0.1"),
+            ("[::]:0", "[::]:0", "::1"),
+            ("[::1]:0", "[::1]:0", "::1"),
+        ] {
+            if at == "::1" && !has_ipv6 {
+                continue;
+            }
+            for ecn in [Ecn::Not, Ecn::Ect1, Ecn::Ect0, Ecn::Ce] {
+                let (ours, mut theirs) = (socket(ours, Marks { ecn, dscp: 34 }), socket(theirs, Marks::default()));
+                assert_eq!(heard(&ours, &mut theirs, at.parse().expect("an address")).ecn, ecn, "{at}");
+            }
+        }
+    }
 }

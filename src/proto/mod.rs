@@ -32,7 +32,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::media::coded::Object;
 use crate::units::Time;
-use crate::wire::{HOP_LEN, Hop, Kind};
+use crate::wire::{Ecn, HOP_LEN, Hop, Kind};
 
 mod client;
 mod clocksync;
@@ -83,6 +83,8 @@ pub struct Received<'a> {
     pub from: SocketAddr,
     /// Which of our addresses it was sent to, if the system told.
     pub local: Option<IpAddr>,
+    /// How the sender and the path marked it, if the system told.
+    pub ecn: Ecn,
     pub bytes: &'a [u8],
 }
 

@@ -15,7 +15,7 @@ pub use hop::{Hop, Kind};
 pub use message::Message;
 pub use name::StreamName;
 pub use object::{ObjectHeader, ObjectView};
-pub use report::Report;
+pub use report::{Ecn, Report};
 
 /// First two bytes of every datagram: "US".
 pub const MAGIC: u16 = 0x5553;
@@ -135,6 +135,12 @@ pub fn fuzz_wire(data: &[u8]) {
         wish.put(&mut out);
         let again = tlv::Tlvs::parse(&out).ok().and_then(|tlvs| tlvs.find(tlv::kind::SOUND));
         assert_eq!(again.and_then(message::SoundWish::parse), Some(wish));
+    }
+    if let Ok(in_force) = message::InForce::parse(rest) {
+        let mut out = Vec::new();
+        in_force.put(&mut out);
+        let again = tlv::Tlvs::parse(&out).ok().and_then(|tlvs| tlvs.find(tlv::kind::THINNING));
+        assert_eq!(again.map(message::InForce::parse), Some(Ok(in_force)));
     }
     if let Ok(entry) = message::Entry::parse(rest) {
         let mut out = Vec::new();

@@ -10,7 +10,7 @@ use udpstream::proto::server::{self, Feed, Local, Server, StreamConfig, StreamKe
 use udpstream::proto::{Input, Machine, Output, Port, Received};
 use udpstream::units::{Rate, Size, Time, Unit};
 use udpstream::wire::message::Message;
-use udpstream::wire::{Description, Hop, Kind, StreamName};
+use udpstream::wire::{Description, Ecn, Hop, Kind, StreamName};
 
 use crate::jpeg::Film;
 
@@ -194,13 +194,16 @@ impl Exchange {
         {
             let Packet { from, to, bytes, .. } = entry.remove();
             if let Some(port) = [SERVER, SOUND].iter().position(|other| *other == to) {
-                let received = Received { port: Port(port as u8), from, local: None, bytes: &bytes };
+                let received = Received { port: Port(port as u8), from, local: None, ecn: Ecn::Not, bytes: &bytes };
                 self.server.handle(self.now, Input::Datagram(received));
             } else if let Some(watcher) =
                 self.watchers.iter_mut().find(|watcher| [watcher.address, watcher.ears].contains(&to))
             {
                 let port = if to == watcher.ears { Port::SOUND } else { Port::PICTURES };
-                watcher.machine.handle(self.now, Input::Datagram(Received { port, from, local: None, bytes: &bytes }));
+                watcher.machine.handle(
+                    self.now,
+                    Input::Datagram(Received { port, from, local: None, ecn: Ecn::Not, bytes: &bytes }),
+                );
             }
         }
     }

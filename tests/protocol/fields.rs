@@ -145,8 +145,9 @@ impl<'a> Walk<'a> {
     fn cells(&mut self) {
         for _ in 0..self.number("n") {
             let cell = u16::from_be_bytes([self.bytes[self.at], self.bytes[self.at + 1]]);
-            let age = u32::from(cell & 0x1fff) * 16;
-            self.push(2, if cell & 0x8000 == 0 { "lost".to_owned() } else { format!("{age} µs ago") });
+            let age = (u32::from(cell & 0x1fff) * 16) << self.number("shift");
+            let mark = ["", ", ECT(1)", ", ECT(0)", ", CE"][usize::from(cell >> 13 & 3)];
+            self.push(2, if cell & 0x8000 == 0 { "lost".to_owned() } else { format!("{age} µs ago{mark}") });
         }
     }
 

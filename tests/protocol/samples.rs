@@ -1,9 +1,14 @@
 //! One datagram for each thing that the page shows: from the exchange where somebody sends it, else made by the
 //! library's own writers.
 
-use udpstream::units::{MediaTime, Rate, Size, Unit};
-use udpstream::wire::message::{Entry, List, Listing, Message, Missing, NameRange, Parity, State};
+use std::time::Duration;
+
+use udpstream::units::{Bitrate, MediaTime, Rate, Size, Unit};
+use udpstream::wire::message::{
+    AdaptationReason, Entry, InForce, List, Listing, Message, Missing, NameRange, Parity, State, WantedPictures,
+};
 use udpstream::wire::object::{ObjectHeader, Type, flags};
+use udpstream::wire::report::{Arrival, Ecn};
 use udpstream::wire::tlv::{Tlvs, kind};
 use udpstream::wire::{Description, Hop, Kind, ObjectView, Report, StreamName};
 
@@ -22,6 +27,7 @@ const SESSION: u64 = 0x0123_4567_89ab_cdef;
 pub fn samples() -> Vec<Sample> {
     let log = exchange();
     let mut samples = sent(&log);
+    samples.extend(adapted());
     samples.extend(reserved());
     samples
 }
@@ -104,14 +110,47 @@ fn sent(log: &[Packet]) -> Vec<Sample> {
 }
 
 fn made(name: &'static str, title: &'static str, message: &Message<'_>) -> Sample {
+    // The names of the library and of the page are the same.
+    assert!(format!("{message:?}").starts_with(name), "{message:?} is no {name}");
+    Sample { name, title, bytes: bytes(message) }
+}
+
+fn bytes(message: &Message<'_>) -> Vec<u8> {
     let kind = message.kind();
     let (tag, sequence) = if kind.is_sequenced() { (SESSION as u32, 7) } else { (0, 0) };
     let hop = Hop { kind, tag, sequence, sent_at: 60_000_000 };
     let mut bytes = hop.to_bytes().to_vec();
     message.emit(&mut bytes);
-    // The names of the library and of the page are the same.
-    assert!(format!("{message:?}").starts_with(name), "{message:?} is no {name}");
-    Sample { name, title, bytes }
+    bytes
+}
+
+/// What a watcher wants at most, what it is told of what it gets, and a report of marks.
+fn adapted() -> Vec<Sample> {
+    let (mut limits, mut in_force) = (Vec::new(), Vec::new());
+    let (max_rate, max_size) = (Some(Bitrate::bps(20_000_000)), Some(Size::new(640, 360)));
+    WantedPictures { max_rate, quality: Some(60), max_size }.put(&mut limits);
+    let want = Message::Want { session: SESSION, number: 2, tlvs: Tlvs::trusted(&limits) };
+    let (reason, estimate) = (AdaptationReason::Path, Some(Bitrate::bps(2_400_000)));
+    InForce { rendition: 1, quality: 44, every: 1, reason, estimate, queue: 83 }.put(&mut in_force);
+    let update = Message::Update { number: 0, tlvs: Tlvs::trusted(&in_force) };
+    let mark = |(micros, ecn)| Arrival::received(Duration::from_micros(micros), ecn, 1);
+    let report = Message::Report(Report {
+        session: SESSION,
+        number: 9,
+        echo: 59_990_000,
+        held: 480,
+        first: 70,
+        shift: 1,
+        update_ack: 3,
+        buffer: 0,
+        token: 0x20e5_2edd_85d6_e507,
+        arrivals: [(140_000, Ecn::Ect0), (480, Ecn::Ce)].map(mark).to_vec(),
+    });
+    vec![
+        Sample { name: "Limits", title: "**Want** of limits", bytes: bytes(&want) },
+        Sample { name: "Thinning", title: "**Update** with what is in force", bytes: bytes(&update) },
+        Sample { name: "Marks", title: "**Report** of a mark and of an old arrival", bytes: bytes(&report) },
+    ]
 }
 
 fn same() -> Sample {

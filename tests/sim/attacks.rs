@@ -9,7 +9,7 @@ use udpstream::proto::{Input, Machine, Output, Port, Received};
 use udpstream::units::{Rate, Size, Time};
 use udpstream::wire::message::{Join, Message, Role, bye};
 use udpstream::wire::tlv::Tlvs;
-use udpstream::wire::{Hop, Kind, Report};
+use udpstream::wire::{Ecn, Hop, Kind, Report};
 
 use crate::jpeg::Film;
 use crate::link::Path;
@@ -172,7 +172,7 @@ fn a_flood_while_nothing_can_be_sent_takes_no_memory() {
     world.server.wake = Time::NEVER;
     for n in 0..50_000_u32 {
         let from = address(20 + (n % 200) as u8, 1_024 + (n / 200) as u16);
-        let received = Received { port: Port(0), from, local: None, bytes: &bytes };
+        let received = Received { port: Port(0), from, local: None, ecn: Ecn::Not, bytes: &bytes };
         world.server.machine.handle(world.now, Input::Datagram(received));
     }
     let mut answers = 0;

@@ -1,11 +1,12 @@
 //! A client that speaks for itself, byte by byte.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use udpstream::units::Time;
 use udpstream::wire::message::{Accept, Join, List, Message, Refuse, RefuseCode, Role};
 use udpstream::wire::object::{Type, flags};
-use udpstream::wire::report::Arrival;
+use udpstream::wire::report::{Arrival, Ecn};
 use udpstream::wire::tlv::{Tlvs, kind};
 use udpstream::wire::{HOP_LEN, Hop, Kind, ObjectView, Report};
 
@@ -81,7 +82,7 @@ impl Client {
 
     pub fn report(&mut self, world: &mut World, echo: u32, token: u64) {
         self.reports += 1;
-        let arrivals = vec![Arrival::received(0); 100];
+        let arrivals = vec![Arrival::received(Duration::ZERO, Ecn::Not, 0); 100];
         let report = Report { session: self.session, number: self.reports, echo, token, arrivals, ..Report::default() };
         self.say(world, self.session as u32, &Message::Report(report));
     }

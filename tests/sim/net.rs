@@ -14,7 +14,7 @@ use udpstream::proto::server::{self, Config, Feed, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Reason, Received, SendFailure, Server, Transmit};
 use udpstream::units::{Time, Unit};
 use udpstream::wire::object::Type;
-use udpstream::wire::{Description, Hop, Kind, ObjectView, SizeClass, StreamName};
+use udpstream::wire::{Description, Ecn, Hop, Kind, ObjectView, SizeClass, StreamName};
 
 use crate::bottleneck::Bottleneck;
 use crate::encoder::Encoder;
@@ -277,9 +277,10 @@ impl World {
     fn reach_server(&mut self, port: Port, from: SocketAddr, bytes: Vec<u8>) {
         match self.server.state {
             State::Running => {
-                self.server
-                    .machine
-                    .handle(self.now, Input::Datagram(Received { port, from, local: None, bytes: &bytes }));
+                self.server.machine.handle(
+                    self.now,
+                    Input::Datagram(Received { port, from, local: None, ecn: Ecn::Not, bytes: &bytes }),
+                );
                 self.server.wake = self.now;
             }
             State::Stopped if self.server.inbox.len() < SOCKET_BUFFER => {

@@ -100,7 +100,7 @@ impl Scene {
             let now = self.now();
             let address = self.world.watchers[0].address;
             for session in self.world.server.machine.sessions() {
-                let Some(rate) = session.in_force.estimate else { continue };
+                let Some(rate) = session.adaptation.in_force.estimate else { continue };
                 let rates = if session.address == address { &mut self.rates } else { &mut self.others };
                 rates.push((now, rate.as_bps() as f64));
             }
@@ -236,7 +236,7 @@ fn trace() {
         scene.run(scene.now() + 0.04);
         let wait = scene.bottleneck().wait();
         let view = scene.world.server.machine.sessions().next().expect("one");
-        let f = view.in_force;
+        let f = view.adaptation.in_force;
         println!("{:.2} wait {:.0} rate {:.2} q {} reason {:?} r{} q{} every {} sent {} thinned {}", scene.now(), wait * 1e3, f.estimate.map_or(0.0, |r| r.as_bps() as f64 / 1e6), f.queue / 10, f.reason, f.rendition, f.quality, f.every, view.stats.pictures, view.stats.thinned);
     }
     let mut scene = Scene::new(USUAL);
@@ -246,7 +246,7 @@ fn trace() {
         scene.run(scene.now() + 0.1);
         let wait = scene.bottleneck().wait();
         let view = scene.world.server.machine.sessions().next().expect("one");
-        let f = view.in_force;
+        let f = view.adaptation.in_force;
         println!("{:.2} wait {:.0} rate {:.2} q {} reason {:?} r{} q{} every {} sent {} thinned {}", scene.now(), wait * 1e3, f.estimate.map_or(0.0, |r| r.as_bps() as f64 / 1e6), f.queue / 10, f.reason, f.rendition, f.quality, f.every, view.stats.pictures, view.stats.thinned);
     }
 }

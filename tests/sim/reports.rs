@@ -3,12 +3,13 @@
 use std::rc::Rc;
 
 use udpstream::units::{Rate, Size, Time};
-use udpstream::wire::{Kind, Message, Report};
+use udpstream::wire::tlv::{self, Tlvs, kind};
+use udpstream::wire::{Ecn, Kind, Message, Report};
 
 use crate::jpeg::Film;
 use crate::link::Path;
 use crate::net::{SERVER, SOUND, World, ms, seconds};
-use crate::told::Told;
+use crate::told::{PICTURE, Told};
 
 fn reports(told: &mut Told) -> Vec<Report> {
     let reports = std::mem::take(&mut told.sent).into_iter().filter(|(kind, _)| *kind == Kind::REPORT);
@@ -17,6 +18,13 @@ fn reports(told: &mut Told) -> Vec<Report> {
         other => panic!("{other:?}"),
     };
     reports.map(report).collect()
+}
+
+/// A part of a picture, as it travels.
+fn picture() -> Vec<u8> {
+    let mut body = Vec::new();
+    PICTURE.emit(&mut body, |out| out.extend_from_slice(b"a slice"));
+    body
 }
 
 #[test]
@@ -70,6 +78,31 @@ fn what_one_report_cannot_hold_follows_at_once() {
     assert_eq!(came, 2);
     told.wait(40);
     assert_eq!(reports(&mut told).len(), 0, "and then the next after an interval");
+}
+
+#[test]
+fn a_report_tells_how_the_path_marked_what_came_and_how_old_it_is() {
+    let mut told = Told::joined(1);
+    told.wait(1);
+    reports(&mut told);
+    // Of a server with so many watchers that it is reported to once a second.
+    let mut tlvs = Vec::new();
+    tlv::put(&mut tlvs, kind::REPORT_INTERVAL, &1_000_u16.to_be_bytes());
+    told.say(1, &Message::Update { number: 1, tlvs: Tlvs::trusted(&tlvs) });
+    told.wait(60);
+    reports(&mut told);
+    for ecn in [Ecn::Ect0, Ecn::Ce, Ecn::Not] {
+        let sequence = told.sequence;
+        told.sequence += 1;
+        told.marked(Kind::OBJECT, 1, sequence, &picture(), ecn);
+        told.wait(200);
+    }
+    told.wait(800);
+    let later = reports(&mut told);
+    let [report] = &later[..] else { panic!("{later:?}") };
+    assert_eq!(report.arrivals.iter().map(|cell| cell.ecn()).collect::<Vec<_>>(), [Ecn::Ect0, Ecn::Ce, Ecn::Not]);
+    let apart = |n| report.age_of(n).abs_diff(report.age_of(n + 1) + ms(200));
+    assert!(report.age_of(0) > ms(500) && apart(0) < ms(1) && apart(1) < ms(1), "{report:?}");
 }
 
 /// The best exchange is that of a quiet moment long ago; when it is forgotten, all others came over a path that jitters,

@@ -8,7 +8,7 @@ use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
 use udpstream::wire::message::{Accept, Join, Message, Refuse, RefuseCode, State, Timeline};
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::tlv::{self, Tlvs, kind};
-use udpstream::wire::{Description, Hop, Kind, StreamName};
+use udpstream::wire::{Description, Ecn, Hop, Kind, StreamName};
 
 use crate::net::{address, ms};
 
@@ -120,11 +120,16 @@ impl Told {
     }
 
     pub fn datagram(&mut self, kind: Kind, tag: u32, sequence: u32, body: &[u8]) {
+        self.marked(kind, tag, sequence, body, Ecn::Not);
+    }
+
+    /// A datagram that the path has marked.
+    pub fn marked(&mut self, kind: Kind, tag: u32, sequence: u32, body: &[u8], ecn: Ecn) {
         let hop = Hop { kind, tag, sequence, sent_at: self.now.wire_micros() };
         let bytes = [&hop.to_bytes(), body].concat();
         self.machine.handle(
             self.now,
-            Input::Datagram(Received { port: Port(0), from: self.server, local: None, bytes: &bytes }),
+            Input::Datagram(Received { port: Port(0), from: self.server, local: None, ecn, bytes: &bytes }),
         );
         self.wait(0);
     }

@@ -9,7 +9,7 @@ use udpstream::proto::{Input, Machine, Output, Port, Received};
 use udpstream::units::{Rate, Size, Time};
 use udpstream::wire::message::{Entry, List, Listing, Message, RefuseCode, State};
 use udpstream::wire::tlv::Tlvs;
-use udpstream::wire::{Description, Hop, Kind};
+use udpstream::wire::{Description, Ecn, Hop, Kind};
 
 use crate::net::{address, ms, seconds};
 use crate::told::{COOKIE, Told, name};
@@ -397,7 +397,10 @@ impl Asking {
     fn hear(&mut self, host: u8, kind: Kind, body: &[u8]) {
         let bytes = [&Hop::unsequenced(kind, 0, 0).to_bytes()[..], body].concat();
         let from = address(host, 9_688);
-        self.machine.handle(self.now, Input::Datagram(Received { port: Port(0), from, local: None, bytes: &bytes }));
+        self.machine.handle(
+            self.now,
+            Input::Datagram(Received { port: Port(0), from, local: None, ecn: Ecn::Not, bytes: &bytes }),
+        );
         self.wait(Duration::ZERO);
     }
 

@@ -3,15 +3,17 @@
 
 use std::rc::Rc;
 
+use udpstream::proto::receiver::Local;
 use udpstream::proto::server::SessionView;
-use udpstream::units::{Rate, Size, Time, Unit};
-use udpstream::wire::message::{Place, SoundWish};
-use udpstream::wire::tlv::{self, kind};
+use udpstream::units::{Bitrate, Rate, Size, Time, Unit};
+use udpstream::wire::message::{AdaptationReason, InForce, Message, Place, SoundWish, WantedPictures};
+use udpstream::wire::tlv::{self, Tlvs, kind};
 
 use crate::client::Client;
 use crate::jpeg::Film;
 use crate::link::Path;
 use crate::net::{World, address, ms, seconds};
+use crate::told::Told;
 
 fn film() -> Rc<Film> {
     Rc::new(Film::new(Size::new(160, 96), Rate::new(30, 1).expect("30 fps"), 12))
@@ -270,4 +272,59 @@ fn a_picture_that_stands_is_sent_again_to_one_that_resumes() {
     assert_eq!(units, [(0, true), (0, true)], "a part of it may have been lost");
     live_on(&mut world, &mut client, 2_000);
     assert_eq!(client.pictures(&world).len(), 3);
+}
+
+fn limits(world: &World) -> WantedPictures {
+    world.server.machine.sessions().next().expect("joined").wanted
+}
+
+#[test]
+fn limits_of_a_join_and_of_wants_are_the_sessions_until_they_are_taken_back() {
+    let mut world = world(11, false, false);
+    let opening = WantedPictures { max_size: Some(Size::new(80, 48)), ..WantedPictures::ANY };
+    let mut tlvs = Vec::new();
+    opening.put(&mut tlvs);
+    let mut client = joined(&mut world, &tlvs);
+    assert_eq!(limits(&world), opening);
+    let more = WantedPictures { quality: Some(40), max_rate: Some(Bitrate::bps(1_000_000)), max_size: None };
+    tlvs.clear();
+    more.put(&mut tlvs);
+    client.want(&mut world, 1, &tlvs);
+    world.run(ms(50));
+    assert_eq!(limits(&world), WantedPictures { max_size: opening.max_size, ..more }, "what it leaves out stays");
+    client.want(&mut world, 2, &pause());
+    world.run(ms(50));
+    assert!(limits(&world).is_limited(), "another wish has nothing to do with them");
+    tlvs.clear();
+    WantedPictures::ANY.put_all(&mut tlvs);
+    client.want(&mut world, 3, &tlvs);
+    world.run(ms(50));
+    assert_eq!(limits(&world), WantedPictures::ANY);
+}
+
+#[test]
+fn a_watcher_says_its_limits_when_it_joins_and_when_they_change() {
+    let mut world = world(12, false, false);
+    let opening = WantedPictures { quality: Some(50), ..WantedPictures::ANY };
+    world.watch_with(Path::GOOD, |config| config.limits = opening);
+    world.run(ms(200));
+    assert_eq!(limits(&world), opening);
+    let later = WantedPictures { max_size: Some(Size::new(40, 24)), ..WantedPictures::ANY };
+    world.tell_watcher(0, Local::Limits(later));
+    world.run(ms(200));
+    assert_eq!(limits(&world), later);
+}
+
+#[test]
+fn what_is_in_force_is_that_of_the_last_update() {
+    let mut told = Told::joined(1);
+    assert_eq!(told.machine.in_force(), None, "nothing was told");
+    let mut tlvs = Vec::new();
+    let in_force =
+        InForce { rendition: 1, quality: 44, every: 2, reason: AdaptationReason::Queue, ..InForce::default() };
+    in_force.put(&mut tlvs);
+    told.say(1, &Message::Update { number: 0, tlvs: Tlvs::trusted(&tlvs) });
+    assert_eq!(told.machine.in_force(), Some(in_force));
+    told.say(1, &Message::Update { number: 0, tlvs: Tlvs::default() });
+    assert_eq!(told.machine.in_force(), Some(in_force), "an Update about something else");
 }

@@ -4,9 +4,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use udpstream::media::sound::{self, Chunk, FRAMES, Rendition, fuzz_sound};
-use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
+use udpstream::units::{Bitrate, MediaTime, Rate, Size, Time, Unit};
 use udpstream::wire::description::MAX_SIDE;
-use udpstream::wire::message::{Accept, ClockEcho, Message, Place, SoundWish, State, Timeline};
+use udpstream::wire::message::{
+    Accept, AdaptationReason, ClockEcho, InForce, Message, Place, SoundWish, State, Timeline, WantedPictures,
+};
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::tlv::{self, Tlvs};
 use udpstream::wire::{Description, HOP_LEN, Hop, Kind, MIN_DATAGRAM, ObjectView, fuzz_wire};
@@ -79,6 +81,25 @@ proptest! {
         let found = Tlvs::parse(&tlvs).expect("sound").find(tlv::kind::SOUND).map(<[u8]>::to_vec);
         prop_assert_eq!(found.as_deref().and_then(SoundWish::parse), Some(wish));
         prop_assert_eq!(SoundWish::parse(&[place as u8]), Some(SoundWish { rendition: 0, ..wish }));
+    }
+
+    #[test]
+    fn limits_and_what_is_in_force_come_back(
+        (rate, quality, width, height) in (1.., 1..=100_u8, 1..=u16::MAX, any::<u16>()), more in tlvs(),
+        (rendition, told, every, kilobits, queue) in (any::<u8>(), any::<u8>(), 1.., 1..=u32::MAX, any::<u16>()),
+    ) {
+        let max_rate = Some(Bitrate::bps(rate));
+        let limits = WantedPictures { max_rate, quality: Some(quality), max_size: Some(Size::new(width, height)) };
+        let estimate = Some(Bitrate::bps(u64::from(kilobits) * 1_000));
+        let reason = AdaptationReason::Competition;
+        let in_force = InForce { rendition, quality: told, every, reason, estimate, queue };
+        let mut out = Vec::new();
+        limits.put(&mut out);
+        in_force.put(&mut out);
+        let tlvs = [&out[..], &more].concat();
+        let tlvs = Tlvs::parse(&tlvs).expect("sound");
+        prop_assert_eq!(WantedPictures::ANY.changed_by(WantedPictures::read(tlvs)), limits);
+        prop_assert_eq!(tlvs.find(tlv::kind::THINNING).map(InForce::parse), Some(Ok(in_force)));
     }
 
     #[test]

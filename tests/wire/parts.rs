@@ -80,6 +80,7 @@ impl Parts {
             echo: m,
             held: o,
             first: p,
+            shift: i % 5,
             update_ack: n ^ m,
             buffer: o ^ p,
             token: c,

@@ -19,7 +19,7 @@ pub fn checks() -> Vec<Check> {
 fn buffers() -> Vec<Check> {
     let open = || -> io::Result<(usize, usize)> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let socket = Socket::bind(Options { address, receive_buffer: None })?;
+        let socket = Socket::bind(Options::on(address))?;
         Ok((socket.receive_buffer()?, socket.send_buffer()?))
     };
     let Ok((receive, send)) = open() else {
@@ -51,7 +51,7 @@ fn buffer(name: &'static str, setting: &str, granted: usize) -> Check {
 fn port() -> Check {
     let bind = |ip: IpAddr| {
         let address = SocketAddr::new(ip, DEFAULT_PORT);
-        Socket::bind(Options { address, receive_buffer: None }).map(drop)
+        Socket::bind(Options::on(address)).map(drop)
     };
     let (v6, v4) = (bind(Ipv6Addr::UNSPECIFIED.into()), bind(Ipv4Addr::UNSPECIFIED.into()));
     match v6.and(v4) {
@@ -68,7 +68,7 @@ fn port() -> Check {
 }
 
 fn families() -> &'static str {
-    let v6 = Socket::bind(Options { address: SocketAddr::from((Ipv6Addr::LOCALHOST, 0)), receive_buffer: None });
+    let v6 = Socket::bind(Options::on(SocketAddr::from((Ipv6Addr::LOCALHOST, 0))));
     if v6.is_ok() { "IPv6 and IPv4" } else { "IPv4 only: this machine has no IPv6" }
 }
 

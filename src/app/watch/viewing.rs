@@ -238,7 +238,7 @@ impl Remote {
 fn event_loop(options: &Options) -> anyhow::Result<Loop> {
     let any = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
     let socket = || {
-        Socket::bind(SocketOptions { address: any, receive_buffer: options.receive_buffer })
+        Socket::bind(SocketOptions { receive_buffer: options.receive_buffer, ..SocketOptions::on(any) })
             .context("no socket could be opened")
     };
     // Pictures and sound: a burst of the one does not crowd out the other.

@@ -1,34 +1,59 @@
-//! `IP_PKTINFO` and `IPV6_PKTINFO` (ip(7), ipv6(7)). A socket of both families uses the latter for both, with IPv4
-//! addresses in their mapped form.
+//! `IP_PKTINFO`, `IP_TOS` and their IPv6 kin (ip(7), ipv6(7)). A socket of both families uses `IPV6_PKTINFO` for both, with IPv4
+//! addresses in their mapped form; but marks are each family's own, also on such a socket.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use mio::net::UdpSocket;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
 };
+use rustix::net::sockopt::{set_ip_recvtos, set_ip_tos, set_ipv6_recvtclass, set_ipv6_tclass};
 
 use super::{Came, sendable};
+use crate::wire::Ecn;
 
 /// Room for what comes beside a datagram.
 pub struct Control(Vec<u8>);
 
 impl Default for Control {
     fn default() -> Self {
-        Self(nix::cmsg_space!(libc::in_pktinfo, libc::in6_pktinfo))
+        Self(nix::cmsg_space!(libc::in_pktinfo, libc::in6_pktinfo, libc::c_int, libc::c_int))
     }
 }
 
-/// Asks the system to tell, if the socket is bound to more than one address.
-pub fn tell_local(udp: &UdpSocket, bound: SocketAddr) -> io::Result<()> {
+/// Asks the system to tell how datagrams were marked and, if the socket is bound to more than one address, to which of them they
+/// came.
+pub fn tell(udp: &UdpSocket, bound: SocketAddr) -> io::Result<()> {
     match bound.ip() {
         ip if !ip.is_unspecified() => {}
         IpAddr::V4(_) => setsockopt(udp, sockopt::Ipv4PacketInfo, &true)?,
         IpAddr::V6(_) => setsockopt(udp, sockopt::Ipv6RecvPacketInfo, &true)?,
     }
+    if has_v4(bound) {
+        set_ip_recvtos(udp, true)?;
+    }
+    if bound.is_ipv6() {
+        set_ipv6_recvtclass(udp, true)?;
+    }
     Ok(())
+}
+
+/// Everything that leaves bears this TOS or traffic class.
+pub fn mark(socket: impl AsFd, bound: SocketAddr, tos: u8) -> io::Result<()> {
+    if has_v4(bound) {
+        set_ip_tos(&socket, tos)?;
+    }
+    if bound.is_ipv6() {
+        set_ipv6_tclass(&socket, u32::from(tos))?;
+    }
+    Ok(())
+}
+
+/// Whether IPv4 passes through a socket that is bound to this.
+fn has_v4(bound: SocketAddr) -> bool {
+    bound.is_ipv4() || bound.ip().is_unspecified()
 }
 
 pub fn receive(udp: &UdpSocket, buffer: &mut [u8], control: &mut Control) -> io::Result<Came> {
@@ -37,8 +62,9 @@ pub fn receive(udp: &UdpSocket, buffer: &mut [u8], control: &mut Control) -> io:
         let message =
             recvmsg::<SockaddrStorage>(udp.as_raw_fd(), &mut parts, Some(control.0.as_mut_slice()), MsgFlags::empty())?;
         let from = message.address.as_ref().and_then(address).ok_or(io::ErrorKind::InvalidData)?;
-        let local = message.cmsgs().ok().and_then(|mut messages| messages.find_map(|message| local(&message)));
-        Ok(Came { length: message.bytes, from, local: local.and_then(sendable) })
+        let mut came = Came { length: message.bytes, from, local: None, ecn: Ecn::Not };
+        message.cmsgs().ok().into_iter().flatten().for_each(|message| note(&message, &mut came));
+        Ok(came)
     })
 }
 
@@ -75,11 +101,18 @@ fn with_local<T>(from: Option<IpAddr>, to: SocketAddr, send: impl FnOnce(Control
     }
 }
 
-fn local(message: &ControlMessageOwned) -> Option<IpAddr> {
+/// Notes what one control message tells of a datagram.
+fn note(message: &ControlMessageOwned, came: &mut Came) {
     match message {
-        ControlMessageOwned::Ipv4PacketInfo(info) => Some(Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr)).into()),
-        ControlMessageOwned::Ipv6PacketInfo(info) => Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into()),
-        _ => None,
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            came.local = sendable(Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr)).into());
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => {
+            came.local = sendable(Ipv6Addr::from(info.ipi6_addr.s6_addr).into())
+        }
+        ControlMessageOwned::Ipv4Tos(tos) => came.ecn = Ecn::of_tos(*tos),
+        ControlMessageOwned::Ipv6TClass(class) => came.ecn = Ecn::of_tos(*class as u8),
+        _ => {}
     }
 }
 

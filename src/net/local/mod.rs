@@ -1,4 +1,4 @@
-//! Datagrams with the local address at their other end: which of this machine's addresses one was sent to, and which one
+//! Datagrams with what lies beside their bytes: how they are marked (ECN, DSCP), and the local address at their other end: which of this machine's addresses one was sent to, and which one
 //! leaves from. A server on all addresses must answer from the one that was asked, or the client takes the answer for
 //! somebody else's. Both kinds are compiled and tested wherever the first one exists.
 
@@ -13,9 +13,11 @@ mod linux;
 use std::net::{IpAddr, SocketAddr};
 
 #[cfg(not(target_os = "linux"))]
-pub use fallback::{Control, receive, send, tell_local};
+pub use fallback::{Control, mark, receive, send, tell};
 #[cfg(target_os = "linux")]
-pub use linux::{Control, receive, send, tell_local};
+pub use linux::{Control, mark, receive, send, tell};
+
+use crate::wire::Ecn;
 
 /// A datagram that came.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,8 @@ pub struct Came {
     pub from: SocketAddr,
     /// Which of our addresses it was sent to; `None` if that is not told, or is no address to answer from.
     pub local: Option<IpAddr>,
+    /// How the sender and the path marked it; [`Ecn::Not`] also if that is not told.
+    pub ecn: Ecn,
 }
 
 /// An address that a datagram can leave from: not one of a group.
@@ -69,7 +73,7 @@ mod tests {
     #[test]
     fn an_answer_leaves_from_the_address_that_was_asked() {
         let (udp, port) = on_all();
-        tell_local(&udp, "[::]:0".parse().expect("an address")).expect("it is told");
+        tell(&udp, "[::]:0".parse().expect("an address")).expect("it is told");
         let servers = ["127.0.0.1", "127.0.0.2", "127.77.0.1", "::1"];
         let has_ipv6 = std::net::UdpSocket::bind("[::1]:0").is_ok();
         for server in &servers[..if has_ipv6 { 4 } else { 3 }] {
@@ -91,7 +95,7 @@ mod tests {
     #[test]
     fn the_fallback_receives_and_sends_without_an_address() {
         let (udp, port) = on_all();
-        fallback::tell_local(&udp, "[::]:0".parse().expect("an address")).expect("nothing to do");
+        fallback::tell(&udp, "[::]:0".parse().expect("an address")).expect("nothing to do");
         let (client, to) = ask("127.0.0.1", port);
         let mut buffer = [0; 16];
         let came = fallback::receive(&udp, &mut buffer, &mut fallback::Control).expect("loopback is at once");

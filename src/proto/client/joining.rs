@@ -342,6 +342,7 @@ impl Client {
             switched: asked.switch,
             timeline: None,
             wanting,
+            in_force: None,
             bye: None,
         });
         self.config.stream.clone_from(&asked.stream);

@@ -18,7 +18,7 @@ use super::reception::{Receipt, Taken, Traffic};
 use super::{Peer, Port, Reason, Received, Soonest, Transmit};
 use crate::seal::{Random, Seed};
 use crate::units::Time;
-use crate::wire::message::{Message, RefuseCode, bye};
+use crate::wire::message::{InForce, Message, RefuseCode, bye};
 use crate::wire::object::{ObjectView, Type, flags};
 use crate::wire::tlv::Tlvs;
 use crate::wire::{Description, Hop, Kind, StreamName};
@@ -187,6 +187,11 @@ impl Client {
         self.session.as_ref()?.reception.clock().rtt()
     }
 
+    /// What the server sends at present, as it told last in this session.
+    pub fn in_force(&self) -> Option<InForce> {
+        self.session.as_ref()?.in_force
+    }
+
     /// When media time 0 is, or was, due at the server, in our clock.
     pub fn zero(&self) -> Option<Time> {
         self.session.as_ref()?.zero()
@@ -241,7 +246,7 @@ impl Client {
             self.outside_session(now, datagram.from, hop, body);
             return None;
         }
-        self.in_session(now, datagram.from, hop, body)
+        self.in_session(now, datagram, hop, body)
     }
 
     fn outside_session(&mut self, now: Time, from: SocketAddr, hop: Hop, body: &[u8]) {
@@ -259,12 +264,12 @@ impl Client {
     fn in_session<'a>(
         &mut self,
         now: Time,
-        from: SocketAddr,
+        datagram: Received<'_>,
         hop: Hop,
         body: &'a [u8],
     ) -> Option<(Receipt, ObjectView<'a>)> {
         let session = self.session.as_mut()?;
-        let taken = session.reception.take(now, from, (hop, body), &mut self.traffic);
+        let taken = session.reception.take(now, datagram, (hop, body), &mut self.traffic);
         if !matches!(taken, Taken::Foreign) {
             self.heard_again(now);
         }

@@ -6,7 +6,7 @@ use super::wishes::Wanting;
 use crate::proto::reception::Reception;
 use crate::units::Time;
 use crate::wire::StreamName;
-use crate::wire::message::{Message, Timeline};
+use crate::wire::message::{InForce, Message, Timeline};
 use crate::wire::tlv::{Tlvs, kind, printable};
 
 /// A server speaks at least four times a second, to a thousand watchers twice. After this much silence it is asked
@@ -26,6 +26,8 @@ pub struct Session {
     /// What media time means on the server's clock. May come before the Description.
     pub timeline: Option<Timeline>,
     pub wanting: Wanting,
+    /// What the server sends at present.
+    pub in_force: Option<InForce>,
     /// The server's goodbye: its code and sentence.
     pub bye: Option<(u16, String)>,
 }
@@ -52,6 +54,9 @@ impl Session {
             && self.timeline.is_none_or(|old| timeline.generation >= old.generation)
         {
             self.timeline = Some(timeline);
+        }
+        if let Some(Ok(in_force)) = tlvs.find(kind::THINNING).map(InForce::parse) {
+            self.in_force = Some(in_force);
         }
         if let Some(number) = tlvs.find(kind::WANTED).and_then(|number| number.try_into().ok()) {
             self.wanting.obeyed(u32::from_be_bytes(number));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::units::Time;
-use crate::wire::message::{Place, SoundWish};
+use crate::wire::message::{Place, SoundWish, WantedPictures};
 use crate::wire::tlv::{self, kind};
 
 /// A Want goes out again after this …
@@ -18,11 +18,19 @@ pub struct Wishes {
     pub sound: SoundWish,
     /// No pictures, for the time being.
     pub paused: bool,
+    /// How much of the pictures is wanted at most.
+    pub limits: WantedPictures,
 }
 
 impl Wishes {
     /// Pictures and no sound: what a session gives that was not asked for anything.
-    pub const NONE: Self = Self { sound: SoundWish { place: Place::Off, rendition: 0 }, paused: false };
+    pub const NONE: Self =
+        Self { sound: SoundWish { place: Place::Off, rendition: 0 }, paused: false, limits: WantedPictures::ANY };
+
+    /// Of these, what a session is told that is for sound alone.
+    pub const fn of_sound(self) -> Self {
+        Self { sound: self.sound, ..Self::NONE }
+    }
 
     /// What a Join says of them: what differs from none.
     pub fn opening(self) -> Vec<u8> {
@@ -33,6 +41,7 @@ impl Wishes {
         if self.paused {
             tlv::put(&mut out, kind::PAUSE, &[]);
         }
+        self.limits.put(&mut out);
         out
     }
 }
@@ -44,6 +53,8 @@ pub struct Wanting {
     number: u32,
     /// A pause was told of in this session, so its end must be.
     paused_once: bool,
+    /// A limit was told of in this session, so its end must be.
+    limited_once: bool,
     tries: usize,
     next: Option<Time>,
 }
@@ -51,7 +62,8 @@ pub struct Wanting {
 impl Wanting {
     /// The session was made with these wishes.
     pub const fn new(wishes: Wishes) -> Self {
-        Self { wishes, number: 0, paused_once: wishes.paused, tries: 0, next: None }
+        let limited_once = wishes.limits.is_limited();
+        Self { wishes, number: 0, paused_once: wishes.paused, limited_once, tries: 0, next: None }
     }
 
     /// From now on this is wished.
@@ -61,6 +73,7 @@ impl Wanting {
         }
         self.wishes = wishes;
         self.paused_once |= wishes.paused;
+        self.limited_once |= wishes.limits.is_limited();
         self.number = self.number.wrapping_add(1);
         (self.tries, self.next) = (0, Some(now));
     }
@@ -90,6 +103,9 @@ impl Wanting {
         if self.paused_once {
             tlv::put(&mut out, if self.wishes.paused { kind::PAUSE } else { kind::RESUME }, &[]);
         }
+        if self.limited_once {
+            self.wishes.limits.put_all(&mut out);
+        }
         out
     }
 }
@@ -97,6 +113,7 @@ impl Wanting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::tlv::Tlvs;
 
     #[test]
     fn a_wish_is_repeated_under_its_number_until_it_was_heard() {
@@ -117,5 +134,17 @@ mod tests {
         assert_eq!(wanting.deadline(), None);
         wanting.wish(Time::ZERO, Wishes::NONE);
         assert_eq!(wanting.due(Time::ZERO), Some((2, vec![0, 35, 0, 2, 0, 0, 0, 37, 0, 0])));
+    }
+
+    #[test]
+    fn a_limit_that_was_told_once_is_told_with_every_want() {
+        let limits = WantedPictures { quality: Some(60), ..WantedPictures::ANY };
+        let limited = Wishes { limits, ..Wishes::NONE };
+        assert_eq!(limited.opening(), [0, 34, 0, 1, 60]);
+        let mut wanting = Wanting::new(limited);
+        wanting.wish(Time::ZERO, Wishes::NONE);
+        let (_, tlvs) = wanting.due(Time::ZERO).expect("a Want");
+        let said = Tlvs::parse(&tlvs).expect("sound");
+        assert_eq!(limits.changed_by(WantedPictures::read(said)), WantedPictures::ANY, "it is taken back");
     }
 }

@@ -6,7 +6,7 @@ use crate::media::sound::{FRAMES, media_time};
 use crate::units::{MediaTime, Size, Unit};
 use crate::wire::message::{COOKIE_LEN, Join, List, Message, Place, Role, SoundWish};
 use crate::wire::object::{ObjectHeader, Type, flags};
-use crate::wire::report::{Arrival, Report};
+use crate::wire::report::{Arrival, MAX_SHIFT, Report};
 use crate::wire::tlv::{self, Tlvs, kind};
 use crate::wire::{Hop, Kind, SizeClass};
 
@@ -35,6 +35,7 @@ pub fn report(session: u64, script: &mut Script<'_>) -> Vec<u8> {
         echo: 60_000_000_u32.wrapping_add(script.u32()),
         held: u32::from(script.u16()),
         first: u32::from(script.u8()),
+        shift: script.u8() % (MAX_SHIFT + 1),
         update_ack: u32::from(script.u8()),
         buffer: 0,
         token: script.u64(),

@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use super::{Port, SendFailure, receiver, server};
 use crate::media::sound::Rendition;
-use crate::units::MediaTime;
+use crate::units::{Bitrate, MediaTime, Size};
 use crate::wire::Kind;
+use crate::wire::message::WantedPictures;
 use script::Script;
 use world::{World, datagram, outside};
 
@@ -85,7 +86,7 @@ fn port(script: &mut Script<'_>) -> Port {
 /// Watchers of a server that is honest, until the script lets it lie.
 #[doc(hidden)]
 pub fn fuzz_receiver(data: &[u8]) {
-    play(data, |world, script| match script.choice(6) {
+    play(data, |world, script| match script.choice(7) {
         0 => world.send_watcher(script.choice(2), datagram(Kind(script.u8()), world.session as u32, script.bytes())),
         1 => world.send_watcher(script.choice(2), script.bytes().to_vec()),
         2 => {
@@ -139,15 +140,24 @@ fn mislead(world: &mut World, how: u8, script: &mut Script<'_>) {
 /// What a viewer may wish at any time.
 fn wish(world: &mut World, script: &mut Script<'_>) {
     let n = script.choice(2);
-    let local = match script.choice(6) {
+    let local = match script.choice(7) {
         0 => receiver::Local::Switch(None),
         1 => receiver::Local::Switch(world::name(script.u8())),
         2 => receiver::Local::Pause(script.u8().is_multiple_of(2)),
         3 => receiver::Local::List,
         4 => receiver::Local::Sound(None),
+        5 => receiver::Local::Limits(limits(script)),
         _ => receiver::Local::Sound(Some(if script.u8() < 128 { Rendition::Stereo } else { Rendition::Mono })),
     };
     world.tell_watcher(n, local);
+}
+
+fn limits(script: &mut Script<'_>) -> WantedPictures {
+    WantedPictures {
+        max_rate: Some(Bitrate::bps(u64::from(script.u32()))).filter(|rate| rate.as_bps() > 0),
+        quality: Some(script.u8()).filter(|quality| *quality > 0),
+        max_size: Some(Size::new(script.u16(), script.u16())).filter(|size| size.pixels() > 0),
+    }
 }
 
 /// What both have in common: a path that does its worst.

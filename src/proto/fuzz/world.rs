@@ -16,8 +16,8 @@ use crate::proto::{
     Input, Machine, Output, Peer, Port, Received, Receiver, SendFailure, Server, Transmit, receiver, server,
 };
 use crate::units::{Rate, Time, Unit};
-use crate::wire::message::{COOKIE_LEN, Message};
-use crate::wire::{Hop, Kind, SizeClass, StreamName};
+use crate::wire::message::{COOKIE_LEN, Message, WantedPictures};
+use crate::wire::{Ecn, Hop, Kind, SizeClass, StreamName};
 
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 9_688);
 /// Where it sends sound from.
@@ -85,6 +85,7 @@ impl World {
             latency: if bits & 4 == 0 { Duration::ZERO } else { Duration::from_millis(100) },
             stay: bits & 8 != 0,
             sound: (bits & 128 != 0).then_some(Rendition::Stereo),
+            limits: WantedPictures::ANY,
             frames: None,
         };
         let watcher = |n: u8| {
@@ -305,10 +306,13 @@ impl World {
         if *to == SERVER || *to == SOUND {
             let port = if *to == SERVER { Port::PICTURES } else { Port::SOUND };
             self.balance.came(*from, bytes);
-            self.server.handle(self.now, Input::Datagram(Received { port, from: *from, local: None, bytes }));
+            self.server
+                .handle(self.now, Input::Datagram(Received { port, from: *from, local: None, ecn: Ecn::Not, bytes }));
         } else if let Some(watcher) = self.watchers.iter_mut().find(|watcher| watcher.address.ip() == to.ip()) {
             let port = if *to == watcher.address { Port::PICTURES } else { Port::SOUND };
-            watcher.machine.handle(self.now, Input::Datagram(Received { port, from: *from, local: None, bytes }));
+            watcher
+                .machine
+                .handle(self.now, Input::Datagram(Received { port, from: *from, local: None, ecn: Ecn::Not, bytes }));
         }
         self.old.push_back(flight);
         if self.old.len() > OLD {

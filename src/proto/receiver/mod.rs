@@ -29,7 +29,7 @@ use crate::media::Canvas;
 use crate::media::sound::{Frame, Rendition};
 use crate::seal::{Random, Seed};
 use crate::units::{Size, Time};
-use crate::wire::message::{Entry, Place, RefuseCode, bye};
+use crate::wire::message::{Entry, InForce, Place, RefuseCode, WantedPictures, bye};
 use crate::wire::{Description, StreamName};
 use sound_path::SoundPath;
 
@@ -56,6 +56,8 @@ pub struct Config {
     pub stay: bool,
     /// Which sound is wanted, if the stream has any; `None`: no sound, and nothing waits for it.
     pub sound: Option<Rendition>,
+    /// How much of the pictures is wanted at most.
+    pub limits: WantedPictures,
     /// After so many pictures say goodbye and finish; `None`: show all that come.
     pub frames: Option<u64>,
 }
@@ -65,7 +67,8 @@ impl Config {
     /// the end.
     pub const fn new(seed: Seed, servers: Vec<SocketAddr>) -> Self {
         let (stream, max_datagram, latency, stay) = (None, 0, Duration::ZERO, false);
-        Self { seed, servers, stream, max_datagram, latency, stay, sound: None, frames: None }
+        let limits = WantedPictures::ANY;
+        Self { seed, servers, stream, max_datagram, latency, stay, sound: None, limits, frames: None }
     }
 }
 
@@ -82,6 +85,8 @@ pub enum Local {
     Pause(bool),
     /// Which sound is wanted from now on; `None`: none.
     Sound(Option<Rendition>),
+    /// How much of the pictures is wanted at most from now on, of whichever stream.
+    Limits(WantedPictures),
     /// Ask which streams the server has; [`Event::Listing`] or [`Event::ListFailed`] follows.
     List,
 }
@@ -192,7 +197,7 @@ pub struct Receiver {
 impl Receiver {
     pub fn new(config: Config, now: Time) -> Self {
         let latency = config.latency.min(MAX_LATENCY);
-        let wanted = wanted::Wanted { sound: config.sound, paused: false };
+        let wanted = wanted::Wanted { sound: config.sound, paused: false, limits: config.limits };
         let client = client::Config {
             servers: config.servers,
             port: Port::PICTURES,
@@ -237,6 +242,11 @@ impl Receiver {
 
     pub fn rtt(&self) -> Option<Duration> {
         self.client.rtt()
+    }
+
+    /// What the server sends at present, and why it is not more, as it told last in this session.
+    pub fn in_force(&self) -> Option<InForce> {
+        self.client.in_force()
     }
 
     /// How long after it was due everything is played.

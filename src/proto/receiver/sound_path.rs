@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Receiver;
-use crate::proto::client::{self, Client, Wishes};
+use crate::proto::client::{self, Client};
 use crate::proto::{Port, Reason, Received, Soonest};
 use crate::units::Time;
 use crate::wire::message::Place;
@@ -97,7 +97,7 @@ impl Receiver {
     }
 
     fn sound_client(&mut self, now: Time, with: u64, server: SocketAddr) -> Client {
-        let wishes = Wishes { paused: false, ..self.wanted.wishes(Place::SoundPort) };
+        let wishes = self.wanted.wishes(Place::SoundPort).of_sound();
         let (servers, port, with_session) = (vec![server], Port::SOUND, Some(with));
         let config = client::Config { servers, port, wishes, with_session, ..self.client.config().clone() };
         Client::new(config, &self.random.seed(), now)

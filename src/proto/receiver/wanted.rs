@@ -4,13 +4,14 @@ use super::{Local, Receiver};
 use crate::media::sound::Rendition;
 use crate::proto::client::Wishes;
 use crate::units::Time;
-use crate::wire::message::{Place, SoundWish};
+use crate::wire::message::{Place, SoundWish, WantedPictures};
 
 /// What is wanted of whichever stream plays.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     pub sound: Option<Rendition>,
     pub paused: bool,
+    pub limits: WantedPictures,
 }
 
 impl Wanted {
@@ -21,7 +22,7 @@ impl Wanted {
             Some(rendition) => SoundWish { place, rendition: rendition.id() },
             None => Wishes::NONE.sound,
         };
-        Wishes { sound, paused: self.paused }
+        Wishes { sound, paused: self.paused, limits: self.limits }
     }
 }
 
@@ -37,6 +38,10 @@ impl Receiver {
                 self.tell_wishes(now);
             }
             Local::Sound(sound) => self.want_sound(now, sound),
+            Local::Limits(limits) => {
+                self.wanted.limits = limits;
+                self.tell_wishes(now);
+            }
             Local::List => self.list(now),
         }
     }
@@ -57,7 +62,7 @@ impl Receiver {
         let opening = self.wanted.wishes(Place::SoundPort);
         let here = if self.sound_path.is_here() { self.wanted.wishes(Place::Here) } else { opening };
         self.client.wish(now, opening, here);
-        let sound = Wishes { paused: false, ..opening };
+        let sound = opening.of_sound();
         self.sound_path.client_mut().into_iter().for_each(|client| client.wish(now, sound, sound));
     }
 }

@@ -4,12 +4,11 @@
 
 mod reporting;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::clocksync::ClockSync;
 use super::hops::{Hops, Seen};
-use super::{Peer, Transmit, hop};
+use super::{Peer, Received, Transmit, hop};
 use crate::units::Time;
 use crate::wire::message::{ClockEcho, Message};
 use crate::wire::object::ObjectView;
@@ -140,23 +139,23 @@ impl Reception {
         (self.id, self.hops)
     }
 
-    /// Takes a datagram in.
+    /// Takes a datagram in, which was read as this header and what follows it.
     pub fn take<'a>(
         &mut self,
         now: Time,
-        from: SocketAddr,
+        datagram: Received<'_>,
         (hop, body): (Hop, &'a [u8]),
         traffic: &mut Traffic,
     ) -> Taken<'a> {
         if hop.kind != Kind::OBJECT {
-            return self.take_message(now, from, (hop, body), traffic);
+            return self.take_message(now, datagram, (hop, body), traffic);
         }
         // A damaged object did not arrive, as far as its hop sequence is concerned.
         let Ok(object) = ObjectView::parse(body) else {
             traffic.rejected += 1;
             return Taken::Foreign;
         };
-        match self.arrived(now, from, hop) {
+        match self.arrived(now, datagram, hop) {
             None => Taken::Foreign,
             Some(Seen::New(sequence)) => Taken::Object(Receipt { at: now, session: self.id, hop: sequence }, object),
             Some(Seen::Duplicate | Seen::Outside) => {
@@ -169,14 +168,14 @@ impl Reception {
     fn take_message<'a>(
         &mut self,
         now: Time,
-        from: SocketAddr,
+        datagram: Received<'_>,
         (hop, body): (Hop, &'a [u8]),
         traffic: &mut Traffic,
     ) -> Taken<'a> {
         // A kind of a later version is skipped and counted, but it did arrive.
         let message = Message::parse(hop.kind, body);
         traffic.rejected += u64::from(message.is_err());
-        match (self.arrived(now, from, hop), message) {
+        match (self.arrived(now, datagram, hop), message) {
             (None, _) => Taken::Foreign,
             (Some(Seen::New(_)), Ok(message)) => {
                 self.heed(now, &message);
@@ -191,13 +190,13 @@ impl Reception {
     }
 
     /// What the hop header says of a datagram of this session; `None` of any other. What is not sequenced is always new.
-    fn arrived(&mut self, now: Time, from: SocketAddr, hop: Hop) -> Option<Seen> {
-        if self.id as u32 != hop.tag || self.peer.address != from {
+    fn arrived(&mut self, now: Time, datagram: Received<'_>, hop: Hop) -> Option<Seen> {
+        if self.id as u32 != hop.tag || self.peer.address != datagram.from {
             return None;
         }
         self.heard = now;
         self.reporting.heard(hop.sent_at, now);
-        Some(if hop.kind.is_sequenced() { self.hops.note(hop.sequence, now) } else { Seen::New(0) })
+        Some(if hop.kind.is_sequenced() { self.hops.note(hop.sequence, now, datagram.ecn) } else { Seen::New(0) })
     }
 
     fn heed(&mut self, now: Time, message: &Message<'_>) {

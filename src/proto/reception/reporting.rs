@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::report_interval;
-use crate::proto::hops::Hops;
+use crate::proto::hops::{Fates, Hops};
 use crate::units::Time;
 use crate::wire::Report;
 
@@ -66,7 +66,7 @@ impl Reporting {
         }
         self.next = now + self.interval;
         let (echo, at) = self.echo?;
-        let (first, arrivals) = hops.report(now);
+        let Fates { first, shift, arrivals } = hops.report(now);
         if hops.unreported() > 0 {
             // What one report cannot hold the next one tells at once.
             self.next = now;
@@ -78,6 +78,7 @@ impl Reporting {
             echo,
             held: micros(now.since(at)),
             first,
+            shift,
             update_ack: self.update_ack,
             buffer: micros(held),
             token: self.token,

@@ -21,7 +21,7 @@ pub use path::PathSize;
 use super::{Peer, Route, Transmit};
 use crate::media::coded::{CutPicture, Object};
 use crate::units::{Time, Unit};
-use crate::wire::{HOP_LEN, Hop, Kind, Report, SizeClass};
+use crate::wire::{Ecn, HOP_LEN, Hop, Kind, Report, SizeClass};
 
 /// What can be said of one receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -264,10 +264,10 @@ impl MediaSender {
             if self.is_governed && here && !straggler && cargo != Cargo::Probe {
                 told.push(ToldCell {
                     sent: at_of(now, at),
-                    age: received.then(|| Duration::from_micros(arrival.age_micros())),
+                    age: received.then(|| report.age_of(i)),
                     bytes: bytes as u16,
                     picture: (cargo == Cargo::Body).then_some(picture),
-                    marked: arrival.ecn() == CE,
+                    marked: arrival.ecn() == Ecn::Ce,
                 });
             }
             if cargo == Cargo::Body && !received && sequence.wrapping_sub(self.body_from).cast_signed() >= 0 {
@@ -315,9 +315,6 @@ impl MediaSender {
     }
 }
 
-/// Congestion experienced (RFC 3168).
-const CE: u8 = 3;
-
 /// The moment in the past of which a datagram's stamp has the low bits.
 fn at_of(now: Time, stamp: u32) -> Time {
     now - Duration::from_micros(now.wire_micros().wrapping_sub(stamp).into())
@@ -327,7 +324,7 @@ fn at_of(now: Time, stamp: u32) -> Time {
 mod tests {
     use super::*;
     use crate::proto::Port;
-    use crate::wire::report::Arrival;
+    use crate::wire::report::{Arrival, Ecn};
 
     fn sender() -> MediaSender {
         let peer = Peer { port: Port::PICTURES, address: ([127, 0, 0, 1], 1).into() };
@@ -335,7 +332,8 @@ mod tests {
     }
 
     fn reported(sender: &mut MediaSender, number: u32, fates: &[bool]) -> (u64, u64) {
-        let fate = |received: &bool| if *received { Arrival::received(0) } else { Arrival::LOST };
+        let fate =
+            |received: &bool| if *received { Arrival::received(Duration::ZERO, Ecn::Not, 0) } else { Arrival::LOST };
         let report = Report { number, arrivals: fates.iter().map(fate).collect(), ..Report::default() };
         assert!(sender.report(Time::ZERO, &report).is_some());
         (sender.stats.reported, sender.stats.lost)

@@ -14,7 +14,7 @@ use crate::proto::stream::StreamKey;
 use crate::seal::Seed;
 use crate::units::{Bitrate, MediaTime, Span, Time, Unit};
 use crate::wire::SizeClass;
-use crate::wire::message::InForce;
+use crate::wire::message::{InForce, WantedPictures};
 
 /// What the operator chose for the server as a whole.
 #[derive(Clone, Debug)]
@@ -142,10 +142,20 @@ pub struct SessionView {
     pub stream: StreamKey,
     pub class: SizeClass,
     pub stats: SessionStats,
-    /// What it is sent at present, and why it is not more.
+    /// Its own limits.
+    pub wanted: WantedPictures,
+    pub adaptation: Adaptation,
+}
+
+/// What a watcher is sent at present, and how its path looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Adaptation {
+    /// What it is told of it.
     pub in_force: InForce,
-    /// What was sent to it in the last second, sound included; `None`: its path is not estimated.
-    pub rate: Option<Bitrate>,
+    /// What it was sent in the last second, both its sessions together.
+    pub rate: Bitrate,
+    /// The queue that stands in its path.
+    pub queue: Duration,
 }
 
 impl Server {

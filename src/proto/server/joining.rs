@@ -148,6 +148,7 @@ impl Server {
         }
         session.pictures &= wishes.pictures != Some(false);
         self.govern(now, &mut session);
+        session.wanted = session.wanted.changed_by(wishes.limits);
         if let Some(first) = self.first_session(peer.port, join)
             && let Some(old) = self.sessions.tie(first, &mut session)
         {
@@ -303,6 +304,7 @@ impl Server {
         if let Some(wish) = wishes.sound {
             session.set_sound(wish);
         }
+        session.wanted = session.wanted.changed_by(wishes.limits);
         stream.look_again();
         match wishes.pictures {
             Some(true) => stream.resume(now, slot, &mut self.sessions),

@@ -12,14 +12,15 @@ mod upkeep;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use api::{Config, Event, Feed, Local, SessionView, Totals};
 use networks::Networks;
+pub use api::{Adaptation, Config, Event, Feed, Local, SessionView, Totals};
 use outbox::Outbox;
 
 use super::door::Door;
 pub use super::sender::SessionStats;
 pub use super::session::Gone;
-use super::session::Sessions;
+use super::sender::Control;
+use super::session::{Session, Sessions};
 use super::stream::{Meter, Stream};
 pub use super::stream::{StreamConfig, StreamKey};
 use super::{Input, Machine, Output, Peer, Reason, Received, Route, SendFailure, Soonest, Transmit};
@@ -170,9 +171,19 @@ impl Server {
             stream: session.stream,
             class: session.media.class(),
             stats: session.stats(),
-            in_force: self.streams[session.stream.index()].in_force(self.polled, session),
-            rate: session.control().map(|control| control.sent_rate(self.polled)),
+            wanted: session.wanted,
+            adaptation: self.adaptation(session),
         })
+    }
+
+    fn adaptation(&self, session: &Session) -> Adaptation {
+        let in_force = self.streams[session.stream.index()].in_force(self.polled, session);
+        let control = session.control();
+        Adaptation {
+            in_force,
+            rate: control.map(|control| control.sent_rate(self.polled)).unwrap_or_default(),
+            queue: control.map(Control::queue).unwrap_or_default(),
+        }
     }
 
     /// Whether more is to be sent than can be.

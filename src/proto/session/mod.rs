@@ -14,7 +14,7 @@ use super::stream::StreamKey;
 use super::{Peer, Port, Route};
 use crate::media::sound::Rendition;
 use crate::units::{Time, Unit};
-use crate::wire::message::COOKIE_LEN;
+use crate::wire::message::{COOKIE_LEN, WantedPictures};
 use crate::wire::{Report, SizeClass};
 
 /// Media starts at the first report, or after this time without one.
@@ -79,6 +79,8 @@ pub struct Session {
     pub sound: Option<Rendition>,
     /// The finest sound that its path allows.
     pub sound_allowed: Rendition,
+    /// How much of the pictures it wants at most.
+    pub wanted: WantedPictures,
     /// Which departure of the stream's it was sent last, or is being sent; counted from 1.
     departure: Option<u64>,
     /// When it was last sent a picture because it resumed.
@@ -116,6 +118,7 @@ impl Session {
             pictures: route.peer.port == Port::PICTURES,
             sound: None,
             sound_allowed: Rendition::Stereo,
+            wanted: WantedPictures::ANY,
             departure: None,
             resumed: None,
             media: MediaSender::new(route, id as u32, beginning.path(now)),

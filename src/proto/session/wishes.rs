@@ -1,8 +1,8 @@
-//! What a watcher wants in its session: sound and where, pictures or none for now.
+//! What a watcher wants in its session: sound and where, pictures or none for now, and how much of them at most.
 
 use super::Session;
 use crate::media::sound::Rendition;
-use crate::wire::message::{Place, SoundWish};
+use crate::wire::message::{Place, SoundWish, WantedPictures};
 use crate::wire::tlv::{Tlvs, kind};
 
 /// What a Want, or the WANT of a Join, says. What it leaves out stays as it is.
@@ -10,6 +10,8 @@ use crate::wire::tlv::{Tlvs, kind};
 pub struct Wishes {
     pub sound: Option<SoundWish>,
     pub pictures: Option<bool>,
+    /// Those that are said anew, see [`WantedPictures::read`].
+    pub limits: WantedPictures,
 }
 
 impl Wishes {
@@ -19,7 +21,8 @@ impl Wishes {
             kind::RESUME => Some(true),
             _ => None,
         });
-        Self { sound: tlvs.find(kind::SOUND).and_then(SoundWish::parse), pictures: pause }
+        let sound = tlvs.find(kind::SOUND).and_then(SoundWish::parse);
+        Self { sound, pictures: pause, limits: WantedPictures::read(tlvs) }
     }
 
     /// Those that a Join carries; none if they cannot be read.

@@ -46,11 +46,11 @@ pub struct StreamConfig {
     pub name: StreamName,
     pub description: Description,
     pub quality: u8,
-    /// The lowest quality that is made of pictures for slow paths.
+    /// Below this, pictures become smaller or fewer instead.
     pub least_quality: u8,
-    /// What a watcher is sent at most, all included.
+    /// Most that a watcher is sent, sound and all included.
     pub max_rate: Option<Bitrate>,
-    /// Whether pictures are made to what paths carry.
+    /// Whether a watcher is sent less than there is if its path does not carry more.
     pub adapt: bool,
     /// Start the timeline at once instead of with the first watcher.
     pub no_wait: bool,
@@ -58,7 +58,8 @@ pub struct StreamConfig {
 
 impl StreamConfig {
     pub const fn new(name: StreamName, description: Description) -> Self {
-        Self { name, description, quality: 80, least_quality: 1, max_rate: None, adapt: true, no_wait: false }
+        let (least_quality, max_rate, adapt) = (1, None, true);
+        Self { name, description, quality: 80, least_quality, max_rate, adapt, no_wait: false }
     }
 }
 

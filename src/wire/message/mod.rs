@@ -6,6 +6,7 @@ mod list;
 mod repair;
 mod sound;
 mod timeline;
+mod wanted;
 
 pub use adaptation::{AdaptationReason, InForce};
 pub use join::{Accept, Join, Refuse, RefuseCode, Role};
@@ -13,6 +14,7 @@ pub use list::{Entry, LISTING_HEAD, List, Listing};
 pub use repair::{Missing, NameRange, Parity};
 pub use sound::{Place, SoundWish};
 pub use timeline::{ClockEcho, State, Timeline};
+pub use wanted::WantedPictures;
 
 use super::bytes::{Put, Reader};
 use super::hop::Kind;

@@ -9,8 +9,8 @@ use udpstream::media::sound::{FRAMES, Frame, Rendition};
 use udpstream::proto::receiver::{self, Ready, WatchCounts};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver};
 use udpstream::units::{Time, Unit};
-use udpstream::wire::message::Entry;
-use udpstream::wire::{Hop, Kind};
+use udpstream::wire::message::{Entry, WantedPictures};
+use udpstream::wire::{Ecn, Hop, Kind};
 
 use super::{SERVER, SOCKET_BUFFER, State, World, address, chunk, secret};
 use crate::jpeg::Film;
@@ -76,6 +76,7 @@ impl World {
             latency: Duration::ZERO,
             stay: false,
             sound: Some(Rendition::Stereo),
+            limits: WantedPictures::ANY,
             frames: None,
         };
         configure(&mut config);
@@ -111,8 +112,10 @@ impl World {
         node.state = state;
         if state == State::Running {
             for (port, from, bytes) in std::mem::take(&mut node.inbox) {
-                node.machine
-                    .handle(node.local(now), Input::Datagram(Received { port, from, local: None, bytes: &bytes }));
+                node.machine.handle(
+                    node.local(now),
+                    Input::Datagram(Received { port, from, local: None, ecn: Ecn::Not, bytes: &bytes }),
+                );
             }
             node.wake = now;
         }
@@ -143,7 +146,9 @@ impl World {
         match watcher.state {
             State::Running => {
                 let now = watcher.local(self.now);
-                watcher.machine.handle(now, Input::Datagram(Received { port, from, local: None, bytes: &bytes }));
+                watcher
+                    .machine
+                    .handle(now, Input::Datagram(Received { port, from, local: None, ecn: Ecn::Not, bytes: &bytes }));
                 watcher.wake = self.now;
             }
             State::Stopped if watcher.inbox.len() < SOCKET_BUFFER => watcher.inbox.push_back((port, from, bytes)),
