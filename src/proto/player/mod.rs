@@ -182,7 +182,7 @@ impl Player {
     /// Takes an object in. False: it is nothing that could be asked for.
     pub fn object(&mut self, came: Receipt, object: &ObjectView<'_>) -> bool {
         match object.header.kind {
-            Type::PICTURE if object.header.rendition <= 2 => self.picture(came, object),
+            Type::PICTURE if object.header.rendition == 0 => self.picture(came, object),
             Type::PICTURE => false,
             Type::SOUND => self.sound(came.at, object),
             // Text and tables: not ours yet, skipped.
@@ -202,7 +202,7 @@ impl Player {
     fn picture(&mut self, came: Receipt, object: &ObjectView<'_>) -> bool {
         let ours = |pictures: &&mut Pictures| pictures.id == object.header.stream;
         let Some(pictures) = self.pictures.as_mut().filter(ours) else { return true };
-        if false {
+        if object.header.size != pictures.description.size {
             // There is no room for a picture that was not announced.
             return false;
         }
