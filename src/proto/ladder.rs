@@ -68,6 +68,12 @@ impl Rung {
     pub const fn is_finer_than(self, other: Self) -> bool {
         self.rendition < other.rendition || self.rendition == other.rendition && self.quality > other.quality
     }
+
+    /// Whether a picture that stands still is worth coding again to this rung, if the eye has it at that one.
+    pub const fn is_worth_coding_after(self, shown: Self) -> bool {
+        let clearly = self.quality >= shown.quality.saturating_add(MARGIN);
+        self.rendition < shown.rendition || self.rendition == shown.rendition && clearly
+    }
 }
 
 /// Between which rungs one is chosen.
@@ -283,6 +289,14 @@ mod tests {
             "half and quarter size are not worse than that"
         );
         assert_eq!(ladder().choose(None, narrow), Rung::new(0, 20));
+    }
+
+    #[test]
+    fn what_stands_still_is_coded_again_when_it_gets_clearly_better() {
+        let shown = Rung::new(1, 60);
+        let worth = |rendition, quality| Rung::new(rendition, quality).is_worth_coding_after(shown);
+        assert!(worth(0, 30) && worth(1, 66) && !worth(1, 65) && !worth(2, 100));
+        assert!(!Rung::new(0, 100).is_worth_coding_after(Rung::new(0, 100)));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use udpstream::media::coded::{CodedPicture, Stamps};
-use udpstream::proto::schedule::{Cost, Verdict};
+use udpstream::proto::ladder::{Rung, Wish};
+use udpstream::proto::schedule::{Cost, Demand, Verdict};
 use udpstream::proto::server::{Feed, Local, StreamKey};
 use udpstream::proto::{Input, Machine, Server};
 use udpstream::units::{Time, Unit};
@@ -27,20 +28,30 @@ pub struct Encoder {
     pub skipped: u64,
     pub discarded: u64,
     pub encoded: u64,
+    /// Of the encoded: those that took two attempts.
+    pub again: u64,
     /// From this picture on nothing changes.
     pub still_from: Unit,
-    /// `Demand::fresh` at the last picture that was encoded.
+    /// `Demand::fresh` at the last picture that was encoded, and its rung once it is ready.
     fresh: Option<u64>,
+    shown: Option<Rung>,
     estimate: Cost,
     next: u32,
     next_read: Time,
     queue: VecDeque<(Unit, Time)>,
-    /// What is being encoded, since when and until when.
-    busy: Option<(Unit, Time, Time)>,
+    busy: Option<Busy>,
     /// The hand-off.
     slot: Option<CodedPicture>,
     hold: Time,
     told: bool,
+}
+
+/// What is being encoded.
+struct Busy {
+    unit: Unit,
+    wish: Wish,
+    since: Time,
+    done: Time,
 }
 
 impl Encoder {
@@ -54,8 +65,10 @@ impl Encoder {
             skipped: 0,
             discarded: 0,
             encoded: 0,
+            again: 0,
             still_from: Unit(u32::MAX),
             fresh: None,
+            shown: None,
             estimate: Cost::default(),
             next: 0,
             next_read: Time::ZERO,
@@ -69,7 +82,7 @@ impl Encoder {
 
     pub fn wake(&self) -> Time {
         let read = self.may_read().then_some(self.next_read);
-        let done = self.busy.map(|(_, _, done)| done);
+        let done = self.busy.as_ref().map(|busy| busy.done);
         [read, done].into_iter().flatten().min().unwrap_or(Time::NEVER).min(self.hold)
     }
 
@@ -82,10 +95,13 @@ impl Encoder {
         let mut gave = false;
         loop {
             self.read(now);
-            if let Some((unit, since, _)) = self.busy.take_if(|(_, _, done)| *done <= now) {
-                self.estimate.observe(now.since(since));
+            if let Some(busy) = self.busy.take_if(|busy| busy.done <= now) {
+                self.estimate.observe(now.since(busy.since));
                 self.encoded += 1;
-                self.slot = Some(self.film.picture(unit, since, now));
+                let (picture, again) = self.film.picture(busy.unit, &busy.wish, busy.since, now);
+                self.again += u64::from(again);
+                self.shown = Some(Rung::new(picture.rendition, picture.quality));
+                self.slot = Some(picture);
             }
             if server.wants_picture(key)
                 && let Some(picture) = self.slot.take()
@@ -126,25 +142,31 @@ impl Encoder {
             return false;
         }
         let Some(&(unit, _)) = self.queue.front() else { return false };
-        match server.demand(key, 0).verdict(self.film.span(unit.0), now, self.estimate.estimate(), self.queue.len() > 1)
-        {
+        let demand = server.demand(key, 0);
+        match demand.verdict(self.film.span(unit.0), now, self.estimate.estimate(), self.queue.len() > 1) {
             Verdict::Hold(until) => {
                 self.hold = until;
                 return false;
             }
-            Verdict::Encode if unit > self.still_from && self.fresh == Some(server.demand(key, 0).fresh) => {
+            Verdict::Encode if unit > self.still_from && self.is_shown(&demand) => {
                 let stamps = Stamps { captured: now, encoding: now, encoded: now };
                 let span = self.film.span(unit.0);
                 self.slot = Some(CodedPicture::same(unit, span, self.film.size, stamps));
             }
             Verdict::Encode => {
-                self.fresh = Some(server.demand(key, 0).fresh);
-                self.busy = Some((unit, now, now + self.cost));
+                self.fresh = Some(demand.fresh);
+                self.busy = Some(Busy { unit, wish: demand.wish, since: now, done: now + self.cost });
             }
             Verdict::Skip => self.skipped += 1,
             Verdict::Discard => self.discarded += 1,
         }
         self.queue.pop_front();
         true
+    }
+
+    /// Whether all who watch have it on their screens, as well as they may.
+    fn is_shown(&self, demand: &Demand) -> bool {
+        let worth = |shown: Rung| demand.wish.rung.is_worth_coding_after(shown) && self.film.is_elastic();
+        self.fresh == Some(demand.fresh) && !self.shown.is_some_and(worth)
     }
 }

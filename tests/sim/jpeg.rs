@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 
 use udpstream::media::coded::{CodedPicture, Stamps};
 use udpstream::media::jpeg::{Index, index, plan, restart_interval, tables};
+use udpstream::proto::ladder::Wish;
 use udpstream::units::{MediaTime, Rate, Size, Span, Time, Unit};
 use udpstream::wire::SizeClass;
 
+use crate::elastic::Elastic;
 use crate::random::Random;
 
-const QUALITY: u8 = 80;
+pub const QUALITY: u8 = 80;
 /// Different pictures in a film; they repeat after that.
 const DIFFERENT: u32 = 7;
 
@@ -27,13 +29,24 @@ pub struct Film {
     /// When pictures are due, in ms, and at last when they are over; empty: at the rate.
     pub stamps: Vec<i64>,
     frames: Vec<Frame>,
+    /// Its pictures are made as they are wished for, instead of being those of `frames`.
+    elastic: Option<Elastic>,
 }
 
 impl Film {
     /// `detail`: AC coefficients of each block, 3 bits each.
     pub fn new(size: Size, rate: Rate, detail: usize) -> Self {
         let frames = (0..DIFFERENT).map(|n| Frame::new(&draw(size, detail, u64::from(n) + 1))).collect();
-        Self { size, rate, stamps: Vec::new(), frames }
+        Self { size, rate, stamps: Vec::new(), frames, elastic: None }
+    }
+
+    /// A film whose pictures are coded to what is wished.
+    pub fn elastic(rate: Rate, elastic: Elastic) -> Self {
+        Self { size: elastic.size, rate, stamps: Vec::new(), frames: Vec::new(), elastic: Some(elastic) }
+    }
+
+    pub const fn is_elastic(&self) -> bool {
+        self.elastic.is_some()
     }
 
     pub fn span(&self, unit: u32) -> Span {
@@ -48,24 +61,33 @@ impl Film {
         &self.frames[(unit.0 % DIFFERENT) as usize]
     }
 
-    pub fn picture(&self, unit: Unit, captured: Time, now: Time) -> CodedPicture {
-        let frame = self.frame(unit);
-        CodedPicture {
+    /// A film that is not elastic has its pictures in one quality and size, whatever is wished. The second value says whether
+    /// it took two attempts.
+    pub fn picture(&self, unit: Unit, wish: &Wish, captured: Time, now: Time) -> (CodedPicture, bool) {
+        let (drawn, again) = match &self.elastic {
+            Some(elastic) => elastic.draw(unit, wish),
+            None => (self.frame(unit).drawn(), false),
+        };
+        let coded = CodedPicture {
             unit,
             media_time: self.span(unit.0).at,
             lasts: self.span(unit.0).lasts,
-            size: self.size,
-            rendition: 0,
-            quality: QUALITY,
+            size: drawn.index.size,
+            rendition: drawn.rendition,
+            quality: drawn.quality,
             layout: 0,
-            jpeg: frame.jpeg.clone(),
-            index: frame.index.clone(),
+            jpeg: drawn.jpeg,
+            index: drawn.index,
             stamps: Stamps { captured, encoding: captured, encoded: now },
-        }
+        };
+        (coded, again)
     }
 
-    /// Whether the sender can have cut this from one of its pictures.
+    /// Whether the sender can have cut this from one of its pictures. Of an elastic film nobody knows.
     pub fn has(&self, x8: u16, y8: u16, jpeg: &[u8]) -> bool {
+        if self.elastic.is_some() {
+            return true;
+        }
         // What stands still may be shown again as a later unit.
         let slice = (x8, y8, jpeg.to_vec());
         self.frames.iter().any(|frame| frame.slices.contains(&slice))
@@ -73,9 +95,18 @@ impl Film {
 
     /// How many slices a picture has at this size class.
     pub fn slices(&self, unit: Unit, class: SizeClass) -> usize {
-        let frame = self.frame(unit);
-        plan(&frame.index, frame.jpeg.len(), class.body_max()).expect("fits").len().max(1)
+        let (picture, _) = self.picture(unit, &Wish::free(QUALITY), Time::ZERO, Time::ZERO);
+        plan(&picture.index, picture.jpeg.len(), class.body_max()).expect("fits").len().max(1)
     }
+}
+
+/// A JPEG, and as what it was drawn.
+#[derive(Clone)]
+pub struct Drawn {
+    pub jpeg: Vec<u8>,
+    pub index: Index,
+    pub rendition: u8,
+    pub quality: u8,
 }
 
 impl Frame {
@@ -92,15 +123,28 @@ impl Frame {
         }
         Self { jpeg: jpeg.to_vec(), index, slices }
     }
+
+    fn drawn(&self) -> Drawn {
+        Drawn { jpeg: self.jpeg.clone(), index: self.index.clone(), rendition: 0, quality: QUALITY }
+    }
 }
 
 /// A picture of random greys and ripples.
 fn draw(size: Size, detail: usize, seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
+    assemble(size, QUALITY, |interval| {
+        let mut bits = Bits::default();
+        (0..interval).for_each(|_| bits.mcu(&mut random, [detail; 6]));
+        bits.finish()
+    })
+}
+
+/// A whole JPEG. `code` makes the entropy-coded bytes of the next restart interval, of so many MCUs.
+pub fn assemble(size: Size, quality: u8, mut code: impl FnMut(u16) -> Vec<u8>) -> Vec<u8> {
     let (columns, rows) = (size.width.div_ceil(16), size.height.div_ceil(16));
     let interval = restart_interval(columns, 0).expect("a picture has columns");
     let mut out = vec![0xff, 0xd8];
-    tables::append_tables(QUALITY, false, &mut out);
+    tables::append_tables(quality, false, &mut out);
     out.extend_from_slice(&[0xff, 0xc0, 0, 17, 8]);
     out.extend_from_slice(&size.height.to_be_bytes());
     out.extend_from_slice(&size.width.to_be_bytes());
@@ -113,9 +157,7 @@ fn draw(size: Size, detail: usize, seed: u64) -> Vec<u8> {
         if n > 0 {
             out.extend_from_slice(&[0xff, 0xd0 + ((n - 1) % 8) as u8]);
         }
-        let mut bits = Bits::default();
-        (0..interval).for_each(|_| bits.mcu(&mut random, detail));
-        bits.finish(&mut out);
+        out.extend(code(interval));
     }
     out.extend_from_slice(&[0xff, 0xd9]);
     out
@@ -123,7 +165,7 @@ fn draw(size: Size, detail: usize, seed: u64) -> Vec<u8> {
 
 /// Huffman-coded bits (ITU-T T.81, tables K.3 to K.6).
 #[derive(Default)]
-struct Bits {
+pub struct Bits {
     bits: Vec<bool>,
 }
 
@@ -136,10 +178,11 @@ impl Bits {
         self.bits.extend((0..count).rev().map(|bit| value >> bit & 1 == 1));
     }
 
-    fn mcu(&mut self, random: &mut Random, detail: usize) {
+    /// `detail`: AC coefficients of each block.
+    pub fn mcu(&mut self, random: &mut Random, detail: [usize; 6]) {
         const LUMA_DC: [&str; 4] = ["00", "010", "011", "100"];
         const CHROMA_DC: [&str; 4] = ["00", "01", "10", "110"];
-        for block in 0..6 {
+        for (block, detail) in detail.into_iter().enumerate() {
             let luma = block < 4;
             let category = random.below(4) as u32;
             self.put(if luma { LUMA_DC } else { CHROMA_DC }[category as usize]);
@@ -153,7 +196,8 @@ impl Bits {
         }
     }
 
-    fn finish(mut self, out: &mut Vec<u8>) {
+    pub fn finish(mut self) -> Vec<u8> {
+        let mut out = Vec::new();
         while !self.bits.len().is_multiple_of(8) {
             self.bits.push(true);
         }
@@ -164,5 +208,6 @@ impl Bits {
                 out.push(0);
             }
         }
+        out
     }
 }

@@ -1,6 +1,7 @@
 //! The protocol machines in virtual time: a server, its encoder, watchers and bad networks in one thread, from a seed.
 
 mod client;
+mod elastic;
 mod encoder;
 mod jpeg;
 mod link;
