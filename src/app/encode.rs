@@ -287,7 +287,7 @@ impl Worker {
             let stamps = Stamps { captured: picture.captured, encoding, encoded: encoding };
             self.counts.same.fetch_add(1, Ordering::Relaxed);
             let (unit, span) = (self.unit(picture), self.span(picture));
-            return Ok(Some(CodedPicture::same(unit, span, self.settings.size, stamps)));
+            return Ok(Some(CodedPicture::same(unit, span, self.settings.size, 0, stamps)));
         }
         let coded = match picture.jpeg() {
             Some(jpeg) => self.pass_on(picture, jpeg, &demand, encoding)?,

@@ -98,7 +98,7 @@ impl Encoder {
             if let Some(busy) = self.busy.take_if(|busy| busy.done <= now) {
                 self.estimate.observe(now.since(busy.since));
                 self.encoded += 1;
-                let (picture, again) = self.film.picture(busy.unit, &busy.wish, busy.since, now);
+                let (picture, again) = self.film.wished(busy.unit, &busy.wish, busy.since, now);
                 self.again += u64::from(again);
                 self.shown = Some(Rung::new(picture.rendition, picture.quality));
                 self.slot = Some(picture);
@@ -151,7 +151,9 @@ impl Encoder {
             Verdict::Encode if unit > self.still_from && self.is_shown(&demand) => {
                 let stamps = Stamps { captured: now, encoding: now, encoded: now };
                 let span = self.film.span(unit.0);
-                self.slot = Some(CodedPicture::same(unit, span, self.film.size, stamps));
+                let rendition = self.shown.map_or(0, |shown| shown.rendition);
+                let size = self.film.size.rendition(rendition);
+                self.slot = Some(CodedPicture::same(unit, span, size, rendition, stamps));
             }
             Verdict::Encode => {
                 self.fresh = Some(demand.fresh);
