@@ -116,7 +116,7 @@ local tlv_layouts = {
 local description = {
   [1] = { "title", "*rest" }, [2] = { "pictures", "width height num den" }, [3] = { "length (µs)", "number64" },
   [4] = { "sound", "" }, [5] = { "ended after", "number32" }, [6] = { "live", "" },
-  [7] = { "sound ended after", "number32" },
+  [7] = { "sound ended after", "number32" }, [8] = { "renditions", "*raw" },
 }
 
 local crc_table = {}

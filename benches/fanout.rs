@@ -87,6 +87,7 @@ impl Stage {
         let description = Description {
             title,
             size: sample.size,
+            smaller: 0,
             rate,
             length: None,
             live: true,

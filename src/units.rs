@@ -276,7 +276,33 @@ impl Size {
     pub const fn pixels(self) -> usize {
         self.width as usize * self.height as usize
     }
+
+    /// Of this rendition of a picture that has this size in full: each side halved so often, rounded up.
+    pub const fn rendition(self, rendition: u8) -> Self {
+        let shift = if rendition < 16 { rendition } else { 15 };
+        // Never more than the side itself, so the casts lose nothing.
+        let (width, height) = ((self.width as u32).div_ceil(1 << shift), (self.height as u32).div_ceil(1 << shift));
+        Self::new(width as u16, height as u16)
+    }
+
+    /// How many renditions below the full size are worth having: at most two, as long as there is something to see.
+    pub const fn smaller_renditions(self) -> u8 {
+        let mut smaller = 0;
+        while smaller + 1 < RENDITIONS as u8 {
+            let next = self.rendition(smaller + 1);
+            if next.width < LEAST_SIDE || next.height < LEAST_SIDE {
+                break;
+            }
+            smaller += 1;
+        }
+        smaller
+    }
 }
+
+/// Renditions of pictures: full size, half and a quarter of each side.
+pub const RENDITIONS: usize = 3;
+/// No side of a rendition that is offered is shorter: one MCU.
+const LEAST_SIDE: u16 = 16;
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -311,6 +337,20 @@ mod tests {
         assert_eq!(Rate::from_fps(0.0), None);
         assert_eq!(Rate::from_fps(f64::NAN), None);
         assert_eq!(Rate::new(30, 0), None);
+    }
+
+    #[test]
+    fn renditions_are_rounded_up_and_end_where_there_is_nothing_to_see() {
+        let of = |width, height, rendition| {
+            let size = Size::new(width, height).rendition(rendition);
+            (size.width, size.height)
+        };
+        assert_eq!([of(1_280, 720, 0), of(1_280, 720, 1), of(1_280, 720, 2)], [(1_280, 720), (640, 360), (320, 180)]);
+        assert_eq!([of(501, 283, 1), of(501, 283, 2), of(1, 1, 255)], [(251, 142), (126, 71), (1, 1)]);
+        assert_eq!(of(u16::MAX, 5, 255), (2, 1));
+        let smaller = |width, height| Size::new(width, height).smaller_renditions();
+        assert_eq!([smaller(1_280, 720), smaller(61, 61), smaller(60, 61), smaller(400, 31)], [2, 2, 1, 1]);
+        assert_eq!([smaller(400, 30), smaller(1, 1), smaller(0, 0)], [0, 0, 0]);
     }
 
     #[test]

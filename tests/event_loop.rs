@@ -377,6 +377,7 @@ fn an_overloaded_server_loses_nobody_and_is_fair() {
     let description = Description {
         title: "More than fits".to_owned(),
         size: film.size,
+        smaller: 0,
         rate: film.rate,
         length: None,
         live: true,

@@ -164,6 +164,7 @@ fn ours(sample: &Sample, fps: u32, pictures: u32) -> Played {
     let description = Description {
         title,
         size: SIZE,
+        smaller: 0,
         rate,
         length: None,
         live: false,

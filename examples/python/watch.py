@@ -86,8 +86,8 @@ class Watcher:  # All its times are in microseconds.
         fields = unpack_from(">xBHQBBBxIHH8xHHHH", data)
         kind, flags, stream, rendition, cut, quality, unit, part, parts, width, height, x8, y8 = fields
         if kind == DESCRIPTION:
-            self.stream, self.joined = stream, True
-        if (kind, stream, rendition, flags & SEALED) != (PICTURE, self.stream, 0, 0) or unit <= self.count["last"]:
+            self.stream, self.joined, self.full = stream, True, (width, height)
+        if (kind, stream, flags & SEALED) != (PICTURE, self.stream, 0) or unit <= self.count["last"]:
             return
         picture = self.units.get(unit, {"common": (width, height, cut, parts), "parts": {}, "first_at": now})
         image = numpy.zeros((0, 0, 3), numpy.uint8) if flags & SAME else decode(data[4 * data[0]:], quality)
@@ -103,14 +103,16 @@ class Watcher:  # All its times are in microseconds.
         patience = [picture["newest_at"] + 500_000] + [other["first_at"] + 8_000 for _, other in later]
         if missing and now < min(patience) and not (self.bye and now >= self.bye[0]):
             return
-        if self.canvas is None or self.canvas.shape[:2] != (height, width):
+        if self.canvas is None:
             self.canvas = numpy.zeros((height, width, 3), numpy.uint8)
+        if self.canvas.shape[:2] != (height, width) and not (parts == 1 and picture["parts"][0][0].size == 0):
+            self.canvas = cv2.resize(self.canvas, (width, height))  # Another rendition, section 3.3.
         for image, x, y in self.units.pop(unit)["parts"].values():
             self.canvas[y:y + image.shape[0], x:x + image.shape[1]] = image
         self.count.update(shown=1, slices=len(picture["parts"]), damaged=int(missing))
         self.count["last"] = unit
         if not options.headless:
-            cv2.imshow("udpstream", self.canvas)
+            cv2.imshow("udpstream", cv2.resize(self.canvas, self.full, interpolation=cv2.INTER_CUBIC))
     def run(self):
         while self.count["shown"] != options.frames and (options.headless or cv2.waitKey(1) & 255 not in b"\x1bq"):
             for _ in range(8):
@@ -147,7 +149,7 @@ try:
         watcher.run()
     if watcher.session:
         watcher.send(BYE, pack(">QHH", watcher.session, 0, 0))
-    if options.save and (watcher.canvas is None or not cv2.imwrite(options.save, watcher.canvas)):
+    if options.save and (watcher.canvas is None or not cv2.imwrite(options.save, cv2.resize(watcher.canvas, watcher.full))):
         fail(1, f"no picture came, or {options.save} cannot be written")
     print(" ".join(f"{name}={watcher.count[name]}" for name in ("shown", "last", "damaged", "rejected", "slices")))
 except (OSError, UnicodeError, cv2.error) as problem:

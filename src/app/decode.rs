@@ -319,7 +319,7 @@ mod tests {
     const SIZE: Size = Size::new(64, 48);
 
     pub fn slice(unit: u32, bytes: usize) -> Slice {
-        Slice { unit: Unit(unit), size: SIZE, x8: 0, y8: 0, tables: 80, jpeg: vec![0; bytes].into() }
+        Slice { unit: Unit(unit), size: SIZE, rendition: 0, x8: 0, y8: 0, tables: 80, jpeg: vec![0; bytes].into() }
     }
 
     pub fn show(unit: u32, same: bool) -> Show {
@@ -328,6 +328,7 @@ mod tests {
             unit: Unit(unit),
             media_time: MediaTime::ZERO,
             size: SIZE,
+            rendition: 0,
             received: 1,
             missing: 0,
             same,

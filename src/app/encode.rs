@@ -1,6 +1,9 @@
 //! The encoder's thread: takes pictures from the source's queue, asks the server's demand whether each is worth
 //! encoding, and hands over one coded picture at a time.
 
+mod coding;
+mod layout;
+
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,23 +14,66 @@ use crate::clock::now;
 use crate::codec::{CodecError, Fitter, PairedEncoder, second_thread};
 use crate::media::Picture;
 use crate::media::coded::{CodedPicture, Stamps};
-use crate::media::jpeg::{self, Index, JpegError, Recoder, plan, quality_for, restart_interval, tables};
+use crate::media::jpeg::{JpegError, Recoder};
+use crate::proto::ladder::{Rung, Wish};
 use crate::proto::schedule::{Cost, Demand, Verdict};
-use crate::queue::{Consumer, Pop, Producer, Watched};
-use crate::units::{MediaTime, Rate, Size, Span, Time, Unit};
+use crate::queue::{Consumer, Pool, Pop, Producer, Watched};
+use crate::units::{MediaTime, RENDITIONS, Rate, Size, Span, Time, Unit};
 use crate::wire::SizeClass;
+use coding::{Asked, Way};
+use layout::RestartLayout;
 
 /// What the event loop tells the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
+    /// What watchers want.
     pub demand: Demand,
+    /// Something in this program wants pictures, in full and at the operator's quality.
+    pub taps: bool,
+    /// The operator's quality.
+    pub quality: u8,
     pub stop: bool,
+}
+
+impl Order {
+    /// Nobody wants anything.
+    pub const fn idle(quality: u8, live: bool) -> Self {
+        Self { demand: Demand::idle(quality, live), taps: false, quality, stop: false }
+    }
+
+    /// With whoever looks in here among the watchers.
+    const fn audience(&self) -> Demand {
+        Demand { watched: self.demand.watched || self.taps, ..self.demand }
+    }
+
+    /// To what a picture is coded. Where nobody watches it is for the taps alone.
+    const fn wish(&self) -> Wish {
+        if self.demand.watched { self.demand.wish } else { Wish::free(self.quality) }
+    }
+}
+
+/// One picture, as it is handed over.
+pub struct Coded {
+    /// For the server.
+    pub picture: CodedPicture,
+    /// For the taps, where that is less than they want.
+    pub full: Option<CodedPicture>,
+}
+
+impl Coded {
+    /// What taps are given; nothing if there is only less than they want, as it was coded before they were there.
+    pub fn for_taps(&self) -> Option<&CodedPicture> {
+        let whole = self.picture.is_same() || self.picture.rendition == 0;
+        self.full.as_ref().or_else(|| whole.then_some(&self.picture))
+    }
 }
 
 /// What became of the source's pictures.
 #[derive(Default)]
 pub struct EncoderCounts {
     pub encoded: AtomicU64,
+    /// Coded a second time, because the first was too large for some path.
+    pub again: AtomicU64,
     /// Too late for their moment.
     pub skipped: AtomicU64,
     /// Nobody watched.
@@ -111,7 +157,7 @@ pub fn spawn(
     pictures: Consumer<Picture>,
     orders: Arc<Watched<Order>>,
     counts: Arc<EncoderCounts>,
-    out: Producer<CodedPicture>,
+    out: Producer<Coded>,
 ) -> io::Result<Encoder> {
     let first = Arc::new(OnceLock::new());
     let seen = Arc::clone(&first);
@@ -129,7 +175,8 @@ pub fn spawn(
             cost: Cost::default(),
             first: seen,
             shown: None,
-            layout: RestartLayout::default(),
+            layouts: Default::default(),
+            pool: Pool::new(2),
         };
         worker.run(&pictures, &out)
     };
@@ -147,67 +194,10 @@ struct Worker {
     /// When the first picture was captured, whether or not anybody watched.
     first: Arc<OnceLock<Time>>,
     shown: Option<Shown>,
-    layout: RestartLayout,
-}
-
-/// The restart layout to begin with: pictures that follow each other are alike, and each attempt is a whole encoding.
-#[derive(Clone, Copy, Default)]
-struct RestartLayout {
-    fitted: u8,
-    /// Pictures since a larger one was tried.
-    since: u32,
-}
-
-impl RestartLayout {
-    /// The one that fitted the last picture, now and then the next larger one.
-    fn next(&mut self) -> u8 {
-        self.since += 1;
-        let again = self.since >= TRY_LARGER;
-        if again {
-            self.since = 0;
-        }
-        self.fitted.saturating_sub(u8::from(again))
-    }
-
-    /// One JPEG that can be cut to every class: if an interval is too long for the smallest, with shorter intervals,
-    /// at last with less quality. `code` makes it of a quality and an interval; with it come quality and layout.
-    fn cuttable(
-        &mut self,
-        smallest: SizeClass,
-        mcus: u16,
-        wanted: u8,
-        mut code: impl FnMut(u8, u16) -> Result<(Vec<u8>, Index), EncodeError>,
-    ) -> Result<Made, EncodeError> {
-        let (mut layout, mut quality) = (self.next(), wanted);
-        // What fitted may have been of a picture with other MCUs.
-        while layout > 0 && restart_interval(mcus, layout).is_none() {
-            layout -= 1;
-        }
-        loop {
-            let Some(interval) = restart_interval(mcus, layout) else {
-                if quality <= 5 {
-                    return Err(EncodeError::TooComplex);
-                }
-                // One MCU an interval was not enough.
-                (layout, quality) = (layout - 1, quality.saturating_sub(15).max(5));
-                continue;
-            };
-            let (jpeg, index) = code(quality, interval)?;
-            if plan(&index, jpeg.len(), smallest.body_max()).is_ok() {
-                self.fitted = layout;
-                return Ok(Made { jpeg, index, quality, layout });
-            }
-            layout += 1;
-        }
-    }
-}
-
-/// A JPEG that can be cut, and with which quality and layout it was made.
-struct Made {
-    jpeg: Vec<u8>,
-    index: Index,
-    quality: u8,
-    layout: u8,
+    /// Of each rendition.
+    layouts: [RestartLayout; RENDITIONS],
+    /// Buffers of smaller renditions.
+    pool: Pool<Vec<u8>>,
 }
 
 /// What was encoded last.
@@ -216,20 +206,32 @@ struct Shown {
     content: u32,
     fresh: u64,
     at: Time,
+    /// As what it was wished.
+    wished: Rung,
+    /// What it came out as, of which the word SAME tells.
+    rendition: u8,
+    size: Size,
+    /// The taps have it in full.
+    full: bool,
 }
 
-/// Restart markers closer than need be cost up to a tenth in bytes, an attempt in vain as much as a picture.
-const TRY_LARGER: u32 = 32;
+impl Shown {
+    /// Whether all who watch have this picture on their screens, as well as they may.
+    fn is_still(&self, picture: &Picture, order: &Order, now: Time) -> bool {
+        let same = (self.content, self.fresh) == (picture.content, order.demand.fresh);
+        let lacking = order.taps && !self.full || order.wish().rung.is_worth_coding_after(self.wished);
+        same && !lacking && now.since(self.at) < REFRESH
+    }
+}
+
 /// A picture that stands still is sent anew this often, whatever is known of those who watch.
 const REFRESH: Duration = Duration::from_secs(2);
-/// Bytes of the marker at a JPEG's end.
-const EOI: usize = 2;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Pixels a second of which one thread would be encoding half the time: 1920×1080 at 60.
 const HEAVY: f64 = 125e6;
 
 impl Worker {
-    fn run(&mut self, pictures: &Consumer<Picture>, out: &Producer<CodedPicture>) -> Result<(), EncodeError> {
+    fn run(&mut self, pictures: &Consumer<Picture>, out: &Producer<Coded>) -> Result<(), EncodeError> {
         loop {
             let mut picture = match pictures.pop_timeout(PATIENCE) {
                 Pop::Item(picture) => picture,
@@ -264,7 +266,7 @@ impl Worker {
                 return true;
             }
             let more = !pictures.is_empty();
-            let dropped = match order.demand.verdict(self.span(picture), now(), self.cost.estimate(), more) {
+            let dropped = match order.audience().verdict(self.span(picture), now(), self.cost.estimate(), more) {
                 Verdict::Encode => return true,
                 Verdict::Skip => &self.counts.skipped,
                 Verdict::Discard => &self.counts.discarded,
@@ -279,126 +281,45 @@ impl Worker {
     }
 
     /// The least that shows the picture to everybody; nothing if a camera's JPEG is damaged.
-    fn code(&mut self, picture: &mut Picture) -> Result<Option<CodedPicture>, EncodeError> {
-        let (encoding, demand) = (now(), self.orders.load().demand);
+    fn code(&mut self, picture: &mut Picture) -> Result<Option<Coded>, EncodeError> {
+        let (encoding, order) = (now(), self.orders.load());
         picture.draw();
         let picture = &*picture;
-        if self.is_shown(picture, &demand, encoding) {
+        if let Some(shown) = self.shown.filter(|shown| shown.is_still(picture, &order, encoding)) {
             let stamps = Stamps { captured: picture.captured, encoding, encoded: encoding };
             self.counts.same.fetch_add(1, Ordering::Relaxed);
             let (unit, span) = (self.unit(picture), self.span(picture));
-            return Ok(Some(CodedPicture::same(unit, span, self.settings.size, stamps)));
+            let picture = CodedPicture::same(unit, span, shown.size, shown.rendition, stamps);
+            return Ok(Some(Coded { picture, full: None }));
         }
-        let coded = match picture.jpeg() {
-            Some(jpeg) => self.pass_on(picture, jpeg, &demand, encoding)?,
-            None => Some(self.fitted(picture, encoding)?),
+        let (wish, operator, class) = (order.wish(), order.quality, order.demand.class);
+        let Some(aimed) = self.aim(picture, &Asked { wish, operator, class, encoding })? else {
+            self.counts.damaged.fetch_add(1, Ordering::Relaxed);
+            return Ok(None);
         };
-        if coded.is_some() {
-            self.shown = Some(Shown { content: picture.content, fresh: demand.fresh, at: encoding });
+        let counted = match aimed.way {
+            Way::Encoded => &self.counts.encoded,
+            Way::Passed => &self.counts.passed,
+            Way::Recoded => &self.counts.recoded,
+        };
+        counted.fetch_add(1, Ordering::Relaxed);
+        let less = aimed.way != Way::Passed && Rung::new(0, operator).is_finer_than(aimed.rung);
+        let mut full = None;
+        if less && order.taps {
+            let wish = Wish::free(operator);
+            full = self.aim(picture, &Asked { wish, operator, class, encoding })?.map(|aimed| aimed.picture);
         }
-        Ok(coded)
-    }
-
-    /// Whether all who watch have it on their screens.
-    fn is_shown(&self, picture: &Picture, demand: &Demand, now: Time) -> bool {
-        let shown = |shown: Shown| (shown.content, shown.fresh) == (picture.content, demand.fresh);
-        self.shown.is_some_and(|last| shown(last) && now.since(last.at) < REFRESH)
-    }
-
-    /// A camera's JPEG as it is, if it reaches everybody so; else with other codes, or made anew.
-    fn pass_on(
-        &mut self,
-        picture: &Picture,
-        jpeg: &[u8],
-        demand: &Demand,
-        encoding: Time,
-    ) -> Result<Option<CodedPicture>, EncodeError> {
-        let complete = tables::with_huffman(jpeg).and_then(|jpeg| Ok((jpeg::index(&jpeg)?, jpeg)));
-        let Ok((index, jpeg)) = complete else {
-            let index = jpeg::index_of_tall(jpeg).ok();
-            let made = index.map_or(Ok(None), |index| self.decoded(picture, (jpeg, &index), encoding))?;
-            self.counts.damaged.fetch_add(u64::from(made.is_none()), Ordering::Relaxed);
-            return Ok(made);
-        };
-        let jpeg = jpeg.get(..index.scan.end + EOI).unwrap_or(&jpeg);
-        let sized = index.size == self.settings.size;
-        if sized && (jpeg.len() <= demand.class.body_max() || self.can_be_cut(&index, jpeg)) {
-            self.counts.passed.fetch_add(1, Ordering::Relaxed);
-            let made = Made { jpeg: jpeg.to_vec(), quality: index.quality.unwrap_or(0), index, layout: 0 };
-            return Ok(Some(self.coded(picture, made, encoding)));
-        }
-        let made = if sized {
-            self.recoded(picture, (jpeg, &index), encoding)?
-        } else {
-            self.decoded(picture, (jpeg, &index), encoding)?
-        };
-        self.counts.damaged.fetch_add(u64::from(made.is_none()), Ordering::Relaxed);
-        Ok(made)
-    }
-
-    /// By way of its pixels; nothing if it is damaged.
-    fn decoded(
-        &mut self,
-        picture: &Picture,
-        (jpeg, index): (&[u8], &Index),
-        encoding: Time,
-    ) -> Result<Option<CodedPicture>, EncodeError> {
-        let decoded = self.fitter.decode(picture, jpeg, index).ok();
-        decoded.map(|decoded| self.fitted(&decoded, encoding)).transpose()
-    }
-
-    fn can_be_cut(&self, index: &Index, jpeg: &[u8]) -> bool {
-        index.quality.is_some() && plan(index, jpeg.len(), self.settings.smallest.body_max()).is_ok()
-    }
-
-    /// The same coefficients where its tables are the usual ones, with markers to cut at; by way of its pixels where that
-    /// cannot be; nothing if it is damaged.
-    fn recoded(
-        &mut self,
-        picture: &Picture,
-        (jpeg, index): (&[u8], &Index),
-        encoding: Time,
-    ) -> Result<Option<CodedPicture>, EncodeError> {
-        let Ok(quality) = quality_for(jpeg, self.orders.load().demand.wish.rung.quality) else { return Ok(None) };
-        let mcus = index.size.width.div_ceil(index.mcu.width);
-        let made = self.layout.cuttable(self.settings.smallest, mcus, quality, |quality, interval| {
-            Ok(self.recoder.recode(jpeg, index, quality, interval)?)
+        self.cost.observe(now().since(encoding));
+        self.shown = Some(Shown {
+            content: picture.content,
+            fresh: order.demand.fresh,
+            at: encoding,
+            wished: wish.rung,
+            rendition: aimed.picture.rendition,
+            size: aimed.picture.size,
+            full: full.is_some() || !less,
         });
-        match made {
-            Ok(made) => {
-                self.counts.recoded.fetch_add(1, Ordering::Relaxed);
-                Ok(Some(self.coded(picture, made, encoding)))
-            }
-            // Decoders bear more: what is a little damaged, and what no quality makes small.
-            Err(_) => self.decoded(picture, (jpeg, index), encoding),
-        }
-    }
-
-    /// At the stream's size.
-    fn fitted(&mut self, picture: &Picture, encoding: Time) -> Result<CodedPicture, EncodeError> {
-        if picture.size == self.settings.size {
-            return self.encode(picture, encoding);
-        }
-        let fitted = self.fitter.fit(picture, self.settings.size)?;
-        self.encode(&fitted, encoding)
-    }
-
-    fn encode(&mut self, picture: &Picture, encoding: Time) -> Result<CodedPicture, EncodeError> {
-        let (mcus, wanted) = (picture.size.width.div_ceil(16), self.orders.load().demand.wish.rung.quality);
-        let made = self.layout.cuttable(self.settings.smallest, mcus, wanted, |quality, interval| {
-            Ok(self.encoder.encode(picture, quality, interval)?)
-        })?;
-        self.counts.encoded.fetch_add(1, Ordering::Relaxed);
-        Ok(self.coded(picture, made, encoding))
-    }
-
-    fn coded(&mut self, picture: &Picture, made: Made, encoding: Time) -> CodedPicture {
-        let Made { jpeg, index, quality, layout } = made;
-        let encoded = now();
-        self.cost.observe(encoded.since(encoding));
-        let stamps = Stamps { captured: picture.captured, encoding, encoded };
-        let (unit, Span { at: media_time, lasts }, size) = (self.unit(picture), self.span(picture), picture.size);
-        CodedPicture { unit, media_time, lasts, size, rendition: 0, quality, layout, jpeg, index, stamps }
+        Ok(Some(Coded { picture: aimed.picture, full }))
     }
 
     fn unit(&self, picture: &Picture) -> Unit {

@@ -155,6 +155,7 @@ mod tests {
         let description = Description {
             title: format!("The {name}"),
             size: Size::new(640, 360),
+            smaller: 0,
             rate: Rate::from_fps(29.97).expect("usual"),
             length,
             live,

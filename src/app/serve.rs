@@ -87,6 +87,7 @@ impl StreamOptions {
         Description {
             title: self.title.as_ref().unwrap_or(&info.title).clone(),
             size: info.size,
+            smaller: info.size.smaller_renditions(),
             rate: info.rate,
             length,
             live: info.pace == Pace::Live,

@@ -19,6 +19,7 @@ pub struct CodedPicture {
     pub media_time: MediaTime,
     /// Until the next picture is due; of a live one, the stream's usual interval.
     pub lasts: Duration,
+    /// Of this rendition.
     pub size: Size,
     pub rendition: u8,
     /// Annex K quality, 1–100.
@@ -94,13 +95,13 @@ impl CutPicture {
 }
 
 impl CodedPicture {
-    /// It shows the same as the picture before it.
-    pub fn same(unit: Unit, span: Span, size: Size, stamps: Stamps) -> Self {
+    /// It shows the same as the picture before it, which is of this rendition and its size.
+    pub fn same(unit: Unit, span: Span, size: Size, rendition: u8, stamps: Stamps) -> Self {
         let Span { at: media_time, lasts } = span;
         let (subsampling, intervals) = (Subsampling::Yuv420, Vec::new());
         let mcu = subsampling.mcu();
         let index = Index { size, subsampling, mcu, restart_interval: None, quality: None, scan: 0..0, intervals };
-        Self { unit, media_time, lasts, size, rendition: 0, quality: 0, layout: 0, jpeg: Vec::new(), index, stamps }
+        Self { unit, media_time, lasts, size, rendition, quality: 0, layout: 0, jpeg: Vec::new(), index, stamps }
     }
 
     pub const fn is_same(&self) -> bool {

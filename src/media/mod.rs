@@ -13,6 +13,7 @@ pub mod nut;
 pub mod paint;
 pub mod picture;
 pub mod raw;
+pub mod shrink;
 pub mod sound;
 pub mod text;
 pub mod tone;

@@ -6,8 +6,8 @@
 //! so quality goes down to there, and then it is the next rendition's turn. How many bytes a picture takes at a quality is
 //! predicted from the Annex K tables' usual curve, and corrected by what the last pictures took.
 
-/// Renditions of pictures: full size, half and a quarter of each side.
-pub const RENDITIONS: usize = 3;
+pub use crate::units::RENDITIONS;
+
 /// Below this quality the next rendition looks better at the same bytes.
 const FLOOR: [u8; RENDITIONS] = [30, 15, 10];
 /// A smaller rendition is only used where the larger one does not fit: more than this quality does not show when it is scaled up.

@@ -3,7 +3,7 @@
 use super::WireError;
 use super::bytes::{Put, Reader};
 use super::tlv::{self, Tlvs, printable};
-use crate::units::{Rate, Size, Unit};
+use crate::units::{self, Rate, Size, Unit};
 
 const TITLE: u16 = 1;
 const PICTURES: u16 = 2;
@@ -12,6 +12,7 @@ const SOUND: u16 = 4;
 const ENDED: u16 = 5;
 const LIVE: u16 = 6;
 const SOUND_ENDED: u16 = 7;
+const RENDITIONS: u16 = 8;
 
 /// As long as a side of a picture may be: what a watcher makes room for is bounded. It is the most that a source may
 /// have.
@@ -21,7 +22,10 @@ pub const MAX_SIDE: u16 = 16_384;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     pub title: String,
+    /// Of the pictures in full.
     pub size: Size,
+    /// How many smaller renditions of the pictures there are; see [`Size::rendition`].
+    pub smaller: u8,
     pub rate: Rate,
     /// Length in µs; `None` for a live stream or an endless one.
     pub length: Option<u64>,
@@ -45,10 +49,12 @@ impl Description {
             return Err(WireError::Value { what: "the picture size" });
         }
         let length = tlvs.find(LENGTH).map(|value| Reader::new(value, "a length").u64()).transpose()?;
+        let smaller = tlvs.find(RENDITIONS).map_or(0, |value| smaller(size, value));
         let end = |kind| tlvs.find(kind).map(|value| Reader::new(value, "an end").u32().map(Unit)).transpose();
         Ok(Self {
             title: printable(tlv::shorten(tlvs.text(TITLE).unwrap_or_default(), 200)),
             size,
+            smaller,
             rate,
             length,
             live: tlvs.find(LIVE).is_some(),
@@ -81,5 +87,34 @@ impl Description {
         if let Some(Unit(count)) = self.sound_ended {
             tlv::put(out, SOUND_ENDED, &count.to_be_bytes());
         }
+        if self.smaller > 0 {
+            let mut renditions = Vec::with_capacity(4 * usize::from(self.smaller));
+            for size in (1..=self.smaller).filter_map(|rendition| self.rendition(rendition)) {
+                renditions.u16(size.width);
+                renditions.u16(size.height);
+            }
+            tlv::put(out, RENDITIONS, &renditions);
+        }
     }
+
+    /// How many renditions of the pictures there are.
+    pub const fn renditions(&self) -> usize {
+        self.smaller as usize + 1
+    }
+
+    /// The size of this rendition's pictures, if there is one.
+    pub fn rendition(&self, rendition: u8) -> Option<Size> {
+        (rendition <= self.smaller).then(|| self.size.rendition(rendition))
+    }
+}
+
+/// How many renditions are announced. The list ends where a size is not what that rendition's must be.
+fn smaller(full: Size, announced: &[u8]) -> u8 {
+    let is_next = |(size, rendition): &(&[u8; 4], u8)| {
+        let [w0, w1, h0, h1] = **size;
+        Size::new(u16::from_be_bytes([w0, w1]), u16::from_be_bytes([h0, h1])) == full.rendition(*rendition)
+    };
+    let (sizes, _) = announced.as_chunks();
+    // No more than there are, so the cast loses nothing.
+    sizes.iter().zip(1..units::RENDITIONS as u8).take_while(is_next).count() as u8
 }

@@ -72,6 +72,7 @@ pub fn exchange() -> Vec<Packet> {
     let description = Description {
         title: "A film".to_owned(),
         size: film.size,
+        smaller: film.size.smaller_renditions(),
         rate,
         length: Some(800_000),
         live: false,

@@ -199,6 +199,7 @@ fn reserved() -> Vec<Sample> {
     let description = Description {
         title: "A film".to_owned(),
         size: Size::new(64, 48),
+        smaller: 1,
         rate: Rate::new(25, 1).unwrap(),
         length: Some(800_000),
         live: false,

@@ -169,8 +169,17 @@ impl Prepared {
         self.say(to, &Message::Accept(accept));
         let (title, rate) = ("prepared".to_owned(), Rate::new(25, 1).unwrap());
         let ended = Some(Unit(3));
-        let description =
-            Description { title, size: SIZE, rate, length: None, live: false, sound: false, ended, sound_ended: None };
+        let description = Description {
+            title,
+            size: SIZE,
+            smaller: 0,
+            rate,
+            length: None,
+            live: false,
+            sound: false,
+            ended,
+            sound_ended: None,
+        };
         let mut body = Vec::new();
         description.emit(&mut body);
         let pictures = [

@@ -7,11 +7,12 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use udpstream::media::jpeg::index;
+use udpstream::media::jpeg::tables::header;
+use udpstream::media::jpeg::{Index, index};
 use udpstream::proto::ladder::{Ladder, Rung, Wish};
 use udpstream::units::{Size, Unit};
 
-use crate::jpeg::{Bits, Drawn, QUALITY, assemble};
+use crate::jpeg::{Bits, Draw, Drawn, QUALITY, assemble};
 use crate::random::Random;
 
 /// How much more a busy scene holds than a calm one.
@@ -60,37 +61,34 @@ impl Elastic {
         self.bytes * share * noise * if busy { BUSY } else { 1.0 }
     }
 
-    /// The picture as it is wished, and whether it took two attempts.
-    pub fn draw(&self, unit: Unit, wish: &Wish) -> (Drawn, bool) {
+    fn at(&self, unit: Unit, rung: Rung) -> Drawn {
+        let size = self.size.rendition(rung.rendition);
+        let mcus = f64::from(size.width.div_ceil(16)) * f64::from(size.height.div_ceil(16));
+        let bits = (self.bytes(unit, rung) - 620.0) * 8.0 / mcus;
+        let detail = ((bits - MEANS) / COEFFICIENT).round().clamp(0.0, MOST as f64) as usize;
+        let mut cache = self.drawn.borrow_mut();
+        let known = cache.entry((rung.rendition, detail)).or_insert_with(|| draw(size, rung.rendition, detail));
+        at_quality(known, rung.quality)
+    }
+}
+
+impl Draw for Elastic {
+    fn draw(&self, unit: Unit, wish: &Wish) -> (Drawn, bool) {
         let drawn = self.at(unit, wish.rung);
         match wish.again(wish.rung, drawn.jpeg.len()) {
             Some(rung) => (self.at(unit, rung), true),
             None => (drawn, false),
         }
     }
-
-    fn at(&self, unit: Unit, rung: Rung) -> Drawn {
-        let side = |full: u16| full.div_ceil(1 << rung.rendition);
-        let size = Size::new(side(self.size.width), side(self.size.height));
-        let mcus = f64::from(size.width.div_ceil(16)) * f64::from(size.height.div_ceil(16));
-        let bits = (self.bytes(unit, rung) - 620.0) * 8.0 / mcus;
-        let detail = ((bits - MEANS) / COEFFICIENT).round().clamp(0.0, MOST as f64) as usize;
-        let mut cache = self.drawn.borrow_mut();
-        let known = cache.entry((rung.rendition, detail)).or_insert_with(|| draw(size, rung.rendition, detail));
-        known.at_quality(rung.quality)
-    }
 }
 
-impl Drawn {
-    /// The same with other tables, which are as long.
-    fn at_quality(&self, quality: u8) -> Self {
-        let mut jpeg = self.jpeg.clone();
-        let head = udpstream::media::jpeg::tables::header(quality, false);
-        jpeg[2..2 + head.len()].copy_from_slice(&head);
-        let mut index = self.index.clone();
-        index.quality = Some(quality);
-        Self { jpeg, index, quality, ..*self }
-    }
+/// The same with other tables, which are as long.
+fn at_quality(drawn: &Drawn, quality: u8) -> Drawn {
+    let mut jpeg = drawn.jpeg.clone();
+    let head = header(quality, false);
+    jpeg[2..2 + head.len()].copy_from_slice(&head);
+    let index = Index { quality: Some(quality), ..drawn.index.clone() };
+    Drawn { jpeg, index, quality, ..*drawn }
 }
 
 /// `detail`: coefficients of each MCU.

@@ -32,9 +32,10 @@ pub struct Encoder {
     pub again: u64,
     /// From this picture on nothing changes.
     pub still_from: Unit,
-    /// `Demand::fresh` at the last picture that was encoded, and its rung once it is ready.
+    /// `Demand::fresh` at the last picture that was encoded, the rung that was wished then, and the rendition that it became.
     fresh: Option<u64>,
-    shown: Option<Rung>,
+    wished: Option<Rung>,
+    rendition: u8,
     estimate: Cost,
     next: u32,
     next_read: Time,
@@ -68,7 +69,8 @@ impl Encoder {
             again: 0,
             still_from: Unit(u32::MAX),
             fresh: None,
-            shown: None,
+            wished: None,
+            rendition: 0,
             estimate: Cost::default(),
             next: 0,
             next_read: Time::ZERO,
@@ -98,9 +100,9 @@ impl Encoder {
             if let Some(busy) = self.busy.take_if(|busy| busy.done <= now) {
                 self.estimate.observe(now.since(busy.since));
                 self.encoded += 1;
-                let (picture, again) = self.film.picture(busy.unit, &busy.wish, busy.since, now);
+                let (picture, again) = self.film.wished(busy.unit, &busy.wish, busy.since, now);
                 self.again += u64::from(again);
-                self.shown = Some(Rung::new(picture.rendition, picture.quality));
+                (self.wished, self.rendition) = (Some(busy.wish.rung), picture.rendition);
                 self.slot = Some(picture);
             }
             if server.wants_picture(key)
@@ -151,7 +153,9 @@ impl Encoder {
             Verdict::Encode if unit > self.still_from && self.is_shown(&demand) => {
                 let stamps = Stamps { captured: now, encoding: now, encoded: now };
                 let span = self.film.span(unit.0);
-                self.slot = Some(CodedPicture::same(unit, span, self.film.size, stamps));
+                let rendition = self.rendition;
+                let size = self.film.size.rendition(rendition);
+                self.slot = Some(CodedPicture::same(unit, span, size, rendition, stamps));
             }
             Verdict::Encode => {
                 self.fresh = Some(demand.fresh);
@@ -167,6 +171,6 @@ impl Encoder {
     /// Whether all who watch have it on their screens, as well as they may.
     fn is_shown(&self, demand: &Demand) -> bool {
         let worth = |shown: Rung| demand.wish.rung.is_worth_coding_after(shown) && self.film.is_elastic();
-        self.fresh == Some(demand.fresh) && !self.shown.is_some_and(worth)
+        self.fresh == Some(demand.fresh) && !self.wished.is_some_and(worth)
     }
 }

@@ -9,7 +9,6 @@ use udpstream::proto::ladder::Wish;
 use udpstream::units::{MediaTime, Rate, Size, Span, Time, Unit};
 use udpstream::wire::SizeClass;
 
-use crate::elastic::Elastic;
 use crate::random::Random;
 
 pub const QUALITY: u8 = 80;
@@ -23,14 +22,20 @@ struct Frame {
     slices: BTreeSet<(u16, u16, Vec<u8>)>,
 }
 
+/// Draws pictures as they are wished.
+pub trait Draw {
+    /// The picture, and whether it took two attempts.
+    fn draw(&self, unit: Unit, wish: &Wish) -> (Drawn, bool);
+}
+
 pub struct Film {
     pub size: Size,
     pub rate: Rate,
     /// When pictures are due, in ms, and at last when they are over; empty: at the rate.
     pub stamps: Vec<i64>,
     frames: Vec<Frame>,
-    /// Its pictures are made as they are wished for, instead of being those of `frames`.
-    elastic: Option<Elastic>,
+    /// What draws its pictures as they are wished, instead of those of `frames`.
+    elastic: Option<Box<dyn Draw>>,
 }
 
 impl Film {
@@ -41,8 +46,8 @@ impl Film {
     }
 
     /// A film whose pictures are coded to what is wished.
-    pub fn elastic(rate: Rate, elastic: Elastic) -> Self {
-        Self { size: elastic.size, rate, stamps: Vec::new(), frames: Vec::new(), elastic: Some(elastic) }
+    pub fn elastic(size: Size, rate: Rate, elastic: impl Draw + 'static) -> Self {
+        Self { size, rate, stamps: Vec::new(), frames: Vec::new(), elastic: Some(Box::new(elastic)) }
     }
 
     pub const fn is_elastic(&self) -> bool {
@@ -61,9 +66,14 @@ impl Film {
         &self.frames[(unit.0 % DIFFERENT) as usize]
     }
 
+    /// The picture as it is if nobody wishes for less.
+    pub fn picture(&self, unit: Unit, captured: Time, now: Time) -> CodedPicture {
+        self.wished(unit, &Wish::free(QUALITY), captured, now).0
+    }
+
     /// A film that is not elastic has its pictures in one quality and size, whatever is wished. The second value says whether
     /// it took two attempts.
-    pub fn picture(&self, unit: Unit, wish: &Wish, captured: Time, now: Time) -> (CodedPicture, bool) {
+    pub fn wished(&self, unit: Unit, wish: &Wish, captured: Time, now: Time) -> (CodedPicture, bool) {
         let (drawn, again) = match &self.elastic {
             Some(elastic) => elastic.draw(unit, wish),
             None => (self.frame(unit).drawn(), false),
@@ -95,7 +105,7 @@ impl Film {
 
     /// How many slices a picture has at this size class.
     pub fn slices(&self, unit: Unit, class: SizeClass) -> usize {
-        let (picture, _) = self.picture(unit, &Wish::free(QUALITY), Time::ZERO, Time::ZERO);
+        let picture = self.picture(unit, Time::ZERO, Time::ZERO);
         plan(&picture.index, picture.jpeg.len(), class.body_max()).expect("fits").len().max(1)
     }
 }

@@ -130,7 +130,17 @@ pub struct World {
 pub fn description(film: &Film) -> Description {
     let title = "A film".to_owned();
     let (size, rate) = (film.size, film.rate);
-    Description { title, size, rate, length: None, live: false, sound: false, ended: None, sound_ended: None }
+    Description {
+        title,
+        size,
+        smaller: size.smaller_renditions(),
+        rate,
+        length: None,
+        live: false,
+        sound: false,
+        ended: None,
+        sound_ended: None,
+    }
 }
 
 /// A stream of this film.

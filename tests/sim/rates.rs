@@ -237,7 +237,19 @@ fn trace() {
         let wait = scene.bottleneck().wait();
         let view = scene.world.server.machine.sessions().next().expect("one");
         let f = view.adaptation.in_force;
-        println!("{:.2} wait {:.0} rate {:.2} q {} reason {:?} r{} q{} every {} sent {} thinned {}", scene.now(), wait * 1e3, f.estimate.map_or(0.0, |r| r.as_bps() as f64 / 1e6), f.queue / 10, f.reason, f.rendition, f.quality, f.every, view.stats.pictures, view.stats.thinned);
+        println!(
+            "{:.2} wait {:.0} rate {:.2} q {} reason {:?} r{} q{} every {} sent {} thinned {}",
+            scene.now(),
+            wait * 1e3,
+            f.estimate.map_or(0.0, |r| r.as_bps() as f64 / 1e6),
+            f.queue / 10,
+            f.reason,
+            f.rendition,
+            f.quality,
+            f.every,
+            view.stats.pictures,
+            view.stats.thinned
+        );
     }
     let mut scene = Scene::new(USUAL);
     scene.cubic(10.0, 70.0, ms(20));
@@ -247,6 +259,18 @@ fn trace() {
         let wait = scene.bottleneck().wait();
         let view = scene.world.server.machine.sessions().next().expect("one");
         let f = view.adaptation.in_force;
-        println!("{:.2} wait {:.0} rate {:.2} q {} reason {:?} r{} q{} every {} sent {} thinned {}", scene.now(), wait * 1e3, f.estimate.map_or(0.0, |r| r.as_bps() as f64 / 1e6), f.queue / 10, f.reason, f.rendition, f.quality, f.every, view.stats.pictures, view.stats.thinned);
+        println!(
+            "{:.2} wait {:.0} rate {:.2} q {} reason {:?} r{} q{} every {} sent {} thinned {}",
+            scene.now(),
+            wait * 1e3,
+            f.estimate.map_or(0.0, |r| r.as_bps() as f64 / 1e6),
+            f.queue / 10,
+            f.reason,
+            f.rendition,
+            f.quality,
+            f.every,
+            view.stats.pictures,
+            view.stats.thinned
+        );
     }
 }

@@ -206,6 +206,7 @@ impl Told {
         let description = Description {
             title,
             size: self.size,
+            smaller: self.size.smaller_renditions(),
             rate,
             length: None,
             live: false,

@@ -14,10 +14,10 @@ proptest! {
     #[test]
     fn listings_come_back(
         names in vec("[\\pL][\\pL\\pN._-]{0,14}(/[\\pN]{1,3})?", 0..9), watchers in any::<u32>(), length in any::<Option<u64>>(),
-        title in "\\PC{0,40}", rate in rate(), state in 0..3_usize,
+        title in "\\PC{0,40}", rate in rate(), smaller in 0..3_u8, state in 0..3_usize,
     ) {
         let description = Description {
-            title: tlv::printable(tlv::shorten(&title, 200)), size: Size::new(64, 48), rate, length, live: state == 1, sound: state == 0,
+            title: tlv::printable(tlv::shorten(&title, 200)), size: Size::new(64, 48), smaller, rate, length, live: state == 1, sound: state == 0,
             ended: None, sound_ended: None,
         };
         let state = [State::Waiting, State::Playing, State::Ended][state];

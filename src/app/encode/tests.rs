@@ -1,6 +1,7 @@
 //! What the encoder makes of pictures that come: nothing, the word SAME, a camera's JPEG as it is, or one of its own.
 #![expect(clippy::disallowed_methods, reason = "a test has ffmpeg make a picture")]
 
+use super::layout::TRY_LARGER;
 use super::*;
 use crate::codec::{Decoder, Encoder};
 use crate::media::Canvas;
@@ -14,7 +15,7 @@ struct Bench {
     source: Option<Producer<Picture>>,
     orders: Arc<Watched<Order>>,
     counts: Arc<EncoderCounts>,
-    coded: Consumer<CodedPicture>,
+    coded: Consumer<Coded>,
     encoder: super::Encoder,
     card: Card,
     pool: Pool<Vec<u8>>,
@@ -25,7 +26,7 @@ impl Bench {
         let rate = Rate::new(30, 1).unwrap();
         let (source, pictures) = queue::bounded(4, WhenFull::Block, None);
         let (out, coded) = queue::bounded(4, WhenFull::Block, None);
-        let orders = Arc::new(Watched::new(Order { demand, stop: false }));
+        let orders = Arc::new(Watched::new(Order { demand, ..Order::idle(80, true) }));
         let counts = Arc::new(EncoderCounts::default());
         let settings = Settings { size: SIZE, rate, live: true, smallest: SizeClass::ANY, origin: Origin::default() };
         let encoder = spawn(settings, pictures, Arc::clone(&orders), Arc::clone(&counts), out).unwrap();
@@ -43,7 +44,19 @@ impl Bench {
     }
 
     fn got(&self) -> CodedPicture {
+        self.both().picture
+    }
+
+    fn both(&self) -> Coded {
         self.coded.pop().unwrap()
+    }
+
+    fn order(&self, demand: Demand, taps: bool) {
+        self.orders.store(Order { demand, taps, ..Order::idle(80, true) });
+    }
+
+    fn again(&self) -> u64 {
+        self.counts.again.load(Ordering::Relaxed)
     }
 
     fn figures(&self) -> [u64; 6] {
@@ -111,7 +124,7 @@ fn what_stands_still_is_sent_once_and_again_to_whoever_lacks_it() {
     let cut = same.cut(7, SizeClass::ANY).unwrap();
     assert_eq!((cut.parts(), cut.total()), (1, 48));
     // Somebody has come.
-    bench.orders.store(Order { demand: watched(2, SizeClass::ANY), stop: false });
+    bench.order(watched(2, SizeClass::ANY), false);
     bench.put(third);
     assert!(!bench.got().is_same());
     bench.put(fourth);
@@ -131,7 +144,7 @@ fn a_cameras_picture_passes_as_it_is_where_it_fits() {
     assert!(coded.jpeg == jpeg, "to the byte");
     assert_eq!(coded.cut(7, SizeClass::LOOPBACK).unwrap().parts(), 1);
     // It would have to be cut, and has no restart markers.
-    bench.orders.store(Order { demand: watched(1, SizeClass::ANY), stop: false });
+    bench.order(watched(1, SizeClass::ANY), false);
     let (picture, jpeg) = from_camera(&bench, 1, 77, 0);
     assert!(jpeg.len() > SizeClass::ANY.body_max(), "{} bytes fit", jpeg.len());
     bench.put(picture);
@@ -211,7 +224,7 @@ fn media_time_counts_from_the_first_picture_that_came_watched_or_not() {
     while bench.figures()[4] == 0 {
         std::thread::yield_now();
     }
-    bench.orders.store(Order { demand: watched(1, SizeClass::ANY), stop: false });
+    bench.order(watched(1, SizeClass::ANY), false);
     bench.put(bench.picture(500));
     assert_eq!(bench.got().media_time.micros(), 500_000);
     bench.end();
@@ -226,3 +239,5 @@ fn what_fitted_is_tried_first_and_now_and_then_the_next_larger() {
     assert_eq!(tried.iter().filter(|&&layout| layout == 2).count(), 2);
     assert!(tried.iter().all(|&layout| layout == 2 || layout == 3));
 }
+
+mod renditions;

@@ -152,10 +152,10 @@ impl Channel {
         let mut ending = false;
         if server.wants_picture(self.key) {
             match self.pipeline.as_ref().map_or(Pop::Empty, Pipeline::picture) {
-                Pop::Item(picture) => {
-                    self.origin.unit = picture.unit.0.wrapping_add(1);
-                    self.taps.picture(&picture);
-                    self.tell(now, server, Feed::Picture(picture));
+                Pop::Item(coded) => {
+                    self.origin.unit = coded.picture.unit.0.wrapping_add(1);
+                    coded.for_taps().into_iter().for_each(|picture| self.taps.picture(picture));
+                    self.tell(now, server, Feed::Picture(coded.picture));
                 }
                 Pop::Closed => ending = self.source_ended(now, server),
                 Pop::Empty => {}
@@ -163,9 +163,8 @@ impl Channel {
         }
         self.feed_sound(now, server);
         self.end_again = if ending { now + END_PAUSE } else { Time::NEVER };
-        let mut demand = server.demand(self.key, 0);
-        demand.watched |= self.taps.want_pictures();
-        self.pipeline.iter().for_each(|pipeline| pipeline.order(demand));
+        let (demand, taps) = (server.demand(self.key, 0), self.taps.want_pictures());
+        self.pipeline.iter().for_each(|pipeline| pipeline.order(demand, taps));
     }
 
     pub fn tell(&self, now: Time, server: &mut Server, feed: Feed) {

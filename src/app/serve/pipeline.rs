@@ -5,9 +5,8 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::StreamOptions;
-use crate::app::encode::{self, Encoder, EncoderCounts, Order, Origin};
+use crate::app::encode::{self, Coded, Encoder, EncoderCounts, Order, Origin};
 use crate::media::Picture;
-use crate::media::coded::CodedPicture;
 use crate::media::sound::{Chunk, FRAMES, frame_of};
 use crate::proto::schedule::Demand;
 use crate::queue::{self, Consumer, Pop, Waker, Watched, WhenFull};
@@ -30,7 +29,7 @@ pub struct Pipeline {
     /// The one after the last that was taken.
     next_chunk: u32,
     orders: Arc<Watched<Order>>,
-    coded: Option<Consumer<CodedPicture>>,
+    coded: Option<Consumer<Coded>>,
     sound: Option<Consumer<Chunk>>,
     running: Option<Running>,
     encoder: Option<Encoder>,
@@ -59,7 +58,7 @@ impl Pipeline {
         let room = (QUEUE_BYTES / Picture::bytes(info.size)).clamp(2, stream.queue.max(2));
         let (filling, pictures) = queue::bounded(room, policy, None);
         let (coding, coded) = queue::bounded(1, policy, Some(waker.clone()));
-        let orders = Arc::new(Watched::new(Order { demand: Demand::idle(stream.quality, live), stop: false }));
+        let orders = Arc::new(Watched::new(Order::idle(stream.quality, live)));
         // Whatever the operator chose: a watcher's path, or its wish, may be for less.
         let settings = encode::Settings { size: info.size, rate: info.rate, live, smallest: SizeClass::ANY, origin };
         // A file's sound is asked for whenever pictures are, and now and then; of a live one each chunk counts.
@@ -80,11 +79,12 @@ impl Pipeline {
         })
     }
 
-    pub fn order(&self, demand: Demand) {
-        self.orders.store(Order { demand, stop: false });
+    /// What watchers want, and whether taps want pictures.
+    pub fn order(&self, demand: Demand, taps: bool) {
+        self.orders.store(Order { demand, taps, ..self.orders.load() });
     }
 
-    pub fn picture(&self) -> Pop<CodedPicture> {
+    pub fn picture(&self) -> Pop<Coded> {
         self.coded.as_ref().map_or(Pop::Closed, Consumer::try_pop)
     }
 

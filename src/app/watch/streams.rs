@@ -188,6 +188,7 @@ mod tests {
         let description = Description {
             title: text.to_owned(),
             size: Size::new(640, 360),
+            smaller: 0,
             rate: Rate::new(25, 1).expect("a rate"),
             length,
             live: length.is_none(),

@@ -54,7 +54,17 @@ pub const MOST_STREAMS: usize = 5;
 
 pub fn description(live: bool, rate: Rate, sound: bool) -> Description {
     let title = "A film".to_owned();
-    Description { title, size: SIZE, rate, length: None, live, sound, ended: None, sound_ended: None }
+    Description {
+        title,
+        size: SIZE,
+        smaller: SIZE.smaller_renditions(),
+        rate,
+        length: None,
+        live,
+        sound,
+        ended: None,
+        sound_ended: None,
+    }
 }
 
 /// A server: whether its first stream is live, its rate, whether it waits for nobody, whether it has sound. Of further

@@ -33,8 +33,9 @@ const SLICE: usize = size_of::<Slice>() + 64;
 #[derive(Clone, Debug)]
 pub struct Slice {
     pub unit: Unit,
-    /// Of the picture.
+    /// Of the picture, and that is of this rendition.
     pub size: Size,
+    pub rendition: u8,
     pub x8: u16,
     pub y8: u16,
     /// 0: tables inline, 1–100: Annex K.
@@ -47,7 +48,9 @@ pub struct Slice {
 pub struct Ready {
     pub unit: Unit,
     pub media_time: MediaTime,
+    /// Of this rendition.
     pub size: Size,
+    pub rendition: u8,
     pub received: u16,
     pub missing: u16,
     /// Nothing to decode: show what was shown before.
@@ -255,6 +258,7 @@ impl Assembly {
             unit: header.unit,
             media_time: header.media_time,
             size: header.size,
+            rendition: header.rendition,
             received: 0,
             missing: parts.max(1),
             same: header.has(flags::SAME),
@@ -285,7 +289,8 @@ impl Assembly {
             0 => told == 0 || told >= self.beyond,
             parts => header.part < parts && (told == 0 || told == parts),
         };
-        let alike = (header.size, header.media_time) == (self.ready.size, self.ready.media_time)
+        let alike = (header.size, header.rendition) == (self.ready.size, self.ready.rendition)
+            && header.media_time == self.ready.media_time
             && (header.cut, header.tables, header.format) == (self.cut, self.tables, self.format)
             && header.has(flags::SAME) == self.ready.same;
         !parts || !alike || self.coded + object.body.len() > MAX_PICTURE
@@ -322,6 +327,7 @@ impl Assembly {
         Some(Slice {
             unit: header.unit,
             size: header.size,
+            rendition: header.rendition,
             x8: header.x8,
             y8: header.y8,
             tables: header.tables,

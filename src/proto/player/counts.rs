@@ -1,10 +1,14 @@
 //! What became of everything that was sent to this player.
 
+use crate::units::RENDITIONS;
+
 /// Counters since the start. `shown + lost + late + thinned` is the number of units since the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PictureCounts {
     /// At least one slice shown, or SAME.
     pub shown: u64,
+    /// Shown of each rendition, the full size first.
+    pub shown_of: [u64; RENDITIONS],
     /// Shown with a slice missing.
     pub damaged: u64,
     /// Nothing came, and the hop sequence says that something was lost; or it would have come between two sessions.

@@ -182,8 +182,7 @@ impl Player {
     /// Takes an object in. False: it is nothing that could be asked for.
     pub fn object(&mut self, came: Receipt, object: &ObjectView<'_>) -> bool {
         match object.header.kind {
-            Type::PICTURE if object.header.rendition == 0 => self.picture(came, object),
-            Type::PICTURE => false,
+            Type::PICTURE => self.picture(came, object),
             Type::SOUND => self.sound(came.at, object),
             // Text and tables: not ours yet, skipped.
             _ => true,
@@ -202,7 +201,7 @@ impl Player {
     fn picture(&mut self, came: Receipt, object: &ObjectView<'_>) -> bool {
         let ours = |pictures: &&mut Pictures| pictures.id == object.header.stream;
         let Some(pictures) = self.pictures.as_mut().filter(ours) else { return true };
-        if object.header.size != pictures.description.size {
+        if pictures.description.rendition(object.header.rendition) != Some(object.header.size) {
             // There is no room for a picture that was not announced.
             return false;
         }

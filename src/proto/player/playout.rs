@@ -48,6 +48,7 @@ impl Player {
         self.paused_since = self.paused;
         let counts = &mut self.counts;
         counts.shown += 1;
+        counts.shown_of.iter_mut().skip(picture.rendition.into()).take(1).for_each(|shown| *shown += 1);
         counts.damaged += u64::from(picture.missing > 0);
         counts.slices_lost += u64::from(picture.missing);
         let Some(pictures) = self.pictures.as_mut() else { return };

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
+use super::allowance::budget;
 use super::estimate::{Cell, Estimate, LEAST, Move, Passed, START};
-use crate::media::sound::Rendition;
 use crate::units::{Bitrate, Time};
 
 /// Datagrams may leave so long before their time, together with others: a timer for each would cost too much.
@@ -18,14 +18,6 @@ const WAITING: f64 = 0.050;
 const DEAF: Duration = Duration::from_millis(300);
 /// Without one for this part of that time, and less is planned.
 const UNSURE: u32 = 2;
-/// The share of the rate that is planned for.
-const PLANNED: f64 = 0.95;
-/// A picture so much larger than planned is paid back by those after it.
-const TOO_LARGE: f64 = 1.3;
-/// Less than this part of a picture is owed to nobody: moments of departure differ a little.
-const OWED: f64 = 0.1;
-/// Debts are paid for so long at most between two pictures.
-const PAID: Duration = Duration::from_secs(1);
 /// What is sent is averaged over so long, s.
 const DEMAND: f64 = 0.5;
 /// Headers of UDP and IPv4 (IPv6 has 20 bytes more, which is less than the estimate is sure of).
@@ -37,10 +29,6 @@ const DENSEST: f64 = 1e9;
 const OUTDATED: f64 = 2.0;
 /// A rate below this part of the last has fallen.
 const FELL: f64 = 0.97;
-/// Sound is finest above this rate, b/s, and again above that.
-const STEREO: [f64; 2] = [6.5e6, 8e6];
-const MONO: [f64; 2] = [3.3e6, 4e6];
-const LOWEST: Rendition = Rendition::Mono;
 /// Each train that was not held up allows the next to be so much denser.
 const DENSER: f64 = 1.5;
 
@@ -57,9 +45,6 @@ pub struct Control {
     side: Passed,
     /// Bits that no report has told of, of the pictures' session and of the sound's.
     unreported: [f64; 2],
-    /// Bits that pictures took beyond what was planned.
-    debt: f64,
-    paid: Time,
     /// The pace on a path that is sent less than it carries.
     stretch: f64,
     began: Time,
@@ -69,7 +54,6 @@ pub struct Control {
     planned: f64,
     /// The pace at which the last picture began.
     begun: f64,
-    sound: Rendition,
     /// The receiver's clock, extended: its low 32 bits are what its hop headers say.
     clock: Option<u64>,
 }
@@ -95,14 +79,11 @@ impl Control {
             sent: Passed::new(1.0),
             side: Passed::new(1.0),
             unreported: [0.0; 2],
-            debt: 0.0,
-            paid: now,
             stretch: 0.0,
             began: now,
             fell: Time::ZERO,
             planned,
             begun: 0.0,
-            sound: Rendition::Stereo,
             clock: None,
         }
     }
@@ -137,19 +118,6 @@ impl Control {
 
     pub const fn set_report_interval(&mut self, interval: Duration) {
         self.reports = interval;
-    }
-
-    /// The sound that leaves enough of the rate for pictures.
-    pub fn sound(&mut self) -> Rendition {
-        let rate = self.estimate.rate();
-        self.sound = if rate > STEREO[usize::from(self.sound > Rendition::Stereo)] {
-            Rendition::Stereo
-        } else if rate > MONO[usize::from(self.sound > Rendition::Mono)] {
-            Rendition::Mono
-        } else {
-            LOWEST
-        };
-        self.sound
     }
 
     /// A datagram leaves, in this of the watcher's sessions.
@@ -189,31 +157,21 @@ impl Control {
     /// The bits that a picture may take, which lasts so long. `most`: what is allowed beside the estimate.
     pub fn budget(&self, lasts: Duration, most: Option<Bitrate>) -> f64 {
         let rate = most.map_or(f64::MAX, |most| most.as_bps() as f64).min(self.planned);
-        let side = self.side.rate(1.0).min(0.9 * rate);
-        (PLANNED * (rate - side) * lasts.as_secs_f64()).max(0.0)
+        budget(rate, self.side.rate(1.0), lasts)
     }
 
-    /// Whether a picture whose turn it is must be left out; it pays for those before it.
-    ///
-    /// A picture of so many bits that was made before the rate fell is left out too: the next one is made to what there is.
-    pub fn skips(&mut self, now: Time, made: (Time, f64), lasts: Duration, most: Option<Bitrate>) -> bool {
-        self.look(now);
-        let budget = self.budget(lasts, most);
-        let paid = self.budget(now.since(self.paid).min(PAID), most);
-        (self.debt, self.paid) = ((self.debt - paid).max(0.0), now);
+    /// Whether a picture whose turn it is must be left out. `made`: when it was made, and its bits. One that was made before the
+    /// rate fell is left out too: the next one is made to what there is.
+    pub fn skips(&mut self, now: Time, made: (Time, f64), budget: f64) -> bool {
         let waiting = self.estimate.waiting(now.as_secs(), self.unreported.iter().sum());
         let queued = waiting > WAITING && !self.estimate.competes();
         let outdated = made.0 < self.fell && made.1 > OUTDATED * budget;
-        queued || outdated || self.debt > OWED * budget || self.backlog(now) > self.interval || self.is_deaf(now)
+        queued || outdated || self.backlog(now) > self.interval || self.is_deaf(now)
     }
 
-    /// A picture of so many bits on the wire begins.
-    pub fn begins(&mut self, bits: f64, lasts: Duration, most: Option<Bitrate>) {
-        let budget = self.budget(lasts, most);
+    /// A picture begins: it ends at the pace at which it began.
+    pub fn begins(&mut self) {
         self.begun = self.pace();
-        if bits > TOO_LARGE * budget {
-            self.debt += bits - budget;
-        }
     }
 
     /// Whether reports have stayed away for so long that no picture is sent.

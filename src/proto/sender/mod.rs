@@ -1,6 +1,7 @@
 //! The media sender half of a hop: the numbers of what is sent, what became of it, how large its datagrams may be, and
 //! the picture that is on its way. It does not know who joined whom, nor when pictures are due.
 
+mod allowance;
 mod control;
 mod estimate;
 mod history;
@@ -11,6 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use allowance::{Allowance, budget, sound};
 pub use control::{Control, Side, Told, ToldCell, wire_bits};
 pub use estimate::Move;
 pub use history::Cargo;
@@ -83,6 +85,7 @@ pub struct MediaSender {
     pub control: Option<Box<Control>>,
     /// What reports say of single datagrams is of use to a control.
     pub is_governed: bool,
+    pub allowance: Allowance,
     /// Pictures begun so far.
     pictures: u32,
 }
@@ -104,6 +107,7 @@ impl MediaSender {
             report: None,
             control: None,
             is_governed: false,
+            allowance: Allowance::default(),
             pictures: 0,
         }
     }

@@ -12,14 +12,14 @@ mod upkeep;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use networks::Networks;
 pub use api::{Adaptation, Config, Event, Feed, Local, SessionView, Totals};
+use networks::Networks;
 use outbox::Outbox;
 
 use super::door::Door;
+use super::sender::Control;
 pub use super::sender::SessionStats;
 pub use super::session::Gone;
-use super::sender::Control;
 use super::session::{Session, Sessions};
 use super::stream::{Meter, Stream};
 pub use super::stream::{StreamConfig, StreamKey};

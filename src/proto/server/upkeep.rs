@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Event, SILENCE_LIMIT, Server, Stream, UPKEEP};
+use crate::proto::sender::Control;
 use crate::proto::session::{FIRST_REPORT, Gone, Session};
 use crate::units::Time;
 use crate::wire::message::{ClockEcho, Message};
@@ -60,6 +61,8 @@ impl Server {
             control.set_report_interval(interval);
             control.look(now);
         }
+        self.allow_sound(slot);
+        let Some(session) = self.sessions.get_mut(slot) else { return false };
         if now.since(session.heard) > SILENCE_LIMIT {
             self.remove(slot, Gone::Silent);
             return false;
@@ -88,6 +91,14 @@ impl Server {
         self.tell_clock(now, slot);
         self.repeat_bye(now, slot);
         true
+    }
+
+    /// Sound gives way where a path, or what is allowed, is small.
+    fn allow_sound(&mut self, slot: usize) {
+        let Some(session) = self.sessions.get(slot).filter(|session| !session.is_second()) else { return };
+        let most = self.streams[session.stream.index()].most(session);
+        let rate = most.into_iter().chain(session.control().map(Control::rate)).min();
+        self.sessions.allow_sound(slot, rate);
     }
 
     /// One probe for each class above the one in use.

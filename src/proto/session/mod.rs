@@ -9,17 +9,19 @@ pub use table::Sessions;
 pub use wishes::Wishes;
 
 use super::door::NewPath;
-use super::sender::{Control, MediaSender, PathSize, SessionStats, ToldCell};
+use super::sender::{Control, MediaSender, PathSize, SessionStats, ToldCell, budget};
 use super::stream::StreamKey;
 use super::{Peer, Port, Route};
 use crate::media::sound::Rendition;
-use crate::units::{Time, Unit};
+use crate::units::{Bitrate, Time, Unit};
 use crate::wire::message::{COOKIE_LEN, WantedPictures};
 use crate::wire::{Report, SizeClass};
 
 /// Media starts at the first report, or after this time without one.
 pub const FIRST_REPORT: Duration = Duration::from_millis(20);
 
+/// Stereo sound, bits a second on the wire.
+const STEREO: f64 = 1.54e6;
 /// How much the last picture counts in the share that is sent.
 const FRESH: f32 = 1.0 / 16.0;
 
@@ -215,6 +217,38 @@ impl Session {
     /// What its path carries; `None` if that is not asked for.
     pub fn control(&self) -> Option<&Control> {
         self.media.control.as_deref()
+    }
+
+    /// The bits that a picture may take, which lasts so long; `None`: as many as there are. `most`: what is allowed, whatever its
+    /// path carries.
+    pub fn budget(&self, lasts: Duration, most: Option<Bitrate>) -> Option<f64> {
+        let sound = || if self.hears() { STEREO } else { 0.0 };
+        match &self.media.control {
+            Some(control) => Some(control.budget(lasts, most)),
+            None => most.map(|most| budget(most.as_bps() as f64, sound(), lasts)),
+        }
+    }
+
+    /// Whether it is sent sound, in one session or the other.
+    fn hears(&self) -> bool {
+        self.sound.is_some() || self.tied.is_some()
+    }
+
+    /// Whether a picture must be left out that was made then and takes so many bits.
+    pub fn leaves_out(&mut self, now: Time, made: (Time, f64), lasts: Duration, most: Option<Bitrate>) -> bool {
+        let Some(budget) = self.budget(lasts, most) else { return false };
+        let used_up = self.media.allowance.is_used_up(now, budget, lasts);
+        used_up || self.media.control.as_mut().is_some_and(|control| control.skips(now, made, budget))
+    }
+
+    /// A picture of so many bits begins.
+    pub fn takes(&mut self, bits: f64, lasts: Duration, most: Option<Bitrate>) {
+        if let Some(budget) = self.budget(lasts, most) {
+            self.media.allowance.takes(bits, budget);
+        }
+        if let Some(control) = &mut self.media.control {
+            control.begins();
+        }
     }
 
     /// Whether its own path is what holds its next picture back, and not this machine.

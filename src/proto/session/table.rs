@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Session;
 use crate::media::coded::Object;
+use crate::media::sound::Rendition;
 use crate::proto::door::{all_on, host_on};
-use crate::proto::sender::{Cargo, Control, Side, Told, ToldCell};
+use crate::proto::sender::{Cargo, Control, Side, Told, ToldCell, sound};
 use crate::proto::{Peer, Port, SendFailure, Transmit};
-use crate::units::Time;
+use crate::units::{Bitrate, Time};
 use crate::wire::{Kind, Report};
 
 /// A session keeps its slot as long as it lives; then another may get it.
@@ -125,6 +126,18 @@ impl Sessions {
         self.get_mut(slot)?.media.control.as_deref_mut()
     }
 
+    /// The watcher in `slot` is allowed sound that leaves enough of this rate for pictures.
+    pub fn allow_sound(&mut self, slot: usize, rate: Option<Bitrate>) {
+        let Some(session) = self.get(slot) else { return };
+        let allowed = rate.map_or(Rendition::Stereo, |rate| sound(rate, session.sound_allowed));
+        let second = session.tied.and_then(|id| self.slot(id));
+        for slot in [Some(slot), second].into_iter().flatten() {
+            if let Some(session) = self.get_mut(slot) {
+                session.sound_allowed = allowed;
+            }
+        }
+    }
+
     /// What a report of the session in `slot` tells of single datagrams is of use to the control of its watcher.
     pub fn tell_control(&mut self, now: Time, slot: usize, sent_at: u32, report: &Report, cells: &[ToldCell]) {
         let Some(session) = self.get(slot).filter(|session| session.media.is_governed) else { return };
@@ -134,14 +147,8 @@ impl Sessions {
         };
         let round_trip = session.stats().rtt.unwrap_or_default();
         let told = Told { side, sent_at, cells, unreported: session.media.unreported(report), round_trip };
-        let Some(control) = self.control_of(first) else { return };
-        control.report(now, &told);
-        let allowed = control.sound();
-        let sessions = [Some(first), self.slot(first).and_then(|slot| self.get(slot)?.tied)];
-        for slot in sessions.into_iter().flatten().filter_map(|id| self.slot(id)).collect::<Vec<_>>() {
-            if let Some(session) = self.get_mut(slot) {
-                session.sound_allowed = allowed;
-            }
+        if let Some(control) = self.control_of(first) {
+            control.report(now, &told);
         }
     }
 

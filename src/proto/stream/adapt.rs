@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Stream;
 use crate::media::coded::CodedPicture;
-use crate::proto::ladder::{Ladder, Limits, RENDITIONS, Rung, Wish};
+use crate::proto::ladder::{Ladder, Limits, Rung, Wish};
 use crate::proto::sender::{Control, Move, wire_bits};
 use crate::proto::session::{Session, Sessions};
 use crate::units::{Bitrate, Size, Time};
@@ -107,39 +107,57 @@ impl Stream {
         self.adapting.wish = Wish { rung, most: bytes.map(|bytes| bytes as u32), limits };
     }
 
-    /// Between which rungs: the operator's, and what is wanted at most.
-    fn limits(&self, _sessions: &Sessions) -> Limits {
-        let renditions = if self.config.adapt { RENDITIONS } else { 1 };
+    /// Between which rungs: the operator's, and what is wanted at most by all.
+    fn limits(&self, sessions: &Sessions) -> Limits {
+        let description = &self.config.description;
+        let coarsest = if self.config.adapt { description.renditions() as u8 - 1 } else { 0 };
+        let wanted = || self.turns.all().filter_map(|slot| sessions.get(slot)).map(|session| session.wanted);
+        let nobody = self.turns.is_empty() || !self.config.adapt;
+        let quality = wanted().map(|wanted| wanted.quality).reduce(|a, b| Some(a?.max(b?))).flatten();
+        let rendition = wanted().map(|wanted| rendition_for(description.size, coarsest, wanted.max_size)).min();
+        let (quality, rendition) = if nobody { (None, None) } else { (quality, rendition) };
         Limits {
-            finest: Rung::new(0, self.config.quality),
+            finest: Rung::new(
+                rendition.unwrap_or(0),
+                quality.map_or(self.config.quality, |q| q.min(self.config.quality)),
+            ),
             least_quality: self.config.least_quality,
-            coarsest: renditions as u8 - 1,
+            coarsest,
         }
     }
 
-    /// What a watcher may be sent beside what its path carries.
-    pub(super) const fn most(&self, _session: &Session) -> Option<Bitrate> {
-        self.config.max_rate
+    /// What a watcher may be sent, whatever its path carries: the less of the operator's limit and its own.
+    pub fn most(&self, session: &Session) -> Option<Bitrate> {
+        [self.config.max_rate, session.wanted.max_rate].into_iter().flatten().min()
     }
 
     /// The bits of a picture that suit the slowest of those who can be sent the coarsest rung; `None`: there is no limit.
     fn least(&self, sessions: &Sessions, limits: Limits) -> Option<f64> {
         let lasts = self.budgeted(self.config.description.rate.interval());
         let watching = || self.turns.all().filter_map(|slot| sessions.get(slot)).filter(|session| session.ready);
-        let bits = |session: &Session| session.control().map(|control| control.budget(lasts, self.most(session)));
+        let bits = |session: &Session| session.budget(lasts, self.most(session));
+        // A limit of its own counts only where all have one.
+        let own = |session: &Session| self.most(session) != self.config.max_rate;
+        let all_limited = watching().all(own);
+        let path = |session: &Session| session.budget(lasts, self.config.max_rate);
         let is_alone = watching().take(2).count() == 1;
         let floor = self.adapting.ladder.expected(limits.coarsest()) * 8.0 * self.adapting.overhead;
         let counts = |session: &&Session| {
-            let control = session.control();
-            control.is_some_and(|control| is_alone || !control.is_starting()) && bits(session).is_some_and(|bits| bits >= floor)
+            let tried_out = session.control().is_some_and(|control| !is_alone && control.is_starting());
+            !tried_out && path(session).is_some_and(|bits| bits >= floor)
         };
-        let least = watching().filter(counts).filter_map(bits).reduce(f64::min);
-        let unlimited = watching().any(|session| session.control().is_none());
+        let least = watching().filter(counts).filter_map(path).reduce(f64::min);
+        let unlimited = watching().any(|session| path(session).is_none());
+        let least = if all_limited {
+            least.into_iter().chain(watching().filter_map(bits).reduce(f64::max)).reduce(f64::min)
+        } else {
+            least
+        };
         if least.is_some() || unlimited {
             return least;
         }
         // All are below the coarsest rung, or are being tried out.
-        watching().filter_map(bits).reduce(f64::max)
+        watching().filter_map(path).reduce(f64::max)
     }
 
     /// What a watcher is sent at present, and why it is not more.
@@ -187,4 +205,13 @@ impl Stream {
             Move::Competition => AdaptationReason::Competition,
         }
     }
+}
+
+/// The finest rendition that is not larger than is wanted; a tenth more is not worth another.
+fn rendition_for(full: Size, coarsest: u8, wanted: Option<Size>) -> u8 {
+    let Some(wanted) = wanted else { return 0 };
+    let fits = |side: u16, wanted: u16| wanted == 0 || u32::from(side) * 10 <= u32::from(wanted) * 11;
+    let size = |rendition: &u8| full.rendition(*rendition);
+    let fit = |rendition: &u8| fits(size(rendition).width, wanted.width) && fits(size(rendition).height, wanted.height);
+    (0..=coarsest).find(fit).unwrap_or(coarsest)
 }

@@ -18,7 +18,7 @@ use crate::proto::schedule::Schedule;
 use crate::proto::sender::Part;
 use crate::proto::server::Event;
 use crate::proto::session::{Session, Sessions};
-use crate::units::{Bitrate, MediaTime, Time, Unit};
+use crate::units::{MediaTime, Time, Unit};
 use crate::wire::SizeClass;
 
 /// A picture waits no longer than this for those who still lack the one before.
@@ -159,9 +159,13 @@ impl Stream {
         let (unoffered, offered) = (unoffered.filter_map(session).count(), offered.filter_map(session));
         // One whose own path holds it back is not behind because of this machine.
         let is_served = |session: &Session| session.missed(before) == 0 || session.is_held_by_path(now);
-        let (served, behind) = offered.fold((0, 0), |(served, behind), session| {
-            if is_served(session) { (served + 1, behind) } else { (served, behind + 1) }
-        });
+        let (served, behind) =
+            offered.fold(
+                (0, 0),
+                |(served, behind), session| {
+                    if is_served(session) { (served + 1, behind) } else { (served, behind + 1) }
+                },
+            );
         (unoffered + served + behind, unoffered + behind)
     }
 
@@ -229,7 +233,8 @@ impl Stream {
             return;
         };
         let (lasts, most) = (self.budgeted(interval), self.most(session));
-        if is_left_out(now, session, offer, (lasts, most)) {
+        let made = (offer.stamps().encoding, offer.bits().unwrap_or_default());
+        if session.leaves_out(now, made, lasts, most) {
             session.skip(*departure);
             return;
         }
@@ -241,9 +246,7 @@ impl Stream {
             return;
         };
         let missed = session.depart(*departure);
-        if let Some(control) = &mut session.media.control {
-            control.begins(bits_of(cut.total(), cut.parts()), lasts, most);
-        }
+        session.takes(bits_of(cut.total(), cut.parts()), lasts, most);
         // One that comes late to a picture that stands is paced from now: its time for sending has passed.
         let start = if now.since(*at) > interval { now } else { *at };
         session.media.begin(cut, pace.from(start), offer.body_of(key), missed);
@@ -283,11 +286,4 @@ impl Stream {
             }
         }
     }
-}
-
-/// Whether the path of this session does not carry the picture: it is left out, and the next one comes sooner.
-fn is_left_out(now: Time, session: &mut Session, offer: &Offer, (lasts, most): (Duration, Option<Bitrate>)) -> bool {
-    let made = offer.stamps().encoding;
-    let bits = offer.bits().unwrap_or_default();
-    session.media.control.as_mut().is_some_and(|control| control.skips(now, (made, bits), lasts, most))
 }

@@ -112,10 +112,12 @@ mod tests {
     #[test]
     fn a_queue_that_is_not_ours_alone_is_somebodys() {
         let mut others = Others::default();
-        let found: Vec<Finding> = (0..30).map(|n| others.look(seen(f64::from(n) * 0.05, 0.02 + 0.01 * f64::from(n % 2)))).collect();
+        let found: Vec<Finding> =
+            (0..30).map(|n| others.look(seen(f64::from(n) * 0.05, 0.02 + 0.01 * f64::from(n % 2)))).collect();
         assert_eq!(found.iter().position(|finding| *finding == Finding::Somebody), Some(21));
         let mut ours = Others::default();
-        let all = (0..100).map(|n| Seen { density: Some(1.0), ..seen(f64::from(n) * 0.05, 0.02 + 0.01 * f64::from(n % 2)) });
+        let all =
+            (0..100).map(|n| Seen { density: Some(1.0), ..seen(f64::from(n) * 0.05, 0.02 + 0.01 * f64::from(n % 2)) });
         assert!(all.into_iter().all(|seen| ours.look(seen) == Finding::Nothing));
     }
 
