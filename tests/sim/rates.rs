@@ -48,7 +48,7 @@ pub const USUAL: Layout = Layout {
 fn film(layout: &Layout) -> Rc<Film> {
     let size = Size::new(1_280, 720);
     let elastic = if layout.even { Elastic::even(size) } else { Elastic::harsh(size, layout.seed) };
-    Rc::new(Film::elastic(Rate::new(25, 1).expect("25 fps"), elastic))
+    Rc::new(Film::elastic(size, Rate::new(25, 1).expect("25 fps"), elastic))
 }
 
 impl Scene {

@@ -83,6 +83,7 @@ impl Stream {
 
     /// Something has changed that may start the clock: a watcher, what it wants, or what is there.
     pub const fn look_again(&mut self) {
+        self.is_to_be_reconsidered();
         self.unawaited_until = Time::ZERO;
     }
 
