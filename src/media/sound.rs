@@ -15,8 +15,8 @@ pub const FRAMES: usize = 256;
 pub const CODED_FRAMES: usize = 960;
 /// So many frames behind a unit's last one are known to its encoder: Opus overlaps what it codes by 2.5 ms of 48 kHz.
 pub const CODED_AHEAD: usize = 120;
-/// Bytes of a coded unit, each the same: 64 kb/s at 48 kHz.
-pub const CODED_BYTES: usize = 160;
+/// Bytes of a coded unit, each the same: 96 kb/s at 48 kHz, which are 88 as they are heard.
+pub const CODED_BYTES: usize = 240;
 /// Every so many chunks a chunk and a coded unit begin together, and only there one takes the place of the other.
 pub const SWITCH_CHUNKS: u32 = 15;
 /// As many units lie between two such places.
@@ -71,7 +71,7 @@ pub enum Rendition {
     Stereo,
     /// The mean of left and right, rounded towards zero: half the bytes.
     Mono,
-    /// Stereo by Opus: a seventeenth of the bytes.
+    /// Stereo by Opus: a twelfth of the bytes.
     Coded,
 }
 
@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(view.header.media_time, media_time(u64::from(SWITCH_CHUNKS) * FRAMES as u64));
         assert_eq!((view.header.size, view.body), (Size::new(960, 2), &unit.packet[..]));
         let rates = [Rendition::Stereo, Rendition::Mono, Rendition::Coded].map(|rendition| rendition.bitrate().as_bps());
-        assert_eq!(rates, [1_537_987, 832_387, 92_610]);
+        assert_eq!(rates, [1_537_987, 832_387, 122_010]);
         assert!((0..=3).all(|id| Rendition::of(id).is_none_or(|rendition| rendition.id() == id)));
     }
 

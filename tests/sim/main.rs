@@ -19,6 +19,7 @@ mod held;
 mod listing;
 mod paths;
 mod reports;
+mod rungs;
 mod schedule;
 mod sessions;
 mod sound;

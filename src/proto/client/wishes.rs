@@ -22,7 +22,7 @@ pub struct Wishes {
 
 impl Wishes {
     /// Pictures and no sound: what a session gives that was not asked for anything.
-    pub const NONE: Self = Self { sound: SoundWish { place: Place::Off, rendition: 0 }, paused: false };
+    pub const NONE: Self = Self { sound: SoundWish { place: Place::Off, rendition: 0, coarsest: 0 }, paused: false };
 
     /// What a Join says of them: what differs from none.
     pub fn opening(self) -> Vec<u8> {

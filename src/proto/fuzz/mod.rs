@@ -145,7 +145,7 @@ fn wish(world: &mut World, script: &mut Script<'_>) {
         2 => receiver::Local::Pause(script.u8().is_multiple_of(2)),
         3 => receiver::Local::List,
         4 => receiver::Local::Sound(None),
-        _ => receiver::Local::Sound(Some(if script.u8() < 128 { Rendition::Stereo } else { Rendition::Mono })),
+        _ => receiver::Local::Sound(Rendition::of(script.u8() / 64).or(Some(Rendition::Coded))),
     };
     world.tell_watcher(n, local);
 }

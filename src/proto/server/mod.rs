@@ -129,6 +129,12 @@ impl Server {
         self.stream(key).is_some_and(Stream::wants_sound)
     }
 
+    /// Whether somebody is to be sent coded sound: then [`Feed::CodedSound`] goes before the chunks. Whoever is to have it is
+    /// sent mono until there is some.
+    pub fn wants_coded_sound(&self, key: StreamKey) -> bool {
+        self.stream(key).is_some_and(|stream| stream.wants_coded_sound(&self.sessions))
+    }
+
     /// What the encoder of this rendition should know before its next picture. There is only rendition 0.
     pub fn demand(&self, key: StreamKey, rendition: u8) -> Demand {
         let idle = Demand::idle(0, false);
