@@ -18,7 +18,7 @@ local types = { [1] = "picture", [2] = "sound", [3] = "tables", [4] = "descripti
 local roles = { [0] = "watch", [1] = "relay", [2] = "publish" }
 local states = { [0] = "waiting", [1] = "playing", [2] = "paused", [3] = "ended" }
 local formats = { [0] = "4:2:0", [1] = "4:2:2", [2] = "4:4:4", [3] = "grey" }
-local samples = { [0] = "16 bits, little-endian" }
+local samples = { [0] = "16 bits, little-endian", [1] = "Opus" }
 local places = { [0] = "off", [1] = "here", [2] = "on the sound port" }
 local refusals = {
   [1] = "no version in common", [2] = "full", [3] = "too many from this address", [4] = "busy",
@@ -55,7 +55,7 @@ for _, f in ipairs {
   { "rendition", 1, "Rendition" }, { "cut", 1, "Cut", HEX }, { "tables", 1, "Tables" },
   { "format", 1, "Format", DEC, formats }, { "unit", 4, "Unit" }, { "part", 2, "Part" }, { "parts", 2, "Parts" },
   { "samples", 1, "Samples", DEC, samples }, { "frames", 2, "Frames" }, { "channels", 2, "Channels" },
-  { "place", 1, "Place", DEC, places }, { "width", 2, "Width" }, { "height", 2, "Height" }, { "x8", 2, "Left edge (8 pixels)" },
+  { "place", 1, "Place", DEC, places }, { "coarsest", 1, "Coarsest rendition" }, { "width", 2, "Width" }, { "height", 2, "Height" }, { "x8", 2, "Left edge (8 pixels)" },
   { "y8", 2, "Upper edge (8 pixels)" }, { "body_length", 2, "Body length" }, { "crc", 4, "CRC-32", HEX },
   { "scheme", 1, "Scheme" }, { "k", 1, "Objects covered" }, { "m", 1, "Symbols made" }, { "index", 1, "Index" },
   { "symbol_length", 2, "Symbol length" }, { "count", 1, "Count" }, { "bitmap", 8, "Bitmap", HEX },
@@ -183,9 +183,10 @@ end
 function special.rest(at, tree) return take(at, tree, "text", at.stop - at.pos) end
 function special.raw(at, tree) return take(at, tree, "value", at.stop - at.pos) end
 function special.symbol(at, tree) return take(at, tree, "symbol", at.symbol_length) end
--- The last of a SOUND, which may be left out.
+-- The last two of a SOUND, which may be left out.
 function special.rendition(at, tree)
-  if at.pos < at.stop then return walk(at, tree, "rendition") end
+  if at.pos < at.stop and walk(at, tree, "rendition") == false then return false end
+  if at.pos < at.stop then return walk(at, tree, "coarsest") end
 end
 function special.zeros(at, tree)
   if at.tvb:len() < 1200 then tree:add_proto_expert_info(wrong, "Less than 1200 bytes") end
@@ -259,8 +260,17 @@ local function jpeg(range, tree)
   end
 end
 
+local function opus(at, item)
+  item:set_text(("Opus, unit %d: %d frames, %d channels"):format(at.unit, at.frames, at.channels))
+  local possible = at.frames > 0 and at.frames <= 960 and at.channels == 2
+  if not possible or at.body_length == 0 or at.body_length > 1276 then
+    item:add_proto_expert_info(wrong, "No packet of 960 frames")
+  end
+end
+
 local function pcm(at, tree, body)
   local item = tree:add(fields.body.pf, at.tvb(body, at.body_length))
+  if at.rendition == 2 then return opus(at, item) end
   item:set_text(("PCM, chunk %d: %d frames, %d channels"):format(at.unit, at.frames, at.channels))
   local possible = at.frames > 0 and at.frames <= 256 and at.channels > 0 and at.channels <= 2
   if not possible or at.body_length ~= at.frames * at.channels * 2 then
@@ -304,7 +314,8 @@ end
 local function info(at)
   if at.kind == 0x10 and at.parts then
     local words = { [1] = ("picture %d, part %d of %d"):format(at.unit, at.part, at.parts),
-      [2] = at.frames and ("sound, chunk %d, %d frames, %d channels"):format(at.unit, at.frames, at.channels) }
+      [2] = at.frames and ("sound, %s %d, %d frames, %d channels"):format(
+        at.rendition == 2 and "unit" or "chunk", at.unit, at.frames, at.channels) }
     return words[at.type] or types[at.type] or "type " .. at.type
   elseif at.kind == 0x20 and at.lost then
     return ("%d: %d from %d, %d lost"):format(at.number, at.n, at.first, at.lost)

@@ -8,8 +8,9 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rtrb::{Producer, RingBuffer};
 use udpstream::audio::inside::{Block, Player, Shared};
+use udpstream::codec::{SoundDecoder, SoundEncoder};
 use udpstream::media::conceal::Concealer;
-use udpstream::media::sound::{self, Chunk, FRAMES, Frame, Rendition};
+use udpstream::media::sound::{self, Chunk, FRAMES, Frame, Rendition, SWITCH_CHUNKS, SWITCH_UNITS};
 use udpstream::proto::servo::{Servo, Steer};
 use udpstream::units::Time;
 use udpstream::wire::ObjectView;
@@ -35,6 +36,33 @@ fn wire(c: &mut Criterion) {
         group.bench_function(format!("emit {rendition:?}"), |b| b.iter(|| black_box(&chunk).object(1, rendition)));
         group.bench_function(format!("parse {rendition:?}"), |b| b.iter(|| read(black_box(object.bytes()))));
     }
+}
+
+/// The 87 ms between two places where chunks and coded units begin together.
+fn coded(c: &mut Criterion) {
+    let sound: Vec<Vec<Frame>> = (0..SWITCH_CHUNKS as usize).map(|n| frames(n * FRAMES)).collect();
+    let mut number = 0;
+    let mut encoder = SoundEncoder::new().expect("libopus");
+    let mut encode = || {
+        let mut units = Vec::new();
+        for frames in &sound {
+            let chunk = Chunk { number, frames: frames.clone(), captured: Time::ZERO };
+            encoder.put(&chunk, &mut units).expect("a chunk");
+            number += 1;
+        }
+        units
+    };
+    encode();
+    let units = encode();
+    assert_eq!(units.len(), SWITCH_UNITS as usize, "it is warm");
+    let mut group = c.benchmark_group("87 ms by Opus");
+    group.bench_function("encode", |b| b.iter(&mut encode));
+    let mut decoder = SoundDecoder::new().expect("libopus");
+    group.bench_function("decode", |b| {
+        b.iter(|| {
+            units.iter().map(|unit| decoder.decode(black_box(&unit.packet)).expect("a unit").len()).sum::<usize>()
+        });
+    });
 }
 
 fn conceal(c: &mut Criterion) {
@@ -124,5 +152,5 @@ fn player(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, wire, conceal, servo, player);
+criterion_group!(benches, wire, coded, conceal, servo, player);
 criterion_main!(benches);

@@ -47,6 +47,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("libc", &["net"]),
     ("mio", &["net"]),
     ("nix", &["net"]),
+    ("opusic_c", &["codec"]),
     ("rayon", &["codec"]),
     ("ring", &["seal"]),
     ("rodio", &["audio"]),

@@ -3,6 +3,7 @@
 mod announce;
 mod channel;
 mod check;
+mod coding;
 mod figures;
 mod measured;
 mod pipeline;

@@ -76,6 +76,21 @@ impl Speaker {
     /// order and without gaps; where they do not, there is silence between them. One that comes before those that were put
     /// already begins anew. Never waits.
     pub fn put(&mut self, first: u64, frames: Option<&[Frame]>) {
+        let Some(frames) = frames else { return self.lose(first, FRAMES) };
+        self.begin(first);
+        self.concealer.put(frames, &mut self.made);
+        self.made(first);
+    }
+
+    /// As [`put`](Self::put), of so many frames that are lost.
+    pub fn lose(&mut self, first: u64, frames: usize) {
+        self.begin(first);
+        self.concealed += 1;
+        self.concealer.lose(frames, &mut self.made);
+        self.made(first);
+    }
+
+    fn begin(&mut self, first: u64) {
         if self.next != Some(first) {
             self.concealer.reset();
         }
@@ -84,13 +99,9 @@ impl Speaker {
             self.shared.stream.fetch_add(1, Ordering::Release);
         }
         self.made.clear();
-        match frames {
-            Some(frames) => self.concealer.put(frames, &mut self.made),
-            None => {
-                self.concealed += 1;
-                self.concealer.lose(FRAMES, &mut self.made);
-            }
-        }
+    }
+
+    fn made(&mut self, first: u64) {
         self.next = Some(first + self.made.len() as u64);
         self.hand_over(first as i64 - HELD as i64);
     }

@@ -1,11 +1,14 @@
-//! Picture → one JPEG with restart intervals; JPEG or slice of one → rectangle of a canvas. By libjpeg-turbo.
+//! Picture → one JPEG with restart intervals; JPEG or slice of one → rectangle of a canvas. By libjpeg-turbo. Chunks of sound
+//! → coded units, and back, by libopus.
 
 mod bands;
 mod fit;
+mod opus;
 mod turbo;
 
 pub use bands::{PairedDecoder, PairedEncoder, second_thread};
 pub use fit::Fitter;
+pub use opus::{SoundDecoder, SoundEncoder};
 pub use turbo::{Decoder, Encoder};
 
 use crate::media::jpeg::JpegError;
@@ -31,6 +34,8 @@ pub enum CodecError {
     Thread(String),
     #[error("libjpeg-turbo: {0}")]
     Library(String),
+    #[error("libopus: {0}")]
+    Sound(&'static str),
 }
 
 #[cfg(test)]

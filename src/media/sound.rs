@@ -1,15 +1,28 @@
-//! Sound as it travels: 44.1 kHz, 16 bits, stereo or mono, in chunks of 256 frames. Frame `n` of a stream is heard
-//! `n / 44 100` seconds after the stream's zero, which is also the zero of its pictures.
+//! Sound as it travels: 44.1 kHz, 16 bits, stereo or mono, in chunks of 256 frames, or coded by Opus in units of 960. Frame
+//! `n` of a stream is heard `n / 44 100` seconds after the stream's zero, which is also the zero of its pictures.
 
 use crate::media::coded::Object;
-use crate::units::{MediaTime, Rate, Size, Time, Unit};
-use crate::wire::SizeClass;
-use crate::wire::object::{ObjectHeader, Type, flags, format};
+use crate::units::{Bitrate, MediaTime, Rate, Size, Time, Unit};
+use crate::wire::object::{self, ObjectHeader, Type, flags, format};
+use crate::wire::{HOP_LEN, SizeClass};
 
 /// Frames a second.
 pub const RATE: u32 = 44_100;
 /// Frames in a chunk; only a stream's last chunk may have fewer.
 pub const FRAMES: usize = 256;
+/// Frames in a unit of coded sound; only a stream's last unit may have fewer. To Opus, which knows no 44.1 kHz, they are
+/// 20 ms at 48 kHz: it codes frames and not time, and what it takes for 10 kHz is 9.2.
+pub const CODED_FRAMES: usize = 960;
+/// So many frames behind a unit's last one are known to its encoder: Opus overlaps what it codes by 2.5 ms of 48 kHz.
+pub const CODED_AHEAD: usize = 120;
+/// Bytes of a coded unit, each the same: 96 kb/s at 48 kHz, which are 88 as they are heard.
+pub const CODED_BYTES: usize = 240;
+/// Every so many chunks a chunk and a coded unit begin together, and only there one takes the place of the other.
+pub const SWITCH_CHUNKS: u32 = 15;
+/// As many units lie between two such places.
+pub const SWITCH_UNITS: u32 = 4;
+
+const _: () = assert!(SWITCH_CHUNKS as usize * FRAMES == SWITCH_UNITS as usize * CODED_FRAMES);
 
 /// One moment of stereo sound: left, right.
 pub type Frame = [i16; 2];
@@ -24,13 +37,42 @@ pub struct Chunk {
     pub captured: Time,
 }
 
-/// What of the sound travels.
+/// A unit of sound as Opus made it: frames 960 × `number` to 960 × `number` + 959 of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodedSound {
+    pub number: u32,
+    /// How many of its frames are the stream's: 960, or fewer at the stream's end.
+    pub frames: u16,
+    pub packet: Vec<u8>,
+}
+
+/// What is heard next of a stream, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// A chunk.
+    Frames(Vec<Frame>),
+    /// A packet of Opus, stereo, of 960 frames, of which the first so many are heard. `before` is the packet of the unit
+    /// before, if that was not handed out: it is to be decoded first, and not heard, so that the decoder is warm.
+    Coded { packet: Vec<u8>, frames: u16, before: Option<Vec<u8>> },
+    /// So many frames are lost, to be concealed; of a coded unit after others, by the decoder.
+    Lost { frames: u16, coded: bool },
+}
+
+impl Piece {
+    pub const fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost { .. })
+    }
+}
+
+/// What of the sound travels, the most bytes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rendition {
     #[default]
     Stereo,
     /// The mean of left and right, rounded towards zero: half the bytes.
     Mono,
+    /// Stereo by Opus: a twelfth of the bytes.
+    Coded,
 }
 
 impl Rendition {
@@ -39,6 +81,7 @@ impl Rendition {
         match self {
             Self::Stereo => 0,
             Self::Mono => 1,
+            Self::Coded => 2,
         }
     }
 
@@ -46,17 +89,31 @@ impl Rendition {
         match id {
             0 => Some(Self::Stereo),
             1 => Some(Self::Mono),
+            2 => Some(Self::Coded),
             _ => None,
         }
     }
 
     pub const fn channels(self) -> u16 {
         match self {
-            Self::Stereo => 2,
+            Self::Stereo | Self::Coded => 2,
             Self::Mono => 1,
         }
     }
+
+    /// What it takes of a path, headers of UDP and IPv4 included.
+    pub const fn bitrate(self) -> Bitrate {
+        let (body, frames) = match self {
+            Self::Stereo | Self::Mono => (FRAMES * 2 * self.channels() as usize, FRAMES),
+            Self::Coded => (CODED_BYTES, CODED_FRAMES),
+        };
+        let datagram = UDP_LEN + HOP_LEN + object::HEADER_LEN + object::CRC_LEN + body;
+        Bitrate::bps(datagram as u64 * 8 * RATE as u64 / frames as u64)
+    }
 }
+
+/// Headers of IPv4 and UDP.
+const UDP_LEN: usize = 28;
 
 /// When frame `frame` of a stream is heard, from the stream's zero; rounded down to a microsecond.
 pub const fn media_time(frame: u64) -> MediaTime {
@@ -91,34 +148,58 @@ impl Chunk {
         media_time(self.first())
     }
 
-    /// The chunk as an object of `stream`. It fits the smallest datagrams, so there is one cut only.
+    /// The chunk as an object of `stream`: samples, whatever is asked for, as nothing is coded here. It fits the smallest
+    /// datagrams, so there is one cut only.
     pub fn object(&self, stream: u64, rendition: Rendition) -> Object {
-        let header = ObjectHeader {
-            kind: Type::SOUND,
-            flags: flags::LAST,
-            stream,
-            rendition: rendition.id(),
-            cut: SizeClass::ANY.cut(0),
-            tables: 0,
-            format: format::PCM_S16LE,
-            unit: Unit(self.number),
-            part: 0,
-            parts: 1,
-            media_time: self.media_time(),
-            size: Size::new(self.frames.len() as u16, rendition.channels()),
-            x8: 0,
-            y8: 0,
-        };
+        let rendition = rendition.min(Rendition::Mono);
+        let size = Size::new(self.frames.len() as u16, rendition.channels());
+        let header = header(stream, rendition, format::PCM_S16LE, (self.number, self.first()), size);
         let mut bytes = Vec::with_capacity(SizeClass::ANY.object_max());
         header.emit(&mut bytes, |out| write(&self.frames, rendition, out));
         bytes.into()
     }
 }
 
+impl CodedSound {
+    /// The first frame's number.
+    pub fn first(&self) -> u64 {
+        u64::from(self.number) * CODED_FRAMES as u64
+    }
+
+    /// The unit as an object of `stream`.
+    pub fn object(&self, stream: u64) -> Object {
+        let size = Size::new(self.frames, Rendition::Coded.channels());
+        let header = header(stream, Rendition::Coded, format::OPUS, (self.number, self.first()), size);
+        let mut bytes = Vec::with_capacity(object::HEADER_LEN + object::CRC_LEN + self.packet.len());
+        header.emit(&mut bytes, |out| out.extend_from_slice(&self.packet));
+        bytes.into()
+    }
+}
+
+/// The header of a sound object with this number, which begins with this frame.
+fn header(stream: u64, rendition: Rendition, format: u8, (number, first): (u32, u64), size: Size) -> ObjectHeader {
+    ObjectHeader {
+        kind: Type::SOUND,
+        flags: flags::LAST,
+        stream,
+        rendition: rendition.id(),
+        cut: SizeClass::ANY.cut(0),
+        tables: 0,
+        format,
+        unit: Unit(number),
+        part: 0,
+        parts: 1,
+        media_time: media_time(first),
+        size,
+        x8: 0,
+        y8: 0,
+    }
+}
+
 fn write(frames: &[Frame], rendition: Rendition, out: &mut Vec<u8>) {
     for &[left, right] in frames {
         match rendition {
-            Rendition::Stereo => {
+            Rendition::Stereo | Rendition::Coded => {
                 out.extend_from_slice(&left.to_le_bytes());
                 out.extend_from_slice(&right.to_le_bytes());
             }
@@ -170,9 +251,23 @@ mod tests {
             let frames = read(view.body, view.header.size.width, view.header.size.height).expect("our own");
             match rendition {
                 Rendition::Stereo => assert_eq!(frames, chunk.frames),
-                Rendition::Mono => assert_eq!(frames[100], [(100 * 100 - 100 * 77) / 2; 2]),
+                Rendition::Mono | Rendition::Coded => assert_eq!(frames[100], [(100 * 100 - 100 * 77) / 2; 2]),
             }
         }
+    }
+
+    #[test]
+    fn a_coded_unit_begins_where_its_number_says_and_each_rendition_takes_less_of_the_path() {
+        let unit = CodedSound { number: 4, frames: 960, packet: vec![7; CODED_BYTES] };
+        let object = unit.object(1);
+        let view = ObjectView::parse(object.bytes()).expect("our own");
+        assert_eq!((view.header.unit, view.header.rendition, view.header.format), (Unit(4), 2, format::OPUS));
+        assert_eq!(view.header.media_time, media_time(u64::from(SWITCH_CHUNKS) * FRAMES as u64));
+        assert_eq!((view.header.size, view.body), (Size::new(960, 2), &unit.packet[..]));
+        let rates =
+            [Rendition::Stereo, Rendition::Mono, Rendition::Coded].map(|rendition| rendition.bitrate().as_bps());
+        assert_eq!(rates, [1_537_987, 832_387, 122_010]);
+        assert!((0..=3).all(|id| Rendition::of(id).is_none_or(|rendition| rendition.id() == id)));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::units::{MediaTime, Size, Unit};
 
 /// Length of an object header without TLVs.
 pub const HEADER_LEN: usize = 44;
-const CRC_LEN: usize = 4;
+/// Length of what follows the body.
+pub const CRC_LEN: usize = 4;
 
 /// What an object holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,7 +62,7 @@ pub struct ObjectHeader {
     pub cut: u8,
     /// 0 tables inline, 1–100 Annex K at that quality, 128–255 a Tables object.
     pub tables: u8,
-    /// Subsampling (see [`format`]) or PCM format.
+    /// Subsampling or the format of sound, see [`format`].
     pub format: u8,
     pub unit: Unit,
     pub part: u16,
@@ -83,6 +84,8 @@ pub mod format {
     pub const GREY: u8 = 3;
     /// Sound: signed, 16 bits, little-endian, channels interleaved.
     pub const PCM_S16LE: u8 = 0;
+    /// Sound: one packet of Opus (RFC 6716), stereo, 960 frames.
+    pub const OPUS: u8 = 1;
 }
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]

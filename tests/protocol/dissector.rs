@@ -115,6 +115,9 @@ fn every_kind_is_dissected_without_a_complaint() {
     for part in [
         "PCM, chunk 1: 256 frames, 2 channels",
         "Samples: 16 bits, little-endian (0)",
+        "Opus, unit 4: 960 frames, 2 channels",
+        "Samples: Opus (1)",
+        "Coarsest rendition: 2",
         "TLV 19: WITH_SESSION",
         "TLV 35: SOUND",
         "Place: on the sound port (2)",

@@ -171,7 +171,7 @@ impl Exchange {
                     self.send(from, sent.to, [&sent.hop, sent.body.bytes()].concat());
                 }
                 Output::Event(receiver::Event::Show { .. }) => *shown += 1,
-                Output::Event(receiver::Event::Sound { frames, .. }) => *heard += u32::from(frames.is_some()),
+                Output::Event(receiver::Event::Sound { piece, .. }) => *heard += u32::from(!piece.is_lost()),
                 Output::Event(receiver::Event::Finished) => *finished = true,
                 Output::Event(_) => {}
                 Output::Wait(..) => break,

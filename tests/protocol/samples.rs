@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use udpstream::media::sound::CodedSound;
 use udpstream::units::{Bitrate, MediaTime, Rate, Size, Unit};
 use udpstream::wire::message::{
     AdaptationReason, Entry, InForce, List, Listing, Message, Missing, NameRange, Parity, State, WantedPictures,
@@ -176,6 +177,18 @@ fn same() -> Sample {
     Sample { name: "Same", title: "**Object: SAME**", bytes }
 }
 
+/// libopus makes other bytes on other processors: here they only count.
+fn coded() -> Sample {
+    let unit = CodedSound { number: 4, frames: 960, packet: (0..240).collect() };
+    let hop = Hop { kind: Kind::OBJECT, tag: SESSION as u32, sequence: 12, sent_at: 60_000_000 };
+    let bytes = [&hop.to_bytes()[..], unit.object(STREAM).bytes()].concat();
+    Sample {
+        name: "Coded",
+        title: "**Object: a unit of coded sound**, in which bytes that count stand for a packet",
+        bytes,
+    }
+}
+
 /// What nobody sends in the exchange, most of it because no server or watcher does yet.
 fn reserved() -> Vec<Sample> {
     let (session, kind_, nonce, cookie) = (SESSION, Type::PICTURE, 0xfeed_beef_0bad_cafe, [0x5a; 24]);
@@ -211,6 +224,7 @@ fn reserved() -> Vec<Sample> {
     Entry { name, state: State::Playing, watchers: 2, description }.put(&mut listed);
     let listing = Listing { nonce, total: 1, first: 0, tlvs: Tlvs::trusted(&listed) };
     vec![
+        coded(),
         same(),
         made("Parity", "**Parity** (reserved)", &Message::Parity(parity)),
         made("Nack", "**Nack** (reserved): parts 4 and 6", &Message::Nack { session, names: vec![missing] }),

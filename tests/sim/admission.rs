@@ -110,7 +110,7 @@ fn a_wish_that_cannot_be_read_is_none_and_the_join_counts() {
     let mut world = World::with(8, &film(), Time::from_millis(60_000), |_, stream| stream.description.sound = true);
     let (mut right, mut wrong) = (Vec::new(), Vec::new());
     let mut wish = Vec::new();
-    SoundWish { place: Place::Here, rendition: 0 }.put(&mut wish);
+    SoundWish { place: Place::Here, rendition: 0, coarsest: 1 }.put(&mut wish);
     tlv::put(&mut right, kind::WANT, &wish);
     // Its length is beyond the end.
     wish[3] += 1;

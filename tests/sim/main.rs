@@ -23,6 +23,7 @@ mod listing;
 mod paths;
 mod rates;
 mod reports;
+mod rungs;
 mod schedule;
 mod sessions;
 mod sound;

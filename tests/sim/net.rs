@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use udpstream::media::sound::{Chunk, FRAMES, Frame};
+use udpstream::media::sound::{CODED_AHEAD, CODED_BYTES, CODED_FRAMES, Chunk, CodedSound, FRAMES, Frame};
 use udpstream::proto::server::{self, Config, Feed, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Reason, Received, SendFailure, Server, Transmit};
 use udpstream::units::{Time, Unit};
@@ -55,8 +55,9 @@ pub struct Sent {
     pub bytes: usize,
     /// Of a picture's slice: unit and part.
     pub slice: Option<(Unit, u16)>,
-    /// Of a sound object: the chunk's number.
+    /// Of a sound object: the chunk's or the coded unit's number.
     pub chunk: Option<u32>,
+    pub coded: bool,
     /// Of an object: its stream.
     pub stream: Option<u64>,
 }
@@ -362,6 +363,12 @@ impl World {
         let (server, key) = (&mut self.server.machine, self.server.key);
         let mut spoke = false;
         while server.wants_sound(key) {
+            let wanted = server.wants_coded_sound(key);
+            for number in coded_with(self.next_chunk, self.chunks).filter(|_| wanted) {
+                let whole = u64::from(self.chunks) * FRAMES as u64 - u64::from(number) * CODED_FRAMES as u64;
+                let unit = CodedSound { number, frames: whole.min(CODED_FRAMES as u64) as u16, packet: packet(number) };
+                server.handle(self.now, Input::Local(server::Local::Stream(key, Feed::CodedSound(unit))));
+            }
             let feed = if self.next_chunk < self.chunks {
                 let (number, captured) = (self.next_chunk, self.now);
                 Feed::Sound(Chunk { number, frames: chunk(number), captured })
@@ -385,8 +392,9 @@ impl World {
             let slice = picture.map(|header| (header.unit, header.part));
             let (at, to, kind, bytes) = (self.now, transmit.to, hop.kind, transmit.len());
             let chunk = header.filter(|header| header.kind == Type::SOUND).map(|header| header.unit.0);
+            let coded = header.is_some_and(|header| header.kind == Type::SOUND && header.rendition == 2);
             let stream = header.map(|header| header.stream);
-            self.sent.push(Sent { at, from, to, kind, bytes, slice, chunk, stream });
+            self.sent.push(Sent { at, from, to, kind, bytes, slice, chunk, coded, stream });
         }
         let matches = |lose: &&mut Lose| {
             lose.count > 0
@@ -456,6 +464,21 @@ pub fn chunk(number: u32) -> Vec<Frame> {
     (0..FRAMES as u32)
         .map(|frame| [(number.wrapping_mul(31).wrapping_add(frame * 7)) as i16, (frame * 13) as i16 ^ number as i16])
         .collect()
+}
+
+/// What stands for coded unit `number` of the world's sound.
+pub fn packet(number: u32) -> Vec<u8> {
+    let mut packet = vec![0; CODED_BYTES];
+    packet[..4].copy_from_slice(&number.to_be_bytes());
+    packet
+}
+
+/// The coded units that chunk `number` completes, or that are left when there were so many chunks.
+fn coded_with(number: u32, chunks: u32) -> std::ops::Range<u32> {
+    let (first, ahead, frames) = (u64::from(number) * FRAMES as u64, CODED_AHEAD as u64, CODED_FRAMES as u64);
+    let whole = |end: u64| (end.saturating_sub(ahead) / frames) as u32;
+    let end = if number < chunks { whole(first + FRAMES as u64) } else { first.div_ceil(frames) as u32 };
+    whole(first)..end
 }
 
 /// Slices of one picture at the smallest class, for tests that need several.

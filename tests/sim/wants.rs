@@ -44,7 +44,7 @@ fn resume() -> Vec<u8> {
 
 fn sound(place: Place) -> Vec<u8> {
     let mut tlvs = Vec::new();
-    SoundWish { place, rendition: 0 }.put(&mut tlvs);
+    SoundWish { place, rendition: 0, coarsest: 1 }.put(&mut tlvs);
     tlvs
 }
 

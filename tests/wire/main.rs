@@ -73,14 +73,14 @@ proptest! {
     }
 
     #[test]
-    fn wishes_for_sound_come_back(place in 0..3_usize, rendition in any::<u8>(), more in tlvs()) {
-        let wish = SoundWish { place: [Place::Off, Place::Here, Place::SoundPort][place], rendition };
+    fn wishes_for_sound_come_back(place in 0..3_usize, (rendition, coarsest) in any::<(u8, u8)>(), more in tlvs()) {
+        let wish = SoundWish { place: [Place::Off, Place::Here, Place::SoundPort][place], rendition, coarsest };
         let mut out = Vec::new();
         wish.put(&mut out);
         let tlvs = [&out[..], &more].concat();
         let found = Tlvs::parse(&tlvs).expect("sound").find(tlv::kind::SOUND).map(<[u8]>::to_vec);
         prop_assert_eq!(found.as_deref().and_then(SoundWish::parse), Some(wish));
-        prop_assert_eq!(SoundWish::parse(&[place as u8]), Some(SoundWish { rendition: 0, ..wish }));
+        prop_assert_eq!(SoundWish::parse(&[place as u8]), Some(SoundWish { rendition: 0, coarsest: 1, ..wish }));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::StreamOptions;
+use super::coding::SoundCoding;
 use super::figures::{Activity, StreamFigures};
 use super::measured::{Departure, Measured, Period};
 use super::pipeline::{Ended, Pipeline};
@@ -48,6 +49,7 @@ pub struct Channel {
     started: Option<Time>,
     /// When to ask for a film's sound again, even if no picture leaves until then.
     sound_again: Time,
+    coding: SoundCoding,
     /// When to ask again whether a source without further pictures has ended.
     end_again: Time,
     /// Where a source that is opened again goes on.
@@ -89,6 +91,7 @@ impl Channel {
             usage: (None, 0.0),
             started: None,
             sound_again: Time::NEVER,
+            coding: SoundCoding::default(),
             end_again: Time::NEVER,
             origin: Origin::default(),
             outcome: None,
@@ -179,11 +182,17 @@ impl Channel {
             let feed = match pipeline.chunk() {
                 Pop::Item(chunk) => {
                     self.taps.sound(&chunk);
+                    let coded = self.coding.chunk(&chunk, server.wants_coded_sound(self.key));
+                    coded.into_iter().for_each(|unit| self.tell(now, server, Feed::CodedSound(unit)));
                     Feed::Sound(chunk)
                 }
                 // There may be more when the source is opened again.
                 Pop::Closed if !matches!(self.rest, Rest::Never) => return,
-                Pop::Closed => Feed::SoundEnded,
+                Pop::Closed => {
+                    let last = self.coding.end();
+                    last.into_iter().for_each(|unit| self.tell(now, server, Feed::CodedSound(unit)));
+                    Feed::SoundEnded
+                }
                 Pop::Empty => return,
             };
             self.tell(now, server, feed);

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::figures::SoundFigures;
+use super::unpacking::Heard;
 use crate::audio::{Figures, Happened, Settings, Speaker};
-use crate::media::sound::Frame;
 use crate::proto::receiver::{Local, SoundCounts};
 use crate::queue::Waker;
 use crate::units::Time;
@@ -106,9 +106,11 @@ impl Hearing {
         None
     }
 
-    pub fn put(&mut self, first: u64, frames: Option<&[Frame]>) {
-        if let Some(speaker) = &mut self.speaker {
-            speaker.put(first, frames);
+    pub fn put(&mut self, first: u64, heard: &Heard) {
+        let Some(speaker) = &mut self.speaker else { return };
+        match heard {
+            Heard::Whole(frames) | Heard::Made(frames) => speaker.put(first, Some(frames)),
+            Heard::Lost(frames) => speaker.lose(first, *frames),
         }
     }
 

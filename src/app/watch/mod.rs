@@ -9,6 +9,7 @@ pub(super) mod screen;
 mod streams;
 pub(super) mod subject;
 mod trouble;
+mod unpacking;
 pub(super) mod viewing;
 pub(super) mod watching;
 mod words;

@@ -20,6 +20,7 @@ use super::hearing::Hearing;
 use super::screen::Screen;
 use super::streams::Streams;
 use super::subject::Subject;
+use super::unpacking::{Heard, Unpacking};
 use super::viewing::Attention;
 use super::{Options, trouble};
 use crate::app::decode::{self, Saved, Show, Shown};
@@ -83,6 +84,7 @@ pub struct Watching {
     said: String,
     savers: Vec<JoinHandle<()>>,
     loss: Loss,
+    unpacking: Unpacking,
 }
 
 /// The stream that plays, or did.
@@ -125,6 +127,7 @@ impl Watching {
             said: String::new(),
             savers: Vec::new(),
             loss: Loss::default(),
+            unpacking: Unpacking::default(),
         }
     }
 
@@ -161,6 +164,7 @@ impl Watching {
         }
         if other {
             self.wiring.work.reset();
+            self.unpacking = Unpacking::default();
         }
         let Description { title, size, rate, .. } = &description;
         let sound = description.sound && !self.options.sound.off;
@@ -320,10 +324,13 @@ impl App<Receiver> for Watching {
                 let superseded = self.wiring.work.slice(slice);
                 self.superseded(now, superseded);
             }
-            Event::Sound { first, frames } => {
+            Event::Sound { first, piece } => {
+                let heard = self.unpacking.take(first, piece);
                 // What was lost becomes silence there.
-                frames.iter().for_each(|frames| self.wiring.recordings.sound(frames, first));
-                self.wiring.hearing.put(first, frames.as_deref());
+                if let Heard::Whole(frames) = &heard {
+                    self.wiring.recordings.sound(frames, first);
+                }
+                self.wiring.hearing.put(first, &heard);
             }
             Event::SoundOver => self.wiring.hearing.finish(),
             Event::SoundZero(zero) => self.wiring.hearing.set_zero(zero),

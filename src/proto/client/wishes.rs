@@ -24,8 +24,11 @@ pub struct Wishes {
 
 impl Wishes {
     /// Pictures and no sound: what a session gives that was not asked for anything.
-    pub const NONE: Self =
-        Self { sound: SoundWish { place: Place::Off, rendition: 0 }, paused: false, limits: WantedPictures::ANY };
+    pub const NONE: Self = Self {
+        sound: SoundWish { place: Place::Off, rendition: 0, coarsest: 0 },
+        paused: false,
+        limits: WantedPictures::ANY,
+    };
 
     /// Of these, what a session is told that is for sound alone.
     pub const fn of_sound(self) -> Self {

@@ -95,7 +95,7 @@ pub fn true_join((nonce, cookie): (u64, [u8; COOKIE_LEN]), with: u64, script: &m
 
 fn sound_wish(script: &mut Script<'_>) -> SoundWish {
     let place = [Place::Off, Place::Here, Place::SoundPort][script.choice(3)];
-    SoundWish { place, rendition: script.u8() % 3 }
+    SoundWish { place, rendition: script.u8() % 4, coarsest: script.u8() % 4 }
 }
 
 fn pause_wish(script: &mut Script<'_>, out: &mut Vec<u8>) {

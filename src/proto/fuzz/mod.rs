@@ -147,7 +147,7 @@ fn wish(world: &mut World, script: &mut Script<'_>) {
         3 => receiver::Local::List,
         4 => receiver::Local::Sound(None),
         5 => receiver::Local::Limits(limits(script)),
-        _ => receiver::Local::Sound(Some(if script.u8() < 128 { Rendition::Stereo } else { Rendition::Mono })),
+        _ => receiver::Local::Sound(Rendition::of(script.u8() / 64).or(Some(Rendition::Coded))),
     };
     world.tell_watcher(n, local);
 }

@@ -1,8 +1,8 @@
 //! What must hold of everything that a receiver tells its program.
 
 use super::film::Film;
-use super::sources::sound;
-use crate::media::sound::{FRAMES, Frame, mono};
+use super::sources::{packet, sound};
+use crate::media::sound::{CODED_FRAMES, FRAMES, Frame, Piece, mono};
 use crate::proto::receiver::{Event, Local, SoundCounts, WatchCounts};
 use crate::units::Unit;
 
@@ -71,7 +71,7 @@ impl Seen {
                 self.shown += 1;
                 self.damaged += u64::from(picture.missing > 0);
             }
-            Event::Sound { first, frames } => self.sound(*first, frames.as_deref()),
+            Event::Sound { first, piece } => self.sound(*first, piece),
             Event::SoundOver => {
                 assert!(self.hostile || !std::mem::replace(&mut self.sound_over, true), "sound ends once");
             }
@@ -83,16 +83,21 @@ impl Seen {
         }
     }
 
-    fn sound(&mut self, first: u64, frames: Option<&[Frame]>) {
+    fn sound(&mut self, first: u64, piece: &Piece) {
         assert!(self.ears, "nobody has asked for sound");
         assert!(self.hostile || !self.sound_over, "sound after its end");
-        self.chunks += u64::from(frames.is_some());
+        self.chunks += u64::from(!piece.is_lost());
         assert!(self.hostile || self.heard.is_none_or(|heard| heard < first), "{first} after {:?}", self.heard);
         self.heard = Some(first);
         let made = sound((first / FRAMES as u64) as u32);
         // Whoever speaks in the watcher's name may have asked for mono.
-        let own = |frames: &[Frame]| *frames == made || frames.iter().zip(&made).all(|(a, b)| *a == mono(*b));
-        assert!(self.hostile || frames.is_none_or(own), "not the origin's sound: {first}");
+        let samples = |frames: &[Frame]| *frames == made || frames.iter().zip(&made).all(|(a, b)| *a == mono(*b));
+        let own = match piece {
+            Piece::Frames(frames) => samples(frames),
+            Piece::Coded { packet: coded, .. } => *coded == packet((first / CODED_FRAMES as u64) as u32),
+            Piece::Lost { .. } => true,
+        };
+        assert!(self.hostile || own, "not the origin's sound: {first}");
     }
 
     /// Once all events have been heard.

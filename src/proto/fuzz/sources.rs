@@ -1,7 +1,7 @@
 //! The streams of the world's server, and what feeds them.
 
 use super::film::{Film, SIZE};
-use crate::media::sound::{Chunk, FRAMES, Frame};
+use crate::media::sound::{CODED_AHEAD, CODED_FRAMES, Chunk, CodedSound, FRAMES, Frame};
 use crate::proto::server::{Config, Feed, Local, StreamConfig, StreamKey};
 use crate::proto::{Input, Machine, Server};
 use crate::units::{Rate, Time, Unit};
@@ -35,6 +35,11 @@ impl Source {
             server.handle(now, Input::Local(Local::Stream(key, Feed::Picture(picture))));
         }
         if server.wants_sound(key) && (!self.live || u64::from(self.chunk) * 6 < now.micros() / 1_000) {
+            let wanted = server.wants_coded_sound(key);
+            for unit in units(self.chunk).filter(|_| wanted) {
+                let unit = CodedSound { number: unit, frames: CODED_FRAMES as u16, packet: packet(unit) };
+                server.handle(now, Input::Local(Local::Stream(key, Feed::CodedSound(unit))));
+            }
             let feed = Feed::Sound(Chunk { number: self.chunk, frames: sound(self.chunk), captured: now });
             self.chunk += 1;
             server.handle(now, Input::Local(Local::Stream(key, feed)));
@@ -45,6 +50,18 @@ impl Source {
 /// What chunk `number` sounds like.
 pub fn sound(number: u32) -> Vec<Frame> {
     vec![[number as i16, !number as i16]; FRAMES]
+}
+
+/// What stands for coded unit `number`.
+pub fn packet(number: u32) -> Vec<u8> {
+    number.to_be_bytes().to_vec()
+}
+
+/// The coded units that chunk `number` completes.
+fn units(number: u32) -> std::ops::Range<u32> {
+    let whole = |frames: u64| (frames.saturating_sub(CODED_AHEAD as u64) / CODED_FRAMES as u64) as u32;
+    let first = u64::from(number) * FRAMES as u64;
+    whole(first)..whole(first + FRAMES as u64)
 }
 
 /// Names of further streams than the first.

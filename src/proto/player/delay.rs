@@ -35,6 +35,8 @@ pub struct Delay {
     chunks: VecDeque<i64>,
     /// When the first chunk came.
     first: Option<Time>,
+    /// How long after its first frame what comes now is complete.
+    length: Duration,
     now: Duration,
     next: Time,
     /// Since when it has been too much, and how long that must last before it goes.
@@ -55,14 +57,18 @@ impl Delay {
         push(&mut self.pictures, lateness, PICTURES);
     }
 
-    /// A chunk came at this moment, so many ns after it was due; negative: before. The first of all could not come
-    /// earlier and say nothing.
-    pub fn sound(&mut self, at: Time, lateness: i64) {
+    /// A chunk came at this moment, so many ns after its first frame was due; negative: before. It was complete `length` after
+    /// that frame: where longer ones begin to come, those before them would have come later by the difference. The first of
+    /// all could not come earlier and say nothing.
+    pub fn sound(&mut self, at: Time, lateness: i64, length: Duration) {
+        if length > std::mem::replace(&mut self.length, length) {
+            self.next = Time::ZERO;
+        }
         let first = *self.first.get_or_insert(at);
         if at < first + BEGINNING {
             return;
         }
-        push(&mut self.chunks, lateness, CHUNKS);
+        push(&mut self.chunks, lateness.saturating_sub(length.as_nanos() as i64), CHUNKS);
     }
 
     /// Thinks again, now and then. `needs`: so long before it is heard a chunk must be there; `None`: nothing is heard.
@@ -76,7 +82,7 @@ impl Delay {
         }
         self.next = now + TURN;
         let pictures = percentile(&self.pictures).saturating_add(SHOWING.as_nanos() as i64);
-        let chunks = percentile(&self.chunks).saturating_add(needs.as_nanos() as i64);
+        let chunks = percentile(&self.chunks).saturating_add((needs + self.length).as_nanos() as i64);
         let wanted = Duration::from_nanos(pictures.max(chunks).max(0).unsigned_abs()).min(MOST);
         let goes = self.goes(now, wanted);
         self.now = if goes { wanted } else { wanted.max(self.now.saturating_sub(SHRINK)) };
@@ -133,18 +139,18 @@ mod tests {
     fn it_grows_at_once_and_shrinks_a_millisecond_a_second() {
         let mut delay = Delay::default();
         assert_eq!(turn(&mut delay, 1), Duration::ZERO, "nothing is known");
-        delay.sound(Time::ZERO, 40 * MS);
+        delay.sound(Time::ZERO, 40 * MS, Duration::ZERO);
         for _ in 0..CHUNKS {
-            delay.sound(LATER, -150 * MS);
+            delay.sound(LATER, -150 * MS, Duration::ZERO);
             delay.picture(5 * MS);
         }
         assert_eq!(turn(&mut delay, 1), Duration::from_millis(8), "sound that comes early costs nothing");
         (0..5).for_each(|_| delay.picture(900 * MS));
         assert_eq!(turn(&mut delay, 1), Duration::from_millis(8), "five of five hundred may be late");
-        delay.sound(LATER, 20 * MS);
-        (0..20).for_each(|_| delay.sound(LATER, 20 * MS));
+        delay.sound(LATER, 20 * MS, Duration::ZERO);
+        (0..20).for_each(|_| delay.sound(LATER, 20 * MS, Duration::ZERO));
         assert_eq!(turn(&mut delay, 1), Duration::from_millis(50));
-        (0..CHUNKS).for_each(|_| delay.sound(LATER, -150 * MS));
+        (0..CHUNKS).for_each(|_| delay.sound(LATER, -150 * MS, Duration::ZERO));
         assert_eq!(turn(&mut delay, 100), Duration::from_millis(40));
         delay.turn(delay.next, None);
         assert_eq!(delay.now(), Duration::ZERO);
@@ -153,25 +159,37 @@ mod tests {
     #[test]
     fn much_that_is_no_longer_needed_goes_at_once() {
         let mut delay = Delay::default();
-        delay.sound(Time::ZERO, 0);
-        (0..CHUNKS).for_each(|_| delay.sound(LATER, -10 * MS));
+        delay.sound(Time::ZERO, 0, Duration::ZERO);
+        (0..CHUNKS).for_each(|_| delay.sound(LATER, -10 * MS, Duration::ZERO));
         assert_eq!(turn(&mut delay, 1), Duration::from_millis(20));
         // Its source stood still for a second and a half, and the silence meanwhile came so late.
-        (0..260).for_each(|_| delay.sound(LATER, 1_500 * MS));
+        (0..260).for_each(|_| delay.sound(LATER, 1_500 * MS, Duration::ZERO));
         assert_eq!(turn(&mut delay, 1), Duration::from_millis(1_530));
-        (0..CHUNKS - 30).for_each(|_| delay.sound(LATER, -10 * MS));
+        (0..CHUNKS - 30).for_each(|_| delay.sound(LATER, -10 * MS, Duration::ZERO));
         assert_eq!(turn(&mut delay, 1), Duration::from_millis(1_530), "it may be needed again");
-        (0..20).for_each(|_| delay.sound(LATER, -10 * MS));
+        (0..20).for_each(|_| delay.sound(LATER, -10 * MS, Duration::ZERO));
         assert_eq!(turn(&mut delay, 1), Duration::from_millis(20));
         // A network that does so every half minute is not told by cuts that it is slow.
         let mut cuts = 0;
         for _ in 0..20 {
-            (0..60).for_each(|_| delay.sound(LATER, 500 * MS));
+            (0..60).for_each(|_| delay.sound(LATER, 500 * MS, Duration::ZERO));
             let high = turn(&mut delay, 50);
-            (0..CHUNKS).for_each(|_| delay.sound(LATER, -10 * MS));
+            (0..CHUNKS).for_each(|_| delay.sound(LATER, -10 * MS, Duration::ZERO));
             cuts += u32::from(turn(&mut delay, 250) < high / 2);
         }
         assert_eq!(cuts, 0, "of twenty");
         assert_eq!(turn(&mut delay, 600), Duration::from_millis(20), "in the end it goes");
+    }
+
+    #[test]
+    fn longer_chunks_are_waited_for_from_the_first_of_them() {
+        let (chunk, unit) = (Duration::from_millis(6), Duration::from_millis(25));
+        let mut delay = Delay::default();
+        delay.sound(Time::ZERO, 0, chunk);
+        (0..CHUNKS).for_each(|_| delay.sound(LATER, 8 * MS, chunk));
+        assert_eq!(turn(&mut delay, 1), Duration::from_millis(38));
+        delay.sound(LATER, 27 * MS, unit);
+        delay.turn(LATER, Some(Duration::from_millis(30)));
+        assert_eq!(delay.now(), Duration::from_millis(57), "at once");
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::delay::Delay;
 use super::playout::END_PATIENCE;
-use super::sound::{self, ENDING, Played, SoundCounts, SoundOrder, Zero};
-use crate::media::sound::{FRAMES, Frame, Rendition, media_time, read};
+use super::sound::{self, Came, ENDING, Played, SoundCounts, SoundOrder, Zero};
+use crate::media::sound::{CODED_FRAMES, CodedSound, FRAMES, Rendition, media_time, read};
 use crate::units::Time;
 use crate::wire::object::{ObjectView, format};
 
@@ -63,17 +63,16 @@ impl Hearing {
         self.delay.picture(lateness);
     }
 
-    /// Takes a chunk in that came at `at` and was due at `due`. False: it is none that could come now.
+    /// Takes a chunk or a coded unit in that came at `at` and was due at `due`. False: it is none that could come now.
     pub fn take(&mut self, at: Time, due: Option<Time>, object: &ObjectView<'_>) -> bool {
-        let number = object.header.unit.0;
-        let Some(frames) = frames(object) else { return false };
-        if !self.sound.can_be(number, at, due) {
+        let Some(came) = came(object) else { return false };
+        if !self.sound.can_be(came.first(), at, due) {
             return false;
         }
         if let Some(due) = due {
-            self.delay.sound(at, at.signed_since(due));
+            self.delay.sound(at, at.signed_since(due), came.length());
         }
-        self.sound.take(number, frames, at, due.is_some());
+        self.sound.take(came, at, due.is_some());
         true
     }
 
@@ -108,8 +107,7 @@ impl Hearing {
             let last = chunks.map_or(end, |chunks| end_of(chunks).min(end + (ENDING * FRAMES) as u64));
             return sound::at(self.zero, last);
         }
-        let missing = self.sound.is_there() && chunks.is_some_and(|chunks| self.sound.end() < end_of(chunks));
-        ended_at.filter(|_| missing).map(|at| at + END_PATIENCE)
+        ended_at.filter(|_| self.sound.lacks(chunks)).map(|at| at + END_PATIENCE)
     }
 
     /// The chunk that is to be handed out now, if one is; `due`: when frame 0 was due.
@@ -144,14 +142,29 @@ impl Hearing {
 }
 
 /// What is to be heard of a sound object, if it is one that can be: whole, of a known rendition and format.
-fn frames(object: &ObjectView<'_>) -> Option<Vec<Frame>> {
+fn came(object: &ObjectView<'_>) -> Option<Came> {
     let header = &object.header;
-    let rendition = Rendition::of(header.rendition)?;
-    let known = header.format == format::PCM_S16LE && rendition.channels() == header.size.height;
+    let (number, rendition) = (header.unit.0, Rendition::of(header.rendition)?);
+    let (coding, length) = match rendition {
+        Rendition::Stereo | Rendition::Mono => (format::PCM_S16LE, FRAMES),
+        Rendition::Coded => (format::OPUS, CODED_FRAMES),
+    };
+    let known = header.format == coding && rendition.channels() == header.size.height;
     let whole = header.part == 0 && header.parts_told() == 1;
-    let in_place = header.media_time == media_time(u64::from(header.unit.0) * FRAMES as u64);
-    (known && whole && in_place).then(|| read(object.body, header.size.width, header.size.height))?
+    let in_place = header.media_time == media_time(u64::from(number) * length as u64);
+    if !(known && whole && in_place) {
+        return None;
+    }
+    let frames = header.size.width;
+    if rendition != Rendition::Coded {
+        return read(object.body, frames, header.size.height).map(|frames| Came::Chunk(number, frames));
+    }
+    let fits = (1..=CODED_FRAMES).contains(&usize::from(frames)) && (1..=PACKET_MAX).contains(&object.body.len());
+    fits.then(|| Came::Coded(CodedSound { number, frames, packet: object.body.to_vec() }))
 }
+
+/// No packet of Opus of one frame is longer (RFC 6716, 3.4).
+const PACKET_MAX: usize = 1_276;
 
 /// The frame behind the last of so many chunks.
 fn end_of(chunks: u32) -> u64 {

@@ -20,7 +20,7 @@ pub use sound::SoundCounts;
 
 use super::Soonest;
 use super::reception::Receipt;
-use crate::media::sound::Frame;
+use crate::media::sound::Piece;
 use crate::proto::Reason;
 use crate::units::{MediaTime, Rate, Time};
 use crate::wire::Description;
@@ -55,9 +55,9 @@ pub enum Event {
     /// The picture's time has come. `due` is when it should have left the server (paced) or was captured (live), in
     /// our clock.
     Show { picture: Ready, due: Option<Time> },
-    /// 256 frames of sound from frame `first` on (the last chunk of a stream may have fewer), in order and without gaps
-    /// unless `first` jumps; `None`: lost, to be concealed.
-    Sound { first: u64, frames: Option<Vec<Frame>> },
+    /// Sound from frame `first` on: a chunk of 256 frames or a coded unit of 960 (the last of a stream may have fewer), or how
+    /// much is lost; in order and without gaps unless `first` jumps.
+    Sound { first: u64, piece: Piece },
     /// The sound has ended with what came last.
     SoundOver,
     /// Frame 0 of the sound is to be heard at this moment of our clock, and frame n n/44 100 s later.
@@ -260,7 +260,7 @@ impl Player {
         let due = self.due(MediaTime::ZERO);
         let chunks = self.chunks();
         while let Some(played) = self.hearing.play(now, due) {
-            self.events.push_back(Event::Sound { first: played.first, frames: played.frames });
+            self.events.push_back(Event::Sound { first: played.first, piece: played.piece });
         }
         if self.hearing.is_over(chunks) {
             self.events.push_back(Event::SoundOver);

@@ -1,10 +1,12 @@
-//! Chunks of sound in order: each is handed out as soon as all before it have been. Where one is missing the next one
-//! waits for it until the loudspeaker can wait no longer.
+//! Chunks and coded units of sound in order: each is handed out as soon as all before it have been. Where one is missing the
+//! next one waits for it until the loudspeaker can wait no longer.
+//!
+//! Where chunks and a unit hold the same frames, the chunks are heard; the unit makes the decoder warm for the next.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::media::sound::{FRAMES, Frame, media_time};
+use crate::media::sound::{CODED_AHEAD, CODED_FRAMES, CodedSound, FRAMES, Frame, Piece, media_time};
 use crate::units::Time;
 
 /// Chunks held at once: twelve seconds, as behind a gap all that come wait until it is heard.
@@ -14,12 +16,14 @@ pub const ENDING: usize = 512;
 /// No chunk comes earlier before it is due than this, nor later after it.
 const TOO_EARLY: Duration = Duration::from_secs(2);
 const TOO_LATE: Duration = Duration::from_secs(10);
-/// A gap of more chunks than these is not concealed but jumped over: 0.4 s.
-const FAR: u32 = 64;
-/// A number further ahead than this is nonsense, or a new start: 50 minutes.
-const NONSENSE: u32 = 1 << 19;
-/// A chunk that is due about now cannot be so far behind the next one unless that one was wrong: 24 s.
-const WRONG: u32 = 4_096;
+/// A gap of more frames than these is not concealed but jumped over: 0.4 s.
+const FAR: u64 = 64 * FRAMES as u64;
+/// A frame further ahead than this is nonsense, or a new start: 50 minutes.
+const NONSENSE: u64 = FRAMES as u64 * (1 << 19);
+/// A frame that is due about now cannot be so far behind the next one unless that one was wrong: 24 s.
+const WRONG: u64 = 4_096 * FRAMES as u64;
+/// A stream that is stopped ends with its last chunk, of which fewer than so many frames are in no unit that was complete.
+const CUT_OFF: u64 = (CODED_FRAMES + CODED_AHEAD) as u64;
 /// The first chunks may overtake each other.
 const BEGINNING: Duration = Duration::from_millis(10);
 /// Where no loudspeaker says how long a missing chunk can be waited for, it is so long after it was due, and after a later one
@@ -38,12 +42,39 @@ pub struct SoundCounts {
     pub duplicates: u64,
 }
 
-/// A chunk whose turn it is.
+/// What came of the sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// A chunk, by its number.
+    Chunk(u32, Vec<Frame>),
+    Coded(CodedSound),
+}
+
+impl Came {
+    /// Number of its first frame.
+    pub fn first(&self) -> u64 {
+        match self {
+            Self::Chunk(number, _) => u64::from(*number) * FRAMES as u64,
+            Self::Coded(unit) => unit.first(),
+        }
+    }
+
+    const fn is_coded(&self) -> bool {
+        matches!(self, Self::Coded(_))
+    }
+
+    /// How long after its first frame it is complete, where sound is sent as it comes into being.
+    pub fn length(&self) -> Duration {
+        let frames = if self.is_coded() { CODED_FRAMES + CODED_AHEAD } else { FRAMES };
+        Duration::from_micros(media_time(frames as u64).micros().unsigned_abs())
+    }
+}
+
+/// A piece whose turn it is.
 pub struct Played {
     /// Number of its first frame.
     pub first: u64,
-    /// `None`: it was lost.
-    pub frames: Option<Vec<Frame>>,
+    pub piece: Piece,
 }
 
 /// What is known of the time of frame 0, from which follows that of any other.
@@ -56,9 +87,9 @@ pub struct Zero {
 }
 
 impl Zero {
-    /// A chunk that is missing is waited for until then, if a later one came at `came`.
-    fn patience(&self, number: u32, came: Time) -> Time {
-        let of = |zero: Option<Time>| at(zero, u64::from(number) * FRAMES as u64);
+    /// What begins with this frame and is missing is waited for until then, if something later came at `came`.
+    fn patience(&self, first: u64, came: Time) -> Time {
+        let of = |zero: Option<Time>| at(zero, first);
         of(self.needed).unwrap_or_else(|| of(self.due).map_or(came, |due| due.max(came)) + PATIENCE)
     }
 }
@@ -68,12 +99,19 @@ pub fn at(zero: Option<Time>, frame: u64) -> Option<Time> {
     zero.map(|zero| zero.offset(media_time(frame).micros() * 1_000))
 }
 
+/// Where a piece begins, and whether it is coded: of two that begin together the chunk comes first.
+type Key = (u64, bool);
+
 #[derive(Default)]
 pub struct SoundOrder {
     stream: Option<u64>,
-    waiting: BTreeMap<u32, (Time, Vec<Frame>)>,
-    /// The chunk whose turn is next, once there has been one.
-    next: Option<u32>,
+    waiting: BTreeMap<Key, (Time, Came)>,
+    /// The frame whose turn is next, once there has been one.
+    next: Option<u64>,
+    /// The number of the next unit, if the last thing handed out was one.
+    coded: Option<u32>,
+    /// The last unit in the place of which chunks were heard.
+    before: Option<CodedSound>,
     over: bool,
     counts: SoundCounts,
 }
@@ -95,16 +133,16 @@ impl SoundOrder {
 
     /// Forgets what waits and what comes next.
     pub fn rest(&mut self) {
-        self.next = None;
+        (self.next, self.coded, self.before) = (None, None, None);
         self.waiting.clear();
     }
 
-    /// Whether the server can have sent this chunk, which came at `at`: it is due about now or, if the timeline is not known
-    /// yet, it is not far from the one due next.
-    pub fn can_be(&self, number: u32, at: Time, due: Option<Time>) -> bool {
+    /// Whether the server can have sent what begins with this frame, and came at `at`: it is due about now or, if the timeline
+    /// is not known yet, it is not far from what is due next.
+    pub fn can_be(&self, first: u64, at: Time, due: Option<Time>) -> bool {
         match due {
             Some(due) => due <= at + TOO_EARLY && at <= due + TOO_LATE,
-            None => self.next.is_none_or(|next| number.abs_diff(next) <= ENDING as u32),
+            None => self.next.is_none_or(|next| first.abs_diff(next) <= (ENDING * FRAMES) as u64),
         }
     }
 
@@ -115,62 +153,116 @@ impl SoundOrder {
 
     /// One more than the last frame handed out.
     pub fn end(&self) -> u64 {
-        u64::from(self.next.unwrap_or_default()) * FRAMES as u64
+        self.next.unwrap_or_default()
+    }
+
+    /// How many frames of a stream of so many chunks are missing still; `None`: nobody knows.
+    fn missing(&self, chunks: Option<u32>) -> Option<u64> {
+        let left = (u64::from(chunks?) * FRAMES as u64).saturating_sub(self.next?);
+        let cut_off = self.coded.is_some() && self.waiting.is_empty() && left < CUT_OFF;
+        Some(if cut_off { 0 } else { left })
+    }
+
+    /// Whether something of so many chunks is to be waited for.
+    pub fn lacks(&self, chunks: Option<u32>) -> bool {
+        self.is_there() && chunks.is_some() && self.missing(chunks) != Some(0)
     }
 
     /// Whether the last of so many chunks has been handed out; true once.
     pub fn is_over(&mut self, chunks: Option<u32>) -> bool {
-        let over = chunks.is_some() && self.next >= chunks;
+        let over = self.missing(chunks) == Some(0);
         over && !std::mem::replace(&mut self.over, true)
     }
 
     /// The stream had so many chunks: what is missing at its end was lost.
     pub fn ended(&mut self, chunks: Option<u32>) {
-        if let (Some(chunks), Some(next)) = (chunks, self.next) {
-            self.counts.lost += u64::from(chunks.saturating_sub(next));
-        }
+        self.counts.lost += in_chunks(self.missing(chunks).unwrap_or_default());
     }
 
-    /// Takes a chunk that [`can_be`](Self::can_be); `timed`: it is known to be due about now, whatever came before.
-    pub fn take(&mut self, number: u32, frames: Vec<Frame>, at: Time, timed: bool) {
-        let wrong = |next: u32| number.saturating_add(WRONG) < next || number.saturating_sub(next) >= NONSENSE;
+    /// Takes something that [`can_be`](Self::can_be); `timed`: it is known to be due about now, whatever came before.
+    pub fn take(&mut self, came: Came, at: Time, timed: bool) {
+        let first = came.first();
+        let wrong = |next: u64| first + WRONG < next || first.saturating_sub(next) >= NONSENSE;
         if let Some(next) = self.next.filter(|next| timed && wrong(*next)) {
-            self.counts.lost += u64::from(number.saturating_sub(next));
-            self.next = None;
-            self.waiting.clear();
+            self.counts.lost += in_chunks(first.saturating_sub(next));
+            self.rest();
         }
-        let next = self.next.unwrap_or(number);
-        if number < next && next - number < NONSENSE {
-            self.counts.late += 1;
-        } else if number.abs_diff(next) >= NONSENSE || self.waiting.len() >= HELD {
+        let next = self.next.unwrap_or(first);
+        if first < next && next - first < NONSENSE {
+            match came {
+                Came::Coded(unit) if self.coded.is_none() && next - first < 2 * CODED_FRAMES as u64 => {
+                    self.before = Some(unit);
+                }
+                _ => self.counts.late += 1,
+            }
+        } else if first.abs_diff(next) >= NONSENSE || self.waiting.len() >= HELD || self.over {
             // Nothing that a server would send.
-        } else if self.waiting.insert(number, (at, frames)).is_some() {
+        } else if self.waiting.insert((first, came.is_coded()), (at, came)).is_some() {
             self.counts.duplicates += 1;
         }
     }
 
-    /// The next chunk, if its turn has come.
+    /// What can be played first: whatever begins first, but no unit that chunks are there for.
+    fn front(&self) -> Option<(Key, Time)> {
+        let (&key, &(at, _)) = self.waiting.first_key_value()?;
+        let (first, coded) = key;
+        let within = (first, false)..(first + CODED_FRAMES as u64, false);
+        let chunk = self.waiting.range(within).find(|((_, coded), _)| !coded).filter(|_| coded);
+        Some(chunk.map_or((key, at), |(key, (at, _))| (*key, *at)))
+    }
+
+    /// The next piece, if its turn has come.
     pub fn play(&mut self, now: Time, zero: Zero) -> Option<Played> {
         if self.deadline(zero)? > now {
             return None;
         }
-        let (&front, _) = self.waiting.first_key_value()?;
-        let next = self.next.unwrap_or(front);
-        if front - next > FAR {
-            self.counts.lost += u64::from(front - next);
-            self.next = Some(front);
+        let (front, _) = self.front()?;
+        let mut first = self.next.unwrap_or(front.0);
+        if front.0 - first > FAR {
+            self.counts.lost += in_chunks(front.0 - first);
+            (first, self.coded) = (front.0, None);
         }
-        let number = self.next.unwrap_or(front);
-        let frames = self.waiting.remove(&number).map(|(_, frames)| frames);
-        self.next = Some(number.saturating_add(1));
-        self.counts.chunks += u64::from(frames.is_some());
-        self.counts.lost += u64::from(frames.is_none());
-        Some(Played { first: u64::from(number) * FRAMES as u64, frames })
+        let (piece, frames) = if first < front.0 { self.lose(first, front.0) } else { self.release(front)? };
+        let next = first + frames;
+        self.next = Some(next);
+        while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 < next) {
+            if let Came::Coded(unit) = entry.remove().1 {
+                self.before = Some(unit);
+            }
+        }
+        Some(Played { first, piece })
+    }
+
+    /// A unit, if there is room for one and the decoder knows what came before it; else a chunk, or what there is room for.
+    fn lose(&mut self, first: u64, until: u64) -> (Piece, u64) {
+        self.coded = self.coded.filter(|_| until - first >= CODED_FRAMES as u64).map(|number| number.saturating_add(1));
+        let coded = self.coded.is_some();
+        let chunk = FRAMES as u64 - first % FRAMES as u64;
+        let frames = if coded { CODED_FRAMES as u64 } else { chunk.min(until - first) };
+        self.counts.lost += 1;
+        (Piece::Lost { frames: frames as u16, coded }, frames)
+    }
+
+    fn release(&mut self, key: Key) -> Option<(Piece, u64)> {
+        let (_, came) = self.waiting.remove(&key)?;
+        self.counts.chunks += 1;
+        Some(match came {
+            Came::Chunk(_, frames) => {
+                self.coded = None;
+                (Piece::Frames(frames), FRAMES as u64)
+            }
+            Came::Coded(CodedSound { number, frames, packet }) => {
+                let cold = self.coded != Some(number);
+                let before = self.before.take().filter(|before| cold && before.number.checked_add(1) == Some(number));
+                self.coded = number.checked_add(1);
+                (Piece::Coded { packet, frames, before: before.map(|unit| unit.packet) }, CODED_FRAMES as u64)
+            }
+        })
     }
 
     /// When there is something to hand out; zero: now.
     pub fn deadline(&self, zero: Zero) -> Option<Time> {
-        let (&front, &(at, _)) = self.waiting.first_key_value()?;
+        let ((front, _), at) = self.front()?;
         match self.next {
             None if front == 0 => Some(Time::ZERO),
             None => Some(at + BEGINNING),
@@ -185,12 +277,21 @@ impl SoundOrder {
     }
 }
 
+/// So many chunks hold these frames.
+const fn in_chunks(frames: u64) -> u64 {
+    frames.div_ceil(FRAMES as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn frames() -> Vec<Frame> {
-        vec![[1, 2]; FRAMES]
+    fn chunk(number: u32) -> Came {
+        Came::Chunk(number, vec![[1, 2]; FRAMES])
+    }
+
+    fn unit(number: u32) -> Came {
+        Came::Coded(CodedSound { number, frames: 960, packet: vec![number as u8] })
     }
 
     /// Chunk n is to be handed out at 80 ms + n · 5.8 ms.
@@ -198,7 +299,7 @@ mod tests {
 
     fn play_as(sound: &mut SoundOrder, millis: u64, zero: Zero) -> Vec<(u64, bool)> {
         let played = std::iter::from_fn(|| sound.play(Time::from_millis(millis), zero));
-        played.map(|played| (played.first / FRAMES as u64, played.frames.is_some())).collect()
+        played.map(|played| (played.first / FRAMES as u64, !played.piece.is_lost())).collect()
     }
 
     fn play(sound: &mut SoundOrder, millis: u64) -> Vec<(u64, bool)> {
@@ -209,13 +310,13 @@ mod tests {
     fn order_is_made_and_a_gap_is_waited_for_as_long_as_possible() {
         let mut sound = SoundOrder::default();
         for number in [0, 2, 1, 4] {
-            sound.take(number, frames(), Time::ZERO, true);
+            sound.take(chunk(number), Time::ZERO, true);
         }
         assert_eq!(play(&mut sound, 0), [(0, true), (1, true), (2, true)]);
         assert_eq!(play(&mut sound, 97), [], "chunk 3 is needed at 97.4 ms");
         assert_eq!(play(&mut sound, 98), [(3, false), (4, true)]);
         for number in [3, 5, 5] {
-            sound.take(number, frames(), Time::ZERO, true);
+            sound.take(chunk(number), Time::ZERO, true);
         }
         assert_eq!(play(&mut sound, 99), [(5, true)]);
         assert_eq!(*sound.counts(), SoundCounts { chunks: 5, lost: 1, late: 1, duplicates: 1 });
@@ -224,16 +325,16 @@ mod tests {
     #[test]
     fn a_long_gap_is_jumped_over_and_another_stream_begins_anew() {
         let mut sound = SoundOrder::default();
-        sound.take(7, frames(), Time::ZERO, false);
+        sound.take(chunk(7), Time::ZERO, false);
         assert_eq!(play(&mut sound, 9), [], "an earlier one may still come");
         assert_eq!(play(&mut sound, 10), [(7, true)]);
-        sound.take(1_000, frames(), Time::ZERO, false);
+        sound.take(chunk(1_000), Time::ZERO, false);
         assert_eq!(play(&mut sound, 10_000), [(1_000, true)]);
         assert_eq!(sound.counts().lost, 992);
-        sound.take(u32::MAX, frames(), Time::ZERO, false);
+        sound.take(chunk(u32::MAX), Time::ZERO, false);
         assert_eq!(play(&mut sound, 100_000), [], "nonsense");
         assert!(sound.follow(9) && !sound.follow(9));
-        sound.take(0, frames(), Time::ZERO, false);
+        sound.take(chunk(0), Time::ZERO, false);
         assert_eq!(play(&mut sound, 0), [(0, true)]);
     }
 
@@ -241,19 +342,19 @@ mod tests {
     fn without_a_loudspeaker_a_chunk_is_waited_for_until_it_was_due_and_a_moment_longer() {
         let due = Zero { needed: None, due: Some(Time::ZERO) };
         let mut sound = SoundOrder::default();
-        sound.take(0, frames(), Time::ZERO, true);
+        sound.take(chunk(0), Time::ZERO, true);
         assert_eq!(play_as(&mut sound, 0, due), [(0, true)]);
         // Nobody sends this one now.
-        sound.take(300, frames(), Time::ZERO, true);
+        sound.take(chunk(300), Time::ZERO, true);
         assert_eq!(play_as(&mut sound, 105, due), [], "chunk 1 is due at 5.8 ms");
-        sound.take(1, frames(), Time::from_millis(105), true);
+        sound.take(chunk(1), Time::from_millis(105), true);
         assert_eq!(play_as(&mut sound, 105, due), [(1, true)]);
         assert_eq!(play_as(&mut sound, 111, due), []);
         assert_eq!(play_as(&mut sound, 112, due), [(300, true)], "then nothing else is there");
         // What came late is waited for as well: it may have overtaken another.
         let mut sound = SoundOrder::default();
-        sound.take(0, frames(), Time::from_millis(900), true);
-        sound.take(2, frames(), Time::from_millis(900), true);
+        sound.take(chunk(0), Time::from_millis(900), true);
+        sound.take(chunk(2), Time::from_millis(900), true);
         assert_eq!(play_as(&mut sound, 999, due), [(0, true)]);
         assert_eq!(play_as(&mut sound, 1_000, due), [(1, false), (2, true)]);
     }
@@ -262,17 +363,108 @@ mod tests {
     fn what_is_due_now_is_believed_rather_than_what_came_before() {
         for nonsense in [400_000, 4_000_000_000] {
             let mut sound = SoundOrder::default();
-            sound.take(nonsense, frames(), Time::ZERO, false);
+            sound.take(chunk(nonsense), Time::ZERO, false);
             assert_eq!(play(&mut sound, 20), [(nonsense.into(), true)], "nobody knows better yet");
-            sound.take(50, frames(), Time::from_millis(300), true);
+            sound.take(chunk(50), Time::from_millis(300), true);
             assert_eq!(play(&mut sound, 310), [(50, true)]);
         }
         // After an hour away.
         let mut sound = SoundOrder::default();
-        sound.take(0, frames(), Time::ZERO, true);
+        sound.take(chunk(0), Time::ZERO, true);
         assert_eq!(play(&mut sound, 0), [(0, true)]);
-        sound.take(620_155, frames(), Time::from_millis(3_600_000), true);
+        sound.take(chunk(620_155), Time::from_millis(3_600_000), true);
         assert_eq!(play(&mut sound, 3_600_010), [(620_155, true)]);
         assert_eq!(*sound.counts(), SoundCounts { chunks: 2, lost: 620_154, late: 0, duplicates: 0 });
+    }
+
+    /// First frame, how many, and of a unit which and with which before it.
+    type Said = (u64, u64, Option<(u8, Option<u8>)>, bool);
+
+    fn said(sound: &mut SoundOrder, millis: u64) -> Vec<Said> {
+        let played = std::iter::from_fn(|| sound.play(Time::from_millis(millis), NEEDED));
+        let said = |Played { first, piece }| match piece {
+            Piece::Frames(frames) => (first, frames.len() as u64, None, true),
+            Piece::Coded { packet, before, frames } => {
+                (first, frames.into(), Some((packet[0], before.map(|before| before[0]))), true)
+            }
+            Piece::Lost { frames, .. } => (first, frames.into(), None, false),
+        };
+        played.map(said).collect()
+    }
+
+    fn is_seamless(said: &[Said]) -> bool {
+        said.windows(2).all(|pair| pair[1].0 == pair[0].0 + pair[0].1)
+    }
+
+    /// What a server sends around frame 3 840, where it goes from chunks to units.
+    const TO_UNITS: fn() -> Vec<Came> = || [(11..15).map(chunk).collect(), vec![unit(3), unit(4), unit(5)]].concat();
+    /// And back, around frame 7 680.
+    const TO_CHUNKS: fn() -> Vec<Came> = || [vec![unit(6), unit(7)], (30..33).map(chunk).collect()].concat();
+
+    #[test]
+    fn chunks_and_units_follow_each_other_without_a_seam_whatever_overtakes_what() {
+        for turned in 0..12 {
+            let mut sound = SoundOrder::default();
+            (0..11).for_each(|number| sound.take(chunk(number), Time::ZERO, true));
+            let mut all = [TO_UNITS(), TO_CHUNKS()].concat();
+            let at = all.len() - 1 - turned.min(all.len() - 2);
+            all.swap(at, at - 1);
+            let mut heard = Vec::new();
+            for came in all {
+                sound.take(came, Time::ZERO, true);
+                heard.extend(said(&mut sound, 0));
+            }
+            assert!(is_seamless(&heard) && heard.iter().all(|said| said.3), "{turned}: {heard:?}");
+            assert_eq!((heard[0].0, heard.last().map(|said| said.0 + said.1)), (0, Some(33 * 256)));
+            let (cold, warm) = (turned == 6, heard.contains(&(3_840, 960, Some((4, Some(3))), true)));
+            assert!(warm != cold, "the first is warm, unless what was to warm it comes later: {heard:?}");
+            assert!(heard.iter().any(|said| said.2 == Some((5, None))), "the next is without");
+            let counts = *sound.counts();
+            assert_eq!(
+                (counts.chunks, counts.lost, counts.late, counts.duplicates),
+                (18 + 4, 0, u64::from(cold), 0),
+                "{turned}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_lost_around_a_change_leaves_no_gap_and_is_played_once() {
+        let all = || [TO_UNITS(), TO_CHUNKS()].concat();
+        for lost in 0..all().len() {
+            for burst in 1..6 {
+                let mut sound = SoundOrder::default();
+                (0..11).for_each(|number| sound.take(chunk(number), Time::ZERO, true));
+                let mut heard = said(&mut sound, 0);
+                let came = all().into_iter().enumerate().filter(|(n, _)| !(lost..lost + burst).contains(n));
+                for (_, came) in came {
+                    sound.take(came, Time::ZERO, true);
+                    heard.extend(said(&mut sound, 0));
+                }
+                heard.extend(said(&mut sound, 1_000));
+                assert!(is_seamless(&heard), "{lost} + {burst}: {heard:?}");
+                let coded: Vec<u8> = heard.iter().filter_map(|said| said.2.map(|unit| unit.0)).collect();
+                assert!(coded.windows(2).all(|pair| pair[0] < pair[1]), "{coded:?}");
+                let missing: u64 = heard.iter().filter(|said| !said.3).map(|said| said.1).sum();
+                assert!(missing <= burst as u64 * 960, "{lost} + {burst}: {missing} frames");
+            }
+        }
+    }
+
+    #[test]
+    fn a_unit_that_is_lost_among_others_is_the_decoders_to_fill_in() {
+        let mut sound = SoundOrder::default();
+        [unit(4), unit(5), unit(8), unit(9)].map(|unit| sound.take(unit, Time::ZERO, true));
+        let played: Vec<Played> = std::iter::from_fn(|| sound.play(Time::from_millis(1_000), NEEDED)).collect();
+        let lost: Vec<(u64, bool)> = played.iter().map(|played| (played.first / 960, played.piece.is_lost())).collect();
+        assert_eq!(lost, [(4, false), (5, false), (6, true), (7, true), (8, false), (9, false)]);
+        assert_eq!(played[3].piece, Piece::Lost { frames: 960, coded: true });
+        assert_eq!((sound.counts().lost, sound.end()), (2, 9_600));
+        sound.take(unit(7), Time::from_millis(1_000), true);
+        assert_eq!(sound.counts().late, 1, "it was filled in for");
+        // 39 chunks are 9 984 frames: the last 384 were in no unit when the stream was stopped.
+        assert!(!sound.is_over(Some(42)) && sound.is_over(Some(39)) && !sound.is_over(Some(39)));
+        sound.ended(Some(39));
+        assert_eq!(sound.counts().lost, 2);
     }
 }

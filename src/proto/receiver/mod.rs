@@ -26,7 +26,7 @@ use super::player::{self, Clock, Player};
 use super::reception::Traffic;
 use super::{Input, Machine, Output, Port, Received, Soonest, Transmit};
 use crate::media::Canvas;
-use crate::media::sound::{Frame, Rendition};
+use crate::media::sound::{Piece, Rendition};
 use crate::seal::{Random, Seed};
 use crate::units::{Size, Time};
 use crate::wire::message::{Entry, InForce, Place, RefuseCode, WantedPictures, bye};
@@ -112,11 +112,11 @@ pub enum Event {
         picture: Ready,
         due: Option<Time>,
     },
-    /// 256 frames of sound from frame `first` on (the last chunk of a stream may have fewer), in order and without gaps
-    /// unless `first` jumps; `None`: lost, to be concealed.
+    /// Sound from frame `first` on: a chunk of 256 frames or a coded unit of 960 (the last of a stream may have fewer), or how
+    /// much is lost; in order and without gaps unless `first` jumps.
     Sound {
         first: u64,
-        frames: Option<Vec<Frame>>,
+        piece: Piece,
     },
     /// The sound has ended with what came last.
     SoundOver,
@@ -420,7 +420,7 @@ impl From<player::Event> for Event {
         match event {
             player::Event::Slice(slice) => Self::Slice(slice),
             player::Event::Show { picture, due } => Self::Show { picture, due },
-            player::Event::Sound { first, frames } => Self::Sound { first, frames },
+            player::Event::Sound { first, piece } => Self::Sound { first, piece },
             player::Event::SoundOver => Self::SoundOver,
             player::Event::SoundZero(zero) => Self::SoundZero(zero),
         }

@@ -19,7 +19,7 @@ impl Wanted {
     /// will follow.
     pub const fn wishes(self, place: Place) -> Wishes {
         let sound = match self.sound {
-            Some(rendition) => SoundWish { place, rendition: rendition.id() },
+            Some(rendition) => SoundWish { place, rendition: rendition.id(), coarsest: Rendition::Coded.id() },
             None => Wishes::NONE.sound,
         };
         Wishes { sound, paused: self.paused, limits: self.limits }

@@ -59,7 +59,7 @@ pub fn sound(rate: Bitrate, before: Rendition) -> Rendition {
 }
 
 /// The coarsest sound there is.
-const LOWEST: Rendition = Rendition::Mono;
+const LOWEST: Rendition = Rendition::Coded;
 
 #[cfg(test)]
 mod tests {

@@ -40,9 +40,10 @@ pub struct Control {
     reports: Duration,
     /// When the pace lets the next datagram of a picture go.
     free: Time,
-    /// All that was sent, and sound alone.
+    /// All that was sent.
     sent: Passed,
-    side: Passed,
+    /// Sound, bits a second.
+    side: f64,
     /// Bits that no report has told of, of the pictures' session and of the sound's.
     unreported: [f64; 2],
     /// The pace on a path that is sent less than it carries.
@@ -77,7 +78,7 @@ impl Control {
             reports: Duration::from_millis(50),
             free: now,
             sent: Passed::new(1.0),
-            side: Passed::new(1.0),
+            side: 0.0,
             unreported: [0.0; 2],
             stretch: 0.0,
             began: now,
@@ -116,6 +117,11 @@ impl Control {
         Bitrate::bps(self.sent.rate_until(now.as_secs(), 1.0) as u64)
     }
 
+    /// The sound that is sent beside pictures takes so much.
+    pub const fn set_sound(&mut self, rate: Bitrate) {
+        self.side = rate.as_bps() as f64;
+    }
+
     pub const fn set_report_interval(&mut self, interval: Duration) {
         self.reports = interval;
     }
@@ -124,9 +130,6 @@ impl Control {
     pub fn sends(&mut self, now: Time, side: Side, is_sound: bool, bytes: usize) {
         let bits = wire_bits(bytes);
         self.sent.put(now.as_secs(), bits);
-        if is_sound {
-            self.side.put(now.as_secs(), bits);
-        }
         self.unreported[side as usize] += bits;
         // A picture that has begun ends as fast as it began: slower, it would only stand in the way of the next.
         let pace = if side == Side::Pictures && !is_sound { self.pace().max(self.begun) } else { self.pace() };
@@ -157,7 +160,7 @@ impl Control {
     /// The bits that a picture may take, which lasts so long. `most`: what is allowed beside the estimate.
     pub fn budget(&self, lasts: Duration, most: Option<Bitrate>) -> f64 {
         let rate = most.map_or(f64::MAX, |most| most.as_bps() as f64).min(self.planned);
-        budget(rate, self.side.rate(1.0), lasts)
+        budget(rate, self.side, lasts)
     }
 
     /// Whether a picture whose turn it is must be left out. `made`: when it was made, and its bits. One that was made before the
@@ -198,10 +201,10 @@ impl Control {
             marked: told.marked,
         };
         let cells: Vec<Cell> = told.cells.iter().map(cell).collect();
-        let (at, side) = (now.as_secs(), self.side.rate_until(now.as_secs(), 1.0));
-        self.estimate.set_demand(self.sent.rate_until(at, DEMAND), side);
+        let at = now.as_secs();
+        self.estimate.set_demand(self.sent.rate_until(at, DEMAND), self.side);
         let before = self.estimate.rate();
-        self.estimate.report(at, &cells, told.round_trip.as_secs_f64());
+        self.estimate.report(at, &cells, told.round_trip.as_secs_f64(), told.begun);
         if self.estimate.rate() < FELL * before {
             self.fell = now;
         }
@@ -241,6 +244,8 @@ pub struct Told<'a> {
     /// Bits that were sent since the newest of them.
     pub unreported: f64,
     pub round_trip: Duration,
+    /// The picture that was begun last.
+    pub begun: u32,
 }
 
 /// The fate of one datagram.

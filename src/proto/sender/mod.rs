@@ -141,7 +141,8 @@ impl MediaSender {
     pub fn transmit(&mut self, now: Time, kind: Kind, cargo: Cargo, body: Object) -> Transmit {
         let bytes = HOP_LEN + body.len();
         let sequence = self.history.stamp(now, bytes, cargo, self.pictures);
-        if let Some(control) = &mut self.control {
+        // What is only to be tried for its size mostly goes nowhere, and tells nothing of the rate.
+        if let Some(control) = self.control.as_mut().filter(|_| cargo != Cargo::Probe) {
             control.sends(now, Side::Pictures, cargo == Cargo::Sound, bytes);
         }
         self.path_from = self.path_from.filter(|from| sequence.wrapping_sub(*from) <= MOST as u32);
@@ -173,6 +174,11 @@ impl MediaSender {
         }
         let cargo = if body.is_some() { Cargo::Body } else { Cargo::Other };
         self.sending = Some(Sending { picture, cargo, part: 0, sent: 0, pace });
+    }
+
+    /// The picture that was begun last, of those that this receiver was sent.
+    pub const fn begun(&self) -> u32 {
+        self.pictures
     }
 
     /// The next datagram of the picture on its way.
@@ -233,7 +239,8 @@ impl MediaSender {
     /// Bits that were sent since the newest datagram of which this report tells.
     pub fn unreported(&self, report: &Report) -> f64 {
         let newest = report.first.wrapping_add(report.arrivals.len() as u32).wrapping_sub(1);
-        self.history.after(newest).map(|sent| wire_bits(sent.bytes.into())).sum()
+        let media = self.history.after(newest).filter(|sent| sent.cargo != Cargo::Probe);
+        media.map(|sent| wire_bits(sent.bytes.into())).sum()
     }
 
     fn arrivals(&mut self, now: Time, report: &Report) -> Vec<ToldCell> {

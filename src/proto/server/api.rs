@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::media::coded::{CodedPicture, Stamps};
-use crate::media::sound::Chunk;
+use crate::media::sound::{Chunk, CodedSound};
 use crate::proto::Transmit;
 use crate::proto::door::Limits;
 use crate::proto::sender::SessionStats;
@@ -64,6 +64,9 @@ pub enum Feed {
     /// No more pictures will come. With a media time, that is when the film's last one has had its time on the screen.
     Ended(Option<MediaTime>),
     Sound(Chunk),
+    /// A coded unit that the next chunk completes, or that follows the last one: see
+    /// [`wants_coded_sound`](super::Server::wants_coded_sound).
+    CodedSound(CodedSound),
     /// No more sound will come.
     SoundEnded,
     /// The stream says goodbye with this sentence.

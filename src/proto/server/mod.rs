@@ -137,6 +137,12 @@ impl Server {
         self.stream(key).is_some_and(Stream::wants_sound)
     }
 
+    /// Whether somebody is to be sent coded sound: then [`Feed::CodedSound`] goes before the chunks. Whoever is to have it is
+    /// sent mono until there is some.
+    pub fn wants_coded_sound(&self, key: StreamKey) -> bool {
+        self.stream(key).is_some_and(|stream| stream.wants_coded_sound(&self.sessions))
+    }
+
     /// What the encoder of this rendition should know before its next picture. There is only rendition 0.
     pub fn demand(&self, key: StreamKey, rendition: u8) -> Demand {
         let idle = Demand::idle(0, false);
@@ -237,6 +243,7 @@ impl Server {
                 return;
             };
             self.sessions.tell_control(now, slot, hop.sent_at, report, &told);
+            self.allow_sound(slot);
             self.streams[stream.index()].is_to_be_reconsidered();
             if first {
                 self.sessions.next_upkeep = now;

@@ -94,7 +94,7 @@ impl Server {
     }
 
     /// Sound gives way where a path, or what is allowed, is small.
-    fn allow_sound(&mut self, slot: usize) {
+    pub(super) fn allow_sound(&mut self, slot: usize) {
         let Some(session) = self.sessions.get(slot).filter(|session| !session.is_second()) else { return };
         let most = self.streams[session.stream.index()].most(session);
         let rate = most.into_iter().chain(session.control().map(Control::rate)).min();

@@ -77,12 +77,16 @@ pub struct Session {
     pub ready: bool,
     /// Whether it is sent pictures: on the picture port, unless they are paused.
     pub pictures: bool,
-    /// Which sound it is sent, if any.
+    /// Which sound it wants, if any.
     pub sound: Option<Rendition>,
-    /// The finest sound that its path allows.
-    pub sound_allowed: Rendition,
     /// How much of the pictures it wants at most.
     pub wanted: WantedPictures,
+    /// The coarsest sound that it can play.
+    pub sound_coarsest: Rendition,
+    /// The finest sound that its path allows.
+    pub sound_allowed: Rendition,
+    /// The sound that it is sent is coded: whether that is to change is looked at where it can.
+    pub coded: bool,
     /// Which departure of the stream's it was sent last, or is being sent; counted from 1.
     departure: Option<u64>,
     /// When it was last sent a picture because it resumed.
@@ -119,8 +123,10 @@ impl Session {
             ready: false,
             pictures: route.peer.port == Port::PICTURES,
             sound: None,
-            sound_allowed: Rendition::Stereo,
             wanted: WantedPictures::ANY,
+            sound_coarsest: Rendition::Mono,
+            sound_allowed: Rendition::Stereo,
+            coded: false,
             departure: None,
             resumed: None,
             media: MediaSender::new(route, id as u32, beginning.path(now)),

@@ -131,9 +131,13 @@ impl Sessions {
         let Some(session) = self.get(slot) else { return };
         let allowed = rate.map_or(Rendition::Stereo, |rate| sound(rate, session.sound_allowed));
         let second = session.tied.and_then(|id| self.slot(id));
-        for slot in [Some(slot), second].into_iter().flatten() {
-            if let Some(session) = self.get_mut(slot) {
-                session.sound_allowed = allowed;
+        let mut takes = None;
+        for slot in [second, Some(slot)].into_iter().flatten() {
+            let Some(session) = self.get_mut(slot) else { continue };
+            session.sound_allowed = allowed;
+            takes = takes.or(session.sound_rendition());
+            if let Some(control) = &mut session.media.control {
+                control.set_sound(takes.map(Rendition::bitrate).unwrap_or_default());
             }
         }
     }
@@ -146,9 +150,11 @@ impl Sessions {
             None => (session.id, Side::Pictures),
         };
         let round_trip = session.stats().rtt.unwrap_or_default();
-        let told = Told { side, sent_at, cells, unreported: session.media.unreported(report), round_trip };
-        if let Some(control) = self.control_of(first) {
-            control.report(now, &told);
+        let unreported = session.media.unreported(report);
+        let Some(owner) = self.slot(first).and_then(|slot| self.get_mut(slot)) else { return };
+        let begun = owner.media.begun();
+        if let Some(control) = &mut owner.media.control {
+            control.report(now, &Told { side, sent_at, cells, unreported, round_trip, begun });
         }
     }
 

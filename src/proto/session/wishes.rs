@@ -36,7 +36,8 @@ impl Session {
     /// What it is sent if its Join does not say anything else.
     pub fn set_default_sound(&mut self) {
         let place = if self.is_for_pictures() { Place::Off } else { Place::Here };
-        self.set_sound(SoundWish { place, rendition: 0 });
+        let (rendition, coarsest) = (Rendition::Stereo.id(), Rendition::Mono.id());
+        self.set_sound(SoundWish { place, rendition, coarsest });
     }
 
     pub fn set_sound(&mut self, wish: SoundWish) {
@@ -45,11 +46,13 @@ impl Session {
         let here = wish.place == Place::Here || (wish.place == Place::SoundPort && !pictures);
         self.expects_sound = wish.place == Place::SoundPort && pictures;
         self.sound = here.then(|| Rendition::of(wish.rendition).unwrap_or_default());
+        // A watcher of the future may know coarser ones than there are here.
+        self.sound_coarsest = Rendition::of(wish.coarsest).unwrap_or(Rendition::Coded);
     }
 
     /// Which sound is to be sent to it, if any: the coarser of what it wants and what its path allows.
     pub fn sound_rendition(&self) -> Option<Rendition> {
-        self.sound.map(|wanted| wanted.max(self.sound_allowed.min(Rendition::Mono)))
+        self.sound.map(|wanted| wanted.max(self.sound_allowed.min(self.sound_coarsest)))
     }
 
     /// Whether a Want with this number is to be obeyed. One that is not older than the last is acknowledged.

@@ -219,7 +219,8 @@ impl Stream {
             Feed::Picture(_) => {}
             Feed::Ended(end) => self.ended = Some(end),
             Feed::Sound(chunk) => self.sound.take(now, chunk),
-            Feed::SoundEnded => self.sound.end(),
+            Feed::CodedSound(unit) => self.sound.take_coded(unit),
+            Feed::SoundEnded => self.sound.end(now),
             Feed::Stop(sentence) => self.stop(now, Goodbye { code: bye::STOPPED, sentence }),
             Feed::Failed(sentence) => self.stop(now, Goodbye { code: bye::FAILED, sentence }),
         }

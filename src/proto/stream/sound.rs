@@ -1,18 +1,23 @@
 //! Sound: chunks that wait for their moment, and who is sent them.
 //!
 //! A file's chunk goes out [`LEAD`] before it is due, so that a watcher has it in time and no picture waits for it; live
-//! sound goes out at once. Each chunk is made into one object for each rendition in use, and shared.
+//! sound goes out at once. Each chunk is made into one object for each rendition in use, and shared. Coded units go out with
+//! the chunk that completes them, to those who are sent them in place of chunks.
+//!
+//! From chunks to coded units and back there is a way only where both begin with one frame: at every fifteenth chunk. The unit
+//! that ends there comes with that chunk, and goes out to both: who goes over to units decodes it to be warm for the next, and
+//! to who goes back to chunks it is the last.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{Phase, Stream};
 use crate::media::coded::Object;
-use crate::media::sound::{Chunk, RATE, Rendition};
+use crate::media::sound::{Chunk, CodedSound, FRAMES, RATE, Rendition, SWITCH_CHUNKS, SWITCH_UNITS};
 use crate::proto::Transmit;
 use crate::proto::schedule::STALL;
 use crate::proto::sender::Cargo;
-use crate::proto::session::Sessions;
+use crate::proto::session::{Session, Sessions};
 use crate::units::Time;
 use crate::wire::Kind;
 
@@ -23,6 +28,8 @@ const LEAD: Duration = Duration::from_millis(150);
 const LATEST: Duration = Duration::from_millis(100);
 /// Chunks held: more than [`LEAD`] of them.
 const HELD: usize = 64;
+/// Coded units that wait for their chunk: more than any chunk completes.
+const HELD_UNITS: usize = 8;
 
 /// Which moment of a chunk is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +43,9 @@ pub enum Urgency {
 /// The sound in hand.
 pub struct Sound {
     waiting: VecDeque<Waiting>,
-    sending: Option<SendingChunk>,
+    sending: Option<SendingSound>,
+    /// Coded units that the next chunk completes.
+    coded: Vec<CodedSound>,
     ended: bool,
     /// One more than the last chunk's number.
     chunks: u32,
@@ -44,41 +53,90 @@ pub struct Sound {
 
 /// A chunk that waits for its moment.
 struct Waiting {
-    chunk: Chunk,
+    /// `None`: the last coded units follow the last chunk.
+    chunk: Option<Chunk>,
+    /// What is complete with it.
+    coded: Vec<CodedSound>,
     came: Time,
     /// How long after the beginning of the timeline it is due.
     after: Duration,
 }
 
 /// A chunk that goes out, and which session is next to get it.
-struct SendingChunk {
-    chunk: Chunk,
+struct SendingSound {
+    chunk: Option<Chunk>,
+    coded: Vec<CodedSound>,
+    /// Of the chunk, stereo and mono.
     objects: [Option<Object>; 2],
+    coded_objects: Vec<Object>,
+    /// What the session in front of the first unserved one is sent still.
+    left: VecDeque<(usize, Object)>,
     /// The first slot that was not served yet.
     from: usize,
 }
 
-impl SendingChunk {
-    fn object(&mut self, stream: u64, rendition: Rendition) -> Object {
-        let object = &mut self.objects[usize::from(rendition.id())];
-        object.get_or_insert_with(|| self.chunk.object(stream, rendition)).clone()
+impl SendingSound {
+    const fn new(chunk: Option<Chunk>, coded: Vec<CodedSound>) -> Self {
+        Self { chunk, coded, objects: [None, None], coded_objects: Vec::new(), left: VecDeque::new(), from: 0 }
     }
+
+    /// Lays out what a session is sent of this, and lets it change between chunks and coded units where that can be.
+    fn serve(&mut self, stream: u64, slot: usize, session: &mut Session) {
+        let rendition = session.sound_rendition();
+        let was = rendition.is_some() && session.coded;
+        let to_be = rendition == Some(Rendition::Coded);
+        session.coded = self.can_change().map_or(was, |coded| to_be && coded);
+        let Some(rendition) = rendition else { return };
+        if was || session.coded {
+            if self.coded_objects.is_empty() {
+                self.coded_objects = self.coded.iter().map(|unit| unit.object(stream)).collect();
+            }
+            self.left.extend(self.coded_objects.iter().map(|object| (slot, object.clone())));
+        }
+        if let Some(chunk) = self.chunk.as_ref().filter(|_| !session.coded) {
+            let object = &mut self.objects[usize::from(rendition.min(Rendition::Mono).id())];
+            self.left.push_back((slot, object.get_or_insert_with(|| chunk.object(stream, rendition)).clone()));
+        }
+    }
+
+    /// Whether a coded unit ends where the chunk begins, which one can be made warm with; `None` where none could.
+    fn can_change(&self) -> Option<bool> {
+        let number = self.chunk.as_ref()?.number;
+        let ends = number.is_multiple_of(SWITCH_CHUNKS).then(|| number / SWITCH_CHUNKS * SWITCH_UNITS)?;
+        Some(self.coded.iter().any(|unit| unit.number.checked_add(1) == Some(ends)))
+    }
+}
+
+/// How long after the beginning of the timeline a frame is due.
+fn after(frame: u64) -> Duration {
+    Duration::from_nanos((u128::from(frame) * 1_000_000_000 / u128::from(RATE)) as u64)
 }
 
 impl Sound {
     pub const fn new(expected: bool) -> Self {
-        Self { waiting: VecDeque::new(), sending: None, ended: !expected, chunks: 0 }
+        Self { waiting: VecDeque::new(), sending: None, coded: Vec::new(), ended: !expected, chunks: 0 }
     }
 
     pub fn take(&mut self, now: Time, chunk: Chunk) {
         if !chunk.frames.is_empty() && !self.ended {
             self.chunks = self.chunks.max(chunk.number.saturating_add(1));
-            let after = Duration::from_nanos((u128::from(chunk.first()) * 1_000_000_000 / u128::from(RATE)) as u64);
-            self.waiting.push_back(Waiting { chunk, came: now, after });
+            let (after, coded) = (after(chunk.first()), std::mem::take(&mut self.coded));
+            self.waiting.push_back(Waiting { chunk: Some(chunk), coded, came: now, after });
         }
     }
 
-    pub const fn end(&mut self) {
+    pub fn take_coded(&mut self, unit: CodedSound) {
+        if !self.ended && self.coded.len() < HELD_UNITS {
+            self.coded.push(unit);
+        }
+    }
+
+    pub fn end(&mut self, now: Time) {
+        let coded = std::mem::take(&mut self.coded);
+        if !coded.is_empty() && !self.ended {
+            let after = after(u64::from(self.chunks) * FRAMES as u64);
+            self.waiting.push_back(Waiting { chunk: None, coded, came: now, after });
+        }
         self.ended = true;
     }
 
@@ -114,16 +172,17 @@ impl Sound {
 
     /// Nothing more leaves: what waits was not part of the stream. Returns how many chunks that were.
     pub fn cut(&mut self) -> u64 {
-        let unsent = self.waiting.len() as u64;
-        self.chunks = self.waiting.front().map_or(self.chunks, |waiting| waiting.chunk.number);
+        let unsent = self.waiting.iter().filter_map(|waiting| waiting.chunk.as_ref());
+        let count = unsent.clone().count() as u64;
+        self.chunks = unsent.map(|chunk| chunk.number).next().unwrap_or(self.chunks);
         self.waiting.clear();
         self.ended = true;
-        unsent
+        count
     }
 
     /// For fuzzing: panics if something grows without bound.
     pub fn assert_sound(&self) {
-        assert!(self.waiting.len() <= HELD && self.sending.is_none(), "{} chunks wait", self.waiting.len());
+        assert!(self.waiting.len() <= HELD + 1 && self.sending.is_none(), "{} chunks wait", self.waiting.len());
     }
 }
 
@@ -131,6 +190,12 @@ impl Stream {
     /// Whether a [`Feed::Sound`](crate::proto::server::Feed) or `Feed::SoundEnded` would be taken now.
     pub fn wants_sound(&self) -> bool {
         !self.sound.ended && self.sound.waiting.len() < HELD && self.phase == Phase::Running
+    }
+
+    /// Whether somebody is to be sent coded sound.
+    pub fn wants_coded_sound(&self, sessions: &Sessions) -> bool {
+        let coded = |session: &Session| session.sound_rendition() == Some(Rendition::Coded);
+        self.wants_sound() && self.members.iter().filter_map(|slot| sessions.get(*slot)).any(coded)
     }
 
     /// When the chunk in front goes out; `None` while there is none, or the clock does not run.
@@ -154,13 +219,15 @@ impl Stream {
             self.sound_at(urgency).filter(|at| *at <= now)?;
             let waiting = self.sound.waiting.pop_front()?;
             if self.is_too_late(now, &waiting) {
-                self.totals.chunks_unsent += 1;
+                self.totals.chunks_unsent += u64::from(waiting.chunk.is_some());
                 continue;
             }
-            self.totals.chunks += 1;
-            let Waiting { chunk, .. } = waiting;
-            self.set_live_zero(chunk.captured, chunk.media_time(), sessions);
-            self.sound.sending = Some(SendingChunk { chunk, objects: [None, None], from: 0 });
+            let Waiting { chunk, coded, .. } = waiting;
+            if let Some(chunk) = &chunk {
+                self.totals.chunks += 1;
+                self.set_live_zero(chunk.captured, chunk.media_time(), sessions);
+            }
+            self.sound.sending = Some(SendingSound::new(chunk, coded));
         }
     }
 
@@ -179,13 +246,20 @@ impl Stream {
     /// Members are served in the order of their slots; one that comes meanwhile may still get the chunk.
     fn sound_to_next(&mut self, now: Time, sessions: &mut Sessions) -> Option<Transmit> {
         let sending = self.sound.sending.as_mut()?;
-        let next = self.members.partition_point(|slot| *slot < sending.from);
-        for slot in self.members.iter().skip(next) {
+        loop {
+            if let Some((slot, object)) = sending.left.pop_front() {
+                // Between two objects its session may have left, and another one come in its place.
+                let hears = sessions.get(slot).is_some_and(|session| session.ready && session.sound.is_some());
+                if !hears || self.members.binary_search(&slot).is_err() {
+                    continue;
+                }
+                return sessions.transmit(slot, now, Kind::OBJECT, Cargo::Sound, object);
+            }
+            let next = self.members.partition_point(|slot| *slot < sending.from);
+            let Some(&slot) = self.members.get(next) else { break };
             sending.from = slot + 1;
-            let Some(session) = sessions.get(*slot).filter(|session| session.ready) else { continue };
-            if let Some(rendition) = session.sound_rendition() {
-                let object = sending.object(self.id, rendition);
-                return sessions.transmit(*slot, now, Kind::OBJECT, Cargo::Sound, object);
+            if let Some(session) = sessions.get_mut(slot).filter(|session| session.ready) {
+                sending.serve(self.id, slot, session);
             }
         }
         self.sound.sending = None;

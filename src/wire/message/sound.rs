@@ -12,16 +12,19 @@ pub enum Place {
     SoundPort,
 }
 
-/// The value of a SOUND extension: u8 place, u8 rendition.
+/// The value of a SOUND extension: u8 place, u8 rendition, u8 coarsest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SoundWish {
     pub place: Place,
-    /// 0 stereo, 1 mono.
+    /// 0 stereo, 1 mono, 2 stereo coded by Opus.
     pub rendition: u8,
+    /// The coarsest that it can play, which it may be sent where its path carries no more.
+    pub coarsest: u8,
 }
 
 impl SoundWish {
-    /// Reads the value; an unknown place is none. A value of one byte asks for stereo.
+    /// Reads the value; an unknown place is none. A value of one byte asks for stereo. Who does not say that it can play coded
+    /// sound cannot.
     pub fn parse(value: &[u8]) -> Option<Self> {
         let place = match value.first()? {
             0 => Place::Off,
@@ -29,11 +32,12 @@ impl SoundWish {
             2 => Place::SoundPort,
             _ => return None,
         };
-        Some(Self { place, rendition: value.get(1).copied().unwrap_or(0) })
+        let rendition = value.get(1).copied().unwrap_or(0);
+        Some(Self { place, rendition, coarsest: value.get(2).copied().unwrap_or(rendition.max(1)) })
     }
 
     /// Appends a SOUND extension.
     pub fn put(self, out: &mut Vec<u8>) {
-        tlv::put(out, tlv::kind::SOUND, &[self.place as u8, self.rendition]);
+        tlv::put(out, tlv::kind::SOUND, &[self.place as u8, self.rendition, self.coarsest]);
     }
 }

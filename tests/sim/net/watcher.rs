@@ -5,14 +5,14 @@ use std::hash::Hash;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use udpstream::media::sound::{FRAMES, Frame, Rendition};
+use udpstream::media::sound::{CODED_FRAMES, FRAMES, Frame, Piece, Rendition};
 use udpstream::proto::receiver::{self, Ready, WatchCounts};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver};
 use udpstream::units::{Time, Unit};
 use udpstream::wire::message::{Entry, WantedPictures};
 use udpstream::wire::{Ecn, Hop, Kind};
 
-use super::{SERVER, SOCKET_BUFFER, State, World, address, chunk, secret};
+use super::{SERVER, SOCKET_BUFFER, State, World, address, chunk, packet, secret};
 use crate::jpeg::Film;
 use crate::link::{Link, Path};
 use crate::random::Random;
@@ -46,6 +46,10 @@ pub struct Seen {
     pub finished: Option<Time>,
     /// First frame of each chunk, and whether it came.
     pub sound: Vec<(Time, u64, bool)>,
+    /// Of each chunk, unit and gap the first frame and how many there are.
+    pub frames: Vec<(u64, u64)>,
+    /// The units among them, and whether the one before came with them.
+    pub coded: Vec<(u32, bool)>,
     pub sound_over: u64,
     /// When frame 0 is to be heard, as was said at these times.
     pub zero: Vec<(Time, Time)>,
@@ -233,7 +237,7 @@ impl Seen {
                 self.lost += u64::from(*trouble == receiver::Trouble::Silent);
                 self.troubles.push((now, *trouble));
             }
-            receiver::Event::Sound { first, frames } => self.hear(now, *first, frames.as_deref()),
+            receiver::Event::Sound { first, piece } => self.hear(now, *first, piece),
             receiver::Event::SoundOver => self.sound_over += 1,
             receiver::Event::SoundZero(zero) => self.zero.push((now, *zero)),
             receiver::Event::Over { why, .. } => self.over.push((now, *why)),
@@ -241,13 +245,30 @@ impl Seen {
         }
     }
 
-    fn hear(&mut self, now: Time, first: u64, frames: Option<&[Frame]>) {
-        let made = chunk((first / FRAMES as u64) as u32);
-        assert!(frames.is_none_or(|frames| *frames == made || is_mono_of(frames, &made)), "not the sender's: {first}");
+    fn hear(&mut self, now: Time, first: u64, piece: &Piece) {
+        let frames = match piece {
+            Piece::Frames(frames) => {
+                let made = chunk((first / FRAMES as u64) as u32);
+                assert!(*frames == made || is_mono_of(frames, &made), "not the sender's: {first}");
+                FRAMES as u64
+            }
+            Piece::Coded { packet: coded, frames, before } => {
+                let number = (first / CODED_FRAMES as u64) as u32;
+                assert_eq!((first % CODED_FRAMES as u64, coded), (0, &packet(number)), "not the sender's: {first}");
+                assert!(
+                    before.as_ref().is_none_or(|before| *before == packet(number - 1)),
+                    "not the one before: {first}"
+                );
+                self.coded.push((number, before.is_some()));
+                u64::from(*frames)
+            }
+            Piece::Lost { frames, .. } => u64::from(*frames),
+        };
+        self.frames.push((first, frames));
         let since = self.playing.last().map_or(Time::ZERO, |(at, ..)| *at);
         let before = self.sound.last().filter(|(at, ..)| *at >= since);
         assert!(before.is_none_or(|(_, before, _)| *before < first), "{first} after {before:?}");
-        self.sound.push((now, first, frames.is_some()));
+        self.sound.push((now, first, !piece.is_lost()));
     }
 
     fn show(&mut self, now: Time, picture: &Ready, due: Option<Time>) {

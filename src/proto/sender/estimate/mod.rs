@@ -94,6 +94,9 @@ pub struct Estimate {
     /// When a report came last.
     last: Option<f64>,
     cut_at: f64,
+    /// The pictures begun last now, and at the last cut.
+    begun: u32,
+    cut_picture: u32,
     /// The queue at the last look since the cut.
     cut_queue: f64,
     /// The mean share of losses behind full queues.
@@ -138,6 +141,8 @@ impl Estimate {
             competes: None,
             last: None,
             cut_at: f64::NEG_INFINITY,
+            begun: 0,
+            cut_picture: 0,
             cut_queue: 1.0,
             loss: 0.0,
             tally: NOTHING_LOST,
@@ -224,7 +229,10 @@ impl Estimate {
     }
 
     /// Takes in what a report tells, in the order in which it was sent.
-    pub fn report(&mut self, now: f64, cells: &[Cell], round_trip: f64) {
+    ///
+    /// `begun`: the picture that was begun last; what is lost of it was sent at the old pace.
+    pub fn report(&mut self, now: f64, cells: &[Cell], round_trip: f64, begun: u32) {
+        self.begun = begun;
         if self.last.is_some_and(|last| now - last > FORGET) {
             self.begin_anew(now);
         }
@@ -257,7 +265,8 @@ impl Estimate {
     fn take(&mut self, cells: &[Cell]) -> f64 {
         let mut full = 0.0;
         for cell in cells {
-            let counts = cell.sent > self.cut_at;
+            let after = cell.picture.is_none_or(|picture| picture > self.cut_picture);
+            let counts = cell.sent > self.cut_at && after;
             let Some(at) = cell.arrived else {
                 full += f64::from(u8::from(counts && self.delay.is_full()));
                 continue;
@@ -330,6 +339,7 @@ impl Estimate {
             self.cause = if losses && queue <= self.high() { Move::Loss } else { Move::Queue };
         }
         (self.cut_at, self.cut_queue, self.startup, self.loss, self.remembered) = (now, queue, false, 0.0, 0.0);
+        self.cut_picture = self.begun;
         self.trains.clear_kept();
     }
 
