@@ -11,7 +11,7 @@ pub use crate::units::RENDITIONS;
 /// Below this quality the next rendition looks better at the same bytes.
 const FLOOR: [u8; RENDITIONS] = [30, 15, 10];
 /// A smaller rendition is only used where the larger one does not fit: more than this quality does not show when it is scaled up.
-const TOP: [u8; RENDITIONS] = [100, 86, 80];
+const TOP: [u8; RENDITIONS] = [100, 88, 82];
 /// A finer rendition is taken again only if it fits with so much more than its lowest quality.
 const MARGIN: u8 = 6;
 /// Steps in which quality is chosen.
@@ -93,12 +93,15 @@ impl Limits {
         Self { finest: Rung::new(0, quality), least_quality: 1, coarsest: RENDITIONS as u8 - 1 }
     }
 
-    /// The finest quality of a rendition.
+    /// The finest quality of a rendition: it takes no more bytes than the finest rung.
     fn top(&self, rendition: u8) -> u8 {
         if rendition == self.finest.rendition {
             self.finest.quality
         } else {
-            TOP[usize::from(rendition).min(RENDITIONS - 1)].min(self.finest.quality.max(FLOOR[0]))
+            let most = self.finest.size();
+            let fits = |quality: &u8| Rung::new(rendition, *quality).size() <= most;
+            let top = TOP[usize::from(rendition).min(RENDITIONS - 1)];
+            (1..=top).rev().find(fits).unwrap_or(1)
         }
     }
 
@@ -283,11 +286,7 @@ mod tests {
         assert_eq!(ladder().choose(None, limits), Rung::new(1, 70));
         assert_eq!(ladder().choose(Some(1.0), limits), Rung::new(1, 40));
         let narrow = Limits { finest: Rung::new(0, 20), least_quality: 40, coarsest: 2 };
-        assert_eq!(
-            ladder().choose(Some(1.0), narrow),
-            Rung::new(2, 30),
-            "half and quarter size are not worse than that"
-        );
+        assert_eq!(ladder().choose(Some(1.0), narrow), Rung::new(2, 40));
         assert_eq!(ladder().choose(None, narrow), Rung::new(0, 20));
     }
 

@@ -175,6 +175,12 @@ impl Scene {
         rates.windows(2).filter(|pair| pair[1] < 0.9 * pair[0]).count()
     }
 
+    /// The least that was believed, Mb/s.
+    pub fn least(&self, from: f64, until: f64) -> f64 {
+        let rates = self.rates.iter().filter(|(at, _)| (from..until).contains(at));
+        rates.map(|(_, rate)| *rate).fold(f64::MAX, f64::min) / MEGA
+    }
+
     /// Mb/s of the flow of others.
     pub fn other_rate(&self, from: f64, until: f64) -> f64 {
         let other = &self.world.bottleneck.as_ref().expect("there").others[0];
@@ -353,7 +359,8 @@ fn a_radios_bursts_and_stalls_are_no_congestion() {
     println!("{rows:#?}");
     for (full, limited) in full.iter().zip(&limited) {
         assert!(full.cuts(5.0, 60.0) <= 3, "{rows:#?}");
-        assert_eq!(limited.cuts(5.0, 60.0), 0, "{rows:#?}");
+        // What it needs is never in question.
+        assert!(limited.least(5.0, 60.0) > limited.figures(5.0, 60.0).got, "{rows:#?}");
     }
     kept("radio", &rows);
 }
@@ -433,4 +440,35 @@ fn two(seed: u64) -> (f64, String) {
     let (first, second) = (scene.got_by(0, 20.0, 60.0), scene.got_by(1, 20.0, 60.0));
     let share = first / (first + second);
     (share, format!("{first:5.2} and {second:5.2} Mb/s, {:4.1} %", 100.0 * share))
+}
+
+#[test]
+fn trace() {
+    let mut scene = Scene::new(Layout { seed: 3, ..USUAL });
+    scene.plan(10.0, 2.0 * MEGA);
+    scene.run(9.9);
+    let mut before = 0;
+    while scene.now() < 11.0 {
+        scene.run(scene.now() + 0.04);
+        let wait = scene.bottleneck().wait();
+        let view = scene.world.server.machine.sessions().next().expect("one");
+        let f = view.adaptation.in_force;
+        let shown = scene.world.watchers[0].seen.shown.len();
+        let mark = if view.stats.thinned > before { "<<<" } else { "" };
+        before = view.stats.thinned;
+        let damaged = scene.world.counts(0).pictures.damaged;
+        println!(
+            "{:.2} wait {:.0} rate {:.2} q {} reason {:?} r{} q{} every {} sent {} thinned {} shown {shown} dam {damaged} {mark}",
+            scene.now(),
+            wait * 1e3,
+            f.estimate.map_or(0.0, |r| r.as_bps() as f64 / 1e6),
+            f.queue / 10,
+            f.reason,
+            f.rendition,
+            f.quality,
+            f.every,
+            view.stats.pictures,
+            view.stats.thinned
+        );
+    }
 }

@@ -27,6 +27,8 @@ const BELOW: usize = 28;
 const DENSEST: f64 = 1e9;
 /// A picture that was made before the rate fell is left out if it is so much larger than is planned now.
 const OUTDATED: f64 = 2.0;
+/// More of sound than this is looked at without pictures.
+const TOLD: usize = 400;
 /// A rate below this part of the last has fallen.
 const FELL: f64 = 0.97;
 /// Each train that was not held up allows the next to be so much denser.
@@ -44,6 +46,8 @@ pub struct Control {
     sent: Passed,
     /// Sound, bits a second.
     side: f64,
+    /// What the sound's reports have told since the pictures' last.
+    told: Vec<Cell>,
     /// Bits that no report has told of, of the pictures' session and of the sound's.
     unreported: [f64; 2],
     /// The pace on a path that is sent less than it carries.
@@ -79,6 +83,7 @@ impl Control {
             free: now,
             sent: Passed::new(1.0),
             side: 0.0,
+            told: Vec::new(),
             unreported: [0.0; 2],
             stretch: 0.0,
             began: now,
@@ -200,7 +205,13 @@ impl Control {
             picture: told.picture,
             marked: told.marked,
         };
-        let cells: Vec<Cell> = told.cells.iter().map(cell).collect();
+        self.told.extend(told.cells.iter().map(cell));
+        if told.side == Side::Sound && self.told.len() < TOLD {
+            // What is told of sound is looked at together with what is told of pictures.
+            return;
+        }
+        let mut cells = std::mem::take(&mut self.told);
+        cells.sort_by(|a, b| a.sent.total_cmp(&b.sent));
         let at = now.as_secs();
         self.estimate.set_demand(self.sent.rate_until(at, DEMAND), self.side);
         let before = self.estimate.rate();

@@ -135,7 +135,10 @@ impl Sessions {
         for slot in [second, Some(slot)].into_iter().flatten() {
             let Some(session) = self.get_mut(slot) else { continue };
             session.sound_allowed = allowed;
-            takes = takes.or(session.sound_rendition());
+            // Where sound changes to coded units, samples go on for a moment.
+            let sent =
+                session.sound_rendition().map(|sound| if session.coded { sound } else { sound.min(Rendition::Mono) });
+            takes = takes.or(sent);
             if let Some(control) = &mut session.media.control {
                 control.set_sound(takes.map(Rendition::bitrate).unwrap_or_default());
             }

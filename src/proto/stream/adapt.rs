@@ -134,7 +134,8 @@ impl Stream {
     /// The bits of a picture that suit the slowest of those who can be sent the coarsest rung; `None`: there is no limit.
     fn least(&self, sessions: &Sessions, limits: Limits) -> Option<f64> {
         let lasts = self.budgeted(self.config.description.rate.interval());
-        let watching = || self.turns.all().filter_map(|slot| sessions.get(slot)).filter(|session| session.ready);
+        // Also those who have only just come: the first picture is made for them.
+        let watching = || self.turns.all().filter_map(|slot| sessions.get(slot));
         let bits = |session: &Session| session.budget(lasts, self.most(session));
         // A limit of its own counts only where all have one.
         let own = |session: &Session| self.most(session) != self.config.max_rate;

@@ -24,6 +24,9 @@ pub const LEAST: f64 = 0.15e6;
 const MOST: f64 = 1e9;
 /// The share of its interval that a picture takes to leave.
 pub const FILL: f64 = 0.75;
+/// Flows of this rate fill so much; with each tenfold rate it is a quarter more, within these factors. Two flows that share a path
+/// read from their trains what part of it is theirs, and without this any parts would do.
+const EVEN: (f64, f64, f64, f64) = (20e6, 0.1, 0.87, 1.45);
 /// A train that tests the path is so much denser.
 const PROBE: f64 = 1.5;
 /// The same while nothing has been met that limits the rate.
@@ -35,8 +38,16 @@ const HIGH: f64 = 0.010;
 const HIGH_BITS: f64 = 2.5 * 1_400.0 * 8.0;
 /// So much delay of the newest datagrams is too much, whatever stood before, s.
 const NOW: f64 = 0.060;
+/// And so much that one look is enough, s.
+const DOUBTLESS: f64 = 0.070;
+/// What counts as the last queue while there is none, s.
+const CALM: f64 = 1.0;
 /// A share of losses that is too much: of the last few datagrams, and on average.
 const LOSSES: (f64, f64) = (0.1, 0.02);
+/// A round trip that has become longer is believed after this time, s.
+const LONGER: f64 = 30.0;
+/// A round trip before any was measured, s.
+const UNKNOWN: f64 = 0.05;
 /// Without a report for so long all but the least delay is forgotten, s.
 const FORGET: f64 = 0.5;
 /// What the path carried when it was last full is remembered for so long, s.
@@ -132,7 +143,7 @@ impl Estimate {
         Self {
             rate: remembered.unwrap_or(START),
             startup: true,
-            round_trip: 0.05,
+            round_trip: f64::INFINITY,
             interval,
             delay: Delay::default(),
             passed: Passed::new(1.0),
@@ -143,7 +154,7 @@ impl Estimate {
             cut_at: f64::NEG_INFINITY,
             begun: 0,
             cut_picture: 0,
-            cut_queue: 1.0,
+            cut_queue: CALM,
             loss: 0.0,
             tally: NOTHING_LOST,
             over_at: f64::NEG_INFINITY,
@@ -176,8 +187,9 @@ impl Estimate {
         self.last
     }
 
+    /// The least lately, s.
     pub const fn round_trip(&self) -> f64 {
-        self.round_trip
+        if self.round_trip.is_finite() { self.round_trip } else { UNKNOWN }
     }
 
     /// The standing queue, s.
@@ -198,7 +210,9 @@ impl Estimate {
             (_, true) => PROBE,
             _ => 1.0,
         };
-        test * self.rate / FILL
+        // The weaker of two flows sends relatively denser, is held up less beside the other, and so comes to its part.
+        let even = (EVEN.0 / self.rate).powf(EVEN.1).clamp(EVEN.2, EVEN.3);
+        test * even * self.rate / FILL
     }
 
     /// Trains in a row that the path did not hold up.
@@ -237,7 +251,9 @@ impl Estimate {
             self.begin_anew(now);
         }
         let dt = self.last.map_or(0.2, |last| now - last).clamp(0.0, 0.2);
-        (self.last, self.round_trip) = (Some(now), round_trip);
+        // Without the queue: that is known for itself.
+        self.round_trip = round_trip.min(self.round_trip * (1.0 + dt / LONGER));
+        self.last = Some(now);
         self.delay.passes(dt);
         let lost = self.take(cells);
         self.delay.keep(self.window());
@@ -306,7 +322,7 @@ impl Estimate {
                 self.cut(now, queue, share);
             }
         } else if settled {
-            self.cut_queue = 1.0;
+            self.cut_queue = CALM;
             self.rise(now, dt, fresh);
         }
         if self.loss > 0.05 {
@@ -322,7 +338,9 @@ impl Estimate {
     /// Something is too much.
     fn cut(&mut self, now: f64, queue: f64, share: f64) {
         let losses = share > 0.0 || self.loss > LOSSES.1;
-        if queue < self.cut_queue - DRAINS && share <= 0.0 {
+        // One look alone may be a burst's, unless it is beyond doubt.
+        let doubtless = self.cut_queue >= CALM && (self.delay.now() > DOUBTLESS || share > LOSSES.0);
+        if queue < self.cut_queue - DRAINS && share <= 0.0 && !doubtless {
             // It drains.
             self.cut_queue = queue;
             return;
@@ -335,7 +353,11 @@ impl Estimate {
             let span = if queue > self.high() { self.window() } else { self.interval };
             let carried = self.rate.min(self.passed.rate(span).max(0.1 * self.rate));
             self.wall = Wall { rate: carried, at: now, told: false };
-            self.rate = carried * (0.95 - queue / 0.5).max(0.8);
+            // What stands now must drain, although it did not stand a moment ago.
+            let stands = if self.delay.now() > NOW { queue.max(self.delay.now()) } else { queue };
+            // A full queue hides how much too fast it was.
+            let least = if losses { 0.8 } else { (0.95 - stands / 0.5).max(0.8) };
+            self.rate = carried * least;
             self.cause = if losses && queue <= self.high() { Move::Loss } else { Move::Queue };
         }
         (self.cut_at, self.cut_queue, self.startup, self.loss, self.remembered) = (now, queue, false, 0.0, 0.0);
@@ -390,6 +412,7 @@ impl Estimate {
         let seen = Seen {
             now,
             queue: self.delay.standing(),
+            rate: self.rate,
             over,
             over_at: self.over_at,
             competes_since: self.competes.map(|cubic| cubic.epoch),

@@ -7,6 +7,9 @@ const STANDS: f64 = 0.010;
 const FOR: f64 = 1.0;
 /// Ours come so much denser within trains than on average: somebody's datagrams lie between the trains.
 const DENSER: f64 = 1.10;
+/// Where that cannot be told: a queue that stands for so long, although less than this part of what was sent before is sent now.
+const FOREIGN_FOR: f64 = 1.5;
+const FOREIGN: f64 = 0.6;
 /// They do not: the queue is ours.
 const ALONE: f64 = 1.03;
 /// Nothing was too much for so long, s.
@@ -21,8 +24,10 @@ const CLEAR: u32 = 5;
 /// Standing queues, and since when.
 #[derive(Default)]
 pub struct Others {
-    /// Since when a queue has stood.
-    since: Option<f64>,
+    /// Since when a queue has stood, and the rate at that time.
+    since: Option<(f64, f64)>,
+    /// A queue a while ago.
+    earlier: (f64, f64),
     /// Since when it has been flat, its least and its most.
     flat: (f64, f64, f64),
 }
@@ -45,6 +50,8 @@ pub struct Seen {
     pub now: f64,
     /// The standing queue, s.
     pub queue: f64,
+    /// Ours, bits a second.
+    pub rate: f64,
     /// Something is too much.
     pub over: bool,
     /// When that was last.
@@ -59,7 +66,7 @@ pub struct Seen {
 
 impl Others {
     pub fn look(&mut self, seen: Seen) -> Finding {
-        let Seen { now, queue, over, over_at, competes_since, density, clear } = seen;
+        let Seen { now, queue, over, over_at, competes_since, density, clear, .. } = seen;
         let mut finding = Finding::Nothing;
         if !over && queue < CALM {
             self.since = None;
@@ -67,9 +74,13 @@ impl Others {
                 finding = Finding::Nobody;
             }
         } else {
-            let since = *self.since.get_or_insert(now);
+            let (since, rate) = *self.since.get_or_insert((now, seen.rate));
+            let drains = self.drains(now, queue);
+            // What stands although much less is sent than before is not ours either.
+            let foreign = now - since > FOREIGN_FOR && seen.rate < FOREIGN * rate && !drains;
+            let somebody = density.map_or(foreign, |density| density > DENSER);
             match competes_since {
-                None if now - since > FOR && queue > STANDS && density.is_some_and(|density| density > DENSER) => {
+                None if now - since > FOR && queue > STANDS && somebody => {
                     finding = Finding::Somebody;
                 }
                 Some(last) if now - last > FOR && density.is_some_and(|density| density < ALONE) => {
@@ -80,6 +91,15 @@ impl Others {
             }
         }
         self.look_at_way(now, queue, clear).map_or(finding, Finding::Longer)
+    }
+
+    /// Whether the queue has become clearly less in the last moments.
+    fn drains(&mut self, now: f64, queue: f64) -> bool {
+        let (at, before) = self.earlier;
+        if now - at > FOR {
+            self.earlier = (now, queue);
+        }
+        queue < 0.8 * before
     }
 
     /// A flat queue that holds up no train is none.
@@ -106,7 +126,16 @@ mod tests {
     use super::*;
 
     fn seen(now: f64, queue: f64) -> Seen {
-        Seen { now, queue, over: queue > 0.01, over_at: now, competes_since: None, density: Some(1.3), clear: 0 }
+        Seen {
+            now,
+            queue,
+            rate: 1e6,
+            over: queue > 0.01,
+            over_at: now,
+            competes_since: None,
+            density: Some(1.3),
+            clear: 0,
+        }
     }
 
     #[test]
