@@ -1,7 +1,7 @@
 //! The narrowest place of a way, which several share: a queue, a shaper's tokens, a radio's bursts and losses, and flows of others.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use udpstream::units::Time;
@@ -52,6 +52,8 @@ pub struct Bottleneck {
     pub loss: f64,
     pub runs: Option<Runs>,
     pub radio: Option<Radio>,
+    /// Those whose way does not lead through here.
+    pub beside: BTreeSet<IpAddr>,
     /// Flows of others; each has the same way.
     pub others: Vec<Cubic>,
     /// The rate from these moments on.
@@ -89,6 +91,7 @@ impl Bottleneck {
             loss: 0.0,
             runs: None,
             radio: None,
+            beside: BTreeSet::new(),
             others: Vec::new(),
             plan: BTreeMap::new(),
             waits: Vec::new(),

@@ -407,7 +407,8 @@ impl World {
         }
         let bytes = [&transmit.hop[..], transmit.body.bytes()].concat();
         let down = from == SERVER || from == SOUND;
-        if let Some(bottleneck) = self.bottleneck.as_mut().filter(|_| down) {
+        let narrow = |bottleneck: &&mut Bottleneck| down && !bottleneck.beside.contains(&transmit.to.ip());
+        if let Some(bottleneck) = self.bottleneck.as_mut().filter(narrow) {
             return bottleneck.put(self.now, from, transmit.to, bytes);
         }
         self.fly(self.now, from, transmit.to, bytes);

@@ -4,8 +4,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use udpstream::proto::ladder::Rung;
+use udpstream::proto::receiver::Local;
 use udpstream::proto::server::StreamConfig;
 use udpstream::units::{Rate, Size, Time};
+use udpstream::wire::message::WantedPictures;
 
 use crate::bottleneck::{Bottleneck, Limit, Radio};
 use crate::cubic::Cubic;
@@ -25,6 +28,8 @@ pub struct Scene {
     /// When, and what is believed that the first watcher's path carries; then of the others.
     rates: Vec<(f64, f64)>,
     others: Vec<(f64, f64)>,
+    /// When, and what was sent to the first.
+    rungs: Vec<(f64, Rung)>,
 }
 
 /// How the scene is laid out.
@@ -56,15 +61,19 @@ fn film(layout: &Layout) -> Rc<Film> {
 
 impl Scene {
     pub fn new(layout: Layout) -> Self {
+        Self::of(layout, &film(&layout))
+    }
+
+    fn of(layout: Layout, film: &Rc<Film>) -> Self {
         let start = Time::from_millis(60_000);
-        let mut world = World::with(layout.seed, &film(&layout), start, |config, stream| {
+        let mut world = World::with(layout.seed, film, start, |config, stream| {
             stream.description.sound = true;
             stream.adapt = true;
             stream.quality = layout.quality;
             config.sound_port = SOUND.port();
         });
         world.bottleneck = Some(Bottleneck::new(layout.rate, layout.limit, Random::fork(layout.seed, 77)));
-        let mut scene = Self { world, start, rates: Vec::new(), others: Vec::new() };
+        let mut scene = Self { world, start, rates: Vec::new(), others: Vec::new(), rungs: Vec::new() };
         scene.watch(layout.round_trip);
         scene
     }
@@ -80,6 +89,45 @@ impl Scene {
         self.world.open(other);
         let path = Path { latency: ms(10), mtu: 1_472, ..Path::GOOD };
         self.world.watch_with(path, |config| config.stream = Some(name("other")));
+    }
+
+    /// A stream of little pictures.
+    pub fn small(layout: Layout) -> Self {
+        let size = Size::new(320, 180);
+        let film = Film::elastic(size, Rate::new(25, 1).expect("25 fps"), Elastic::harsh(size, layout.seed));
+        Self::of(layout, &Rc::new(film))
+    }
+
+    /// Somebody whose way does not lead through the bottleneck.
+    pub fn watch_beside(&mut self, round_trip: Duration) -> usize {
+        let watcher = self.watch(round_trip);
+        let address = self.world.watchers[watcher].address.ip();
+        self.bottleneck().beside.insert(address);
+        watcher
+    }
+
+    /// The first watcher wants pictures of this quality at most; 0: any.
+    pub fn want(&mut self, quality: u8) {
+        let limits = WantedPictures { quality: Some(quality).filter(|quality| *quality > 0), ..WantedPictures::ANY };
+        self.world.tell_watcher(0, Local::Limits(limits));
+    }
+
+    /// Changes what lies behind the bottleneck.
+    pub fn change_path(&mut self, change: impl Fn(&mut Path)) {
+        change(&mut self.world.watchers[0].down.path);
+    }
+
+    /// Pictures that watchers beside the first were not sent.
+    pub fn thinned_of_others(&self) -> u64 {
+        let address = self.world.watchers[0].address;
+        let others = self.world.server.machine.sessions().filter(|session| session.address != address);
+        others.map(|session| session.stats.thinned).sum()
+    }
+
+    /// How long after `from` pictures had this quality in full size.
+    pub fn full_quality(&self, from: f64, quality: u8) -> f64 {
+        let full = |(at, rung): &&(f64, Rung)| *at > from && *rung == Rung::new(0, quality);
+        self.rungs.iter().find(full).map_or(99.0, |(at, _)| at - from)
     }
 
     pub fn bottleneck(&mut self) -> &mut Bottleneck {
@@ -113,6 +161,10 @@ impl Scene {
             let address = self.world.watchers[0].address;
             for session in self.world.server.machine.sessions() {
                 let Some(rate) = session.adaptation.in_force.estimate else { continue };
+                if session.address == address {
+                    let sent = session.adaptation.in_force;
+                    self.rungs.push((now, Rung::new(sent.rendition, sent.quality)));
+                }
                 let rates = if session.address == address { &mut self.rates } else { &mut self.others };
                 rates.push((now, rate.as_bps() as f64));
             }
@@ -349,8 +401,8 @@ fn a_radios_bursts_and_stalls_are_no_congestion() {
         scene.bottleneck().radio = Some(RADIO);
         scene.run(60.0);
     });
-    // At this quality it needs some 9 of 20 Mb/s.
-    let limited = each(Layout { quality: 30, ..USUAL }, |scene| {
+    // At this quality it needs half of it.
+    let limited = each(Layout { quality: 10, ..USUAL }, |scene| {
         scene.bottleneck().radio = Some(RADIO);
         scene.run(60.0);
     });
@@ -436,39 +488,97 @@ fn two(seed: u64) -> (f64, String) {
     let mut scene = Scene::new(Layout { seed, ..USUAL });
     scene.run(10.0);
     scene.second_stream();
-    scene.run(60.0);
-    let (first, second) = (scene.got_by(0, 20.0, 60.0), scene.got_by(1, 20.0, 60.0));
+    scene.run(70.0);
+    let (first, second) = (scene.got_by(0, 20.0, 70.0), scene.got_by(1, 20.0, 70.0));
     let share = first / (first + second);
     (share, format!("{first:5.2} and {second:5.2} Mb/s, {:4.1} %", 100.0 * share))
 }
 
 #[test]
-fn trace() {
-    let mut scene = Scene::new(Layout { seed: 3, ..USUAL });
-    scene.plan(10.0, 2.0 * MEGA);
-    scene.run(9.9);
-    let mut before = 0;
-    while scene.now() < 11.0 {
-        scene.run(scene.now() + 0.04);
-        let wait = scene.bottleneck().wait();
-        let view = scene.world.server.machine.sessions().next().expect("one");
-        let f = view.adaptation.in_force;
-        let shown = scene.world.watchers[0].seen.shown.len();
-        let mark = if view.stats.thinned > before { "<<<" } else { "" };
-        before = view.stats.thinned;
-        let damaged = scene.world.counts(0).pictures.damaged;
-        println!(
-            "{:.2} wait {:.0} rate {:.2} q {} reason {:?} r{} q{} every {} sent {} thinned {} shown {shown} dam {damaged} {mark}",
-            scene.now(),
-            wait * 1e3,
-            f.estimate.map_or(0.0, |r| r.as_bps() as f64 / 1e6),
-            f.queue / 10,
-            f.reason,
-            f.rendition,
-            f.quality,
-            f.every,
-            view.stats.pictures,
-            view.stats.thinned
-        );
+fn who_wanted_little_has_no_loss_when_the_path_falls_and_all_it_wants_soon_after() {
+    let scenes = each(Layout { rate: 50.0 * MEGA, ..USUAL }, |scene| {
+        scene.want(8);
+        scene.plan(10.0, 5.0 * MEGA);
+        scene.plan(20.0, 50.0 * MEGA);
+        scene.run(30.0);
+        scene.want(0);
+        scene.run(40.0);
+    });
+    let row = |scene: &Scene| {
+        let (fall, rises) = (scene.figures(10.0, 20.0), scene.full_quality(30.0, 80));
+        format!("at the fall {}; full quality after {rises:.2} s", fall.row())
+    };
+    let rows: Vec<String> = scenes.iter().map(row).collect();
+    println!("{rows:#?}");
+    for scene in &scenes {
+        assert_eq!(scene.figures(10.0, 20.0).damaged, 0, "{rows:#?}");
+        assert!(scene.full_quality(30.0, 80) <= 1.5, "{rows:#?}");
     }
+    kept("limited", &rows);
+}
+
+#[test]
+fn what_befalls_a_path_is_mended() {
+    let (mut rows, mut bad) = (Vec::new(), Vec::new());
+    let mut say = |name: &str, scene: &Scene, from: f64, until: f64, least: f64| {
+        let figures = scene.figures(from, until);
+        rows.push(format!("{name:24} {}", figures.row()));
+        if figures.rate < least {
+            bad.push(rows[rows.len() - 1].clone());
+        }
+    };
+    for seed in SEEDS {
+        let mut dark = Scene::new(Layout { seed, ..USUAL });
+        dark.plan(10.0, 10e3);
+        dark.plan(13.0, 20.0 * MEGA);
+        dark.run(18.0);
+        say("nothing for 3 s", &dark, 13.0, 18.0, 10.0);
+        let mut longer = Scene::new(Layout { seed, ..USUAL });
+        longer.run(10.0);
+        longer.change_path(|path| path.latency += ms(50));
+        longer.run(20.0);
+        say("the way 50 ms longer", &longer, 15.0, 20.0, 14.0);
+        let mut mixed = Scene::new(Layout { seed, ..USUAL });
+        mixed.change_path(|path| (path.reorder, path.held_back) = (0.02, ms(3)));
+        mixed.run(20.0);
+        say("two of a hundred late", &mixed, 5.0, 20.0, 17.0);
+        for ppm in [200, -200] {
+            let mut drifting = Scene::new(Layout { seed, ..USUAL });
+            drifting.world.watchers[0].ppm = ppm;
+            drifting.run(60.0);
+            say("a clock of ±200 ppm", &drifting, 30.0, 60.0, 17.0);
+        }
+    }
+    println!("{rows:#?}");
+    assert!(bad.is_empty(), "{bad:#?}");
+    kept("mended", &rows);
+}
+
+#[test]
+fn a_hundred_watchers_blind_nobody() {
+    let mut rows = Vec::new();
+    for seed in SEEDS {
+        let mut scene = Scene::small(Layout { seed, rate: 8.0 * MEGA, ..USUAL });
+        (0..99).for_each(|_| drop(scene.watch_beside(ms(20))));
+        scene.plan(6.0, 1.0 * MEGA);
+        scene.run(12.0);
+        let (calm, missing) = (scene.calm(6.0, 12.0, 50.0), scene.missing(6.0, 8.0));
+        let others = scene.thinned_of_others();
+        rows.push(format!("seed {seed}: calm {calm:.2} s, missing {missing} of 50; the others miss {others}"));
+        println!("{}", rows[rows.len() - 1]);
+        assert!(calm <= 1.0 && missing <= 20, "{rows:#?}");
+    }
+    kept("hundred", &rows);
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let run = || {
+        let mut scene = Scene::new(USUAL);
+        scene.bottleneck().loss = 0.01;
+        scene.plan(3.0, 3.0 * MEGA);
+        scene.run(6.0);
+        scene.world.digest()
+    };
+    assert_eq!(run(), run());
 }

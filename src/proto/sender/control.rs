@@ -29,8 +29,12 @@ const DENSEST: f64 = 1e9;
 const OUTDATED: f64 = 2.0;
 /// More of sound than this is looked at without pictures.
 const TOLD: usize = 400;
+/// A session without a report for so long is over, or nothing of it is on its way any more.
+const REPORTED: Duration = Duration::from_secs(1);
 /// A rate below this part of the last has fallen.
 const FELL: f64 = 0.97;
+/// The same house: further away, queues are others' too, s.
+const NEAR: f64 = 0.005;
 /// Each train that was not held up allows the next to be so much denser.
 const DENSER: f64 = 1.5;
 
@@ -48,8 +52,8 @@ pub struct Control {
     side: f64,
     /// What the sound's reports have told since the pictures' last.
     told: Vec<Cell>,
-    /// Bits that no report has told of, of the pictures' session and of the sound's.
-    unreported: [f64; 2],
+    /// Bits that no report has told of, of the pictures' session and of the sound's, and when one did.
+    unreported: [(f64, Time); 2],
     /// The pace on a path that is sent less than it carries.
     stretch: f64,
     began: Time,
@@ -84,7 +88,7 @@ impl Control {
             sent: Passed::new(1.0),
             side: 0.0,
             told: Vec::new(),
-            unreported: [0.0; 2],
+            unreported: [(0.0, now); 2],
             stretch: 0.0,
             began: now,
             fell: Time::ZERO,
@@ -135,7 +139,7 @@ impl Control {
     pub fn sends(&mut self, now: Time, side: Side, is_sound: bool, bytes: usize) {
         let bits = wire_bits(bytes);
         self.sent.put(now.as_secs(), bits);
-        self.unreported[side as usize] += bits;
+        self.unreported[side as usize].0 += bits;
         // A picture that has begun ends as fast as it began: slower, it would only stand in the way of the next.
         let pace = if side == Side::Pictures && !is_sound { self.pace().max(self.begun) } else { self.pace() };
         let took = Duration::from_secs_f64(bits / pace);
@@ -171,10 +175,16 @@ impl Control {
     /// Whether a picture whose turn it is must be left out. `made`: when it was made, and its bits. One that was made before the
     /// rate fell is left out too: the next one is made to what there is.
     pub fn skips(&mut self, now: Time, made: (Time, f64), budget: f64) -> bool {
-        let waiting = self.estimate.waiting(now.as_secs(), self.unreported.iter().sum());
+        let waiting = self.estimate.waiting(now.as_secs(), self.on_the_way(now));
         let queued = waiting > WAITING && !self.estimate.competes();
         let outdated = made.0 < self.fell && made.1 > OUTDATED * budget;
         queued || outdated || self.backlog(now) > self.interval || self.is_deaf(now)
+    }
+
+    /// Bits that may still be on their way. A session that is not reported of any more is over.
+    fn on_the_way(&self, now: Time) -> f64 {
+        let of = |(bits, told): &(f64, Time)| if now.since(*told) < REPORTED { *bits } else { 0.0 };
+        self.unreported.iter().map(of).sum()
     }
 
     /// A picture begins: it ends at the pace at which it began.
@@ -197,7 +207,7 @@ impl Control {
     /// that were sent since the newest that it tells of.
     pub fn report(&mut self, now: Time, told: &Told<'_>) {
         let sent_at = self.extend(told.sent_at) as f64 / 1e6;
-        self.unreported[told.side as usize] = told.unreported;
+        self.unreported[told.side as usize] = (told.unreported, now);
         let cell = |told: &ToldCell| Cell {
             sent: told.sent.as_secs(),
             arrived: told.age.map(|age| sent_at - age.as_secs_f64()),
@@ -225,7 +235,7 @@ impl Control {
 
     /// A path that carries more than it is sent has pictures sooner if they leave denser.
     fn stretch(&mut self) {
-        let limited = self.estimate.cause() == Move::Free;
+        let limited = self.estimate.cause() == Move::Free && self.estimate.round_trip() < NEAR;
         self.stretch = match self.estimate.tight() {
             Some(tight) => self.stretch.min(0.9 * tight),
             None if limited && self.estimate.clear() >= 2 => {

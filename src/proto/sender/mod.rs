@@ -236,10 +236,11 @@ impl MediaSender {
         Some(self.arrivals(now, report))
     }
 
-    /// Bits that were sent since the newest datagram of which this report tells.
-    pub fn unreported(&self, report: &Report) -> f64 {
+    /// Bits that were sent since the newest datagram of which this report tells, and may still be on their way.
+    pub fn unreported(&self, now: Time, report: &Report) -> f64 {
         let newest = report.first.wrapping_add(report.arrivals.len() as u32).wrapping_sub(1);
-        let media = self.history.after(newest).filter(|sent| sent.cargo != Cargo::Probe);
+        let young = |at: u32| at_of(now, at) + ON_THE_WAY > now;
+        let media = self.history.after(newest).filter(|sent| sent.cargo != Cargo::Probe && young(sent.at));
         media.map(|sent| wire_bits(sent.bytes.into())).sum()
     }
 
@@ -325,6 +326,9 @@ impl MediaSender {
         assert!(sending.is_none_or(|sending| sending.part < sending.picture.parts()), "something is left to send");
     }
 }
+
+/// What has not been told of for so long is lost: nothing came after it that would show the gap.
+const ON_THE_WAY: Duration = Duration::from_secs(1);
 
 /// The moment in the past of which a datagram's stamp has the low bits.
 fn at_of(now: Time, stamp: u32) -> Time {

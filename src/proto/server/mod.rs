@@ -273,7 +273,9 @@ impl Server {
 
     fn remove(&mut self, slot: usize, why: Gone) {
         let Some(session) = self.sessions.take(slot) else { return };
-        if let Some(control) = session.control().filter(|control| !control.is_starting()) {
+        if let Some(control) =
+            session.control().filter(|control| !control.is_starting() && !control.is_deaf(self.polled))
+        {
             self.networks.remember(session.heard, session.peer().address.ip(), control.rate());
         }
         let stream = &mut self.streams[session.stream.index()];
@@ -295,11 +297,11 @@ impl Server {
         Duration::from_millis((50 + self.sessions.len() as u64).min(1_000))
     }
 
-    /// The same of one whose path is estimated, which would be blind with less: 100 ms up to four hundred.
+    /// The same of one whose path is estimated, which would be half blind with less: 50 ms up to two hundred.
     fn report_interval_of(&self, slot: usize) -> Duration {
         let interval = self.report_interval();
         let governed = self.sessions.get(slot).is_some_and(|session| session.media.is_governed);
-        let few = Duration::from_millis(100).max(Duration::from_millis(self.sessions.len() as u64 / 4));
+        let few = Duration::from_millis((self.sessions.len() as u64 / 4).max(50));
         if governed { interval.min(few) } else { interval }
     }
 

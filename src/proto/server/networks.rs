@@ -12,6 +12,9 @@ const FOR: Duration = Duration::from_secs(3_600);
 /// Somebody else may use the path now: a start with this share of it.
 const SHARE: (u64, u64) = (3, 4);
 
+/// Less is no start for pictures, b/s.
+const LEAST: u64 = 1_000_000;
+
 /// Rates by network: /24 of IPv4, /48 of IPv6.
 #[derive(Default)]
 pub struct Networks(BTreeMap<[u8; 6], (Time, Bitrate)>);
@@ -29,7 +32,7 @@ impl Networks {
     /// The rate to start with.
     pub fn start(&self, now: Time, ip: IpAddr) -> Option<Bitrate> {
         let (at, rate) = self.0.get(&network(ip))?;
-        (now.since(*at) <= FOR).then(|| Bitrate::bps(rate.as_bps() * SHARE.0 / SHARE.1))
+        (now.since(*at) <= FOR).then(|| Bitrate::bps((rate.as_bps() * SHARE.0 / SHARE.1).max(LEAST)))
     }
 }
 

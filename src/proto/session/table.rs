@@ -153,7 +153,7 @@ impl Sessions {
             None => (session.id, Side::Pictures),
         };
         let round_trip = session.stats().rtt.unwrap_or_default();
-        let unreported = session.media.unreported(report);
+        let unreported = session.media.unreported(now, report);
         let Some(owner) = self.slot(first).and_then(|slot| self.get_mut(slot)) else { return };
         let begun = owner.media.begun();
         if let Some(control) = &mut owner.media.control {

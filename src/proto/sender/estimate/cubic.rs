@@ -6,7 +6,7 @@ const SEGMENT: f64 = 12e3;
 pub const BETA: f64 = 0.7;
 const C: f64 = 0.4;
 /// Growth of a Reno flow with that beta, segments a round trip.
-const RENO: f64 = 0.75;
+const RENO: f64 = 0.85;
 
 /// A window in the making since the last loss.
 #[derive(Clone, Copy, Debug)]

@@ -26,7 +26,7 @@ const MOST: f64 = 1e9;
 pub const FILL: f64 = 0.75;
 /// Flows of this rate fill so much; with each tenfold rate it is a quarter more, within these factors. Two flows that share a path
 /// read from their trains what part of it is theirs, and without this any parts would do.
-const EVEN: (f64, f64, f64, f64) = (20e6, 0.1, 0.87, 1.45);
+const EVEN: (f64, f64, f64, f64) = (20e6, 0.25, 0.87, 1.32);
 /// A train that tests the path is so much denser.
 const PROBE: f64 = 1.5;
 /// The same while nothing has been met that limits the rate.
@@ -37,9 +37,9 @@ const HIGH: f64 = 0.010;
 /// Two and a half datagrams.
 const HIGH_BITS: f64 = 2.5 * 1_400.0 * 8.0;
 /// So much delay of the newest datagrams is too much, whatever stood before, s.
-const NOW: f64 = 0.060;
+const NOW: f64 = 0.050;
 /// And so much that one look is enough, s.
-const DOUBTLESS: f64 = 0.070;
+const DOUBTLESS: f64 = 0.060;
 /// What counts as the last queue while there is none, s.
 const CALM: f64 = 1.0;
 /// A share of losses that is too much: of the last few datagrams, and on average.
@@ -356,7 +356,7 @@ impl Estimate {
             // What stands now must drain, although it did not stand a moment ago.
             let stands = if self.delay.now() > NOW { queue.max(self.delay.now()) } else { queue };
             // A full queue hides how much too fast it was.
-            let least = if losses { 0.8 } else { (0.95 - stands / 0.5).max(0.8) };
+            let least = if losses { 0.75 } else { (0.95 - stands / 0.5).max(0.8) };
             self.rate = carried * least;
             self.cause = if losses && queue <= self.high() { Move::Loss } else { Move::Queue };
         }
@@ -425,7 +425,8 @@ impl Estimate {
                 self.competes = Some(Cubic::after_loss(now, self.rate, self.round_trip + seen.queue));
                 self.cause = Move::Competition;
             }
-            Finding::Nobody => self.competes = None,
+            // What the path carried was somebody else's part too.
+            Finding::Nobody => (self.competes, self.wall) = (None, NO_WALL),
             Finding::Longer(by) => {
                 self.delay.is_longer(by);
                 (self.competes, self.wall) = (None, NO_WALL);
