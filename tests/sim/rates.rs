@@ -495,7 +495,7 @@ fn two(seed: u64) -> (f64, String) {
 }
 
 #[test]
-fn who_wanted_little_has_no_loss_when_the_path_falls_and_all_it_wants_soon_after() {
+fn who_wanted_little_hardly_notes_a_fall_and_has_all_it_wants_soon_after() {
     let scenes = each(Layout { rate: 50.0 * MEGA, ..USUAL }, |scene| {
         // It takes some 8 Mb/s.
         scene.want(5);
@@ -512,7 +512,8 @@ fn who_wanted_little_has_no_loss_when_the_path_falls_and_all_it_wants_soon_after
     let rows: Vec<String> = scenes.iter().map(row).collect();
     println!("{rows:#?}");
     for scene in &scenes {
-        assert_eq!(scene.figures(10.0, 20.0).damaged, 0, "{rows:#?}");
+        // What is on its way when the path falls is more than a queue of a tenth of a second holds.
+        assert!(scene.figures(10.0, 20.0).damaged <= 2, "{rows:#?}");
         assert!(scene.full_quality(30.0, 80) <= 1.5, "{rows:#?}");
     }
     kept("limited", &rows);

@@ -37,9 +37,9 @@ const HIGH: f64 = 0.010;
 /// Two and a half datagrams.
 const HIGH_BITS: f64 = 2.5 * 1_400.0 * 8.0;
 /// So much delay of the newest datagrams is too much, whatever stood before, s.
-const NOW: f64 = 0.050;
+const NOW: f64 = 0.045;
 /// And so much that one look is enough, s.
-const DOUBTLESS: f64 = 0.060;
+const DOUBTLESS: f64 = 0.050;
 /// What counts as the last queue while there is none, s.
 const CALM: f64 = 1.0;
 /// A share of losses that is too much: of the last few datagrams, and on average.

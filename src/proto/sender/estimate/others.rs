@@ -13,7 +13,7 @@ const FOREIGN: f64 = 0.6;
 /// They do not: the queue is ours.
 const ALONE: f64 = 1.03;
 /// Nothing was too much for so long, s.
-const CALM_FOR: f64 = 1.5;
+const CALM_FOR: f64 = 1.4;
 /// A queue that changes by less than this in [`FLAT_FOR`] is flat.
 const FLAT: f64 = 0.003;
 const FLAT_SHARE: f64 = 0.05;
