@@ -141,11 +141,11 @@ const KEPT: usize = 4;
 impl Canvases {
     /// A canvas that nobody else holds, cleared.
     pub fn take(&mut self, size: Size) -> Arc<Canvas> {
-        self.scaled(size, Eighths::FULL)
+        self.scaled(size, size, Eighths::FULL)
     }
 
-    /// The same for a picture of this size at a smaller scale.
-    pub fn scaled(&mut self, picture: Size, scale: Eighths) -> Arc<Canvas> {
+    /// The same for a picture of this size at a smaller scale, which is a rendition of one that has the size `full`.
+    pub fn scaled(&mut self, picture: Size, full: Size, scale: Eighths) -> Arc<Canvas> {
         let free = self.kept.iter_mut().position(|canvas| Arc::get_mut(canvas).is_some());
         #[cfg(test)]
         {
@@ -155,6 +155,7 @@ impl Canvases {
         let mut canvas = free.map_or_else(new, |i| self.kept.swap_remove(i));
         if let Some(canvas) = Arc::get_mut(&mut canvas) {
             canvas.reset_scaled(picture, scale);
+            canvas.set_full(full);
         }
         canvas
     }
@@ -202,9 +203,10 @@ impl Worker {
 
     fn slice(&mut self, slice: &Slice) {
         self.standing.slice(slice);
-        let held = self.canvas.take().filter(|canvas| canvas.picture() == slice.size);
+        let fits = |canvas: &Arc<Canvas>| (canvas.picture(), canvas.full()) == (slice.size, slice.full);
+        let held = self.canvas.take().filter(fits);
         let scale = self.settings.room.scale(slice.size);
-        let mut canvas = held.unwrap_or_else(|| self.canvases.scaled(slice.size, scale));
+        let mut canvas = held.unwrap_or_else(|| self.canvases.scaled(slice.size, slice.full, scale));
         if let Some(pixels) = Arc::get_mut(&mut canvas) {
             let decoded = self.decoder.decode(slice.tables, slice.jpeg.bytes(), pixels, slice.x8, slice.y8);
             self.bad += u32::from(decoded.is_err());
@@ -216,7 +218,7 @@ impl Worker {
         let show = Show { undecodable: show.undecodable + std::mem::take(&mut self.bad), ..show };
         let picture = show.picture;
         let same = self.previous.clone().filter(|_| picture.same);
-        let canvas = same.or_else(|| self.finish(picture.size));
+        let canvas = same.or_else(|| self.finish(&picture));
         let Some(canvas) = canvas else { return self.tell(show.superseded(now())) };
         if !picture.same {
             self.standing.show();
@@ -265,14 +267,14 @@ impl Worker {
 
     /// What is shown, decoded again at another scale.
     fn again(&mut self, shown: &Canvas, scale: Eighths) -> Arc<Canvas> {
-        let mut canvas = self.canvases.scaled(shown.picture(), scale);
+        let mut canvas = self.canvases.scaled(shown.picture(), shown.full(), scale);
         if let Some(pixels) = Arc::get_mut(&mut canvas) {
             self.standing.decode(&mut self.decoder, pixels, shown);
         }
         canvas
     }
 
-    /// What is shown, in full.
+    /// What is shown, at the size that its picture has.
     fn whole(&mut self) -> Option<Arc<Canvas>> {
         let shown = self.previous.clone()?;
         Some(if shown.scale() == Eighths::FULL { shown } else { self.again(&shown, Eighths::FULL) })
@@ -285,8 +287,9 @@ impl Worker {
     }
 
     /// The canvas in hand with its gaps filled from the picture before.
-    fn finish(&mut self, size: Size) -> Option<Arc<Canvas>> {
-        let mut canvas = self.canvas.take().filter(|canvas| canvas.picture() == size)?;
+    fn finish(&mut self, picture: &Ready) -> Option<Arc<Canvas>> {
+        let fits = |canvas: &Arc<Canvas>| (canvas.picture(), canvas.full()) == (picture.size, picture.full);
+        let mut canvas = self.canvas.take().filter(fits)?;
         if let Some(pixels) = Arc::get_mut(&mut canvas) {
             pixels.fill_missing(self.previous.as_deref());
         }
@@ -319,7 +322,16 @@ mod tests {
     const SIZE: Size = Size::new(64, 48);
 
     pub fn slice(unit: u32, bytes: usize) -> Slice {
-        Slice { unit: Unit(unit), size: SIZE, rendition: 0, x8: 0, y8: 0, tables: 80, jpeg: vec![0; bytes].into() }
+        Slice {
+            unit: Unit(unit),
+            size: SIZE,
+            rendition: 0,
+            full: SIZE,
+            x8: 0,
+            y8: 0,
+            tables: 80,
+            jpeg: vec![0; bytes].into(),
+        }
     }
 
     pub fn show(unit: u32, same: bool) -> Show {
@@ -329,6 +341,7 @@ mod tests {
             media_time: MediaTime::ZERO,
             size: SIZE,
             rendition: 0,
+            full: SIZE,
             received: 1,
             missing: 0,
             same,

@@ -1,10 +1,12 @@
 //! Picture → one JPEG with restart intervals; JPEG or slice of one → rectangle of a canvas. By libjpeg-turbo.
 
 mod bands;
+mod enlarge;
 mod fit;
 mod turbo;
 
 pub use bands::{PairedDecoder, PairedEncoder, second_thread};
+pub use enlarge::in_full;
 pub use fit::Fitter;
 pub use turbo::{Decoder, Encoder};
 

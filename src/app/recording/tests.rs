@@ -63,7 +63,7 @@ fn receive(recordings: &mut Recordings, picture: &CodedPicture, lost: &[usize]) 
         let ObjectView { header, body } = ObjectView::parse(object.bytes()).expect("ours");
         let jpeg = body.to_vec().into();
         let (x8, y8, tables) = (header.x8, header.y8, header.tables);
-        recordings.slice(&Slice { unit: picture.unit, size: SIZE, rendition: 0, x8, y8, tables, jpeg });
+        recordings.slice(&Slice { unit: picture.unit, size: SIZE, rendition: 0, full: SIZE, x8, y8, tables, jpeg });
     }
     recordings.show(&ready(picture, false));
 }
@@ -76,6 +76,7 @@ fn ready(picture: &CodedPicture, same: bool) -> Ready {
         media_time,
         size,
         rendition: 0,
+        full: SIZE,
         received: 1,
         missing: 0,
         same,
