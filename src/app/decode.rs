@@ -414,6 +414,48 @@ mod tests {
         assert_eq!(worker.whole().expect("a picture").size(), SIZE, "what is saved is whole");
     }
 
+    /// One grey JPEG of this size.
+    fn grey(size: Size, level: u8) -> Vec<u8> {
+        let mut planes = Picture::from_pool(&Pool::new(1), size, 0, Time::ZERO);
+        planes.planes_mut().fill(128);
+        planes.split_mut()[0].fill(level);
+        Encoder::new().expect("an encoder").encode(&planes, 90, 0).expect("encodes")
+    }
+
+    #[test]
+    fn every_rendition_is_meant_to_be_shown_at_the_full_size_and_gaps_come_from_the_one_before() {
+        let (window, seen) = orders(|| true);
+        let (shown, _figures) = unbounded();
+        let inbox = Inbox::new(2);
+        inbox.close();
+        let settings = settings(window, OnTheWay::default(), Room::default());
+        let mut worker = work_off(settings, &inbox, shown).expect("works");
+        let mut next = |unit: u32, rendition: u8, of: Size, same: bool| {
+            let size = SIZE.rendition(rendition);
+            let jpeg = grey(of, 50 * (rendition as u8 + 1));
+            if !same {
+                worker.work(Work::Slice(Slice { tables: 0, size, rendition, jpeg: jpeg.into(), ..slice(unit, 0) }));
+            }
+            let picture = Ready { size, rendition, ..show(unit, same).picture };
+            worker.work(Work::Show(Show { picture, ..show(unit, same) }));
+            let frame = seen.take().frame.expect("a picture");
+            assert_eq!((frame.id, frame.canvas.size(), frame.canvas.full()), (unit.into(), size, SIZE));
+            let level = |pixel: &u32| pixel & 0xFF;
+            let pixels = frame.canvas.pixels();
+            (pixels.first().map(level), pixels.last().map(level))
+        };
+        let near = |found: (Option<u32>, Option<u32>), first: u32, last: u32| {
+            let close = |found: Option<u32>, wanted: u32| found.is_some_and(|found| found.abs_diff(wanted) < 3);
+            assert!(close(found.0, first) && close(found.1, last), "{found:?} for {first}, {last}");
+        };
+        near(next(1, 1, SIZE.rendition(1), false), 100, 100);
+        near(next(2, 1, SIZE.rendition(1), true), 100, 100);
+        // Of these only the upper left has come.
+        near(next(3, 0, Size::new(16, 16), false), 50, 100);
+        near(next(4, 2, Size::new(8, 8), false), 150, 100);
+        assert_eq!(worker.whole().map(|canvas| canvas.full()), Some(SIZE));
+    }
+
     #[test]
     fn a_canvas_that_was_shown_many_times_is_taken_again_once_nobody_holds_it() {
         let (size, mut canvases) = (Size::new(16, 16), Canvases::default());

@@ -151,6 +151,22 @@ mod tests {
     }
 
     #[test]
+    fn a_smaller_rendition_stands_where_the_full_picture_would() {
+        let (full, window) = (Size::new(501, 283), Size::new(640, 400));
+        let drawn = |rendition: u8| {
+            let mut canvas = Canvas::new(full.rendition(rendition));
+            canvas.set_full(full);
+            canvas.pixels_mut().fill(0x0040_8020);
+            let mut target = vec![u32::MAX; window.pixels()];
+            Scaler::default().draw(&Frame { canvas: Arc::new(canvas), id: 1 }, &mut target, window);
+            target
+        };
+        let wanted = drawn(0);
+        assert_eq!(wanted.iter().filter(|&&pixel| pixel == 0x0040_8020).count(), letterbox(full, window).size.pixels());
+        assert!(drawn(1) == wanted && drawn(2) == wanted);
+    }
+
+    #[test]
     fn drawing_copies_scales_and_blackens_the_rest() {
         let mut canvas = Canvas::new(Size::new(4, 2));
         canvas.pixels_mut().fill(0x00AA_BBCC);

@@ -19,6 +19,7 @@ mod drift;
 mod held;
 mod listing;
 mod paths;
+mod renditions;
 mod reports;
 mod schedule;
 mod sessions;
