@@ -432,7 +432,7 @@ mod tests {
         let mut worker = work_off(settings, &inbox, shown).expect("works");
         let mut next = |unit: u32, rendition: u8, of: Size, same: bool| {
             let size = SIZE.rendition(rendition);
-            let jpeg = grey(of, 50 * (rendition as u8 + 1));
+            let jpeg = grey(of, 50 * (rendition + 1));
             if !same {
                 worker.work(Work::Slice(Slice { tables: 0, size, rendition, jpeg: jpeg.into(), ..slice(unit, 0) }));
             }

@@ -1,9 +1,15 @@
 //! Pictures of several sizes at one watcher: those that were announced are shown, one size a unit, and nothing else is.
 
+use std::rc::Rc;
+
 use udpstream::units::{MediaTime, Rate, Size, Unit};
 use udpstream::wire::SizeClass;
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 
+use crate::elastic::Elastic;
+use crate::jpeg::Film;
+use crate::link::Path;
+use crate::net::{World, seconds};
 use crate::told::{SIZE, Told};
 
 /// Part `part` of two of a picture.
@@ -53,4 +59,17 @@ fn what_was_announced_is_shown_and_each_unit_has_one_size() {
     told.object(part(5, 1, 1, SIZE.rendition(1)));
     assert_eq!(told.shown.last(), Some(&(5, 0)));
     assert_eq!(told.machine.counts().pictures.shown_of, [2, 3, 0]);
+}
+
+#[test]
+fn a_film_that_is_coded_to_what_is_wished_arrives_whole() {
+    let (size, rate) = (Size::new(1_280, 720), Rate::new(25, 1).expect("25 fps"));
+    let film = Rc::new(Film::elastic(size, rate, Elastic::harsh(size, 3)));
+    let mut world = World::new(3, &film);
+    world.watch(Path::GOOD);
+    world.run(seconds(3));
+    world.check(0);
+    let shown = &world.watchers[0].seen.shown;
+    assert!(shown.len() > 60, "{} were shown", shown.len());
+    assert!(shown.iter().all(|(_, picture, _)| picture.missing == 0 && picture.full == size));
 }
