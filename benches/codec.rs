@@ -10,9 +10,10 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use stage::{QUALITY, Sample, is_short, is_whole, median, timed};
 use turbojpeg::{Compressor, Subsamp, YuvImage};
-use udpstream::codec::{Decoder, Encoder, Fitter, PairedDecoder, PairedEncoder};
+use udpstream::codec::{Decoder, Encoder, Fitter, PairedDecoder, PairedEncoder, in_full};
 use udpstream::media::coded::CodedPicture;
 use udpstream::media::jpeg::{self, Index, Recoder, Slice};
+use udpstream::media::shrink::shrink;
 use udpstream::media::tonemap::{ToneMap, Transfer};
 use udpstream::media::{Canvas, Picture, y4m};
 use udpstream::queue::Pool;
@@ -69,6 +70,23 @@ fn encode(c: &mut Criterion) {
 }
 
 /// One thread and two, as a file's and a live picture's encoder use them: the same bytes.
+fn smaller_renditions(c: &mut Criterion) {
+    let (picture, pool) = (picture(), Pool::new(2));
+    let mut group = c.benchmark_group("720p halved");
+    for rendition in [1, 2] {
+        assert_eq!(shrink(&picture, rendition, &pool).size, SIZE.rendition(rendition));
+        group.bench_function(BenchmarkId::new("times", rendition), |b| {
+            b.iter(|| shrink(black_box(&picture), rendition, &pool));
+        });
+    }
+    group.finish();
+    let mut canvas = Canvas::new(SIZE.rendition(1));
+    canvas.set_full(SIZE);
+    canvas.pixels_mut().iter_mut().zip(0_u32..).for_each(|(pixel, n)| *pixel = n.wrapping_mul(2_654_435_761));
+    assert!(in_full(&canvas).is_ok_and(|full| full.size() == SIZE));
+    c.bench_function("640x360 to 720p, Catmull-Rom", |b| b.iter(|| drop(in_full(black_box(&canvas)))));
+}
+
 fn encode_in_bands(c: &mut Criterion) {
     let picture = picture();
     let expected = encoder().encode(&picture, QUALITY, restart()).expect("encodes");
@@ -259,7 +277,19 @@ fn in_turn(size: Size, class: SizeClass, rounds: usize) {
     println!("{ours:>14.0}{theirs:>14.0}{:>8.3}", ours / theirs);
 }
 
-criterion_group!(benches, encode, encode_in_bands, convert, tone_map, index, cut, decode, recode, conceal);
+criterion_group!(
+    benches,
+    encode,
+    encode_in_bands,
+    smaller_renditions,
+    convert,
+    tone_map,
+    index,
+    cut,
+    decode,
+    recode,
+    conceal
+);
 
 fn main() {
     benches();

@@ -68,7 +68,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("winit", &["view", "app"]),
     ("x11rb", &["source"]),
     ("yuv", &["source"]),
-    ("zerocopy", &["wire", "view"]),
+    ("zerocopy", &["wire", "view", "codec"]),
 ];
 const ANYWHERE: &[&str] = &["thiserror"];
 

@@ -141,11 +141,11 @@ const KEPT: usize = 4;
 impl Canvases {
     /// A canvas that nobody else holds, cleared.
     pub fn take(&mut self, size: Size) -> Arc<Canvas> {
-        self.scaled(size, Eighths::FULL)
+        self.scaled(size, size, Eighths::FULL)
     }
 
-    /// The same for a picture of this size at a smaller scale.
-    pub fn scaled(&mut self, picture: Size, scale: Eighths) -> Arc<Canvas> {
+    /// The same for a picture of this size at a smaller scale, which is a rendition of one that has the size `full`.
+    pub fn scaled(&mut self, picture: Size, full: Size, scale: Eighths) -> Arc<Canvas> {
         let free = self.kept.iter_mut().position(|canvas| Arc::get_mut(canvas).is_some());
         #[cfg(test)]
         {
@@ -155,6 +155,7 @@ impl Canvases {
         let mut canvas = free.map_or_else(new, |i| self.kept.swap_remove(i));
         if let Some(canvas) = Arc::get_mut(&mut canvas) {
             canvas.reset_scaled(picture, scale);
+            canvas.set_full(full);
         }
         canvas
     }
@@ -202,9 +203,10 @@ impl Worker {
 
     fn slice(&mut self, slice: &Slice) {
         self.standing.slice(slice);
-        let held = self.canvas.take().filter(|canvas| canvas.picture() == slice.size);
+        let fits = |canvas: &Arc<Canvas>| (canvas.picture(), canvas.full()) == (slice.size, slice.full);
+        let held = self.canvas.take().filter(fits);
         let scale = self.settings.room.scale(slice.size);
-        let mut canvas = held.unwrap_or_else(|| self.canvases.scaled(slice.size, scale));
+        let mut canvas = held.unwrap_or_else(|| self.canvases.scaled(slice.size, slice.full, scale));
         if let Some(pixels) = Arc::get_mut(&mut canvas) {
             let decoded = self.decoder.decode(slice.tables, slice.jpeg.bytes(), pixels, slice.x8, slice.y8);
             self.bad += u32::from(decoded.is_err());
@@ -216,7 +218,7 @@ impl Worker {
         let show = Show { undecodable: show.undecodable + std::mem::take(&mut self.bad), ..show };
         let picture = show.picture;
         let same = self.previous.clone().filter(|_| picture.same);
-        let canvas = same.or_else(|| self.finish(picture.size));
+        let canvas = same.or_else(|| self.finish(&picture));
         let Some(canvas) = canvas else { return self.tell(show.superseded(now())) };
         if !picture.same {
             self.standing.show();
@@ -265,14 +267,14 @@ impl Worker {
 
     /// What is shown, decoded again at another scale.
     fn again(&mut self, shown: &Canvas, scale: Eighths) -> Arc<Canvas> {
-        let mut canvas = self.canvases.scaled(shown.picture(), scale);
+        let mut canvas = self.canvases.scaled(shown.picture(), shown.full(), scale);
         if let Some(pixels) = Arc::get_mut(&mut canvas) {
             self.standing.decode(&mut self.decoder, pixels, shown);
         }
         canvas
     }
 
-    /// What is shown, in full.
+    /// What is shown, at the size that its picture has.
     fn whole(&mut self) -> Option<Arc<Canvas>> {
         let shown = self.previous.clone()?;
         Some(if shown.scale() == Eighths::FULL { shown } else { self.again(&shown, Eighths::FULL) })
@@ -285,8 +287,9 @@ impl Worker {
     }
 
     /// The canvas in hand with its gaps filled from the picture before.
-    fn finish(&mut self, size: Size) -> Option<Arc<Canvas>> {
-        let mut canvas = self.canvas.take().filter(|canvas| canvas.picture() == size)?;
+    fn finish(&mut self, picture: &Ready) -> Option<Arc<Canvas>> {
+        let fits = |canvas: &Arc<Canvas>| (canvas.picture(), canvas.full()) == (picture.size, picture.full);
+        let mut canvas = self.canvas.take().filter(fits)?;
         if let Some(pixels) = Arc::get_mut(&mut canvas) {
             pixels.fill_missing(self.previous.as_deref());
         }
@@ -306,112 +309,4 @@ impl Worker {
 }
 
 #[cfg(test)]
-mod tests {
-    use crossbeam_channel::unbounded;
-
-    use super::*;
-    use crate::codec::Encoder;
-    use crate::media::Picture;
-    use crate::queue::Pool;
-    use crate::units::{MediaTime, Unit};
-    use crate::view::orders;
-
-    const SIZE: Size = Size::new(64, 48);
-
-    pub fn slice(unit: u32, bytes: usize) -> Slice {
-        Slice { unit: Unit(unit), size: SIZE, rendition: 0, x8: 0, y8: 0, tables: 80, jpeg: vec![0; bytes].into() }
-    }
-
-    pub fn show(unit: u32, same: bool) -> Show {
-        let (at, hop) = (Time::ZERO, 0);
-        let picture = Ready {
-            unit: Unit(unit),
-            media_time: MediaTime::ZERO,
-            size: SIZE,
-            rendition: 0,
-            received: 1,
-            missing: 0,
-            same,
-            first_at: at,
-            last_at: at,
-            session: 0,
-            first_hop: hop,
-            last_hop: hop,
-        };
-        Show { picture, due: None, handed: at, undecodable: 0 }
-    }
-
-    fn settings(window: Handle, on_the_way: OnTheWay, room: Room) -> Settings {
-        let (stills, _) = unbounded();
-        Settings { window: Some(window), on_the_way, snapshot: None, room, stills, waker: Arc::new(|| {}) }
-    }
-
-    /// Its display has stopped: it looks at nothing. All pictures but the newest are superseded, and told of.
-    #[test]
-    fn a_window_that_stands_still_costs_three_canvases_and_all_pictures_are_accounted_for() {
-        let (window, seen) = orders(|| true);
-        let on_the_way = OnTheWay::default();
-        let settings = settings(window, on_the_way.clone(), Room::default());
-        let (shown, figures) = unbounded();
-        let inbox = Arc::new(Inbox::new(room(true)));
-        let work = Arc::clone(&inbox);
-        let decoder = std::thread::spawn(move || work_off(settings, &work, shown));
-        let mut dropped = 0;
-        for unit in 0..500 {
-            dropped += inbox.slice(slice(unit, 100)).len();
-            dropped += inbox.show(show(unit, false)).len();
-        }
-        inbox.close();
-        let worker = decoder.join().expect("no panic").expect("a decoder");
-        assert!((1..=3).contains(&worker.canvases.made), "{} canvases", worker.canvases.made);
-        let superseded = figures.try_iter().inspect(|shown| assert!(shown.superseded)).count();
-        assert_eq!((dropped + superseded, on_the_way.0.lock().expect("no panic").len()), (499, 1), "and one waits");
-        // The display goes on.
-        drop(worker);
-        let frame = seen.take().frame.expect("the newest");
-        assert_eq!((frame.id, Arc::strong_count(&frame.canvas)), (499, 1));
-        assert_eq!(on_the_way.take(frame.id).map(|shown| shown.superseded), Some(false));
-        assert!(on_the_way.0.lock().expect("no panic").is_empty());
-    }
-
-    #[test]
-    fn a_tile_that_grows_gets_the_picture_that_stands_there_in_its_new_size() {
-        let (window, seen) = orders(|| true);
-        let room = Room::of_tile();
-        room.set(Size::new(16, 12));
-        let (shown, _figures) = unbounded();
-        let mut planes = Picture::from_pool(&Pool::new(1), SIZE, 0, Time::ZERO);
-        planes.planes_mut().fill(90);
-        let jpeg = Encoder::new().expect("an encoder").encode(&planes, 80, 4).expect("encodes");
-        let inbox = Inbox::new(2);
-        inbox.slice(Slice { tables: 0, jpeg: jpeg.into(), ..slice(7, 0) });
-        inbox.show(show(7, false));
-        inbox.close();
-        let mut worker = work_off(settings(window, OnTheWay::default(), room.clone()), &inbox, shown).expect("works");
-        let frame = seen.take().frame.expect("a picture");
-        assert_eq!((frame.id, frame.canvas.size(), frame.canvas.picture()), (7, Size::new(16, 12), SIZE));
-        worker.work(Work::Resized);
-        assert!(seen.take().frame.is_none(), "nothing has changed");
-        room.set(Size::new(30, 24));
-        worker.work(Work::Resized);
-        let waiting = seen.take();
-        let canvas = waiting.frame.expect("a picture").canvas;
-        assert_eq!((canvas.size(), waiting.card), (Size::new(32, 24), None), "a card stays");
-        assert!(canvas.is_complete());
-        assert_eq!(worker.whole().expect("a picture").size(), SIZE, "what is saved is whole");
-    }
-
-    #[test]
-    fn a_canvas_that_was_shown_many_times_is_taken_again_once_nobody_holds_it() {
-        let (size, mut canvases) = (Size::new(16, 16), Canvases::default());
-        let shown = canvases.take(size);
-        for _ in 0..2 * KEPT {
-            canvases.give_back(Arc::clone(&shown));
-        }
-        let other = canvases.take(size);
-        assert!(!Arc::ptr_eq(&shown, &other), "it is still held");
-        let address = Arc::as_ptr(&shown);
-        drop(shown);
-        assert_eq!(Arc::as_ptr(&canvases.take(size)), address);
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Recording beside the stream: a thread that writes, an inbox that never makes its sender wait, and what people are told of
 //! it. Both sides use it: `serve` has whole JPEGs, `watch` has slices.
 
+mod renditions;
 mod writer;
 
 use std::env;

@@ -58,7 +58,7 @@ impl Fitter {
         for (at, (source, target)) in planes.enumerate() {
             target.fill(if at == 0 { 0 } else { 128 });
             let (corner, part) = to[at];
-            let scaled = self.scale(source, from[at], part)?;
+            let scaled = self.scale(source, from[at], part, FilterType::Bilinear)?;
             let rows = target.chunks_exact_mut(whole[at].width.into()).skip(corner.height.into());
             for (row, scaled) in rows.zip(scaled.buffer().chunks_exact(part.width.into())) {
                 row[usize::from(corner.width)..][..scaled.len()].copy_from_slice(scaled);
@@ -67,12 +67,26 @@ impl Fitter {
         Ok(fitted)
     }
 
-    fn scale(&mut self, plane: &[u8], from: Size, to: Size) -> Result<Image<'static>, CodecError> {
+    /// The whole picture at exactly this size: another rendition of it.
+    pub fn stretch(&mut self, picture: &Picture, size: Size) -> Result<Picture, CodecError> {
+        let mut stretched = Picture::from_pool(&self.pool, size, picture.number, picture.captured);
+        (stretched.content, stretched.span) = (picture.content, picture.span);
+        let enlarges = size.width > picture.size.width;
+        let filter = if enlarges { FilterType::CatmullRom } else { FilterType::Bilinear };
+        let sizes = |size: Size| [size, Picture::chroma(size), Picture::chroma(size)];
+        let planes = picture.planes().into_iter().zip(stretched.split_mut());
+        for ((source, target), (from, to)) in planes.zip(sizes(picture.size).into_iter().zip(sizes(size))) {
+            target.copy_from_slice(self.scale(source, from, to, filter)?.buffer());
+        }
+        Ok(stretched)
+    }
+
+    fn scale(&mut self, plane: &[u8], from: Size, to: Size, filter: FilterType) -> Result<Image<'static>, CodecError> {
         let refused = |error: &dyn std::fmt::Display| CodecError::Scale(error.to_string());
         let source = ImageRef::new(from.width.into(), from.height.into(), plane, PixelType::U8);
         let source = source.map_err(|error| refused(&error))?;
         let mut target = Image::new(to.width.into(), to.height.into(), PixelType::U8);
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
         self.resizer.resize(&source, &mut target, &options).map_err(|error| refused(&error))?;
         Ok(target)
     }

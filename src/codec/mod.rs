@@ -2,11 +2,13 @@
 //! → coded units, and back, by libopus.
 
 mod bands;
+mod enlarge;
 mod fit;
 mod opus;
 mod turbo;
 
 pub use bands::{PairedDecoder, PairedEncoder, second_thread};
+pub use enlarge::in_full;
 pub use fit::Fitter;
 pub use opus::{SoundDecoder, SoundEncoder};
 pub use turbo::{Decoder, Encoder};

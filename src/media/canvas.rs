@@ -14,6 +14,8 @@ use crate::units::Size;
 /// and a cell then has n × n pixels.
 #[derive(Clone, Debug)]
 pub struct Canvas {
+    /// Of the stream's pictures in full, one rendition of which this is.
+    full: Size,
     /// Of the picture at full scale.
     picture: Size,
     scale: Eighths,
@@ -54,7 +56,8 @@ impl Canvas {
     /// The same for a picture of this size at a smaller scale.
     pub fn scaled(picture: Size, scale: Eighths) -> Self {
         let none = Size::new(0, 0);
-        let mut canvas = Self { picture: none, scale, size: none, pixels: Vec::new(), covered: Vec::new(), missing: 0 };
+        let mut canvas =
+            Self { full: none, picture: none, scale, size: none, pixels: Vec::new(), covered: Vec::new(), missing: 0 };
         canvas.reset_scaled(picture, scale);
         canvas
     }
@@ -66,7 +69,7 @@ impl Canvas {
 
     /// The same for a picture of this size at a smaller scale.
     pub fn reset_scaled(&mut self, picture: Size, scale: Eighths) {
-        (self.picture, self.scale) = (picture, scale);
+        (self.full, self.picture, self.scale) = (picture, picture, scale);
         let size = scale.of(picture);
         if self.size != size {
             self.size = size;
@@ -74,6 +77,11 @@ impl Canvas {
             self.pixels.resize(size.pixels(), BLACK);
         }
         self.clear_coverage();
+    }
+
+    /// Its picture is a rendition of one that has this size in full, and is shown as large as that.
+    pub const fn set_full(&mut self, full: Size) {
+        self.full = full;
     }
 
     /// Forgets what has come.
@@ -116,13 +124,13 @@ impl Canvas {
         Some(Rectangle { pixels, stride })
     }
 
-    /// Gives each missing cell the pixels of the picture shown before, or black if that had another size; one at another
-    /// scale is brought to this one. Returns how many cells that were; they still count as missing.
+    /// Gives each missing cell the pixels of the picture shown before, or black if that was of another stream; one at another
+    /// scale, or of another rendition, is brought to this one. Returns how many cells that were; they still count as missing.
     pub fn fill_missing(&mut self, previous: Option<&Self>) -> usize {
         if self.missing == 0 {
             return 0;
         }
-        let previous = previous.filter(|previous| previous.picture == self.picture);
+        let previous = previous.filter(|previous| previous.full == self.full);
         let (columns, rows) = self.cells();
         for row in 0..rows {
             let mut column = 0;
@@ -142,6 +150,11 @@ impl Canvas {
     /// Of the picture at full scale.
     pub const fn picture(&self) -> Size {
         self.picture
+    }
+
+    /// As large as its picture is shown where nothing is scaled.
+    pub const fn full(&self) -> Size {
+        self.full
     }
 
     pub const fn scale(&self) -> Eighths {
@@ -192,6 +205,9 @@ impl Canvas {
         for y in row * cell..((row + 1) * cell).min(height) {
             let at = y * width + across.start..y * width + across.end;
             match previous {
+                Some(previous) if previous.picture != self.picture => {
+                    previous.blend_row((y, height), (across.clone(), width), &mut self.pixels[at]);
+                }
                 Some(previous) if previous.scale == self.scale => {
                     self.pixels[at.clone()].copy_from_slice(&previous.pixels[at]);
                 }
@@ -211,6 +227,34 @@ impl Canvas {
             *pixel = row.get(nearest(x, width)).copied().unwrap_or(BLACK);
         }
     }
+
+    /// A part of row `y` of a canvas of `height` rows and `width` pixels that shows the same in another size, blended of the
+    /// four nearest pixels here.
+    fn blend_row(&self, (y, height): (usize, usize), (across, width): (Range<usize>, usize), out: &mut [u32]) {
+        let (wide, high) = (usize::from(self.size.width), usize::from(self.size.height));
+        let (row, lower) = between(y, height, high);
+        let rows =
+            [row, row + 1].map(|row| self.pixels.get(row.min(high.saturating_sub(1)) * wide..).unwrap_or_default());
+        for (pixel, x) in out.iter_mut().zip(across) {
+            let (left, right) = between(x, width, wide);
+            let at = |row: &[u32], x: usize| row.get(x.min(wide.saturating_sub(1))).copied().unwrap_or(BLACK);
+            let [above, below] = rows.map(|row| mix(at(row, left), at(row, left + 1), right));
+            *pixel = mix(above, below, lower);
+        }
+    }
+}
+
+/// Where the middle of pixel `at` of `there` lies among `here`: behind the middle of which one, and how far, in 256ths.
+fn between(at: usize, there: usize, here: usize) -> (usize, u32) {
+    let place = ((2 * at + 1) * here * 128 / there.max(1)).saturating_sub(128);
+    (place / 256, (place % 256) as u32)
+}
+
+/// So many 256ths of `b`, the rest of `a`.
+fn mix(a: u32, b: u32, share: u32) -> u32 {
+    // Two colours at a time, with eight bits between them.
+    let blend = |a: u32, b: u32| (a * (256 - share) + b * share) >> 8 & 0x00FF_00FF;
+    blend(a & 0x00FF_00FF, b & 0x00FF_00FF) | blend(a >> 8 & 0x00FF_00FF, b >> 8 & 0x00FF_00FF) << 8
 }
 
 /// The cells that `length` pixels from cell `start` on touch.
@@ -322,6 +366,42 @@ mod tests {
             assert_eq!((whole.pixels.len(), whole.stride), (to.of(size).pixels(), wide));
             assert!(canvas.rectangle_mut(1, 2, 20, 3).is_none() && canvas.rectangle_mut(3, 2, 3, 3).is_some());
         }
+    }
+
+    #[test]
+    fn what_is_missing_comes_from_another_rendition_in_both_directions() {
+        let full = Size::new(41, 29);
+        // Brighter to the right and to the bottom, in all renditions alike.
+        let ramp = |rendition: u8, scale: Eighths| {
+            let mut canvas = Canvas::scaled(full.rendition(rendition), scale);
+            canvas.set_full(full);
+            let (wide, high) = (f64::from(canvas.size().width), f64::from(canvas.size().height));
+            for (at, pixel) in canvas.pixels_mut().iter_mut().enumerate() {
+                let (x, y) = ((at % wide as usize) as f64 + 0.5, (at / wide as usize) as f64 + 0.5);
+                *pixel = 0x0001_0000 * (x / wide * 200.0) as u32 + (y / high * 200.0) as u32;
+            }
+            canvas
+        };
+        let half = Eighths::new(4).expect("a scale");
+        for (from, to, scale) in
+            [(0, 1, half), (1, 0, half), (2, 0, Eighths::FULL), (0, 2, Eighths::FULL), (1, 2, half)]
+        {
+            let (before, wanted) = (ramp(from, scale), ramp(to, Eighths::FULL));
+            let mut canvas = Canvas::new(full.rendition(to));
+            canvas.set_full(full);
+            canvas.pixels_mut().fill(0x00FF_FFFF);
+            canvas.cover(0, 0, 8, 8);
+            canvas.fill_missing(Some(&before));
+            let wide = usize::from(canvas.size().width);
+            for (at, (&found, &wanted)) in canvas.pixels().iter().zip(wanted.pixels()).enumerate() {
+                let off = [16, 0].map(|shift| (found >> shift & 0xFF).abs_diff(wanted >> shift & 0xFF));
+                let covered = at % wide < 8 && at / wide < 8;
+                assert!(covered == (found == 0x00FF_FFFF), "{from} {to} {at}");
+                // Half a pixel of the smaller one at an edge.
+                assert!(covered || off.into_iter().all(|off| off <= 18), "{from} {to} {at}: {off:?}");
+            }
+        }
+        assert_eq!([mix(0x00FF_8040, 0x0001_8040, 128), mix(0x1234_5678, 0, 0)], [0x0080_8040, 0x1234_5678]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, RgbImage};
 
+use crate::codec::{CodecError, in_full};
 use crate::media::Canvas;
 
 /// A kind of picture file.
@@ -44,6 +45,8 @@ pub enum StillError {
     Kind(String),
     #[error("the picture could not be turned into a file ({0})")]
     Encode(#[from] image::ImageError),
+    #[error("the picture could not be turned into a file ({0})")]
+    Scale(#[from] CodecError),
     #[error("{path} could not be written ({why}): choose a folder that you may write to, on a disk with room")]
     Write { path: String, why: io::Error },
 }
@@ -90,6 +93,7 @@ fn write(file: io::Result<File>, bytes: &[u8], path: &Path, fresh: bool) -> Resu
 }
 
 fn encode(canvas: &Canvas, kind: StillKind) -> Result<Vec<u8>, StillError> {
+    let canvas = &*in_full(canvas)?;
     let mut rgb = Vec::with_capacity(canvas.size().pixels() * 3);
     for pixel in canvas.pixels() {
         let [_, r, g, b] = pixel.to_be_bytes();
@@ -139,6 +143,18 @@ mod tests {
         let pixels = image.pixels().map(|p| u32::from_be_bytes([0xFF, p[0], p[1], p[2]]));
         assert!(pixels.eq(canvas().pixels().iter().copied()));
         save(&canvas(), &first).expect("over it");
+    }
+
+    #[test]
+    fn a_smaller_rendition_is_saved_at_the_full_size() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut half = canvas();
+        half.pixels_mut().fill(0x0010_2030);
+        half.set_full(Size::new(65, 34));
+        let path = save_new(&half, folder.path(), "half", 1, StillKind::Png).expect("saved");
+        let image = image::open(&path).expect("a PNG").to_rgb8();
+        assert_eq!(image.dimensions(), (65, 34));
+        assert!(image.pixels().all(|pixel| pixel.0 == [0x10, 0x20, 0x30]));
     }
 
     #[test]

@@ -118,9 +118,9 @@ impl Pane {
         self.drawn && !self.hud.figures && self.shown.as_ref().is_some_and(same)
     }
 
-    /// The size and the number of the newest frame.
+    /// How large the newest frame is meant to be, and its number.
     pub fn frame(&self) -> Option<(Size, u64)> {
-        self.shown.as_ref().map(|frame| (frame.canvas.picture(), frame.id))
+        self.shown.as_ref().map(|frame| (frame.canvas.full(), frame.id))
     }
 
     /// Whether what was drawn last is on the screen.

@@ -22,6 +22,7 @@ mod held;
 mod listing;
 mod paths;
 mod rates;
+mod renditions;
 mod reports;
 mod rungs;
 mod schedule;

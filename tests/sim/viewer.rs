@@ -243,17 +243,8 @@ fn sound_is_wished_and_not_wished() {
 fn description() -> Description {
     let (size, rate) = (Size::new(64, 48), Rate::new(25, 1).expect("25 fps"));
     let title = "A stream".to_owned();
-    Description {
-        title,
-        size,
-        smaller: 0,
-        rate,
-        length: None,
-        live: true,
-        sound: false,
-        ended: None,
-        sound_ended: None,
-    }
+    let (smaller, length, ended, sound_ended) = (0, None, None, None);
+    Description { title, size, smaller, rate, length, live: true, sound: false, ended, sound_ended }
 }
 
 fn entry(n: u16) -> Entry {

@@ -47,11 +47,11 @@ proptest! {
     fn descriptions_come_back(
         (title, width, height, rate) in ("\\PC{0,40}", 1..=MAX_SIDE, 1..=MAX_SIDE, rate()),
         length in any::<Option<u64>>(), live in any::<bool>(), sound in any::<bool>(),
-        (ended, sound_ended) in any::<(Option<u32>, Option<u32>)>(),
+        (ended, sound_ended) in any::<(Option<u32>, Option<u32>)>(), smaller in 0..3_u8,
     ) {
         let title = tlv::printable(tlv::shorten(&title, 200));
         let (size, ended, sound_ended) = (Size::new(width, height), ended.map(Unit), sound_ended.map(Unit));
-        let description = Description { title, size, rate, length, live, sound, ended, sound_ended };
+        let description = Description { title, size, smaller, rate, length, live, sound, ended, sound_ended };
         let mut body = Vec::new();
         description.emit(&mut body);
         prop_assert_eq!(Description::parse(&body), Ok(description));
@@ -188,10 +188,34 @@ fn damaged_datagrams_do_not_panic() {
 }
 
 #[test]
+fn a_list_of_renditions_ends_where_a_size_is_not_what_it_must_be() {
+    let smaller = |sizes: &[(u16, u16)], rest: &[u8]| {
+        let size = Size::new(501, 283);
+        let (title, rate) = (String::new(), Rate::new(25, 1).expect("25 fps"));
+        let (length, live, sound, ended, sound_ended) = (None, false, false, None, None);
+        let mut body = Vec::new();
+        Description { title, size, smaller: 0, rate, length, live, sound, ended, sound_ended }.emit(&mut body);
+        let mut value: Vec<u8> = sizes.iter().flat_map(|(w, h)| [w.to_be_bytes(), h.to_be_bytes()].concat()).collect();
+        value.extend_from_slice(rest);
+        tlv::put(&mut body, 8, &value);
+        Description::parse(&body).map(|description| description.smaller)
+    };
+    let (half, quarter) = ((251, 142), (126, 71));
+    assert_eq!(smaller(&[half, quarter], &[]), Ok(2));
+    assert_eq!(smaller(&[half, quarter, (63, 36)], &[]), Ok(2), "no more than there are");
+    assert_eq!(
+        [smaller(&[], &[1, 2, 3]), smaller(&[half], &[0]), smaller(&[quarter, half], &[])],
+        [Ok(0), Ok(1), Ok(0)]
+    );
+    assert_eq!([smaller(&[half, (125, 71)], &[]), smaller(&[(0, 0)], &[])], [Ok(1), Ok(0)]);
+}
+
+#[test]
 fn a_damaged_object_is_refused() {
     let description = Description {
         title: "A film".to_owned(),
         size: Size::new(1_280, 720),
+        smaller: 2,
         rate: Rate::new(30_000, 1_001).expect("NTSC"),
         length: Some(60_000_000),
         live: false,

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::codec::Encoder;
+use crate::codec::{Encoder, Fitter};
 use crate::media::Picture;
 use crate::media::card::Card;
 use crate::media::coded::Stamps;
 use crate::media::jpeg::{index, restart_interval};
+use crate::media::shrink::shrink;
 use crate::queue::Pool;
 use crate::units::{Rate, Size, Time, Unit};
 use crate::wire::{ObjectView, SizeClass};
@@ -33,10 +34,18 @@ fn finish(recordings: &mut Recordings) -> (Vec<Said>, Value) {
 }
 
 fn coded(number: u32) -> CodedPicture {
+    coded_to(number, 0, 80)
+}
+
+fn coded_to(number: u32, rendition: u8, quality: u8) -> CodedPicture {
+    let size = SIZE.rendition(rendition);
     let mut picture = Picture::from_pool(&Pool::new(1), SIZE, number, Time::ZERO);
     Card::new(SIZE, tracks(25, false).rate).draw(&mut picture, number);
-    let interval = restart_interval(SIZE.width.div_ceil(16), 0).expect("one at least");
-    let jpeg = Encoder::new().expect("an encoder").encode(&picture, 80, interval).expect("encoded");
+    if rendition > 0 {
+        picture = shrink(&picture, rendition, &Pool::new(2));
+    }
+    let interval = restart_interval(size.width.div_ceil(16), u8::from(rendition > 0)).expect("one at least");
+    let jpeg = Encoder::new().expect("an encoder").encode(&picture, quality, interval).expect("encoded");
     let index = index(&jpeg).expect("ours");
     let media_time = tracks(25, false).rate.media_time(number.into());
     let stamps = Stamps::default();
@@ -44,9 +53,9 @@ fn coded(number: u32) -> CodedPicture {
         unit: Unit(number),
         media_time,
         lasts: Duration::ZERO,
-        size: SIZE,
-        rendition: 0,
-        quality: 80,
+        size,
+        rendition,
+        quality,
         layout: 0,
         jpeg,
         index,
@@ -63,19 +72,21 @@ fn receive(recordings: &mut Recordings, picture: &CodedPicture, lost: &[usize]) 
         let ObjectView { header, body } = ObjectView::parse(object.bytes()).expect("ours");
         let jpeg = body.to_vec().into();
         let (x8, y8, tables) = (header.x8, header.y8, header.tables);
-        recordings.slice(&Slice { unit: picture.unit, size: SIZE, rendition: 0, x8, y8, tables, jpeg });
+        let (size, rendition) = (picture.size, picture.rendition);
+        recordings.slice(&Slice { unit: picture.unit, size, rendition, full: SIZE, x8, y8, tables, jpeg });
     }
     recordings.show(&ready(picture, false));
 }
 
 fn ready(picture: &CodedPicture, same: bool) -> Ready {
     let at = Time::ZERO;
-    let CodedPicture { unit, media_time, size, .. } = *picture;
+    let CodedPicture { unit, media_time, size, rendition, .. } = *picture;
     Ready {
         unit,
         media_time,
         size,
-        rendition: 0,
+        rendition,
+        full: SIZE,
         received: 1,
         missing: 0,
         same,
@@ -219,4 +230,46 @@ fn sound_comes_along_and_a_failure_ends_it_with_a_sentence() {
     let (said, _) = finish(&mut recordings);
     assert!(matches!(&said[0], Said::Failed(text) if text.contains("was deleted")), "{said:?}");
     assert!(recordings.failed() && !recordings.is_running());
+}
+
+/// All JPEGs in a file that lie in it one behind the other.
+fn jpegs(path: &Path) -> Vec<Vec<u8>> {
+    let bytes = fs::read(path).expect("there");
+    let starts = bytes.windows(3).enumerate().filter(|(_, at)| *at == [0xFF, 0xD8, 0xFF]).map(|(at, _)| at);
+    let end = |from: &[u8]| from.windows(2).position(|at| at == [0xFF, 0xD9]).map(|end| from[..end + 2].to_vec());
+    starts.filter_map(|start| end(&bytes[start..])).collect()
+}
+
+#[test]
+fn what_is_recorded_has_one_size_whatever_came() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("film.mkv");
+    let mut recordings = recordings(&path);
+    recordings.stream(1, tracks(25, false));
+    let full = coded(0);
+    receive(&mut recordings, &full, &[]);
+    receive(&mut recordings, &coded_to(1, 1, 80), &[]);
+    // A gap in the first picture of a rendition or quality, and in one that follows it.
+    receive(&mut recordings, &coded_to(2, 0, 70), &[1]);
+    receive(&mut recordings, &coded_to(3, 1, 80), &[1]);
+    recordings.show(&ready(&coded_to(4, 1, 80), true));
+    let (said, json) = finish(&mut recordings);
+    assert!(said.iter().all(|said| matches!(said, Said::Plain(_))), "{said:?}");
+    assert_eq!(json["pictures"], 5);
+    let jpegs = jpegs(&path);
+    assert_eq!(jpegs.len(), 5, "{json}");
+    assert!(jpegs[0] == full.jpeg, "what came in full is what came, to the byte");
+    let (mut fitter, unnamed) =
+        (Fitter::new().expect("a codec"), Picture::from_pool(&Pool::new(1), SIZE, 0, Time::ZERO));
+    for (number, jpeg) in jpegs.iter().enumerate() {
+        let index = index(jpeg).expect("sound");
+        assert_eq!(index.size, SIZE);
+        let decoded = fitter.decode(&unnamed, jpeg, &index).expect("decodes");
+        let sent = coded(number.min(3) as u32);
+        let wanted = fitter.decode(&unnamed, &sent.jpeg, &sent.index).expect("decodes");
+        let off: u64 = decoded.planes()[0].iter().zip(wanted.planes()[0]).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        // What was halved differs a little, and a gap shows the card before; otherwise it would be black.
+        assert!(off < 12 * SIZE.pixels() as u64, "{number}: off by {}", off / SIZE.pixels() as u64);
+    }
+    assert!(jpegs[3] == jpegs[4]);
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::Receiver;
 
-use crate::media::jpeg::{index::size_of_whole, join_over};
+use super::renditions::Renditions;
 use crate::media::sound::Frame;
 use crate::proto::receiver::Slice;
 use crate::record::RecordError;
@@ -46,13 +46,17 @@ pub(super) struct Writer {
     stream: Option<(u64, Tracks)>,
     /// The picture that was recorded last.
     last: Vec<u8>,
+    /// The same as it came, if it was a smaller rendition.
+    small: Vec<u8>,
+    renditions: Renditions,
     files: Vec<Totals>,
 }
 
 impl Writer {
     /// Writes to `path`, once the stream is known.
     pub fn new(path: RecordingPath) -> Self {
-        Self { path: Some(path), film: None, stream: None, last: Vec::new(), files: Vec::new() }
+        let (last, small, renditions) = (Vec::new(), Vec::new(), Renditions::default());
+        Self { path: Some(path), film: None, stream: None, last, small, renditions, files: Vec::new() }
     }
 
     /// Writes until the inbox is closed or something fails.
@@ -80,6 +84,7 @@ impl Writer {
             return Ok(());
         }
         self.last.clear();
+        self.small.clear();
         let path = match (self.film.take(), self.path.take()) {
             (Some(mut film), _) => {
                 let path = film.next_path()?;
@@ -97,10 +102,17 @@ impl Writer {
         let Some(film) = &mut self.film else { return Ok(()) };
         match what {
             What::Whole(jpeg) => self.last = jpeg,
-            What::Slices(size, slices) => match joined(size, &slices, &self.last) {
-                Some(jpeg) => self.last = jpeg,
-                None => return Ok(()),
-            },
+            What::Slices(size, slices) => {
+                let before = if self.small.is_empty() { &self.last } else { &self.small };
+                let Some(joined) = self.renditions.joined(size, &slices, before) else { return Ok(()) };
+                let full = film.tracks().size;
+                if size == full {
+                    (self.last, self.small) = (joined, Vec::new());
+                } else {
+                    let Some(enlarged) = self.renditions.enlarged(&joined, full) else { return Ok(()) };
+                    (self.last, self.small) = (enlarged, joined);
+                }
+            }
             What::Same if self.last.is_empty() => return Ok(()),
             What::Same => {}
         }
@@ -125,17 +137,4 @@ impl Writer {
         self.files.extend(totals);
         outcome
     }
-}
-
-/// One JPEG of the slices that came; `None` if nothing can be made of them.
-fn joined(size: Size, slices: &[Slice], before: &[u8]) -> Option<Vec<u8>> {
-    let first = slices.first()?;
-    if first.tables == 0 {
-        let whole = first.jpeg.bytes();
-        return size_of_whole(whole).is_ok_and(|found| found == size).then(|| whole.to_vec());
-    }
-    let alike = slices.iter().filter(|slice| slice.tables == first.tables);
-    let bodies: Vec<_> = alike.map(|slice| (slice.x8, slice.y8, slice.jpeg.bytes())).collect();
-    let before = Some(before).filter(|before| !before.is_empty());
-    join_over(size, first.tables, &bodies, before).ok().map(|joined| joined.jpeg)
 }

@@ -36,6 +36,8 @@ pub struct Slice {
     /// Of the picture, and that is of this rendition.
     pub size: Size,
     pub rendition: u8,
+    /// Of the stream's pictures in full.
+    pub full: Size,
     pub x8: u16,
     pub y8: u16,
     /// 0: tables inline, 1–100: Annex K.
@@ -51,6 +53,8 @@ pub struct Ready {
     /// Of this rendition.
     pub size: Size,
     pub rendition: u8,
+    /// Of the stream's pictures in full: as large as it is shown.
+    pub full: Size,
     pub received: u16,
     pub missing: u16,
     /// Nothing to decode: show what was shown before.
@@ -120,8 +124,8 @@ pub struct Units {
 }
 
 impl Units {
-    /// Takes a picture object in.
-    pub fn take(&mut self, came: Receipt, object: &ObjectView<'_>) -> Took {
+    /// Takes a picture object in, of a stream whose pictures in full have this size.
+    pub fn take(&mut self, came: Receipt, object: &ObjectView<'_>, full: Size) -> Took {
         let header = &object.header;
         let unit = header.unit;
         self.look_for_strays(came.at, unit);
@@ -141,7 +145,7 @@ impl Units {
             return Took::Nonsense;
         }
         let before = self.bytes_of(unit);
-        let assembly = self.units.entry(unit).or_insert_with(|| Assembly::new(came, object));
+        let assembly = self.units.entry(unit).or_insert_with(|| Assembly::new(came, object, full));
         let took = match assembly.add(came, object) {
             Some(slice) => self.place(unit, slice),
             None if assembly.contradicts(object) => Took::Nonsense,
@@ -251,7 +255,7 @@ impl Units {
 }
 
 impl Assembly {
-    fn new(came: Receipt, object: &ObjectView<'_>) -> Self {
+    fn new(came: Receipt, object: &ObjectView<'_>, full: Size) -> Self {
         let header = &object.header;
         let parts = if header.has(flags::SAME) { 1 } else { header.parts_told() };
         let ready = Ready {
@@ -259,6 +263,7 @@ impl Assembly {
             media_time: header.media_time,
             size: header.size,
             rendition: header.rendition,
+            full,
             received: 0,
             missing: parts.max(1),
             same: header.has(flags::SAME),
@@ -328,6 +333,7 @@ impl Assembly {
             unit: header.unit,
             size: header.size,
             rendition: header.rendition,
+            full: ready.full,
             x8: header.x8,
             y8: header.y8,
             tables: header.tables,

@@ -205,7 +205,7 @@ impl Player {
             // There is no room for a picture that was not announced.
             return false;
         }
-        match pictures.units.take(came, object) {
+        match pictures.units.take(came, object, pictures.description.size) {
             Took::Front(slice) => {
                 self.counts.slices += 1;
                 if !slice.jpeg.is_empty() {
