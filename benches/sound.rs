@@ -59,7 +59,9 @@ fn coded(c: &mut Criterion) {
     group.bench_function("encode", |b| b.iter(&mut encode));
     let mut decoder = SoundDecoder::new().expect("libopus");
     group.bench_function("decode", |b| {
-        b.iter(|| units.iter().map(|unit| decoder.decode(black_box(&unit.packet)).expect("a unit").len()).sum::<usize>());
+        b.iter(|| {
+            units.iter().map(|unit| decoder.decode(black_box(&unit.packet)).expect("a unit").len()).sum::<usize>()
+        });
     });
 }
 

@@ -264,7 +264,8 @@ mod tests {
         assert_eq!((view.header.unit, view.header.rendition, view.header.format), (Unit(4), 2, format::OPUS));
         assert_eq!(view.header.media_time, media_time(u64::from(SWITCH_CHUNKS) * FRAMES as u64));
         assert_eq!((view.header.size, view.body), (Size::new(960, 2), &unit.packet[..]));
-        let rates = [Rendition::Stereo, Rendition::Mono, Rendition::Coded].map(|rendition| rendition.bitrate().as_bps());
+        let rates =
+            [Rendition::Stereo, Rendition::Mono, Rendition::Coded].map(|rendition| rendition.bitrate().as_bps());
         assert_eq!(rates, [1_537_987, 832_387, 122_010]);
         assert!((0..=3).all(|id| Rendition::of(id).is_none_or(|rendition| rendition.id() == id)));
     }

@@ -143,7 +143,11 @@ fn coded() -> Sample {
     let unit = CodedSound { number: 4, frames: 960, packet: (0..240).collect() };
     let hop = Hop { kind: Kind::OBJECT, tag: SESSION as u32, sequence: 12, sent_at: 60_000_000 };
     let bytes = [&hop.to_bytes()[..], unit.object(STREAM).bytes()].concat();
-    Sample { name: "Coded", title: "**Object: a unit of coded sound**, in which bytes that count stand for a packet", bytes }
+    Sample {
+        name: "Coded",
+        title: "**Object: a unit of coded sound**, in which bytes that count stand for a packet",
+        bytes,
+    }
 }
 
 /// What nobody sends in the exchange, most of it because no server or watcher does yet.

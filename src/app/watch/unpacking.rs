@@ -126,7 +126,8 @@ mod tests {
 
     /// The greatest difference between what is heard and the tone, in a range.
     fn off(frames: &[Frame], range: std::ops::Range<usize>) -> i32 {
-        let differs = |at: usize| (0..2).map(|side| (i32::from(frames[at][side]) - i32::from(tone(at)[side])).abs()).max();
+        let differs =
+            |at: usize| (0..2).map(|side| (i32::from(frames[at][side]) - i32::from(tone(at)[side])).abs()).max();
         range.filter_map(differs).max().unwrap_or_default()
     }
 

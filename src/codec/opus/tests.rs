@@ -24,11 +24,8 @@ fn sound(frames: usize) -> Vec<Frame> {
 }
 
 fn chunks(frames: &[Frame], from: u32) -> impl Iterator<Item = Chunk> {
-    let chunk = move |(n, frames): (usize, &[Frame])| Chunk {
-        number: n as u32,
-        frames: frames.to_vec(),
-        captured: Time::ZERO,
-    };
+    let chunk =
+        move |(n, frames): (usize, &[Frame])| Chunk { number: n as u32, frames: frames.to_vec(), captured: Time::ZERO };
     frames.chunks(FRAMES).enumerate().map(chunk).skip(from as usize)
 }
 
@@ -59,7 +56,8 @@ fn shift(sound: &[Frame], heard: &[Frame], side: usize) -> (i64, f64) {
     let until = sound.len().min(heard.len()) - from;
     let likeness = |lag: i64| {
         let pair = |at: usize| (f64::from(sound[at][side]), f64::from(heard[(at as i64 + lag) as usize][side]));
-        let sums = (from..until).map(pair).fold([0.0; 3], |sums, (a, b)| [sums[0] + a * b, sums[1] + a * a, sums[2] + b * b]);
+        let sums =
+            (from..until).map(pair).fold([0.0; 3], |sums, (a, b)| [sums[0] + a * b, sums[1] + a * a, sums[2] + b * b]);
         sums[0] / (sums[1] * sums[2]).sqrt().max(1.0)
     };
     (-400..=400).map(|lag| (lag, likeness(lag))).fold((0, 0.0), |best, next| if next.1 > best.1 { next } else { best })

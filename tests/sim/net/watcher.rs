@@ -250,7 +250,10 @@ impl Seen {
             Piece::Coded { packet: coded, frames, before } => {
                 let number = (first / CODED_FRAMES as u64) as u32;
                 assert_eq!((first % CODED_FRAMES as u64, coded), (0, &packet(number)), "not the sender's: {first}");
-                assert!(before.as_ref().is_none_or(|before| *before == packet(number - 1)), "not the one before: {first}");
+                assert!(
+                    before.as_ref().is_none_or(|before| *before == packet(number - 1)),
+                    "not the one before: {first}"
+                );
                 self.coded.push((number, before.is_some()));
                 u64::from(*frames)
             }
