@@ -205,9 +205,9 @@ impl Stream {
         !self.sound.ended && self.sound.waiting.len() < HELD && self.phase == Phase::Running
     }
 
-    /// Whether somebody is to be sent coded sound.
+    /// Whether somebody is to be sent coded sound, or still is until there is a way back to chunks.
     pub fn wants_coded_sound(&self, sessions: &Sessions) -> bool {
-        let coded = |session: &Session| session.sound_rendition() == Some(Rendition::Coded);
+        let coded = |session: &Session| session.coded || session.sound_rendition() == Some(Rendition::Coded);
         self.wants_sound() && self.members.iter().filter_map(|slot| sessions.get(*slot)).any(coded)
     }
 
