@@ -9,8 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use udpstream::media::sound::{CODED_AHEAD, CODED_BYTES, CODED_FRAMES, Chunk, CodedSound, FRAMES, Frame};
-use udpstream::proto::server::{self, Config, Feed, StreamConfig, StreamKey};
+use udpstream::proto::server::{self, Config, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Reason, Received, SendFailure, Server, Transmit};
 use udpstream::units::{Time, Unit};
 use udpstream::wire::object::Type;
@@ -22,8 +21,10 @@ use crate::jpeg::Film;
 use crate::random::Random;
 use crate::sources::Source;
 
+mod sound;
 mod watcher;
 
+pub use sound::{chunk, packet};
 pub use watcher::{Seen, Watcher};
 
 pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 9_688);
@@ -105,6 +106,10 @@ pub struct World {
     /// Chunks that the source has, and the next of them.
     pub chunks: u32,
     pub next_chunk: u32,
+    /// When a microphone's frame 0 came into being; `None`: the sound is a file's, and all there.
+    pub microphone: Option<Time>,
+    /// The source codes sound.
+    coding: bool,
     /// Whether the server has sound, and its port for it.
     with_sound: (bool, u16),
     pub watchers: Vec<Watcher>,
@@ -184,6 +189,8 @@ impl World {
             others: Vec::new(),
             chunks: u32::MAX,
             next_chunk: 0,
+            microphone: None,
+            coding: false,
             with_sound,
             watchers: Vec::new(),
             bottleneck: None,
@@ -310,7 +317,9 @@ impl World {
         if pressed && self.feed() {
             self.server.wake = self.now;
         }
-        self.speak();
+        if self.speak() && self.microphone.is_some() {
+            self.server.wake = self.now;
+        }
         if self.server.wake.max(self.server.busy) > self.now {
             return;
         }
@@ -345,7 +354,8 @@ impl World {
     }
 
     fn sources_wake(&self) -> Time {
-        self.others.iter().map(Source::wake).min().unwrap_or(Time::NEVER).min(self.encoder.wake())
+        let pictures = self.others.iter().map(Source::wake).min().unwrap_or(Time::NEVER).min(self.encoder.wake());
+        pictures.min(self.microphone_wake())
     }
 
     /// The encoder, and all that other streams' sources have, hand over what the server takes now.
@@ -356,30 +366,6 @@ impl World {
             gave |= source.feed(self.now, server);
         }
         gave
-    }
-
-    /// The source hands over the sound that the server takes now.
-    fn speak(&mut self) -> bool {
-        let (server, key) = (&mut self.server.machine, self.server.key);
-        let mut spoke = false;
-        while server.wants_sound(key) {
-            let wanted = server.wants_coded_sound(key);
-            for number in coded_with(self.next_chunk, self.chunks).filter(|_| wanted) {
-                let whole = u64::from(self.chunks) * FRAMES as u64 - u64::from(number) * CODED_FRAMES as u64;
-                let unit = CodedSound { number, frames: whole.min(CODED_FRAMES as u64) as u16, packet: packet(number) };
-                server.handle(self.now, Input::Local(server::Local::Stream(key, Feed::CodedSound(unit))));
-            }
-            let feed = if self.next_chunk < self.chunks {
-                let (number, captured) = (self.next_chunk, self.now);
-                Feed::Sound(Chunk { number, frames: chunk(number), captured })
-            } else {
-                Feed::SoundEnded
-            };
-            server.handle(self.now, Input::Local(server::Local::Stream(key, feed)));
-            self.next_chunk = self.next_chunk.saturating_add(1);
-            spoke = true;
-        }
-        spoke
     }
 
     fn send(&mut self, from: SocketAddr, transmit: &Transmit) {
@@ -458,28 +444,6 @@ impl Drop for World {
             eprintln!("the world of seed {} failed at {:?}", self.seed, self.now);
         }
     }
-}
-
-/// What chunk `number` of the world's sound holds.
-pub fn chunk(number: u32) -> Vec<Frame> {
-    (0..FRAMES as u32)
-        .map(|frame| [(number.wrapping_mul(31).wrapping_add(frame * 7)) as i16, (frame * 13) as i16 ^ number as i16])
-        .collect()
-}
-
-/// What stands for coded unit `number` of the world's sound.
-pub fn packet(number: u32) -> Vec<u8> {
-    let mut packet = vec![0; CODED_BYTES];
-    packet[..4].copy_from_slice(&number.to_be_bytes());
-    packet
-}
-
-/// The coded units that chunk `number` completes, or that are left when there were so many chunks.
-fn coded_with(number: u32, chunks: u32) -> std::ops::Range<u32> {
-    let (first, ahead, frames) = (u64::from(number) * FRAMES as u64, CODED_AHEAD as u64, CODED_FRAMES as u64);
-    let whole = |end: u64| (end.saturating_sub(ahead) / frames) as u32;
-    let end = if number < chunks { whole(first + FRAMES as u64) } else { first.div_ceil(frames) as u32 };
-    whole(first)..end
 }
 
 /// Slices of one picture at the smallest class, for tests that need several.

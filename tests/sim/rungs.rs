@@ -95,6 +95,8 @@ fn coded_sound_takes_a_twelfth_of_the_path() {
 #[test]
 fn a_live_stream_changes_without_a_gap_too_and_waits_for_units() {
     let mut world = world(7, true);
+    world.microphone = Some(world.now);
+    world.encoder.stall = Time::ZERO..Time::NEVER;
     let n = world.watch(Path::GOOD);
     world.tell_watcher(n, Local::Loudspeaker(Some(ms(30))));
     world.run(seconds(2));

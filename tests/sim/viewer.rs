@@ -233,9 +233,9 @@ fn the_picture_that_stands_is_not_late_when_it_comes_again() {
 fn sound_is_wished_and_not_wished() {
     let mut told = at_a();
     told.tell(Local::Sound(Some(Rendition::Mono)));
-    assert_eq!(told.wants(), [(1, vec![0, 35, 0, 2, 2, 1])], "on the sound port, mono");
+    assert_eq!(told.wants(), [(1, vec![0, 35, 0, 3, 2, 1, 2])], "on the sound port, mono");
     told.tell(Local::Sound(None));
-    assert_eq!(told.wants().last(), Some(&(2, vec![0, 35, 0, 2, 0, 0])));
+    assert_eq!(told.wants().last(), Some(&(2, vec![0, 35, 0, 3, 0, 0, 0])));
     told.tell(Local::Sound(None));
     assert_eq!(told.wants().len(), 2, "that is known");
 }

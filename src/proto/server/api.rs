@@ -64,7 +64,7 @@ pub enum Feed {
     /// No more pictures will come. With a media time, that is when the film's last one has had its time on the screen.
     Ended(Option<MediaTime>),
     Sound(Chunk),
-    /// A coded unit that the next chunk completes, or that follows the last one: see
+    /// A coded unit that the next chunk completes or one that waits, or that follows the last one: see
     /// [`wants_coded_sound`](super::Server::wants_coded_sound).
     CodedSound(CodedSound),
     /// No more sound will come.

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use super::{Phase, Stream};
 use crate::media::coded::Object;
-use crate::media::sound::{Chunk, CodedSound, FRAMES, RATE, Rendition, SWITCH_CHUNKS, SWITCH_UNITS};
+use crate::media::sound::{
+    CODED_AHEAD, CODED_FRAMES, Chunk, CodedSound, FRAMES, RATE, Rendition, SWITCH_CHUNKS, SWITCH_UNITS,
+};
 use crate::proto::Transmit;
 use crate::proto::schedule::STALL;
 use crate::proto::sender::Cargo;
@@ -28,7 +30,7 @@ const LEAD: Duration = Duration::from_millis(150);
 const LATEST: Duration = Duration::from_millis(100);
 /// Chunks held: more than [`LEAD`] of them.
 const HELD: usize = 64;
-/// Coded units that wait for their chunk: more than any chunk completes.
+/// Coded units of one chunk: more than any completes.
 const HELD_UNITS: usize = 8;
 
 /// Which moment of a chunk is meant.
@@ -125,9 +127,20 @@ impl Sound {
         }
     }
 
+    /// Takes a unit to the chunk that completes it, which waits or comes next. One whose chunk has left is of no use.
     pub fn take_coded(&mut self, unit: CodedSound) {
-        if !self.ended && self.coded.len() < HELD_UNITS {
-            self.coded.push(unit);
+        let complete = unit.first() + (CODED_FRAMES + CODED_AHEAD) as u64;
+        let number = (complete - 1) / FRAMES as u64;
+        let completes =
+            |waiting: &&mut Waiting| waiting.chunk.as_ref().is_some_and(|chunk| u64::from(chunk.number) == number);
+        let coded = match self.waiting.iter_mut().find(completes) {
+            Some(waiting) => &mut waiting.coded,
+            // The last chunk may have fewer frames than its last unit asks for.
+            None if number + 1 >= u64::from(self.chunks) => &mut self.coded,
+            None => return,
+        };
+        if !self.ended && coded.len() < HELD_UNITS {
+            coded.push(unit);
         }
     }
 
@@ -192,9 +205,9 @@ impl Stream {
         !self.sound.ended && self.sound.waiting.len() < HELD && self.phase == Phase::Running
     }
 
-    /// Whether somebody is to be sent coded sound.
+    /// Whether somebody is to be sent coded sound, or still is until there is a way back to chunks.
     pub fn wants_coded_sound(&self, sessions: &Sessions) -> bool {
-        let coded = |session: &Session| session.sound_rendition() == Some(Rendition::Coded);
+        let coded = |session: &Session| session.coded || session.sound_rendition() == Some(Rendition::Coded);
         self.wants_sound() && self.members.iter().filter_map(|slot| sessions.get(*slot)).any(coded)
     }
 
