@@ -284,7 +284,7 @@ fn limits_of_a_join_and_of_wants_are_the_sessions_until_they_are_taken_back() {
     let opening = WantedPictures { max_size: Some(Size::new(80, 48)), ..WantedPictures::ANY };
     let mut tlvs = Vec::new();
     opening.put(&mut tlvs);
-    let mut client = joined(&mut world, &tlvs);
+    let client = joined(&mut world, &tlvs);
     assert_eq!(limits(&world), opening);
     let more = WantedPictures { quality: Some(40), max_rate: Some(Bitrate::bps(1_000_000)), max_size: None };
     tlvs.clear();
