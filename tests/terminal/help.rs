@@ -16,7 +16,7 @@ fn flags(verb: &str) -> Vec<(String, String)> {
         let words = line.trim();
         // `- auto: …` is a value.
         if words.starts_with("--") || words.get(2..4) == Some(", ") {
-            let name = words.split([' ', ',', '.']).find(|word| word.starts_with("--"));
+            let name = words.split([' ', ',', '.', '[']).find(|word| word.starts_with("--"));
             found.extend(name.map(|name| (name.to_owned(), String::new())));
         } else if line.starts_with("  ") || words.is_empty() {
             let Some((_, description)) = found.last_mut() else { continue };
