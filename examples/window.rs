@@ -17,6 +17,7 @@ fn main() -> std::process::ExitCode {
     let (stamp, stamps) = mpsc::channel::<Time>();
     let happened = |happened| match happened {
         Happened::Opened => println!("opened"),
+        Happened::Resized(size) => println!("{size} large"),
         Happened::Presented { id, at } => {
             sent.extend(stamps.try_iter());
             println!("frame {id} after {:?}", at.since(sent[id as usize]));

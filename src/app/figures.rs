@@ -12,7 +12,8 @@ use super::lines::{Closed, Lines};
 use super::{StatsFormat, terminal};
 use crate::clock::now;
 use crate::stats::Block;
-use crate::units::Time;
+use crate::units::{Bitrate, Time};
+use crate::wire::message::InForce;
 
 /// Pictures a second of `pictures`, the first of which was at `first` and the last at `last`: intervals, not pictures, fill
 /// the time between them. 0 where there is none.
@@ -102,6 +103,13 @@ impl Output {
         }
     }
 
+    /// The line, and below it rows of a table, as many as the terminal has room for; they are asked for with that number.
+    pub fn status_with(&self, fields: &[String], rows: impl FnOnce(usize) -> Vec<String>) {
+        if !self.quiet && !self.is_json() && self.stream.is_none() {
+            terminal::table(fields, rows);
+        }
+    }
+
     /// A sentence for people, on stderr.
     pub fn say(&self, text: &str) {
         if !self.quiet {
@@ -158,6 +166,20 @@ pub fn block(block: Option<Block>) -> Value {
 /// A number without a tail of noise digits.
 pub fn rounded(value: f64, scale: f64) -> Value {
     json!((value * scale).round() / scale)
+}
+
+/// What a watcher is sent at present, and how its path looks: the same fields on both sides. Null is what is not known.
+pub fn in_force(told: Option<InForce>) -> Map<String, Value> {
+    let quality = told.map(|told| told.quality).filter(|quality| *quality > 0);
+    let fields = [
+        ("rendition", json!(told.map_or(0, |told| told.rendition))),
+        ("quality", json!(quality)),
+        ("every", json!(told.map_or(1, |told| told.every.max(1)))),
+        ("reason", json!(told.map(|told| told.reason.name()))),
+        ("estimate_bps", json!(told.and_then(|told| told.estimate).map(Bitrate::as_bps))),
+        ("queue_ms", json!(told.map(|told| f64::from(told.queue) / 10.0))),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Processor seconds of this process, user and system.

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, anyhow};
 
-use crate::net::{Loop, Options, Socket};
+use crate::net::{Loop, Marks, Options, Socket};
 
 /// Binds; `flag` is the one that chooses another port.
-pub fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<Socket> {
-    Socket::bind(Options::on(address)).map_err(|error| {
+pub fn bind(address: SocketAddr, marks: Marks, flag: &str) -> anyhow::Result<Socket> {
+    Socket::bind(Options { marks, ..Options::on(address) }).map_err(|error| {
         let port = address.port();
         match error.kind() {
             ErrorKind::AddrInUse => {
@@ -21,16 +21,17 @@ pub fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<Socket> {
             ErrorKind::AddrNotAvailable => {
                 anyhow!("{} is not an address of this machine: choose one that is with --bind", address.ip())
             }
+            ErrorKind::Unsupported => anyhow!("this system cannot mark datagrams: leave out --ecn and --dscp"),
             _ => anyhow!("{address} cannot be listened on ({error}): choose another address with --bind"),
         }
     })
 }
 
 /// Sound has a port of its own, unless another is named the one below that of the pictures. Returns its number.
-pub fn add_sound(event_loop: &mut Loop, pictures: SocketAddr, named: Option<u16>) -> anyhow::Result<u16> {
+pub fn add_sound(event_loop: &mut Loop, pictures: SocketAddr, named: Option<u16>, marks: Marks) -> anyhow::Result<u16> {
     let mut address = pictures;
     address.set_port(named.unwrap_or_else(|| pictures.port().saturating_sub(1)));
-    let socket = bind(address, "--audio-port")?;
+    let socket = bind(address, marks, "--audio-port")?;
     let port = socket.local_addr().context("the socket has no address")?.port();
     event_loop.add(socket).context("the event loop could not be started")?;
     Ok(port)

@@ -9,6 +9,7 @@ mod measured;
 mod pipeline;
 mod rest;
 mod serving;
+mod table;
 mod tap;
 mod voice;
 mod words;
@@ -29,13 +30,14 @@ use super::preview::{self, Preview};
 use super::recording::Recordings;
 use super::{Exit, StatsFormat, ports, terminal};
 use crate::media::Canvas;
-use crate::net::Loop;
+use crate::net::{Loop, Marks};
 use crate::proto::server::{Config, Server, StreamConfig};
 use crate::queue::Waker;
 use crate::record::film::Tracks;
 use crate::record::path::RecordingPath;
 use crate::seal;
 use crate::source::{self, Info, Input, Pace, Source};
+use crate::units::Bitrate;
 use crate::wire::{Description, SizeClass, StreamName};
 
 /// One stream, as the user chose it.
@@ -49,6 +51,12 @@ pub struct StreamOptions {
     pub ear: Option<Input>,
     pub source: source::Options,
     pub quality: u8,
+    /// Below this, pictures become smaller or fewer instead.
+    pub least_quality: u8,
+    /// Most that a watcher is sent.
+    pub max_rate: Option<Bitrate>,
+    /// Send no more than a watcher's path carries.
+    pub adapt: bool,
     pub no_wait: bool,
     /// A live source is closed while nobody watches.
     pub on_demand: bool,
@@ -62,6 +70,8 @@ pub struct Options {
     /// At least one; names differ.
     pub streams: Vec<StreamOptions>,
     pub bind: SocketAddr,
+    /// What all datagrams bear.
+    pub marks: Marks,
     /// For sound; `None`: the one below that of the pictures.
     pub audio_port: Option<u16>,
     pub datagram: Option<SizeClass>,
@@ -108,7 +118,7 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
         stream.record.as_ref().map(|path| RecordingPath::take(path, options.force)).transpose()
     };
     let recorded = options.streams.iter().map(take).collect::<Result<Vec<_>, _>>()?;
-    let socket = ports::bind(options.bind, "--port")?;
+    let socket = ports::bind(options.bind, options.marks, "--port")?;
     let local = socket.local_addr().context("the socket has no address")?;
     let waiting = opening::listen()?;
     let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
@@ -148,7 +158,7 @@ impl Prepared {
             return Ok(Exit::Done);
         };
         let sound_port = if sources.iter().any(|source| source.info().sound) {
-            Some(ports::add_sound(&mut event_loop, options.bind, options.audio_port)?)
+            Some(ports::add_sound(&mut event_loop, options.bind, options.audio_port, options.marks)?)
         } else {
             None
         };
@@ -207,6 +217,7 @@ fn channel(
     let info = source.info();
     let mut config = StreamConfig::new(stream.name.clone(), stream.description(info));
     config.quality = stream.quality;
+    (config.least_quality, config.max_rate, config.adapt) = (stream.least_quality, stream.max_rate, stream.adapt);
     config.no_wait = stream.no_wait;
     let key = server.open(config);
     taps.recordings.stream(server.id(key), Tracks { size: info.size, rate: info.rate, sound: info.sound });

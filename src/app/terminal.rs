@@ -1,4 +1,4 @@
-//! Standard error as people see it: messages, and below them one line that updates itself. Whatever is written there
+//! Standard error as people see it: messages, and below them one line that updates itself, with a table below it if there is one. Whatever is written there
 //! goes through here, the log too, so that the line never ends up in the middle of a message.
 
 use std::io::{self, IsTerminal, Write};
@@ -10,8 +10,21 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// where standard error is not a terminal.
 pub fn status(fields: &[String]) {
     if io::stderr().is_terminal() && is_writable() {
-        let columns = columns();
-        let drawn = line().draw(fields, columns, knows_escapes());
+        let drawn = line().draw(fields, &[], columns(), knows_escapes());
+        put(&drawn);
+    }
+}
+
+/// The same with rows below it, which are made for the room that there is. They are only drawn where standard output is a
+/// terminal too, and knows how to take them back.
+pub fn table(fields: &[String], rows: impl FnOnce(usize) -> Vec<String>) {
+    if !(io::stdout().is_terminal() && knows_escapes()) {
+        return status(fields);
+    }
+    if io::stderr().is_terminal() && is_writable() {
+        // One row is the line's, and one stays for what was said last.
+        let rows = rows(height().saturating_sub(2));
+        let drawn = line().draw(fields, &rows, columns(), true);
         put(&drawn);
     }
 }
@@ -30,9 +43,8 @@ pub fn conclude(text: &str) {
 
 /// Leaves the line as it is and goes on below it.
 pub fn leave() {
-    if line().leave() {
-        put("\n");
-    }
+    let left = line().leave(columns(), knows_escapes());
+    put(&left);
     flush();
 }
 
@@ -60,9 +72,11 @@ impl Write for Log {
     }
 }
 
-/// What stands in the last row of the terminal.
+/// What stands in the last rows of the terminal.
 struct Line {
     text: String,
+    /// Below the line.
+    rows: Vec<String>,
 }
 
 /// What standard error had no room for.
@@ -74,17 +88,24 @@ const PORTION: usize = 4096;
 const LAST_WORDS: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// A process has one standard error, and so one such line.
-static LINE: Mutex<Line> = Mutex::new(Line { text: String::new() });
+static LINE: Mutex<Line> = Mutex::new(Line { text: String::new(), rows: Vec::new() });
 
 impl Line {
-    fn draw(&mut self, fields: &[String], columns: usize, escapes: bool) -> String {
+    /// Rows need escapes.
+    fn draw(&mut self, fields: &[String], rows: &[String], columns: usize, escapes: bool) -> String {
         let erased = self.erase(columns, escapes);
         self.text = fit(fields, columns);
-        format!("{erased}{}", self.text)
+        self.rows = rows.iter().map(|row| row.chars().take(room(columns)).collect()).collect();
+        let rows: String = self.rows.iter().map(|row| format!("\n{row}")).collect();
+        format!("{erased}{}{rows}", self.text)
     }
 
     fn erase(&mut self, columns: usize, escapes: bool) -> String {
         let width = std::mem::take(&mut self.text).chars().count();
+        let rows = std::mem::take(&mut self.rows).len();
+        if rows > 0 {
+            return format!("{}\r\x1b[K", "\r\x1b[K\x1b[A".repeat(rows));
+        }
         match (width, escapes) {
             (0, _) => String::new(),
             (_, true) => "\r\x1b[K".to_owned(),
@@ -94,15 +115,18 @@ impl Line {
 
     /// The line, what stands above it, and the line again.
     fn above(&mut self, text: &str, columns: usize, escapes: bool) -> String {
-        let fields = [self.text.clone()];
+        let (fields, rows) = ([self.text.clone()], self.rows.clone());
         let erased = self.erase(columns, escapes);
-        let again = if fields[0].is_empty() { String::new() } else { self.draw(&fields, columns, escapes) };
+        let again = if fields[0].is_empty() { String::new() } else { self.draw(&fields, &rows, columns, escapes) };
         format!("{erased}{text}{again}")
     }
 
-    /// False if there was none.
-    fn leave(&mut self) -> bool {
-        !std::mem::take(&mut self.text).is_empty()
+    /// The line stays, and what follows begins below it; the rows go.
+    fn leave(&mut self, columns: usize, escapes: bool) -> String {
+        let text = self.text.clone();
+        let erased = if self.rows.is_empty() { String::new() } else { self.erase(columns, escapes) + &text };
+        (self.text, self.rows) = (String::new(), Vec::new());
+        if text.is_empty() { erased } else { erased + "\n" }
     }
 }
 
@@ -167,6 +191,11 @@ fn columns() -> usize {
     size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(USUAL_COLUMNS)
 }
 
+fn height() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
+    size.map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 0).unwrap_or(USUAL_ROWS)
+}
+
 fn is_writable() -> bool {
     is_writable_within(Timespec { tv_sec: 0, tv_nsec: 0 })
 }
@@ -188,6 +217,7 @@ fn wants_colours(terminal: bool) -> bool {
 
 /// Where the terminal does not say.
 const USUAL_COLUMNS: usize = 80;
+const USUAL_ROWS: usize = 24;
 
 #[cfg(test)]
 mod tests {
@@ -212,10 +242,10 @@ mod tests {
 
     #[test]
     fn a_message_goes_above_the_line_and_the_line_comes_back() {
-        let mut line = Line { text: String::new() };
+        let mut line = Line { text: String::new(), rows: Vec::new() };
         assert_eq!(line.above("one\n", 80, true), "one\n");
-        assert_eq!(line.draw(&fields(&["0:01"]), 80, true), "0:01");
-        assert_eq!(line.draw(&fields(&["0:02"]), 80, true), "\r\x1b[K0:02");
+        assert_eq!(line.draw(&fields(&["0:01"]), &[], 80, true), "0:01");
+        assert_eq!(line.draw(&fields(&["0:02"]), &[], 80, true), "\r\x1b[K0:02");
         assert_eq!(line.above("two\n", 80, true), "\r\x1b[Ktwo\n0:02");
         assert_eq!(line.erase(80, true), "\r\x1b[K");
         assert_eq!(line.erase(80, true), "");
@@ -223,10 +253,29 @@ mod tests {
 
     #[test]
     fn a_dumb_terminal_gets_spaces_and_no_escapes() {
-        let mut line = Line { text: String::new() };
-        line.draw(&fields(&["0:01", "9 fps"]), 80, false);
-        assert_eq!(line.draw(&fields(&["0:02"]), 80, false), "\r           \r0:02");
+        let mut line = Line { text: String::new(), rows: Vec::new() };
+        line.draw(&fields(&["0:01", "9 fps"]), &[], 80, false);
+        assert_eq!(line.draw(&fields(&["0:02"]), &[], 80, false), "\r           \r0:02");
         assert_eq!(line.above("hm\n", 3, false), "\r  \rhm\n0:");
-        assert!(line.leave() && !line.leave());
+        assert_eq!((line.leave(3, false), line.leave(3, false)), ("\n".to_owned(), String::new()));
+    }
+
+    #[test]
+    fn a_table_is_redrawn_in_its_place_and_gone_at_the_end() {
+        let mut line = Line { text: String::new(), rows: Vec::new() };
+        let rows = fields(&["watcher  path", "robot:9  2.4 Mb/s"]);
+        assert_eq!(
+            line.draw(&fields(&["0:01"]), &rows, 14, true),
+            "0:01\nwatcher  path\nrobot:9  2.4 ",
+            "rows are cut"
+        );
+        let erased = "\r\x1b[K\x1b[A\r\x1b[K\x1b[A\r\x1b[K";
+        let again = "0:01\nwatcher  path\nrobot:9  2.4 ";
+        assert_eq!(line.above("one\n", 80, true), format!("{erased}one\n{again}"), "a message goes above all of it");
+        assert_eq!(line.draw(&fields(&["0:02"]), &rows[..1], 80, true), format!("{erased}0:02\nwatcher  path"));
+        assert_eq!(line.leave(80, true), "\r\x1b[K\x1b[A\r\x1b[K0:02\n", "the line stays");
+        assert_eq!(line.leave(80, true), "");
+        line.draw(&fields(&["0:03"]), &rows, 80, true);
+        assert_eq!(line.erase(80, true), erased);
     }
 }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use udpstream::source::{self, PaceChoice, SoundOptions};
-use udpstream::units::{Rate, Size};
+use udpstream::units::{Bitrate, Rate, Size};
 
-use super::help::{INPUT, SOUND, TIMING};
+use super::help::{INPUT, NETWORK, SOUND, TIMING};
 use super::keys::{Key, Keyed, flag, value};
-use super::values::{decibels, number, rate, recording, size, title};
+use super::values::{bitrate, decibels, number, rate, recording, size, title};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Pace {
@@ -38,9 +38,19 @@ pub struct Choices {
     /// Begin again at the end; not for standard input [default: end with the film].
     #[arg(long = "loop", action = clap::ArgAction::SetTrue, help_heading = INPUT)]
     pub looped: Option<bool>,
-    /// JPEG quality, 1 to 100 [default: 80].
+    /// JPEG quality, 1 to 100: the most that anybody is sent, if the path carries it [default: 80].
     #[arg(long, value_name = "N", value_parser = number(1_u8, 100), help_heading = INPUT)]
     pub quality: Option<u8>,
+    /// Lowest JPEG quality, 1 to 100, before pictures become smaller or fewer on a slow path [default: 1].
+    #[arg(long, value_name = "N", value_parser = number(1_u8, 100), help_heading = INPUT)]
+    pub min_quality: Option<u8>,
+    /// Most bits a second to each watcher, all included, such as 20M or 800k [default: as many as its path carries].
+    #[arg(long, value_name = "BITS", value_parser = bitrate, help_heading = NETWORK)]
+    pub max_bitrate: Option<Bitrate>,
+    /// Send everything to everybody as it is, also where the path does not carry it [default: send what fits the path].
+    #[arg(long, action = clap::ArgAction::SetTrue, conflicts_with_all = ["min_quality", "max_bitrate"],
+        help_heading = NETWORK)]
+    pub no_adapt: Option<bool>,
     /// Pictures decoded ahead, 2 to 1000 (at most 36 MB) [default: 10].
     #[arg(long, value_name = "N", value_parser = number(2_u16, 1_000), help_heading = INPUT)]
     pub queue: Option<u16>,
@@ -86,6 +96,9 @@ impl Keyed for Choices {
         Key { name: "no-pointer", set: flag!(no_pointer) },
         Key { name: "loop", set: flag!(looped) },
         Key { name: "quality", set: value!(quality, number(1_u8, 100)) },
+        Key { name: "min-quality", set: value!(min_quality, number(1_u8, 100)) },
+        Key { name: "max-bitrate", set: value!(max_bitrate, bitrate) },
+        Key { name: "no-adapt", set: flag!(no_adapt) },
         Key { name: "queue", set: value!(queue, number(2_u16, 1_000)) },
         Key { name: "denoise", set: flag!(denoise) },
         Key { name: "audio-track", set: value!(audio_track, number(0_u32, 999)) },
@@ -125,6 +138,9 @@ impl Choices {
             no_pointer: self.no_pointer.or(others.no_pointer),
             looped: self.looped.or(others.looped),
             quality: self.quality.or(others.quality),
+            min_quality: self.min_quality.or(others.min_quality),
+            max_bitrate: self.max_bitrate.or(others.max_bitrate),
+            no_adapt: self.no_adapt.or(others.no_adapt),
             queue: self.queue.or(others.queue),
             denoise: self.denoise.or(others.denoise),
             audio_track: self.audio_track.or(others.audio_track),
@@ -181,6 +197,8 @@ mod tests {
             ("fps", "30000/1001"),
             ("size", "640x480"),
             ("quality", "70"),
+            ("min-quality", "30"),
+            ("max-bitrate", "20M"),
             ("queue", "5"),
             ("audio-track", "1"),
             ("audio-gain", "-3.5"),
@@ -191,13 +209,13 @@ mod tests {
             all.set(name, Some(text)).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert!(all.set(name, None).unwrap_err().contains("needs a value"), "{name}");
         }
-        for flag in ["no-pointer", "loop", "denoise", "mono", "no-audio", "no-wait", "on-demand"] {
+        for flag in ["no-pointer", "loop", "no-adapt", "denoise", "mono", "no-audio", "no-wait", "on-demand"] {
             assert_eq!((all.set(flag, None), all.set(flag, Some("no"))), (Ok(()), Ok(())), "{flag}");
             assert!(all.set(flag, Some("maybe")).unwrap_err().contains("write"), "{flag}");
         }
         assert_eq!(all.clone().or(Choices { quality: Some(1), mono: Some(true), ..Choices::default() }), all);
         assert_eq!(Choices::default().or(all.clone()), all);
-        assert_eq!(Choices::KEYS.len(), 17, "all of them are tried above");
+        assert_eq!(Choices::KEYS.len(), 20, "all of them are tried above");
         for (name, text, part) in [
             ("quality", "101", "quality cannot be \"101\": write a whole number from 1 to 100"),
             ("pace", "fast", "auto, file or live"),

@@ -56,11 +56,11 @@ Examples:
 Options of a stream: OPTIONS. Each stands behind its INPUT, after a comma and without its dashes: \
 lobby=camera:+mic:,width=640,quality=70,loop=no. Where it stands alone on the command line it holds for every stream that \
 says nothing else and for which it does anything. An INPUT ends at the first comma behind which an option stands; a comma \
-that would be taken for that is written \\,. A file of --config has the same options by the same names, and [[stream]] \
+that would be taken for that is written \\,. A TOML file has the same options by the same names, and [[stream]] \
 tables with name, input and ear.
 
 On a terminal one line tells position/length, pictures a second, jitter (the deviation of departures from \
-their deadlines), watchers and bit rate. Ctrl-C says goodbye to the watchers and ends with 0; a second one ends at once.";
+their deadlines), watchers and bit rate, and below it each watcher has a row: what its path carries, what it is sent, and why it is not more. Ctrl-C says goodbye to the watchers and ends with 0; a second one ends at once.";
 
 /// The keys are the help sheet's, from the one place where they are listed.
 pub fn watch() -> String {

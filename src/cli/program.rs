@@ -6,10 +6,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use udpstream::app::StatsFormat;
 use udpstream::app::address::{self, DEFAULT_PORT};
+use udpstream::net::Marks;
+use udpstream::wire::Ecn;
 
 use super::help::{FIGURES, LIMITS, NETWORK, OUTPUT};
 use super::keys::{Key, Keyed, flag, value};
-use super::values::{Datagram, datagram, number, seconds};
+use super::values::{Datagram, datagram, dscp, ecn, number, seconds};
 
 /// Figures on the way: a line for people, or JSON for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -44,6 +46,14 @@ pub struct ServerChoices {
     /// Largest UDP payload in bytes, 1200 to 65488; auto finds it for each watcher [default: auto].
     #[arg(long, value_name = "auto|BYTES", value_parser = datagram, help_heading = NETWORK)]
     pub datagram: Option<Datagram>,
+    /// Let routers mark datagrams instead of dropping them: ect0 marks as TCP would be marked (RFC 3168), ect1 early and often,
+    /// where routers know L4S (RFC 9331); --ecn alone is ect0 [default: off].
+    #[arg(long, value_name = "off|ect0|ect1", value_parser = ecn, num_args = 0..=1, require_equals = true,
+        default_missing_value = "ect0", help_heading = NETWORK)]
+    pub ecn: Option<Ecn>,
+    /// Differentiated services code point of all datagrams, 0 to 63 or a name such as af41, cs5 or ef [default: 0].
+    #[arg(long, value_name = "N|NAME", value_parser = dscp, help_heading = NETWORK)]
+    pub dscp: Option<u8>,
     /// Let --record overwrite files that are there [default: refuse].
     #[arg(long, action = clap::ArgAction::SetTrue, help_heading = OUTPUT)]
     pub force: Option<bool>,
@@ -68,6 +78,8 @@ impl Keyed for ServerChoices {
         Key { name: "audio-port", set: value!(audio_port, number(0_u16, u16::MAX)) },
         Key { name: "bind", set: value!(bind, address::local) },
         Key { name: "datagram", set: value!(datagram, datagram) },
+        Key { name: "ecn", set: value!(ecn, ecn) },
+        Key { name: "dscp", set: value!(dscp, dscp) },
         Key { name: "force", set: flag!(force) },
         Key { name: "preview", set: flag!(preview) },
         Key { name: "frames", set: value!(frames, number(1_u64, u64::MAX)) },
@@ -90,12 +102,19 @@ impl ServerChoices {
             audio_port: self.audio_port.or(others.audio_port),
             bind: self.bind.or(others.bind),
             datagram: self.datagram.or(others.datagram),
+            ecn: self.ecn.or(others.ecn),
+            dscp: self.dscp.or(others.dscp),
             force: flag(self.force, others.force),
             preview: flag(self.preview, others.preview),
             frames: self.frames.or(others.frames),
             duration: self.duration.or(others.duration),
             stats: self.stats.or(others.stats),
         }
+    }
+
+    /// What all datagrams bear.
+    pub fn marks(&self) -> Marks {
+        Marks { ecn: self.ecn.unwrap_or_default(), dscp: self.dscp.unwrap_or(0) }
     }
 
     /// Where it listens.

@@ -7,6 +7,7 @@ use std::path::Path;
 use udpstream::source::Input;
 
 use super::choices::{Choices, Pace};
+use super::streams::QUALITY;
 
 /// What a stream shows, and the microphone that is heard with it.
 pub struct Shown<'a> {
@@ -80,6 +81,14 @@ const RULES: &[Rule] = &[
                  leave it out",
     },
     Rule {
+        is_said: |said| said.no_adapt == ON && (said.min_quality.is_some() || said.max_bitrate.is_some()),
+        // As below: what the stream says itself stays.
+        clear: |said| (said.no_adapt, said.min_quality, said.max_bitrate) = (None, None, None),
+        fits: |_, _| false,
+        advice: "--no-adapt sends everything as it is, and --min-quality and --max-bitrate say how to send less; leave one of \
+                 them out",
+    },
+    Rule {
         is_said: |said| said.on_demand == ON && said.no_wait == ON,
         // What the stream says itself stays, whichever of the two it is.
         clear: |said| (said.no_wait, said.on_demand) = (None, None),
@@ -133,7 +142,7 @@ pub fn fitted(streams: &[(Shown<'_>, &Choices)], defaults: &Choices) -> Result<V
         let merged = (*own).clone().or(rest);
         // A stream with its own no-audio ignores what is said of sound for others.
         let quiet = if own.no_audio == ON { too_quiet(own) } else { too_quiet(&merged) };
-        quiet.map_or(Ok(()), |sentence| Err((at, sentence)))?;
+        quiet.or_else(|| too_good(&merged)).map_or(Ok(()), |sentence| Err((at, sentence)))?;
         all.push(merged);
     }
     let useless = |(number, ..): &(usize, usize, String)| {
@@ -148,6 +157,13 @@ fn too_quiet(said: &Choices) -> Option<String> {
     let wanted = said.audio_track.is_some() || said.audio_gain.is_some() || said.mono == ON;
     let sentence = "with no-audio there is nothing for audio-track, audio-gain and mono to change; leave them out";
     (said.no_audio == ON && wanted).then(|| sentence.to_owned())
+}
+
+/// The lowest quality is above the highest.
+fn too_good(said: &Choices) -> Option<String> {
+    let (least, most) = (said.min_quality?, said.quality.unwrap_or(QUALITY));
+    let sentence = || format!("min-quality {least} is above quality {most}; lower it, or raise quality");
+    (least > most).then(sentence)
 }
 
 /// A camera that is named like a file: ffmpeg would read it as one, and find no film.
@@ -215,6 +231,9 @@ mod tests {
             ("film.mp4 --on-demand", "waits for its first watcher"),
             ("test: --on-demand", "waits for its first watcher"),
             ("camera: --on-demand --no-wait", "leave one of them out"),
+            ("film.mp4 --stream a=test:,no-adapt,max-bitrate=2M", "a: test card: --no-adapt sends everything"),
+            ("film.mp4 --min-quality 90", "min-quality 90 is above quality 80; lower it"),
+            ("film.mp4 --min-quality 30 --stream a=test:,quality=20", "a: min-quality 30 is above quality 20"),
             ("film.mp4 --stream desk=screen:,loop", "desk: screen: --loop begins a film again"),
             ("- --stream desk=screen: --loop", "a pipe cannot"),
             ("film.mp4 --stream a=test:,no-audio,mono", "a: with no-audio"),
@@ -234,6 +253,8 @@ mod tests {
             "screen: mic: --no-audio",
             "screen: mic: --denoise",
             "camera: --denoise",
+            "film.mp4 --min-quality 80 --max-bitrate 2M",
+            "film.mp4 --no-adapt --stream a=test:,min-quality=30",
             "test: --pace live --on-demand",
             "film.mp4 --loop --stream desk=screen:",
             "film.mp4 --stream desk=screen: --no-pointer --on-demand",

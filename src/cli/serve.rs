@@ -89,6 +89,7 @@ impl ServeArgs {
         serve::Options {
             streams: settled,
             bind: settings.address(),
+            marks: settings.marks(),
             audio_port: settings.audio_port,
             datagram: settings.datagram.and_then(|datagram| datagram.0),
             frames: settings.frames,

@@ -12,6 +12,9 @@ use super::keys::Keyed;
 use super::sense::{self, Shown};
 use super::spec::Spec;
 
+/// JPEG quality where none is said.
+pub const QUALITY: u8 = 80;
+
 /// One stream as it was named.
 #[derive(Clone, Debug)]
 pub struct Named {
@@ -144,7 +147,10 @@ fn options(Named { name, input, ear, .. }: Named, choices: Choices) -> serve::St
         title: choices.title,
         input,
         ear,
-        quality: choices.quality.unwrap_or(80),
+        quality: choices.quality.unwrap_or(QUALITY),
+        least_quality: choices.min_quality.unwrap_or(1),
+        max_rate: choices.max_bitrate,
+        adapt: !on(choices.no_adapt),
         no_wait: on(choices.no_wait),
         on_demand: on(choices.on_demand),
         queue: choices.queue.map_or(10, usize::from),

@@ -9,8 +9,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use udpstream::record::path::RecordingKind;
 use udpstream::record::still::StillKind;
 use udpstream::source::{self, Input};
-use udpstream::units::{Rate, Size};
-use udpstream::wire::SizeClass;
+use udpstream::units::{Bitrate, Rate, Size};
+use udpstream::wire::{Ecn, SizeClass};
 
 /// `--datagram` as checked: a forced class, or none.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,56 @@ pub fn datagram(text: &str) -> Result<Datagram, String> {
     }
     let class = text.parse().ok().and_then(SizeClass::forced);
     class.map(|class| Datagram(Some(class))).ok_or_else(|| "write auto, or a number from 1200 to 65488".to_owned())
+}
+
+/// Bits a second, with or without k, M or G behind the number.
+pub fn bitrate(text: &str) -> Result<Bitrate, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1e3),
+        Some((at, 'm' | 'M')) => (&text[..at], 1e6),
+        Some((at, 'g' | 'G')) => (&text[..at], 1e9),
+        _ => (text, 1.0),
+    };
+    let bits = number.parse().ok().map(|number: f64| number * unit);
+    let bits = bits.filter(|bits| (LEAST_BITRATE..=MOST_BITRATE).contains(bits));
+    bits.map(|bits| Bitrate::bps(bits.round() as u64))
+        .ok_or_else(|| "write bits a second, such as 20M or 800k, from 100k to 1000G".to_owned())
+}
+
+/// Less than this carries no pictures …
+const LEAST_BITRATE: f64 = 1e5;
+/// … and more no network.
+const MOST_BITRATE: f64 = 1e12;
+
+/// Whether routers may mark what is sent, and as which kind of sender.
+pub fn ecn(text: &str) -> Result<Ecn, String> {
+    match text {
+        "ect0" | "on" | "yes" | "true" => Ok(Ecn::Ect0),
+        "ect1" => Ok(Ecn::Ect1),
+        "off" | "no" | "false" => Ok(Ecn::Not),
+        _ => Err("write off, ect0 or ect1".to_owned()),
+    }
+}
+
+/// A code point of differentiated services: a number, or its name in RFC 2474, 2597, 3246, 5865 and 8622.
+pub fn dscp(text: &str) -> Result<u8, String> {
+    let digit = |at: usize, most: u8| {
+        let digit = text.as_bytes().get(at)?.checked_sub(b'0')?;
+        (digit <= most).then_some(digit)
+    };
+    let name = text.to_ascii_lowercase();
+    let named = match (name.as_str(), text.len()) {
+        ("le", _) => Some(1),
+        ("va", _) => Some(44),
+        ("ef", _) => Some(46),
+        (name, 3) if name.starts_with("cs") => digit(2, 7).map(|class| class * 8),
+        (name, 4) if name.starts_with("af") => {
+            let class = digit(2, 4).zip(digit(3, 3)).filter(|(class, drop)| *class > 0 && *drop > 0);
+            class.map(|(class, drop)| class * 8 + drop * 2)
+        }
+        _ => text.parse().ok().filter(|point| *point <= 63),
+    };
+    named.ok_or_else(|| "write a number from 0 to 63, or a name such as af41, cs5 or ef".to_owned())
 }
 
 pub fn rate(text: &str) -> Result<Rate, String> {
@@ -115,6 +165,14 @@ mod tests {
         assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1_500)));
         assert_eq!((decibels("-6"), decibels("3.5")), (Ok(-6.0), Ok(3.5)));
         assert!(["61", "-60.1", "NaN", "loud"].iter().all(|bad| decibels(bad).is_err()));
+        let points = ["0", "63", "ef", "EF", "cs5", "af41", "af13", "le"].map(dscp);
+        assert_eq!(points, [0, 63, 46, 46, 40, 34, 14, 1].map(Ok));
+        assert!(["64", "-1", "cs8", "af40", "af54", "af4", "best", "cs", "ä41"].iter().all(|bad| dscp(bad).is_err()));
+        let rates = ["20M", "800k", "1.5m", "2G", "300000"].map(|text| bitrate(text).map(Bitrate::as_bps));
+        assert_eq!(rates, [20_000_000, 800_000, 1_500_000, 2_000_000_000, 300_000].map(Ok));
+        assert!(["", "M", "20", "-1M", "NaN", "infM", "2000G", "20Mb", "1ä"].iter().all(|bad| bitrate(bad).is_err()));
+        assert_eq!(["off", "true", "ect1"].map(ecn), [Ecn::Not, Ecn::Ect0, Ecn::Ect1].map(Ok));
+        assert!(ecn("ce").is_err());
         assert!(datagram("auto").is_ok() && datagram("1452").is_ok() && datagram("1199").is_err());
     }
 }

@@ -7,10 +7,12 @@ use clap::{Args, ValueHint};
 use udpstream::app::address::Target;
 use udpstream::app::watch;
 use udpstream::proto::receiver::MAX_LATENCY;
+use udpstream::units::{Bitrate, Size};
+use udpstream::wire::message::WantedPictures;
 
 use super::help::{FIGURES, LIMITS, NETWORK, OUTPUT, SOUND, TIMING, WINDOW};
 use super::program::Stats;
-use super::values::{grid, number, recording, seconds, snapshot};
+use super::values::{bitrate, grid, number, recording, seconds, snapshot};
 
 #[derive(Debug, Args)]
 pub struct WatchArgs {
@@ -33,6 +35,16 @@ pub struct WatchArgs {
     /// Save the last picture shown, as PNG or JPEG [default: save none].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = snapshot, help_heading = WINDOW)]
     pub snapshot: Option<PathBuf>,
+    /// Most bits a second to ask for, all included, such as 20M or 800k [default: as many as the path carries].
+    #[arg(long, value_name = "BITS", value_parser = bitrate, help_heading = NETWORK)]
+    pub max_bitrate: Option<Bitrate>,
+    /// Best JPEG quality to ask for, 1 to 100 [default: as good as it is served].
+    #[arg(long, value_name = "N", value_parser = number(1_u8, 100), help_heading = NETWORK)]
+    pub quality: Option<u8>,
+    /// Ask for no larger pictures than fill so many pixels of width, 16 to 16384; a window or tile of half the size of the
+    /// pictures asks for smaller ones by itself [default: no limit].
+    #[arg(long, value_name = "PIXELS", value_parser = number(16_u16, 16_384), help_heading = NETWORK)]
+    pub max_width: Option<u16>,
     /// Receive buffer to ask of the system, in bytes [default: 4194304; the system may grant less].
     #[arg(long, value_name = "BYTES", value_parser = number(4_096_u32, 1 << 30), help_heading = NETWORK)]
     pub receive_buffer: Option<u32>,
@@ -84,6 +96,11 @@ impl WatchArgs {
             timeout: self.timeout,
             latency: Duration::from_millis(self.latency),
             sound: watch::Sound { off: self.no_audio, volume: self.volume, mono: self.mono },
+            limits: WantedPictures {
+                max_rate: self.max_bitrate,
+                quality: self.quality,
+                max_size: self.max_width.map(|width| Size::new(width, 0)),
+            },
             snapshot: self.snapshot,
             record: self.record,
             force: self.force,

@@ -182,7 +182,8 @@ fn dont_fragment(_raw: &Raw, _address: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use mio::{Events, Interest, Poll, Token};
 

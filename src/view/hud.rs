@@ -1,9 +1,13 @@
 //! What is drawn over the picture: figures with a graph, the help sheet, notices, cards. Words and pixels in, pixels
 //! out; it is told the time, and says when it wants to be drawn again.
 
+mod rates;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
+
+pub use rates::Rates;
 
 use crate::media::text::{Face, TextLayout, draw_bgrx, fill_bgrx, shade_bgrx};
 use crate::units::{Size, Time};
@@ -40,6 +44,8 @@ pub struct Hud {
     pub label: String,
     /// What the figures say, line by line.
     pub lines: Vec<String>,
+    /// The last seconds of the path, oldest first; none where there is no path.
+    pub rates: Vec<Rates>,
     notices: VecDeque<(String, Time)>,
     intervals: VecDeque<Duration>,
     last: Option<Time>,
@@ -99,7 +105,7 @@ impl Hud {
             None => {}
         }
         if self.figures && self.card.is_none() {
-            page.figures(&self.lines, &self.intervals);
+            page.figures(&self.lines, &self.intervals, &self.rates);
         }
         if self.recording {
             page.dot();
@@ -158,12 +164,12 @@ impl Page<'_> {
         }
     }
 
-    fn figures(&mut self, lines: &[String], intervals: &VecDeque<Duration>) {
+    fn figures(&mut self, lines: &[String], intervals: &VecDeque<Duration>, rates: &[Rates]) {
         let columns = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0).max(24);
-        let face = self.face(columns, lines.len() + GRAPH_LINES);
+        let high = lines.len() + GRAPH_LINES + if rates.is_empty() { 0 } else { rates::LINES };
+        let face = self.face(columns, high);
         let (letter, line) = (face.letter_width() as i32, face.line_height() as i32);
-        let size =
-            (face.letter_width() * (columns as u32 + 2), face.line_height() * (lines.len() + GRAPH_LINES) as u32);
+        let size = (face.letter_width() * (columns as u32 + 2), face.line_height() * high as u32);
         self.shade((letter, line), (size.0, size.1 + face.line_height() / 2));
         for (row, text) in (1..).zip(lines) {
             self.text((2 * letter, row * line + line / 4), face, WHITE, text);
@@ -171,6 +177,9 @@ impl Page<'_> {
         let top = (lines.len() as i32 + 1) * line + line / 2;
         let room = (face.letter_width() * columns as u32, (GRAPH_LINES as u32 - 1) * face.line_height());
         self.graph((2 * letter, top), room, intervals);
+        if !rates.is_empty() {
+            self.rates((2 * letter, top + GRAPH_LINES as i32 * line), room.0, face, rates);
+        }
     }
 
     /// Time from picture to picture, newest on the right; the line is the median, which stands at half the height.

@@ -17,7 +17,7 @@ mod surface;
 pub mod wall;
 mod window;
 
-pub use hud::{Card, List};
+pub use hud::{Card, List, Rates};
 pub use orders::{Handle, Orders, orders};
 pub use scale::{Rect, fit, letterbox};
 pub use window::run;
@@ -25,7 +25,7 @@ pub use window::run;
 use std::sync::Arc;
 
 use crate::media::Canvas;
-use crate::units::Time;
+use crate::units::{Size, Time};
 
 /// One picture.
 pub struct Frame {
@@ -40,8 +40,8 @@ pub enum Order {
     Card(Card),
     /// A sentence over the picture for a few seconds.
     Notice(String),
-    /// The lines of the figures, which the i key shows.
-    Figures(Vec<String>),
+    /// The lines of the figures, which the i key shows, and the last seconds of the path for a graph below them.
+    Figures(Vec<String>, Vec<Rates>),
     /// Whether a recording runs: a red dot in the corner.
     Recording(bool),
     /// Lines to choose from; while they are shown, arrows, Enter and Esc are wishes about them.
@@ -56,6 +56,8 @@ pub enum Order {
 pub enum Happened {
     /// The window exists.
     Opened,
+    /// It has this size now, in pixels of the screen.
+    Resized(Size),
     /// The frame with this number was handed to the screen for the first time; the window keeps it for redraws.
     Presented { id: u64, at: Time },
     /// The frame with this number was not presented because the user has frozen the picture, or because the window has no

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Card, Frame, Gone, List, Order};
+use super::{Card, Frame, Gone, List, Order, Rates};
 
 /// Notices that wait: as many as are shown at once.
 const NOTICES: usize = 4;
@@ -27,7 +27,7 @@ pub struct Waiting {
     /// A card that is to be shown, or, with `None`, that the one that is shown ends.
     pub card: Option<Option<Card>>,
     pub notices: VecDeque<String>,
-    pub figures: Option<Vec<String>>,
+    pub figures: Option<(Vec<String>, Vec<Rates>)>,
     pub recording: Option<bool>,
     /// A list to choose from, or, with `None`, that there is none any more.
     pub list: Option<Option<List>>,
@@ -91,7 +91,7 @@ impl Waiting {
                     self.notices.pop_front();
                 }
             }
-            Order::Figures(lines) => self.figures = Some(lines),
+            Order::Figures(lines, rates) => self.figures = Some((lines, rates)),
             Order::Recording(runs) => self.recording = Some(runs),
             Order::List(list) => self.list = Some(list),
             Order::Title(title) => self.title = Some(title),
@@ -134,7 +134,7 @@ mod tests {
             assert_eq!(superseded.map(|frame| frame.id), id.checked_sub(1), "each that will not be shown is told");
             handle.send(Order::Notice(format!("{id}"))).expect("a window");
             handle.send(Order::Title(format!("{id}"))).expect("a window");
-            handle.send(Order::Figures(vec![format!("{id}")])).expect("a window");
+            handle.send(Order::Figures(vec![format!("{id}")], Vec::new())).expect("a window");
             handle.send(Order::Card(Card { title: format!("{id}"), lines: Vec::new() })).expect("a window");
         }
         assert_eq!((wakes.load(Ordering::Relaxed), Arc::strong_count(&canvas)), (1, 2), "it is woken once");

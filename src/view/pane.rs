@@ -104,8 +104,8 @@ impl Pane {
             changed |= hud.list != list;
             hud.list = list;
         }
-        if let Some(lines) = orders.figures {
-            hud.lines = lines;
+        if let Some((lines, rates)) = orders.figures {
+            (hud.lines, hud.rates) = (lines, rates);
             // Pictures redraw them anyway, where there are any.
             changed |= hud.figures && (hud.frozen || hud.card.is_some());
         }

@@ -92,6 +92,14 @@ impl<F: FnMut(Happened)> Viewer<F> {
         }
     }
 
+    /// Tells the window's size.
+    fn resized(&mut self) {
+        let Some(surface) = &self.surface else { return };
+        let size = surface.window.inner_size();
+        let side = |side: u32| u16::try_from(side).unwrap_or(u16::MAX);
+        (self.happened)(Happened::Resized(Size::new(side(size.width), side(size.height))));
+    }
+
     fn retitle(&mut self) {
         if let Some(surface) = &self.surface {
             let state = if self.pane.hud.frozen { " (frozen)" } else { "" };
@@ -202,6 +210,7 @@ impl<F: FnMut(Happened)> ApplicationHandler<()> for Viewer<F> {
             Err(error) => return self.fail(event_loop, error),
         }
         (self.happened)(Happened::Opened);
+        self.resized();
         if std::mem::take(&mut self.start_fullscreen) {
             self.go_fullscreen();
         }
@@ -232,6 +241,7 @@ impl<F: FnMut(Happened)> ApplicationHandler<()> for Viewer<F> {
                 if let Some(surface) = &self.surface {
                     surface.window.request_redraw();
                 }
+                self.resized();
             }
             WindowEvent::RedrawRequested => {
                 self.present(event_loop);

@@ -16,7 +16,7 @@ fn flags(verb: &str) -> Vec<(String, String)> {
         let words = line.trim();
         // `- auto: …` is a value.
         if words.starts_with("--") || words.get(2..4) == Some(", ") {
-            let name = words.split([' ', ',', '.']).find(|word| word.starts_with("--"));
+            let name = words.split([' ', ',', '.', '[']).find(|word| word.starts_with("--"));
             found.extend(name.map(|name| (name.to_owned(), String::new())));
         } else if line.starts_with("  ") || words.is_empty() {
             let Some((_, description)) = found.last_mut() else { continue };
@@ -30,10 +30,15 @@ fn flags(verb: &str) -> Vec<(String, String)> {
 #[test]
 fn every_flag_says_its_default_and_its_unit() {
     const EVERYWHERE: [&str; 4] = ["--quiet", "--verbose", "--help", "--version"];
-    const UNITS: [(&str, &str); 22] = [
+    const UNITS: [(&str, &str); 27] = [
         ("--width", "pixels"),
         ("--fps", "Pictures a second"),
         ("--quality", "1 to 100"),
+        ("--min-quality", "1 to 100"),
+        ("--max-bitrate", "bits a second"),
+        ("--max-width", "pixels"),
+        ("--ecn", "L4S"),
+        ("--dscp", "0 to 63"),
         ("--queue", "Pictures"),
         ("--port", "0 to 65535"),
         ("--datagram", "bytes"),
@@ -111,6 +116,12 @@ const SLIPS: &[(&str, &str)] = &[
     ("serve test: --port abc", "0 to 65535"),
     ("serve test: --port 70000", "0 to 65535"),
     ("serve test: --quality 101", "1 to 100"),
+    ("serve test: --max-bitrate 20Mb", "20M or 800k"),
+    ("serve test: --min-quality 90", "above quality 80"),
+    ("serve test: --no-adapt --max-bitrate 2M", "--no-adapt"),
+    ("serve test: --ecn=ce", "off, ect0 or ect1"),
+    ("serve test: --dscp af49", "af41"),
+    ("watch robot --max-width 9", "16 to 16384"),
     ("serve test: --datagram 9", "1200 to 65488"),
     ("serve test: --duration no", "seconds above 0"),
     ("serve test: --bind here", "IP address"),

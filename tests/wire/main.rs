@@ -85,8 +85,8 @@ proptest! {
 
     #[test]
     fn limits_and_what_is_in_force_come_back(
-        (rate, quality, width, height) in (1.., 1..=100_u8, 1..=u16::MAX, any::<u16>()), more in tlvs(),
-        (rendition, told, every, kilobits, queue) in (any::<u8>(), any::<u8>(), 1.., 1..=u32::MAX, any::<u16>()),
+        (rate, quality, width, height) in (1_u64.., 1..=100_u8, 1..=u16::MAX, any::<u16>()), more in tlvs(),
+        (rendition, told, every, kilobits, queue) in (any::<u8>(), any::<u8>(), 1_u8.., 1..=u32::MAX, any::<u16>()),
     ) {
         let max_rate = Some(Bitrate::bps(rate));
         let limits = WantedPictures { max_rate, quality: Some(quality), max_size: Some(Size::new(width, height)) };

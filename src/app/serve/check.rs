@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Options, StreamOptions};
 use crate::app::Exit;
+use crate::app::words::rate_text;
 
 /// Says on standard output what the file and the command line come to.
 pub fn say(file: &Path, options: &Options) -> Exit {
@@ -37,6 +38,9 @@ fn shown(stream: &StreamOptions) -> String {
         source.size.map(|size| format!("size {size}")),
         source.rate.map(|rate| format!("{rate} fps")),
         Some(format!("quality {}", stream.quality)),
+        Some(stream.least_quality).filter(|least| *least > 1).map(|least| format!("at least {least}")),
+        stream.max_rate.map(|rate| format!("at most {}", rate_text(rate.as_bps() as f64))),
+        (!stream.adapt).then(|| "as it is on every path".to_owned()),
         source.looped.then(|| "looped".to_owned()),
         stream.on_demand.then(|| "on demand".to_owned()),
         stream.no_wait.then(|| "from the start".to_owned()),

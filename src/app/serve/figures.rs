@@ -4,9 +4,12 @@ use std::net::SocketAddr;
 
 use serde_json::{Map, Value, json};
 
-use crate::app::figures::{block, rounded};
+use crate::app::figures::{block, in_force, rounded};
+use crate::proto::server::Adaptation;
 use crate::stats::Block;
+use crate::units::Size;
 use crate::wire::StreamName;
+use crate::wire::message::InForce;
 
 /// What became of a source's pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +90,11 @@ pub struct WatcherFigures {
     pub rtt_ms: Option<f64>,
     pub sent: u64,
     pub thinned: u64,
+    /// Pictures that it was sent in the last second.
+    pub fps: f64,
+    /// Of the pictures that it is sent.
+    pub size: Option<Size>,
+    pub adaptation: Adaptation,
 }
 
 /// Figures of the whole server.
@@ -190,11 +198,13 @@ impl StreamFigures {
 impl WatcherFigures {
     fn json(&self) -> Value {
         let mut fields = json!({
-            "id": format!("{:016x}", self.id), "address": self.address.to_string(), "rendition": 0,
-            "cut": self.datagram, "quality": self.quality, "loss": rounded(self.loss, 1e6),
+            "id": format!("{:016x}", self.id), "address": self.address.to_string(),
+            "cut": self.datagram, "rate_bps": self.adaptation.rate.as_bps(), "loss": rounded(self.loss, 1e6),
             "rtt_ms": self.rtt_ms.map(|ms| rounded(ms, 1e3)), "sent": self.sent, "thinned": self.thinned,
-            "why": Value::Null,
         });
+        if let Value::Object(fields) = &mut fields {
+            fields.extend(in_force(Some(InForce { quality: self.quality, ..self.adaptation.in_force })));
+        }
         if let Some(name) = &self.stream {
             fields["stream"] = name.as_str().into();
         }

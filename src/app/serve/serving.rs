@@ -1,5 +1,6 @@
 //! The running server: what the event loop tells, what is said each second, and how it all ends.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,7 +10,7 @@ use super::channel::{Channel, Outcome};
 use super::figures::{ServeFigures, StreamFigures, WatcherFigures};
 use super::measured::{Departure, Period};
 use super::voice::Voice;
-use super::words;
+use super::{table, words};
 use crate::app::Exit;
 use crate::app::figures::{self, Output};
 use crate::app::preview::{Act, Preview};
@@ -17,7 +18,7 @@ use crate::app::watch::screen::Screen;
 use crate::net::{App, Flow};
 use crate::proto::server::{Event, Feed, Gone, Local, Server, SessionView, StreamKey};
 use crate::proto::{Input as MachineInput, Machine};
-use crate::units::Time;
+use crate::units::{Bitrate, Size, Time};
 use crate::view::Wish;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -42,6 +43,31 @@ pub struct Serving {
     departures: u64,
     most_watchers: usize,
     next_tick: Time,
+    second: Second,
+}
+
+/// What each watcher had been sent when the running second began.
+struct Second {
+    begun: Time,
+    /// Pictures and bytes by session.
+    sent: BTreeMap<u64, (u64, u64)>,
+}
+
+impl Second {
+    fn begin(&mut self, now: Time, server: &Server) {
+        self.begun = now;
+        self.sent =
+            server.sessions().map(|session| (session.id, (session.stats.pictures, session.stats.bytes))).collect();
+    }
+
+    /// Pictures a second and rate since then.
+    fn since(&self, now: Time, session: &SessionView) -> (f64, Bitrate) {
+        let (pictures, bytes) = self.sent.get(&session.id).copied().unwrap_or_default();
+        let elapsed = now.since(self.begun);
+        let pictures = session.stats.pictures.saturating_sub(pictures) as f64;
+        let fps = if elapsed.is_zero() { 0.0 } else { pictures / elapsed.as_secs_f64() };
+        (fps, Bitrate::of(session.stats.bytes.saturating_sub(bytes), elapsed).unwrap_or_default())
+    }
 }
 
 impl Serving {
@@ -59,6 +85,7 @@ impl Serving {
             killed: false,
             departures: 0,
             most_watchers: 0,
+            second: Second { begun: crate::clock::now(), sent: BTreeMap::new() },
         }
     }
 
@@ -117,7 +144,7 @@ impl Serving {
         ServeFigures {
             to_strangers: (datagrams, bytes),
             streams,
-            watchers: self.watchers(server),
+            watchers: self.watchers(now, server),
             overloaded: server.is_overloaded(),
             served: server.served(),
             refused: totals.refused,
@@ -128,27 +155,38 @@ impl Serving {
     }
 
     /// Those with the greatest loss.
-    fn watchers(&self, server: &Server) -> Vec<WatcherFigures> {
+    fn watchers(&self, now: Time, server: &Server) -> Vec<WatcherFigures> {
         let several = self.channels.len() > 1;
-        let mut watchers: Vec<_> = server.sessions().map(|session| self.watcher(session, several)).collect();
+        let mut watchers: Vec<_> = server.sessions().map(|session| self.watcher(now, session, several)).collect();
         watchers.sort_by(|a, b| b.loss.total_cmp(&a.loss));
         watchers.truncate(LISTED);
         watchers
     }
 
-    fn watcher(&self, session: SessionView, several: bool) -> WatcherFigures {
-        let stream = self.channels.iter().find(|channel| channel.key == session.stream).map(|channel| &channel.stream);
-        let stats = session.stats;
+    fn watcher(&self, now: Time, session: SessionView, several: bool) -> WatcherFigures {
+        let channel = self.channels.iter().find(|channel| channel.key == session.stream);
+        let stream = channel.map(|channel| &channel.stream);
+        let SessionView { stats, mut adaptation, .. } = session;
+        let (fps, rate) = self.second.since(now, &session);
+        if adaptation.rate == Bitrate::default() {
+            adaptation.rate = rate;
+        }
+        let told = adaptation.in_force;
+        let half = |side: u16| side.div_ceil(1 << told.rendition.min(15));
+        let size = channel.map(|channel| channel.info.size).map(|size| Size::new(half(size.width), half(size.height)));
         WatcherFigures {
             id: session.id,
             address: session.address,
             stream: stream.filter(|_| several).map(|stream| stream.name.clone()),
             datagram: session.class.datagram(),
-            quality: stream.map_or(0, |stream| stream.quality),
+            quality: if told.quality > 0 { told.quality } else { stream.map_or(0, |stream| stream.quality) },
             loss: stats.lost as f64 / stats.reported.max(1) as f64,
             rtt_ms: stats.rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
             sent: stats.pictures,
             thinned: stats.thinned,
+            fps,
+            size,
+            adaptation,
         }
     }
 
@@ -160,14 +198,15 @@ impl Serving {
         }
         let position = self.channels.iter().find_map(|channel| channel.position(now));
         let line = words::line(position, &figures);
-        self.output.status(&line);
+        self.output.status_with(&line, |room| table::rows(&figures.watchers, server.watchers(), room));
+        self.second.begin(now, server);
         if self.preview.is_there()
             && let (Some(first), Some(seen)) = (self.channels.first(), figures.streams.first())
         {
             let fps = format!("{:.1} fps", seen.fps);
             let state = first.measured.sent.map_or("waiting for the first watcher", |_| &fps);
             self.preview.screen.title(&format!("{} – {state} – preview", first.title()));
-            self.preview.screen.figures(line);
+            self.preview.screen.figures(line, Vec::new());
         }
         self.output.event("stats", figures.json()).map_or(Flow::Stop, |()| Flow::Continue)
     }

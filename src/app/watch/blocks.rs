@@ -142,6 +142,7 @@ impl Measured {
                 bytes: counts.traffic.bytes,
                 bitrate_bps,
                 rtt: receiver.rtt(),
+                in_force: receiver.in_force(),
             },
             fps,
             interval: of(&b.interval),

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::app::figures::{block, rounded};
+use crate::app::figures::{block, in_force, rounded};
 use crate::stats::Block;
+use crate::wire::message::InForce;
 
 /// Figures of a second, or of a whole run. Blocks are in milliseconds.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +54,8 @@ pub struct Network {
     pub bytes: u64,
     pub bitrate_bps: f64,
     pub rtt: Option<Duration>,
+    /// What the server says that it sends, and of the path; `None`: nothing yet.
+    pub in_force: Option<InForce>,
 }
 
 /// Where the time goes.
@@ -97,7 +100,7 @@ impl WatchFigures {
     pub fn json(&self) -> Value {
         let Self { pictures, slices, network, stages, process, .. } = self;
         let of = |figures: &Option<Block>| block(*figures);
-        json!({
+        let mut fields = json!({
             "pictures_shown": pictures.shown, "pictures_superseded": pictures.superseded,
             "pictures_damaged": pictures.damaged, "pictures_lost": pictures.lost,
             "pictures_late": pictures.late, "pictures_thinned": pictures.thinned,
@@ -112,11 +115,15 @@ impl WatchFigures {
                 "decode": of(&stages.decode), "present": of(&stages.present),
             },
             "first_picture_ms": self.first_picture.map(millis),
-            "reconnects": self.reconnects, "rendition": 0, "quality": Value::Null,
+            "reconnects": self.reconnects, "rate_bps": network.bitrate_bps.round(),
             "rtt_ms": network.rtt.map(millis),
             "cpu_seconds": rounded(process.cpu_seconds, 1e3), "rss_bytes": process.rss_bytes,
             "audio": self.sound.as_ref().map(SoundFigures::json),
-        })
+        });
+        if let Value::Object(fields) = &mut fields {
+            fields.extend(in_force(network.in_force));
+        }
+        fields
     }
 }
 

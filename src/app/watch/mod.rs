@@ -6,6 +6,7 @@ mod finder;
 pub(super) mod hearing;
 mod onscreen;
 pub(super) mod screen;
+mod sizing;
 mod streams;
 pub(super) mod subject;
 mod trouble;
@@ -33,6 +34,7 @@ use super::{Exit, StatsFormat, leaving, wall};
 use crate::media::sound::Rendition;
 use crate::units::Size;
 use crate::view::{self, Handle, Order as ViewOrder};
+use crate::wire::message::WantedPictures;
 
 /// The window before the stream's size is known.
 const FIRST_SIZE: Size = Size::new(1_280, 720);
@@ -53,6 +55,8 @@ pub struct Options {
     pub timeout: Option<Duration>,
     pub latency: Duration,
     pub sound: Sound,
+    /// How much of the pictures is wanted at most, whatever size they are seen at.
+    pub limits: WantedPictures,
     pub snapshot: Option<PathBuf>,
     pub record: Option<PathBuf>,
     /// Record over a file that is there.

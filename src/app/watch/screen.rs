@@ -6,7 +6,7 @@ use std::thread::{Builder, JoinHandle};
 
 use crate::media::Canvas;
 use crate::record::still::{self, StillKind};
-use crate::view::{Handle, List, Order, Still};
+use crate::view::{Handle, List, Order, Rates, Still};
 
 /// The window, or none. A window that is gone hears nothing; its end comes by another way.
 #[derive(Clone, Default)]
@@ -32,8 +32,8 @@ impl Screen {
         self.send(Order::Notice(text.to_owned()));
     }
 
-    pub fn figures(&self, lines: Vec<String>) {
-        self.send(Order::Figures(lines));
+    pub fn figures(&self, lines: Vec<String>, rates: Vec<Rates>) {
+        self.send(Order::Figures(lines, rates));
     }
 
     /// Lines to choose from, or none any more.

@@ -61,6 +61,8 @@ pub struct Remote {
 pub struct Attention {
     heard: AtomicBool,
     seen: AtomicBool,
+    /// Width and height of window or tile; 0: not known.
+    size: AtomicU32,
     /// Somebody leaves. Beside the acts: these may be left out.
     quit: AtomicBool,
     /// Ctrl-C and its like, not obeyed yet.
@@ -74,6 +76,16 @@ impl Attention {
 
     pub fn is_seen(&self) -> bool {
         self.seen.load(Ordering::Relaxed)
+    }
+
+    /// How large the window or tile is, if there is one.
+    pub fn size(&self) -> Option<Size> {
+        let size = self.size.load(Ordering::Relaxed);
+        Some(Size::new((size >> 16) as u16, size as u16)).filter(|size| size.pixels() > 0)
+    }
+
+    fn set_size(&self, size: Size) {
+        self.size.store(u32::from(size.width) << 16 | u32::from(size.height), Ordering::Relaxed);
     }
 
     /// Whether somebody left since this was asked last.
@@ -105,6 +117,7 @@ impl Viewing {
         let attention = Arc::new(Attention {
             heard: heard.into(),
             seen: true.into(),
+            size: AtomicU32::default(),
             quit: AtomicBool::default(),
             interrupts: AtomicU32::default(),
         });
@@ -159,6 +172,7 @@ impl Viewing {
             stay: !options.headless && !options.autoexit,
             sound: rendition(&options, hearing.is_heard(), &recordings),
             frames: options.frames,
+            limits: options.limits,
             ..Config::new(seed, subject.servers.clone())
         };
         let finder = subject.servers.is_empty().then(|| Finder::start(&subject, config.clone(), event_loop.waker()));
@@ -187,6 +201,10 @@ impl Remote {
     pub fn take(&self, happened: Happened) {
         match happened {
             Happened::Opened => {}
+            Happened::Resized(size) => {
+                self.attention.set_size(size);
+                (self.waker)();
+            }
             Happened::Presented { id, at } => {
                 let shown = self.on_the_way.take(id).map(|shown| Shown { presented: at, ..shown });
                 // The event loop may have ended before the window.
@@ -222,6 +240,7 @@ impl Remote {
     pub fn visible(&self, size: Option<Size>) {
         if let Some(size) = size {
             self.room.set(size);
+            self.attention.set_size(size);
             self.work.resized();
         }
         self.attention.seen.store(size.is_some(), Ordering::Relaxed);

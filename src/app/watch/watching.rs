@@ -13,7 +13,7 @@ use crossbeam_channel::Receiver as Inbox;
 use serde_json::{Value, json};
 
 use self::ending::{End, Limits};
-use self::telling::Loss;
+use self::telling::{Loss, PathHistory};
 use super::blocks::Measured;
 use super::finder::Finder;
 use super::hearing::Hearing;
@@ -85,6 +85,7 @@ pub struct Watching {
     savers: Vec<JoinHandle<()>>,
     loss: Loss,
     unpacking: Unpacking,
+    path: PathHistory,
 }
 
 /// The stream that plays, or did.
@@ -128,6 +129,7 @@ impl Watching {
             savers: Vec::new(),
             loss: Loss::default(),
             unpacking: Unpacking::default(),
+            path: PathHistory::default(),
         }
     }
 
@@ -397,7 +399,10 @@ impl App<Receiver> for Watching {
             return self.next_tick;
         }
         let parting = self.parting.as_ref().map(|(at, _)| *at);
-        [self.limits.next(), self.no_picture, parting].into_iter().flatten().fold(self.next_tick, Time::min)
+        [self.limits.next(), self.no_picture, parting, self.wishes.deadline()]
+            .into_iter()
+            .flatten()
+            .fold(self.next_tick, Time::min)
     }
 
     fn signal(&mut self, now: Time, receiver: &mut Receiver, _signal: i32) -> Flow {

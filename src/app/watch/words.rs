@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::figures::{SoundFigures, WatchFigures};
 use crate::app::words::{Position, counted, fps_text, grouped, jitter_text, rate_text, seconds_text, speed};
 use crate::stats::Block;
+use crate::wire::message::InForce;
 
 /// The line of `watch`; without a position nothing has been shown yet.
 pub fn status(server: &str, position: Option<Position>, figures: &WatchFigures) -> Vec<String> {
@@ -39,8 +40,20 @@ pub fn panel(position: Option<Position>, figures: &WatchFigures) -> Vec<String> 
         ),
         format!("loss {loss:.2} %  damaged {}  late {}", pictures.damaged, pictures.late),
         format!("{}  datagrams {} B  rtt {rtt} ms", rate_text(network.bitrate_bps), network.largest_datagram),
+        network.in_force.map_or_else(String::new, path),
+        network.in_force.map_or_else(String::new, |told| told.reason.text().to_owned()),
         figures.sound.as_ref().map_or_else(String::new, sound),
     ]
+}
+
+/// What the server sends at present, and what it believes of the path.
+fn path(told: InForce) -> String {
+    let estimate =
+        told.estimate.map_or("path -".to_owned(), |rate| format!("path {}", rate_text(rate.as_bps() as f64)));
+    let size = ["full size", "half size", "quarter size"].get(usize::from(told.rendition)).unwrap_or(&"small");
+    let quality = if told.quality > 0 { format!("  quality {}", told.quality) } else { String::new() };
+    let every = if told.every > 1 { format!("  1 of {}", told.every) } else { String::new() };
+    format!("{estimate}  queue {:.1} ms{quality}  {size}{every}", f64::from(told.queue) / 10.0)
 }
 
 /// How it goes with the sound.
@@ -85,6 +98,8 @@ fn millis(block: Option<&Block>, figure: impl Fn(&Block) -> f64) -> String {
 mod tests {
     use super::*;
     use crate::app::watch::figures::{Network, Pictures};
+    use crate::units::Bitrate;
+    use crate::wire::message::AdaptationReason;
 
     fn block(stdev: f64, p99: f64) -> Option<Block> {
         Some(Block { n: 9, mean: 1.0, stdev, p50: 1.0, p95: 1.0, p99, max: p99 })
@@ -119,8 +134,15 @@ mod tests {
         assert_eq!(lines[2], "latency 1.0 ms  p99 4.0 ms");
         assert_eq!(lines[3], " network -  wait -  decode -  present - ms");
         assert_eq!(lines[4], "loss 3.00 %  damaged 2  late 0");
-        assert_eq!(lines[6], "sound 80 %  off by 1.0 ms  0 lost  0 gaps");
-        assert_eq!(panel(None, &WatchFigures::default())[6], "", "nothing where there is none");
+        assert_eq!(lines[8], "sound 80 %  off by 1.0 ms  0 lost  0 gaps");
+        assert_eq!(panel(None, &WatchFigures::default())[6..], ["", "", ""], "nothing where there is none");
+        let reason = AdaptationReason::Queue;
+        let told =
+            InForce { rendition: 1, quality: 44, every: 2, reason, estimate: Some(Bitrate::bps(2_400_000)), queue: 83 };
+        let network = Network { in_force: Some(told), ..Network::default() };
+        let lines = panel(None, &WatchFigures { network, ..WatchFigures::default() });
+        assert_eq!(lines[6], "path 2.4 Mb/s  queue 8.3 ms  quality 44  half size  1 of 2");
+        assert_eq!(lines[7], "a queue stood in the path");
     }
 
     #[test]

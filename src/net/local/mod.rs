@@ -96,6 +96,8 @@ mod tests {
     fn the_fallback_receives_and_sends_without_an_address() {
         let (udp, port) = on_all();
         fallback::tell(&udp, "[::]:0".parse().expect("an address")).expect("nothing to do");
+        let bound = "[::]:0".parse().expect("an address");
+        assert!(fallback::mark(&udp, bound, 0).is_ok() && fallback::mark(&udp, bound, 2).is_err());
         let (client, to) = ask("127.0.0.1", port);
         let mut buffer = [0; 16];
         let came = fallback::receive(&udp, &mut buffer, &mut fallback::Control).expect("loopback is at once");

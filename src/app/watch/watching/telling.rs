@@ -1,21 +1,25 @@
 //! What people and programs are told while it goes on: figures, loss, and what became of the loudspeaker.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::Watching;
-use crate::app::watch::figures::WatchFigures;
+use crate::app::watch::figures::{Network, WatchFigures};
 use crate::app::watch::words;
 use crate::audio::Happened;
 use crate::net::Flow;
 use crate::proto::receiver::Receiver;
 use crate::proto::{Input, Machine};
-use crate::units::Time;
+use crate::units::{Bitrate, Time};
+use crate::view::Rates;
 use crate::wire::{Description, StreamName};
 
 /// Between two warnings of loss.
 const LOSS_PAUSE: Duration = Duration::from_secs(30);
+/// Seconds of the path that are kept for its graph.
+const SECONDS: usize = 30;
 /// Letters of a title among the figures.
 const TITLE: usize = 40;
 
@@ -26,6 +30,29 @@ pub struct Loss {
     before: (u64, u64),
     /// Nothing is said before this.
     pause: Time,
+}
+
+/// The last seconds of the path.
+#[derive(Default)]
+pub struct PathHistory(VecDeque<Rates>);
+
+impl PathHistory {
+    fn push(&mut self, second: Rates) {
+        self.0.push_back(second);
+        if self.0.len() > SECONDS {
+            self.0.pop_front();
+        }
+    }
+
+    fn seconds(&self) -> Vec<Rates> {
+        self.0.iter().copied().collect()
+    }
+}
+
+/// A second of the path.
+fn rates(figures: &WatchFigures) -> Rates {
+    let Network { bitrate_bps, in_force, .. } = figures.network;
+    Rates { received: Bitrate::bps(bitrate_bps as u64), estimate: in_force.and_then(|told| told.estimate) }
 }
 
 /// The fields of `playing`. In a wall `stream` is the tile's name, as in each of its lines.
@@ -49,6 +76,7 @@ impl Watching {
         let figures = self.sum(now, receiver, false);
         self.output.status(&words::status(self.subject.server(), position, &figures));
         self.wiring.seat.iter().for_each(|seat| seat.tell(now, &figures));
+        self.path.push(rates(&figures));
         if self.screen.is_there() {
             let mut lines = Vec::new();
             if let Some(Description { title, size, rate, .. }) = self.description() {
@@ -56,7 +84,7 @@ impl Watching {
                 lines.push(format!("{size}  {rate} fps"));
             }
             lines.extend(words::panel(position, &figures));
-            self.screen.figures(lines);
+            self.screen.figures(lines, self.path.seconds());
         }
         self.figures.next_second(now, receiver);
         self.wiring.hearing.next_second();

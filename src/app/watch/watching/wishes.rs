@@ -2,22 +2,32 @@
 
 use super::{Options, Watching, Wiring};
 use crate::app::watch::rendition;
+use crate::app::watch::sizing::{Sizing, tighter};
 use crate::app::watch::streams::Doing;
 use crate::media::sound::Rendition;
 use crate::proto::receiver::{Local, Receiver};
 use crate::proto::{Input, Machine};
 use crate::units::Time;
 use crate::wire::StreamName;
+use crate::wire::message::WantedPictures;
 
 /// What the receiver was told last, and what it depends on.
 pub struct Wishes {
     sound: Option<Rendition>,
     paused: bool,
+    limits: WantedPictures,
+    sizing: Sizing,
 }
 
 impl Wishes {
     pub fn new(options: &Options, wiring: &Wiring) -> Self {
-        Self { sound: rendition(options, wiring.hearing.is_heard(), &wiring.recordings), paused: false }
+        let sound = rendition(options, wiring.hearing.is_heard(), &wiring.recordings);
+        Self { sound, paused: false, limits: options.limits, sizing: Sizing::default() }
+    }
+
+    /// When something is to be told, if nothing changes.
+    pub fn deadline(&self) -> Option<Time> {
+        self.sizing.deadline()
     }
 
     pub const fn is_paused(&self) -> bool {
@@ -45,6 +55,19 @@ impl Watching {
             if !paused && waits && self.limits.is_attached() {
                 self.await_picture(now);
             }
+        }
+        self.limit(now, receiver);
+    }
+
+    /// Tells the receiver how much of the pictures is wanted: no more than is seen, unless it is recorded.
+    fn limit(&mut self, now: Time, receiver: &mut Receiver) {
+        let full = self.playing.as_ref().map(|playing| playing.description.size);
+        let seen = self.wiring.attention.size().filter(|_| !self.wiring.recordings.is_running());
+        let size = self.wishes.sizing.wanted(now, seen, full);
+        let limits = self.options.limits;
+        let limits = WantedPictures { max_size: tighter(limits.max_size, size), ..limits };
+        if std::mem::replace(&mut self.wishes.limits, limits) != limits {
+            receiver.handle(now, Input::Local(Local::Limits(limits)));
         }
     }
 
