@@ -1,12 +1,16 @@
-"""A real bottleneck: two network namespaces of our own, and between them a pair of veth whose sending end is a token bucket.
+"""A real bottleneck: a sender, a receiver, and a router between them whose way to the receiver is a token bucket.
 
-What leaves namespace `a` (10.77.0.1) for `b` (10.77.0.2) passes the bucket; the way back is free. Needs root.
+Each is a network namespace of our own; the way back is free. The bucket is not at the sender itself, because there a full queue
+fills the socket's buffer and holds up the program (and TCP keeps its queue short on purpose): no bottleneck on the way does that.
+Needs root.
 """
 
 import os
 import subprocess
 
-SENDER, RECEIVER = "10.77.0.1", "10.77.0.2"
+SENDER, RECEIVER = "10.77.0.1", "10.77.1.1"
+# The router's addresses on both sides.
+ROUTER = {"a": "10.77.0.2", "b": "10.77.1.2"}
 # A millisecond of the rate, so that pictures see the wall; a bucket below one datagram with its Ethernet header would pass none.
 BURST_S, BURST_LEAST = 0.001, 1_600
 MTU = 1_500
@@ -26,8 +30,10 @@ class Link:
     def __init__(self, rate=None, queue=100):
         Link.count += 1
         tail = f"{os.getpid() % 100_000}x{Link.count}"
-        self.spaces = {side: f"udpstream-{side}{tail}" for side in "ab"}
+        self.spaces = {side: f"udpstream-{side}{tail}" for side in "arb"}
+        # The ends of the wires: at the sender, at the receiver, and the router's two.
         self.ends = {side: f"u{side}{tail}" for side in "ab"}
+        self.far = {side: f"v{side}{tail}" for side in "ab"}
         self.queue, self.first = queue, rate
         self.processes = []
 
@@ -45,20 +51,25 @@ class Link:
     def build(self):
         for space in self.spaces.values():
             ip("netns", "add", space)
-        ends = [self.ends["a"], "netns", self.spaces["a"], "type", "veth", "peer", "name", self.ends["b"]]
-        ip("link", "add", *ends, "netns", self.spaces["b"])
+        router = self.spaces["r"]
         for side, address in (("a", SENDER), ("b", RECEIVER)):
-            ip("-n", self.spaces[side], "addr", "add", f"{address}/24", "dev", self.ends[side])
-            ip("-n", self.spaces[side], "link", "set", self.ends[side], "mtu", str(MTU), "up")
-            ip("-n", self.spaces[side], "link", "set", "lo", "up")
+            space, near, far = self.spaces[side], self.ends[side], self.far[side]
+            ip("link", "add", near, "netns", space, "type", "veth", "peer", "name", far, "netns", router)
+            for where, end_of, own in ((space, near, address), (router, far, ROUTER[side])):
+                ip("-n", where, "addr", "add", f"{own}/24", "dev", end_of)
+                ip("-n", where, "link", "set", end_of, "mtu", str(MTU), "up")
+            ip("-n", space, "link", "set", "lo", "up")
+            ip("-n", space, "route", "add", "default", "via", ROUTER[side])
+        forward = "echo 1 >/proc/sys/net/ipv4/ip_forward"
+        subprocess.run(self.inside("r", ["sh", "-c", forward]), check=True, capture_output=True)
         if self.first:
             self.shape("add", self.first)
 
     def shape(self, verb, mbit):
         burst = max(BURST_LEAST, int(mbit * 1e6 / 8 * BURST_S))
         bucket = ["rate", f"{mbit}mbit", "burst", str(burst), "latency", f"{self.queue}ms"]
-        words = ["tc", "qdisc", verb, "dev", self.ends["a"], "root", "tbf", *bucket]
-        subprocess.run(self.inside("a", words), check=True, capture_output=True)
+        words = ["tc", "qdisc", verb, "dev", self.far["b"], "root", "tbf", *bucket]
+        subprocess.run(self.inside("r", words), check=True, capture_output=True)
 
     def set_rate(self, mbit):
         """Changes the bucket while traffic flows; its queue keeps its length in milliseconds."""
