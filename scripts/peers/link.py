@@ -6,6 +6,7 @@ Needs root.
 """
 
 import os
+import signal
 import subprocess
 
 SENDER, RECEIVER = "10.77.0.1", "10.77.1.1"
@@ -86,9 +87,13 @@ class Link:
         return process
 
     def close(self):
+        # Whoever presses Ctrl-C twice is left with nothing of ours either.
+        before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
         end(self.processes)
         for space in self.spaces.values():
             subprocess.run(["ip", "netns", "del", space], capture_output=True)
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def end(processes):

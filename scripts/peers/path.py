@@ -16,7 +16,7 @@ import threading
 import time
 
 from link import RECEIVER, SENDER, Link, end, octets
-from path_table import Table
+from path_table import Broken, Table
 
 FILM = "assets/sample.mp4"
 PORT, FPS, QUALITY = 9_688, 25, 80
@@ -138,11 +138,7 @@ class Watcher:
         return None
 
 
-class Broken(Exception):
-    """What went wrong, as a sentence."""
-
-
-# Who sends, on a given link: each starts its two ends and returns the watcher.
+# Who sends: given a link, each of these starts both ends on it and returns the watcher.
 
 
 def stream(program, source, arguments):
@@ -271,10 +267,10 @@ class Download:
     """iperf3, CUBIC, from `a` to `b`."""
 
     def __init__(self, link, seconds):
-        # Many machines have another default.
         self.server = link.start("b", ["iperf3", "-s", "-1", "-J", "-i", TICK * 4], stdout=subprocess.PIPE, text=True)
         time.sleep(0.3)
         self.begun = time.monotonic()
+        # Said, because machines have other defaults.
         words = ["iperf3", "-c", RECEIVER, "-C", "cubic", "-t", seconds]
         self.client = link.start("a", words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -411,7 +407,9 @@ def options():
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Each of them ends in the same way, so that nothing of ours is left behind.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     chosen = options()
     table = Table()
     with tempfile.TemporaryDirectory() as folder:

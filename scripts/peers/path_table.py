@@ -1,10 +1,14 @@
 """The tables of scripts/compare path, as lines and as values, with what is asked of udpstream."""
 
+import os
+import pathlib
+import re
 import subprocess
+import time
 
 # What is asked: of 25 pictures in the first second after the fall, so many whole; from then on pictures a second and ms from
 # due to shown; seconds until the path is used again, and until pictures are as fine; a download's neighbour has its part.
-FIRST_WHOLE, FPS, P95_MS, RISE_S, QUALITY_S, SHARE = 16, 24.0, 90.0, 4.0, 12.0, (0.25, 0.75)
+FIRST_WHOLE, FPS, P95_MS, RISE_S, QUALITY_S, SHARE = 16, 24.0, 90.0, 4.0, 12.0, (25, 75)
 HELD, MISSED = "✓", "✗"
 
 FALL = (
@@ -13,7 +17,13 @@ FALL = (
 )
 
 
+class Broken(Exception):
+    """What went wrong, as a sentence."""
+
+
 class Table:
+    """Takes what is measured, prints it line by line, and keeps it."""
+
     def __init__(self):
         self.rows, self.marks, self.broken, self.heads = [], [], False, set()
 
@@ -26,11 +36,7 @@ class Table:
         """Measures; None, and a line that says why, if that failed."""
         try:
             found = measure()
-        except (RuntimeError, OSError, LookupError, ValueError, subprocess.SubprocessError) as why:
-            return self.failed(kind, scene, who, why)
-        except Exception as why:
-            if type(why).__name__ != "Broken":
-                raise
+        except (Broken, OSError, LookupError, ValueError, subprocess.SubprocessError) as why:
             return self.failed(kind, scene, who, why)
         self.rows.append({"table": kind, "scene": scene, "who": who} | found)
         return found
@@ -56,7 +62,6 @@ class Table:
         if not found:
             return
         aim = lambda what, limit, holds: (f"{scene}, {who}: {what}", limit, holds) if asked else None
-        # A stream that fitted the narrow path all along had nothing to give up.
         first = aim("whole pictures in the first second after the fall", f"≥ {FIRST_WHOLE}", lambda v: v >= FIRST_WHOLE)
         fps = aim("whole pictures a second from 3 s on", f"≥ {FPS:g}", lambda v: v >= FPS)
         p95 = aim("due → shown from 3 s on, p95, ms", f"≤ {P95_MS:g}", lambda v: v <= P95_MS)
@@ -81,7 +86,7 @@ class Table:
         found = self.run("share", scene, who, measure)
         if found:
             low, high = SHARE
-            part = ("beside CUBIC, queue " + scene + ": share", f"{low:g}–{high:g}", lambda v: low <= v / 100 <= high)
+            part = ("beside CUBIC, queue " + scene + ": share, %", f"{low}–{high}", lambda v: low <= v <= high)
             cells = [self.cell(found["ours_mbit"], 1), self.cell(found["theirs_mbit"], 1), self.cell(100 * found["share"], 0, part),
                      self.cell(found["fps"], 1), self.cell(found["p95_ms"], 0)]
             self.line(scene, who, cells, columns)
@@ -89,7 +94,7 @@ class Table:
     def clean(self, who, measure):
         names = ("fps", "p50_ms", "p95_ms", "p99_ms", "interval_ms", "serve_cpu", "watch_cpu")
         columns = (("", 12), ("", 18), ("fps", 8), ("p50 ms", 9), ("p95 ms", 9), ("p99 ms", 9), ("interval stdev", 16), ("serve %", 9), ("watch %", 9))
-        self.head("clean", "nothing in the way (no bucket): due → shown, arrivals, processor", columns)
+        self.head("clean", "nothing in the way (no bucket): due → shown, arrivals, processor without ffmpeg", columns)
         found = self.run("clean", "clean", who, measure)
         if found:
             values = [100 * found[name] if name.endswith("cpu") else found[name] for name in names]
@@ -101,4 +106,12 @@ class Table:
         for mark in self.marks:
             measured = "–" if mark["measured"] is None else f"{mark['measured']:.1f}"
             print(f"{'met' if mark['met'] else 'NOT met':<8} {mark['what']}: {measured} ({mark['limit']})")
-        self.rows += [{"table": "aims"} | mark for mark in self.marks]
+        print(f"\n== {machine()}")
+        self.rows += [{"table": "aims"} | mark for mark in self.marks] + [{"table": "machine", "what": machine()}]
+
+
+def machine():
+    system, processor = os.uname(), re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
+    name = processor[1] if processor else "unknown"
+    return f"{time.strftime('%F')}: {system.sysname} {system.release} {system.machine}, {os.cpu_count()} × {name}, load {load}"

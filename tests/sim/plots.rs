@@ -21,8 +21,20 @@ const START: Time = Time::from_millis(60_000);
 /// How long scenes run that are not drawn, s.
 const GLANCE: u32 = 2;
 
-const SCENES: [(&str, u32, fn() -> Scene); 4] =
-    [("fall", 30, fall), ("cubic", 60, cubic), ("start", 6, start), ("radio", 20, radio)];
+/// What is drawn.
+struct Plot {
+    name: &'static str,
+    /// How long it runs, s.
+    seconds: u32,
+    scene: fn() -> Scene,
+}
+
+const PLOTS: [Plot; 4] = [
+    Plot { name: "fall", seconds: 30, scene: fall },
+    Plot { name: "cubic", seconds: 60, scene: cubic },
+    Plot { name: "start", seconds: 6, scene: start },
+    Plot { name: "radio", seconds: 20, scene: radio },
+];
 
 fn fall() -> Scene {
     let mut scene = Scene::new(USUAL);
@@ -72,7 +84,7 @@ fn series(scene: &mut Scene, seconds: u32) -> Vec<[f64; 7]> {
 #[test]
 fn the_series_that_are_drawn() {
     let folder = std::env::var_os("UDPSTREAM_PLOTS");
-    for (name, seconds, scene) in SCENES {
+    for Plot { name, seconds, scene } in PLOTS {
         let rows = series(&mut scene(), if folder.is_some() { seconds } else { GLANCE });
         for (column, what) in [(1, "path"), (2, "estimate"), (3, "passed"), (6, "pictures")] {
             assert!(rows.iter().any(|row| row[column] > 0.0), "{name}: no {what}");
