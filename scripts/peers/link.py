@@ -58,7 +58,8 @@ class Link:
             ip("link", "add", near, "netns", space, "type", "veth", "peer", "name", far, "netns", router)
             for where, end_of, own in ((space, near, address), (router, far, ROUTER[side])):
                 ip("-n", where, "addr", "add", f"{own}/24", "dev", end_of)
-                ip("-n", where, "link", "set", end_of, "mtu", str(MTU), "up")
+                # One segment at a time: of what a system hands over in one piece, a bucket that shrinks can let nothing pass.
+                ip("-n", where, "link", "set", end_of, "mtu", str(MTU), "gso_max_segs", "1", "up")
             ip("-n", space, "link", "set", "lo", "up")
             ip("-n", space, "route", "add", "default", "via", ROUTER[side])
         forward = "echo 1 >/proc/sys/net/ipv4/ip_forward"
