@@ -367,7 +367,8 @@ def measure(options, table, folder):
             table.share(queue_ms, lambda: share(film_of(options.udpstream, "720p"), queue_ms, seconds))
     if "clean" in options.parts:
         for n in range(1 if options.short else 2):
-            for who, program in (("before", options.before), ("udpstream", options.udpstream)):
+            # Who comes first changes: it has the machine as others have left it.
+            for who, program in (("before", options.before), ("udpstream", options.udpstream))[:: 1 - 2 * n]:
                 if program:
                     table.clean(f"{who} {n + 1}", lambda: clean(film_of(program, "720p"), 5 if options.short else 15))
 
