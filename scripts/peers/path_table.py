@@ -49,7 +49,7 @@ class Table:
     def cell(self, value, digits, aim=None):
         """A figure; with an aim, whether it is held."""
         text = "–" if value is None else f"{value:.{digits}f}"
-        if aim is None:
+        if not aim:
             return text
         what, limit, holds = aim
         held = value is not None and holds(value)
@@ -66,7 +66,8 @@ class Table:
         fps = aim("whole pictures a second from 3 s on", f"≥ {FPS:g}", lambda v: v >= FPS)
         p95 = aim("due → shown from 3 s on, p95, ms", f"≤ {P95_MS:g}", lambda v: v <= P95_MS)
         rise = aim("70 % of the path, or of what it took before, after so many s", f"≤ {RISE_S:g}", lambda v: v <= RISE_S)
-        fine = aim("as fine as before after so many s", f"≤ {QUALITY_S:g}", lambda v: v <= QUALITY_S)
+        # An earlier program does not say how fine its pictures are.
+        fine = found.get("told") and aim("as fine as before after so many s", f"≤ {QUALITY_S:g}", lambda v: v <= QUALITY_S)
         cells = [
             self.cell(found["before_mbit"], 1), self.cell(found.get("first_whole"), 0, first), self.cell(found.get("fall_fps"), 1, fps),
             self.cell(found.get("fall_p95_ms"), 0, p95), self.cell(found["fall_mbit"], 1), self.cell(found["rise_s"], 1, rise),
