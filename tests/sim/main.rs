@@ -21,6 +21,7 @@ mod drift;
 mod held;
 mod listing;
 mod paths;
+mod plots;
 mod rates;
 mod renditions;
 mod reports;
