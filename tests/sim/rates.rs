@@ -561,7 +561,9 @@ fn a_hundred_watchers_blind_nobody() {
     let mut rows = Vec::new();
     for seed in SEEDS {
         let mut scene = Scene::small(Layout { seed, rate: 8.0 * MEGA, ..USUAL });
-        (0..99).for_each(|_| drop(scene.watch_beside(ms(20))));
+        for _ in 0..99 {
+            scene.watch_beside(ms(20));
+        }
         scene.plan(6.0, 1.0 * MEGA);
         scene.run(12.0);
         let (calm, missing) = (scene.calm(6.0, 12.0, 50.0), scene.missing(6.0, 8.0));

@@ -155,7 +155,7 @@ mod tests {
         let mut others = Others::default();
         let found = (0..60).map(|n| others.look(Seen { density: None, clear: 9, ..seen(f64::from(n) * 0.05, 0.03) }));
         let found: Vec<Finding> = found.collect();
-        assert!(found.iter().any(|finding| *finding == Finding::Longer(0.03)), "{found:?}");
+        assert!(found.contains(&Finding::Longer(0.03)), "{found:?}");
         let mut tight = Others::default();
         let found = (0..60).map(|n| tight.look(Seen { density: None, ..seen(f64::from(n) * 0.05, 0.03) }));
         assert!(found.into_iter().all(|finding| finding == Finding::Nothing));
