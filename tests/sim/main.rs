@@ -11,6 +11,7 @@ mod net;
 mod overload;
 mod random;
 mod rejoin;
+mod scene;
 mod sources;
 mod told;
 

@@ -101,7 +101,6 @@ pub struct World {
     pub film: Rc<Film>,
     pub server: ServerNode,
     pub encoder: Encoder,
-    /// Sources of further streams.
     pub others: Vec<Source>,
     /// Chunks that the source has, and the next of them.
     pub chunks: u32,
@@ -110,7 +109,6 @@ pub struct World {
     pub microphone: Option<Time>,
     /// The source codes sound.
     coding: bool,
-    /// Whether the server has sound, and its port for it.
     with_sound: (bool, u16),
     pub watchers: Vec<Watcher>,
     /// The narrowest place of the way to all of them.

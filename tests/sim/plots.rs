@@ -11,7 +11,7 @@ use udpstream::units::Time;
 
 use crate::bottleneck::Radio;
 use crate::net::ms;
-use crate::rates::{Layout, Scene, USUAL};
+use crate::scene::{Layout, Scene, USUAL};
 
 const MEGA: f64 = 1e6;
 /// Rates and queues are of so many steps a second.

@@ -130,7 +130,7 @@ mod tests {
         }
         let times: Vec<u64> = sent.iter().map(|(at, ..)| *at).collect();
         assert_eq!(times, [0, 100, 200, 300, 400, 650, 900]);
-        assert!(sent.iter().all(|(_, number, tlvs)| *number == 1 && *tlvs == [0, 35, 0, 2, 0, 0, 0, 36, 0, 0]));
+        assert!(sent.iter().all(|(_, number, tlvs)| *number == 1 && *tlvs == [0, 35, 0, 3, 0, 0, 0, 0, 36, 0, 0]));
         wanting.obeyed(0);
         assert!(wanting.deadline().is_some(), "another");
         wanting.obeyed(1);

@@ -34,8 +34,10 @@ impl Allowance {
     pub fn is_used_up(&mut self, now: Time, budget: f64, lasts: Duration) -> bool {
         let passed = self.paid.replace(now).map_or(Duration::ZERO, |paid| now.since(paid).min(PAID));
         let paid = budget * passed.as_secs_f64() / lasts.as_secs_f64().max(1e-3);
+        // What this picture's own time pays is for itself.
+        let owed = self.debt - (paid - budget).max(0.0);
         self.debt = (self.debt - paid).max(0.0);
-        self.debt > OWED * budget
+        owed > OWED * budget
     }
 
     /// A picture of so many bits is begun.

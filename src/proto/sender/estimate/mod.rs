@@ -426,11 +426,8 @@ impl Estimate {
                 self.cause = Move::Competition;
             }
             // What the path carried was somebody else's part too.
-            Finding::Nobody => {
-                (self.competes, self.wall) = (None, NO_WALL);
-                // Nothing is known of what is free now.
-                self.startup = seen.queue < DRAINS;
-            }
+            // What the path carried was somebody else's part too.
+            Finding::Nobody => (self.competes, self.wall) = (None, NO_WALL),
             Finding::Longer(by) => {
                 self.delay.is_longer(by);
                 (self.competes, self.wall) = (None, NO_WALL);
