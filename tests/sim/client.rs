@@ -87,6 +87,18 @@ impl Client {
         self.say(world, self.session as u32, &Message::Report(report));
     }
 
+    /// A report that says of arrivals what it likes.
+    pub fn claim(&mut self, world: &mut World, report: Report) {
+        let token = |message: Message<'_>| match message {
+            Message::Update { tlvs, .. } => tlvs.find(kind::TOKEN).and_then(|token| token.try_into().ok()),
+            _ => None,
+        };
+        self.token = self.hear(world, token).map_or(self.token, u64::from_be_bytes);
+        self.reports += 1;
+        let (session, number, echo, token) = (self.session, self.reports, self.newest(world), self.token);
+        self.say(world, session as u32, &Message::Report(Report { session, number, echo, token, ..report }));
+    }
+
     /// A report of what came last, with the newest token.
     pub fn live(&mut self, world: &mut World) {
         let token = |message: Message<'_>| match message {

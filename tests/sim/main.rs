@@ -19,6 +19,7 @@ mod admission;
 mod attacks;
 mod claims;
 mod drift;
+mod fair;
 mod held;
 mod listing;
 mod paths;

@@ -136,7 +136,7 @@ mod tests {
         wanting.obeyed(1);
         assert_eq!(wanting.deadline(), None);
         wanting.wish(Time::ZERO, Wishes::NONE);
-        assert_eq!(wanting.due(Time::ZERO), Some((2, vec![0, 35, 0, 2, 0, 0, 0, 37, 0, 0])));
+        assert_eq!(wanting.due(Time::ZERO), Some((2, vec![0, 35, 0, 3, 0, 0, 0, 0, 37, 0, 0])));
     }
 
     #[test]
