@@ -39,10 +39,12 @@ class Watcher:  # All its times are in microseconds.
             self.knock_at, self.tries = now + min(50_000 << min(self.tries, 3), 250_000), self.tries + 1
         if self.session and (now >= self.report_at or self.newest - self.first >= 400):
             hops = range(self.first, min(self.newest + 1, self.first + 560))
-            cells = [0x8000 | min(now - self.arrivals[hop] >> 4, 8191) if hop in self.arrivals else 0 for hop in hops]
+            oldest = max((now - self.arrivals[hop] for hop in hops if hop in self.arrivals), default=0)
+            unit = next((shift for shift in range(4) if oldest >> 4 + shift <= 8191), 4)
+            cells = [0x8000 | min(now - self.arrivals[hop] >> 4 + unit, 8191) if hop in self.arrivals else 0 for hop in hops]
             self.first, self.reports, self.report_at = hops.stop, self.reports + 1, now + self.interval
-            self.send(REPORT, pack(f">QIIIIHII8s{len(hops)}H", self.session, self.reports, self.echo, now - self.heard,
-                                   hops.start & LOW_HALF, len(hops), self.update, 0, self.token, *cells), self.reports)
+            self.send(REPORT, pack(f">QIIIIHBII8s{len(hops)}H", self.session, self.reports, self.echo, now - self.heard,
+                                   hops.start & LOW_HALF, len(hops), unit, self.update, 0, self.token, *cells), self.reports)
     def receive(self, datagram, now):
         (magic, version, kind, tag, hop, sent_at), data = unpack_from(">HBBIII", datagram), datagram[16:]
         join = kind < BYE and not self.session and data[:8] == self.nonce
