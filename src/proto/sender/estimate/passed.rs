@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 /// Arrivals within so many seconds are one entry.
 const GRAIN: f64 = 0.001;
+/// More entries than a span of one second has grains, several times over.
+const MOST: usize = 4_096;
 
 /// Bits with the moments at which they passed, of the last `span` seconds.
 pub struct Passed {
@@ -20,6 +22,13 @@ impl Passed {
 
     pub fn put(&mut self, at: f64, bits: f64) {
         self.end = self.end.max(at);
+        // The clock of a receiver that lies may go back; it must not fill the memory.
+        if at <= self.end - self.span {
+            return;
+        }
+        if self.entries.len() >= MOST {
+            self.entries.pop_front();
+        }
         match self.entries.back_mut() {
             Some((last, sum)) if (at - *last).abs() < GRAIN && at >= *last => *sum += bits,
             _ => self.entries.push_back((at, bits)),
@@ -53,6 +62,17 @@ impl Passed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_goes_back_fills_no_memory() {
+        let mut passed = Passed::new(1.0);
+        passed.put(1e6, 1.0);
+        for n in 0..100_000_u32 {
+            passed.put(f64::from(n % 977) * 0.002, 1.0);
+            passed.put(1e6 - f64::from(n % 977) * 0.0009, 1.0);
+        }
+        assert!(passed.entries.len() <= MOST && passed.rate(1.0) >= 1.0);
+    }
 
     #[test]
     fn only_the_span_counts() {
