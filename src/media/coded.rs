@@ -159,7 +159,7 @@ impl CodedPicture {
             flags: 0,
             stream,
             rendition: self.rendition,
-            cut: class.cut(self.layout),
+            cut: class.cut(self.layout, false),
             tables: 0,
             format: match self.index.subsampling {
                 Subsampling::Yuv420 => format::YUV420,

@@ -78,9 +78,10 @@ impl SizeClass {
         self.datagram() - BODY_RESERVE
     }
 
-    /// The value of an object's `cut`: the class in the low four bits, the restart layout in the high four.
-    pub const fn cut(self, layout: u8) -> u8 {
-        self.id | (layout << 4)
+    /// The value of an object's `cut`: the class in the low three bits, whether the picture is cut finely (so that parity can
+    /// be made of it) in the next, the restart layout in the high four.
+    pub const fn cut(self, layout: u8, fine: bool) -> u8 {
+        self.id | (fine as u8) << 3 | (layout << 4)
     }
 
     /// The next smaller class that every path of this one carries.

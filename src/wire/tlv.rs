@@ -53,6 +53,8 @@ pub mod kind {
     pub const SEEK: u16 = 38;
     /// Want: u16 width, u16 height: no larger pictures are wanted than fill this many pixels; 0, 0: no limit.
     pub const MAX_SIZE: u16 = 39;
+    /// Want: see [`super::super::message::RepairWish`].
+    pub const REPAIR: u16 = 40;
 }
 
 /// A run of TLVs as it came, checked once for its lengths.

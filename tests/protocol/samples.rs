@@ -6,7 +6,7 @@ use std::time::Duration;
 use udpstream::media::sound::CodedSound;
 use udpstream::units::{Bitrate, MediaTime, Rate, Size, Unit};
 use udpstream::wire::message::{
-    AdaptationReason, Entry, InForce, List, Listing, Message, Missing, NameRange, Parity, State, WantedPictures,
+    AdaptationReason, Entry, InForce, List, Listing, Message, Missing, NameRange, Parity, Scheme, State, WantedPictures,
 };
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::report::{Arrival, Ecn};
@@ -196,7 +196,7 @@ fn reserved() -> Vec<Sample> {
     let missing =
         Missing { stream: STREAM, kind: kind_, rendition: 0, cut: 3, unit: Unit(250), first_part: 4, bitmap: 0b101 };
     let parity = Parity {
-        scheme: 1,
+        scheme: Scheme::ReedSolomon,
         kind: kind_,
         rendition: 0,
         cut: 3,
@@ -206,6 +206,7 @@ fn reserved() -> Vec<Sample> {
         k: 8,
         m: 2,
         index: 0,
+        stride: 1,
         symbol: &[0xaa; 20],
     };
     let mut listed = Vec::new();

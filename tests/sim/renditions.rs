@@ -20,7 +20,7 @@ fn part(unit: u32, part: u16, rendition: u8, size: Size) -> ObjectHeader {
         flags: if part == 1 { flags::LAST } else { 0 },
         stream: 1,
         rendition,
-        cut: SizeClass::ANY.cut(0),
+        cut: SizeClass::ANY.cut(0, false),
         tables: 80,
         format: 0,
         unit: Unit(unit),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use udpstream::units::{MediaTime, Rate, Size, Unit};
 use udpstream::wire::message::{
-    Accept, Join, List, Listing, Message, Missing, NameRange, Parity, Refuse, RefuseCode, Role,
+    Accept, Join, List, Listing, Message, Missing, NameRange, Parity, Refuse, RefuseCode, Role, Scheme,
 };
 use udpstream::wire::object::{ObjectHeader, Type};
 use udpstream::wire::report::Arrival;
@@ -61,16 +61,17 @@ impl Parts {
         let missing =
             Missing { stream: b, kind: Type(i), rendition: j, cut: k, unit: Unit(n), first_part: x, bitmap: c };
         let parity = Parity {
-            scheme: i,
+            scheme: if x % 2 == 0 { Scheme::ReedSolomon } else { Scheme::Xor },
             kind: Type(j),
             rendition: k,
             cut: l,
             stream: a,
             unit: Unit(n),
             first_part: x,
-            k: i,
-            m: j,
-            index: k,
+            k: i.max(1),
+            m: if x % 2 == 0 { j.max(1) } else { 1 },
+            index: if x % 2 == 0 { k % j.max(1) } else { 0 },
+            stride: l.max(1),
             symbol: &self.symbol,
         };
         let arrivals = self.cells.iter().copied().map(Arrival).collect();

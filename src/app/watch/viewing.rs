@@ -169,6 +169,7 @@ impl Viewing {
         let config = Config {
             stream: subject.target.stream.clone(),
             latency: options.latency,
+            patience: None,
             stay: !options.headless && !options.autoexit,
             sound: rendition(&options, hearing.is_heard(), &recordings),
             frames: options.frames,

@@ -133,7 +133,7 @@ pub fn chunk(tag: u32, hop: u32, script: &mut Script<'_>) -> Vec<u8> {
         flags: flags::LAST,
         stream,
         rendition,
-        cut: SizeClass::ANY.cut(0),
+        cut: SizeClass::ANY.cut(0, false),
         tables: 0,
         format,
         unit: Unit(number),

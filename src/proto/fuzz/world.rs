@@ -83,6 +83,7 @@ impl World {
             stream: other.clone().filter(|_| n == 2),
             max_datagram: if bits & 32 == 0 { 0 } else { 1_452 },
             latency: if bits & 4 == 0 { Duration::ZERO } else { Duration::from_millis(100) },
+            patience: [None, Some(Duration::ZERO), Some(Duration::from_millis(30))][usize::from(bits & 3) % 3],
             stay: bits & 8 != 0,
             sound: (bits & 128 != 0).then_some(Rendition::Stereo),
             limits: WantedPictures::ANY,

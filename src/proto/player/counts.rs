@@ -1,5 +1,6 @@
 //! What became of everything that was sent to this player.
 
+use crate::proto::reception::Via;
 use crate::units::RENDITIONS;
 
 /// Counters since the start. `shown + lost + late + thinned` is the number of units since the first.
@@ -23,7 +24,31 @@ pub struct PictureCounts {
     /// Missing from shown pictures, or lost with whole pictures.
     pub slices_lost: u64,
     pub slices_late: u64,
+    pub slices_repaired: Repaired,
     pub duplicates: u64,
+}
+
+/// What repair brought: slices of pictures, or chunks of sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repaired {
+    /// In time, by a resend.
+    pub resent: u64,
+    /// In time, out of parity.
+    pub rebuilt: u64,
+    /// Too late, by either.
+    pub late: u64,
+}
+
+impl Repaired {
+    /// One that came so, in time or too late.
+    pub const fn count(&mut self, via: Via, in_time: bool) {
+        match via {
+            Via::Sent => {}
+            _ if !in_time => self.late += 1,
+            Via::Resent => self.resent += 1,
+            Via::Rebuilt => self.rebuilt += 1,
+        }
+    }
 }
 
 impl PictureCounts {

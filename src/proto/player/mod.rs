@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 pub use assembly::{Ready, Slice};
-pub use counts::PictureCounts;
+pub use counts::{PictureCounts, Repaired};
 pub use sound::SoundCounts;
 
 use super::Soonest;

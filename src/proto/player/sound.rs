@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::counts::Repaired;
 use crate::media::sound::{CODED_AHEAD, CODED_FRAMES, CodedSound, FRAMES, Frame, Piece, media_time};
 use crate::units::Time;
 
@@ -39,6 +40,7 @@ pub struct SoundCounts {
     pub lost: u64,
     /// Came after their moment; they are among the lost.
     pub late: u64,
+    pub repaired: Repaired,
     pub duplicates: u64,
 }
 
@@ -318,7 +320,10 @@ mod tests {
             sound.take(chunk(number), Time::ZERO, true);
         }
         assert_eq!(play(&mut sound, 99), [(5, true)]);
-        assert_eq!(*sound.counts(), SoundCounts { chunks: 5, lost: 1, late: 1, duplicates: 1 });
+        assert_eq!(
+            *sound.counts(),
+            SoundCounts { chunks: 5, lost: 1, late: 1, duplicates: 1, ..SoundCounts::default() }
+        );
     }
 
     #[test]
@@ -373,6 +378,6 @@ mod tests {
         assert_eq!(play(&mut sound, 0), [(0, true)]);
         sound.take(chunk(620_155), Time::from_millis(3_600_000), true);
         assert_eq!(play(&mut sound, 3_600_010), [(620_155, true)]);
-        assert_eq!(*sound.counts(), SoundCounts { chunks: 2, lost: 620_154, late: 0, duplicates: 0 });
+        assert_eq!(*sound.counts(), SoundCounts { chunks: 2, lost: 620_154, ..SoundCounts::default() });
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use super::client::Trouble;
 pub use super::lister::ListFailure;
-pub use super::player::{Ready, Slice, SoundCounts};
+pub use super::player::{Ready, Repaired, Slice, SoundCounts};
 pub use counts::WatchCounts;
 
 use super::client::{self, Client, Found};
@@ -52,6 +52,9 @@ pub struct Config {
     pub max_datagram: u16,
     /// Show pictures this long after they are due, at most [`MAX_LATENCY`]; zero: as soon as they are there.
     pub latency: Duration,
+    /// So long after it could be complete a picture is waited for at most, and never longer than the interval between two;
+    /// `None`: that interval alone is the limit; zero: nothing is waited for.
+    pub patience: Option<Duration>,
     /// After a goodbye look for the server again, instead of finishing.
     pub stay: bool,
     /// Which sound is wanted, if the stream has any; `None`: no sound, and nothing waits for it.
@@ -68,7 +71,8 @@ impl Config {
     pub const fn new(seed: Seed, servers: Vec<SocketAddr>) -> Self {
         let (stream, max_datagram, latency, stay) = (None, 0, Duration::ZERO, false);
         let limits = WantedPictures::ANY;
-        Self { seed, servers, stream, max_datagram, latency, stay, sound: None, limits, frames: None }
+        let (patience, sound, frames) = (None, None, None);
+        Self { seed, servers, stream, max_datagram, latency, patience, stay, sound, limits, frames }
     }
 }
 
@@ -247,6 +251,11 @@ impl Receiver {
     /// What the server sends at present, and why it is not more, as it told last in this session.
     pub fn in_force(&self) -> Option<InForce> {
         self.client.in_force()
+    }
+
+    /// How much later pictures are shown than they came, so that what repair brings is in time.
+    pub const fn repair_delay(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// How long after it was due everything is played.

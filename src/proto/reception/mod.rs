@@ -29,13 +29,25 @@ pub struct Terms {
     pub memory: Duration,
 }
 
-/// When and where an object came.
+/// When, where and how an object came.
 #[derive(Clone, Copy, Debug)]
 pub struct Receipt {
     pub at: Time,
     pub session: u64,
-    /// Its extended hop sequence.
+    /// Its extended hop sequence; of one that was rebuilt, that of the last datagram that it was rebuilt from.
     pub hop: u64,
+    pub via: Via,
+}
+
+/// How an object came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// In its turn.
+    Sent,
+    /// Once more, because it was asked for.
+    Resent,
+    /// Made of parity and of what had come.
+    Rebuilt,
 }
 
 /// What became of a datagram.
@@ -61,6 +73,24 @@ pub struct Traffic {
     pub rejected: u64,
     pub duplicates: u64,
     pub send_errors: u64,
+    pub repair: RepairTraffic,
+}
+
+/// What repair cost one end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RepairTraffic {
+    /// Nacks that were sent.
+    pub nacks: u64,
+    /// Objects that were asked for, each once.
+    pub asked: u64,
+    /// Objects that came once more: because they were asked for …
+    pub resent: u64,
+    /// … of these, though the first had come after all.
+    pub needless: u64,
+    /// Repair symbols that came.
+    pub parity: u64,
+    /// Bytes of UDP payload of both.
+    pub bytes: u64,
 }
 
 impl Traffic {
@@ -79,6 +109,18 @@ impl Traffic {
         self.rejected += other.rejected;
         self.duplicates += other.duplicates;
         self.send_errors += other.send_errors;
+        self.repair.add(&other.repair);
+    }
+}
+
+impl RepairTraffic {
+    fn add(&mut self, other: &Self) {
+        self.nacks += other.nacks;
+        self.asked += other.asked;
+        self.resent += other.resent;
+        self.needless += other.needless;
+        self.parity += other.parity;
+        self.bytes += other.bytes;
     }
 }
 
@@ -157,7 +199,9 @@ impl Reception {
         };
         match self.arrived(now, datagram, hop) {
             None => Taken::Foreign,
-            Some(Seen::New(sequence)) => Taken::Object(Receipt { at: now, session: self.id, hop: sequence }, object),
+            Some(Seen::New(sequence)) => {
+                Taken::Object(Receipt { at: now, session: self.id, hop: sequence, via: Via::Sent }, object)
+            }
             Some(Seen::Duplicate | Seen::Outside) => {
                 traffic.duplicates += 1;
                 Taken::Nothing

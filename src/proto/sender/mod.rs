@@ -36,7 +36,23 @@ pub struct SessionStats {
     pub reported: u64,
     pub lost: u64,
     pub rtt: Option<Duration>,
+    pub repair: RepairStats,
     pub last_unit: Option<Unit>,
+}
+
+/// What repair took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RepairStats {
+    /// Nacks that were heeded.
+    pub nacks: u64,
+    /// Objects that they asked for and that had been sent.
+    pub asked: u64,
+    /// Objects that were sent again; bytes of the datagrams.
+    pub resent: u64,
+    pub resent_bytes: u64,
+    /// Repair symbols that were sent; bytes of the datagrams.
+    pub parity: u64,
+    pub parity_bytes: u64,
 }
 
 /// The picture that is on its way.

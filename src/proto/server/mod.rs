@@ -18,7 +18,7 @@ use outbox::Outbox;
 
 use super::door::Door;
 use super::sender::Control;
-pub use super::sender::SessionStats;
+pub use super::sender::{RepairStats, SessionStats};
 pub use super::session::Gone;
 use super::session::{Session, Sessions};
 use super::stream::{Meter, Stream};

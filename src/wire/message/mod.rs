@@ -11,7 +11,7 @@ mod wanted;
 pub use adaptation::{AdaptationReason, InForce};
 pub use join::{Accept, Join, Refuse, RefuseCode, Role};
 pub use list::{Entry, LISTING_HEAD, List, Listing};
-pub use repair::{Missing, NameRange, Parity};
+pub use repair::{ANY_CUT, Missing, NameRange, Parity, RepairWish, Scheme};
 pub use sound::{Place, SoundWish};
 pub use timeline::{ClockEcho, State, Timeline};
 pub use wanted::WantedPictures;
@@ -235,6 +235,12 @@ impl<'a> Message<'a> {
                 out.resize(out.len() + usize::from(*size).saturating_sub(HOP_LEN + 2), 0);
             }
             Self::Report(report) => report.emit(out),
+            Self::Parity(parity) => parity.emit(out),
+            Self::Nack { session, names } => {
+                out.u64(*session);
+                out.u8(names.len().min(MAX_NAMES) as u8);
+                names.iter().take(MAX_NAMES).for_each(|name| name.emit(out));
+            }
             Self::List(list) => list.emit(out),
             Self::Listing(listing) => listing.emit(out),
             Self::Want { session, number, tlvs } => {
@@ -249,12 +255,6 @@ impl<'a> Message<'a> {
     /// The kinds that nothing sends yet.
     fn emit_reserved(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Parity(parity) => parity.emit(out),
-            Self::Nack { session, names } => {
-                out.u64(*session);
-                out.u8(names.len().min(MAX_NAMES) as u8);
-                names.iter().take(MAX_NAMES).for_each(|name| name.emit(out));
-            }
             Self::Say { session, text } => {
                 out.u64(*session);
                 out.text(tlv::shorten(text, MAX_SAY));

@@ -1,9 +1,15 @@
-//! Names of objects that are missing or wanted, and parity over objects. Nothing sends these yet.
+//! Names of objects that are missing or wanted, parity over objects, and how a watcher lets losses be repaired.
+
+use std::time::Duration;
 
 use crate::units::Unit;
 use crate::wire::WireError;
 use crate::wire::bytes::{Put, Reader};
 use crate::wire::object::Type;
+use crate::wire::tlv::{self, kind};
+
+/// The cut in the name of a unit of which nothing has come: whichever it was sent in.
+pub const ANY_CUT: u8 = 0xff;
 
 /// One unit's missing parts: bit `i` of `bitmap` is part `first_part + i`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,10 +66,57 @@ impl NameRange {
     }
 }
 
-/// Kind 0x11, reserved: a repair symbol over the objects of one unit.
+/// How the repair symbols of [`Parity`] are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scheme {
+    /// As the crate `reed-solomon-simd` makes them; any `k` of the `k + m` give all.
+    ReedSolomon = 1,
+    /// One symbol, the members added up bit by bit.
+    Xor = 2,
+}
+
+impl Scheme {
+    /// Its bit in the schemes of a Join.
+    pub const fn bit(self) -> u8 {
+        1 << (self as u8 - 1)
+    }
+
+    const fn of(scheme: u8) -> Option<Self> {
+        match scheme {
+            1 => Some(Self::ReedSolomon),
+            2 => Some(Self::Xor),
+            _ => None,
+        }
+    }
+}
+
+/// How a watcher lets losses be repaired: REPAIR of a Want.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RepairWish {
+    /// It asks for what is missing with Nack.
+    pub asks: bool,
+    /// So long after it could be complete a picture is waited for at most; whole milliseconds, at most 65 535.
+    pub patience: Duration,
+}
+
+impl RepairWish {
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        let &[flags, high, low, ..] = value else { return None };
+        let patience = Duration::from_millis(u16::from_be_bytes([high, low]).into());
+        Some(Self { asks: flags & 1 != 0, patience })
+    }
+
+    pub fn put(self, out: &mut Vec<u8>) {
+        let [high, low] = u16::try_from(self.patience.as_millis()).unwrap_or(u16::MAX).to_be_bytes();
+        tlv::put(out, kind::REPAIR, &[self.asks.into(), high, low]);
+    }
+}
+
+/// Kind 0x11: a repair symbol over objects of one lane. Of pictures the members are the parts `first_part`, `first_part +
+/// stride` … of `unit`; of sound they are parts 0 of the units `unit`, `unit + stride` …
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parity<'a> {
-    pub scheme: u8,
+    pub scheme: Scheme,
     pub kind: Type,
     pub rendition: u8,
     pub cut: u8,
@@ -73,19 +126,28 @@ pub struct Parity<'a> {
     pub k: u8,
     pub m: u8,
     pub index: u8,
+    /// From one member to the next.
+    pub stride: u8,
     pub symbol: &'a [u8],
 }
 
 impl<'a> Parity<'a> {
-    const FIXED: usize = 24;
+    /// What goes before the symbol; the CRC behind it takes four bytes more.
+    pub const FIXED: usize = 24;
 
     pub(super) fn parse(mut r: Reader<'a>) -> Result<Self, WireError> {
         let (scheme, kind, rendition, cut) = (r.u8()?, Type(r.u8()?), r.u8()?, r.u8()?);
         let (stream, unit, first_part) = (r.u64()?, Unit(r.u32()?), r.u16()?);
-        let (k, m, index, _) = (r.u8()?, r.u8()?, r.u8()?, r.u8()?);
+        let (k, m, index, stride) = (r.u8()?, r.u8()?, r.u8()?, r.u8()?);
         let length = r.u16()?;
         let symbol = r.take(usize::from(length))?;
-        let parity = Self { scheme, kind, rendition, cut, stream, unit, first_part, k, m, index, symbol };
+        let Some(known) = Scheme::of(scheme) else { return Err(WireError::Value { what: "a parity scheme" }) };
+        let alone = known != Scheme::Xor || m == 1;
+        if k == 0 || index >= m || stride == 0 || !alone || length < 2 || !length.is_multiple_of(2) {
+            return Err(WireError::Value { what: "a repair symbol" });
+        }
+        let parity =
+            Self { scheme: known, kind, rendition, cut, stream, unit, first_part, k, m, index, stride, symbol };
         let crc = r.u32()?;
         let mut bytes = Vec::with_capacity(Self::FIXED + symbol.len());
         parity.emit_unsigned(&mut bytes);
@@ -93,11 +155,11 @@ impl<'a> Parity<'a> {
     }
 
     fn emit_unsigned(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&[self.scheme, self.kind.0, self.rendition, self.cut]);
+        out.extend_from_slice(&[self.scheme as u8, self.kind.0, self.rendition, self.cut]);
         out.u64(self.stream);
         out.u32(self.unit.0);
         out.u16(self.first_part);
-        out.extend_from_slice(&[self.k, self.m, self.index, 0]);
+        out.extend_from_slice(&[self.k, self.m, self.index, self.stride]);
         out.u16(self.symbol.len() as u16);
         out.extend_from_slice(self.symbol);
     }

@@ -78,6 +78,7 @@ impl World {
             stream: None,
             max_datagram: 0,
             latency: Duration::ZERO,
+            patience: None,
             stay: false,
             sound: Some(Rendition::Stereo),
             limits: WantedPictures::ANY,
