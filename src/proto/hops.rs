@@ -159,6 +159,11 @@ impl Hops {
         assert!(self.cells.len() <= self.window, "{} arrivals remembered", self.cells.len());
     }
 
+    /// The highest that came.
+    pub fn newest(&self) -> Option<u64> {
+        self.end().checked_sub(1).filter(|_| self.started)
+    }
+
     /// How many sequences strictly between the two never arrived. Those forgotten count as arrived.
     pub fn missing_between(&self, after: u64, before: u64) -> usize {
         let first = (after + 1).saturating_sub(self.base) as usize;

@@ -179,6 +179,8 @@ pub enum Reason {
     Pacing,
     /// Sessions: silence, repeats, probes.
     Housekeeping,
+    /// Something is missing, and asked for.
+    Repair,
     /// A Hello or Join goes out again.
     Retry,
     Report,

@@ -37,6 +37,7 @@ pub fn show(unit: u32, same: bool) -> Show {
         same,
         first_at: at,
         last_at: at,
+        in_turn_at: at,
         session: 0,
         first_hop: hop,
         last_hop: hop,

@@ -92,6 +92,7 @@ fn ready(picture: &CodedPicture, same: bool) -> Ready {
         same,
         first_at: at,
         last_at: at,
+        in_turn_at: at,
         session: 0,
         first_hop: 0,
         last_hop: 0,

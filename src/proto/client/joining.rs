@@ -12,7 +12,7 @@ use crate::proto::clocksync::ClockSync;
 use crate::proto::reception::{Reception, Terms, report_interval};
 use crate::proto::{Transmit, hop};
 use crate::units::Time;
-use crate::wire::message::{Accept, COOKIE_LEN, Join, Message, Refuse, RefuseCode, Role};
+use crate::wire::message::{Accept, COOKIE_LEN, Join, Message, Refuse, RefuseCode, Role, Scheme};
 use crate::wire::object::ObjectView;
 use crate::wire::tlv::{self, Tlvs, kind, printable};
 use crate::wire::{Description, Kind, StreamName, VERSION};
@@ -271,7 +271,7 @@ impl Client {
             nonce: asked.nonce,
             cookie: asked.cookie,
             role: Role::Watch,
-            fec: 0,
+            fec: Scheme::ReedSolomon.bit(),
             max_datagram: self.config.max_datagram,
             tlvs: Tlvs::trusted(&tlvs),
         });

@@ -14,10 +14,10 @@ pub use retry::{Retry, steady};
 pub use wishes::Wishes;
 
 use super::hops::Hops;
-use super::reception::{Receipt, Taken, Traffic};
+use super::reception::{InTime, Receipt, Taken, Traffic};
 use super::{Peer, Port, Reason, Received, Soonest, Transmit};
 use crate::seal::{Random, Seed};
-use crate::units::Time;
+use crate::units::{Time, Unit};
 use crate::wire::message::{InForce, Message, RefuseCode, bye};
 use crate::wire::object::{ObjectView, Type, flags};
 use crate::wire::tlv::Tlvs;
@@ -311,15 +311,33 @@ impl Client {
         self.joining.not_sent();
     }
 
-    /// Does what is due; `held`: so much media waits here to be played.
-    pub fn tend(&mut self, now: Time, held: Duration) {
+    /// So long a picture is waited for at most, after it could have been complete.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.session.iter_mut().for_each(|session| session.reception.set_patience(patience));
+    }
+
+    /// Until when it is worth waiting for what is missing of this picture; `None` as long as that cannot be told.
+    pub fn awaited(&self, now: Time, unit: Unit) -> Option<Time> {
+        self.session.as_ref()?.reception.awaited(now, unit)
+    }
+
+    /// Does what is due; `held`: so much media waits here to be played; `in_time`: until when what is missing would be of use.
+    pub fn tend(&mut self, now: Time, held: Duration, in_time: InTime<'_>) {
         if self.closed {
             return;
         }
         self.look_for_server(now);
         self.send_want(now);
+        self.ask_for_missing(now, in_time);
         let report = self.session.as_mut().and_then(|session| session.reception.report(now, held));
         self.out.extend(report);
+    }
+
+    /// What does not fit one Nack goes into further ones.
+    fn ask_for_missing(&mut self, now: Time, in_time: InTime<'_>) {
+        let Self { session, traffic, out, .. } = self;
+        let Some(session) = session.as_mut().filter(|session| session.described) else { return };
+        out.extend(std::iter::from_fn(|| session.reception.nack(now, in_time, traffic)));
     }
 
     /// Says goodbye, and nothing more.
@@ -355,10 +373,13 @@ impl Client {
         let session = self.session.as_ref();
         let report = session.and_then(|session| session.reception.report_deadline());
         let want = session.and_then(|session| session.wanting.deadline());
+        let described = session.filter(|session| session.described);
+        let repair = described.and_then(|session| session.reception.recovery_deadline());
         Soonest::new()
             .or(self.joining.deadline(), Reason::Retry)
             .or(report, Reason::Report)
             .or(want, Reason::Retry)
+            .or(repair, Reason::Repair)
             .or(self.alarm(), Reason::Retry)
     }
 

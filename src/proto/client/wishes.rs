@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::units::Time;
-use crate::wire::message::{Place, SoundWish, WantedPictures};
+use crate::wire::message::{Place, RepairWish, SoundWish, WantedPictures};
 use crate::wire::tlv::{self, kind};
 
 /// A Want goes out again after this …
@@ -20,6 +20,7 @@ pub struct Wishes {
     pub paused: bool,
     /// How much of the pictures is wanted at most.
     pub limits: WantedPictures,
+    pub repair: RepairWish,
 }
 
 impl Wishes {
@@ -28,11 +29,12 @@ impl Wishes {
         sound: SoundWish { place: Place::Off, rendition: 0, coarsest: 0 },
         paused: false,
         limits: WantedPictures::ANY,
+        repair: RepairWish { asks: false, patience: Duration::ZERO },
     };
 
     /// Of these, what a session is told that is for sound alone.
     pub const fn of_sound(self) -> Self {
-        Self { sound: self.sound, ..Self::NONE }
+        Self { sound: self.sound, repair: self.repair, ..Self::NONE }
     }
 
     /// What a Join says of them: what differs from none.
@@ -45,6 +47,9 @@ impl Wishes {
             tlv::put(&mut out, kind::PAUSE, &[]);
         }
         self.limits.put(&mut out);
+        if self.repair != Self::NONE.repair {
+            self.repair.put(&mut out);
+        }
         out
     }
 }
@@ -108,6 +113,9 @@ impl Wanting {
         }
         if self.limited_once {
             self.wishes.limits.put_all(&mut out);
+        }
+        if self.wishes.repair != Wishes::NONE.repair {
+            self.wishes.repair.put(&mut out);
         }
         out
     }

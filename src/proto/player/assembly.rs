@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::media::coded::Object;
-use crate::proto::reception::Receipt;
+use crate::proto::reception::{Receipt, Via};
 use crate::units::{MediaTime, Size, Time, Unit};
 use crate::wire::object::{ObjectView, flags};
 
@@ -62,6 +62,8 @@ pub struct Ready {
     /// First datagram of the unit.
     pub first_at: Time,
     pub last_at: Time,
+    /// The last of its datagrams that came in its turn, and was no repair.
+    pub in_turn_at: Time,
     /// In which session its first datagram came; the sequences are those of this session.
     pub session: u64,
     pub first_hop: u64,
@@ -207,6 +209,16 @@ impl Units {
         later.map(|(_, assembly)| assembly.ready.first_at).min()
     }
 
+    /// Whether what comes of this unit can still be shown.
+    pub fn is_awaited(&self, unit: Unit) -> bool {
+        self.done.is_none_or(|done| unit > done)
+    }
+
+    /// The media time of this unit, if anything of it has come.
+    pub fn media_time(&self, unit: Unit) -> Option<MediaTime> {
+        self.units.get(&unit).map(|assembly| assembly.ready.media_time)
+    }
+
     /// Takes the front unit out to be shown.
     pub fn show(&mut self) -> Option<Shown> {
         let front = self.front.take()?;
@@ -269,6 +281,7 @@ impl Assembly {
             same: header.has(flags::SAME),
             first_at: came.at,
             last_at: came.at,
+            in_turn_at: came.at,
             session: came.session,
             first_hop: came.hop,
             last_hop: came.hop,
@@ -325,7 +338,10 @@ impl Assembly {
         ready.received = ready.received.saturating_add(1);
         ready.missing = if self.parts == 0 { 1 } else { self.parts.saturating_sub(ready.received) };
         ready.last_at = came.at;
-        if came.session == ready.session {
+        if came.via == Via::Sent {
+            ready.in_turn_at = came.at;
+        }
+        if came.session == ready.session && came.via == Via::Sent {
             ready.first_hop = ready.first_hop.min(came.hop);
             ready.last_hop = ready.last_hop.max(came.hop);
         }

@@ -7,7 +7,8 @@ use super::delay::Delay;
 use super::playout::END_PATIENCE;
 use super::sound::{self, Came, ENDING, Played, SoundCounts, SoundOrder, Zero};
 use crate::media::sound::{CODED_FRAMES, CodedSound, FRAMES, Rendition, media_time, read};
-use crate::units::Time;
+use crate::proto::reception::Receipt;
+use crate::units::{Time, Unit};
 use crate::wire::object::{ObjectView, format};
 
 /// Pictures may be seen so much earlier than the sound that belongs to them is heard: nobody notices (ITU-R BT.1359 puts
@@ -64,16 +65,24 @@ impl Hearing {
     }
 
     /// Takes a chunk or a coded unit in that came at `at` and was due at `due`. False: it is none that could come now.
-    pub fn take(&mut self, at: Time, due: Option<Time>, object: &ObjectView<'_>) -> bool {
-        let Some(came) = came(object) else { return false };
+    pub fn take(&mut self, receipt: Receipt, due: Option<Time>, object: &ObjectView<'_>) -> bool {
+        let (Some(came), at) = (came(object), receipt.at) else { return false };
         if !self.sound.can_be(came.first(), at, due) {
             return false;
         }
         if let Some(due) = due {
             self.delay.sound(at, at.signed_since(due), came.length());
         }
-        self.sound.take(came, at, due.is_some());
+        self.sound.take(came, receipt, due.is_some());
         true
+    }
+
+    /// Until when a chunk or a coded unit would be in time; `None`: it would be too late. `due`: when frame 0 was due.
+    pub fn in_time(&self, rendition: u8, number: Unit, due: Option<Time>) -> Option<Time> {
+        let frames = if Rendition::of(rendition) == Some(Rendition::Coded) { CODED_FRAMES } else { FRAMES };
+        let first = u64::from(number.0) * frames as u64;
+        let waits = first >= self.sound.end();
+        waits.then(|| self.sound.waited_for(first, self.zeros(due)))
     }
 
     /// Thinks again about the delay, now and then.

@@ -9,6 +9,7 @@ mod counts;
 mod delay;
 mod hearing;
 mod playout;
+mod repair_delay;
 mod sound;
 
 use std::collections::VecDeque;
@@ -19,14 +20,15 @@ pub use counts::{PictureCounts, Repaired};
 pub use sound::SoundCounts;
 
 use super::Soonest;
-use super::reception::Receipt;
+use super::reception::{Receipt, Via};
 use crate::media::sound::Piece;
 use crate::proto::Reason;
-use crate::units::{MediaTime, Rate, Time};
+use crate::units::{MediaTime, Rate, Time, Unit};
 use crate::wire::Description;
 use crate::wire::object::{ObjectView, Type};
 use assembly::{Took, Units};
 use hearing::Hearing;
+use repair_delay::RepairDelay;
 
 /// What the viewer chose.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +47,8 @@ pub struct Clock<'a> {
     pub zero: Option<Time>,
     /// How many datagrams of a session did not come between two that did; `None`: nothing is known of it.
     pub missing_between: &'a dyn Fn(u64, u64, u64) -> Option<usize>,
+    /// Until when it is worth waiting for what is missing of a picture; `None` as long as that cannot be told.
+    pub awaited: &'a dyn Fn(Unit) -> Option<Time>,
 }
 
 /// What is to be decoded, shown and heard.
@@ -81,6 +85,9 @@ pub struct Player {
     zero: Option<Time>,
     /// Pictures are shown so long after they are due.
     latency: Duration,
+    repair: RepairDelay,
+    /// Until when it is worth waiting for what is missing of the picture in front.
+    awaited: Option<Time>,
     /// There is sound to be heard until then: the stream is not over before.
     hold: Option<Time>,
     paused: bool,
@@ -98,6 +105,8 @@ impl Player {
             hearing: Hearing::default(),
             zero: None,
             latency: config.latency,
+            repair: RepairDelay::default(),
+            awaited: None,
             hold: None,
             paused: false,
             paused_since: false,
@@ -117,6 +126,19 @@ impl Player {
     /// How long after it was due everything is played.
     pub fn played_after(&self) -> Duration {
         self.config.latency.max(self.hearing.delay())
+    }
+
+    /// How much later pictures are shown than they came, so that what repair brings is in time.
+    pub const fn repair_delay(&self) -> Duration {
+        self.repair.now()
+    }
+
+    /// Until when an object would be in time, as far as is known here; `None`: it would be too late.
+    pub fn in_time(&self, kind: Type, rendition: u8, unit: Unit) -> Option<Time> {
+        if kind == Type::SOUND {
+            return self.hearing.in_time(rendition, unit, self.due(MediaTime::ZERO));
+        }
+        self.pictures.as_ref()?.units.is_awaited(unit).then(|| self.shown_from(unit))
     }
 
     /// How much playing time is held.
@@ -183,7 +205,7 @@ impl Player {
     pub fn object(&mut self, came: Receipt, object: &ObjectView<'_>) -> bool {
         match object.header.kind {
             Type::PICTURE => self.picture(came, object),
-            Type::SOUND => self.sound(came.at, object),
+            Type::SOUND => self.sound(came, object),
             // Text and tables: not ours yet, skipped.
             _ => true,
         }
@@ -193,7 +215,7 @@ impl Player {
     pub fn sound_object(&mut self, came: Receipt, object: &ObjectView<'_>) -> bool {
         match object.header.kind {
             Type::PICTURE => false,
-            Type::SOUND => self.sound(came.at, object),
+            Type::SOUND => self.sound(came, object),
             _ => true,
         }
     }
@@ -208,29 +230,34 @@ impl Player {
         match pictures.units.take(came, object, pictures.description.size) {
             Took::Front(slice) => {
                 self.counts.slices += 1;
+                self.counts.slices_repaired.count(came.via, true);
                 if !slice.jpeg.is_empty() {
                     self.events.push_back(Event::Slice(slice));
                 }
             }
-            Took::Held => self.counts.slices += 1,
+            Took::Held => {
+                self.counts.slices += 1;
+                self.counts.slices_repaired.count(came.via, true);
+            }
             Took::Duplicate => self.counts.duplicates += 1,
             // The picture that stood when pictures were paused, sent again.
             Took::Late { first: false } if self.paused_since && pictures.is_last_shown(object) => {
                 self.counts.duplicates += 1;
             }
+            Took::Late { first: false } if came.via != Via::Sent => self.counts.slices_repaired.count(came.via, false),
             Took::Late { first } => self.counts.slice_late(first),
             Took::Nonsense => return false,
         }
         true
     }
 
-    fn sound(&mut self, at: Time, object: &ObjectView<'_>) -> bool {
+    fn sound(&mut self, came: Receipt, object: &ObjectView<'_>) -> bool {
         let ours = self.pictures.as_ref().is_some_and(|pictures| pictures.id == object.header.stream);
         // Around a restart or a switch the sessions may be in two streams, and sound that was not asked for is not heard.
         if !ours || !self.config.sound {
             return true;
         }
-        self.hearing.take(at, self.due(object.header.media_time), object)
+        self.hearing.take(came, self.due(object.header.media_time), object)
     }
 
     /// Does what is due.

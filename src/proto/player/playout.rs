@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::assembly::{Ready, Shown};
 use super::{Clock, Event, Pictures, Player, reorder_window};
-use crate::units::{Time, Unit};
+use crate::units::{MediaTime, Time, Unit};
 
 /// A picture with gaps that no later one has followed is waited for this long: nothing newer is held up by it, and a
 /// sender that was halted in the middle of a picture goes on.
@@ -25,12 +25,17 @@ struct Gap {
 impl Player {
     /// Shows every picture whose time has come, up to the last that is wanted.
     pub(super) fn show_all(&mut self, now: Time, clock: &Clock<'_>) {
-        while !self.is_done() && self.show_at().is_some_and(|at| at <= now) {
+        loop {
+            self.awaited = self.front().and_then(|unit| (clock.awaited)(unit));
+            if self.is_done() || self.show_at().is_none_or(|at| at > now) {
+                return;
+            }
             let Some(pictures) = self.pictures.as_mut() else { return };
             let Some(Shown { picture, held, overtaken }) = pictures.units.show() else { return };
             let due = self.due(picture.media_time);
-            if let Some(due) = due.filter(|_| picture.missing == 0) {
-                self.hearing.picture(picture.last_at.signed_since(due));
+            if picture.missing == 0 {
+                due.into_iter().for_each(|due| self.hearing.picture(picture.last_at.signed_since(due)));
+                self.repair.picture(now, picture.last_at.since(picture.in_turn_at));
             }
             self.account(&picture, &overtaken, clock);
             self.events.push_back(Event::Show { picture, due });
@@ -90,20 +95,35 @@ impl Player {
         if pictures.units.is_full() {
             return Some(Time::ZERO);
         }
-        let earliest = match self.latency {
-            Duration::ZERO => Time::ZERO,
-            // After a rejoin the timeline is told a moment later: nothing that is held goes to waste meanwhile.
-            latency => self.due(front.media_time).unwrap_or(front.first_at) + latency,
-        };
-        let earliest = earliest.min(front.first_at + HELD_FOR);
+        let earliest = self.due_after_latency(front.media_time).unwrap_or(front.first_at + self.latency);
+        // Where repair takes its time, whole pictures wait as long: so they follow each other evenly.
+        let earliest = earliest.max(front.in_turn_at + self.repair.now()).min(front.first_at + HELD_FOR);
         if pictures.units.is_complete() {
             return Some(earliest);
+        }
+        if let Some(awaited) = self.awaited {
+            return Some(earliest.max(awaited).min(front.first_at + HELD_FOR));
         }
         let rate = pictures.description.rate;
         let overtaken = pictures.units.overtaken_at().map(|at| at + reorder_window(rate));
         let alone = front.last_at + ALONE_PATIENCE.max(rate.interval());
         let alone = pictures.ended_at.map_or(alone, |at| alone.min(at + END_PATIENCE));
         Some(earliest.max(overtaken.map_or(alone, |at| at.min(alone))))
+    }
+
+    fn front(&self) -> Option<Unit> {
+        self.pictures.as_ref()?.units.front().map(|front| front.unit)
+    }
+
+    /// When what is due then is shown, as was chosen or as sound asks for it; `None` as long as the timeline is not known.
+    fn due_after_latency(&self, media: MediaTime) -> Option<Time> {
+        if self.latency == Duration::ZERO { Some(Time::ZERO) } else { self.due(media).map(|due| due + self.latency) }
+    }
+
+    /// Before this moment the unit is not shown, whether it is whole or not.
+    pub(super) fn shown_from(&self, unit: Unit) -> Time {
+        let media = self.pictures.as_ref().and_then(|pictures| pictures.units.media_time(unit));
+        media.and_then(|media| self.due_after_latency(media)).unwrap_or(Time::ZERO)
     }
 
     /// When a picture is to be shown; or, if the server has said goodbye, when the end is to be looked at.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::counts::Repaired;
 use crate::media::sound::{CODED_AHEAD, CODED_FRAMES, CodedSound, FRAMES, Frame, Piece, media_time};
+use crate::proto::reception::Receipt;
 use crate::units::Time;
 
 /// Chunks held at once: twelve seconds, as behind a gap all that come wait until it is heard.
@@ -182,7 +183,8 @@ impl SoundOrder {
     }
 
     /// Takes something that [`can_be`](Self::can_be); `timed`: it is known to be due about now, whatever came before.
-    pub fn take(&mut self, came: Came, at: Time, timed: bool) {
+    pub fn take(&mut self, came: Came, receipt: Receipt, timed: bool) {
+        let (at, via) = (receipt.at, receipt.via);
         let first = came.first();
         let wrong = |next: u64| first + WRONG < next || first.saturating_sub(next) >= NONSENSE;
         if let Some(next) = self.next.filter(|next| timed && wrong(*next)) {
@@ -195,12 +197,17 @@ impl SoundOrder {
                 Came::Coded(unit) if self.coded.is_none() && next - first < 2 * CODED_FRAMES as u64 => {
                     self.before = Some(unit);
                 }
-                _ => self.counts.late += 1,
+                _ => {
+                    self.counts.late += 1;
+                    self.counts.repaired.count(via, false);
+                }
             }
         } else if first.abs_diff(next) >= NONSENSE || self.waiting.len() >= HELD || self.over {
             // Nothing that a server would send.
         } else if self.waiting.insert((first, came.is_coded()), (at, came)).is_some() {
             self.counts.duplicates += 1;
+        } else {
+            self.counts.repaired.count(via, true);
         }
     }
 
@@ -211,6 +218,12 @@ impl SoundOrder {
         let within = (first, false)..(first + CODED_FRAMES as u64, false);
         let chunk = self.waiting.range(within).find(|((_, coded), _)| !coded).filter(|_| coded);
         Some(chunk.map_or((key, at), |(key, (at, _))| (*key, *at)))
+    }
+
+    /// Until when what begins with this frame is waited for, if something later waits.
+    pub fn waited_for(&self, first: u64, zero: Zero) -> Time {
+        let came = self.waiting.first_key_value().map_or(Time::ZERO, |(_, (at, _))| *at);
+        zero.patience(first, came)
     }
 
     /// The next piece, if its turn has come.
@@ -290,6 +303,11 @@ mod changes;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::reception::Via;
+
+    pub fn receipt(at: Time) -> Receipt {
+        Receipt { at, session: 1, hop: 0, via: Via::Sent }
+    }
 
     fn chunk(number: u32) -> Came {
         Came::Chunk(number, vec![[1, 2]; FRAMES])
@@ -311,13 +329,13 @@ mod tests {
     fn order_is_made_and_a_gap_is_waited_for_as_long_as_possible() {
         let mut sound = SoundOrder::default();
         for number in [0, 2, 1, 4] {
-            sound.take(chunk(number), Time::ZERO, true);
+            sound.take(chunk(number), receipt(Time::ZERO), true);
         }
         assert_eq!(play(&mut sound, 0), [(0, true), (1, true), (2, true)]);
         assert_eq!(play(&mut sound, 97), [], "chunk 3 is needed at 97.4 ms");
         assert_eq!(play(&mut sound, 98), [(3, false), (4, true)]);
         for number in [3, 5, 5] {
-            sound.take(chunk(number), Time::ZERO, true);
+            sound.take(chunk(number), receipt(Time::ZERO), true);
         }
         assert_eq!(play(&mut sound, 99), [(5, true)]);
         assert_eq!(
@@ -329,16 +347,16 @@ mod tests {
     #[test]
     fn a_long_gap_is_jumped_over_and_another_stream_begins_anew() {
         let mut sound = SoundOrder::default();
-        sound.take(chunk(7), Time::ZERO, false);
+        sound.take(chunk(7), receipt(Time::ZERO), false);
         assert_eq!(play(&mut sound, 9), [], "an earlier one may still come");
         assert_eq!(play(&mut sound, 10), [(7, true)]);
-        sound.take(chunk(1_000), Time::ZERO, false);
+        sound.take(chunk(1_000), receipt(Time::ZERO), false);
         assert_eq!(play(&mut sound, 10_000), [(1_000, true)]);
         assert_eq!(sound.counts().lost, 992);
-        sound.take(chunk(u32::MAX), Time::ZERO, false);
+        sound.take(chunk(u32::MAX), receipt(Time::ZERO), false);
         assert_eq!(play(&mut sound, 100_000), [], "nonsense");
         assert!(sound.follow(9) && !sound.follow(9));
-        sound.take(chunk(0), Time::ZERO, false);
+        sound.take(chunk(0), receipt(Time::ZERO), false);
         assert_eq!(play(&mut sound, 0), [(0, true)]);
     }
 
@@ -346,19 +364,19 @@ mod tests {
     fn without_a_loudspeaker_a_chunk_is_waited_for_until_it_was_due_and_a_moment_longer() {
         let due = Zero { needed: None, due: Some(Time::ZERO) };
         let mut sound = SoundOrder::default();
-        sound.take(chunk(0), Time::ZERO, true);
+        sound.take(chunk(0), receipt(Time::ZERO), true);
         assert_eq!(play_as(&mut sound, 0, due), [(0, true)]);
         // Nobody sends this one now.
-        sound.take(chunk(300), Time::ZERO, true);
+        sound.take(chunk(300), receipt(Time::ZERO), true);
         assert_eq!(play_as(&mut sound, 105, due), [], "chunk 1 is due at 5.8 ms");
-        sound.take(chunk(1), Time::from_millis(105), true);
+        sound.take(chunk(1), receipt(Time::from_millis(105)), true);
         assert_eq!(play_as(&mut sound, 105, due), [(1, true)]);
         assert_eq!(play_as(&mut sound, 111, due), []);
         assert_eq!(play_as(&mut sound, 112, due), [(300, true)], "then nothing else is there");
         // What came late is waited for as well: it may have overtaken another.
         let mut sound = SoundOrder::default();
-        sound.take(chunk(0), Time::from_millis(900), true);
-        sound.take(chunk(2), Time::from_millis(900), true);
+        sound.take(chunk(0), receipt(Time::from_millis(900)), true);
+        sound.take(chunk(2), receipt(Time::from_millis(900)), true);
         assert_eq!(play_as(&mut sound, 999, due), [(0, true)]);
         assert_eq!(play_as(&mut sound, 1_000, due), [(1, false), (2, true)]);
     }
@@ -367,16 +385,16 @@ mod tests {
     fn what_is_due_now_is_believed_rather_than_what_came_before() {
         for nonsense in [400_000, 4_000_000_000] {
             let mut sound = SoundOrder::default();
-            sound.take(chunk(nonsense), Time::ZERO, false);
+            sound.take(chunk(nonsense), receipt(Time::ZERO), false);
             assert_eq!(play(&mut sound, 20), [(nonsense.into(), true)], "nobody knows better yet");
-            sound.take(chunk(50), Time::from_millis(300), true);
+            sound.take(chunk(50), receipt(Time::from_millis(300)), true);
             assert_eq!(play(&mut sound, 310), [(50, true)]);
         }
         // After an hour away.
         let mut sound = SoundOrder::default();
-        sound.take(chunk(0), Time::ZERO, true);
+        sound.take(chunk(0), receipt(Time::ZERO), true);
         assert_eq!(play(&mut sound, 0), [(0, true)]);
-        sound.take(chunk(620_155), Time::from_millis(3_600_000), true);
+        sound.take(chunk(620_155), receipt(Time::from_millis(3_600_000)), true);
         assert_eq!(play(&mut sound, 3_600_010), [(620_155, true)]);
         assert_eq!(*sound.counts(), SoundCounts { chunks: 2, lost: 620_154, ..SoundCounts::default() });
     }

@@ -186,6 +186,8 @@ pub struct Receiver {
     player: Player,
     sound_path: SoundPath,
     wanted: wanted::Wanted,
+    /// See [`Config::patience`].
+    patience: Option<Duration>,
     fetch: Option<Fetch>,
     stay: bool,
     /// Seeds for the others that speak; the client draws its numbers from the same seed.
@@ -201,7 +203,8 @@ pub struct Receiver {
 impl Receiver {
     pub fn new(config: Config, now: Time) -> Self {
         let latency = config.latency.min(MAX_LATENCY);
-        let wanted = wanted::Wanted { sound: config.sound, paused: false, limits: config.limits };
+        let repair = wanted::repair(config.patience, latency);
+        let wanted = wanted::Wanted { sound: config.sound, paused: false, limits: config.limits, repair };
         let client = client::Config {
             servers: config.servers,
             port: Port::PICTURES,
@@ -216,6 +219,7 @@ impl Receiver {
             player: Player::new(player::Config { latency, sound: config.sound.is_some(), frames: config.frames }),
             sound_path: SoundPath::default(),
             wanted,
+            patience: config.patience,
             fetch: None,
             stay: config.stay,
             random: Random::new(&config.seed),
@@ -255,7 +259,7 @@ impl Receiver {
 
     /// How much later pictures are shown than they came, so that what repair brings is in time.
     pub const fn repair_delay(&self) -> Duration {
-        Duration::ZERO
+        self.player.repair_delay()
     }
 
     /// How long after it was due everything is played.
@@ -329,7 +333,10 @@ impl Receiver {
         if self.phase != Phase::Running {
             return;
         }
-        self.client.tend(now, self.player.held());
+        self.client.set_patience(self.patience());
+        let player = &self.player;
+        let in_time = |kind, rendition, unit| player.in_time(kind, rendition, unit);
+        self.client.tend(now, player.held(), &in_time);
         self.take_news(now);
         self.tend_sound_path(now);
         self.play(now);
@@ -340,7 +347,8 @@ impl Receiver {
     fn play(&mut self, now: Time) {
         let client = &self.client;
         let missing_between = |session, after, before| client.missing_between(session, after, before);
-        self.player.tend(now, &Clock { zero: client.zero(), missing_between: &missing_between });
+        let awaited = |unit| client.awaited(now, unit);
+        self.player.tend(now, &Clock { zero: client.zero(), missing_between: &missing_between, awaited: &awaited });
         self.take_played();
     }
 
@@ -365,6 +373,12 @@ impl Receiver {
         self.take_played();
         self.leave_sound_session(now);
         self.fetch = None;
+    }
+
+    /// So long a picture is waited for after it could have been complete.
+    fn patience(&self) -> Duration {
+        let interval = self.client.stream().map_or(Duration::ZERO, |stream| stream.description.rate.interval());
+        self.patience.map_or(interval, |patience| patience.min(interval))
     }
 
     fn transmit(&mut self) -> Option<Transmit> {

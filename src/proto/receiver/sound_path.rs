@@ -106,7 +106,9 @@ impl Receiver {
     /// What the session for sound says concerns nobody else; without it, sound comes in that of the pictures.
     fn tend_sound_session(&mut self, now: Time) {
         let Some(client) = self.sound_path.client_mut() else { return };
-        client.tend(now, Duration::ZERO);
+        let player = &self.player;
+        client.set_patience(Duration::ZERO);
+        client.tend(now, Duration::ZERO, &|kind, rendition, unit| player.in_time(kind, rendition, unit));
         let mut lost = false;
         while let Some(event) = client.event() {
             lost |= matches!(event, client::Event::Refused { .. } | client::Event::Trouble(_));

@@ -1,10 +1,12 @@
 //! What the program wants of the stream, and what the server is told of it.
 
+use std::time::Duration;
+
 use super::{Local, Receiver};
 use crate::media::sound::Rendition;
 use crate::proto::client::Wishes;
 use crate::units::Time;
-use crate::wire::message::{Place, SoundWish, WantedPictures};
+use crate::wire::message::{Place, RepairWish, SoundWish, WantedPictures};
 
 /// What is wanted of whichever stream plays.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +14,7 @@ pub struct Wanted {
     pub sound: Option<Rendition>,
     pub paused: bool,
     pub limits: WantedPictures,
+    pub repair: RepairWish,
 }
 
 impl Wanted {
@@ -22,7 +25,7 @@ impl Wanted {
             Some(rendition) => SoundWish { place, rendition: rendition.id(), coarsest: Rendition::Coded.id() },
             None => Wishes::NONE.sound,
         };
-        Wishes { sound, paused: self.paused, limits: self.limits }
+        Wishes { sound, paused: self.paused, limits: self.limits, repair: self.repair }
     }
 }
 
@@ -65,4 +68,9 @@ impl Receiver {
         let sound = opening.of_sound();
         self.sound_path.client_mut().into_iter().for_each(|client| client.wish(now, sound, sound));
     }
+}
+
+/// How a watcher lets losses be repaired who waits for a picture so long at most, or shows all so long after they are due.
+pub fn repair(patience: Option<Duration>, latency: Duration) -> RepairWish {
+    RepairWish { asks: true, patience: patience.unwrap_or(RepairWish::INTERVAL).max(latency) }
 }

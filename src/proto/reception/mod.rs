@@ -2,6 +2,7 @@
 //! reports that the other end lives on. It keeps the clock of the other end, because reports and their answers are what
 //! that is measured by. It does not know how the session was made, what its objects are for, or when they are due.
 
+mod recovery;
 mod reporting;
 
 use std::time::Duration;
@@ -9,11 +10,13 @@ use std::time::Duration;
 use super::clocksync::ClockSync;
 use super::hops::{Hops, Seen};
 use super::{Peer, Received, Transmit, hop};
-use crate::units::Time;
+use crate::units::{Time, Unit};
 use crate::wire::message::{ClockEcho, Message};
 use crate::wire::object::ObjectView;
 use crate::wire::tlv::{Tlvs, kind};
 use crate::wire::{Hop, Kind};
+pub use recovery::InTime;
+use recovery::{Asked, Recovery};
 use reporting::Reporting;
 
 /// What both ends agreed on when the session was made.
@@ -132,6 +135,7 @@ pub struct Reception {
     clock: ClockSync,
     heard: Time,
     reporting: Reporting,
+    recovery: Recovery,
     /// Messages sent in the sequence of this session.
     sequence: u32,
 }
@@ -145,6 +149,7 @@ impl Reception {
             clock,
             heard: now,
             reporting: Reporting::new(terms.report_interval, terms.token, now),
+            recovery: Recovery::default(),
             sequence: 0,
         }
     }
@@ -197,10 +202,18 @@ impl Reception {
             traffic.rejected += 1;
             return Taken::Foreign;
         };
+        let newest = self.hops.newest();
         match self.arrived(now, datagram, hop) {
             None => Taken::Foreign,
             Some(Seen::New(sequence)) => {
-                Taken::Object(Receipt { at: now, session: self.id, hop: sequence, via: Via::Sent }, object)
+                let is_newest = newest.is_none_or(|newest| sequence > newest);
+                let (via, known) = self.recovery.object(now, &object.header, sequence, is_newest, &self.hops);
+                if via == Via::Resent {
+                    traffic.repair.resent += 1;
+                    traffic.repair.needless += u64::from(known);
+                    traffic.repair.bytes += datagram.bytes.len() as u64;
+                }
+                Taken::Object(Receipt { at: now, session: self.id, hop: sequence, via }, object)
             }
             Some(Seen::Duplicate | Seen::Outside) => {
                 traffic.duplicates += 1;
@@ -221,8 +234,13 @@ impl Reception {
         traffic.rejected += u64::from(message.is_err());
         match (self.arrived(now, datagram, hop), message) {
             (None, _) => Taken::Foreign,
-            (Some(Seen::New(_)), Ok(message)) => {
+            (Some(Seen::New(sequence)), Ok(message)) => {
                 self.heed(now, &message);
+                if let Message::Parity(parity) = &message {
+                    traffic.repair.parity += 1;
+                    traffic.repair.bytes += datagram.bytes.len() as u64;
+                    self.recovery.parity(now, parity.kind, parity.unit, sequence, &self.hops);
+                }
                 Taken::Message(message)
             }
             (Some(Seen::New(_)), Err(_)) => Taken::Nothing,
@@ -275,6 +293,33 @@ impl Reception {
         Some(self.say(now, &Message::Report(report)))
     }
 
+    /// The Nack that is due, if one is: what is missing is asked for as long as an answer would be in time.
+    pub fn nack(&mut self, now: Time, in_time: InTime<'_>, traffic: &mut Traffic) -> Option<Transmit> {
+        self.recovery.turn(now);
+        let Asked { names, first } = self.recovery.ask(now, in_time);
+        if names.is_empty() {
+            return None;
+        }
+        traffic.repair.nacks += 1;
+        traffic.repair.asked += first;
+        Some(self.say(now, &Message::Nack { session: self.id, names }))
+    }
+
+    /// So long a picture is waited for at most, after it could have been complete.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.recovery.set(self.clock.rtt(), patience);
+    }
+
+    /// Until when it is worth waiting for what is missing of this picture; `None` as long as that cannot be told.
+    pub fn awaited(&self, now: Time, unit: Unit) -> Option<Time> {
+        self.recovery.awaited(now, unit)
+    }
+
+    /// When recovery is to be looked at next.
+    pub fn recovery_deadline(&self) -> Option<Time> {
+        self.recovery.deadline()
+    }
+
     /// When the next report is due.
     pub fn report_deadline(&self) -> Option<Time> {
         self.reporting.deadline()
@@ -294,6 +339,7 @@ impl Reception {
     /// For fuzzing: panics if something grows without bound.
     pub fn assert_sound(&self) {
         self.hops.assert_sound();
+        self.recovery.assert_sound();
     }
 }
 

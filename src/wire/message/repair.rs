@@ -95,11 +95,14 @@ impl Scheme {
 pub struct RepairWish {
     /// It asks for what is missing with Nack.
     pub asks: bool,
-    /// So long after it could be complete a picture is waited for at most; whole milliseconds, at most 65 535.
+    /// So long after it could be complete a picture is waited for at most, in whole milliseconds; 65 535: until the next one is due.
     pub patience: Duration,
 }
 
 impl RepairWish {
+    /// Pictures are waited for until the next one is due.
+    pub const INTERVAL: Duration = Duration::from_millis(65_535);
+
     pub fn parse(value: &[u8]) -> Option<Self> {
         let &[flags, high, low, ..] = value else { return None };
         let patience = Duration::from_millis(u16::from_be_bytes([high, low]).into());

@@ -1,5 +1,6 @@
 //! Tests: from chunks to coded units and back.
 
+use super::tests::receipt;
 use super::*;
 
 fn chunk(number: u32) -> Came {
@@ -41,13 +42,13 @@ const TO_CHUNKS: fn() -> Vec<Came> = || [vec![unit(6), unit(7)], (30..33).map(ch
 fn chunks_and_units_follow_each_other_without_a_seam_whatever_overtakes_what() {
     for turned in 0..12 {
         let mut sound = SoundOrder::default();
-        (0..11).for_each(|number| sound.take(chunk(number), Time::ZERO, true));
+        (0..11).for_each(|number| sound.take(chunk(number), receipt(Time::ZERO), true));
         let mut all = [TO_UNITS(), TO_CHUNKS()].concat();
         let at = all.len() - 1 - turned.min(all.len() - 2);
         all.swap(at, at - 1);
         let mut heard = Vec::new();
         for came in all {
-            sound.take(came, Time::ZERO, true);
+            sound.take(came, receipt(Time::ZERO), true);
             heard.extend(said(&mut sound, 0));
         }
         assert!(is_seamless(&heard) && heard.iter().all(|said| said.3), "{turned}: {heard:?}");
@@ -70,11 +71,11 @@ fn what_is_lost_around_a_change_leaves_no_gap_and_is_played_once() {
     for lost in 0..all().len() {
         for burst in 1..6 {
             let mut sound = SoundOrder::default();
-            (0..11).for_each(|number| sound.take(chunk(number), Time::ZERO, true));
+            (0..11).for_each(|number| sound.take(chunk(number), receipt(Time::ZERO), true));
             let mut heard = said(&mut sound, 0);
             let came = all().into_iter().enumerate().filter(|(n, _)| !(lost..lost + burst).contains(n));
             for (_, came) in came {
-                sound.take(came, Time::ZERO, true);
+                sound.take(came, receipt(Time::ZERO), true);
                 heard.extend(said(&mut sound, 0));
             }
             heard.extend(said(&mut sound, 1_000));
@@ -90,13 +91,13 @@ fn what_is_lost_around_a_change_leaves_no_gap_and_is_played_once() {
 #[test]
 fn a_unit_that_is_lost_among_others_is_the_decoders_to_fill_in() {
     let mut sound = SoundOrder::default();
-    [unit(4), unit(5), unit(8), unit(9)].into_iter().for_each(|unit| sound.take(unit, Time::ZERO, true));
+    [unit(4), unit(5), unit(8), unit(9)].into_iter().for_each(|unit| sound.take(unit, receipt(Time::ZERO), true));
     let played: Vec<Played> = std::iter::from_fn(|| sound.play(Time::from_millis(1_000), NEEDED)).collect();
     let lost: Vec<(u64, bool)> = played.iter().map(|played| (played.first / 960, played.piece.is_lost())).collect();
     assert_eq!(lost, [(4, false), (5, false), (6, true), (7, true), (8, false), (9, false)]);
     assert_eq!(played[3].piece, Piece::Lost { frames: 960, coded: true });
     assert_eq!((sound.counts().lost, sound.end()), (2, 9_600));
-    sound.take(unit(7), Time::from_millis(1_000), true);
+    sound.take(unit(7), receipt(Time::from_millis(1_000)), true);
     assert_eq!(sound.counts().late, 1, "it was filled in for");
     // 39 chunks are 9 984 frames: the last 384 were in no unit when the stream was stopped.
     assert!(!sound.is_over(Some(42)) && sound.is_over(Some(39)) && !sound.is_over(Some(39)));

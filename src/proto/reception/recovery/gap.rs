@@ -1,0 +1,93 @@
+//! One object that did not come: when it is asked for, and how often.
+
+use std::time::Duration;
+
+use crate::units::Time;
+
+/// An answer may take so much longer than the round trip.
+pub const MARGIN: Duration = Duration::from_millis(4);
+/// Each ask is said twice, so far apart, where that is much less than a round trip: a Nack may be lost too …
+const AGAIN: Duration = Duration::from_millis(3);
+/// … which it is where the round trip is at least this.
+const FAR: Duration = Duration::from_millis(8);
+/// An object is sent again at most so often: it is asked for as often, each time twice.
+pub const ASKS: u8 = 2;
+
+/// See the head of this file.
+#[derive(Clone, Copy, Debug)]
+pub struct Gap {
+    /// When it was noticed.
+    pub since: Time,
+    /// What comes with a later number than this has been sent again.
+    pub hop: u64,
+    /// How often it was said that it is missing.
+    said: u8,
+    next: Time,
+    is_hopeless: bool,
+}
+
+impl Gap {
+    /// Noticed now; it is asked for after so long, if it has not come until then.
+    pub fn new(now: Time, hop: u64, wait: Duration) -> Self {
+        Self { since: now, hop, said: 0, next: now + wait, is_hopeless: false }
+    }
+
+    pub const fn is_asked(&self) -> bool {
+        self.said > 0
+    }
+
+    /// When it is to be asked for next; `None`: no more.
+    pub const fn due(&self) -> Option<Time> {
+        if self.said < 2 * ASKS && !self.is_hopeless { Some(self.next) } else { None }
+    }
+
+    /// It is being asked for. Returns whether that is for the first time.
+    pub fn ask(&mut self, now: Time, round_trip: Duration) -> bool {
+        let first = self.said == 0;
+        let is_second_word = self.said % 2 == 1;
+        self.said += if is_second_word || round_trip >= FAR { 1 } else { 2 };
+        let after = match (self.said.is_multiple_of(2), is_second_word) {
+            (false, _) => AGAIN,
+            (true, true) => (round_trip + MARGIN).saturating_sub(AGAIN),
+            (true, false) => round_trip + MARGIN,
+        };
+        self.next = now + after;
+        first
+    }
+
+    /// Nothing that is sent for it now would be in time.
+    pub const fn give_up(&mut self) {
+        self.is_hopeless = true;
+    }
+
+    /// Until when an answer may come; `None`: nobody was asked, and nobody will be.
+    pub fn awaited(&self, round_trip: Duration) -> Option<Time> {
+        match self.due() {
+            Some(at) => Some(at + round_trip + MARGIN),
+            // The last word was said a round trip before that.
+            None if self.is_asked() => Some(self.next),
+            None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(round_trip: Duration) -> Vec<u128> {
+        let mut gap = Gap::new(Time::ZERO, 0, Duration::ZERO);
+        let mut asks = Vec::new();
+        while let Some(at) = gap.due() {
+            asks.push(at.since(Time::ZERO).as_millis());
+            assert_eq!(gap.ask(at, round_trip), asks.len() == 1);
+        }
+        asks
+    }
+
+    #[test]
+    fn it_is_asked_for_twice_a_round_trip_apart_and_from_afar_each_time_twice() {
+        assert_eq!(asked(Duration::from_millis(2)), [0, 6]);
+        assert_eq!(asked(Duration::from_millis(20)), [0, 3, 24, 27]);
+    }
+}
