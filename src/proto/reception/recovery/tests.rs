@@ -73,8 +73,13 @@ fn a_gap_is_asked_for_with_the_next_datagram_and_again_after_a_round_trip() {
     assert_eq!(session.asks(ms(0)), [(1, 2, 0b1011)], "one name for all");
     assert_eq!(session.asks(ms(5)), []);
     assert_eq!(session.part(ms(5), 10, 1, 2), (Via::Resent, false));
-    assert_eq!(session.asks(ms(6)), [(1, 3, 0b101)]);
-    assert_eq!(session.asks(ms(100)), [], "twice and no more");
+    let mut late = Session::new(RTT);
+    [(0, 0), (2, 2)].into_iter().for_each(|(hop, part)| assert!(!late.part(ms(0), hop, 1, part).1));
+    assert_eq!(late.asks(ms(0)).len(), 1);
+    (3..10).for_each(|part| assert!(!late.part(ms(5), part, 1, part as u16).1));
+    assert_eq!(late.asks(ms(6)), [(1, 1, 1)]);
+    assert_eq!(late.asks(ms(100)), [], "twice and no more");
+    assert_eq!(session.asks(ms(6)), [], "an answer would come too late");
     assert_eq!(session.part(ms(100), 11, 1, 2), (Via::Resent, true), "it had come");
 }
 
