@@ -221,6 +221,8 @@ impl Seen {
         assert!(self.finished.is_none(), "nothing after Finished");
         match event {
             receiver::Event::Playing { stream, rejoined, .. } => {
+                // What was in the making of another stream is of no use.
+                self.open.retain(|_| self.playing.last().is_some_and(|(_, before, _)| before == stream));
                 self.playing.push((now, *stream, *rejoined));
             }
             receiver::Event::Slice(slice) => {
