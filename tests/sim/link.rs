@@ -12,6 +12,8 @@ pub struct Path {
     /// Added evenly from zero to this; order is kept.
     pub jitter: Duration,
     pub loss: f64,
+    /// What is lost comes in runs of so many on average (Gilbert); up to 1: each datagram by itself.
+    pub run: f64,
     pub duplicate: f64,
     /// This share of datagrams is held back by up to `held_back`.
     pub reorder: f64,
@@ -28,6 +30,7 @@ impl Path {
         latency: Duration::from_micros(200),
         jitter: Duration::ZERO,
         loss: 0.0,
+        run: 1.0,
         duplicate: 0.0,
         reorder: 0.0,
         held_back: Duration::ZERO,
@@ -40,19 +43,28 @@ impl Path {
 pub struct Link {
     pub path: Path,
     random: Random,
+    bad: bool,
     free: Time,
     last: Time,
 }
 
 impl Link {
     pub const fn new(path: Path, random: Random) -> Self {
-        Self { path, random, free: Time::ZERO, last: Time::ZERO }
+        Self { path, random, bad: false, free: Time::ZERO, last: Time::ZERO }
+    }
+
+    fn is_lost(&mut self) -> bool {
+        let Path { loss, run, .. } = self.path;
+        let begins = if run > 1.0 { loss / (run * (1.0 - loss)) } else { loss };
+        let chance = if self.bad && run > 1.0 { 1.0 - 1.0 / run } else { begins };
+        self.bad = self.random.chance(chance);
+        self.bad
     }
 
     /// When copies of a datagram that leaves now arrive: none, one or two.
     pub fn carry(&mut self, now: Time, bytes: usize) -> Vec<Time> {
-        let Path { latency, jitter, loss, duplicate, reorder, held_back, rate, queue, mtu } = self.path;
-        if bytes > mtu || self.random.chance(loss) {
+        let Path { latency, jitter, duplicate, reorder, held_back, rate, queue, mtu, .. } = self.path;
+        if bytes > mtu || self.is_lost() {
             return Vec::new();
         }
         let mut leaves = now;

@@ -26,6 +26,7 @@ mod paths;
 mod plots;
 mod rates;
 mod renditions;
+mod repair;
 mod reports;
 mod rungs;
 mod schedule;
