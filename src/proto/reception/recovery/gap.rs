@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use crate::units::Time;
 
-/// An answer may take so much longer than the round trip.
+/// An answer is waited for so much longer than the round trip.
 pub const MARGIN: Duration = Duration::from_millis(4);
+/// One that takes a quarter longer than the round trip, and this, has been lost: so nearby there is time for a second one.
+const LEAST_MARGIN: Duration = Duration::from_micros(1_500);
 /// Each ask is said twice, so far apart, where that is much less than a round trip: a Nack may be lost too …
 const AGAIN: Duration = Duration::from_millis(3);
 /// … which it is where the round trip is at least this.
@@ -46,10 +48,11 @@ impl Gap {
         let first = self.said == 0;
         let is_second_word = self.said % 2 == 1;
         self.said += if is_second_word || round_trip >= FAR { 1 } else { 2 };
+        let overdue = round_trip + (round_trip / 4).clamp(LEAST_MARGIN, MARGIN);
         let after = match (self.said.is_multiple_of(2), is_second_word) {
             (false, _) => AGAIN,
-            (true, true) => (round_trip + MARGIN).saturating_sub(AGAIN),
-            (true, false) => round_trip + MARGIN,
+            (true, true) => overdue.saturating_sub(AGAIN),
+            (true, false) => overdue,
         };
         self.next = now + after;
         first
@@ -79,7 +82,7 @@ mod tests {
         let mut gap = Gap::new(Time::ZERO, 0, Duration::ZERO);
         let mut asks = Vec::new();
         while let Some(at) = gap.due() {
-            asks.push(at.since(Time::ZERO).as_millis());
+            asks.push(at.since(Time::ZERO).as_micros());
             assert_eq!(gap.ask(at, round_trip), asks.len() == 1);
         }
         asks
@@ -87,7 +90,7 @@ mod tests {
 
     #[test]
     fn it_is_asked_for_twice_a_round_trip_apart_and_from_afar_each_time_twice() {
-        assert_eq!(asked(Duration::from_millis(2)), [0, 6]);
-        assert_eq!(asked(Duration::from_millis(20)), [0, 3, 24, 27]);
+        assert_eq!(asked(Duration::from_millis(2)), [0, 3_500]);
+        assert_eq!(asked(Duration::from_millis(20)), [0, 3_000, 24_000, 27_000]);
     }
 }
