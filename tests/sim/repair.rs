@@ -81,8 +81,6 @@ fn figures(world: &World, watcher: usize, film: &Film) -> Figures {
     let class = SizeClass::forced(CLASS).expect("a class");
     let parts: usize = (first..=last).map(|unit| film.slices(Unit(unit), class).max(1)).sum();
     let missing: usize = shown.iter().map(|(_, ready, _)| usize::from(ready.missing)).sum();
-    let missing_units: Vec<u32> = shown.windows(2).flat_map(|p| p[0].1.unit.0 + 1..p[1].1.unit.0).collect();
-    println!("absent {missing_units:?} damaged {:?}", shown.iter().filter(|s| s.1.missing > 0).map(|s| (s.1.unit.0, s.1.missing)).collect::<Vec<_>>());
     let absent = (last - first + 1) as usize - shown.len();
     let whole = shown.iter().filter(|(_, ready, _)| ready.missing == 0);
     let mut late: Vec<Duration> = whole.clone().map(|(at, _, due)| at.since(due.expect("known"))).collect();

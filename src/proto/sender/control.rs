@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::allowance::budget;
 use super::estimate::{Cell, Estimate, LEAST, Move, Passed, START};
+use super::history::Cargo;
 use crate::units::{Bitrate, Time};
 
 /// Datagrams may leave so long before their time, together with others: a timer for each would cost too much.
@@ -48,6 +49,10 @@ pub struct Control {
     free: Time,
     /// All that was sent.
     sent: Passed,
+    /// Of that, what was repair.
+    repaired: Passed,
+    /// What repair took lately, bits a second.
+    repair: f64,
     /// Sound, bits a second.
     side: f64,
     /// What the sound's reports have told since the pictures' last.
@@ -86,6 +91,8 @@ impl Control {
             reports: Duration::from_millis(50),
             free: now,
             sent: Passed::new(1.0),
+            repaired: Passed::new(1.0),
+            repair: 0.0,
             side: 0.0,
             told: Vec::new(),
             unreported: [(0.0, now); 2],
@@ -136,9 +143,12 @@ impl Control {
     }
 
     /// A datagram leaves, in this of the watcher's sessions.
-    pub fn sends(&mut self, now: Time, side: Side, is_sound: bool, bytes: usize) {
-        let bits = wire_bits(bytes);
+    pub fn sends(&mut self, now: Time, side: Side, cargo: Cargo, bytes: usize) {
+        let (bits, is_sound) = (wire_bits(bytes), cargo == Cargo::Sound);
         self.sent.put(now.as_secs(), bits);
+        if cargo == Cargo::Repair {
+            self.repaired.put(now.as_secs(), bits);
+        }
         self.unreported[side as usize].0 += bits;
         // A picture that has begun ends as fast as it began: slower, it would only stand in the way of the next.
         let pace = if side == Side::Pictures && !is_sound { self.pace().max(self.begun) } else { self.pace() };
@@ -162,6 +172,7 @@ impl Control {
 
     /// Time passes: without reports less is planned.
     pub fn look(&mut self, now: Time) {
+        self.repair = self.repaired.rate_until(now.as_secs(), 1.0);
         let rate = self.estimate.rate();
         self.planned = if self.is_silent(now, DEAF / UNSURE) { rate / f64::from(UNSURE) } else { rate };
     }
@@ -169,7 +180,7 @@ impl Control {
     /// The bits that a picture may take, which lasts so long. `most`: what is allowed beside the estimate.
     pub fn budget(&self, lasts: Duration, most: Option<Bitrate>) -> f64 {
         let rate = most.map_or(f64::MAX, |most| most.as_bps() as f64).min(self.planned);
-        budget(rate, self.side, lasts)
+        budget(rate, self.side + self.repair, lasts)
     }
 
     /// Whether a picture whose turn it is must be left out. `made`: when it was made, and its bits. One that was made before the
@@ -223,7 +234,9 @@ impl Control {
         let mut cells = std::mem::take(&mut self.told);
         cells.sort_by(|a, b| a.sent.total_cmp(&b.sent));
         let at = now.as_secs();
-        self.estimate.set_demand(self.sent.rate_until(at, DEMAND), self.side);
+        // Repair is no reason to believe that a path carries more.
+        let media = self.sent.rate_until(at, DEMAND) - self.repaired.rate_until(at, DEMAND);
+        self.estimate.set_demand(media, self.side);
         let before = self.estimate.rate();
         self.estimate.report(at, &cells, told.round_trip.as_secs_f64(), told.begun);
         if self.estimate.rate() < FELL * before {

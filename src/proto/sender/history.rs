@@ -36,6 +36,8 @@ pub enum Cargo {
     /// A part of a picture.
     Body,
     Sound,
+    /// An object that is sent again, or parity.
+    Repair,
     Other,
 }
 

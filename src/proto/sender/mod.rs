@@ -7,6 +7,7 @@ mod estimate;
 mod history;
 mod pace;
 mod path;
+mod repair;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,10 +20,13 @@ pub use history::Cargo;
 use history::{Fate, History, MOST};
 pub use pace::Pace;
 pub use path::PathSize;
+pub use repair::is_named;
+use repair::{Repair, Resend};
 
 use super::{Peer, Route, Transmit};
 use crate::media::coded::{CutPicture, Object};
 use crate::units::{Time, Unit};
+use crate::wire::message::{Missing, RepairWish};
 use crate::wire::{Ecn, HOP_LEN, Hop, Kind, Report, SizeClass};
 
 /// What can be said of one receiver.
@@ -72,8 +76,10 @@ pub enum Part {
     Paced(Time),
     Sent {
         transmit: Transmit,
-        /// The picture has left whole.
+        /// With it the picture has left whole.
         last: bool,
+        /// Something else waits.
+        more: bool,
     },
 }
 
@@ -93,6 +99,10 @@ pub struct MediaSender {
     shown: Option<Unit>,
     /// Number of the first datagram of the last body. A loss from there on harms what is on the screen.
     body_from: u32,
+    /// Which of the pictures it was.
+    body: u32,
+    /// Parts of it that were lost, less those that were sent again and are not known to be lost.
+    lacking: i32,
     /// Number of the first datagram to the present address, as long as older ones are remembered.
     path_from: Option<u32>,
     /// Number of the last report taken in.
@@ -104,6 +114,9 @@ pub struct MediaSender {
     pub allowance: Allowance,
     /// Pictures begun so far.
     pictures: u32,
+    repair: Repair,
+    /// How it lets losses be repaired.
+    pub repairs: RepairWish,
 }
 
 impl MediaSender {
@@ -119,12 +132,16 @@ impl MediaSender {
             history: History::default(),
             shown: None,
             body_from: 0,
+            body: 0,
+            lacking: 0,
             path_from: None,
             report: None,
             control: None,
             is_governed: false,
             allowance: Allowance::default(),
             pictures: 0,
+            repair: Repair::default(),
+            repairs: RepairWish::default(),
         }
     }
 
@@ -150,16 +167,24 @@ impl MediaSender {
 
     /// Whether the body of this unit is not, or not whole, on the receiver's screen, as far as is known.
     pub fn lacks(&self, body: Unit) -> bool {
-        self.shown != Some(body)
+        self.shown != Some(body) || self.lacking > 0
     }
 
     /// A datagram with the next number of the sequence.
     pub fn transmit(&mut self, now: Time, kind: Kind, cargo: Cargo, body: Object) -> Transmit {
+        self.transmit_of(now, kind, cargo, body, self.pictures)
+    }
+
+    /// The same with something of this picture.
+    fn transmit_of(&mut self, now: Time, kind: Kind, cargo: Cargo, body: Object, picture: u32) -> Transmit {
         let bytes = HOP_LEN + body.len();
-        let sequence = self.history.stamp(now, bytes, cargo, self.pictures);
+        let sequence = self.history.stamp(now, bytes, cargo, picture);
         // What is only to be tried for its size mostly goes nowhere, and tells nothing of the rate.
         if let Some(control) = self.control.as_mut().filter(|_| cargo != Cargo::Probe) {
-            control.sends(now, Side::Pictures, cargo == Cargo::Sound, bytes);
+            control.sends(now, Side::Pictures, cargo, bytes);
+        }
+        if matches!(cargo, Cargo::Body | Cargo::Sound | Cargo::Other) {
+            self.repair.earn(bytes);
         }
         self.path_from = self.path_from.filter(|from| sequence.wrapping_sub(*from) <= MOST as u32);
         self.stats.datagrams += 1;
@@ -180,14 +205,16 @@ impl MediaSender {
 
     /// Puts a picture on its way; `body` is the unit whose body it shows, `None` if it is only the word that nothing has
     /// changed. `missed` pictures departed since the last one that was sent.
-    pub fn begin(&mut self, picture: Arc<CutPicture>, pace: Pace, body: Option<Unit>, missed: u64) {
+    pub fn begin(&mut self, now: Time, picture: Arc<CutPicture>, pace: Pace, body: Option<Unit>, missed: u64) {
         self.stats.thinned += missed;
         self.stats.pictures += 1;
         self.pictures = self.pictures.wrapping_add(1);
         self.stats.last_unit = Some(picture.unit);
         if body.is_some() {
             (self.shown, self.body_from) = (body, self.history.next());
+            (self.body, self.lacking) = (self.pictures, 0);
         }
+        self.repair.begin(now, Arc::clone(&picture), self.pictures);
         let cargo = if body.is_some() { Cargo::Body } else { Cargo::Other };
         self.sending = Some(Sending { picture, cargo, part: 0, sent: 0, pace });
     }
@@ -197,12 +224,46 @@ impl MediaSender {
         self.pictures
     }
 
-    /// The next datagram of the picture on its way.
+    /// Whether something waits to leave: what is left of a picture, or what is sent again.
+    pub fn has_more(&self) -> bool {
+        self.sending.is_some() || self.repair.waits()
+    }
+
+    /// The receiver lacks these parts of a picture. Returns whether they are of one that it was sent.
+    pub fn ask(&mut self, now: Time, name: &Missing) -> bool {
+        let left = self.sending.as_ref().map_or(0, |sending| sending.part);
+        let known = self.repair.ask(now, self.stats.rtt.unwrap_or_default(), name, left);
+        self.stats.repair.asked += known;
+        known > 0
+    }
+
+    /// The receiver lacks this chunk or coded unit of sound, which it was sent.
+    pub fn ask_for_sound(&mut self, now: Time, name: &Missing, object: Object) {
+        self.stats.repair.asked += 1;
+        self.repair.ask_for_sound(now, self.stats.rtt.unwrap_or_default(), name, object);
+    }
+
+    /// A Nack of which something was known.
+    pub const fn heed_nack(&mut self) {
+        self.stats.repair.nacks += 1;
+    }
+
+    /// The next datagram that is to leave: first what is sent again, then the picture on its way.
     pub fn next_part(&mut self, now: Time) -> Part {
-        let Some(sending) = self.sending.as_mut() else { return Part::Nothing };
-        let paced = self.control.as_ref().map_or_else(|| sending.pace.release(sending.sent), |c| c.release(now));
-        if paced > now {
+        let paced = match (&self.control, &self.sending) {
+            (Some(control), _) => control.release(now),
+            (None, Some(sending)) if !self.repair.waits() => sending.pace.release(sending.sent),
+            (None, _) => now,
+        };
+        if paced > now && self.has_more() {
             return Part::Paced(paced);
+        }
+        if let Some(resend) = self.repair.next(now) {
+            return self.send_again(now, resend);
+        }
+        let Some(sending) = self.sending.as_mut() else { return Part::Nothing };
+        if self.control.is_none() && sending.pace.release(sending.sent) > now {
+            return Part::Paced(sending.pace.release(sending.sent));
         }
         let Some(body) = sending.picture.object(sending.part) else { return Part::Nothing };
         sending.part += 1;
@@ -210,13 +271,25 @@ impl MediaSender {
         let (cargo, last) = (sending.cargo, sending.part == sending.picture.parts());
         if last {
             self.sending = None;
+            self.repair.end(now);
         }
-        Part::Sent { transmit: self.transmit(now, Kind::OBJECT, cargo, body), last }
+        Part::Sent { transmit: self.transmit(now, Kind::OBJECT, cargo, body), last, more: self.has_more() }
+    }
+
+    fn send_again(&mut self, now: Time, Resend { object, picture, .. }: Resend) -> Part {
+        self.stats.repair.resent += 1;
+        self.stats.repair.resent_bytes += (HOP_LEN + object.len()) as u64;
+        if picture == Some(self.body) {
+            self.lacking -= 1;
+        }
+        let transmit = self.transmit_of(now, Kind::OBJECT, Cargo::Repair, object, picture.unwrap_or(NO_PICTURE));
+        Part::Sent { transmit, last: false, more: self.has_more() }
     }
 
     /// What is left of the picture on its way is not sent.
     pub fn abandon(&mut self) {
         self.sending = None;
+        self.repair.clear();
     }
 
     /// The datagram that was handed out last was not sent.
@@ -282,7 +355,7 @@ impl MediaSender {
                     }
                 }
                 Cargo::Probe => {}
-                Cargo::Body | Cargo::Sound | Cargo::Other => {
+                Cargo::Body | Cargo::Sound | Cargo::Repair | Cargo::Other => {
                     self.count(received, straggler);
                     if here {
                         self.path.told(now, bytes, at, received);
@@ -298,11 +371,20 @@ impl MediaSender {
                     marked: arrival.ecn() == Ecn::Ce,
                 });
             }
-            if cargo == Cargo::Body && !received && sequence.wrapping_sub(self.body_from).cast_signed() >= 0 {
-                self.harmed();
-            }
+            self.note_fate(cargo, picture, sequence, (received, straggler));
         }
         told
+    }
+
+    /// What became of a part of what is on the receiver's screen.
+    const fn note_fate(&mut self, cargo: Cargo, picture: u32, sequence: u32, (received, straggler): (bool, bool)) {
+        let here = sequence.wrapping_sub(self.body_from).cast_signed() >= 0;
+        match cargo {
+            Cargo::Body if here && straggler => self.lacking -= 1,
+            Cargo::Body if here && !received => self.lacking += 1,
+            Cargo::Repair if picture == self.body && !received => self.lacking += 1,
+            _ => {}
+        }
     }
 
     /// What was lost and came after all is no longer among the lost.
@@ -337,12 +419,15 @@ impl MediaSender {
     /// For fuzzing: panics if something grows without bound.
     pub fn assert_sound(&self) {
         self.history.assert_sound();
+        self.repair.assert_sound();
         self.path.assert_sound();
         let sending = self.sending.as_ref();
         assert!(sending.is_none_or(|sending| sending.part < sending.picture.parts()), "something is left to send");
     }
 }
 
+/// What is sent again is of no picture.
+const NO_PICTURE: u32 = u32::MAX;
 /// What has not been told of for so long is lost: nothing came after it that would show the gap.
 const ON_THE_WAY: Duration = Duration::from_secs(1);
 
@@ -352,49 +437,4 @@ fn at_of(now: Time, stamp: u32) -> Time {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::proto::Port;
-    use crate::wire::report::{Arrival, Ecn};
-
-    fn sender() -> MediaSender {
-        let peer = Peer { port: Port::PICTURES, address: ([127, 0, 0, 1], 1).into() };
-        MediaSender::new(Route { peer, local: None }, 1, PathSize::new(SizeClass::LOOPBACK, Time::ZERO))
-    }
-
-    fn reported(sender: &mut MediaSender, number: u32, fates: &[bool]) -> (u64, u64) {
-        let fate =
-            |received: &bool| if *received { Arrival::received(Duration::ZERO, Ecn::Not, 0) } else { Arrival::LOST };
-        let report = Report { number, arrivals: fates.iter().map(fate).collect(), ..Report::default() };
-        assert!(sender.report(Time::ZERO, &report).is_some());
-        (sender.stats.reported, sender.stats.lost)
-    }
-
-    #[test]
-    fn a_loss_is_taken_back_when_the_straggler_is_told_of_and_an_arrival_never_is() {
-        let mut sender = sender();
-        for _ in 0..3 {
-            let _sent = sender.transmit(Time::ZERO, Kind::OBJECT, Cargo::Body, vec![0; 1_000].into());
-        }
-        assert_eq!(reported(&mut sender, 1, &[true, false, true]), (3, 1));
-        assert_eq!(reported(&mut sender, 2, &[false, false, true]), (3, 1), "the same again says nothing new");
-        assert_eq!(reported(&mut sender, 3, &[true, true]), (3, 0));
-        assert_eq!(reported(&mut sender, 4, &[false, false, false]), (3, 0));
-    }
-
-    #[test]
-    fn a_report_that_echoes_what_was_never_sent_changes_nothing() {
-        let mut sender = sender();
-        let now = Time::from_millis(1_000);
-        let _sent = sender.transmit(now, Kind::OBJECT, Cargo::Body, vec![0; 1_000].into());
-        let echo = now.wire_micros();
-        let later = now + Duration::from_millis(10);
-        for (number, echo, held) in [(1, echo + 1, 0), (2, echo - 1, 0), (3, echo, 10_001)] {
-            let report = Report { number, echo, held, ..Report::default() };
-            assert!(sender.report(later, &report).is_none(), "{echo} {held}");
-        }
-        let report = Report { number: 1, echo, held: 4_000, ..Report::default() };
-        assert!(sender.report(later, &report).is_some());
-        assert_eq!(sender.stats.rtt, Some(Duration::from_millis(6)));
-    }
-}
+mod tests;

@@ -149,6 +149,7 @@ impl Server {
         session.pictures &= wishes.pictures != Some(false);
         self.govern(now, &mut session);
         session.wanted = session.wanted.changed_by(wishes.limits);
+        session.media.repairs = wishes.repair.unwrap_or_default();
         if let Some(first) = self.first_session(peer.port, join)
             && let Some(old) = self.sessions.tie(first, &mut session)
         {
@@ -305,6 +306,7 @@ impl Server {
             session.set_sound(wish);
         }
         session.wanted = session.wanted.changed_by(wishes.limits);
+        session.media.repairs = wishes.repair.unwrap_or(session.media.repairs);
         stream.look_again();
         match wishes.pictures {
             Some(true) => stream.resume(now, slot, &mut self.sessions),

@@ -226,6 +226,7 @@ impl Server {
             Message::Bye { session, .. } => self.bye(from, session),
             Message::PathReply { session, token } => self.path_reply(now, datagram.route(), session, token),
             Message::Want { session, number, tlvs } => self.want(now, from, session, number, tlvs),
+            Message::Nack { session, names } => self.nack(now, from, session, &names),
             // Watchers have nothing else to say yet; what later versions say is skipped.
             _ => self.totals.rejected += 1,
         }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{Event, SILENCE_LIMIT, Server, Stream, UPKEEP};
+use crate::proto::Peer;
 use crate::proto::sender::Control;
 use crate::proto::session::{FIRST_REPORT, Gone, Session};
 use crate::units::Time;
-use crate::wire::message::{ClockEcho, Message};
+use crate::wire::message::{ClockEcho, Message, Missing};
 use crate::wire::tlv::{self, Tlvs};
 use crate::wire::{Kind, SizeClass};
 
@@ -99,6 +100,17 @@ impl Server {
         let most = self.streams[session.stream.index()].most(session);
         let rate = most.into_iter().chain(session.control().map(Control::rate)).min();
         self.sessions.allow_sound(slot, rate);
+    }
+
+    /// A watcher lacks these. What is known of them is sent again, as far as that is allowed; nothing else follows.
+    pub(super) fn nack(&mut self, now: Time, from: Peer, id: u64, names: &[Missing]) {
+        let slot = self.sessions.slot_of(from, id);
+        let Some((slot, session)) = slot.and_then(|slot| Some((slot, self.sessions.get_mut(slot)?))) else {
+            self.totals.rejected += 1;
+            return;
+        };
+        let stream = &mut self.streams[session.stream.index()];
+        if stream.answer(now, slot, session, names) { session.media.heed_nack() } else { self.totals.rejected += 1 }
     }
 
     /// One probe for each class above the one in use.

@@ -111,13 +111,18 @@ impl Sessions {
         let session = self.slots.get_mut(slot)?.as_mut()?;
         self.stamped = Some(session.id);
         let transmit = session.media.transmit(now, kind, cargo, body);
-        if session.media.is_governed && session.is_second() {
-            let first = session.tied;
-            if let Some(control) = first.and_then(|id| self.control_of(id)) {
-                control.sends(now, Side::Sound, cargo == Cargo::Sound, transmit.len());
-            }
-        }
+        self.tell_sent(now, slot, cargo, transmit.len());
         Some(transmit)
+    }
+
+    /// A session has sent so much: if it is the sound of another, the control is that one's.
+    pub fn tell_sent(&mut self, now: Time, slot: usize, cargo: Cargo, bytes: usize) {
+        let Some(session) = self.get(slot).filter(|session| session.media.is_governed && session.is_second()) else {
+            return;
+        };
+        if let Some(control) = session.tied.and_then(|id| self.control_of(id)) {
+            control.sends(now, Side::Sound, cargo, bytes);
+        }
     }
 
     /// The control of the session with this id.

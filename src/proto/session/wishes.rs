@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::media::sound::Rendition;
-use crate::wire::message::{Place, SoundWish, WantedPictures};
+use crate::wire::message::{Place, RepairWish, SoundWish, WantedPictures};
 use crate::wire::tlv::{Tlvs, kind};
 
 /// What a Want, or the WANT of a Join, says. What it leaves out stays as it is.
@@ -12,6 +12,7 @@ pub struct Wishes {
     pub pictures: Option<bool>,
     /// Those that are said anew, see [`WantedPictures::read`].
     pub limits: WantedPictures,
+    pub repair: Option<RepairWish>,
 }
 
 impl Wishes {
@@ -22,7 +23,8 @@ impl Wishes {
             _ => None,
         });
         let sound = tlvs.find(kind::SOUND).and_then(SoundWish::parse);
-        Self { sound, pictures: pause, limits: WantedPictures::read(tlvs) }
+        let repair = tlvs.find(kind::REPAIR).and_then(RepairWish::parse);
+        Self { sound, pictures: pause, limits: WantedPictures::read(tlvs), repair }
     }
 
     /// Those that a Join carries; none if they cannot be read.

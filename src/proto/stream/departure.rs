@@ -15,7 +15,7 @@ use super::{Events, Phase, Stream};
 use crate::media::coded::CodedPicture;
 use crate::proto::Transmit;
 use crate::proto::schedule::Schedule;
-use crate::proto::sender::Part;
+use crate::proto::sender::{Cargo, Part};
 use crate::proto::server::Event;
 use crate::proto::session::{Session, Sessions};
 use crate::units::{MediaTime, Time, Unit};
@@ -250,8 +250,11 @@ impl Stream {
         session.takes(bits_of(cut.total(), cut.parts()), lasts, most);
         // One that comes late to a picture that stands is paced from now: its time for sending has passed.
         let start = if now.since(*at) > interval { now } else { *at };
-        session.media.begin(cut, pace.from(start), offer.body_of(key), missed);
-        self.turns.is_ready(slot);
+        let queued = session.media.has_more();
+        session.media.begin(now, cut, pace.from(start), offer.body_of(key), missed);
+        if !queued {
+            self.turns.is_ready(slot);
+        }
     }
 
     /// The next datagram of a picture that may leave now, watchers in turn.
@@ -259,21 +262,23 @@ impl Stream {
         self.turns.release(now);
         while let Some(slot) = self.next_ready(now, sessions, events) {
             let Some(session) = sessions.get_mut(slot) else { continue };
-            let (transmit, last) = match session.media.next_part(now) {
+            let (transmit, last, more) = match session.media.next_part(now) {
                 Part::Nothing => continue,
                 Part::Paced(at) => {
                     self.turns.is_paced(at, slot);
                     continue;
                 }
-                Part::Sent { transmit, last } => (transmit, last),
+                Part::Sent { transmit, last, more } => (transmit, last, more),
             };
-            if !last {
+            if more {
                 self.turns.is_ready(slot);
-            } else if session.pictures && session.missed(self.totals.pictures) > 0 {
+            } else if last && session.pictures && session.missed(self.totals.pictures) > 0 {
                 self.turns.is_late(slot);
             }
             let id = session.id;
             sessions.note_stamped(Some(id));
+            // Of a session for sound alone only what is sent again comes here.
+            sessions.tell_sent(now, slot, Cargo::Repair, transmit.len());
             return Some(transmit);
         }
         None

@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::Stream;
 use crate::proto::session::{Session, Sessions};
 use crate::units::Time;
+use crate::wire::message::Missing;
+use crate::wire::object::Type;
 
 /// A watcher that resumes again and again is sent the picture that stands after this time at the latest.
 const RESUMED_AGAIN: Duration = Duration::from_secs(1);
@@ -67,6 +69,30 @@ impl Stream {
         }
     }
 
+    /// A session lacks these. Returns whether any of them had been sent to it.
+    pub fn answer(&mut self, now: Time, slot: usize, session: &mut Session, names: &[Missing]) -> bool {
+        let (had_more, mut known) = (session.media.has_more(), false);
+        for name in names.iter().filter(|name| name.stream == self.id) {
+            known |= match name.kind {
+                Type::PICTURE => session.media.ask(now, name),
+                Type::SOUND if session.was_sent_sound(name.rendition, name.unit) => {
+                    self.answer_sound(now, session, name)
+                }
+                _ => false,
+            };
+        }
+        if !had_more && session.media.has_more() {
+            self.turns.is_ready(slot);
+        }
+        known
+    }
+
+    fn answer_sound(&self, now: Time, session: &mut Session, name: &Missing) -> bool {
+        let Some(object) = self.sound_sent(name) else { return false };
+        session.media.ask_for_sound(now, name, object);
+        true
+    }
+
     /// For fuzzing: panics if something grows without bound, or if the tables disagree.
     pub fn assert_sound(&self, sessions: &Sessions) {
         let own = |slot: &usize| sessions.get(*slot).is_some_and(|session| session.stream == self.key);
@@ -79,7 +105,7 @@ impl Stream {
         let of =
             |is: fn(&Session) -> bool| members.iter().copied().filter(move |slot| sessions.get(*slot).is_some_and(is));
         let pictures = of(|session| session.pictures).collect();
-        let sending: Vec<usize> = of(|session| session.media.is_sending()).collect();
+        let sending: Vec<usize> = of(|session| session.media.has_more()).collect();
         assert!(
             self.turns.assert_sound(&pictures).all(|slot| sending.contains(&slot)),
             "only who has something to send is paced"

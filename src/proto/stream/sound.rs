@@ -18,10 +18,11 @@ use crate::media::sound::{
 };
 use crate::proto::Transmit;
 use crate::proto::schedule::STALL;
-use crate::proto::sender::Cargo;
+use crate::proto::sender::{Cargo, is_named};
 use crate::proto::session::{Session, Sessions};
 use crate::units::Time;
 use crate::wire::Kind;
+use crate::wire::message::Missing;
 
 /// A file's sound may go out so long before it is due, whenever there is something else to do.
 const LEAD: Duration = Duration::from_millis(150);
@@ -32,6 +33,8 @@ const LATEST: Duration = Duration::from_millis(100);
 const HELD: usize = 64;
 /// Coded units of one chunk: more than any completes.
 const HELD_UNITS: usize = 8;
+/// Objects that are kept once they went out: more than a third of a second of chunks in two renditions.
+const REMEMBERED: usize = 128;
 
 /// Which moment of a chunk is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +49,32 @@ pub enum Urgency {
 pub struct Sound {
     waiting: VecDeque<Waiting>,
     sending: Option<SendingSound>,
+    /// What went out last, for those who lost some of it.
+    sent: Sent,
     /// Coded units that the next chunk completes.
     coded: Vec<CodedSound>,
     ended: bool,
     /// One more than the last chunk's number.
     chunks: u32,
+}
+
+/// Objects of sound that went out in the last moments.
+struct Sent(VecDeque<Object>);
+
+impl Sent {
+    const fn new() -> Self {
+        Self(VecDeque::new())
+    }
+
+    fn put(&mut self, objects: impl Iterator<Item = Object>) {
+        self.0.extend(objects);
+        self.0.drain(..self.0.len().saturating_sub(REMEMBERED));
+    }
+
+    fn find(&self, name: &Missing) -> Option<Object> {
+        let meant = name.first_part == 0 && name.bitmap & 1 == 1;
+        self.0.iter().rev().find(|object| meant && is_named(object, name)).cloned()
+    }
 }
 
 /// A chunk that waits for its moment.
@@ -94,10 +118,12 @@ impl SendingSound {
                 self.coded_objects = self.coded.iter().map(|unit| unit.object(stream)).collect();
             }
             self.left.extend(self.coded_objects.iter().map(|object| (slot, object.clone())));
+            self.coded.iter().for_each(|unit| session.note_sound(Rendition::Coded, unit.number));
         }
         if let Some(chunk) = self.chunk.as_ref().filter(|_| !session.coded) {
             let object = &mut self.objects[usize::from(rendition.min(Rendition::Mono).id())];
             self.left.push_back((slot, object.get_or_insert_with(|| chunk.object(stream, rendition)).clone()));
+            session.note_sound(rendition, chunk.number);
         }
     }
 
@@ -116,7 +142,14 @@ fn after(frame: u64) -> Duration {
 
 impl Sound {
     pub const fn new(expected: bool) -> Self {
-        Self { waiting: VecDeque::new(), sending: None, coded: Vec::new(), ended: !expected, chunks: 0 }
+        Self {
+            waiting: VecDeque::new(),
+            sending: None,
+            sent: Sent::new(),
+            coded: Vec::new(),
+            ended: !expected,
+            chunks: 0,
+        }
     }
 
     pub fn take(&mut self, now: Time, chunk: Chunk) {
@@ -275,7 +308,14 @@ impl Stream {
                 sending.serve(self.id, slot, session);
             }
         }
-        self.sound.sending = None;
+        if let Some(SendingSound { objects, coded_objects, .. }) = self.sound.sending.take() {
+            self.sound.sent.put(objects.into_iter().flatten().chain(coded_objects));
+        }
         None
+    }
+
+    /// Sound that went out lately, of this name.
+    pub fn sound_sent(&self, name: &Missing) -> Option<Object> {
+        self.sound.sent.find(name)
     }
 }

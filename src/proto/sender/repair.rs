@@ -1,0 +1,334 @@
+//! What a receiver may be sent once more: the pictures of the last moments, held by reference; how often each part was sent
+//! again; and what waits to be. A quarter of all that it is sent is spent on that at most.
+//!
+//! An object is sent again twice at most. Asked for again before an answer could have come, it is the same question; asked for
+//! before it could have come itself, it is none.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::media::coded::{CutPicture, Object};
+use crate::units::{Time, Unit};
+use crate::wire::message::{ANY_CUT, Missing};
+use crate::wire::object::{Name, ObjectView};
+
+/// So many pictures are held in any case …
+const NEWEST: usize = 3;
+/// … and older ones for so long, so many in all, and so many bytes of them.
+const HELD_FOR: Duration = Duration::from_millis(500);
+const MOST: usize = 16;
+const OLDER_BYTES: usize = 8 << 20;
+/// An object is sent again so often at most.
+const TIMES: u8 = 2;
+/// A question that comes within this part of a round trip after the answer is the same one; and never within a millisecond.
+const SAME: f64 = 0.8;
+const SAME_AT_LEAST: Duration = Duration::from_millis(1);
+/// What left within this part of a round trip cannot have been missed yet. Less than a whole one: round trips vary.
+const TOO_YOUNG: f64 = 0.6;
+/// Of what is sent, one byte in so many may be sent again.
+const SHARE: f64 = 4.0;
+/// A whole lost picture may be sent again, and a burst of small ones.
+const CREDIT: f64 = 32_000.0;
+/// What waits for longer is of no use.
+const STALE: Duration = Duration::from_millis(250);
+/// So many chunks of sound back it is remembered which were sent again.
+const CHUNKS: u32 = 256;
+
+/// One object that is sent once more.
+pub struct Resend {
+    pub object: Object,
+    /// Of a part: of which of the pictures that this receiver was sent.
+    pub picture: Option<u32>,
+    since: Time,
+}
+
+/// What was sent again already.
+#[derive(Clone, Copy, Debug)]
+struct Again {
+    times: u8,
+    at: Time,
+}
+
+/// A picture that was sent, or is on its way.
+struct Held {
+    picture: Arc<CutPicture>,
+    number: u32,
+    began: Time,
+    /// When its last part left; `None`: it has not.
+    ended: Option<Time>,
+    again: BTreeMap<u16, Again>,
+}
+
+/// See the head of this file.
+pub struct Repair {
+    held: VecDeque<Held>,
+    sounds: BTreeMap<(u8, Unit), Again>,
+    sound: VecDeque<Resend>,
+    pictures: VecDeque<Resend>,
+    /// Bytes that may be sent again now.
+    credit: f64,
+}
+
+impl Default for Repair {
+    fn default() -> Self {
+        let (held, sounds, sound, pictures) = Default::default();
+        Self { held, sounds, sound, pictures, credit: CREDIT }
+    }
+}
+
+impl Repair {
+    /// A picture begins, the `number`th that this receiver is sent.
+    pub fn begin(&mut self, now: Time, picture: Arc<CutPicture>, number: u32) {
+        self.held.push_back(Held { picture, number, began: now, ended: None, again: BTreeMap::new() });
+        let mut older = 0;
+        let kept = self.held.iter().rev().enumerate().take_while(|(age, held)| {
+            let newest = *age < NEWEST;
+            older += if newest { 0 } else { held.picture.total() };
+            newest || *age < MOST && now.since(held.began) <= HELD_FOR && older <= OLDER_BYTES
+        });
+        let kept = kept.count();
+        self.held.drain(..self.held.len() - kept);
+    }
+
+    /// The picture on its way has left whole, or what is left of it is not sent.
+    pub fn end(&mut self, now: Time) {
+        if let Some(last) = self.held.back_mut() {
+            last.ended.get_or_insert(now);
+        }
+    }
+
+    /// So many bytes of media have left.
+    pub fn earn(&mut self, bytes: usize) {
+        let whole = self.held.back().map_or(0, |held| held.picture.total()) as f64;
+        self.credit = (self.credit + bytes as f64 / SHARE).min(CREDIT.max(whole));
+    }
+
+    /// So many bytes were sent beside media: parity.
+    pub const fn spend(&mut self, bytes: usize) {
+        self.credit = (self.credit - bytes as f64).max(0.0);
+    }
+
+    /// These parts of a picture are asked for; `left`: so many parts of the picture on its way have left. Returns how many there
+    /// are, whether they are sent again or not.
+    pub fn ask(&mut self, now: Time, round_trip: Duration, name: &Missing, left: usize) -> u64 {
+        let Self { held, pictures, credit, .. } = self;
+        let Some(held) = held.iter_mut().rev().find(|held| held.picture.unit == name.unit) else { return 0 };
+        let parts = held.picture.parts();
+        let left = if held.ended.is_some() { parts } else { left };
+        let mut known = 0;
+        for bit in (0..64).filter(|bit| name.bitmap >> bit & 1 == 1) {
+            let part = usize::from(name.first_part) + bit;
+            let Some(object) = held.picture.object(part).filter(|object| part < left && is_named(object, name)) else {
+                continue;
+            };
+            known += 1;
+            if held.is_too_young(now, round_trip, part) || !is_affordable(*credit, &object) {
+                continue;
+            }
+            let again = held.again.entry(part as u16).or_insert(Again { times: 0, at: Time::ZERO });
+            if again.is_due(now, round_trip) {
+                *credit -= object.len() as f64;
+                pictures.push_back(Resend { object, picture: Some(held.number), since: now });
+            }
+        }
+        known
+    }
+
+    /// A chunk or a coded unit of sound is asked for, which it was sent.
+    pub fn ask_for_sound(&mut self, now: Time, round_trip: Duration, name: &Missing, object: Object) {
+        if !is_affordable(self.credit, &object) {
+            return;
+        }
+        let lane = name.rendition;
+        self.sounds.retain(|(other, unit), _| *other != lane || name.unit.0.abs_diff(unit.0) <= CHUNKS);
+        let again = self.sounds.entry((lane, name.unit)).or_insert(Again { times: 0, at: Time::ZERO });
+        if again.is_due(now, round_trip) {
+            self.credit -= object.len() as f64;
+            self.sound.push_back(Resend { object, picture: None, since: now });
+        }
+    }
+
+    /// What is sent again next, sound first.
+    pub fn next(&mut self, now: Time) -> Option<Resend> {
+        self.forget_stale(now);
+        self.sound.pop_front().or_else(|| self.pictures.pop_front())
+    }
+
+    fn forget_stale(&mut self, now: Time) {
+        for waiting in [&mut self.sound, &mut self.pictures] {
+            while waiting.front().is_some_and(|resend| now.since(resend.since) > STALE) {
+                waiting.pop_front();
+            }
+        }
+    }
+
+    /// Whether something waits to be sent again.
+    pub fn waits(&self) -> bool {
+        !self.sound.is_empty() || !self.pictures.is_empty()
+    }
+
+    /// Nothing waits any more.
+    pub fn clear(&mut self) {
+        (self.sound, self.pictures) = Default::default();
+    }
+
+    /// For fuzzing: panics if something grows without bound.
+    pub fn assert_sound(&self) {
+        assert!(self.held.len() <= MOST && self.sounds.len() <= 4 * CHUNKS as usize);
+        let bytes = self.sound.iter().chain(&self.pictures).map(|resend| resend.object.len()).sum::<usize>();
+        let largest = self.held.iter().map(|held| held.picture.total()).max().unwrap_or_default();
+        assert!(bytes as f64 <= 2.0 * CREDIT.max(largest as f64), "{bytes} bytes wait");
+    }
+}
+
+impl Held {
+    /// Whether a part left so lately that nobody can have missed it. Parts leave evenly, nearly enough.
+    fn is_too_young(&self, now: Time, round_trip: Duration, part: usize) -> bool {
+        let took = self.ended.unwrap_or(now).since(self.began);
+        let left = self.began + took.mul_f64(part as f64 / self.picture.parts().max(1) as f64);
+        now.since(left) < round_trip.mul_f64(TOO_YOUNG)
+    }
+}
+
+impl Again {
+    /// Whether it is sent again now; then that is noted.
+    fn is_due(&mut self, now: Time, round_trip: Duration) -> bool {
+        let same = round_trip.mul_f64(SAME).max(SAME_AT_LEAST);
+        let due = self.times < TIMES && (self.times == 0 || now.since(self.at) >= same);
+        if due {
+            (self.times, self.at) = (self.times + 1, now);
+        }
+        due
+    }
+}
+
+fn is_affordable(credit: f64, object: &Object) -> bool {
+    object.len() as f64 <= credit
+}
+
+/// Whether this object is of the unit that is meant, and cut as it says.
+pub fn is_named(object: &Object, name: &Missing) -> bool {
+    let Ok(view) = ObjectView::parse_unchecked(object.bytes()) else { return false };
+    let Name { stream, kind, rendition, cut, unit, .. } = view.header.name();
+    let alike = name.cut == ANY_CUT || (rendition, cut) == (name.rendition, name.cut);
+    alike && (stream, kind, unit) == (name.stream, name.kind, name.unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{MediaTime, Size};
+    use crate::wire::object::{ObjectHeader, Type};
+
+    const RTT: Duration = Duration::from_millis(10);
+
+    fn ms(millis: u64) -> Time {
+        Time::from_millis(millis)
+    }
+
+    fn object(kind: Type, unit: u32, part: u16, bytes: usize) -> Object {
+        let header = ObjectHeader {
+            kind,
+            flags: 0,
+            stream: 7,
+            rendition: 0,
+            cut: 2,
+            tables: 80,
+            format: 0,
+            unit: Unit(unit),
+            part,
+            parts: 10,
+            media_time: MediaTime::ZERO,
+            size: Size::new(64, 48),
+            x8: 0,
+            y8: 0,
+        };
+        let mut out = Vec::new();
+        header.emit(&mut out, |body| body.resize(body.len() + bytes, 0));
+        out.into()
+    }
+
+    fn name(unit: u32, bitmap: u64) -> Missing {
+        let (stream, kind, rendition, cut) = (7, Type::PICTURE, 0, 2);
+        Missing { stream, kind, rendition, cut, unit: Unit(unit), first_part: 0, bitmap }
+    }
+
+    fn sent(repair: &mut Repair, at: Time, unit: u32) {
+        let parts = (0..10).map(|part| object(Type::PICTURE, unit, part, 1_000)).collect();
+        repair.begin(at, Arc::new(CutPicture::new(Unit(unit), parts)), unit);
+        repair.end(at);
+    }
+
+    fn answers(repair: &mut Repair, now: Time) -> usize {
+        std::iter::from_fn(|| repair.next(now)).count()
+    }
+
+    #[test]
+    fn a_part_is_sent_again_twice_and_not_while_an_answer_may_be_on_its_way() {
+        let mut repair = Repair::default();
+        sent(&mut repair, ms(0), 1);
+        let mut asked = |at: u64| {
+            assert_eq!(repair.ask(ms(at), RTT, &name(1, 0b101), 0), 2);
+            answers(&mut repair, ms(at))
+        };
+        assert_eq!(asked(5), 0, "it may still be on its way");
+        assert_eq!([asked(10), asked(13), asked(17), asked(18), asked(40)], [2, 0, 0, 2, 0]);
+    }
+
+    #[test]
+    fn nothing_answers_a_wrong_name() {
+        let mut repair = Repair::default();
+        sent(&mut repair, ms(0), 1);
+        for wrong in [
+            Missing { stream: 8, ..name(1, 1) },
+            Missing { kind: Type::SOUND, ..name(1, 1) },
+            Missing { rendition: 1, ..name(1, 1) },
+            Missing { cut: 3, ..name(1, 1) },
+            Missing { first_part: 10, ..name(1, u64::MAX) },
+            name(2, u64::MAX),
+        ] {
+            assert_eq!(repair.ask(ms(50), RTT, &wrong, 0), 0, "{wrong:?}");
+        }
+        let any = Missing { cut: ANY_CUT, rendition: 0, ..name(1, u64::MAX) };
+        assert_eq!((repair.ask(ms(50), RTT, &any, 0), answers(&mut repair, ms(50))), (10, 10));
+    }
+
+    #[test]
+    fn what_has_not_left_is_not_sent_again_and_old_pictures_are_let_go() {
+        let mut repair = Repair::default();
+        let parts = (0..10).map(|part| object(Type::PICTURE, 1, part, 1_000)).collect();
+        repair.begin(ms(0), Arc::new(CutPicture::new(Unit(1), parts)), 1);
+        assert_eq!(repair.ask(ms(20), RTT, &name(1, u64::MAX), 4), 4);
+        (2..40).for_each(|unit| sent(&mut repair, ms(u64::from(unit) * 100), unit));
+        repair.assert_sound();
+        let known = (1..40).filter(|unit| repair.ask(ms(4_000), RTT, &name(*unit, 1), 0) == 1);
+        assert_eq!(known.collect::<Vec<_>>(), [34, 35, 36, 37, 38, 39], "of half a second");
+        (40..43).for_each(|unit| sent(&mut repair, ms(u64::from(unit) * 10_000), unit));
+        let known = (1..43).filter(|unit| repair.ask(ms(990_000), RTT, &name(*unit, 1), 0) == 1);
+        assert_eq!(known.collect::<Vec<_>>(), [40, 41, 42], "three in any case");
+    }
+
+    #[test]
+    fn a_quarter_of_what_is_sent_may_be_sent_again_and_sound_goes_first() {
+        let mut repair = Repair::default();
+        let mut again = 0;
+        for unit in 0..100 {
+            sent(&mut repair, ms(u64::from(unit) * 40), unit);
+            repair.earn(10_480);
+            repair.ask(ms(u64::from(unit) * 40 + 20), RTT, &name(unit, u64::MAX), 0);
+            let resent = std::iter::from_fn(|| repair.next(ms(u64::from(unit) * 40 + 20)));
+            again += resent.map(|resend| resend.object.len()).sum::<usize>();
+        }
+        assert!((262_000 + 20_000..262_000 + 34_000).contains(&again), "{again} of a million");
+        let mut repair = Repair::default();
+        sent(&mut repair, ms(0), 1);
+        repair.ask(ms(20), RTT, &name(1, 1), 0);
+        let chunk = Missing { kind: Type::SOUND, ..name(5, 1) };
+        (0..3).for_each(|_| repair.ask_for_sound(ms(20), RTT, &chunk, object(Type::SOUND, 5, 0, 100)));
+        let order: Vec<bool> = std::iter::from_fn(|| repair.next(ms(21))).map(|r| r.picture.is_none()).collect();
+        assert_eq!(order, [true, false]);
+        repair.ask(ms(40), RTT, &name(1, 1), 0);
+        assert!(repair.waits() && repair.next(ms(900)).is_none(), "too old to be of use");
+    }
+}
