@@ -49,6 +49,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("nix", &["net"]),
     ("opusic_c", &["codec"]),
     ("rayon", &["codec"]),
+    ("reed_solomon_simd", &["media"]),
     ("ring", &["seal"]),
     ("rodio", &["audio"]),
     ("rtrb", &["audio"]),

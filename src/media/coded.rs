@@ -61,6 +61,14 @@ impl Object {
     }
 }
 
+impl Object {
+    /// Ranges of one allocation.
+    pub(crate) fn all(bytes: Vec<u8>, ranges: impl IntoIterator<Item = Range<usize>>) -> Vec<Self> {
+        let bytes = Arc::new(bytes);
+        ranges.into_iter().map(|range| Self { bytes: Arc::clone(&bytes), range }).collect()
+    }
+}
+
 impl From<Vec<u8>> for Object {
     fn from(bytes: Vec<u8>) -> Self {
         let range = 0..bytes.len();
@@ -110,30 +118,33 @@ impl CodedPicture {
 
     /// Cuts for one size class: WHOLE if the JPEG fits one datagram, slices otherwise.
     pub fn cut(&self, stream: u64, class: SizeClass) -> Result<CutPicture, TooBig> {
-        self.cut_as(stream, class, self.unit, self.media_time)
+        self.cut_as(stream, class, false, self.unit, self.media_time)
     }
 
-    /// The same picture as another unit: for those who lack it when it is shown again.
+    /// The same picture as another unit: for those who lack it when it is shown again. `fine`: into eight slices at least, as far
+    /// as its restart intervals allow it, so that parity can be made of them; where it has as many anyway the cut is the same.
     pub fn cut_as(
         &self,
         stream: u64,
         class: SizeClass,
+        fine: bool,
         unit: Unit,
         media_time: MediaTime,
     ) -> Result<CutPicture, TooBig> {
-        let header = ObjectHeader { unit, media_time, ..self.header(stream, class) };
+        let finer = if fine { self.fine_cut(class) } else { None };
+        let header = ObjectHeader { unit, media_time, ..self.header(stream, class, finer.is_some()) };
         let mut bytes = Vec::with_capacity(self.jpeg.len() + self.jpeg.len() / 4 + 512);
         let mut parts = Vec::new();
         if self.is_same() {
             let header = ObjectHeader { flags: flags::SAME | flags::LAST, cut: SAME_CUT, parts: 1, ..header };
             parts.push(header.emit(&mut bytes, |_| {}));
-        } else if self.jpeg.len() <= class.body_max() {
+        } else if finer.is_none() && self.jpeg.len() <= class.body_max() {
             let header = ObjectHeader { flags: flags::WHOLE | flags::LAST, parts: 1, ..header };
             parts.push(header.emit(&mut bytes, |out| out.extend_from_slice(&self.jpeg)));
         } else if self.index.quality != Some(self.quality) {
             return Err(TooBig { interval_bytes: self.jpeg.len() });
         } else {
-            let slices = cut::plan(&self.index, self.jpeg.len(), class.body_max())?;
+            let slices = finer.map_or_else(|| cut::plan(&self.index, self.jpeg.len(), class.body_max()), Ok)?;
             for (part, slice) in slices.iter().enumerate() {
                 let last = if part + 1 == slices.len() { flags::LAST } else { 0 };
                 let header = ObjectHeader {
@@ -148,18 +159,26 @@ impl CodedPicture {
                 parts.push(header.emit(&mut bytes, |out| slice.write(&self.index, &self.jpeg, out)));
             }
         }
-        let bytes = Arc::new(bytes);
-        let objects = parts.into_iter().map(|range| Object { bytes: Arc::clone(&bytes), range }).collect();
-        Ok(CutPicture::new(unit, objects))
+        Ok(CutPicture::new(unit, Object::all(bytes, parts)))
     }
 
-    fn header(&self, stream: u64, class: SizeClass) -> ObjectHeader {
+    /// More slices than the class alone would cut, if there are to be more.
+    fn fine_cut(&self, class: SizeClass) -> Option<Vec<cut::Slice>> {
+        if self.is_same() || self.index.quality != Some(self.quality) {
+            return None;
+        }
+        let usual = cut::plan(&self.index, self.jpeg.len(), class.body_max()).ok()?.len().max(1);
+        let finer = cut::plan_finely(&self.index, class.body_max()).ok()?;
+        (usual < cut::FINE && finer.len() > usual).then_some(finer)
+    }
+
+    fn header(&self, stream: u64, class: SizeClass, fine: bool) -> ObjectHeader {
         ObjectHeader {
             kind: Type::PICTURE,
             flags: 0,
             stream,
             rendition: self.rendition,
-            cut: class.cut(self.layout, false),
+            cut: class.cut(self.layout, fine),
             tables: 0,
             format: match self.index.subsampling {
                 Subsampling::Yuv420 => format::YUV420,

@@ -11,6 +11,7 @@ pub mod jpeg;
 pub mod meter;
 pub mod nut;
 pub mod paint;
+pub mod parity;
 pub mod picture;
 pub mod raw;
 pub mod shrink;

@@ -41,9 +41,20 @@ pub fn plan(index: &Index, jpeg_len: usize, body_max: usize) -> Result<Vec<Slice
     if jpeg_len <= body_max {
         return Ok(Vec::new());
     }
+    plan_slices(index, body_max)
+}
+
+/// Cuts a picture into [`FINE`] slices at least, as far as restart intervals allow it, none larger than `body_max` bytes.
+pub fn plan_finely(index: &Index, body_max: usize) -> Result<Vec<Slice>, TooBig> {
+    let largest = index.intervals.iter().map(Range::len).max().unwrap_or(0);
+    let part = scan_len(&index.intervals).div_ceil(FINE).max(largest);
+    plan_slices(index, body_max.min(overhead(index) + part))
+}
+
+fn plan_slices(index: &Index, body_max: usize) -> Result<Vec<Slice>, TooBig> {
     let layout = IntervalGrid::of(index).ok_or(TooBig { interval_bytes: index.scan.len() })?;
     let budget = body_max.saturating_sub(overhead(index));
-    let mut slices = Vec::with_capacity(jpeg_len / body_max.max(1) + layout.bands);
+    let mut slices = Vec::with_capacity(scan_len(&index.intervals) / body_max.max(1) + layout.bands);
     let mut band = 0;
     while band < layout.bands {
         let whole = fitting(index, layout.band_starts(band), layout.columns, budget);
@@ -57,6 +68,9 @@ pub fn plan(index: &Index, jpeg_len: usize, body_max: usize) -> Result<Vec<Slice
     }
     Ok(slices)
 }
+
+/// Parity of fewer slices would be too large a part of a picture.
+pub const FINE: usize = 8;
 
 impl Slice {
     /// Appends this slice of `jpeg` in abbreviated format (T.81 B.5): no tables, restart markers counted from RST0.

@@ -17,7 +17,7 @@ mod sample;
 pub mod tables;
 
 pub use conceal::{Joined, join_over};
-pub use cut::{Slice, TooBig, plan, restart_interval};
+pub use cut::{Slice, TooBig, plan, plan_finely, restart_interval};
 #[doc(hidden)]
 pub use fuzz::fuzz_jpeg;
 pub use halve::{Halves, halve, stack};

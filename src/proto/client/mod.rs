@@ -16,6 +16,7 @@ pub use wishes::Wishes;
 use super::hops::Hops;
 use super::reception::{InTime, Receipt, Taken, Traffic};
 use super::{Peer, Port, Reason, Received, Soonest, Transmit};
+use crate::media::coded::Object;
 use crate::seal::{Random, Seed};
 use crate::units::{Time, Unit};
 use crate::wire::message::{InForce, Message, RefuseCode, bye};
@@ -309,6 +310,11 @@ impl Client {
     pub const fn not_sent(&mut self) {
         self.traffic.send_errors += 1;
         self.joining.not_sent();
+    }
+
+    /// An object that was rebuilt from parity and what has come.
+    pub fn rebuilt(&mut self, now: Time) -> Option<(Receipt, Object)> {
+        self.session.as_mut()?.reception.rebuilt(now)
     }
 
     /// So long a picture is waited for at most, after it could have been complete.

@@ -30,7 +30,7 @@ use crate::media::sound::{Piece, Rendition};
 use crate::seal::{Random, Seed};
 use crate::units::{Size, Time};
 use crate::wire::message::{Entry, InForce, Place, RefuseCode, WantedPictures, bye};
-use crate::wire::{Description, StreamName};
+use crate::wire::{Description, ObjectView, StreamName};
 use sound_path::SoundPath;
 
 /// Pictures are held for no longer than this after they are due: the longest [`Config::latency`].
@@ -274,10 +274,17 @@ impl Receiver {
         let object = self.client.datagram(now, datagram);
         // What the datagram told of the session comes before what it brought.
         self.take_news(now);
-        let Some((came, object)) = object else { return };
         self.player.set_zero(self.client.zero());
-        if self.events.len() >= MOST_WAITING || !self.player.object(came, &object) {
+        if let Some((came, object)) = object
+            && (self.events.len() >= MOST_WAITING || !self.player.object(came, &object))
+        {
             self.client.reject();
+        }
+        while let Some((came, object)) = self.client.rebuilt(now) {
+            let taken = ObjectView::parse(object.bytes()).map(|object| self.player.object(came, &object));
+            if taken != Ok(true) {
+                self.client.reject();
+            }
         }
         self.take_played();
     }

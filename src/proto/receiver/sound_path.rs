@@ -8,6 +8,7 @@ use super::Receiver;
 use crate::proto::client::{self, Client};
 use crate::proto::{Port, Reason, Received, Soonest};
 use crate::units::Time;
+use crate::wire::ObjectView;
 use crate::wire::message::Place;
 
 /// Nobody has answered on the sound port for so long: sound is asked for on the other.
@@ -141,10 +142,18 @@ impl Receiver {
             // Nothing is expected there: it is for nobody, as if it had come from a stranger.
             return;
         };
-        let Some((came, object)) = client.datagram(now, datagram) else { return };
+        let object = client.datagram(now, datagram);
         self.player.set_zero(self.client.zero());
-        if !self.player.sound_object(came, &object) {
+        if let Some((came, object)) = object
+            && !self.player.sound_object(came, &object)
+        {
             client.reject();
+        }
+        while let Some((came, object)) = client.rebuilt(now) {
+            let taken = ObjectView::parse(object.bytes()).map(|object| self.player.sound_object(came, &object));
+            if taken != Ok(true) {
+                client.reject();
+            }
         }
     }
 

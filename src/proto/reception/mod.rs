@@ -2,6 +2,7 @@
 //! reports that the other end lives on. It keeps the clock of the other end, because reports and their answers are what
 //! that is measured by. It does not know how the session was made, what its objects are for, or when they are due.
 
+mod rebuild;
 mod recovery;
 mod reporting;
 
@@ -10,11 +11,13 @@ use std::time::Duration;
 use super::clocksync::ClockSync;
 use super::hops::{Hops, Seen};
 use super::{Peer, Received, Transmit, hop};
+use crate::media::coded::Object;
 use crate::units::{Time, Unit};
 use crate::wire::message::{ClockEcho, Message};
 use crate::wire::object::ObjectView;
 use crate::wire::tlv::{Tlvs, kind};
 use crate::wire::{Hop, Kind};
+use rebuild::Rebuild;
 pub use recovery::InTime;
 use recovery::{Asked, Recovery};
 use reporting::Reporting;
@@ -136,6 +139,7 @@ pub struct Reception {
     heard: Time,
     reporting: Reporting,
     recovery: Recovery,
+    rebuild: Rebuild,
     /// Messages sent in the sequence of this session.
     sequence: u32,
 }
@@ -150,6 +154,7 @@ impl Reception {
             heard: now,
             reporting: Reporting::new(terms.report_interval, terms.token, now),
             recovery: Recovery::default(),
+            rebuild: Rebuild::default(),
             sequence: 0,
         }
     }
@@ -213,6 +218,7 @@ impl Reception {
                     traffic.repair.needless += u64::from(known);
                     traffic.repair.bytes += datagram.bytes.len() as u64;
                 }
+                self.rebuild.object(now, &object.header, body);
                 Taken::Object(Receipt { at: now, session: self.id, hop: sequence, via }, object)
             }
             Some(Seen::Duplicate | Seen::Outside) => {
@@ -240,6 +246,7 @@ impl Reception {
                     traffic.repair.parity += 1;
                     traffic.repair.bytes += datagram.bytes.len() as u64;
                     self.recovery.parity(now, parity.kind, parity.unit, sequence, &self.hops);
+                    self.rebuild.parity(now, parity);
                 }
                 Taken::Message(message)
             }
@@ -293,6 +300,16 @@ impl Reception {
         Some(self.say(now, &Message::Report(report)))
     }
 
+    /// An object that was rebuilt from parity and what has come.
+    pub fn rebuilt(&mut self, now: Time) -> Option<(Receipt, Object)> {
+        let object = self.rebuild.next()?;
+        if let Ok(view) = ObjectView::parse_unchecked(object.bytes()) {
+            self.recovery.rebuilt(&view.header);
+        }
+        let hop = self.hops.newest().unwrap_or_default();
+        Some((Receipt { at: now, session: self.id, hop, via: Via::Rebuilt }, object))
+    }
+
     /// The Nack that is due, if one is: what is missing is asked for as long as an answer would be in time.
     pub fn nack(&mut self, now: Time, in_time: InTime<'_>, traffic: &mut Traffic) -> Option<Transmit> {
         self.recovery.turn(now);
@@ -340,6 +357,7 @@ impl Reception {
     pub fn assert_sound(&self) {
         self.hops.assert_sound();
         self.recovery.assert_sound();
+        self.rebuild.assert_sound();
     }
 }
 

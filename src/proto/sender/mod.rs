@@ -5,6 +5,7 @@ mod allowance;
 mod control;
 mod estimate;
 mod history;
+mod loss;
 mod pace;
 mod path;
 mod repair;

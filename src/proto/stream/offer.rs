@@ -97,7 +97,7 @@ impl Offer {
         let Self { picture, body, cuts, .. } = self;
         let cut = cuts.entry(key).or_insert_with(|| {
             let shown = body.as_ref().filter(|_| key.body).unwrap_or(picture);
-            let cut = shown.cut_as(stream, key.class, picture.unit, picture.media_time).ok()?;
+            let cut = shown.cut_as(stream, key.class, false, picture.unit, picture.media_time).ok()?;
             let bytes = cut.total() + cut.parts() * HOP_LEN;
             Some((Arc::new(cut), Pace::new(Time::ZERO, bytes, key.class, interval)))
         });
