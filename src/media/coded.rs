@@ -91,6 +91,10 @@ impl CutPicture {
         self.objects.len()
     }
 
+    pub fn objects(&self) -> &[Object] {
+        &self.objects
+    }
+
     /// Object `part`; `None` past the last.
     pub fn object(&self, part: usize) -> Option<Object> {
         self.objects.get(part).cloned()

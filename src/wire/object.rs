@@ -185,6 +185,12 @@ impl<'a> ObjectView<'a> {
         Ok(view)
     }
 
+    /// The bytes of the object alone, without padding behind it.
+    pub fn exact(bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (_, end) = Self::split(bytes).ok()?;
+        bytes.get(..end + CRC_LEN)
+    }
+
     /// Parses without looking at the CRC: for fuzzing, which cannot guess one.
     pub fn parse_unchecked(bytes: &'a [u8]) -> Result<Self, WireError> {
         Self::split(bytes).map(|(view, _)| view)

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use udpstream::media::coded::{CodedPicture, Stamps};
-use udpstream::media::jpeg::{Index, index, plan, restart_interval, tables};
+use udpstream::media::jpeg::{Index, index, plan, plan_finely, restart_interval, tables};
 use udpstream::proto::ladder::Wish;
 use udpstream::units::{MediaTime, Rate, Size, Span, Time, Unit};
 use udpstream::wire::SizeClass;
@@ -125,7 +125,8 @@ impl Frame {
         assert_eq!(index.quality, Some(QUALITY), "the usual tables");
         let mut slices = BTreeSet::from([(0, 0, jpeg.to_vec())]);
         for class in SizeClass::ALL.into_iter().chain(SizeClass::forced(3_000)) {
-            for slice in plan(&index, jpeg.len(), class.body_max()).expect("fits") {
+            let finely = plan_finely(&index, class.body_max()).expect("fits");
+            for slice in plan(&index, jpeg.len(), class.body_max()).expect("fits").iter().chain(&finely) {
                 let mut body = Vec::new();
                 slice.write(&index, jpeg, &mut body);
                 slices.insert((slice.x8, slice.y8, body));

@@ -218,7 +218,8 @@ impl Reception {
                     traffic.repair.needless += u64::from(known);
                     traffic.repair.bytes += datagram.bytes.len() as u64;
                 }
-                self.rebuild.object(now, &object.header, body);
+                let exact = ObjectView::exact(body).unwrap_or(body);
+                self.rebuild.object(now, &object.header, exact);
                 Taken::Object(Receipt { at: now, session: self.id, hop: sequence, via }, object)
             }
             Some(Seen::Duplicate | Seen::Outside) => {

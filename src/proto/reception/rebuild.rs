@@ -56,7 +56,7 @@ impl Rebuild {
         }
         let name = header.name();
         self.keep(name, bytes.to_vec());
-        let completed = self.codes.iter().position(|(key, _)| key.place_of(&name).is_some());
+        let completed = self.codes.iter().position(|(key, _)| key.holds(&name));
         completed.into_iter().for_each(|code| self.try_code(code));
     }
 
@@ -144,9 +144,17 @@ impl Key {
         Some(Name { part: self.first.part.checked_add(ahead)?, ..self.first })
     }
 
-    /// Which member has this name, if one has.
-    fn place_of(&self, name: &Name) -> Option<u8> {
-        (0..self.k).find(|place| self.member(*place).as_ref() == Some(name))
+    /// Whether a member has this name.
+    fn holds(&self, name: &Name) -> bool {
+        let behind = if name.kind == Type::SOUND {
+            name.unit.0.checked_sub(self.first.unit.0)
+        } else {
+            u32::from(name.part).checked_sub(self.first.part.into())
+        };
+        let place =
+            behind.filter(|behind| behind.is_multiple_of(self.stride.into())).map(|n| n / u32::from(self.stride));
+        let place = place.and_then(|place| u8::try_from(place).ok()).filter(|place| *place < self.k);
+        place.is_some_and(|place| self.member(place).as_ref() == Some(name))
     }
 }
 

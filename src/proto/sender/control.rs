@@ -36,6 +36,8 @@ const REPORTED: Duration = Duration::from_secs(1);
 const FELL: f64 = 0.97;
 /// The same house: further away, queues are others' too, s.
 const NEAR: f64 = 0.005;
+/// A queue that stands like this may overflow.
+const STANDING: Duration = Duration::from_millis(10);
 /// Each train that was not held up allows the next to be so much denser.
 const DENSER: f64 = 1.5;
 
@@ -126,6 +128,11 @@ impl Control {
     /// The standing queue.
     pub fn queue(&self) -> Duration {
         Duration::from_secs_f64(self.estimate.standing().clamp(0.0, 10.0))
+    }
+
+    /// Whether losses may be those of a full queue.
+    pub fn is_congested(&self) -> bool {
+        self.queue() > STANDING || self.estimate.cause() == Move::Loss
     }
 
     /// What was sent to it in the last second.

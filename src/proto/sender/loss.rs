@@ -49,6 +49,11 @@ impl Losses {
         }
     }
 
+    /// One that was told to be lost has come after all.
+    pub fn came_after_all(&mut self) {
+        self.lost = (self.lost - 1.0).max(0.0);
+    }
+
     /// Nothing was lost lately.
     pub fn is_clean(&self, now: Time) -> bool {
         self.last.is_none_or(|last| now.since(last) > CLEAN)

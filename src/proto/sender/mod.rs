@@ -8,6 +8,7 @@ mod history;
 mod loss;
 mod pace;
 mod path;
+mod protection;
 mod repair;
 
 use std::net::IpAddr;
@@ -21,13 +22,14 @@ pub use history::Cargo;
 use history::{Fate, History, MOST};
 pub use pace::Pace;
 pub use path::PathSize;
+use protection::Protection;
 pub use repair::is_named;
 use repair::{Repair, Resend};
 
 use super::{Peer, Route, Transmit};
 use crate::media::coded::{CutPicture, Object};
 use crate::units::{Time, Unit};
-use crate::wire::message::{Missing, RepairWish};
+use crate::wire::message::Missing;
 use crate::wire::{Ecn, HOP_LEN, Hop, Kind, Report, SizeClass};
 
 /// What can be said of one receiver.
@@ -63,10 +65,31 @@ pub struct RepairStats {
 /// The picture that is on its way.
 struct Sending {
     picture: Arc<CutPicture>,
+    /// Repair symbols that follow it.
+    symbols: Vec<Object>,
     cargo: Cargo,
     part: usize,
     sent: usize,
     pace: Pace,
+}
+
+impl Sending {
+    /// What leaves next of it.
+    fn object(&self) -> Option<(Kind, Object)> {
+        let symbol = |n: usize| self.symbols.get(n).map(|symbol| (Kind::PARITY, symbol.clone()));
+        let part = self.picture.object(self.part).map(|part| (Kind::OBJECT, part));
+        part.or_else(|| symbol(self.part.checked_sub(self.picture.parts())?))
+    }
+}
+
+/// A picture that is put on its way.
+pub struct Leaving {
+    pub picture: Arc<CutPicture>,
+    /// Repair symbols that follow it.
+    pub symbols: Vec<Object>,
+    pub pace: Pace,
+    /// The unit whose body it shows; `None`: it is only the word that nothing has changed.
+    pub body: Option<Unit>,
 }
 
 /// What of the picture on its way may leave now.
@@ -113,11 +136,13 @@ pub struct MediaSender {
     /// What reports say of single datagrams is of use to a control.
     pub is_governed: bool,
     pub allowance: Allowance,
+    /// Pictures follow each other after so long.
+    interval: Duration,
     /// Pictures begun so far.
     pictures: u32,
     repair: Repair,
-    /// How it lets losses be repaired.
-    pub repairs: RepairWish,
+    /// Whether it is sent parity.
+    pub protection: Protection,
 }
 
 impl MediaSender {
@@ -140,9 +165,10 @@ impl MediaSender {
             control: None,
             is_governed: false,
             allowance: Allowance::default(),
+            interval: Duration::ZERO,
             pictures: 0,
             repair: Repair::default(),
-            repairs: RepairWish::default(),
+            protection: Protection::default(),
         }
     }
 
@@ -184,6 +210,10 @@ impl MediaSender {
         if let Some(control) = self.control.as_mut().filter(|_| cargo != Cargo::Probe) {
             control.sends(now, Side::Pictures, cargo, bytes);
         }
+        if kind == Kind::PARITY {
+            self.stats.repair.parity += 1;
+            self.stats.repair.parity_bytes += bytes as u64;
+        }
         if matches!(cargo, Cargo::Body | Cargo::Sound | Cargo::Other) {
             self.repair.earn(bytes);
         }
@@ -204,9 +234,9 @@ impl MediaSender {
         self.stats.thinned += missed + 1;
     }
 
-    /// Puts a picture on its way; `body` is the unit whose body it shows, `None` if it is only the word that nothing has
-    /// changed. `missed` pictures departed since the last one that was sent.
-    pub fn begin(&mut self, now: Time, picture: Arc<CutPicture>, pace: Pace, body: Option<Unit>, missed: u64) {
+    /// Puts a picture on its way; `missed` pictures departed since the last one that was sent.
+    pub fn begin(&mut self, now: Time, leaving: Leaving, missed: u64) {
+        let Leaving { picture, symbols, pace, body } = leaving;
         self.stats.thinned += missed;
         self.stats.pictures += 1;
         self.pictures = self.pictures.wrapping_add(1);
@@ -217,12 +247,23 @@ impl MediaSender {
         }
         self.repair.begin(now, Arc::clone(&picture), self.pictures);
         let cargo = if body.is_some() { Cargo::Body } else { Cargo::Other };
-        self.sending = Some(Sending { picture, cargo, part: 0, sent: 0, pace });
+        self.sending = Some(Sending { picture, symbols, cargo, part: 0, sent: 0, pace });
     }
 
     /// The picture that was begun last, of those that this receiver was sent.
     pub const fn begun(&self) -> u32 {
         self.pictures
+    }
+
+    /// How many repair symbols are to follow a picture of so many parts that lasts so long.
+    pub fn symbols(&mut self, now: Time, interval: Duration, parts: usize) -> usize {
+        self.interval = interval;
+        self.protection.symbols(now, self.stats.rtt, interval, parts)
+    }
+
+    /// The same of so many chunks of sound that can wait so long.
+    pub fn symbols_of_sound(&mut self, now: Time, waits: Duration, chunks: usize) -> usize {
+        self.protection.symbols_of_sound(now, self.stats.rtt, waits, chunks)
     }
 
     /// Whether something waits to leave: what is left of a picture, or what is sent again.
@@ -233,7 +274,9 @@ impl MediaSender {
     /// The receiver lacks these parts of a picture. Returns whether they are of one that it was sent.
     pub fn ask(&mut self, now: Time, name: &Missing) -> bool {
         let left = self.sending.as_ref().map_or(0, |sending| sending.part);
-        let known = self.repair.ask(now, self.stats.rtt.unwrap_or_default(), name, left);
+        let (round_trip, parts) = (self.stats.rtt.unwrap_or_default(), self.repair.parts());
+        let twice = self.protection.sends_twice(self.stats.rtt, self.interval, parts);
+        let known = self.repair.ask(now, round_trip, name, left, twice);
         self.stats.repair.asked += known;
         known > 0
     }
@@ -251,30 +294,29 @@ impl MediaSender {
 
     /// The next datagram that is to leave: first what is sent again, then the picture on its way.
     pub fn next_part(&mut self, now: Time) -> Part {
-        let paced = match (&self.control, &self.sending) {
-            (Some(control), _) => control.release(now),
-            (None, Some(sending)) if !self.repair.waits() => sending.pace.release(sending.sent),
-            (None, _) => now,
-        };
+        let paced = self.control.as_ref().map_or(now, |control| control.release(now));
         if paced > now && self.has_more() {
             return Part::Paced(paced);
         }
         if let Some(resend) = self.repair.next(now) {
             return self.send_again(now, resend);
         }
-        let Some(sending) = self.sending.as_mut() else { return Part::Nothing };
+        let later = self.repair.release();
+        let Some(sending) = self.sending.as_mut() else { return later.map_or(Part::Nothing, Part::Paced) };
         if self.control.is_none() && sending.pace.release(sending.sent) > now {
-            return Part::Paced(sending.pace.release(sending.sent));
+            let paced = sending.pace.release(sending.sent);
+            return Part::Paced(later.map_or(paced, |later| later.min(paced)));
         }
-        let Some(body) = sending.picture.object(sending.part) else { return Part::Nothing };
+        let Some((kind, body)) = sending.object() else { return Part::Nothing };
         sending.part += 1;
         sending.sent += HOP_LEN + body.len();
-        let (cargo, last) = (sending.cargo, sending.part == sending.picture.parts());
+        let (cargo, last) = (sending.cargo, sending.part == sending.picture.parts() + sending.symbols.len());
+        let cargo = if kind == Kind::PARITY { Cargo::Repair } else { cargo };
         if last {
             self.sending = None;
             self.repair.end(now);
         }
-        Part::Sent { transmit: self.transmit(now, Kind::OBJECT, cargo, body), last, more: self.has_more() }
+        Part::Sent { transmit: self.transmit(now, kind, cargo, body), last, more: self.has_more() }
     }
 
     fn send_again(&mut self, now: Time, Resend { object, picture, .. }: Resend) -> Part {
@@ -335,7 +377,7 @@ impl MediaSender {
     }
 
     fn arrivals(&mut self, now: Time, report: &Report) -> Vec<ToldCell> {
-        let mut told = Vec::new();
+        let (mut told, mut fates) = (Vec::new(), Vec::new());
         for (i, arrival) in report.arrivals.iter().enumerate() {
             let sequence = report.first.wrapping_add(i as u32);
             let Some(sent) = self.history.get_mut(sequence) else { continue };
@@ -358,6 +400,11 @@ impl MediaSender {
                 Cargo::Probe => {}
                 Cargo::Body | Cargo::Sound | Cargo::Repair | Cargo::Other => {
                     self.count(received, straggler);
+                    if straggler {
+                        self.protection.losses.came_after_all();
+                    } else {
+                        fates.push(!received);
+                    }
                     if here {
                         self.path.told(now, bytes, at, received);
                     }
@@ -373,6 +420,10 @@ impl MediaSender {
                 });
             }
             self.note_fate(cargo, picture, sequence, (received, straggler));
+        }
+        // Where a queue overflows less is to be sent, and not more.
+        if self.control.as_ref().is_none_or(|control| !control.is_congested()) {
+            self.protection.losses.told(now, fates.into_iter());
         }
         told
     }

@@ -30,6 +30,8 @@ const TOO_YOUNG: f64 = 0.6;
 const SHARE: f64 = 4.0;
 /// A whole lost picture may be sent again, and a burst of small ones.
 const CREDIT: f64 = 32_000.0;
+/// A burst that takes the first of two copies is over after this.
+const APART: Duration = Duration::from_millis(4);
 /// What waits for longer is of no use.
 const STALE: Duration = Duration::from_millis(250);
 /// So many chunks of sound back it is remembered which were sent again.
@@ -66,14 +68,16 @@ pub struct Repair {
     sounds: BTreeMap<(u8, Unit), Again>,
     sound: VecDeque<Resend>,
     pictures: VecDeque<Resend>,
+    /// Second copies, which leave a moment after the first.
+    later: VecDeque<Resend>,
     /// Bytes that may be sent again now.
     credit: f64,
 }
 
 impl Default for Repair {
     fn default() -> Self {
-        let (held, sounds, sound, pictures) = Default::default();
-        Self { held, sounds, sound, pictures, credit: CREDIT }
+        let (held, sounds, sound, pictures, later) = Default::default();
+        Self { held, sounds, sound, pictures, later, credit: CREDIT }
     }
 }
 
@@ -104,15 +108,10 @@ impl Repair {
         self.credit = (self.credit + bytes as f64 / SHARE).min(CREDIT.max(whole));
     }
 
-    /// So many bytes were sent beside media: parity.
-    pub const fn spend(&mut self, bytes: usize) {
-        self.credit = (self.credit - bytes as f64).max(0.0);
-    }
-
-    /// These parts of a picture are asked for; `left`: so many parts of the picture on its way have left. Returns how many there
-    /// are, whether they are sent again or not.
-    pub fn ask(&mut self, now: Time, round_trip: Duration, name: &Missing, left: usize) -> u64 {
-        let Self { held, pictures, credit, .. } = self;
+    /// These parts of a picture are asked for; `left`: so many parts of the picture on its way have left. `twice`: there is no time
+    /// to ask again, so each is sent twice at once. Returns how many there are, whether they are sent again or not.
+    pub fn ask(&mut self, now: Time, round_trip: Duration, name: &Missing, left: usize, twice: bool) -> u64 {
+        let Self { held, pictures, later, credit, .. } = self;
         let Some(held) = held.iter_mut().rev().find(|held| held.picture.unit == name.unit) else { return 0 };
         let parts = held.picture.parts();
         let left = if held.ended.is_some() { parts } else { left };
@@ -129,6 +128,12 @@ impl Repair {
             let again = held.again.entry(part as u16).or_insert(Again { times: 0, at: Time::ZERO });
             if again.is_due(now, round_trip) {
                 *credit -= object.len() as f64;
+                if twice && is_affordable(*credit, &object) {
+                    again.times += 1;
+                    *credit -= object.len() as f64;
+                    let object = object.clone();
+                    later.push_back(Resend { object, picture: Some(held.number), since: now + APART });
+                }
                 pictures.push_back(Resend { object, picture: Some(held.number), since: now });
             }
         }
@@ -152,31 +157,45 @@ impl Repair {
     /// What is sent again next, sound first.
     pub fn next(&mut self, now: Time) -> Option<Resend> {
         self.forget_stale(now);
-        self.sound.pop_front().or_else(|| self.pictures.pop_front())
+        let later = self.later.front().is_some_and(|resend| resend.since <= now);
+        let next = self.sound.pop_front().or_else(|| self.pictures.pop_front());
+        if later { next.or_else(|| self.later.pop_front()) } else { next }
     }
 
     fn forget_stale(&mut self, now: Time) {
-        for waiting in [&mut self.sound, &mut self.pictures] {
+        for waiting in [&mut self.sound, &mut self.pictures, &mut self.later] {
             while waiting.front().is_some_and(|resend| now.since(resend.since) > STALE) {
                 waiting.pop_front();
             }
         }
     }
 
+    /// Of how many parts the last picture is.
+    pub fn parts(&self) -> usize {
+        self.held.back().map_or(0, |held| held.picture.parts())
+    }
+
     /// Whether something waits to be sent again.
     pub fn waits(&self) -> bool {
-        !self.sound.is_empty() || !self.pictures.is_empty()
+        !self.sound.is_empty() || !self.pictures.is_empty() || !self.later.is_empty()
+    }
+
+    /// When the first of what waits may leave.
+    pub fn release(&self) -> Option<Time> {
+        let now = !self.sound.is_empty() || !self.pictures.is_empty();
+        if now { Some(Time::ZERO) } else { self.later.front().map(|resend| resend.since) }
     }
 
     /// Nothing waits any more.
     pub fn clear(&mut self) {
-        (self.sound, self.pictures) = Default::default();
+        (self.sound, self.pictures, self.later) = Default::default();
     }
 
     /// For fuzzing: panics if something grows without bound.
     pub fn assert_sound(&self) {
         assert!(self.held.len() <= MOST && self.sounds.len() <= 4 * CHUNKS as usize);
-        let bytes = self.sound.iter().chain(&self.pictures).map(|resend| resend.object.len()).sum::<usize>();
+        let bytes =
+            self.sound.iter().chain(&self.pictures).chain(&self.later).map(|resend| resend.object.len()).sum::<usize>();
         let largest = self.held.iter().map(|held| held.picture.total()).max().unwrap_or_default();
         assert!(bytes as f64 <= 2.0 * CREDIT.max(largest as f64), "{bytes} bytes wait");
     }
@@ -269,7 +288,7 @@ mod tests {
         let mut repair = Repair::default();
         sent(&mut repair, ms(0), 1);
         let mut asked = |at: u64| {
-            assert_eq!(repair.ask(ms(at), RTT, &name(1, 0b101), 0), 2);
+            assert_eq!(repair.ask(ms(at), RTT, &name(1, 0b101), 0, false), 2);
             answers(&mut repair, ms(at))
         };
         assert_eq!(asked(5), 0, "it may still be on its way");
@@ -288,10 +307,10 @@ mod tests {
             Missing { first_part: 10, ..name(1, u64::MAX) },
             name(2, u64::MAX),
         ] {
-            assert_eq!(repair.ask(ms(50), RTT, &wrong, 0), 0, "{wrong:?}");
+            assert_eq!(repair.ask(ms(50), RTT, &wrong, 0, false), 0, "{wrong:?}");
         }
         let any = Missing { cut: ANY_CUT, rendition: 0, ..name(1, u64::MAX) };
-        assert_eq!((repair.ask(ms(50), RTT, &any, 0), answers(&mut repair, ms(50))), (10, 10));
+        assert_eq!((repair.ask(ms(50), RTT, &any, 0, false), answers(&mut repair, ms(50))), (10, 10));
     }
 
     #[test]
@@ -299,13 +318,13 @@ mod tests {
         let mut repair = Repair::default();
         let parts = (0..10).map(|part| object(Type::PICTURE, 1, part, 1_000)).collect();
         repair.begin(ms(0), Arc::new(CutPicture::new(Unit(1), parts)), 1);
-        assert_eq!(repair.ask(ms(20), RTT, &name(1, u64::MAX), 4), 4);
+        assert_eq!(repair.ask(ms(20), RTT, &name(1, u64::MAX), 4, false), 4);
         (2..40).for_each(|unit| sent(&mut repair, ms(u64::from(unit) * 100), unit));
         repair.assert_sound();
-        let known = (1..40).filter(|unit| repair.ask(ms(4_000), RTT, &name(*unit, 1), 0) == 1);
+        let known = (1..40).filter(|unit| repair.ask(ms(4_000), RTT, &name(*unit, 1), 0, false) == 1);
         assert_eq!(known.collect::<Vec<_>>(), [34, 35, 36, 37, 38, 39], "of half a second");
         (40..43).for_each(|unit| sent(&mut repair, ms(u64::from(unit) * 10_000), unit));
-        let known = (1..43).filter(|unit| repair.ask(ms(990_000), RTT, &name(*unit, 1), 0) == 1);
+        let known = (1..43).filter(|unit| repair.ask(ms(990_000), RTT, &name(*unit, 1), 0, false) == 1);
         assert_eq!(known.collect::<Vec<_>>(), [40, 41, 42], "three in any case");
     }
 
@@ -316,19 +335,19 @@ mod tests {
         for unit in 0..100 {
             sent(&mut repair, ms(u64::from(unit) * 40), unit);
             repair.earn(10_480);
-            repair.ask(ms(u64::from(unit) * 40 + 20), RTT, &name(unit, u64::MAX), 0);
+            repair.ask(ms(u64::from(unit) * 40 + 20), RTT, &name(unit, u64::MAX), 0, false);
             let resent = std::iter::from_fn(|| repair.next(ms(u64::from(unit) * 40 + 20)));
             again += resent.map(|resend| resend.object.len()).sum::<usize>();
         }
         assert!((262_000 + 20_000..262_000 + 34_000).contains(&again), "{again} of a million");
         let mut repair = Repair::default();
         sent(&mut repair, ms(0), 1);
-        repair.ask(ms(20), RTT, &name(1, 1), 0);
+        repair.ask(ms(20), RTT, &name(1, 1), 0, false);
         let chunk = Missing { kind: Type::SOUND, ..name(5, 1) };
         (0..3).for_each(|_| repair.ask_for_sound(ms(20), RTT, &chunk, object(Type::SOUND, 5, 0, 100)));
         let order: Vec<bool> = std::iter::from_fn(|| repair.next(ms(21))).map(|r| r.picture.is_none()).collect();
         assert_eq!(order, [true, false]);
-        repair.ask(ms(40), RTT, &name(1, 1), 0);
+        repair.ask(ms(40), RTT, &name(1, 1), 0, false);
         assert!(repair.waits() && repair.next(ms(900)).is_none(), "too old to be of use");
     }
 }

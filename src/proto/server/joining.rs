@@ -149,7 +149,8 @@ impl Server {
         session.pictures &= wishes.pictures != Some(false);
         self.govern(now, &mut session);
         session.wanted = session.wanted.changed_by(wishes.limits);
-        session.media.repairs = wishes.repair.unwrap_or_default();
+        session.media.protection.wish = wishes.repair.unwrap_or_default();
+        session.media.protection.schemes = join.fec;
         if let Some(first) = self.first_session(peer.port, join)
             && let Some(old) = self.sessions.tie(first, &mut session)
         {
@@ -306,7 +307,7 @@ impl Server {
             session.set_sound(wish);
         }
         session.wanted = session.wanted.changed_by(wishes.limits);
-        session.media.repairs = wishes.repair.unwrap_or(session.media.repairs);
+        session.media.protection.wish = wishes.repair.unwrap_or(session.media.protection.wish);
         stream.look_again();
         match wishes.pictures {
             Some(true) => stream.resume(now, slot, &mut self.sessions),

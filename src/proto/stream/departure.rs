@@ -15,7 +15,7 @@ use super::{Events, Phase, Stream};
 use crate::media::coded::CodedPicture;
 use crate::proto::Transmit;
 use crate::proto::schedule::Schedule;
-use crate::proto::sender::{Cargo, Part};
+use crate::proto::sender::{Cargo, Leaving, Part};
 use crate::proto::server::Event;
 use crate::proto::session::{Session, Sessions};
 use crate::units::{MediaTime, Time, Unit};
@@ -247,11 +247,15 @@ impl Stream {
             return;
         };
         let missed = session.depart(*departure);
+        let count = session.media.symbols(now, interval, cut.parts());
+        let scheme = session.media.protection.scheme();
+        let symbols = scheme.map_or_else(Vec::new, |scheme| offer.symbols(key, scheme, count));
         session.takes(bits_of(cut.total(), cut.parts()), lasts, most);
         // One that comes late to a picture that stands is paced from now: its time for sending has passed.
         let start = if now.since(*at) > interval { now } else { *at };
         let queued = session.media.has_more();
-        session.media.begin(now, cut, pace.from(start), offer.body_of(key), missed);
+        let (pace, body) = (pace.from(start), offer.body_of(key));
+        session.media.begin(now, Leaving { picture: cut, symbols, pace, body }, missed);
         if !queued {
             self.turns.is_ready(slot);
         }

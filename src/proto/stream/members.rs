@@ -71,6 +71,9 @@ impl Stream {
 
     /// A session lacks these. Returns whether any of them had been sent to it.
     pub fn answer(&mut self, now: Time, slot: usize, session: &mut Session, names: &[Missing]) -> bool {
+        if self.has_said_goodbye() {
+            return false;
+        }
         let (had_more, mut known) = (session.media.has_more(), false);
         for name in names.iter().filter(|name| name.stream == self.id) {
             known |= match name.kind {

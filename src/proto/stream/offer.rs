@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::adapt::bits_of;
-use crate::media::coded::{CodedPicture, CutPicture, Stamps};
+use crate::media::coded::{CodedPicture, CutPicture, Object, Stamps};
+use crate::media::parity::protect;
 use crate::proto::sender::Pace;
 use crate::proto::session::Session;
 use crate::units::{MediaTime, Span, Time, Unit};
+use crate::wire::message::Scheme;
 use crate::wire::{HOP_LEN, SizeClass};
 
 /// The picture in hand, or the one that has departed.
@@ -17,6 +19,8 @@ pub struct Offer {
     /// What it shows: itself, or, if it is the word that nothing has changed, what was shown last.
     body: Option<Arc<CodedPicture>>,
     cuts: BTreeMap<Cut, Option<(Arc<CutPicture>, Pace)>>,
+    /// Repair symbols, and how many were made.
+    parity: BTreeMap<(Cut, Scheme), (usize, Vec<Object>)>,
     /// When it came.
     pub at: Time,
     /// Its moment has come, but not everybody had been sent the one before.
@@ -28,6 +32,8 @@ pub struct Offer {
 pub struct Cut {
     rendition: u8,
     pub class: SizeClass,
+    /// Into eight slices at least, so that parity can be made of them.
+    fine: bool,
     /// With its body, or only the word that nothing has changed.
     body: bool,
 }
@@ -37,7 +43,7 @@ impl Offer {
     pub fn new(now: Time, picture: CodedPicture, before: Option<Arc<CodedPicture>>) -> Self {
         let picture = Arc::new(picture);
         let body = if picture.is_same() { before } else { Some(Arc::clone(&picture)) };
-        Self { picture, body, cuts: BTreeMap::new(), at: now, waited: false }
+        Self { picture, body, cuts: BTreeMap::new(), parity: BTreeMap::new(), at: now, waited: false }
     }
 
     pub const fn body(&self) -> Option<&Arc<CodedPicture>> {
@@ -83,6 +89,7 @@ impl Offer {
         Cut {
             rendition: self.picture.rendition,
             class: session.media.class(),
+            fine: session.media.protection.is_on(),
             body: self.body.as_ref().is_some_and(lacks),
         }
     }
@@ -92,12 +99,23 @@ impl Offer {
         self.body.as_ref().filter(|_| cut.body).map(|body| body.unit)
     }
 
+    /// The first so many repair symbols of what was cut so.
+    pub fn symbols(&mut self, key: Cut, scheme: Scheme, count: usize) -> Vec<Object> {
+        let Some(Some((cut, _))) = self.cuts.get(&key).filter(|_| count > 0) else { return Vec::new() };
+        let (made, symbols) = self.parity.entry((key, scheme)).or_default();
+        // Sums of which some are left out would leave some parts without any.
+        if *made < count || scheme == Scheme::Xor && *made != count {
+            (*made, *symbols) = (count, protect(scheme, cut.objects(), count));
+        }
+        symbols.iter().take(count).cloned().collect()
+    }
+
     /// The objects, and how fast they may leave; `None`: it cannot be cut so.
     pub fn cut(&mut self, stream: u64, key: Cut, interval: Duration) -> Option<(Arc<CutPicture>, Pace)> {
         let Self { picture, body, cuts, .. } = self;
         let cut = cuts.entry(key).or_insert_with(|| {
             let shown = body.as_ref().filter(|_| key.body).unwrap_or(picture);
-            let cut = shown.cut_as(stream, key.class, false, picture.unit, picture.media_time).ok()?;
+            let cut = shown.cut_as(stream, key.class, key.fine, picture.unit, picture.media_time).ok()?;
             let bytes = cut.total() + cut.parts() * HOP_LEN;
             Some((Arc::new(cut), Pace::new(Time::ZERO, bytes, key.class, interval)))
         });

@@ -8,11 +8,13 @@
 //! that ends there comes with that chunk, and goes out to both: who goes over to units decodes it to be warm for the next, and
 //! to who goes back to chunks it is the last.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
 use super::{Phase, Stream};
 use crate::media::coded::Object;
+use crate::media::parity::protect;
 use crate::media::sound::{
     CODED_AHEAD, CODED_FRAMES, Chunk, CodedSound, FRAMES, RATE, Rendition, SWITCH_CHUNKS, SWITCH_UNITS,
 };
@@ -20,9 +22,10 @@ use crate::proto::Transmit;
 use crate::proto::schedule::STALL;
 use crate::proto::sender::{Cargo, is_named};
 use crate::proto::session::{Session, Sessions};
-use crate::units::Time;
+use crate::units::{Time, Unit};
 use crate::wire::Kind;
-use crate::wire::message::Missing;
+use crate::wire::message::{Missing, Scheme};
+use crate::wire::object::ObjectView;
 
 /// A file's sound may go out so long before it is due, whenever there is something else to do.
 const LEAD: Duration = Duration::from_millis(150);
@@ -35,6 +38,10 @@ const HELD: usize = 64;
 const HELD_UNITS: usize = 8;
 /// Objects that are kept once they went out: more than a third of a second of chunks in two renditions.
 const REMEMBERED: usize = 128;
+/// Chunks that are protected together.
+const PROTECTED: u32 = 8;
+/// What is live is heard so long after it has come, as far as is known here.
+const LIVE_WAITS: Duration = Duration::from_millis(40);
 
 /// Which moment of a chunk is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +78,15 @@ impl Sent {
         self.0.drain(..self.0.len().saturating_sub(REMEMBERED));
     }
 
+    /// Those of these chunks that are still there, in order.
+    fn chunks(&self, rendition: Rendition, numbers: Range<u32>) -> impl Iterator<Item = Object> {
+        let named = move |object: &&Object| {
+            let view = ObjectView::parse_unchecked(object.bytes());
+            view.is_ok_and(|view| view.header.rendition == rendition.id() && numbers.contains(&view.header.unit.0))
+        };
+        self.0.iter().filter(named).cloned()
+    }
+
     fn find(&self, name: &Missing) -> Option<Object> {
         let meant = name.first_part == 0 && name.bitmap & 1 == 1;
         self.0.iter().rev().find(|object| meant && is_named(object, name)).cloned()
@@ -96,14 +112,24 @@ struct SendingSound {
     objects: [Option<Object>; 2],
     coded_objects: Vec<Object>,
     /// What the session in front of the first unserved one is sent still.
-    left: VecDeque<(usize, Object)>,
+    left: VecDeque<(usize, Kind, Object)>,
+    /// Repair symbols of the last chunks with this one.
+    parity: BTreeMap<(Rendition, Scheme), Vec<Object>>,
     /// The first slot that was not served yet.
     from: usize,
 }
 
 impl SendingSound {
     const fn new(chunk: Option<Chunk>, coded: Vec<CodedSound>) -> Self {
-        Self { chunk, coded, objects: [None, None], coded_objects: Vec::new(), left: VecDeque::new(), from: 0 }
+        Self {
+            chunk,
+            coded,
+            objects: [None, None],
+            coded_objects: Vec::new(),
+            left: VecDeque::new(),
+            parity: BTreeMap::new(),
+            from: 0,
+        }
     }
 
     /// Lays out what a session is sent of this, and lets it change between chunks and coded units where that can be.
@@ -117,14 +143,37 @@ impl SendingSound {
             if self.coded_objects.is_empty() {
                 self.coded_objects = self.coded.iter().map(|unit| unit.object(stream)).collect();
             }
-            self.left.extend(self.coded_objects.iter().map(|object| (slot, object.clone())));
+            self.left.extend(self.coded_objects.iter().map(|object| (slot, Kind::OBJECT, object.clone())));
             self.coded.iter().for_each(|unit| session.note_sound(Rendition::Coded, unit.number));
         }
         if let Some(chunk) = self.chunk.as_ref().filter(|_| !session.coded) {
             let object = &mut self.objects[usize::from(rendition.min(Rendition::Mono).id())];
-            self.left.push_back((slot, object.get_or_insert_with(|| chunk.object(stream, rendition)).clone()));
+            let object = object.get_or_insert_with(|| chunk.object(stream, rendition)).clone();
+            self.left.push_back((slot, Kind::OBJECT, object));
             session.note_sound(rendition, chunk.number);
         }
+    }
+
+    /// Lays out the repair symbols that a session is sent behind the last of [`PROTECTED`] chunks.
+    fn protect(&mut self, now: Time, sent: &Sent, slot: usize, waits: Duration, session: &mut Session) {
+        let Some(rendition) = session.sound_rendition().filter(|_| !session.coded).map(|r| r.min(Rendition::Mono))
+        else {
+            return;
+        };
+        let last =
+            self.chunk.as_ref().map(|chunk| chunk.number).filter(|number| (number + 1).is_multiple_of(PROTECTED));
+        let Some(first) = last.map(|last| last + 1 - PROTECTED) else { return };
+        let whole = session.was_sent_sound(rendition.id(), Unit(first));
+        let count = session.media.symbols_of_sound(now, waits, PROTECTED as usize);
+        let Some(scheme) = session.media.protection.scheme().filter(|_| whole && count > 0) else { return };
+        let made = self.parity.entry((rendition, scheme)).or_default();
+        if made.len() != count {
+            let own = self.objects[usize::from(rendition.id())].as_ref();
+            let chunks: Vec<Object> =
+                sent.chunks(rendition, first..first + PROTECTED - 1).chain(own.cloned()).collect();
+            *made = if chunks.len() == PROTECTED as usize { protect(scheme, &chunks, count) } else { Vec::new() };
+        }
+        self.left.extend(made.iter().map(|symbol| (slot, Kind::PARITY, symbol.clone())));
     }
 
     /// Whether a coded unit ends where the chunk begins, which one can be made warm with; `None` where none could.
@@ -293,19 +342,22 @@ impl Stream {
     fn sound_to_next(&mut self, now: Time, sessions: &mut Sessions) -> Option<Transmit> {
         let sending = self.sound.sending.as_mut()?;
         loop {
-            if let Some((slot, object)) = sending.left.pop_front() {
+            if let Some((slot, kind, object)) = sending.left.pop_front() {
                 // Between two objects its session may have left, and another one come in its place.
                 let hears = sessions.get(slot).is_some_and(|session| session.ready && session.sound.is_some());
                 if !hears || self.members.binary_search(&slot).is_err() {
                     continue;
                 }
-                return sessions.transmit(slot, now, Kind::OBJECT, Cargo::Sound, object);
+                let cargo = if kind == Kind::PARITY { Cargo::Repair } else { Cargo::Sound };
+                return sessions.transmit(slot, now, kind, cargo, object);
             }
             let next = self.members.partition_point(|slot| *slot < sending.from);
             let Some(&slot) = self.members.get(next) else { break };
             sending.from = slot + 1;
             if let Some(session) = sessions.get_mut(slot).filter(|session| session.ready) {
                 sending.serve(self.id, slot, session);
+                let waits = if self.config.description.live { LIVE_WAITS } else { LATEST };
+                sending.protect(now, &self.sound.sent, slot, waits, session);
             }
         }
         if let Some(SendingSound { objects, coded_objects, .. }) = self.sound.sending.take() {

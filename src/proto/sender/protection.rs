@@ -1,0 +1,132 @@
+//! Whether a receiver is sent parity, and how much: only where losses are not mended in time, or not enough, by what it asks for.
+
+use std::time::Duration;
+
+use super::loss::Losses;
+use crate::units::Time;
+use crate::wire::message::{RepairWish, Scheme};
+
+/// What is asked for comes a round trip and this later (as the receiver reckons).
+const MARGIN: Duration = Duration::from_millis(4);
+/// An object is sent again so often at most.
+const TIMES: u32 = 2;
+/// Of pictures that are mended by asking alone so many may stay damaged. More, and what is asked for is sent twice at once …
+const DAMAGED: f64 = 0.004;
+/// … or, if even that leaves more than this damaged, parity is sent.
+const TOO_MANY: f64 = 0.02;
+
+/// What a receiver says of itself, and what is known of its path.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Protection {
+    pub wish: RepairWish,
+    /// Bits of the schemes that it knows.
+    pub schemes: u8,
+    pub losses: Losses,
+    /// Pictures are being protected: they are to be cut finely.
+    on: bool,
+}
+
+impl Protection {
+    pub const fn is_on(&self) -> bool {
+        self.on
+    }
+
+    pub const fn scheme(&self) -> Option<Scheme> {
+        if self.schemes & Scheme::ReedSolomon.bit() != 0 {
+            Some(Scheme::ReedSolomon)
+        } else if self.schemes & Scheme::Xor.bit() != 0 {
+            Some(Scheme::Xor)
+        } else {
+            None
+        }
+    }
+
+    /// How often something can be asked for, one after the other, within what a receiver waits.
+    fn rounds(&self, round_trip: Option<Duration>, patience: Duration) -> u32 {
+        let Some(round_trip) = round_trip.filter(|_| self.wish.asks) else { return 0 };
+        let round = round_trip + MARGIN;
+        (patience.as_nanos() / round.as_nanos().max(1)).min(TIMES.into()) as u32
+    }
+
+    /// How long a receiver waits for a picture, where one follows another after so long.
+    fn patience(&self, interval: Duration) -> Duration {
+        if self.wish.patience == RepairWish::INTERVAL { interval } else { self.wish.patience }
+    }
+
+    /// Whether what is asked for is sent twice at once: of pictures of so many parts too many would stay damaged otherwise.
+    pub fn sends_twice(&self, round_trip: Option<Duration>, interval: Duration, parts: usize) -> bool {
+        let rounds = self.rounds(round_trip, self.patience(interval));
+        rounds == 1 && self.left(rounds, parts) > DAMAGED
+    }
+
+    /// The part of pictures that stay damaged if each part is sent again so often.
+    fn left(&self, times: u32, parts: usize) -> f64 {
+        parts as f64 * self.losses.share().powi(times as i32 + 1)
+    }
+
+    /// Repair symbols for a picture of so many parts.
+    pub fn symbols(&mut self, now: Time, round_trip: Option<Duration>, interval: Duration, parts: usize) -> usize {
+        let rounds = self.rounds(round_trip, self.patience(interval));
+        // What is asked for once is sent twice.
+        let asking_does = rounds > 0 && self.left(TIMES, parts) <= TOO_MANY;
+        let symbols = if asking_does || self.scheme().is_none() { 0 } else { self.losses.symbols(now, parts) };
+        self.on = symbols > 0;
+        symbols
+    }
+
+    /// Repair symbols for so many chunks of sound, each of which can wait so long.
+    pub fn symbols_of_sound(
+        &mut self,
+        now: Time,
+        round_trip: Option<Duration>,
+        waits: Duration,
+        chunks: usize,
+    ) -> usize {
+        let asking_does = self.rounds(round_trip, waits) > 0;
+        if asking_does || self.scheme().is_none() { 0 } else { self.losses.symbols(now, chunks) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_millis(40);
+    const AT: Time = Time::from_millis(10_000);
+
+    fn protection(loss: usize, asks: bool) -> Protection {
+        let wish = RepairWish { asks, patience: RepairWish::INTERVAL };
+        let mut losses = Losses::default();
+        losses.told(AT, (0..10_000).map(|n| n * 7 % 100 < loss));
+        Protection { wish, schemes: 1, losses, on: false }
+    }
+
+    fn symbols(loss: usize, round_trip: u64, asks: bool) -> usize {
+        protection(loss, asks).symbols(AT, Some(Duration::from_millis(round_trip)), INTERVAL, 38)
+    }
+
+    #[test]
+    fn parity_is_for_what_is_not_mended_in_time_by_asking() {
+        assert_eq!([symbols(0, 60, true), symbols(0, 60, false), symbols(1, 2, true), symbols(3, 20, true)], [0; 4]);
+        assert!(symbols(1, 60, true) > 0 && symbols(1, 2, false) > 0 && symbols(12, 20, true) > 0);
+        let mut protection = protection(3, true);
+        assert_eq!(protection.symbols(AT, None, INTERVAL, 38), 5, "no round trip is known");
+        assert!(protection.is_on());
+        protection.wish.patience = Duration::from_millis(200);
+        let far = Some(Duration::from_millis(60));
+        assert_eq!((protection.symbols(AT, far, INTERVAL, 38), protection.is_on()), (0, false), "it waits longer");
+        protection.schemes = 0;
+        assert_eq!(protection.symbols(AT, None, INTERVAL, 38), 0, "it knows no scheme");
+    }
+
+    #[test]
+    fn where_there_is_time_for_one_answer_only_it_is_given_twice_if_that_is_worth_it() {
+        let twice = |loss, round_trip, parts| {
+            protection(loss, true).sends_twice(Some(Duration::from_millis(round_trip)), INTERVAL, parts)
+        };
+        assert_eq!(
+            [twice(1, 2, 100), twice(1, 20, 38), twice(1, 20, 100), twice(0, 20, 100)],
+            [false, false, true, false]
+        );
+    }
+}
