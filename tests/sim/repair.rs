@@ -19,21 +19,18 @@ const SEEDS: [u64; 3] = [1, 2, 3];
 const CLASS: usize = 1_452;
 /// Until then the path has been found to carry all.
 const BEGINS: Duration = seconds(5);
-const LASTS: Duration = seconds(40);
+const LASTS: Duration = seconds(30);
 
-/// A film of 25 pictures a second of about so many parts.
+/// A film of 25 pictures a second of so many parts or a few more.
 pub fn film(parts: usize) -> Rc<Film> {
-    let size = if parts < 20 { Size::new(320, 180) } else { Size::new(1_280, 720) };
-    let of = |detail: usize| Film::new(size, Rate::new(25, 1).expect("25 fps"), detail);
     let class = SizeClass::forced(CLASS).expect("a class");
-    let count = |film: &Film| film.slices(Unit(0), class);
-    let details = [1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32];
-    let (mut low, mut high) = (0, details.len() - 1);
-    while low < high {
-        let middle = usize::midpoint(low, high);
-        if count(&of(details[middle])) < parts { low = middle + 1 } else { high = middle }
-    }
-    Rc::new(of(details[low]))
+    let of = |(width, height, detail)| Film::new(Size::new(width, height), Rate::new(25, 1).expect("25 fps"), detail);
+    let sizes = [(544, 304), (704, 400)];
+    let all = sizes.into_iter().flat_map(|(width, height)| (4..32).map(move |detail| (width, height, detail)));
+    // Of those with as few parts the largest: their datagrams are full, as those of films are.
+    let made = all.map(|drawn| (drawn.2, of(drawn))).map(|(detail, film)| (film.slices(Unit(0), class), detail, film));
+    let nearest = made.filter(|(count, ..)| *count >= parts).min_by_key(|(count, detail, _)| (*count, 40 - detail));
+    Rc::new(nearest.expect("one is large enough").2)
 }
 
 /// What became of the pictures that were due in the time that counts.
@@ -44,7 +41,7 @@ struct Figures {
     whole: f64,
     /// Shown after they were due, 95th percentile, ms.
     late: f64,
-    /// Bytes of repair to all others, and resends that were not needed to all datagrams.
+    /// Bytes of repair to all others; and resends that were not needed to all datagrams, but for those that are sent twice.
     overhead: f64,
     needless: f64,
     repair: RepairStats,
@@ -74,7 +71,7 @@ fn watched(film: &Rc<Film>, seed: u64, down: Path, up: Path) -> Figures {
 }
 
 fn figures(world: &World, watcher: usize, film: &Film) -> Figures {
-    let from = world.now - LASTS + seconds(1);
+    let from = world.now - LASTS + seconds(2);
     let shown = world.watchers[watcher].seen.shown.iter();
     let shown: Vec<_> = shown.filter(|(_, _, due)| due.is_some_and(|due| due > from)).collect();
     let (first, last) = (shown[0].1.unit.0, shown[shown.len() - 1].1.unit.0);
@@ -93,7 +90,7 @@ fn figures(world: &World, watcher: usize, film: &Film) -> Figures {
         whole: whole.count() as f64 / f64::from(last - first + 1),
         late: late[late.len() * 95 / 100].as_secs_f64() * 1e3,
         overhead: bytes as f64 / (session.stats.bytes - bytes) as f64,
-        needless: counts.traffic.repair.needless as f64 / session.stats.datagrams as f64,
+        needless: counts.traffic.repair.needless.saturating_sub(repair.doubled) as f64 / session.stats.datagrams as f64,
         repair,
         counts,
     }
@@ -116,8 +113,9 @@ fn trials(name: &str, parts: usize, down: Path, up: Path) -> Figures {
     let worst = worst.expect("some seeds");
     let worst = Figures { late: worst.late - clean.late, ..worst };
     println!(
-        "{name}, {parts} parts: {:.3} % of slices, {:.2} % of pictures, {:.1} ms later, overhead {:.2} %, needless {:.3} %, \
+        "{name}, {} parts: {:.3} % of slices, {:.2} % of pictures, {:.1} ms later, overhead {:.2} %, needless {:.3} %, \
          repaired {:?}",
+        film.slices(Unit(0), SizeClass::forced(CLASS).expect("a class")),
         100.0 * worst.slices,
         100.0 * worst.whole,
         worst.late,
@@ -159,7 +157,7 @@ fn far_away_parity_mends_what_a_resend_would_bring_too_late() {
         let (down, up) = lossy(ms(60), 0.03);
         let figures = trials("3 %, 60 ms", parts, down, up);
         assert!(figures.whole >= 0.995 && figures.overhead <= 0.25, "{figures:?}");
-        assert!(figures.counts.pictures.slices_repaired.rebuilt > 1_000, "{figures:?}");
+        assert!(figures.counts.pictures.slices_repaired.rebuilt > 500, "{figures:?}");
     }
 }
 
@@ -168,7 +166,7 @@ fn runs_of_losses_are_mended_by_more_parity() {
     for parts in [38, 100] {
         let (down, up) = lossy(ms(60), 0.03);
         let runs = |path: Path| Path { run: 4.0, ..path };
-        let figures = trials("3 % in runs of 4, 60 ms", parts, runs(down), runs(up));
+        let figures = trials("3 % in runs of 4, 60 ms", parts, runs(down), up);
         assert!(figures.whole >= 0.96 && figures.overhead <= 0.35, "{figures:?}");
     }
 }
@@ -179,7 +177,7 @@ fn a_tenth_lost_is_no_collapse() {
         let (down, up) = lossy(ms(round_trip), 0.1);
         let figures = trials("10 %", 38, down, up);
         assert!(figures.whole >= 0.6 && figures.slices >= 0.97, "{figures:?}");
-        assert!(figures.overhead <= 0.3, "{figures:?}");
+        assert!(figures.overhead <= 0.45, "{figures:?}");
     }
 }
 
@@ -189,9 +187,9 @@ fn what_is_lost_on_the_way_up_costs_nothing_and_lost_nacks_little() {
     let up = trials("5 % on the way up", 38, good, lossy);
     assert_eq!((up.repair.resent, up.whole), (0, 1.0), "{up:?}");
     let down = trials("5 % on the way down", 38, lossy, good);
-    assert!(down.whole >= 0.93 && down.needless <= 0.005, "{down:?}");
+    assert!(down.whole >= 0.98 && down.needless <= 0.005, "{down:?}");
     let both = trials("5 % both ways", 38, lossy, lossy);
-    assert!(both.whole >= 0.92 && both.needless <= 0.005, "{both:?}");
+    assert!(both.whole >= 0.97 && both.needless <= 0.005, "{both:?}");
 }
 
 #[test]
@@ -208,7 +206,7 @@ fn what_comes_twice_or_out_of_its_turn_is_not_asked_for() {
 
 /// Shares of chunks that were there in time, of a film's sound and of a microphone's.
 fn sound(seed: u64, loss: f64, round_trip: Duration, live: bool) -> f64 {
-    let film = film(8);
+    let film = Rc::new(Film::new(Size::new(160, 96), Rate::new(25, 1).expect("25 fps"), 12));
     let mut world = World::with(seed, &film, Time::from_millis(60_000), |config, stream| {
         (stream.description.sound, stream.description.live, stream.adapt) = (true, live, true);
         config.sound_port = SOUND.port();
@@ -218,7 +216,7 @@ fn sound(seed: u64, loss: f64, round_trip: Duration, live: bool) -> f64 {
     }
     let watcher = world.watch(Path { loss, ..path(round_trip) });
     world.tell_watcher(watcher, Local::Loudspeaker(Some(ms(30))));
-    world.run(seconds(120));
+    world.run(seconds(90));
     world.check(watcher);
     let counts = *world.watchers[watcher].machine.sound_counts();
     println!("sound, {loss}, {round_trip:?}, live {live}: {counts:?}");

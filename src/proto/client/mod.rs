@@ -327,6 +327,11 @@ impl Client {
         self.session.as_ref()?.reception.awaited(now, unit)
     }
 
+    /// So long after sound is missed it is there; zero where none was missed lately.
+    pub fn sound_takes(&self, now: Time) -> Duration {
+        self.session.as_ref().map_or(Duration::ZERO, |session| session.reception.sound_takes(now))
+    }
+
     /// Does what is due; `held`: so much media waits here to be played; `in_time`: until when what is missing would be of use.
     pub fn tend(&mut self, now: Time, held: Duration, in_time: InTime<'_>) {
         if self.closed {

@@ -37,6 +37,8 @@ pub struct Delay {
     first: Option<Time>,
     /// How long after its first frame what comes now is complete.
     length: Duration,
+    /// What is lost is there again so long after the next one has come; zero: nothing is lost.
+    repair: Duration,
     now: Duration,
     next: Time,
     /// Since when it has been too much, and how long that must last before it goes.
@@ -71,6 +73,13 @@ impl Delay {
         push(&mut self.chunks, lateness.saturating_sub(length.as_nanos() as i64), CHUNKS);
     }
 
+    /// What is lost comes so long after it is missed, or zero: nothing is.
+    pub fn set_repair(&mut self, repair: Duration) {
+        if repair > std::mem::replace(&mut self.repair, repair) {
+            self.next = Time::ZERO;
+        }
+    }
+
     /// Thinks again, now and then. `needs`: so long before it is heard a chunk must be there; `None`: nothing is heard.
     pub fn turn(&mut self, now: Time, needs: Option<Duration>) {
         let Some(needs) = needs else {
@@ -82,7 +91,9 @@ impl Delay {
         }
         self.next = now + TURN;
         let pictures = percentile(&self.pictures).saturating_add(SHOWING.as_nanos() as i64);
-        let chunks = percentile(&self.chunks).saturating_add((needs + self.length).as_nanos() as i64);
+        // What is lost is missed when the next one comes.
+        let repair = if self.repair > Duration::ZERO { self.length + self.repair } else { Duration::ZERO };
+        let chunks = percentile(&self.chunks).saturating_add((needs + self.length + repair).as_nanos() as i64);
         let wanted = Duration::from_nanos(pictures.max(chunks).max(0).unsigned_abs()).min(MOST);
         let goes = self.goes(now, wanted);
         self.now = if goes { wanted } else { wanted.max(self.now.saturating_sub(SHRINK)) };

@@ -85,6 +85,11 @@ impl Hearing {
         waits.then(|| self.sound.waited_for(first, self.zeros(due)))
     }
 
+    /// What is lost of the sound comes so long after it is missed, or zero: nothing is.
+    pub fn set_repair(&mut self, repair: Duration) {
+        self.delay.set_repair(repair);
+    }
+
     /// Thinks again about the delay, now and then.
     pub fn turn(&mut self, now: Time) {
         self.delay.turn(now, self.loudspeaker.map(|needs| needs + MARGIN));

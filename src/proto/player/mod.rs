@@ -128,6 +128,11 @@ impl Player {
         self.config.latency.max(self.hearing.delay())
     }
 
+    /// What is lost of the sound comes so long after it is missed, or zero: nothing is.
+    pub fn set_sound_repair(&mut self, repair: Duration) {
+        self.hearing.set_repair(repair);
+    }
+
     /// How much later pictures are shown than they came, so that what repair brings is in time.
     pub const fn repair_delay(&self) -> Duration {
         self.repair.now()

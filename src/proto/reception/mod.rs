@@ -333,6 +333,11 @@ impl Reception {
         self.recovery.awaited(now, unit)
     }
 
+    /// So long after sound is missed it is there; zero where none was missed lately.
+    pub fn sound_takes(&self, now: Time) -> Duration {
+        self.recovery.sound_takes(now)
+    }
+
     /// When recovery is to be looked at next.
     pub fn recovery_deadline(&self) -> Option<Time> {
         self.recovery.deadline()

@@ -9,8 +9,8 @@ use crate::units::Time;
 const MEMORY: f64 = 2.0;
 /// Without a loss for so long a path is clean.
 const CLEAN: Duration = Duration::from_secs(4);
-/// So many units of a hundred thousand may stay damaged.
-const DAMAGED: f64 = 0.003;
+/// This part of units may stay damaged.
+const DAMAGED: f64 = 0.001;
 /// Symbols are no more than this part of what they protect, and one.
 const MOST: f64 = 0.28;
 /// A loss is taken to be followed by another with the chance of so many losses that were seen before any was.
@@ -40,6 +40,10 @@ impl Losses {
         }
         for lost in fates {
             self.told += 1.0;
+            if lost && self.is_clean(now) {
+                // What was before says nothing of what begins now.
+                (self.told, self.lost, self.again) = (1.0, 0.0, 0.0);
+            }
             if lost {
                 self.lost += 1.0;
                 self.again += f64::from(u8::from(self.was_lost));

@@ -57,6 +57,8 @@ pub struct RepairStats {
     /// Objects that were sent again; bytes of the datagrams.
     pub resent: u64,
     pub resent_bytes: u64,
+    /// Of these, second copies: there was no time to be asked again.
+    pub doubled: u64,
     /// Repair symbols that were sent; bytes of the datagrams.
     pub parity: u64,
     pub parity_bytes: u64,
@@ -319,10 +321,11 @@ impl MediaSender {
         Part::Sent { transmit: self.transmit(now, kind, cargo, body), last, more: self.has_more() }
     }
 
-    fn send_again(&mut self, now: Time, Resend { object, picture, .. }: Resend) -> Part {
+    fn send_again(&mut self, now: Time, Resend { object, picture, is_second, .. }: Resend) -> Part {
         self.stats.repair.resent += 1;
+        self.stats.repair.doubled += u64::from(is_second);
         self.stats.repair.resent_bytes += (HOP_LEN + object.len()) as u64;
-        if picture == Some(self.body) {
+        if picture == Some(self.body) && !is_second {
             self.lacking -= 1;
         }
         let transmit = self.transmit_of(now, Kind::OBJECT, Cargo::Repair, object, picture.unwrap_or(NO_PICTURE));

@@ -8,10 +8,12 @@ use crate::wire::message::{RepairWish, Scheme};
 
 /// What is asked for comes a round trip and this later (as the receiver reckons).
 const MARGIN: Duration = Duration::from_millis(4);
+/// An answer that takes a quarter longer than the round trip is asked for again: no sooner than this after it, and no later.
+const OVERDUE: (Duration, Duration) = (Duration::from_micros(1_500), MARGIN);
 /// An object is sent again so often at most.
 const TIMES: u32 = 2;
 /// Of pictures that are mended by asking alone so many may stay damaged. More, and what is asked for is sent twice at once …
-const DAMAGED: f64 = 0.004;
+const DAMAGED: f64 = 0.005;
 /// … or, if even that leaves more than this damaged, parity is sent.
 const TOO_MANY: f64 = 0.02;
 
@@ -44,19 +46,22 @@ impl Protection {
     /// How often something can be asked for, one after the other, within what a receiver waits.
     fn rounds(&self, round_trip: Option<Duration>, patience: Duration) -> u32 {
         let Some(round_trip) = round_trip.filter(|_| self.wish.asks) else { return 0 };
-        let round = round_trip + MARGIN;
-        (patience.as_nanos() / round.as_nanos().max(1)).min(TIMES.into()) as u32
+        let again = 2 * round_trip + (round_trip / 4).clamp(OVERDUE.0, OVERDUE.1);
+        if patience < round_trip { 0 } else { 1 + u32::from(patience >= again) }
     }
 
-    /// How long a receiver waits for a picture, where one follows another after so long.
-    fn patience(&self, interval: Duration) -> Duration {
-        if self.wish.patience == RepairWish::INTERVAL { interval } else { self.wish.patience }
+    /// How long a receiver waits for a picture, where one follows another after so long: no longer than an answer takes, unless
+    /// it shows all pictures later than that.
+    fn waits(&self, round_trip: Option<Duration>, interval: Duration) -> Duration {
+        let later = self.wish.patience != RepairWish::INTERVAL && self.wish.patience > interval;
+        let answer = round_trip.map_or(interval, |round_trip| round_trip + MARGIN);
+        if later { self.wish.patience } else { self.wish.patience.min(interval).min(answer) }
     }
 
     /// Whether what is asked for is sent twice at once: of pictures of so many parts too many would stay damaged otherwise.
     pub fn sends_twice(&self, round_trip: Option<Duration>, interval: Duration, parts: usize) -> bool {
-        let rounds = self.rounds(round_trip, self.patience(interval));
-        rounds == 1 && self.left(rounds, parts) > DAMAGED
+        let rounds = self.rounds(round_trip, self.waits(round_trip, interval));
+        rounds == 1 && !self.on && self.left(rounds, parts) > DAMAGED
     }
 
     /// The part of pictures that stay damaged if each part is sent again so often.
@@ -66,7 +71,7 @@ impl Protection {
 
     /// Repair symbols for a picture of so many parts.
     pub fn symbols(&mut self, now: Time, round_trip: Option<Duration>, interval: Duration, parts: usize) -> usize {
-        let rounds = self.rounds(round_trip, self.patience(interval));
+        let rounds = self.rounds(round_trip, self.waits(round_trip, interval));
         // What is asked for once is sent twice.
         let asking_does = rounds > 0 && self.left(TIMES, parts) <= TOO_MANY;
         let symbols = if asking_does || self.scheme().is_none() { 0 } else { self.losses.symbols(now, parts) };

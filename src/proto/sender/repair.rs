@@ -30,8 +30,8 @@ const TOO_YOUNG: f64 = 0.6;
 const SHARE: f64 = 4.0;
 /// A whole lost picture may be sent again, and a burst of small ones.
 const CREDIT: f64 = 32_000.0;
-/// A burst that takes the first of two copies is over after this.
-const APART: Duration = Duration::from_millis(4);
+/// Two copies leave so far apart: a short burst does not take both, and the second is still in time where the first would be.
+const APART: Duration = Duration::from_millis(2);
 /// What waits for longer is of no use.
 const STALE: Duration = Duration::from_millis(250);
 /// So many chunks of sound back it is remembered which were sent again.
@@ -42,6 +42,8 @@ pub struct Resend {
     pub object: Object,
     /// Of a part: of which of the pictures that this receiver was sent.
     pub picture: Option<u32>,
+    /// A second copy.
+    pub is_second: bool,
     since: Time,
 }
 
@@ -132,9 +134,9 @@ impl Repair {
                     again.times += 1;
                     *credit -= object.len() as f64;
                     let object = object.clone();
-                    later.push_back(Resend { object, picture: Some(held.number), since: now + APART });
+                    later.push_back(Resend { object, picture: Some(held.number), is_second: true, since: now + APART });
                 }
-                pictures.push_back(Resend { object, picture: Some(held.number), since: now });
+                pictures.push_back(Resend { object, picture: Some(held.number), is_second: false, since: now });
             }
         }
         known
@@ -150,7 +152,7 @@ impl Repair {
         let again = self.sounds.entry((lane, name.unit)).or_insert(Again { times: 0, at: Time::ZERO });
         if again.is_due(now, round_trip) {
             self.credit -= object.len() as f64;
-            self.sound.push_back(Resend { object, picture: None, since: now });
+            self.sound.push_back(Resend { object, picture: None, is_second: false, since: now });
         }
     }
 

@@ -48,7 +48,7 @@ impl Gap {
         let first = self.said == 0;
         let is_second_word = self.said % 2 == 1;
         self.said += if is_second_word || round_trip >= FAR { 1 } else { 2 };
-        let overdue = round_trip + (round_trip / 4).clamp(LEAST_MARGIN, MARGIN);
+        let overdue = overdue(round_trip);
         let after = match (self.said.is_multiple_of(2), is_second_word) {
             (false, _) => AGAIN,
             (true, true) => overdue.saturating_sub(AGAIN),
@@ -72,6 +72,11 @@ impl Gap {
             None => None,
         }
     }
+}
+
+/// After so long an answer has been lost.
+pub fn overdue(round_trip: Duration) -> Duration {
+    round_trip + (round_trip / 4).clamp(LEAST_MARGIN, MARGIN)
 }
 
 #[cfg(test)]

@@ -30,6 +30,12 @@ const SILENCE: std::ops::RangeInclusive<Duration> = Duration::from_millis(2)..=D
 const FORGOTTEN: Duration = Duration::from_secs(2);
 /// Parity came within so long: it may bring what was not asked for.
 const PROTECTED: Duration = Duration::from_secs(5);
+/// Sound was missed within so long: more will be.
+const LOSSY: Duration = Duration::from_secs(30);
+/// A chunk passes through this machine.
+const SOUND_MARGIN: Duration = Duration::from_millis(2);
+/// Sound is not held back for longer so that it can be repaired.
+const SOUND_MOST: Duration = Duration::from_millis(150);
 /// A round trip, as long as none is known.
 const USUAL_ROUND_TRIP: Duration = Duration::from_millis(30);
 /// Renditions of sound from this on are coded: their units are numbered by themselves.
@@ -41,6 +47,8 @@ pub struct Recovery {
     pictures: BTreeMap<Unit, Tracked>,
     /// Chunks, and coded units.
     sounds: [Lane; 2],
+    /// When sound was missed last.
+    sound_missed: Option<Time>,
     reordering: Reordering,
     /// The longest pause within a picture, fading.
     pause: Duration,
@@ -217,6 +225,7 @@ impl Recovery {
             if lost && is_newest {
                 let gaps = (last.0 + 1..unit.0).map(|number| (Unit(number), Gap::new(now, hop, wait)));
                 lane.missing.extend(gaps);
+                self.sound_missed = Some(now);
             }
         }
         if is_newest {
@@ -301,6 +310,16 @@ impl Recovery {
         let parity = self.protected.filter(|at| now.since(*at) < PROTECTED);
         let parity = parity.map(|_| closed + (*SILENCE.end()).min(patience));
         Some(answers.map_or(closed, |at| at.min(most)).max(parity.unwrap_or(closed)))
+    }
+
+    /// So long after sound is missed it is there, asked for twice if need be; zero where none was missed lately.
+    pub fn sound_takes(&self, now: Time) -> Duration {
+        let lately = self.sound_missed.is_some_and(|at| now.since(at) < LOSSY);
+        if lately {
+            (gap::overdue(self.round_trip()) + self.round_trip() + SOUND_MARGIN).min(SOUND_MOST)
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// For fuzzing: panics if something grows without bound.
