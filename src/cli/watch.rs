@@ -53,6 +53,10 @@ pub struct WatchArgs {
     #[arg(long, value_name = "MS", default_value_t = 0, value_parser = number(0, MAX_LATENCY.as_millis() as u64),
         help_heading = TIMING)]
     pub latency: u64,
+    /// Wait so many milliseconds at most for what was lost of a picture, 0 to 1000: 0 waits for nothing, and a picture is shown
+    /// with what has come [default: as long as the path needs, and never longer than until the next picture].
+    #[arg(long, value_name = "MS", value_parser = number(0_u64, 1_000), help_heading = TIMING)]
+    pub patience: Option<u64>,
     /// Play no sound, and ask for none: pictures wait for nothing [default: play it where there is any].
     #[arg(long, conflicts_with_all = ["volume", "mono"], help_heading = SOUND)]
     pub no_audio: bool,
@@ -95,6 +99,7 @@ impl WatchArgs {
             duration: self.duration,
             timeout: self.timeout,
             latency: Duration::from_millis(self.latency),
+            patience: self.patience.map(Duration::from_millis),
             sound: watch::Sound { off: self.no_audio, volume: self.volume, mono: self.mono },
             limits: WantedPictures {
                 max_rate: self.max_bitrate,

@@ -76,7 +76,7 @@ fn sound_is_heard_with_its_pictures_however_long_they_are_held() {
     let heard: Vec<u64> = seen.sound.iter().map(|(_, first, _)| first / FRAMES as u64).collect();
     assert!(heard.windows(2).all(|pair| pair[1] == pair[0] + 1) && heard.len() > 4_500, "{}", heard.len());
     let lost = seen.sound.iter().filter(|(.., came)| !came).count();
-    assert!((20..100).contains(&lost), "{lost} of {}", heard.len());
+    assert!(lost <= 2, "{lost} of {}: there is time to ask again", heard.len());
     let zero = seen.zero.last().expect("told").1;
     let late = |(at, first, _): &&(Time, u64, bool)| zero.offset(media_time(*first).micros() * 1_000) < *at;
     assert_eq!(seen.sound.iter().filter(late).count(), 0);

@@ -93,7 +93,7 @@ fn what_the_servers_own_system_refuses_ends_its_class_and_nothing_else() {
 }
 
 #[test]
-fn one_percent_of_loss_costs_one_percent_of_slices() {
+fn one_percent_of_loss_costs_hardly_a_slice() {
     let film = film();
     let (mut shown, mut sent) = (0, 0);
     for seed in 0..20 {
@@ -105,14 +105,14 @@ fn one_percent_of_loss_costs_one_percent_of_slices() {
         world.check(watcher);
         let counts = world.counts(watcher);
         assert_eq!((counts.pictures.thinned, counts.pictures.late), (0, 0), "{counts:?}");
-        assert!(counts.pictures.damaged > 0, "{counts:?}");
+        assert!(counts.pictures.slices_repaired.resent > 0, "{counts:?}");
         let seen = &world.watchers[watcher].seen;
         let (first, last) = (seen.shown[0].1.unit.0, seen.shown[seen.shown.len() - 1].1.unit.0);
         sent += (first..=last).map(|unit| film.slices(Unit(unit), SizeClass::ANY)).sum::<usize>();
         shown += seen.shown.iter().map(|(_, ready, _)| usize::from(ready.received)).sum::<usize>();
     }
     let share = shown as f64 / sent as f64;
-    assert!((0.988..0.992).contains(&share), "{share} of {sent} slices were shown");
+    assert!(share > 0.9995, "{share} of {sent} slices were shown");
 }
 
 #[test]

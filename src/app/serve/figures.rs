@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Map, Value, json};
 
 use crate::app::figures::{block, in_force, rounded};
-use crate::proto::server::Adaptation;
+use crate::proto::server::{Adaptation, RepairStats};
 use crate::stats::Block;
 use crate::units::Size;
 use crate::wire::StreamName;
@@ -88,6 +88,9 @@ pub struct WatcherFigures {
     /// The share of its objects that did not arrive.
     pub loss: f64,
     pub rtt_ms: Option<f64>,
+    pub repair: RepairStats,
+    /// What repair takes beside all else, as a part of that.
+    pub overhead: f64,
     pub sent: u64,
     pub thinned: u64,
     /// Pictures that it was sent in the last second.
@@ -202,6 +205,14 @@ impl WatcherFigures {
             "cut": self.datagram, "rate_bps": self.adaptation.rate.as_bps(), "loss": rounded(self.loss, 1e6),
             "rtt_ms": self.rtt_ms.map(|ms| rounded(ms, 1e3)), "sent": self.sent, "thinned": self.thinned,
         });
+        let RepairStats { nacks, asked, resent, resent_bytes, parity, parity_bytes, .. } = self.repair;
+        let repair = json!({
+            "nacks": nacks, "objects_asked": asked, "resends": resent, "resend_bytes": resent_bytes,
+            "parity_datagrams": parity, "parity_bytes": parity_bytes, "overhead": rounded(self.overhead, 1e6),
+        });
+        if let (Value::Object(fields), Value::Object(repair)) = (&mut fields, repair) {
+            fields.extend(repair);
+        }
         if let Value::Object(fields) = &mut fields {
             fields.extend(in_force(Some(InForce { quality: self.quality, ..self.adaptation.in_force })));
         }

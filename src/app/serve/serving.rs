@@ -16,7 +16,7 @@ use crate::app::figures::{self, Output};
 use crate::app::preview::{Act, Preview};
 use crate::app::watch::screen::Screen;
 use crate::net::{App, Flow};
-use crate::proto::server::{Event, Feed, Gone, Local, Server, SessionView, StreamKey};
+use crate::proto::server::{Event, Feed, Gone, Local, Server, SessionStats, SessionView, StreamKey};
 use crate::proto::{Input as MachineInput, Machine};
 use crate::units::{Bitrate, Size, Time};
 use crate::view::Wish;
@@ -181,6 +181,8 @@ impl Serving {
             datagram: session.class.datagram(),
             quality: if told.quality > 0 { told.quality } else { stream.map_or(0, |stream| stream.quality) },
             loss: stats.lost as f64 / stats.reported.max(1) as f64,
+            repair: stats.repair,
+            overhead: overhead(&stats),
             rtt_ms: stats.rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
             sent: stats.pictures,
             thinned: stats.thinned,
@@ -405,4 +407,10 @@ impl App<Server> for Serving {
         self.stop(now, server, Cut::Interrupted, "The server was stopped.");
         Flow::Continue
     }
+}
+
+/// What repair takes beside all else.
+fn overhead(stats: &SessionStats) -> f64 {
+    let repair = stats.repair.resent_bytes + stats.repair.parity_bytes;
+    repair as f64 / stats.bytes.saturating_sub(repair).max(1) as f64
 }

@@ -4,8 +4,8 @@ use super::figures::WatcherFigures;
 use crate::app::words::{grouped, rate_text};
 
 const HEADING: [&str; COLUMNS] =
-    ["watcher", "path", "sent", "size", "quality", "a second", "lost", "rtt", "why not more"];
-const COLUMNS: usize = 9;
+    ["watcher", "path", "sent", "size", "quality", "a second", "lost", "repair", "rtt", "why not more"];
+const COLUMNS: usize = 10;
 /// Watchers that have a row of their own.
 const MOST: usize = 10;
 
@@ -49,6 +49,7 @@ fn cells(watcher: &WatcherFigures) -> [String; COLUMNS] {
         watcher.quality.to_string(),
         format!("{:.1}", watcher.fps),
         format!("{:.2} %", watcher.loss * 100.0),
+        if watcher.overhead > 0.0 { format!("{:.1} %", watcher.overhead * 100.0) } else { "-".to_owned() },
         known(watcher.rtt_ms.map(|rtt| format!("{rtt:.1} ms"))),
         in_force.reason.text().to_owned(),
     ]
@@ -57,7 +58,7 @@ fn cells(watcher: &WatcherFigures) -> [String; COLUMNS] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::server::Adaptation;
+    use crate::proto::server::{Adaptation, RepairStats};
     use crate::units::{Bitrate, Size};
     use crate::wire::message::{AdaptationReason, InForce};
 
@@ -73,6 +74,8 @@ mod tests {
             quality: 44,
             loss: 0.012,
             rtt_ms: Some(20.44),
+            repair: RepairStats::default(),
+            overhead: 0.0234,
             sent: 100,
             thinned: 0,
             fps: 25.0,
@@ -83,13 +86,16 @@ mod tests {
 
     #[test]
     fn each_watcher_has_a_row_below_its_headings() {
-        let all = [watcher(9), WatcherFigures { rtt_ms: None, adaptation: Adaptation::default(), ..watcher(40_000) }];
+        let all = [
+            watcher(9),
+            WatcherFigures { rtt_ms: None, overhead: 0.0, adaptation: Adaptation::default(), ..watcher(40_000) },
+        ];
         assert_eq!(
             rows(&all, 2, 20),
             [
-                "watcher             path      sent     size  quality  a second    lost      rtt  why not more",
-                "10.0.0.7:9      2.4 Mb/s  2.1 Mb/s  640×360       44      25.0  1.20 %  20.4 ms  the path carries no more",
-                "10.0.0.7:40000         -    0 kb/s  640×360       44      25.0  1.20 %        -  nothing limits it",
+                "watcher             path      sent     size  quality  a second    lost  repair      rtt  why not more",
+                "10.0.0.7:9      2.4 Mb/s  2.1 Mb/s  640×360       44      25.0  1.20 %   2.3 %  20.4 ms  the path carries no more",
+                "10.0.0.7:40000         -    0 kb/s  640×360       44      25.0  1.20 %       -        -  nothing limits it",
             ]
         );
         assert!(rows(&[], 0, 20).is_empty());

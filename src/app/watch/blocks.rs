@@ -134,6 +134,7 @@ impl Measured {
             slices: Slices {
                 received: counts.pictures.slices,
                 lost: counts.pictures.slices_lost,
+                repaired: counts.pictures.slices_repaired,
                 rejected: counts.traffic.rejected + self.undecodable,
             },
             network: Network {
@@ -142,6 +143,9 @@ impl Measured {
                 bytes: counts.traffic.bytes,
                 bitrate_bps,
                 rtt: receiver.rtt(),
+                lost: counts.traffic.numbers.saturating_sub(counts.traffic.numbers_came),
+                repair: counts.traffic.repair,
+                repair_delay: receiver.repair_delay(),
                 in_force: receiver.in_force(),
             },
             fps,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::app::figures::{block, in_force, rounded};
+use crate::proto::receiver::{RepairTraffic, Repaired};
 use crate::stats::Block;
 use crate::wire::message::InForce;
 
@@ -44,6 +45,7 @@ pub struct Pictures {
 pub struct Slices {
     pub received: u64,
     pub lost: u64,
+    pub repaired: Repaired,
     pub rejected: u64,
 }
 
@@ -54,6 +56,11 @@ pub struct Network {
     pub bytes: u64,
     pub bitrate_bps: f64,
     pub rtt: Option<Duration>,
+    /// Datagrams that must have been sent, and did not come.
+    pub lost: u64,
+    /// What repair took, and how much later pictures are shown for it.
+    pub repair: RepairTraffic,
+    pub repair_delay: Duration,
     /// What the server says that it sends, and of the path; `None`: nothing yet.
     pub in_force: Option<InForce>,
 }
@@ -80,6 +87,7 @@ pub struct SoundFigures {
     pub chunks: u64,
     pub lost: u64,
     pub late: u64,
+    pub repaired: Repaired,
     pub underruns: u64,
     /// In milliseconds.
     pub skew: Option<Block>,
@@ -104,7 +112,10 @@ impl WatchFigures {
             "pictures_shown": pictures.shown, "pictures_superseded": pictures.superseded,
             "pictures_damaged": pictures.damaged, "pictures_lost": pictures.lost,
             "pictures_late": pictures.late, "pictures_thinned": pictures.thinned,
-            "slices_received": slices.received, "slices_lost": slices.lost, "slices_repaired": 0,
+            "slices_received": slices.received, "slices_lost": slices.lost,
+            "slices_repaired": slices.repaired.resent + slices.repaired.rebuilt,
+            "slices_repaired_nack": slices.repaired.resent, "slices_repaired_parity": slices.repaired.rebuilt,
+            "slices_repaired_late": slices.repaired.late,
             "slices_rejected": slices.rejected,
             "largest_datagram": network.largest_datagram, "datagrams": network.datagrams, "bytes": network.bytes,
             "bitrate_bps": network.bitrate_bps.round(), "fps": rounded(self.fps, 1e3),
@@ -121,16 +132,37 @@ impl WatchFigures {
             "audio": self.sound.as_ref().map(SoundFigures::json),
         });
         if let Value::Object(fields) = &mut fields {
+            fields.extend(network.repaired());
             fields.extend(in_force(network.in_force));
         }
         fields
     }
 }
 
+impl Network {
+    /// What was lost on the way, and what repair took.
+    fn repaired(&self) -> Map<String, Value> {
+        let RepairTraffic { nacks, asked, resent, needless, parity, bytes } = self.repair;
+        let fields = json!({
+            "datagrams_lost": self.lost, "nacks": nacks, "objects_asked": asked, "resends": resent,
+            "resends_needless": needless, "parity_datagrams": parity, "repair_bytes": bytes,
+            "repair_delay_ms": millis(self.repair_delay),
+        });
+        if let Value::Object(fields) = fields { fields } else { Map::new() }
+    }
+
+    /// Of what came, the part that was repair.
+    pub fn overhead(&self) -> f64 {
+        self.repair.bytes as f64 / self.bytes.saturating_sub(self.repair.bytes).max(1) as f64
+    }
+}
+
 impl SoundFigures {
     fn json(&self) -> Value {
         json!({
-            "chunks": self.chunks, "lost": self.lost, "late": self.late, "underruns": self.underruns,
+            "chunks": self.chunks, "lost": self.lost, "late": self.late,
+            "repaired_nack": self.repaired.resent, "repaired_parity": self.repaired.rebuilt,
+            "repaired_late": self.repaired.late, "underruns": self.underruns,
             "skew_ms": block(self.skew), "concealed": self.concealed, "dropped": self.dropped,
             "device_underruns": self.device_underruns, "delay_ms": millis(self.delay), "device": self.device,
             "open": self.open, "device_latency_ms": millis(self.device_latency), "volume": self.volume,

@@ -183,6 +183,7 @@ impl Hearing {
             chunks: counts.chunks,
             lost: counts.lost,
             late: counts.late,
+            repaired: counts.repaired,
             underruns,
             skew: if whole { skews.total.block(1e3) } else { skews.recent.block(1e3) },
             concealed,

@@ -54,6 +54,8 @@ pub struct Options {
     pub duration: Option<Duration>,
     pub timeout: Option<Duration>,
     pub latency: Duration,
+    /// So long a picture is waited for at most of which something is lost.
+    pub patience: Option<Duration>,
     pub sound: Sound,
     /// How much of the pictures is wanted at most, whatever size they are seen at.
     pub limits: WantedPictures,

@@ -169,7 +169,7 @@ impl Viewing {
         let config = Config {
             stream: subject.target.stream.clone(),
             latency: options.latency,
-            patience: None,
+            patience: options.patience,
             stay: !options.headless && !options.autoexit,
             sound: rendition(&options, hearing.is_heard(), &recordings),
             frames: options.frames,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::figures::{SoundFigures, WatchFigures};
 use crate::app::words::{Position, counted, fps_text, grouped, jitter_text, rate_text, seconds_text, speed};
+use crate::proto::receiver::Repaired;
 use crate::stats::Block;
 use crate::wire::message::InForce;
 
@@ -39,11 +40,24 @@ pub fn panel(position: Option<Position>, figures: &WatchFigures) -> Vec<String> 
             p50(stages.present.as_ref())
         ),
         format!("loss {loss:.2} %  damaged {}  late {}", pictures.damaged, pictures.late),
+        repair(figures),
         format!("{}  datagrams {} B  rtt {rtt} ms", rate_text(network.bitrate_bps), network.largest_datagram),
         network.in_force.map_or_else(String::new, path),
         network.in_force.map_or_else(String::new, |told| told.reason.text().to_owned()),
         figures.sound.as_ref().map_or_else(String::new, sound),
     ]
+}
+
+/// What was repaired: by what was sent again, by parity, and too late; what it took, and how long pictures wait for it.
+fn repair(figures: &WatchFigures) -> String {
+    let Repaired { resent, rebuilt, late } = figures.slices.repaired;
+    if resent + rebuilt + late == 0 {
+        return String::new();
+    }
+    let (overhead, delay) = (100.0 * figures.network.overhead(), figures.network.repair_delay.as_secs_f64() * 1e3);
+    let late = if late > 0 { format!("  late {}", grouped(late)) } else { String::new() };
+    let (resent, rebuilt) = (grouped(resent), grouped(rebuilt));
+    format!("repaired {resent} resent {rebuilt} parity{late}  +{overhead:.1} %  wait {delay:.0} ms")
 }
 
 /// What the server sends at present, and what it believes of the path.
@@ -79,6 +93,10 @@ pub fn last(took: Duration, figures: &WatchFigures) -> String {
     for (count, what) in [(pictures.damaged, "damaged"), (pictures.late, "late")].into_iter().filter(|(n, _)| *n > 0) {
         text.push_str(&format!(", {} {what}", grouped(count)));
     }
+    let repaired = figures.slices.repaired.resent + figures.slices.repaired.rebuilt;
+    if repaired > 0 {
+        text.push_str(&format!(", {} repaired", counted(repaired, "slice")));
+    }
     if let Some(latency) = &figures.latency {
         text.push_str(&format!(", latency p99 {:.1} ms", latency.p99));
     }
@@ -97,7 +115,8 @@ fn millis(block: Option<&Block>, figure: impl Fn(&Block) -> f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::watch::figures::{Network, Pictures};
+    use crate::app::watch::figures::{Network, Pictures, Slices};
+    use crate::proto::receiver::RepairTraffic;
     use crate::units::Bitrate;
     use crate::wire::message::AdaptationReason;
 
@@ -134,15 +153,28 @@ mod tests {
         assert_eq!(lines[2], "latency 1.0 ms  p99 4.0 ms");
         assert_eq!(lines[3], " network -  wait -  decode -  present - ms");
         assert_eq!(lines[4], "loss 3.00 %  damaged 2  late 0");
-        assert_eq!(lines[8], "sound 80 %  off by 1.0 ms  0 lost  0 gaps");
-        assert_eq!(panel(None, &WatchFigures::default())[6..], ["", "", ""], "nothing where there is none");
+        assert_eq!(lines[9], "sound 80 %  off by 1.0 ms  0 lost  0 gaps");
+        assert_eq!(panel(None, &WatchFigures::default())[7..], ["", "", ""], "nothing where there is none");
         let reason = AdaptationReason::Queue;
         let told =
             InForce { rendition: 1, quality: 44, every: 2, reason, estimate: Some(Bitrate::bps(2_400_000)), queue: 83 };
         let network = Network { in_force: Some(told), ..Network::default() };
         let lines = panel(None, &WatchFigures { network, ..WatchFigures::default() });
-        assert_eq!(lines[6], "path 2.4 Mb/s  queue 8.3 ms  quality 44  half size  1 of 2");
-        assert_eq!(lines[7], "a queue stood in the path");
+        assert_eq!(lines[7], "path 2.4 Mb/s  queue 8.3 ms  quality 44  half size  1 of 2");
+        assert_eq!(lines[8], "a queue stood in the path");
+    }
+
+    #[test]
+    fn what_was_repaired_is_told_where_something_was() {
+        let repaired = Repaired { resent: 1_200, rebuilt: 7, late: 0 };
+        let repair = RepairTraffic { bytes: 20, ..RepairTraffic::default() };
+        let network = Network { bytes: 1_020, repair, repair_delay: Duration::from_millis(6), ..Network::default() };
+        let slices = Slices { repaired, ..Slices::default() };
+        let pictures = Pictures { shown: 9, ..Pictures::default() };
+        let seen = WatchFigures { pictures, slices, network, ..WatchFigures::default() };
+        assert_eq!(panel(None, &seen)[5], "repaired 1 200 resent 7 parity  +2.0 %  wait 6 ms");
+        assert_eq!(panel(None, &WatchFigures::default())[5], "");
+        assert!(last(Duration::from_secs(1), &seen).ends_with(", 0 lost, 1 207 slices repaired."));
     }
 
     #[test]

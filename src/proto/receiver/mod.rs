@@ -23,6 +23,7 @@ pub use counts::WatchCounts;
 use super::client::{self, Client, Found};
 use super::lister::Fetch;
 use super::player::{self, Clock, Player};
+pub use super::reception::RepairTraffic;
 use super::reception::Traffic;
 use super::{Input, Machine, Output, Port, Received, Soonest, Transmit};
 use crate::media::Canvas;

@@ -79,6 +79,9 @@ pub struct Traffic {
     pub rejected: u64,
     pub duplicates: u64,
     pub send_errors: u64,
+    /// Numbers of hop sequences that must have been sent, and those that came.
+    pub numbers: u64,
+    pub numbers_came: u64,
     pub repair: RepairTraffic,
 }
 
@@ -115,6 +118,8 @@ impl Traffic {
         self.rejected += other.rejected;
         self.duplicates += other.duplicates;
         self.send_errors += other.send_errors;
+        self.numbers += other.numbers;
+        self.numbers_came += other.numbers_came;
         self.repair.add(&other.repair);
     }
 }
@@ -208,7 +213,7 @@ impl Reception {
             return Taken::Foreign;
         };
         let newest = self.hops.newest();
-        match self.arrived(now, datagram, hop) {
+        match self.arrived(now, datagram, hop, traffic) {
             None => Taken::Foreign,
             Some(Seen::New(sequence)) => {
                 let is_newest = newest.is_none_or(|newest| sequence > newest);
@@ -239,7 +244,7 @@ impl Reception {
         // A kind of a later version is skipped and counted, but it did arrive.
         let message = Message::parse(hop.kind, body);
         traffic.rejected += u64::from(message.is_err());
-        match (self.arrived(now, datagram, hop), message) {
+        match (self.arrived(now, datagram, hop, traffic), message) {
             (None, _) => Taken::Foreign,
             (Some(Seen::New(sequence)), Ok(message)) => {
                 self.heed(now, &message);
@@ -260,13 +265,22 @@ impl Reception {
     }
 
     /// What the hop header says of a datagram of this session; `None` of any other. What is not sequenced is always new.
-    fn arrived(&mut self, now: Time, datagram: Received<'_>, hop: Hop) -> Option<Seen> {
+    fn arrived(&mut self, now: Time, datagram: Received<'_>, hop: Hop, traffic: &mut Traffic) -> Option<Seen> {
         if self.id as u32 != hop.tag || self.peer.address != datagram.from {
             return None;
         }
         self.heard = now;
         self.reporting.heard(hop.sent_at, now);
-        Some(if hop.kind.is_sequenced() { self.hops.note(hop.sequence, now, datagram.ecn) } else { Seen::New(0) })
+        if !hop.kind.is_sequenced() {
+            return Some(Seen::New(0));
+        }
+        let newest = self.hops.newest();
+        let seen = self.hops.note(hop.sequence, now, datagram.ecn);
+        if let Seen::New(sequence) = seen {
+            traffic.numbers += newest.map_or(1, |newest| sequence.saturating_sub(newest));
+            traffic.numbers_came += 1;
+        }
+        Some(seen)
     }
 
     fn heed(&mut self, now: Time, message: &Message<'_>) {

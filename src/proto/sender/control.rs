@@ -36,8 +36,10 @@ const REPORTED: Duration = Duration::from_secs(1);
 const FELL: f64 = 0.97;
 /// The same house: further away, queues are others' too, s.
 const NEAR: f64 = 0.005;
-/// A queue that stands like this may overflow.
-const STANDING: Duration = Duration::from_millis(10);
+/// A queue that stands like this may overflow …
+const STANDING: Duration = Duration::from_millis(15);
+/// … and so long afterwards what was lost then is still asked for and told of.
+const CONGESTED: Duration = Duration::from_millis(500);
 /// Each train that was not held up allows the next to be so much denser.
 const DENSER: f64 = 1.5;
 
@@ -66,6 +68,8 @@ pub struct Control {
     began: Time,
     /// When the rate fell last.
     fell: Time,
+    /// When a queue stood last, or was full.
+    congested: Option<Time>,
     /// The rate that is planned with.
     planned: f64,
     /// The pace at which the last picture began.
@@ -101,6 +105,7 @@ impl Control {
             stretch: 0.0,
             began: now,
             fell: Time::ZERO,
+            congested: None,
             planned,
             begun: 0.0,
             clock: None,
@@ -130,9 +135,9 @@ impl Control {
         Duration::from_secs_f64(self.estimate.standing().clamp(0.0, 10.0))
     }
 
-    /// Whether losses may be those of a full queue.
-    pub fn is_congested(&self) -> bool {
-        self.queue() > STANDING || self.estimate.cause() == Move::Loss
+    /// Whether what is lost now may be lost to a full queue: it is obeyed, and not repaired.
+    pub fn is_congested(&self, now: Time) -> bool {
+        self.congested.is_some_and(|at| now.since(at) < CONGESTED)
     }
 
     /// What was sent to it in the last second.
@@ -248,6 +253,9 @@ impl Control {
         self.estimate.report(at, &cells, told.round_trip.as_secs_f64(), told.begun);
         if self.estimate.rate() < FELL * before {
             self.fell = now;
+        }
+        if self.fell == now || self.queue() > STANDING {
+            self.congested = Some(now);
         }
         self.look(now);
         self.stretch();

@@ -132,9 +132,9 @@ mod tests {
 
     #[test]
     fn random_losses_take_as_many_symbols_as_a_table_says() {
-        // A Monte Carlo of 20 000 pictures found 2, 3, 5, 7 and 9 for 99.5 %.
+        // A Monte Carlo of 20 000 pictures found 2, 3, 5, 7 and 9 for 99.5 %; this is for 99.9 %.
         let symbols = [8, 16, 38, 75, 101].map(|members| least(0.03, 0.03, members));
-        assert_eq!(symbols, [2, 3, 5, 8, 9]);
+        assert_eq!(symbols, [3, 4, 6, 8, 10]);
         assert_eq!([8, 38, 101].map(|members| least(0.001, 0.001, members)), [1, 1, 2]);
         assert_eq!(least(0.5, 0.9, 100), 29, "there is an end to it");
     }

@@ -24,7 +24,7 @@ pub use pace::Pace;
 pub use path::PathSize;
 use protection::Protection;
 pub use repair::is_named;
-use repair::{Repair, Resend};
+use repair::{Repair, Resend, RoundTrips};
 
 use super::{Peer, Route, Transmit};
 use crate::media::coded::{CutPicture, Object};
@@ -145,6 +145,10 @@ pub struct MediaSender {
     repair: Repair,
     /// Whether it is sent parity.
     pub protection: Protection,
+    /// The shortest round trip of the last seconds.
+    shortest: Duration,
+    /// What the last report told of losses.
+    fates: Vec<bool>,
 }
 
 impl MediaSender {
@@ -171,6 +175,8 @@ impl MediaSender {
             pictures: 0,
             repair: Repair::default(),
             protection: Protection::default(),
+            shortest: Duration::ZERO,
+            fates: Vec::new(),
         }
     }
 
@@ -275,10 +281,13 @@ impl MediaSender {
 
     /// The receiver lacks these parts of a picture. Returns whether they are of one that it was sent.
     pub fn ask(&mut self, now: Time, name: &Missing) -> bool {
-        let left = self.sending.as_ref().map_or(0, |sending| sending.part);
-        let (round_trip, parts) = (self.stats.rtt.unwrap_or_default(), self.repair.parts());
+        let (usual, parts) = (self.stats.rtt.unwrap_or_default(), self.repair.parts());
+        let round_trips = RoundTrips { shortest: self.shortest, usual };
         let twice = self.protection.sends_twice(self.stats.rtt, self.interval, parts);
-        let known = self.repair.ask(now, round_trip, name, left, twice);
+        if self.is_congested(now) {
+            return true;
+        }
+        let known = self.repair.ask(now, round_trips, name, twice);
         self.stats.repair.asked += known;
         known > 0
     }
@@ -287,6 +296,10 @@ impl MediaSender {
     pub fn ask_for_sound(&mut self, now: Time, name: &Missing, object: Object) {
         self.stats.repair.asked += 1;
         self.repair.ask_for_sound(now, self.stats.rtt.unwrap_or_default(), name, object);
+    }
+
+    fn is_congested(&self, now: Time) -> bool {
+        self.control.as_ref().is_some_and(|control| control.is_congested(now))
     }
 
     /// A Nack of which something was known.
@@ -316,7 +329,9 @@ impl MediaSender {
         let cargo = if kind == Kind::PARITY { Cargo::Repair } else { cargo };
         if last {
             self.sending = None;
-            self.repair.end(now);
+        }
+        if kind == Kind::OBJECT {
+            self.repair.leaves(now);
         }
         Part::Sent { transmit: self.transmit(now, kind, cargo, body), last, more: self.has_more() }
     }
@@ -367,6 +382,9 @@ impl MediaSender {
         let age = age?;
         self.report = Some(report.number);
         let rtt = age - held;
+        // A longer one is believed by and by.
+        let longer = self.shortest + (self.shortest / 64).max(Duration::from_micros(20));
+        self.shortest = if self.shortest == Duration::ZERO { rtt } else { rtt.min(longer) };
         self.stats.rtt = Some(self.stats.rtt.map_or(rtt, |old| (old * 7 + rtt) / 8));
         Some(self.arrivals(now, report))
     }
@@ -424,11 +442,19 @@ impl MediaSender {
             }
             self.note_fate(cargo, picture, sequence, (received, straggler));
         }
-        // Where a queue overflows less is to be sent, and not more.
-        if self.control.as_ref().is_none_or(|control| !control.is_congested()) {
-            self.protection.losses.told(now, fates.into_iter());
-        }
+        self.learn(now, fates);
         told
+    }
+
+    /// Of what a report tells of losses something follows only with the next one, when it is known whether they met a full
+    /// queue: then less is to be sent, and not more.
+    fn learn(&mut self, now: Time, fates: Vec<bool>) {
+        let before = std::mem::replace(&mut self.fates, fates);
+        if self.is_congested(now) {
+            self.fates.clear();
+        } else {
+            self.protection.losses.told(now, before.into_iter());
+        }
     }
 
     /// What became of a part of what is on the receiver's screen.
@@ -462,7 +488,7 @@ impl MediaSender {
     pub fn move_to(&mut self, now: Time, route: Route, path: PathSize) {
         (self.peer, self.local) = (route.peer, route.local);
         (self.path, self.path_from) = (path, Some(self.history.next()));
-        self.stats.rtt = None;
+        (self.stats.rtt, self.shortest) = (None, Duration::ZERO);
         // What the way there carries is not known.
         self.control = self.control.take().map(|control| Box::new(control.anew(now)));
     }

@@ -115,7 +115,7 @@ mod tests {
         assert_eq!([symbols(0, 60, true), symbols(0, 60, false), symbols(1, 2, true), symbols(3, 20, true)], [0; 4]);
         assert!(symbols(1, 60, true) > 0 && symbols(1, 2, false) > 0 && symbols(12, 20, true) > 0);
         let mut protection = protection(3, true);
-        assert_eq!(protection.symbols(AT, None, INTERVAL, 38), 5, "no round trip is known");
+        assert_eq!(protection.symbols(AT, None, INTERVAL, 38), 6, "no round trip is known");
         assert!(protection.is_on());
         protection.wish.patience = Duration::from_millis(200);
         let far = Some(Duration::from_millis(60));

@@ -24,8 +24,8 @@ const TIMES: u8 = 2;
 /// A question that comes within this part of a round trip after the answer is the same one; and never within a millisecond.
 const SAME: f64 = 0.8;
 const SAME_AT_LEAST: Duration = Duration::from_millis(1);
-/// What left within this part of a round trip cannot have been missed yet. Less than a whole one: round trips vary.
-const TOO_YOUNG: f64 = 0.6;
+/// What left within this part of the shortest round trip cannot have been missed yet.
+const TOO_YOUNG: f64 = 0.95;
 /// Of what is sent, one byte in so many may be sent again.
 const SHARE: f64 = 4.0;
 /// A whole lost picture may be sent again, and a burst of small ones.
@@ -59,9 +59,17 @@ struct Held {
     picture: Arc<CutPicture>,
     number: u32,
     began: Time,
-    /// When its last part left; `None`: it has not.
-    ended: Option<Time>,
+    /// When each part left, of those that have: the low 32 bits of our clock, µs.
+    left: Vec<u32>,
     again: BTreeMap<u16, Again>,
+}
+
+/// Of a path, as its reports tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RoundTrips {
+    /// Of the last seconds.
+    pub shortest: Duration,
+    pub usual: Duration,
 }
 
 /// See the head of this file.
@@ -86,7 +94,7 @@ impl Default for Repair {
 impl Repair {
     /// A picture begins, the `number`th that this receiver is sent.
     pub fn begin(&mut self, now: Time, picture: Arc<CutPicture>, number: u32) {
-        self.held.push_back(Held { picture, number, began: now, ended: None, again: BTreeMap::new() });
+        self.held.push_back(Held { picture, number, began: now, left: Vec::new(), again: BTreeMap::new() });
         let mut older = 0;
         let kept = self.held.iter().rev().enumerate().take_while(|(age, held)| {
             let newest = *age < NEWEST;
@@ -97,10 +105,10 @@ impl Repair {
         self.held.drain(..self.held.len() - kept);
     }
 
-    /// The picture on its way has left whole, or what is left of it is not sent.
-    pub fn end(&mut self, now: Time) {
+    /// The next part of the picture on its way leaves.
+    pub fn leaves(&mut self, now: Time) {
         if let Some(last) = self.held.back_mut() {
-            last.ended.get_or_insert(now);
+            last.left.push(now.wire_micros());
         }
     }
 
@@ -110,21 +118,22 @@ impl Repair {
         self.credit = (self.credit + bytes as f64 / SHARE).min(CREDIT.max(whole));
     }
 
-    /// These parts of a picture are asked for; `left`: so many parts of the picture on its way have left. `twice`: there is no time
-    /// to ask again, so each is sent twice at once. Returns how many there are, whether they are sent again or not.
-    pub fn ask(&mut self, now: Time, round_trip: Duration, name: &Missing, left: usize, twice: bool) -> u64 {
+    /// These parts of a picture are asked for. `twice`: there is no time to ask again, so each is sent twice at once. Returns how
+    /// many there are, whether they are sent again or not.
+    pub fn ask(&mut self, now: Time, round_trips: RoundTrips, name: &Missing, twice: bool) -> u64 {
+        let RoundTrips { shortest, usual: round_trip } = round_trips;
         let Self { held, pictures, later, credit, .. } = self;
         let Some(held) = held.iter_mut().rev().find(|held| held.picture.unit == name.unit) else { return 0 };
-        let parts = held.picture.parts();
-        let left = if held.ended.is_some() { parts } else { left };
         let mut known = 0;
         for bit in (0..64).filter(|bit| name.bitmap >> bit & 1 == 1) {
             let part = usize::from(name.first_part) + bit;
-            let Some(object) = held.picture.object(part).filter(|object| part < left && is_named(object, name)) else {
+            let Some(object) = held.picture.object(part).filter(|object| is_named(object, name)) else {
                 continue;
             };
+            // What has not left yet is nothing that was sent.
+            let Some(left) = held.left.get(part) else { continue };
             known += 1;
-            if held.is_too_young(now, round_trip, part) || !is_affordable(*credit, &object) {
+            if is_too_young(now, *left, shortest) || !is_affordable(*credit, &object) {
                 continue;
             }
             let again = held.again.entry(part as u16).or_insert(Again { times: 0, at: Time::ZERO });
@@ -203,15 +212,6 @@ impl Repair {
     }
 }
 
-impl Held {
-    /// Whether a part left so lately that nobody can have missed it. Parts leave evenly, nearly enough.
-    fn is_too_young(&self, now: Time, round_trip: Duration, part: usize) -> bool {
-        let took = self.ended.unwrap_or(now).since(self.began);
-        let left = self.began + took.mul_f64(part as f64 / self.picture.parts().max(1) as f64);
-        now.since(left) < round_trip.mul_f64(TOO_YOUNG)
-    }
-}
-
 impl Again {
     /// Whether it is sent again now; then that is noted.
     fn is_due(&mut self, now: Time, round_trip: Duration) -> bool {
@@ -222,6 +222,11 @@ impl Again {
         }
         due
     }
+}
+
+/// Whether what left at this moment left so lately that nobody can have missed it.
+fn is_too_young(now: Time, left: u32, round_trip: Duration) -> bool {
+    Duration::from_micros(now.wire_micros().wrapping_sub(left).into()) < round_trip.mul_f64(TOO_YOUNG)
 }
 
 fn is_affordable(credit: f64, object: &Object) -> bool {
@@ -243,6 +248,7 @@ mod tests {
     use crate::wire::object::{ObjectHeader, Type};
 
     const RTT: Duration = Duration::from_millis(10);
+    const TRIPS: RoundTrips = RoundTrips { shortest: RTT, usual: RTT };
 
     fn ms(millis: u64) -> Time {
         Time::from_millis(millis)
@@ -278,7 +284,7 @@ mod tests {
     fn sent(repair: &mut Repair, at: Time, unit: u32) {
         let parts = (0..10).map(|part| object(Type::PICTURE, unit, part, 1_000)).collect();
         repair.begin(at, Arc::new(CutPicture::new(Unit(unit), parts)), unit);
-        repair.end(at);
+        (0..10).for_each(|_| repair.leaves(at));
     }
 
     fn answers(repair: &mut Repair, now: Time) -> usize {
@@ -290,7 +296,7 @@ mod tests {
         let mut repair = Repair::default();
         sent(&mut repair, ms(0), 1);
         let mut asked = |at: u64| {
-            assert_eq!(repair.ask(ms(at), RTT, &name(1, 0b101), 0, false), 2);
+            assert_eq!(repair.ask(ms(at), TRIPS, &name(1, 0b101), false), 2);
             answers(&mut repair, ms(at))
         };
         assert_eq!(asked(5), 0, "it may still be on its way");
@@ -309,10 +315,10 @@ mod tests {
             Missing { first_part: 10, ..name(1, u64::MAX) },
             name(2, u64::MAX),
         ] {
-            assert_eq!(repair.ask(ms(50), RTT, &wrong, 0, false), 0, "{wrong:?}");
+            assert_eq!(repair.ask(ms(50), TRIPS, &wrong, false), 0, "{wrong:?}");
         }
         let any = Missing { cut: ANY_CUT, rendition: 0, ..name(1, u64::MAX) };
-        assert_eq!((repair.ask(ms(50), RTT, &any, 0, false), answers(&mut repair, ms(50))), (10, 10));
+        assert_eq!((repair.ask(ms(50), TRIPS, &any, false), answers(&mut repair, ms(50))), (10, 10));
     }
 
     #[test]
@@ -320,13 +326,15 @@ mod tests {
         let mut repair = Repair::default();
         let parts = (0..10).map(|part| object(Type::PICTURE, 1, part, 1_000)).collect();
         repair.begin(ms(0), Arc::new(CutPicture::new(Unit(1), parts)), 1);
-        assert_eq!(repair.ask(ms(20), RTT, &name(1, u64::MAX), 4, false), 4);
+        (0..4).for_each(|n| repair.leaves(ms(5 * n)));
+        assert_eq!(repair.ask(ms(20), TRIPS, &name(1, u64::MAX), false), 4);
+        assert_eq!(answers(&mut repair, ms(20)), 3, "the last of them cannot have been missed");
         (2..40).for_each(|unit| sent(&mut repair, ms(u64::from(unit) * 100), unit));
         repair.assert_sound();
-        let known = (1..40).filter(|unit| repair.ask(ms(4_000), RTT, &name(*unit, 1), 0, false) == 1);
+        let known = (1..40).filter(|unit| repair.ask(ms(4_000), TRIPS, &name(*unit, 1), false) == 1);
         assert_eq!(known.collect::<Vec<_>>(), [34, 35, 36, 37, 38, 39], "of half a second");
         (40..43).for_each(|unit| sent(&mut repair, ms(u64::from(unit) * 10_000), unit));
-        let known = (1..43).filter(|unit| repair.ask(ms(990_000), RTT, &name(*unit, 1), 0, false) == 1);
+        let known = (1..43).filter(|unit| repair.ask(ms(990_000), TRIPS, &name(*unit, 1), false) == 1);
         assert_eq!(known.collect::<Vec<_>>(), [40, 41, 42], "three in any case");
     }
 
@@ -337,19 +345,19 @@ mod tests {
         for unit in 0..100 {
             sent(&mut repair, ms(u64::from(unit) * 40), unit);
             repair.earn(10_480);
-            repair.ask(ms(u64::from(unit) * 40 + 20), RTT, &name(unit, u64::MAX), 0, false);
+            repair.ask(ms(u64::from(unit) * 40 + 20), TRIPS, &name(unit, u64::MAX), false);
             let resent = std::iter::from_fn(|| repair.next(ms(u64::from(unit) * 40 + 20)));
             again += resent.map(|resend| resend.object.len()).sum::<usize>();
         }
         assert!((262_000 + 20_000..262_000 + 34_000).contains(&again), "{again} of a million");
         let mut repair = Repair::default();
         sent(&mut repair, ms(0), 1);
-        repair.ask(ms(20), RTT, &name(1, 1), 0, false);
+        repair.ask(ms(20), TRIPS, &name(1, 1), false);
         let chunk = Missing { kind: Type::SOUND, ..name(5, 1) };
         (0..3).for_each(|_| repair.ask_for_sound(ms(20), RTT, &chunk, object(Type::SOUND, 5, 0, 100)));
         let order: Vec<bool> = std::iter::from_fn(|| repair.next(ms(21))).map(|r| r.picture.is_none()).collect();
         assert_eq!(order, [true, false]);
-        repair.ask(ms(40), RTT, &name(1, 1), 0, false);
+        repair.ask(ms(40), TRIPS, &name(1, 1), false);
         assert!(repair.waits() && repair.next(ms(900)).is_none(), "too old to be of use");
     }
 }

@@ -18,6 +18,12 @@ use crate::wire::{Description, StreamName};
 
 /// Between two warnings of loss.
 const LOSS_PAUSE: Duration = Duration::from_secs(30);
+/// A path that loses more than this for so many seconds is worth a word, and so is one that no longer does.
+const MUCH: f64 = 0.05;
+const BAD_SECONDS: u32 = 3;
+const GOOD_SECONDS: u32 = 10;
+/// Of fewer datagrams a second nothing is said.
+const ENOUGH: u64 = 40;
 /// Seconds of the path that are kept for its graph.
 const SECONDS: usize = 30;
 /// Letters of a title among the figures.
@@ -30,6 +36,38 @@ pub struct Loss {
     before: (u64, u64),
     /// Nothing is said before this.
     pause: Time,
+    path: PathLoss,
+}
+
+/// How long the path has lost much.
+#[derive(Default)]
+struct PathLoss {
+    /// Numbers of the hop sequence until the last second, and those that came.
+    before: (u64, u64),
+    /// Seconds in a row in which much was lost, or little.
+    bad: u32,
+    good: u32,
+    is_said: bool,
+}
+
+impl PathLoss {
+    /// A second more; returns what is to be said: the part that is lost, or that it is over.
+    fn second(&mut self, numbers: u64, came: u64) -> Option<Option<f64>> {
+        let (numbers_before, came_before) = std::mem::replace(&mut self.before, (numbers, came));
+        let (sent, came) = (numbers.saturating_sub(numbers_before), came.saturating_sub(came_before));
+        let lost = 1.0 - (came as f64 / sent.max(1) as f64).min(1.0);
+        let is_bad = sent >= ENOUGH && lost > MUCH;
+        (self.bad, self.good) = if is_bad { (self.bad + 1, 0) } else { (0, self.good + 1) };
+        if !self.is_said && self.bad >= BAD_SECONDS {
+            self.is_said = true;
+            return Some(Some(lost));
+        }
+        if self.is_said && self.good >= GOOD_SECONDS {
+            self.is_said = false;
+            return Some(None);
+        }
+        None
+    }
 }
 
 /// The last seconds of the path.
@@ -89,6 +127,7 @@ impl Watching {
         self.figures.next_second(now, receiver);
         self.wiring.hearing.next_second();
         match self.publish("stats", figures.json()) {
+            Flow::Continue if self.check_path(receiver) == Flow::Stop => Flow::Stop,
             Flow::Continue => self.check_loss(now, receiver),
             Flow::Stop => Flow::Stop,
         }
@@ -98,6 +137,22 @@ impl Watching {
     pub(super) fn sum(&mut self, now: Time, receiver: &Receiver, whole: bool) -> WatchFigures {
         let sound = self.wiring.hearing.figures(receiver.sound_counts(), receiver.played_after(), whole);
         WatchFigures { sound, ..self.figures.sum(now, receiver, whole) }
+    }
+
+    /// A path that loses much, and one that has recovered, are worth a word.
+    fn check_path(&mut self, receiver: &Receiver) -> Flow {
+        let traffic = receiver.counts().traffic;
+        let Some(said) = self.loss.path.second(traffic.numbers, traffic.numbers_came) else { return Flow::Continue };
+        let text = match said {
+            Some(lost) => format!(
+                "The path loses {:.0} % of what is sent; pictures are repaired as far as there is time. Try a cable                  instead of Wi-Fi, or ask for less with --max-bitrate.",
+                100.0 * lost
+            ),
+            None => "The path loses little again.".to_owned(),
+        };
+        self.output.say(&text);
+        self.screen.notice(&text);
+        self.publish("warning", json!({ "code": "path_loss", "text": text }))
     }
 
     /// A second in which many pictures were lost is worth a word, now and then.
@@ -146,5 +201,22 @@ impl Watching {
             receiver.handle(now, Input::Local(needs));
         }
         flow
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_loses_much_is_told_once_and_so_is_its_end() {
+        let mut path = PathLoss::default();
+        let (mut numbers, mut came, mut said) = (0, 0, Vec::new());
+        for second in 0..60 {
+            let lost = if (10..30).contains(&second) { 10 } else { u64::from(second % 5 == 0) * 8 };
+            (numbers, came) = (numbers + 100, came + 100 - lost);
+            said.extend(path.second(numbers, came).map(|said| (second, said.map(|lost| (lost * 100.0).round()))));
+        }
+        assert_eq!(said, [(12, Some(10.0)), (39, None)], "single seconds are not worth a word");
     }
 }

@@ -257,7 +257,8 @@ impl Recovery {
     /// When the last parts of the picture that comes are missed.
     fn silent_at(&self) -> Option<Time> {
         let (_, last) = self.pictures.last_key_value()?;
-        let silence = (self.pause * 2).clamp(*SILENCE.start(), *SILENCE.end());
+        // Where pauses are longer the path is slow.
+        let silence = (self.pause * 2).clamp(*SILENCE.start(), *SILENCE.end()).max(self.pause * 5 / 4);
         (last.closed.is_none() && last.top < last.parts).then(|| last.at + silence)
     }
 
