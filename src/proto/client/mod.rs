@@ -322,6 +322,11 @@ impl Client {
         self.session.iter_mut().for_each(|session| session.reception.set_patience(patience));
     }
 
+    /// So long a picture is waited for at most after it could have been whole.
+    pub fn waits(&self) -> Duration {
+        self.session.as_ref().map_or(Duration::ZERO, |session| session.reception.waits())
+    }
+
     /// Until when it is worth waiting for what is missing of this picture; `None` as long as that cannot be told.
     pub fn awaited(&self, now: Time, unit: Unit) -> Option<Time> {
         self.session.as_ref()?.reception.awaited(now, unit)

@@ -91,8 +91,8 @@ impl Delay {
         }
         self.next = now + TURN;
         let pictures = percentile(&self.pictures).saturating_add(SHOWING.as_nanos() as i64);
-        // What is lost is missed when the next one comes.
-        let repair = if self.repair > Duration::ZERO { self.length + self.repair } else { Duration::ZERO };
+        // What is lost is missed when the next one comes, or the one after that.
+        let repair = if self.repair > Duration::ZERO { 2 * self.length + self.repair } else { Duration::ZERO };
         let chunks = percentile(&self.chunks).saturating_add((needs + self.length + repair).as_nanos() as i64);
         let wanted = Duration::from_nanos(pictures.max(chunks).max(0).unsigned_abs()).min(MOST);
         let goes = self.goes(now, wanted);

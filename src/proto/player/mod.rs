@@ -128,6 +128,11 @@ impl Player {
         self.config.latency.max(self.hearing.delay())
     }
 
+    /// So long a picture is waited for at most after it could have been whole.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.repair.set_most(patience);
+    }
+
     /// What is lost of the sound comes so long after it is missed, or zero: nothing is.
     pub fn set_sound_repair(&mut self, repair: Duration) {
         self.hearing.set_repair(repair);

@@ -20,6 +20,8 @@ const SHRINK: u32 = 1_000;
 pub struct RepairDelay {
     took: VecDeque<Duration>,
     now: Duration,
+    /// It is never longer than a picture is waited for.
+    most: Duration,
     /// When a picture was shown last.
     at: Option<Time>,
 }
@@ -28,6 +30,12 @@ impl RepairDelay {
     /// Pictures are shown so long after the last of their datagrams that came in its turn.
     pub const fn now(&self) -> Duration {
         self.now
+    }
+
+    /// So long a picture is waited for at most.
+    pub fn set_most(&mut self, most: Duration) {
+        self.most = most;
+        self.now = self.now.min(most);
     }
 
     /// A whole picture is shown; `took`: from the last of its datagrams that came in its turn until it was whole.
@@ -54,7 +62,7 @@ impl RepairDelay {
                 most.sort();
             }
         }
-        most[0]
+        most[0].min(self.most)
     }
 }
 
@@ -72,6 +80,7 @@ mod tests {
     #[test]
     fn it_follows_what_repair_took_a_millisecond_a_picture_and_goes_back_a_millisecond_a_second() {
         let mut delay = RepairDelay::default();
+        delay.set_most(Duration::from_millis(20));
         assert_eq!(shown(&mut delay, 0, &[0; 300]), Duration::ZERO);
         assert_eq!(shown(&mut delay, 300, &[0, 24, 0, 0]), Duration::ZERO, "one is an accident");
         assert_eq!(shown(&mut delay, 304, &[6, 0, 0]), Duration::from_millis(3));
@@ -82,5 +91,6 @@ mod tests {
         let after = shown(&mut delay, 432, &[0; 25 * 4]);
         assert!(after > Duration::ZERO && after < Duration::from_millis(3), "{after:?}");
         assert_eq!(shown(&mut delay, 700, &[0; 100]), Duration::ZERO);
+        assert_eq!(shown(&mut delay, 800, &[90; 40]), Duration::from_millis(20), "no longer than is waited");
     }
 }

@@ -344,6 +344,7 @@ impl Receiver {
         self.client.set_patience(self.patience());
         let sound = self.sound_path.client().unwrap_or(&self.client).sound_takes(now);
         self.player.set_sound_repair(sound);
+        self.player.set_patience(self.client.waits());
         let player = &self.player;
         let in_time = |kind, rendition, unit| player.in_time(kind, rendition, unit);
         self.client.tend(now, player.held(), &in_time);

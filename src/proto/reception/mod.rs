@@ -342,6 +342,11 @@ impl Reception {
         self.recovery.set(self.clock.rtt(), patience);
     }
 
+    /// So long a picture is waited for at most after it could have been whole.
+    pub fn waits(&self) -> Duration {
+        self.recovery.waits()
+    }
+
     /// Until when it is worth waiting for what is missing of this picture; `None` as long as that cannot be told.
     pub fn awaited(&self, now: Time, unit: Unit) -> Option<Time> {
         self.recovery.awaited(now, unit)

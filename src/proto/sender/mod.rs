@@ -284,7 +284,9 @@ impl MediaSender {
         let (usual, parts) = (self.stats.rtt.unwrap_or_default(), self.repair.parts());
         let round_trips = RoundTrips { shortest: self.shortest, usual };
         let twice = self.protection.sends_twice(self.stats.rtt, self.interval, parts);
-        if self.is_congested(now) {
+        // Much of a picture at once was lost to a full queue, as the next report will tell, and asked for again if not.
+        let much = name.bitmap.count_ones() as usize > (parts / MUCH).max(LITTLE);
+        if self.is_congested(now) || much && self.control.is_some() {
             return true;
         }
         let known = self.repair.ask(now, round_trips, name, twice);
@@ -507,6 +509,9 @@ impl MediaSender {
     }
 }
 
+/// More than one part in so many of a picture, and than so many parts, are rarely lost by chance.
+const MUCH: usize = 4;
+const LITTLE: usize = 4;
 /// What is sent again is of no picture.
 const NO_PICTURE: u32 = u32::MAX;
 /// What has not been told of for so long is lost: nothing came after it that would show the gap.

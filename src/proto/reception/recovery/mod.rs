@@ -106,6 +106,11 @@ impl Recovery {
         (self.round_trip, self.patience) = (round_trip, Some(patience));
     }
 
+    /// So long a picture is waited for at most after it could have been whole: as long as an answer takes.
+    pub fn waits(&self) -> Duration {
+        (self.round_trip() + MARGIN).min(self.patience.unwrap_or_default())
+    }
+
     fn round_trip(&self) -> Duration {
         self.round_trip.unwrap_or(USUAL_ROUND_TRIP)
     }
@@ -269,7 +274,7 @@ impl Recovery {
             return asked;
         }
         let (round_trip, wait) = (self.round_trip(), self.reordering.wait(now));
-        let patience = (round_trip + MARGIN).min(self.patience.unwrap_or_default());
+        let patience = self.waits();
         let mut asking = Asking { now, round_trip, asked: &mut asked };
         for lane in &mut self.sounds {
             let name = lane.name();
@@ -307,7 +312,7 @@ impl Recovery {
         let closed = tracked.closed.filter(|_| !tracked.missing.is_empty())? + self.reordering.wait(now);
         let (round_trip, patience) = (self.round_trip(), self.patience?);
         let answers = tracked.missing.values().filter_map(|gap| gap.awaited(round_trip)).max();
-        let most = closed + (round_trip + MARGIN).min(patience);
+        let most = closed + self.waits();
         let parity = self.protected.filter(|at| now.since(*at) < PROTECTED);
         let parity = parity.map(|_| closed + (*SILENCE.end()).min(patience));
         Some(answers.map_or(closed, |at| at.min(most)).max(parity.unwrap_or(closed)))
