@@ -26,12 +26,18 @@ pub fn protect(scheme: Scheme, objects: &[Object], symbols: usize) -> Vec<Object
     let Some(name) = first.map(|view| view.header.name()).filter(|_| symbols > 0) else { return Vec::new() };
     let codes = match scheme {
         Scheme::ReedSolomon => objects.len().div_ceil(LARGEST),
-        Scheme::Xor => symbols.min(objects.len()),
+        Scheme::Xor => symbols.min(objects.len()).max(objects.len().div_ceil(LARGEST)),
     };
+    if codes > usize::from(u8::MAX) {
+        return Vec::new();
+    }
     let made: Vec<Code> = (0..codes).map(|code| Code::new(scheme, objects, code, codes, symbols)).collect();
     let (mut bytes, mut ranges) = (Vec::new(), Vec::new());
-    for index in 0..made.iter().map(|code| code.symbols.len()).max().unwrap_or(0) {
+    'all: for index in 0..made.iter().map(|code| code.symbols.len()).max().unwrap_or(0) {
         for code in made.iter().filter(|code| index < code.symbols.len()) {
+            if ranges.len() == symbols {
+                break 'all;
+            }
             ranges.push(code.emit(&name, index, &mut bytes));
         }
     }
@@ -71,7 +77,7 @@ impl Code {
             rendition: name.rendition,
             cut: name.cut,
             stream: name.stream,
-            unit: if of_sound { Unit(name.unit.0 + self.first as u32) } else { name.unit },
+            unit: if of_sound { Unit(name.unit.0.wrapping_add(self.first as u32)) } else { name.unit },
             first_part: if of_sound { 0 } else { self.first as u16 },
             k: self.members as u8,
             m: self.symbols.len() as u8,

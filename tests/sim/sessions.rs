@@ -1,5 +1,6 @@
 //! Coming, going, moving and ending.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use udpstream::proto::receiver::Over;
@@ -16,11 +17,13 @@ fn film() -> Rc<Film> {
     Rc::new(Film::new(Size::new(160, 96), Rate::new(30, 1).expect("30 fps"), 12))
 }
 
-/// When every slice left for a watcher.
+/// When every slice left for a watcher for the first time.
 fn slices_to(world: &World, watcher: usize) -> Vec<(Time, Unit, u16)> {
+    let mut before = BTreeSet::new();
     let to = world.watchers[watcher].address;
     let of = world.sent.iter().filter(|sent| sent.to == to);
-    of.filter_map(|sent| sent.slice.map(|(unit, part)| (sent.at, unit, part))).collect()
+    let slices = of.filter_map(|sent| sent.slice.map(|(unit, part)| (sent.at, unit, part)));
+    slices.filter(|(_, unit, part)| before.insert((*unit, *part))).collect()
 }
 
 #[test]

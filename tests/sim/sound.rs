@@ -173,7 +173,7 @@ fn bursts_of_loss_are_gaps_in_order_and_nothing_else() {
     let (numbers, lost) = heard(&world, n);
     assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "no gap without a word");
     let share = lost as f64 / numbers.len() as f64;
-    assert!((0.03..0.08).contains(&share), "{lost} of {} lost", numbers.len());
+    assert!(share < 0.01, "{lost} of {} lost: there is time to ask again", numbers.len());
     // Everything was there in time for the loudspeaker.
     let zero = world.watchers[n].seen.zero.clone();
     let late = world.watchers[n].seen.sound.iter().filter(|(at, first, _)| {

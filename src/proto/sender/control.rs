@@ -36,10 +36,8 @@ const REPORTED: Duration = Duration::from_secs(1);
 const FELL: f64 = 0.97;
 /// The same house: further away, queues are others' too, s.
 const NEAR: f64 = 0.005;
-/// A queue that stands like this may overflow …
+/// A queue that stands like this may overflow.
 const STANDING: Duration = Duration::from_millis(15);
-/// … and so long afterwards what was lost then is still asked for and told of.
-const CONGESTED: Duration = Duration::from_millis(500);
 /// Each train that was not held up allows the next to be so much denser.
 const DENSER: f64 = 1.5;
 
@@ -135,9 +133,9 @@ impl Control {
         Duration::from_secs_f64(self.estimate.standing().clamp(0.0, 10.0))
     }
 
-    /// Whether what is lost now may be lost to a full queue: it is obeyed, and not repaired.
-    pub fn is_congested(&self, now: Time) -> bool {
-        self.congested.is_some_and(|at| now.since(at) < CONGESTED)
+    /// When a queue stood last, or was full: what was lost then may be lost to it.
+    pub const fn congested(&self) -> Option<Time> {
+        self.congested
     }
 
     /// What was sent to it in the last second.
@@ -158,7 +156,7 @@ impl Control {
     pub fn sends(&mut self, now: Time, side: Side, cargo: Cargo, bytes: usize) {
         let (bits, is_sound) = (wire_bits(bytes), cargo == Cargo::Sound);
         self.sent.put(now.as_secs(), bits);
-        if cargo == Cargo::Repair {
+        if matches!(cargo, Cargo::Repair | Cargo::Parity) {
             self.repaired.put(now.as_secs(), bits);
         }
         self.unreported[side as usize].0 += bits;

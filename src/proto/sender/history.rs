@@ -36,8 +36,9 @@ pub enum Cargo {
     /// A part of a picture.
     Body,
     Sound,
-    /// An object that is sent again, or parity.
+    /// An object that is sent again.
     Repair,
+    Parity,
     Other,
 }
 

@@ -6,10 +6,13 @@ mod control;
 mod estimate;
 mod history;
 mod loss;
+mod onscreen;
 mod pace;
 mod path;
 mod protection;
 mod repair;
+mod stats;
+mod told;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,49 +23,19 @@ pub use control::{Control, Side, Told, ToldCell, wire_bits};
 pub use estimate::Move;
 pub use history::Cargo;
 use history::{Fate, History, MOST};
+use onscreen::OnScreen;
 pub use pace::Pace;
 pub use path::PathSize;
 use protection::Protection;
 pub use repair::is_named;
 use repair::{Repair, Resend, RoundTrips};
+pub use stats::{RepairStats, SessionStats};
 
 use super::{Peer, Route, Transmit};
 use crate::media::coded::{CutPicture, Object};
 use crate::units::{Time, Unit};
 use crate::wire::message::Missing;
-use crate::wire::{Ecn, HOP_LEN, Hop, Kind, Report, SizeClass};
-
-/// What can be said of one receiver.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct SessionStats {
-    pub pictures: u64,
-    /// Pictures that departed and were never sent to it, because a newer one did before its turn came.
-    pub thinned: u64,
-    pub datagrams: u64,
-    pub bytes: u64,
-    pub reported: u64,
-    pub lost: u64,
-    pub rtt: Option<Duration>,
-    pub repair: RepairStats,
-    pub last_unit: Option<Unit>,
-}
-
-/// What repair took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RepairStats {
-    /// Nacks that were heeded.
-    pub nacks: u64,
-    /// Objects that they asked for and that had been sent.
-    pub asked: u64,
-    /// Objects that were sent again; bytes of the datagrams.
-    pub resent: u64,
-    pub resent_bytes: u64,
-    /// Of these, second copies: there was no time to be asked again.
-    pub doubled: u64,
-    /// Repair symbols that were sent; bytes of the datagrams.
-    pub parity: u64,
-    pub parity_bytes: u64,
-}
+use crate::wire::{HOP_LEN, Hop, Kind, SizeClass};
 
 /// The picture that is on its way.
 struct Sending {
@@ -121,14 +94,7 @@ pub struct MediaSender {
     sending: Option<Sending>,
     stats: SessionStats,
     history: History,
-    /// The unit whose body the receiver has on its screen, whole as far as is known.
-    shown: Option<Unit>,
-    /// Number of the first datagram of the last body. A loss from there on harms what is on the screen.
-    body_from: u32,
-    /// Which of the pictures it was.
-    body: u32,
-    /// Parts of it that were lost, less those that were sent again and are not known to be lost.
-    lacking: i32,
+    on_screen: OnScreen,
     /// Number of the first datagram to the present address, as long as older ones are remembered.
     path_from: Option<u32>,
     /// Number of the last report taken in.
@@ -145,6 +111,8 @@ pub struct MediaSender {
     repair: Repair,
     /// Whether it is sent parity.
     pub protection: Protection,
+    /// When a queue stood on its path last, or was full; told by the control of its watcher.
+    pub congested: Option<Time>,
     /// The shortest round trip of the last seconds.
     shortest: Duration,
     /// What the last report told of losses.
@@ -162,10 +130,7 @@ impl MediaSender {
             sending: None,
             stats: SessionStats::default(),
             history: History::default(),
-            shown: None,
-            body_from: 0,
-            body: 0,
-            lacking: 0,
+            on_screen: OnScreen::default(),
             path_from: None,
             report: None,
             control: None,
@@ -175,6 +140,7 @@ impl MediaSender {
             pictures: 0,
             repair: Repair::default(),
             protection: Protection::default(),
+            congested: None,
             shortest: Duration::ZERO,
             fates: Vec::new(),
         }
@@ -202,7 +168,7 @@ impl MediaSender {
 
     /// Whether the body of this unit is not, or not whole, on the receiver's screen, as far as is known.
     pub fn lacks(&self, body: Unit) -> bool {
-        self.shown != Some(body) || self.lacking > 0
+        self.on_screen.lacks(body)
     }
 
     /// A datagram with the next number of the sequence.
@@ -218,6 +184,7 @@ impl MediaSender {
         if let Some(control) = self.control.as_mut().filter(|_| cargo != Cargo::Probe) {
             control.sends(now, Side::Pictures, cargo, bytes);
         }
+        self.on_screen.repairs(cargo, picture);
         if kind == Kind::PARITY {
             self.stats.repair.parity += 1;
             self.stats.repair.parity_bytes += bytes as u64;
@@ -249,9 +216,8 @@ impl MediaSender {
         self.stats.pictures += 1;
         self.pictures = self.pictures.wrapping_add(1);
         self.stats.last_unit = Some(picture.unit);
-        if body.is_some() {
-            (self.shown, self.body_from) = (body, self.history.next());
-            (self.body, self.lacking) = (self.pictures, 0);
+        if let Some(body) = body {
+            self.on_screen.begin(body, self.pictures, self.history.next());
         }
         self.repair.begin(now, Arc::clone(&picture), self.pictures);
         let cargo = if body.is_some() { Cargo::Body } else { Cargo::Other };
@@ -286,7 +252,7 @@ impl MediaSender {
         let twice = self.protection.sends_twice(self.stats.rtt, self.interval, parts);
         // Much of a picture at once was lost to a full queue, as the next report will tell, and asked for again if not.
         let much = name.bitmap.count_ones() as usize > (parts / MUCH).max(LITTLE);
-        if self.is_congested(now) || much && self.control.is_some() {
+        if self.is_congested(now) || much && self.is_governed {
             return true;
         }
         let known = self.repair.ask(now, round_trips, name, twice);
@@ -301,7 +267,7 @@ impl MediaSender {
     }
 
     fn is_congested(&self, now: Time) -> bool {
-        self.control.as_ref().is_some_and(|control| control.is_congested(now))
+        self.congested.is_some_and(|at| now.since(at) < CONGESTED)
     }
 
     /// A Nack of which something was known.
@@ -328,7 +294,7 @@ impl MediaSender {
         sending.part += 1;
         sending.sent += HOP_LEN + body.len();
         let (cargo, last) = (sending.cargo, sending.part == sending.picture.parts() + sending.symbols.len());
-        let cargo = if kind == Kind::PARITY { Cargo::Repair } else { cargo };
+        let cargo = if kind == Kind::PARITY { Cargo::Parity } else { cargo };
         if last {
             self.sending = None;
         }
@@ -342,10 +308,9 @@ impl MediaSender {
         self.stats.repair.resent += 1;
         self.stats.repair.doubled += u64::from(is_second);
         self.stats.repair.resent_bytes += (HOP_LEN + object.len()) as u64;
-        if picture == Some(self.body) && !is_second {
-            self.lacking -= 1;
-        }
-        let transmit = self.transmit_of(now, Kind::OBJECT, Cargo::Repair, object, picture.unwrap_or(NO_PICTURE));
+        // Of two copies one is enough.
+        let picture = picture.filter(|_| !is_second).unwrap_or(NO_PICTURE);
+        let transmit = self.transmit_of(now, Kind::OBJECT, Cargo::Repair, object, picture);
         Part::Sent { transmit, last: false, more: self.has_more() }
     }
 
@@ -357,7 +322,7 @@ impl MediaSender {
 
     /// The datagram that was handed out last was not sent.
     pub fn not_sent(&mut self) {
-        if self.history.newest().is_some_and(|sent| sent.cargo == Cargo::Body) {
+        if self.history.newest().is_some_and(|sent| matches!(sent.cargo, Cargo::Body | Cargo::Repair)) {
             self.harmed();
         }
     }
@@ -372,112 +337,7 @@ impl MediaSender {
 
     /// The receiver lacks a part of what it should have on its screen.
     pub const fn harmed(&mut self) {
-        self.shown = None;
-    }
-
-    /// Takes a report in. Returns what it tells of single datagrams, of use to a control; `None` if it does not prove that the
-    /// receiver is alive: an old one, or one that echoes what was not sent, changes nothing.
-    pub fn report(&mut self, now: Time, report: &Report) -> Option<Vec<ToldCell>> {
-        let newer = self.report.is_none_or(|last| report.number.wrapping_sub(last).cast_signed() > 0);
-        let held = Duration::from_micros(u64::from(report.held));
-        let age = self.history.age_of(now, report.echo).filter(|age| newer && held <= *age);
-        let age = age?;
-        self.report = Some(report.number);
-        let rtt = age - held;
-        // A longer one is believed by and by.
-        let longer = self.shortest + (self.shortest / 64).max(Duration::from_micros(20));
-        self.shortest = if self.shortest == Duration::ZERO { rtt } else { rtt.min(longer) };
-        self.stats.rtt = Some(self.stats.rtt.map_or(rtt, |old| (old * 7 + rtt) / 8));
-        Some(self.arrivals(now, report))
-    }
-
-    /// Bits that were sent since the newest datagram of which this report tells, and may still be on their way.
-    pub fn unreported(&self, now: Time, report: &Report) -> f64 {
-        let newest = report.first.wrapping_add(report.arrivals.len() as u32).wrapping_sub(1);
-        let young = |at: u32| at_of(now, at) + ON_THE_WAY > now;
-        let media = self.history.after(newest).filter(|sent| sent.cargo != Cargo::Probe && young(sent.at));
-        media.map(|sent| wire_bits(sent.bytes.into())).sum()
-    }
-
-    fn arrivals(&mut self, now: Time, report: &Report) -> Vec<ToldCell> {
-        let (mut told, mut fates) = (Vec::new(), Vec::new());
-        for (i, arrival) in report.arrivals.iter().enumerate() {
-            let sequence = report.first.wrapping_add(i as u32);
-            let Some(sent) = self.history.get_mut(sequence) else { continue };
-            let received = arrival.is_received();
-            let straggler = sent.fate == Fate::Lost && received;
-            if sent.fate != Fate::Unknown && !straggler {
-                continue;
-            }
-            sent.fate = if received { Fate::Received } else { Fate::Lost };
-            let (bytes, at, cargo, picture) = (usize::from(sent.bytes), sent.at, sent.cargo, sent.picture);
-            let here = self.path_from.is_none_or(|from| sequence.wrapping_sub(from).cast_signed() >= 0);
-            match cargo {
-                Cargo::Probe if received && here => {
-                    self.path.probe_arrived(now, bytes);
-                    if self.path.class() == SizeClass::LOOPBACK {
-                        // The path is this machine.
-                        (self.control, self.is_governed) = (None, false);
-                    }
-                }
-                Cargo::Probe => {}
-                Cargo::Body | Cargo::Sound | Cargo::Repair | Cargo::Other => {
-                    self.count(received, straggler);
-                    if straggler {
-                        self.protection.losses.came_after_all();
-                    } else {
-                        fates.push(!received);
-                    }
-                    if here {
-                        self.path.told(now, bytes, at, received);
-                    }
-                }
-            }
-            if self.is_governed && here && !straggler && cargo != Cargo::Probe {
-                told.push(ToldCell {
-                    sent: at_of(now, at),
-                    age: received.then(|| report.age_of(i)),
-                    bytes: bytes as u16,
-                    picture: (cargo == Cargo::Body).then_some(picture),
-                    marked: arrival.ecn() == Ecn::Ce,
-                });
-            }
-            self.note_fate(cargo, picture, sequence, (received, straggler));
-        }
-        self.learn(now, fates);
-        told
-    }
-
-    /// Of what a report tells of losses something follows only with the next one, when it is known whether they met a full
-    /// queue: then less is to be sent, and not more.
-    fn learn(&mut self, now: Time, fates: Vec<bool>) {
-        let before = std::mem::replace(&mut self.fates, fates);
-        if self.is_congested(now) {
-            self.fates.clear();
-        } else {
-            self.protection.losses.told(now, before.into_iter());
-        }
-    }
-
-    /// What became of a part of what is on the receiver's screen.
-    const fn note_fate(&mut self, cargo: Cargo, picture: u32, sequence: u32, (received, straggler): (bool, bool)) {
-        let here = sequence.wrapping_sub(self.body_from).cast_signed() >= 0;
-        match cargo {
-            Cargo::Body if here && straggler => self.lacking -= 1,
-            Cargo::Body if here && !received => self.lacking += 1,
-            Cargo::Repair if picture == self.body && !received => self.lacking += 1,
-            _ => {}
-        }
-    }
-
-    /// What was lost and came after all is no longer among the lost.
-    const fn count(&mut self, received: bool, straggler: bool) {
-        if straggler {
-            self.stats.lost -= 1;
-        } else {
-            self.stats.reported += 1;
-            self.stats.lost += !received as u64;
-        }
+        self.on_screen.harmed();
     }
 
     /// Large datagrams vanish: does a small one arrive? `heard` is when the last valid report came.
@@ -491,6 +351,7 @@ impl MediaSender {
         (self.peer, self.local) = (route.peer, route.local);
         (self.path, self.path_from) = (path, Some(self.history.next()));
         (self.stats.rtt, self.shortest) = (None, Duration::ZERO);
+        (self.protection.losses, self.fates) = Default::default();
         // What the way there carries is not known.
         self.control = self.control.take().map(|control| Box::new(control.anew(now)));
     }
@@ -505,22 +366,16 @@ impl MediaSender {
         self.repair.assert_sound();
         self.path.assert_sound();
         let sending = self.sending.as_ref();
-        assert!(sending.is_none_or(|sending| sending.part < sending.picture.parts()), "something is left to send");
+        assert!(sending.is_none_or(|sending| sending.object().is_some()), "something is left to send");
     }
 }
 
+/// So long after a queue was full what was lost then is still asked for and told of: it is obeyed, and not repaired.
+const CONGESTED: Duration = Duration::from_millis(500);
 /// More than one part in so many of a picture, and than so many parts, are rarely lost by chance.
 const MUCH: usize = 4;
 const LITTLE: usize = 4;
 /// What is sent again is of no picture.
 const NO_PICTURE: u32 = u32::MAX;
-/// What has not been told of for so long is lost: nothing came after it that would show the gap.
-const ON_THE_WAY: Duration = Duration::from_secs(1);
-
-/// The moment in the past of which a datagram's stamp has the low bits.
-fn at_of(now: Time, stamp: u32) -> Time {
-    now - Duration::from_micros(now.wire_micros().wrapping_sub(stamp).into())
-}
-
 #[cfg(test)]
 mod tests;

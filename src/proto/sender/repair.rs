@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::media::coded::{CutPicture, Object};
 use crate::units::{Time, Unit};
 use crate::wire::message::{ANY_CUT, Missing};
-use crate::wire::object::{Name, ObjectView};
+use crate::wire::object::{Name, ObjectView, Type};
 
 /// So many pictures are held in any case …
 const NEWEST: usize = 3;
@@ -124,10 +124,14 @@ impl Repair {
         let RoundTrips { shortest, usual: round_trip } = round_trips;
         let Self { held, pictures, later, credit, .. } = self;
         let Some(held) = held.iter_mut().rev().find(|held| held.picture.unit == name.unit) else { return 0 };
+        // All parts of a picture have one name but for the part.
+        if !held.picture.object(0).is_some_and(|object| is_named(&object, name)) {
+            return 0;
+        }
         let mut known = 0;
         for bit in (0..64).filter(|bit| name.bitmap >> bit & 1 == 1) {
             let part = usize::from(name.first_part) + bit;
-            let Some(object) = held.picture.object(part).filter(|object| is_named(object, name)) else {
+            let Some(object) = held.picture.object(part) else {
                 continue;
             };
             // What has not left yet is nothing that was sent.
@@ -204,7 +208,7 @@ impl Repair {
 
     /// For fuzzing: panics if something grows without bound.
     pub fn assert_sound(&self) {
-        assert!(self.held.len() <= MOST && self.sounds.len() <= 4 * CHUNKS as usize);
+        assert!(self.held.len() <= MOST && self.sounds.len() <= 6 * (CHUNKS as usize + 1));
         let bytes =
             self.sound.iter().chain(&self.pictures).chain(&self.later).map(|resend| resend.object.len()).sum::<usize>();
         let largest = self.held.iter().map(|held| held.picture.total()).max().unwrap_or_default();
@@ -237,7 +241,8 @@ fn is_affordable(credit: f64, object: &Object) -> bool {
 pub fn is_named(object: &Object, name: &Missing) -> bool {
     let Ok(view) = ObjectView::parse_unchecked(object.bytes()) else { return false };
     let Name { stream, kind, rendition, cut, unit, .. } = view.header.name();
-    let alike = name.cut == ANY_CUT || (rendition, cut) == (name.rendition, name.cut);
+    // Sound of another rendition is of another moment.
+    let alike = (rendition, cut) == (name.rendition, name.cut) || name.cut == ANY_CUT && kind != Type::SOUND;
     alike && (stream, kind, unit) == (name.stream, name.kind, name.unit)
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::proto::Port;
+use crate::wire::Report;
 use crate::wire::report::{Arrival, Ecn};
 
 fn sender() -> MediaSender {

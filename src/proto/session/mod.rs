@@ -87,8 +87,8 @@ pub struct Session {
     pub sound_allowed: Rendition,
     /// The sound that it is sent is coded: whether that is to change is looked at where it can.
     pub coded: bool,
-    /// First and last of the chunks and of the coded units that it was sent without a break.
-    sound_sent: [Option<(Unit, Unit)>; 2],
+    /// First and last of each rendition of sound that it was sent without a break.
+    sound_sent: [Option<(Unit, Unit)>; 3],
     /// Which departure of the stream's it was sent last, or is being sent; counted from 1.
     departure: Option<u64>,
     /// When it was last sent a picture because it resumed.
@@ -129,7 +129,7 @@ impl Session {
             sound_coarsest: Rendition::Mono,
             sound_allowed: Rendition::Stereo,
             coded: false,
-            sound_sent: [None; 2],
+            sound_sent: [None; 3],
             departure: None,
             resumed: None,
             media: MediaSender::new(route, id as u32, beginning.path(now)),
@@ -163,7 +163,7 @@ impl Session {
 
     /// It is sent this chunk or coded unit of sound.
     pub fn note_sound(&mut self, rendition: Rendition, number: u32) {
-        let sent = &mut self.sound_sent[usize::from(rendition == Rendition::Coded)];
+        let Some(sent) = self.sound_sent.get_mut(usize::from(rendition.id())) else { return };
         let number = Unit(number);
         *sent = Some(match *sent {
             Some((first, last)) if last.next() == number => (first, number),
@@ -173,8 +173,8 @@ impl Session {
 
     /// Whether it was sent this chunk or coded unit of sound.
     pub fn was_sent_sound(&self, rendition: u8, number: Unit) -> bool {
-        let is_coded = rendition == Rendition::Coded.id();
-        self.sound_sent[usize::from(is_coded)].is_some_and(|(first, last)| (first..=last).contains(&number))
+        let sent = self.sound_sent.get(usize::from(rendition)).copied().flatten();
+        sent.is_some_and(|(first, last)| (first..=last).contains(&number))
     }
 
     /// Whether it is on the picture port, paused or not.

@@ -163,6 +163,10 @@ impl Sessions {
         let begun = owner.media.begun();
         if let Some(control) = &mut owner.media.control {
             control.report(now, &Told { side, sent_at, cells, unreported, round_trip, begun });
+            let congested = control.congested();
+            owner.media.congested = congested;
+            let second = owner.tied.and_then(|id| self.slot(id)).and_then(|slot| self.get_mut(slot));
+            second.into_iter().for_each(|second| second.media.congested = congested);
         }
     }
 

@@ -276,7 +276,8 @@ impl Stream {
             };
             if more {
                 self.turns.is_ready(slot);
-            } else if last && session.pictures && session.missed(self.totals.pictures) > 0 {
+            }
+            if last && session.pictures && session.missed(self.totals.pictures) > 0 {
                 self.turns.is_late(slot);
             }
             let id = session.id;

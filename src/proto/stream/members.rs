@@ -84,8 +84,11 @@ impl Stream {
                 _ => false,
             };
         }
-        if !had_more && session.media.has_more() {
-            self.turns.is_ready(slot);
+        match (had_more, session.media.has_more()) {
+            (false, true) => self.turns.is_ready(slot),
+            // The pace of a picture does not concern what is sent again, unless it is that of the path.
+            (true, true) if !session.media.is_governed => self.turns.hurry(slot),
+            _ => {}
         }
         known
     }

@@ -150,7 +150,7 @@ impl SendingSound {
             let object = &mut self.objects[usize::from(rendition.min(Rendition::Mono).id())];
             let object = object.get_or_insert_with(|| chunk.object(stream, rendition)).clone();
             self.left.push_back((slot, Kind::OBJECT, object));
-            session.note_sound(rendition, chunk.number);
+            session.note_sound(rendition.min(Rendition::Mono), chunk.number);
         }
     }
 
@@ -348,7 +348,7 @@ impl Stream {
                 if !hears || self.members.binary_search(&slot).is_err() {
                     continue;
                 }
-                let cargo = if kind == Kind::PARITY { Cargo::Repair } else { Cargo::Sound };
+                let cargo = if kind == Kind::PARITY { Cargo::Parity } else { Cargo::Sound };
                 return sessions.transmit(slot, now, kind, cargo, object);
             }
             let next = self.members.partition_point(|slot| *slot < sending.from);

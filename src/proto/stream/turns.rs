@@ -74,6 +74,15 @@ impl Turns {
         self.paced.insert((at, slot));
     }
 
+    /// One that is paced has something that may leave now.
+    pub fn hurry(&mut self, slot: usize) {
+        let before = self.paced.len();
+        self.paced.retain(|(_, other)| *other != slot);
+        if self.paced.len() < before {
+            self.ready.push_back(slot);
+        }
+    }
+
     /// Sessions whose pacing wait is over become ready.
     pub fn release(&mut self, now: Time) {
         while let Some((_, slot)) = self.paced.first().copied().filter(|(at, _)| *at <= now) {
