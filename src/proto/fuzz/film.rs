@@ -42,7 +42,10 @@ impl Film {
             stamps: Stamps { captured: now, encoding: now, encoded: now },
         };
         let mut slices = Slices::new();
-        for cut in SizeClass::ALL.into_iter().filter_map(|class| picture.cut(stream, class).ok()) {
+        let (at, media_time) = (picture.unit, picture.media_time);
+        let ways = SizeClass::ALL.into_iter().flat_map(|class| [(class, false), (class, true)]);
+        let cut = |(class, fine)| picture.cut_as(stream, class, fine, at, media_time).ok();
+        for cut in ways.filter_map(cut) {
             for object in (0..cut.parts()).filter_map(|part| cut.object(part)) {
                 let view = ObjectView::parse(object.bytes()).ok()?;
                 slices.insert((view.header.x8, view.header.y8, view.body.to_vec()));
