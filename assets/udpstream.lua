@@ -57,7 +57,7 @@ for _, f in ipairs {
   { "samples", 1, "Samples", DEC, samples }, { "frames", 2, "Frames" }, { "channels", 2, "Channels" },
   { "place", 1, "Place", DEC, places }, { "coarsest", 1, "Coarsest rendition" }, { "width", 2, "Width" }, { "height", 2, "Height" }, { "x8", 2, "Left edge (8 pixels)" },
   { "y8", 2, "Upper edge (8 pixels)" }, { "body_length", 2, "Body length" }, { "crc", 4, "CRC-32", HEX },
-  { "scheme", 1, "Scheme" }, { "k", 1, "Objects covered" }, { "m", 1, "Symbols made" }, { "index", 1, "Index" },
+  { "repair", 1, "Repair", HEX }, { "patience", 2, "Patience (ms)" }, { "scheme", 1, "Scheme" }, { "k", 1, "Objects covered" }, { "m", 1, "Symbols made" }, { "index", 1, "Index" }, { "stride", 1, "Stride" },
   { "symbol_length", 2, "Symbol length" }, { "count", 1, "Count" }, { "bitmap", 8, "Bitmap", HEX },
   { "last", 4, "Last unit" }, { "generation", 4, "Generation" }, { "state", 1, "State", DEC, states },
   { "total", 2, "Streams in all" }, { "index16", 2, "First stream" }, { "watchers", 4, "Watchers" }, { "num", 4, "Numerator" }, { "den", 4, "Denominator" }, { "tlv_type", 2, "Type" }, { "tlv_length", 2, "Length" },
@@ -90,7 +90,7 @@ local layouts = {
   [0x04] = "nonce session clock interval silence sound_port reserved16 token:8 *tlvs",
   [0x05] = "nonce highest lowest refusal retry *text *tlvs", [0x06] = "session goodbye *text", [0x07] = "token:8",
   [0x08] = "session token:8", [0x09] = "number *tlvs", [0x12] = "size *probe",
-  [0x11] = "scheme type rendition cut stream unit part k m index reserved8 symbol_length *symbol crc",
+  [0x11] = "scheme type rendition cut stream unit part k m index stride symbol_length *symbol crc",
   [0x20] = "session number echo held first n shift update_ack buffer token:8 *cells", [0x21] = "session count *names",
   [0x22] = "session number *tlvs", [0x23] = "session *text", [0x0a] = "nonce cookie:24 index16 *zeros",
   [0x0b] = "nonce total index16 *tlvs", [0x24] = "session stream type rendition cut reserved8 unit last", [0x10] = "*object",
@@ -112,6 +112,7 @@ local tlv_layouts = {
   [32] = { "RENDITION", "rendition cut" }, [33] = { "MAX_RATE", "number64" },
   [34] = { "QUALITY", "quality" }, [35] = { "SOUND", "place *rendition" }, [36] = { "PAUSE", "" }, [37] = { "RESUME", "" },
   [38] = { "SEEK", "media" }, [39] = { "MAX_SIZE", "width height" },
+  [40] = { "REPAIR", "repair patience" },
 }
 local description = {
   [1] = { "title", "*rest" }, [2] = { "pictures", "width height num den" }, [3] = { "length (µs)", "number64" },

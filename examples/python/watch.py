@@ -2,6 +2,7 @@
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the server refused, could not be reached, or has fallen silent."""
 import argparse, collections, contextlib, os, re, socket, sys, time, zlib
 from struct import error as StructError, pack, unpack_from
+import repair
 import cv2, numpy  # apt install python3-opencv, or pip install numpy opencv-python
 HELLO, CHALLENGE, JOIN, ACCEPT, REFUSE, BYE, PATH_CHECK, PATH_REPLY, UPDATE = range(1, 10)  # Kinds, section 5.
 OBJECT, PROBE, REPORT, TOKEN, LOW_HALF = 0x10, 0x12, 0x20, 6, 0xFFFFFFFF
@@ -26,7 +27,7 @@ class Watcher:  # All its times are in microseconds.
         self.socket.settimeout(0.002)
         self.socket.connect(server)  # From now on it takes datagrams of that address only.
         self.session, self.stream, self.bye, self.heard = 0, None, None, time.monotonic_ns() // 1000
-        self.units, self.canvas, self.count = {}, None, collections.Counter(last=-1)
+        self.repair, self.units, self.canvas, self.count = repair.Repair(), {}, None, collections.Counter(last=-1)
         self.joined, self.nonce, self.cookie, self.tries, self.knock_at = False, os.urandom(8), None, 0, 0
     def send(self, kind, message, sequence=0):
         tag, now = self.session & LOW_HALF if kind >= BYE else 0, time.monotonic_ns() // 1000
@@ -34,7 +35,7 @@ class Watcher:  # All its times are in microseconds.
             self.socket.send(pack(">HBBIII", 0x5553, 1, kind, tag, sequence, now & LOW_HALF) + message)
     def send_what_is_due(self, now):  # Sections 7 and 8.
         if not self.joined and now >= self.knock_at:  # Hello until there is a cookie, then Join until a Description.
-            hello, join = pack(">BBH8s1172x", 1, 1, 0, self.nonce), self.nonce + (self.cookie or b"") + bytes(4)
+            hello, join = pack(">BBH8s1172x", 1, 1, 0, self.nonce), self.nonce + (self.cookie or b"") + repair.JOIN
             self.send(JOIN if self.cookie else HELLO, join if self.cookie else hello)
             self.knock_at, self.tries = now + min(50_000 << min(self.tries, 3), 250_000), self.tries + 1
         if self.session and (now >= self.report_at or self.newest - self.first >= 400):
@@ -42,9 +43,12 @@ class Watcher:  # All its times are in microseconds.
             oldest = max((now - self.arrivals[hop] for hop in hops if hop in self.arrivals), default=0)
             unit = next((shift for shift in range(4) if oldest >> 4 + shift <= 8191), 4)
             cells = [0x8000 | min(now - self.arrivals[hop] >> 4 + unit, 8191) if hop in self.arrivals else 0 for hop in hops]
-            self.first, self.reports, self.report_at = hops.stop, self.reports + 1, now + self.interval
+            self.first, self.reports, self.report_at, self.said = hops.stop, self.reports + 1, now + self.interval, self.said + 1
             self.send(REPORT, pack(f">QIIIIHBII8s{len(hops)}H", self.session, self.reports, self.echo, now - self.heard,
-                                   hops.start & LOW_HALF, len(hops), unit, self.update, 0, self.token, *cells), self.reports)
+                                   hops.start & LOW_HALF, len(hops), unit, self.update, 0, self.token, *cells), self.said)
+        if self.session and (nack := self.repair.asks(self.session, now)):
+            self.said += 1
+            self.send(repair.NACK, nack, self.said)
     def receive(self, datagram, now):
         (magic, version, kind, tag, hop, sent_at), data = unpack_from(">HBBIII", datagram), datagram[16:]
         join = kind < BYE and not self.session and data[:8] == self.nonce
@@ -59,7 +63,7 @@ class Watcher:  # All its times are in microseconds.
         elif kind == ACCEPT and self.cookie:
             self.session, _, interval, self.token = unpack_from(">QQH6x8s", data, 8)
             self.heard, self.interval, self.report_at = now, 1000 * interval, now + 1000 * interval
-            self.reports, self.update, self.arrivals, self.first, self.newest, self.echo = 0, 0, {}, 0, -1, sent_at
+            self.said, self.reports, self.update, self.arrivals, self.first, self.newest, self.echo = 0, 0, 0, {}, 0, -1, sent_at
     def hear(self, kind, hop, sent_at, data, now):
         end = 4 * data[0] + int.from_bytes(data[40:42], "big") if kind == OBJECT else 0
         if kind == OBJECT and (data[0] < 11 or data[end:end + 4] != zlib.crc32(data[:end]).to_bytes(4, "big")):
@@ -71,7 +75,10 @@ class Watcher:  # All its times are in microseconds.
             self.arrivals[hop] = now
             self.arrivals.pop(hop - 8192, None)
         if kind == OBJECT:
-            self.take(data[:end], now)
+            self.take_whole(data[:end + 4], now)
+        elif kind == repair.PARITY:
+            for whole in self.repair.parity(data):
+                self.take_whole(whole, now)
         elif kind == PROBE:
             self.report_at = min(self.report_at, now + 500)
         elif kind == PATH_CHECK:
@@ -84,6 +91,13 @@ class Watcher:  # All its times are in microseconds.
                 tlv += 4 + length
         elif kind == BYE and not self.bye:
             self.bye = now + 250_000, data[9], data[12:12 + int.from_bytes(data[10:12], "big")].decode()
+    def take_whole(self, whole, now):
+        if whole[-4:] != zlib.crc32(whole[:-4]).to_bytes(4, "big"):
+            raise ValueError("rebuilt of what does not belong together")
+        self.repair.came(whole)
+        self.take(whole[:-4], now)
+        for other in self.repair.rebuilt(int.from_bytes(whole[16:20], "big")):
+            self.take_whole(other, now)
     def take(self, data, now):  # Section 3.
         fields = unpack_from(">xBHQBBBxIHH8xHHHH", data)
         kind, flags, stream, rendition, cut, quality, unit, part, parts, width, height, x8, y8 = fields

@@ -227,8 +227,8 @@ fn reserved() -> Vec<Sample> {
     vec![
         coded(),
         same(),
-        made("Parity", "**Parity** (reserved)", &Message::Parity(parity)),
-        made("Nack", "**Nack** (reserved): parts 4 and 6", &Message::Nack { session, names: vec![missing] }),
+        made("Parity", "**Parity**", &Message::Parity(parity)),
+        made("Nack", "**Nack**: parts 4 and 6", &Message::Nack { session, names: vec![missing] }),
         made("Say", "**Say** (reserved)", &Message::Say { session, text: "Hello, all." }),
         made("List", "**List** of the first page", &Message::List(List { nonce, cookie, first: 0 })),
         made("Listing", "**Listing** of one stream", &Message::Listing(listing)),

@@ -72,7 +72,8 @@ impl Parts {
             m: if x % 2 == 0 { j.max(1) } else { 1 },
             index: if x % 2 == 0 { k % j.max(1) } else { 0 },
             stride: l.max(1),
-            symbol: &self.symbol,
+            // An even number of bytes, and some.
+            symbol: self.symbol.get(..self.symbol.len() / 2 * 2).filter(|symbol| !symbol.is_empty()).unwrap_or(&[7; 2]),
         };
         let arrivals = self.cells.iter().copied().map(Arrival).collect();
         let report = Report {
