@@ -219,7 +219,9 @@ impl MediaSender {
         if let Some(body) = body {
             self.on_screen.begin(body, self.pictures, self.history.next());
         }
-        self.repair.begin(now, Arc::clone(&picture), self.pictures);
+        if self.protection.wish.asks {
+            self.repair.begin(now, Arc::clone(&picture), self.pictures);
+        }
         let cargo = if body.is_some() { Cargo::Body } else { Cargo::Other };
         self.sending = Some(Sending { picture, symbols, cargo, part: 0, sent: 0, pace });
     }
@@ -298,7 +300,7 @@ impl MediaSender {
         if last {
             self.sending = None;
         }
-        if kind == Kind::OBJECT {
+        if kind == Kind::OBJECT && self.protection.wish.asks {
             self.repair.leaves(now);
         }
         Part::Sent { transmit: self.transmit(now, kind, cargo, body), last, more: self.has_more() }

@@ -94,7 +94,14 @@ impl Default for Repair {
 impl Repair {
     /// A picture begins, the `number`th that this receiver is sent.
     pub fn begin(&mut self, now: Time, picture: Arc<CutPicture>, number: u32) {
-        self.held.push_back(Held { picture, number, began: now, left: Vec::new(), again: BTreeMap::new() });
+        let parts = picture.parts();
+        self.held.push_back(Held {
+            picture,
+            number,
+            began: now,
+            left: Vec::with_capacity(parts),
+            again: BTreeMap::new(),
+        });
         let mut older = 0;
         let kept = self.held.iter().rev().enumerate().take_while(|(age, held)| {
             let newest = *age < NEWEST;

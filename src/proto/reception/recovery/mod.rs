@@ -26,6 +26,8 @@ const MOST_PARTS: usize = 1_024;
 const MOST_CHUNKS: u32 = 64;
 /// Silence of which it follows that the last parts of a picture are lost: twice the longest pause within pictures, within this.
 const SILENCE: std::ops::RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(8);
+/// So many objects in a row of pictures before all that is remembered show that something wrong was believed.
+const STRAYS: u32 = 64;
 /// What is missing for longer is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(2);
 /// Parity came within so long: it may bring what was not asked for.
@@ -57,6 +59,8 @@ pub struct Recovery {
     patience: Option<Duration>,
     /// When parity came last.
     protected: Option<Time>,
+    /// Objects of pictures before all that is remembered, one after the other.
+    strays: u32,
 }
 
 /// What is known of a picture whose parts come.
@@ -151,8 +155,14 @@ impl Recovery {
         // What was overtaken by a later picture begins no gap behind that.
         let newest = self.pictures.last_key_value().map(|(unit, _)| *unit);
         if newest.is_some_and(|newest| unit < newest) {
+            self.strays += 1;
+            if self.strays >= STRAYS || self.pictures.values().all(|tracked| tracked.stream != header.stream) {
+                // Another stream, or what was believed to be newer was made up.
+                self.pictures.clear();
+            }
             return (Via::Sent, false);
         }
+        self.strays = 0;
         if newest != Some(unit) {
             self.close_all(now, hop, hops);
             self.begin(header);

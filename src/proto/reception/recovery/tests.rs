@@ -140,6 +140,20 @@ fn a_picture_is_waited_for_as_long_as_an_answer_may_come_and_no_longer_than_pati
 }
 
 #[test]
+fn a_picture_that_was_made_up_does_not_end_recovery() {
+    let mut session = Session::new(RTT);
+    session.part(ms(0), 0, 4_000_000_000, 9);
+    let mut hop = 1;
+    for unit in 1..20 {
+        for part in (0..10).filter(|part| *part != 4) {
+            session.part(ms(u64::from(unit) * 40), hop + part, unit, part as u16);
+        }
+        hop += 10;
+    }
+    assert_eq!(session.asks(ms(800)).last(), Some(&(19, 4, 1)));
+}
+
+#[test]
 fn sound_is_asked_for_first_and_as_long_as_it_is_needed() {
     let chunk = |number| header(Type::SOUND, number, 0, 1);
     let late = |kind: Type, _: u8, unit: Unit| (kind != Type::SOUND || unit.0 != 6).then_some(ms(3));
