@@ -149,6 +149,23 @@ pub fn rebuild(
     rebuilt.into_iter().map(|(place, member)| Some((place, object_of(&member)?))).collect()
 }
 
+/// Members and symbols out of arbitrary bytes, for fuzzing.
+#[doc(hidden)]
+pub fn fuzz_parity(bytes: &[u8]) {
+    let [scheme, k, m, size, rest @ ..] = bytes else { return };
+    let scheme = if scheme % 2 == 0 { Scheme::ReedSolomon } else { Scheme::Xor };
+    let (size, m) = (usize::from(*size).next_multiple_of(2).max(2), usize::from(*m));
+    let mut pieces = rest.chunks(size);
+    let member = |piece: &[u8]| piece.first().is_some_and(|byte| byte % 4 > 0);
+    let members: Vec<Option<&[u8]>> =
+        (0..*k).map(|_| pieces.next().filter(|piece| member(piece)).map(|piece| &piece[1..])).collect();
+    let symbols: Vec<(u8, &[u8])> = pieces.zip(0..=u8::MAX).map(|(symbol, index)| (index, symbol)).collect();
+    for (place, object) in rebuild(scheme, m, &members, &symbols).unwrap_or_default() {
+        assert!(members.get(place).is_some_and(Option::is_none), "only what was missing");
+        assert!(object.len() + LENGTH <= size, "no longer than a member");
+    }
+}
+
 /// The object in a member.
 fn object_of(member: &[u8]) -> Option<Vec<u8>> {
     let (length, rest) = member.split_first_chunk::<LENGTH>()?;

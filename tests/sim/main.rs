@@ -7,6 +7,7 @@ mod elastic;
 mod encoder;
 mod jpeg;
 mod link;
+mod nacks;
 mod net;
 mod overload;
 mod random;

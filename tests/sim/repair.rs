@@ -13,6 +13,7 @@ use udpstream::wire::SizeClass;
 use crate::jpeg::Film;
 use crate::link::Path;
 use crate::net::{SOUND, World, ms, seconds};
+use crate::scene::{Layout, MEGA, Scene, USUAL};
 
 const SEEDS: [u64; 3] = [1, 2, 3];
 /// Ethernet's datagrams.
@@ -235,5 +236,24 @@ fn sound_is_repaired_in_time() {
             let mean = shares.iter().sum::<f64>() / shares.len() as f64;
             assert!(mean >= least, "{loss} {round_trip} {live}: {shares:?}");
         }
+    }
+}
+
+/// The estimate holds while a path falls that loses by chance, and pictures are repaired on it.
+#[test]
+fn a_path_that_falls_and_loses_by_chance_is_followed_and_repaired() {
+    for seed in SEEDS {
+        let mut scene = Scene::new(Layout { seed, ..USUAL });
+        scene.bottleneck().loss = 0.01;
+        scene.plan(10.0, 5.0 * MEGA);
+        scene.plan(25.0, 20.0 * MEGA);
+        scene.run(40.0);
+        let (before, after) = (scene.figures(5.0, 10.0), scene.figures(12.0, 25.0));
+        let (calm, missing, back) =
+            (scene.calm(10.0, 25.0, 50.0), scene.missing(10.0, 12.0), scene.reached(25.0, 14.0 * MEGA));
+        println!("seed {seed}: {before:?} then calm {calm:.2} s, missing {missing} of 50, {after:?}, back {back:.2} s");
+        assert!(before.fps >= 24.4 && after.fps >= 24.4, "{before:?} {after:?}");
+        assert!(before.rate >= 0.9 * 18.8 && after.rate >= 0.9 * 4.9 && after.queue <= 30.0, "{before:?} {after:?}");
+        assert!(calm <= 0.5 && missing <= 10 && back <= 3.0, "{calm} {missing} {back}");
     }
 }

@@ -4,7 +4,7 @@ use super::script::Script;
 use super::world::datagram;
 use crate::media::sound::{FRAMES, media_time};
 use crate::units::{MediaTime, Size, Unit};
-use crate::wire::message::{COOKIE_LEN, Join, List, Message, Place, Role, SoundWish};
+use crate::wire::message::{ANY_CUT, COOKIE_LEN, Join, List, Message, Missing, Parity, Place, Role, Scheme, SoundWish};
 use crate::wire::object::{ObjectHeader, Type, flags};
 use crate::wire::report::{Arrival, MAX_SHIFT, Report};
 use crate::wire::tlv::{self, Tlvs, kind};
@@ -147,5 +147,45 @@ pub fn chunk(tag: u32, hop: u32, script: &mut Script<'_>) -> Vec<u8> {
     let sequence = hop.wrapping_add(u32::from(script.u8()));
     let mut bytes = Hop { kind: Kind::OBJECT, tag, sequence, sent_at: 0 }.to_bytes().to_vec();
     header.emit(&mut bytes, |out| out.resize(out.len() + 2 * usize::from(header.size.width * channels), 7));
+    bytes
+}
+
+/// What a session lacks, as somebody says in its name: perhaps something that it was sent.
+pub fn nack(session: u64, script: &mut Script<'_>) -> Vec<u8> {
+    let name = |script: &mut Script<'_>| {
+        let (stream, cut) = (stream_of(script), script.u8());
+        let kind = if script.u8() < 160 { Type::PICTURE } else { Type::SOUND };
+        let cut = [ANY_CUT, SizeClass::ANY.cut(0, false), cut][script.choice(3)];
+        let (unit, first_part) = (Unit(script.u8().into()), u16::from(script.u8() % 16));
+        Missing { stream, kind, rendition: script.u8() % 4, cut, unit, first_part, bitmap: script.u64() }
+    };
+    let names = (0..script.choice(8)).map(|_| name(script)).collect();
+    let mut body = Vec::new();
+    Message::Nack { session, names }.emit(&mut body);
+    datagram(Kind::NACK, session as u32, &body)
+}
+
+/// A repair symbol that is sound as such, and protects nothing that was sent.
+pub fn parity(tag: u32, hop: u32, script: &mut Script<'_>) -> Vec<u8> {
+    let scheme = if script.u8() < 128 { Scheme::ReedSolomon } else { Scheme::Xor };
+    let kind = if script.u8() < 160 { Type::PICTURE } else { Type::SOUND };
+    let (k, m) = (script.u8().max(1), if scheme == Scheme::Xor { 1 } else { script.u8().max(1) });
+    let symbol = vec![script.u8(); 2 + usize::from(script.u16() % 1_400) / 2 * 2];
+    let parity = Parity {
+        scheme,
+        kind,
+        rendition: script.u8() % 4,
+        cut: SizeClass::ANY.cut(0, script.u8() < 128),
+        stream: stream_of(script),
+        unit: Unit(script.u8().into()),
+        first_part: u16::from(script.u8() % 16),
+        k,
+        m,
+        index: script.u8() % m,
+        stride: script.u8().max(1),
+        symbol: &symbol,
+    };
+    let mut bytes = Hop { kind: Kind::PARITY, tag, sequence: hop, sent_at: 0 }.to_bytes().to_vec();
+    Message::Parity(parity).emit(&mut bytes);
     bytes
 }

@@ -64,6 +64,11 @@ fn ask(world: &mut World, script: &mut Script<'_>) {
         }
         5 => world.knock(outside(script.u8() % 8, script.u16() % 3), port(script), script),
         8 => world.list(outside(script.u8() % 8, script.u16() % 3), port(script), script),
+        6 => {
+            let (host, port) = (script.u8() % 3, port(script));
+            let session = if script.u8() < 128 { world.session } else { world.second.0 };
+            world.send_to(port, outside(host, 40_000 + u16::from(port.0)), forge::nack(session, script));
+        }
         9 => world.describe(),
         10 => world.open(),
         11 => {
@@ -91,7 +96,8 @@ pub fn fuzz_receiver(data: &[u8]) {
         1 => world.send_watcher(script.choice(2), script.bytes().to_vec()),
         2 => {
             world.betray();
-            let bytes = forge::object(world.session as u32, world.hop, script);
+            let forged = if script.u8() < 192 { forge::object } else { forge::parity };
+            let bytes = forged(world.session as u32, world.hop, script);
             world.send_watcher(0, bytes);
         }
         3 => world.restart_server(),
