@@ -77,6 +77,12 @@ class Link:
         """Changes the bucket while traffic flows; its queue keeps its length in milliseconds."""
         self.shape("change", mbit)
 
+    def lose(self, permille):
+        """Of a thousand datagrams the router drops so many by chance from now on, either way, whatever its queue holds."""
+        rule = f"numgen random mod 1000 < {permille} counter drop"
+        rules = f"table ip loss {{\n chain forward {{\n  type filter hook forward priority 0;\n  {rule}\n }}\n}}\n"
+        subprocess.run(self.inside("r", ["nft", "-f", "-"]), input=rules, text=True, check=True, capture_output=True)
+
     def inside(self, side, words):
         return ["ip", "netns", "exec", self.spaces[side], *map(str, words)]
 
@@ -109,8 +115,8 @@ def end(processes):
             process.wait()
 
 
-def octets(process):
-    """Bytes of IP that the namespace of this process has received so far."""
+def octets(process, way="In"):
+    """Bytes of IP that the namespace of this process has received so far, or sent (`Out`)."""
     with open(f"/proc/{process.pid}/net/netstat") as file:
         names, values = [line.split() for line in file if line.startswith("IpExt:")]
-    return int(values[names.index("InOctets")])
+    return int(values[names.index(f"{way}Octets")])
