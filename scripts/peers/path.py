@@ -246,13 +246,13 @@ def fall(start, rates, phases):
         }
 
 
-def percentile(late, absolute, before):
-    """The 95th. Peers do not say when a picture was due: theirs is counted from their least before the fall."""
+def percentile(late, absolute, before, share=0.95):
+    """Peers do not say when a picture was due: theirs is counted from their least before the fall."""
     if not late:
         return None
     least = 0.0 if absolute else min((value for one in before for value in one.late), default=0.0)
     ordered = sorted(late)
-    return ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))] - least
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] - least
 
 
 def quality_back(before, after):
