@@ -5,7 +5,9 @@ fills the socket's buffer and holds up the program (and TCP keeps its queue shor
 Needs root.
 """
 
+import json
 import os
+import re
 import signal
 import subprocess
 
@@ -14,7 +16,7 @@ SENDER, RECEIVER = "10.77.0.1", "10.77.1.1"
 ROUTER = {"a": "10.77.0.2", "b": "10.77.1.2"}
 # A millisecond of the rate, so that pictures see the wall; a bucket below one datagram with its Ethernet header would pass none.
 BURST_S, BURST_LEAST = 0.001, 1_600
-MTU = 1_500
+MTU, ETHERNET = 1_500, 14
 
 
 def ip(*words):
@@ -76,6 +78,24 @@ class Link:
     def set_rate(self, mbit):
         """Changes the bucket while traffic flows; its queue keeps its length in milliseconds."""
         self.shape("change", mbit)
+
+    def lose(self, permille):
+        """Of a thousand datagrams the router drops so many by chance from now on, either way, whatever its queue holds."""
+        rule = f"numgen random mod 1000 < {permille} counter drop"
+        rules = f"table ip loss {{\n chain forward {{\n  type filter hook forward priority 0;\n  {rule}\n }}\n}}\n"
+        subprocess.run(self.inside("r", ["nft", "-f", "-"]), input=rules, text=True, check=True, capture_output=True)
+
+    def sent(self):
+        """Bytes of IP that the sender has put on its wire so far, whatever became of them; each datagram on its own."""
+        words = ["ip", "-n", self.spaces["a"], "-s", "-j", "link", "show", "dev", self.ends["a"]]
+        counts = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)[0]["stats64"]["tx"]
+        return counts["bytes"] - ETHERNET * counts["packets"]
+
+    def dropped(self):
+        """Datagrams that fell to `lose` so far."""
+        rules = subprocess.run(self.inside("r", ["nft", "list", "ruleset"]), check=True, capture_output=True, text=True).stdout
+        found = re.search(r"counter packets (\d+)", rules)
+        return int(found[1]) if found else 0
 
     def inside(self, side, words):
         return ["ip", "netns", "exec", self.spaces[side], *map(str, words)]

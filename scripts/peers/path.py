@@ -68,11 +68,12 @@ def spread(points, count):
 class Watcher:
     """What receives, and says once a second what came of it."""
 
-    def __init__(self, link, words, counts_all):
+    def __init__(self, link, words, counts_all, stdin=subprocess.DEVNULL):
         self.errors = tempfile.TemporaryFile("w+")
-        self.process = link.start("b", words, stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        self.process = link.start("b", words, stdin=stdin, stdout=subprocess.PIPE, stderr=self.errors, text=True)
         self.counts_all, self.lines, self.last = counts_all, queue.Queue(), (0, 0)
-        self.bytes, self.summary = [], {}
+        # The line of the second that was asked for last, and the one at the end.
+        self.bytes, self.line, self.summary = [], {}, {}
         threading.Thread(target=self.read, daemon=True).start()
         threading.Thread(target=self.sample, daemon=True).start()
 
@@ -102,7 +103,8 @@ class Watcher:
         if came is None:
             self.errors.seek(0)
             raise Broken(f"who watches says nothing more: {self.errors.read().strip()[-300:]}")
-        at, line = came
+        at, self.line = came
+        line = self.line
         if not self.counts_all:
             return Second(at, line["whole"], line["pictures"], line["delays"], None)
         whole, shown, late, rung = ours(line)
@@ -141,12 +143,12 @@ class Watcher:
 # Who sends: given a link, each of these starts both ends on it and returns the watcher.
 
 
-def stream(program, source, arguments):
+def stream(program, source, arguments, watching=()):
     def start(link):
         serve = [program, "serve", source, *arguments, "--fps", FPS, "--port", PORT, "--bind", SENDER, "-q"]
         link.start("a", serve, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(0.5)
-        watch = [program, "watch", f"{SENDER}:{PORT}", "--headless", "--stats", "json", "--timeout", "60"]
+        watch = [program, "watch", f"{SENDER}:{PORT}", "--headless", "--stats", "json", "--timeout", "60", *watching]
         return Watcher(link, watch, True)
 
     return start
@@ -244,13 +246,13 @@ def fall(start, rates, phases):
         }
 
 
-def percentile(late, absolute, before):
-    """The 95th. Peers do not say when a picture was due: theirs is counted from their least before the fall."""
+def percentile(late, absolute, before, share=0.95):
+    """Peers do not say when a picture was due: theirs is counted from their least before the fall."""
     if not late:
         return None
     least = 0.0 if absolute else min((value for one in before for value in one.late), default=0.0)
     ordered = sorted(late)
-    return ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))] - least
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] - least
 
 
 def quality_back(before, after):

@@ -15,6 +15,10 @@ FALL = (
     ("", 12), ("", 18), ("Mb/s", 8), ("whole in s 1", 14), ("fps then", 11), ("p95 ms", 10), ("Mb/s", 8), ("70 % after, s", 15),
     ("fine after, s", 15), ("Mb/s", 8),
 )
+WORDS = (
+    "The p95 of udpstream is from due to shown; that of RTP's peers is from their least before the fall to the last datagram.\n"
+    "A picture is whole if all of it came in time; one of H.264 also if all that it builds on did."
+)
 
 
 class Broken(Exception):
@@ -101,9 +105,8 @@ class Table:
             values = [100 * found[name] if name.endswith("cpu") else found[name] for name in names]
             self.line("clean", who, [self.cell(value, 2 if n in (1, 2, 3, 4) else 1) for n, value in enumerate(values)], columns)
 
-    def verdict(self):
-        print("\nThe p95 of udpstream is from due to shown; that of RTP's peers is from their least before the fall to the last datagram.\n"
-              "A picture is whole if all of it came in time; one of H.264 also if all that it builds on did.\n")
+    def verdict(self, words=WORDS):
+        print(f"\n{words}\n")
         for mark in self.marks:
             measured = "–" if mark["measured"] is None else f"{mark['measured']:.1f}"
             print(f"{'met' if mark['met'] else 'NOT met':<8} {mark['what']}: {measured} ({mark['limit']})")
