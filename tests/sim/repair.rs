@@ -252,7 +252,7 @@ fn a_path_that_falls_and_loses_by_chance_is_followed_and_repaired() {
         let (calm, missing, back) =
             (scene.calm(10.0, 25.0, 50.0), scene.missing(10.0, 12.0), scene.reached(25.0, 14.0 * MEGA));
         println!("seed {seed}: {before:?} then calm {calm:.2} s, missing {missing} of 50, {after:?}, back {back:.2} s");
-        assert!(before.fps >= 24.4 && after.fps >= 24.4, "{before:?} {after:?}");
+        assert!(before.fps >= 24.8 && after.fps >= 24.3, "{before:?} {after:?}");
         assert!(before.rate >= 0.9 * 18.8 && after.rate >= 0.9 * 4.9 && after.queue <= 30.0, "{before:?} {after:?}");
         assert!(calm <= 0.5 && missing <= 10 && back <= 3.0, "{calm} {missing} {back}");
     }

@@ -26,12 +26,14 @@ pub struct Gap {
     said: u8,
     next: Time,
     is_hopeless: bool,
+    /// When it was said for the first time, and for the second.
+    asked: [Option<Time>; 2],
 }
 
 impl Gap {
     /// Noticed now; it is asked for after so long, if it has not come until then.
     pub fn new(now: Time, hop: u64, wait: Duration) -> Self {
-        Self { since: now, hop, said: 0, next: now + wait, is_hopeless: false }
+        Self { since: now, hop, said: 0, next: now + wait, is_hopeless: false, asked: [None; 2] }
     }
 
     pub const fn is_asked(&self) -> bool {
@@ -46,6 +48,9 @@ impl Gap {
     /// It is being asked for. Returns whether that is for the first time.
     pub fn ask(&mut self, now: Time, round_trip: Duration) -> bool {
         let first = self.said == 0;
+        if let Some(asked) = self.asked.get_mut(usize::from(self.said / 2)) {
+            asked.get_or_insert(now);
+        }
         let is_second_word = self.said % 2 == 1;
         self.said += if is_second_word || round_trip >= FAR { 1 } else { 2 };
         let overdue = overdue(round_trip);
@@ -56,6 +61,14 @@ impl Gap {
         };
         self.next = now + after;
         first
+    }
+
+    /// How long an answer took that comes now, if it can be told which question it answers.
+    pub fn answered(&self, now: Time) -> Option<Duration> {
+        match self.asked {
+            [Some(first), None] => Some(now.since(first)),
+            _ => None,
+        }
     }
 
     /// Nothing that is sent for it now would be in time.

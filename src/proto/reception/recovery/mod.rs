@@ -38,6 +38,8 @@ const LOSSY: Duration = Duration::from_secs(30);
 const SOUND_MARGIN: Duration = Duration::from_millis(2);
 /// Sound is not held back for longer so that it can be repaired.
 const SOUND_MOST: Duration = Duration::from_millis(150);
+/// An answer may wait so long behind what is being sent, and in the path's queue.
+const LATE_ANSWER: Duration = Duration::from_millis(25);
 /// A round trip, as long as none is known.
 const USUAL_ROUND_TRIP: Duration = Duration::from_millis(30);
 /// Renditions of sound from this on are coded: their units are numbered by themselves.
@@ -55,6 +57,8 @@ pub struct Recovery {
     /// The longest pause within a picture, fading.
     pause: Duration,
     round_trip: Option<Duration>,
+    /// How long answers take that take long, fading: they wait behind what is being sent.
+    answers: Duration,
     /// How long a picture is waited for at most; `None`: not known yet.
     patience: Option<Duration>,
     /// When parity came last.
@@ -112,11 +116,16 @@ impl Recovery {
 
     /// So long a picture is waited for at most after it could have been whole: as long as an answer takes.
     pub fn waits(&self) -> Duration {
-        (self.round_trip() + MARGIN).min(self.patience.unwrap_or_default())
+        (self.slow_answer() + MARGIN).min(self.patience.unwrap_or_default())
     }
 
     fn round_trip(&self) -> Duration {
         self.round_trip.unwrap_or(USUAL_ROUND_TRIP)
+    }
+
+    /// How long an answer takes, if it is one of those that take long.
+    fn slow_answer(&self) -> Duration {
+        self.answers.clamp(self.round_trip(), self.round_trip() + LATE_ANSWER)
     }
 
     /// An object has come with this number; `is_newest`: none with a higher one had. Returns how it came, and whether it had
@@ -139,6 +148,9 @@ impl Recovery {
             if header.part < tracked.top {
                 let Some(gap) = tracked.missing.remove(&header.part) else { return (Via::Resent, true) };
                 let via = came(&gap, now, hop, &mut self.reordering);
+                if let Some(took) = gap.answered(now).filter(|_| via == Via::Resent) {
+                    self.answers = (self.answers * 31 / 32).max(took);
+                }
                 if tracked.silent_from.is_some_and(|from| header.part >= from) && is_newest {
                     if via == Via::Sent {
                         // They had not been lost: they come after a pause.
@@ -285,7 +297,7 @@ impl Recovery {
         }
         let (round_trip, wait) = (self.round_trip(), self.reordering.wait(now));
         let patience = self.waits();
-        let mut asking = Asking { now, round_trip, asked: &mut asked };
+        let mut asking = Asking { now, round_trip, answer: self.slow_answer(), asked: &mut asked };
         for lane in &mut self.sounds {
             let name = lane.name();
             for (unit, gap) in &mut lane.missing {
@@ -320,8 +332,8 @@ impl Recovery {
     pub fn awaited(&self, now: Time, unit: Unit) -> Option<Time> {
         let tracked = self.pictures.get(&unit)?;
         let closed = tracked.closed.filter(|_| !tracked.missing.is_empty())? + self.reordering.wait(now);
-        let (round_trip, patience) = (self.round_trip(), self.patience?);
-        let answers = tracked.missing.values().filter_map(|gap| gap.awaited(round_trip)).max();
+        let (answer, patience) = (self.slow_answer(), self.patience?);
+        let answers = tracked.missing.values().filter_map(|gap| gap.awaited(answer)).max();
         let most = closed + self.waits();
         let parity = self.protected.filter(|at| now.since(*at) < PROTECTED);
         let parity = parity.map(|_| closed + (*SILENCE.end()).min(patience));
@@ -332,7 +344,7 @@ impl Recovery {
     pub fn sound_takes(&self, now: Time) -> Duration {
         let lately = self.sound_missed.is_some_and(|at| now.since(at) < LOSSY);
         if lately {
-            (gap::overdue(self.round_trip()) + self.round_trip() + SOUND_MARGIN).min(SOUND_MOST)
+            (gap::overdue(self.slow_answer()) + self.slow_answer() + SOUND_MARGIN).min(SOUND_MOST)
         } else {
             Duration::ZERO
         }
@@ -361,6 +373,8 @@ fn came(gap: &Gap, now: Time, hop: u64, reordering: &mut Reordering) -> Via {
 struct Asking<'a> {
     now: Time,
     round_trip: Duration,
+    /// After so long it is asked again.
+    answer: Duration,
     asked: &'a mut Asked,
 }
 
@@ -386,7 +400,7 @@ impl Asking<'_> {
             None if full => return,
             None => names.push(name),
         }
-        self.asked.first += u64::from(gap.ask(self.now, self.round_trip));
+        self.asked.first += u64::from(gap.ask(self.now, self.answer));
     }
 }
 
