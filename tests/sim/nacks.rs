@@ -119,7 +119,7 @@ fn names_of_what_was_never_sent_are_answered_by_nothing() {
     ask(&mut world, &stolen, client.session, vec![right]);
     ask(&mut world, &client, 12_345, vec![right]);
     assert_eq!((again(&world, &client), again(&world, &other)), (0, 0));
-    assert!(world.stray.get(&stolen.address).is_none(), "nothing goes to who has no session");
+    assert!(!world.stray.contains_key(&stolen.address), "nothing goes to who has no session");
     ask(&mut world, &client, client.session, vec![Missing { cut: ANY_CUT, bitmap: 0b11, ..right }]);
     assert_eq!(again(&world, &client), 2, "whichever cut it was");
 }

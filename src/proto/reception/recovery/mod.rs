@@ -7,6 +7,7 @@
 
 mod gap;
 mod reorder;
+mod tracked;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::wire::message::{MAX_NAMES, Missing};
 use crate::wire::object::{ObjectHeader, Type};
 use gap::{Gap, MARGIN};
 use reorder::Reordering;
+use tracked::Tracked;
 
 /// Pictures that are remembered: more than are ever on their way at once.
 const PICTURES: usize = 8;
@@ -65,24 +67,6 @@ pub struct Recovery {
     protected: Option<Time>,
     /// Objects of pictures before all that is remembered, one after the other.
     strays: u32,
-}
-
-/// What is known of a picture whose parts come.
-struct Tracked {
-    rendition: u8,
-    cut: u8,
-    stream: u64,
-    /// 0: not yet known.
-    parts: u16,
-    /// One more than the last part that came in its turn, the number that it had, and when it came.
-    top: u16,
-    hop: u64,
-    at: Time,
-    missing: BTreeMap<u16, Gap>,
-    /// From this part on nothing came for so long that it is believed to be lost.
-    silent_from: Option<u16>,
-    /// Since when it is known that all its parts have been sent.
-    closed: Option<Time>,
 }
 
 /// Sound of one numbering.
@@ -192,19 +176,7 @@ impl Recovery {
         while self.pictures.len() >= PICTURES {
             self.pictures.pop_first();
         }
-        let tracked = Tracked {
-            rendition: header.rendition,
-            cut: header.cut,
-            stream: header.stream,
-            parts: header.parts_told(),
-            top: 0,
-            hop: 0,
-            at: Time::ZERO,
-            missing: BTreeMap::new(),
-            silent_from: None,
-            closed: None,
-        };
-        self.pictures.insert(header.unit, tracked);
+        self.pictures.insert(header.unit, Tracked::new(header));
     }
 
     /// A later picture begins, or parity of the last one comes, with this number: all before has been sent.
@@ -401,51 +373,6 @@ impl Asking<'_> {
             None => names.push(name),
         }
         self.asked.first += u64::from(gap.ask(self.now, self.answer));
-    }
-}
-
-impl Tracked {
-    fn is_of(&self, header: &ObjectHeader) -> bool {
-        (self.stream, self.rendition, self.cut) == (header.stream, header.rendition, header.cut)
-    }
-
-    const fn name(&self, unit: Unit) -> Missing {
-        let Self { stream, rendition, cut, .. } = *self;
-        Missing { stream, kind: Type::PICTURE, rendition, cut, unit, first_part: 0, bitmap: 1 }
-    }
-
-    /// A part came in its turn: those before it that did not are missing.
-    fn note(&mut self, now: Time, part: u16, hop: u64, wait: Duration) {
-        self.miss(self.top..part, &Gap::new(now, hop, wait));
-        (self.top, self.hop, self.at) = (part.saturating_add(1), hop, now);
-        if self.top == self.parts {
-            self.closed.get_or_insert(now);
-        }
-    }
-
-    /// A part that was believed lost comes in its turn: those behind it may come as well.
-    fn resume(&mut self, now: Time, part: u16, hop: u64) {
-        self.missing.split_off(&part);
-        self.silent_from = None;
-        (self.top, self.hop, self.at) = (part.saturating_add(1), hop, now);
-        if self.top == self.parts {
-            self.closed = Some(now);
-        }
-    }
-
-    /// All of it has been sent before what has this number; `lost`: so many numbers are missing since its last part.
-    fn close(&mut self, now: Time, hop: u64, lost: usize, wait: Duration) {
-        self.closed = Some(now);
-        if lost > 0 {
-            self.miss(self.top..self.parts, &Gap::new(now, hop, wait));
-            self.top = self.top.max(self.parts);
-        }
-    }
-
-    fn miss(&mut self, parts: std::ops::Range<u16>, gap: &Gap) {
-        if parts.len() + self.missing.len() <= MOST_PARTS {
-            self.missing.extend(parts.map(|part| (part, *gap)));
-        }
     }
 }
 
