@@ -1,6 +1,8 @@
 """The work of scripts/compare loss: a stream and its peers on paths that lose datagrams by chance, and a recording of one."""
 
 import argparse
+import collections
+import fractions
 import json
 import pathlib
 import shutil
@@ -24,10 +26,12 @@ LOSSES, SHORT_LOSSES = (0, 1, 10, 30), (0, 10)
 TURN_S, TURNS, SHORT_TURNS = 5.28, 4, 2
 # How long a stream runs before: on the narrow path it has to find its quality.
 SETTLE_S = 6
-# How long GStreamer's receivers wait for what is missing, and what its parity adds, %.
-WAIT_MS, PARITY = 40, 20
+# How long GStreamer's receivers wait for what is missing, and what its parity adds, %. With less, a receiver whose path is
+# narrow asks for nothing: it expects it too late.
+WAIT_MS, RESEND_WAIT_MS, PARITY = 40, 100, 20
 PARITY_TYPE, RESENT_TYPE = 100, 97
-RECORDED_PERMILLE, RECORDED_MBIT = 10, 200
+# A recording has to hold two turns of the film once its quality is found.
+RECORDED_PERMILLE, RECORDED_MBIT, RECORDED_S = 10, 200, 20
 COUNTS = (
     "pictures_damaged", "pictures_lost", "pictures_late", "slices_lost", "slices_repaired_nack", "slices_repaired_parity",
     "slices_repaired_late", "repair_bytes", "bytes",
@@ -83,7 +87,7 @@ def resend(film, quality):
     there, back = PORT + 1, PORT + 2
     reports = lambda to, out, at: f"udpsrc port={at} ! s.recv_rtcp_sink s.send_rtcp_src ! udpsink host={to} port={out} sync=false async=false"
     sending = f"{pictures(film, quality)} ! rtprtxsend {types} max-size-time=1000 ! s.send_rtp_sink s.send_rtp_src ! {TO_RECEIVER}"
-    mending = f"rtprtxreceive {types} ! rtpssrcdemux ! rtpjitterbuffer do-retransmission=true latency={WAIT_MS}"
+    mending = f"rtprtxreceive {types} ! rtpssrcdemux ! rtpjitterbuffer do-retransmission=true latency={RESEND_WAIT_MS}"
     receiving = f"{CAME} ! s.recv_rtp_sink s.recv_rtp_src ! {mending} ! {TO_COUNT}"
     return f"{session} {sending} {reports(RECEIVER, there, back)}", f"{session} {receiving} {reports(SENDER, back, there)}"
 
@@ -116,12 +120,19 @@ def ours(seen, before, after):
     rungs = [one.rung for one in seen if one.rung]
     damaged, missing = counts["pictures_damaged"], counts["pictures_lost"] + counts["pictures_late"]
     found = {"whole": sum(one.whole for one in seen), "damaged": damaged, "missing": missing, "counts": counts,
-             "rendition": max((rung[0] for rung in rungs), default=None),
-             "quality": statistics.median(rung[1] for rung in rungs) if rungs else None, "rungs": rungs}
+             "rungs": rungs} | in_force(rungs)
     if "repair_bytes" in counts:
         found["repair"] = counts["repair_bytes"] / max(1, counts["bytes"] - counts["repair_bytes"])
         found["wait_ms"] = after.get("repair_delay_ms")
     return found
+
+
+def in_force(rungs):
+    """The size of most seconds, and the quality that pictures of that size had."""
+    if not rungs:
+        return {"rendition": None, "quality": None}
+    size = statistics.mode(rung[0] for rung in rungs)
+    return {"rendition": size, "quality": statistics.median(rung[1] for rung in rungs if rung[0] == size)}
 
 
 def theirs(seen, before, after):
@@ -130,8 +141,8 @@ def theirs(seen, before, after):
     return {"whole": whole, "damaged": max(0, begun - whole), "missing": max(0, after["due"] - before["due"] - begun)}
 
 
-def recorded(program, file, permille, seconds):
-    """What a recording holds: all pictures are in it, and each decodes without a complaint?"""
+def recorded(program, file, permille, seconds, known):
+    """What a recording holds, and whether its pictures are those of a clean path, which comes first and fills `known`."""
     with Link(RECORDED_MBIT, QUEUE_MS) as link:
         if permille:
             link.lose(permille)
@@ -141,22 +152,35 @@ def recorded(program, file, permille, seconds):
         end([watcher.process])
         while watcher.lines.get(timeout=20) is not None:
             pass
-    shown = watcher.summary.get("pictures_shown")
-    return recording(file) | {"shown": shown, "damaged": watcher.summary.get("pictures_damaged")}
+    prints, complaints = recording(file)
+    if not prints:
+        raise Broken("the recording holds no picture that can be decoded")
+    # At first the quality is being found; later each turn of the film is like the one before.
+    later = [mark for at, mark in prints if at >= prints[0][0] + SETTLE_S]
+    if not permille:
+        known |= {mark for mark, times in collections.Counter(later).items() if times > 1}
+    return {"pictures": packets(file), "decoded": len(prints), "complaints": complaints, "due": round((prints[-1][0] - prints[0][0]) * FPS) + 1,
+            "later": len(later), "same": sum(mark in known for mark in later),
+            "shown": watcher.summary.get("pictures_shown"), "damaged": watcher.summary.get("pictures_damaged")}
+
+
+def packets(file):
+    listing = ["ffprobe", "-v", "error", "-select_streams", "v", "-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"]
+    return int(subprocess.run([*listing, file], check=True, capture_output=True, text=True).stdout.strip().strip(","))
 
 
 def recording(file):
-    """Its pictures, those that decode without a complaint, and how many its times have room for."""
-    listing = ["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "packet=pts_time", "-of", "csv=p=0", file]
-    told = subprocess.run(listing, check=True, capture_output=True, text=True).stdout
-    stamps = sorted(float(line.split(",")[0]) for line in told.splitlines() if line.strip(","))
-    if not stamps:
-        raise Broken("the recording holds no picture")
+    """Of each picture that decodes without a complaint its time and a digest of its pixels; and how many complaints there were."""
     strict = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-err_detect", "explode", "-i", file, "-map", "0:v", "-an"]
     decoded = subprocess.run([*strict, "-fps_mode", "passthrough", "-f", "framemd5", "-"], capture_output=True, text=True)
-    whole = sum(1 for line in decoded.stdout.splitlines() if line and not line.startswith("#"))
-    return {"pictures": len(stamps), "whole": whole, "due": round((stamps[-1] - stamps[0]) * FPS) + 1,
-            "complaints": len(decoded.stderr.splitlines())}
+    tick, prints = fractions.Fraction(1, 1_000), []
+    for line in decoded.stdout.splitlines():
+        if line.startswith("#tb 0:"):
+            tick = fractions.Fraction(line.split()[-1])
+        elif line and not line.startswith("#"):
+            fields = [field.strip() for field in line.split(",")]
+            prints.append((float(int(fields[2]) * tick), fields[5]))
+    return prints, len(decoded.stderr.splitlines())
 
 
 def measure(options, table, folder):
@@ -175,8 +199,9 @@ def measure(options, table, folder):
                 table.loss(mbit, permille, who, lambda: lossy(start, mbit, permille, turns))
     if "record" in options.parts:
         for who, program in (("udpstream", options.udpstream), ("before", options.before)):
+            known = set()
             for permille in (0, RECORDED_PERMILLE) if program else ():
-                table.record(permille, who, lambda: recorded(program, str(folder / "x.mkv"), permille, 8 if options.short else 20))
+                table.record(permille, who, lambda: recorded(program, str(folder / "x.mkv"), permille, RECORDED_S, known))
 
 
 def options():

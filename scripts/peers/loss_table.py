@@ -1,6 +1,6 @@
 """The tables of scripts/compare loss, as lines and as values, with what is asked of udpstream."""
 
-from path_table import Table
+from path_table import HELD, MISSED, Table
 
 # What is asked at 1 %: so many pictures damaged, ms from due to shown, and a quality as without loss, give or take.
 ASKED_PERMILLE, DAMAGED, P95_MS, QUALITY_PART = 10, 0.5, 35.0, 0.9
@@ -10,7 +10,10 @@ LOSS = (
     ("", 16), ("", 18), ("whole", 7), ("damaged %", 13), ("missing %", 11), ("p50 ms", 9), ("p95 ms", 9), ("p99 ms", 8),
     ("Mb/s", 8), ("over 0 %", 10), ("quality", 12), ("nack/parity/late", 18), ("repair %", 10), ("wait ms", 9),
 )
-RECORD = (("", 16), ("", 18), ("in it", 8), ("decode whole", 14), ("its time holds", 16), ("shown", 8), ("damaged", 9))
+RECORD = (
+    ("", 16), ("", 18), ("in it", 8), ("decode", 8), ("its time holds", 16), ("later", 8), ("as without loss", 17), ("shown", 8),
+    ("damaged", 9),
+)
 WORDS = (
     "Latency of udpstream is from due to shown, encoding and decoding included; of GStreamer from when the first datagram can be\n"
     "there at the earliest until the last is, without either. A picture is missing if nothing of it came. Mb/s are what the sender\n"
@@ -25,7 +28,7 @@ class Losses(Table):
         self.clear = {}
 
     def loss(self, mbit, permille, who, measure):
-        self.head("loss", f"datagrams are lost by chance, both ways: pictures of 720p at 25 a second", LOSS)
+        self.head("loss", "datagrams are lost by chance, both ways: pictures of 720p at 25 a second", LOSS)
         scene = f"{mbit} Mb/s {permille / 10:g} %"
         found = self.run("loss", scene, who, measure)
         if not found:
@@ -52,18 +55,22 @@ class Losses(Table):
         if found.get("quality") is None:
             return "–"
         size = RENDITIONS[found["rendition"]] if found["rendition"] < len(RENDITIONS) else f" {found['rendition']}"
-        least = QUALITY_PART * (clear or {}).get("quality", 0)
-        same = bool(clear) and found["rendition"] <= clear["rendition"]
-        kept = aim("quality, of no smaller pictures", f"≥ {least:.0f}", lambda v: same and v >= least)
-        mark = self.cell(found["quality"], 0, kept).split()
-        return f"{mark[0]}{size}{' ' + mark[1] if mark[1:] else ''}"
+        if clear is None or clear.get("quality") is None:
+            return f"{found['quality']:.0f}{size}"
+        least, largest = QUALITY_PART * clear["quality"], clear["rendition"]
+        marks = [
+            self.cell(found["rendition"], 0, aim("pictures as large as without loss (0 full, 1 half)", f"≤ {largest}", lambda v: v <= largest)),
+            self.cell(found["quality"], 0, aim("quality as without loss", f"≥ {least:.0f}", lambda v: v >= least)),
+        ]
+        mark = "" if len(marks[0].split()) == 1 else f" {MISSED if MISSED in ''.join(marks) else HELD}"
+        return f"{found['quality']:.0f}{size}{mark}"
 
     def record(self, permille, who, measure):
-        self.head("record", "a recording (watch --record)", RECORD)
+        self.head("record", "a recording (watch --record): pictures in it; of those after its first seconds, how many are to the pixel those of the film", RECORD)
         scene = f"{permille / 10:g} % lost"
         found = self.run("record", scene, who, measure)
         if found:
-            names = ("pictures", "whole", "due", "shown", "damaged")
+            names = ("pictures", "decoded", "due", "later", "same", "shown", "damaged")
             self.line(scene, who, [self.cell(found[name], 0) for name in names], RECORD)
 
     def verdict(self):
