@@ -9,6 +9,9 @@ const COLUMNS: usize = 10;
 /// Watchers that have a row of their own.
 const MOST: usize = 10;
 
+/// Where the column of repair is. Where nobody is sent any it is left out.
+const REPAIR: usize = 7;
+
 /// The rows, at most so many; of those who have no room only the number is told.
 pub fn rows(watchers: &[WatcherFigures], all: usize, room: usize) -> Vec<String> {
     if watchers.is_empty() || room < 3 {
@@ -19,7 +22,8 @@ pub fn rows(watchers: &[WatcherFigures], all: usize, room: usize) -> Vec<String>
         std::iter::once(HEADING.map(str::to_owned)).chain(watchers.iter().take(most).map(cells)).collect();
     let widths: Vec<usize> =
         (0..COLUMNS).map(|at| cells.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
-    let mut rows: Vec<String> = cells.iter().map(|row| aligned(row, &widths)).collect();
+    let repaired = watchers.iter().take(most).any(|watcher| watcher.overhead > 0.0);
+    let mut rows: Vec<String> = cells.iter().map(|row| aligned(row, &widths, repaired)).collect();
     let more = all.saturating_sub(most.min(watchers.len()));
     if more > 0 {
         rows.push(format!("and {} more", grouped(more as u64)));
@@ -28,8 +32,9 @@ pub fn rows(watchers: &[WatcherFigures], all: usize, room: usize) -> Vec<String>
 }
 
 /// Numbers end, words begin below each other.
-fn aligned(row: &[String; COLUMNS], widths: &[usize]) -> String {
-    let cells = row.iter().zip(widths).enumerate().map(|(at, (cell, width))| match at {
+fn aligned(row: &[String; COLUMNS], widths: &[usize], repaired: bool) -> String {
+    let shown = row.iter().zip(widths).enumerate().filter(|(at, _)| *at != REPAIR || repaired);
+    let cells = shown.map(|(at, (cell, width))| match at {
         0 => format!("{cell:<width$}"),
         at if at + 1 == COLUMNS => cell.clone(),
         _ => format!("{cell:>width$}"),
