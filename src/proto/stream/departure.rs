@@ -248,7 +248,7 @@ impl Stream {
         };
         let missed = session.depart(*departure);
         let count = session.media.symbols(now, interval, cut.parts());
-        let scheme = session.media.protection.scheme();
+        let scheme = session.media.protection.scheme().filter(|_| !self.overloaded);
         let symbols = scheme.map_or_else(Vec::new, |scheme| offer.symbols(key, scheme, count));
         session.takes(bits_of(cut.total(), cut.parts()), lasts, most);
         // One that comes late to a picture that stands is paced from now: its time for sending has passed.

@@ -74,6 +74,10 @@ impl Stream {
         if self.has_said_goodbye() {
             return false;
         }
+        if self.overloaded {
+            // What is more than can be sent is not made less by sending some of it twice.
+            return true;
+        }
         let (had_more, mut known) = (session.media.has_more(), false);
         for name in names.iter().filter(|name| name.stream == self.id) {
             known |= match name.kind {
