@@ -175,29 +175,13 @@ fn object_of(member: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::{MediaTime, Size};
     use crate::wire::object::ObjectHeader;
     use crate::wire::{HOP_LEN, Kind, SizeClass};
 
     fn objects(kind: Type, count: usize, longest: usize) -> Vec<Object> {
         let of = |n: usize| {
             let (unit, part) = if kind == Type::SOUND { (n as u32 + 16, 0) } else { (9, n as u16) };
-            let header = ObjectHeader {
-                kind,
-                flags: 0,
-                stream: 7,
-                rendition: 1,
-                cut: 2,
-                tables: 80,
-                format: 0,
-                unit: Unit(unit),
-                part,
-                parts: count as u16,
-                media_time: MediaTime::ZERO,
-                size: Size::new(64, 48),
-                x8: 0,
-                y8: 0,
-            };
+            let header = ObjectHeader::sample(kind, unit, part, count as u16);
             let mut out = Vec::new();
             let length = longest - n * 31 % (longest / 2);
             header.emit(&mut out, |body| body.extend((0..length).map(|i| (i * 7 + n * 13) as u8)));

@@ -111,6 +111,17 @@ struct Raw {
     reserved: U16,
 }
 
+#[cfg(test)]
+impl ObjectHeader {
+    /// Of a test: a part of a unit of stream 7.
+    pub const fn sample(kind: Type, unit: u32, part: u16, parts: u16) -> Self {
+        let (flags, stream, rendition, cut, tables, format) = (0, 7, 0, 2, 80, 0);
+        let (media_time, size) = (MediaTime::ZERO, Size::new(64, 48));
+        let unit = Unit(unit);
+        Self { kind, flags, stream, rendition, cut, tables, format, unit, part, parts, media_time, size, x8: 0, y8: 0 }
+    }
+}
+
 impl ObjectHeader {
     pub const fn name(&self) -> Name {
         let Self { kind, stream, rendition, cut, unit, part, .. } = *self;

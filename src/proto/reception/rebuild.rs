@@ -162,28 +162,12 @@ impl Key {
 mod tests {
     use super::*;
     use crate::media::parity::protect;
-    use crate::units::{MediaTime, Size};
     use crate::wire::{Kind, Message};
 
     fn objects(kind: Type, unit: u32, count: usize) -> Vec<Object> {
         let of = |n: usize| {
             let (unit, part) = if kind == Type::SOUND { (unit + n as u32, 0) } else { (unit, n as u16) };
-            let header = ObjectHeader {
-                kind,
-                flags: 0,
-                stream: 7,
-                rendition: 0,
-                cut: 2,
-                tables: 80,
-                format: 0,
-                unit: Unit(unit),
-                part,
-                parts: count as u16,
-                media_time: MediaTime::ZERO,
-                size: Size::new(64, 48),
-                x8: 0,
-                y8: 0,
-            };
+            let header = ObjectHeader::sample(kind, unit, part, count as u16);
             let mut out = Vec::new();
             header.emit(&mut out, |body| body.extend((0..300 + n).map(|i| (i * 5 + n) as u8)));
             out.into()

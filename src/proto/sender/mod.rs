@@ -173,7 +173,9 @@ impl MediaSender {
 
     /// A datagram with the next number of the sequence.
     pub fn transmit(&mut self, now: Time, kind: Kind, cargo: Cargo, body: Object) -> Transmit {
-        self.transmit_of(now, kind, cargo, body, self.pictures)
+        // Parity that comes this way is of sound.
+        let picture = if cargo == Cargo::Parity { NO_PICTURE } else { self.pictures };
+        self.transmit_of(now, kind, cargo, body, picture)
     }
 
     /// The same with something of this picture.
@@ -303,7 +305,8 @@ impl MediaSender {
         if kind == Kind::OBJECT && self.protection.wish.asks {
             self.repair.leaves(now);
         }
-        Part::Sent { transmit: self.transmit(now, kind, cargo, body), last, more: self.has_more() }
+        let transmit = self.transmit_of(now, kind, cargo, body, self.pictures);
+        Part::Sent { transmit, last, more: self.has_more() }
     }
 
     fn send_again(&mut self, now: Time, Resend { object, picture, is_second, .. }: Resend) -> Part {
@@ -372,12 +375,12 @@ impl MediaSender {
     }
 }
 
-/// So long after a queue was full what was lost then is still asked for and told of: it is obeyed, and not repaired.
+/// Losses that meet a full queue are still asked for and reported so long afterwards. They are obeyed, and not repaired.
 const CONGESTED: Duration = Duration::from_millis(500);
 /// More than one part in so many of a picture, and than so many parts, are rarely lost by chance.
 const MUCH: usize = 4;
 const LITTLE: usize = 4;
-/// What is sent again is of no picture.
+/// The number of no picture: of sound, and of a second copy.
 const NO_PICTURE: u32 = u32::MAX;
 #[cfg(test)]
 mod tests;

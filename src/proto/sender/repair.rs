@@ -256,7 +256,6 @@ pub fn is_named(object: &Object, name: &Missing) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::{MediaTime, Size};
     use crate::wire::object::{ObjectHeader, Type};
 
     const RTT: Duration = Duration::from_millis(10);
@@ -267,22 +266,7 @@ mod tests {
     }
 
     fn object(kind: Type, unit: u32, part: u16, bytes: usize) -> Object {
-        let header = ObjectHeader {
-            kind,
-            flags: 0,
-            stream: 7,
-            rendition: 0,
-            cut: 2,
-            tables: 80,
-            format: 0,
-            unit: Unit(unit),
-            part,
-            parts: 10,
-            media_time: MediaTime::ZERO,
-            size: Size::new(64, 48),
-            x8: 0,
-            y8: 0,
-        };
+        let header = ObjectHeader::sample(kind, unit, part, 10);
         let mut out = Vec::new();
         header.emit(&mut out, |body| body.resize(body.len() + bytes, 0));
         out.into()

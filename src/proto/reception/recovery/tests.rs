@@ -1,7 +1,6 @@
 //! Tests: what is missing is noticed, asked for, and waited for no longer than it can come.
 
 use super::*;
-use crate::units::{MediaTime, Size};
 use crate::wire::Ecn;
 
 const RTT: Duration = Duration::from_millis(2);
@@ -46,22 +45,7 @@ impl Session {
 }
 
 fn header(kind: Type, unit: u32, part: u16, parts: u16) -> ObjectHeader {
-    ObjectHeader {
-        kind,
-        flags: 0,
-        stream: 7,
-        rendition: 0,
-        cut: 3,
-        tables: 80,
-        format: 0,
-        unit: Unit(unit),
-        part,
-        parts,
-        media_time: MediaTime::ZERO,
-        size: Size::new(64, 48),
-        x8: 0,
-        y8: 0,
-    }
+    ObjectHeader::sample(kind, unit, part, parts)
 }
 
 #[test]
