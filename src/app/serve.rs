@@ -11,6 +11,8 @@ mod rest;
 mod serving;
 mod table;
 mod tap;
+#[cfg(test)]
+mod tests;
 mod voice;
 mod words;
 

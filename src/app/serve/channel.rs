@@ -50,6 +50,8 @@ pub struct Channel {
     /// When to ask for a film's sound again, even if no picture leaves until then.
     sound_again: Time,
     coding: SoundCoding,
+    /// Pictures that the server has been handed and that have not departed as far as is known.
+    on_the_way: u64,
     /// When to ask again whether a source without further pictures has ended.
     end_again: Time,
     /// Where a source that is opened again goes on.
@@ -92,6 +94,7 @@ impl Channel {
             started: None,
             sound_again: Time::NEVER,
             coding: SoundCoding::default(),
+            on_the_way: 0,
             end_again: Time::NEVER,
             origin: Origin::default(),
             outcome: None,
@@ -150,13 +153,14 @@ impl Channel {
         self.started = Some(at);
     }
 
-    /// Hands the server what it can take, and tells the encoder what is wanted.
-    pub fn feed(&mut self, now: Time, server: &mut Server) {
+    /// Hands the server what it can take, no picture if there are to be no more, and tells the encoder what is wanted.
+    pub fn feed(&mut self, now: Time, server: &mut Server, more: bool) {
         let mut ending = false;
-        if server.wants_picture(self.key) {
+        if more && server.wants_picture(self.key) {
             match self.pipeline.as_ref().map_or(Pop::Empty, Pipeline::picture) {
                 Pop::Item(coded) => {
                     self.origin.unit = coded.picture.unit.0.wrapping_add(1);
+                    self.on_the_way += 1;
                     coded.for_taps().into_iter().for_each(|picture| self.taps.picture(picture));
                     self.tell(now, server, Feed::Picture(coded.picture));
                 }
@@ -287,7 +291,16 @@ impl Channel {
         self.sound_again.min(self.end_again).min(self.rest.deadline())
     }
 
+    /// Pictures that will still depart: what a stream that has failed was handed does not.
+    pub const fn on_the_way(&self) -> u64 {
+        match self.outcome {
+            Some(Outcome::Failed) => 0,
+            _ => self.on_the_way,
+        }
+    }
+
     pub fn departed(&mut self, departure: &Departure) {
+        self.on_the_way -= 1;
         let live = self.is_live();
         self.measured.departed(departure, live);
     }

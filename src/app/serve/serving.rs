@@ -101,10 +101,20 @@ impl Serving {
     /// One stream, or all.
     fn feed(&mut self, now: Time, server: &mut Server, which: Option<StreamKey>) {
         let meant = |channel: &&mut Channel| which.is_none_or(|key| channel.key == key);
+        let mut left = self.still_to_hand_over();
         for channel in self.channels.iter_mut().filter(meant) {
             channel.rest_or_run(now, server);
-            channel.feed(now, server);
+            let before = channel.on_the_way();
+            channel.feed(now, server, left > 0);
+            left = left.saturating_sub(channel.on_the_way().saturating_sub(before));
         }
+    }
+
+    /// How many pictures the server may still be handed, so that no more depart than are wanted: it tells of a departure
+    /// later than the next picture may follow.
+    fn still_to_hand_over(&self) -> u64 {
+        let on_the_way: u64 = self.channels.iter().map(Channel::on_the_way).sum();
+        self.options.frames.map_or(u64::MAX, |frames| frames.saturating_sub(self.departures + on_the_way))
     }
 
     /// What the recorders have to say, and what the preview's user wants.
