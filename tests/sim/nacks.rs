@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use udpstream::units::{Rate, Size, Time, Unit};
-use udpstream::wire::message::{ANY_CUT, Message, Missing, RepairWish};
+use udpstream::wire::message::{ANY_CUT, Message, Missing, Place, RepairWish, SoundWish};
 use udpstream::wire::object::{ObjectHeader, SAME_CUT, Type};
 use udpstream::wire::tlv::{self, kind};
 use udpstream::wire::{HOP_LEN, Hop, Kind, ObjectView};
@@ -12,7 +12,7 @@ use udpstream::wire::{HOP_LEN, Hop, Kind, ObjectView};
 use crate::client::Client;
 use crate::jpeg::Film;
 use crate::link::Path;
-use crate::net::{World, address, ms, seconds};
+use crate::net::{SOUND, World, address, ms, seconds};
 
 /// Some dozen parts a picture.
 fn film() -> Rc<Film> {
@@ -20,9 +20,14 @@ fn film() -> Rc<Film> {
 }
 
 fn joined(world: &mut World, host: u8) -> Client {
-    let (mut repair, mut join) = (Vec::new(), Vec::new());
-    RepairWish { asks: true, patience: RepairWish::INTERVAL }.put(&mut repair);
-    tlv::put(&mut join, kind::WANT, &repair);
+    joined_with(world, host, &[])
+}
+
+/// One that wants something besides, as TLVs say.
+fn joined_with(world: &mut World, host: u8, wants: &[u8]) -> Client {
+    let (mut want, mut join) = (wants.to_vec(), Vec::new());
+    RepairWish { asks: true, patience: RepairWish::INTERVAL }.put(&mut want);
+    tlv::put(&mut join, kind::WANT, &want);
     let mut client = Client::greet(world, address(host, 1), u64::from(host));
     client.ask_with(world, 1_200, &join);
     let accepted = client.hear(world, |message| match message {
@@ -155,6 +160,73 @@ fn a_flood_of_nacks_is_answered_within_a_quarter_of_what_is_sent_and_harms_nobod
     let counts = world.counts(watcher).pictures;
     assert_eq!((counts.damaged, counts.lost, counts.late), (0, 0, 0), "{counts:?}");
     assert!(counts.shown > 60, "{counts:?}");
+}
+
+#[test]
+fn of_sound_that_rendition_is_sent_again_that_was_sent_and_nothing_that_was_not() {
+    let mut world = World::with(5, &film(), Time::from_millis(60_000), |config, stream| {
+        stream.description.sound = true;
+        config.sound_port = SOUND.port();
+    });
+    let mut wants = Vec::new();
+    SoundWish { place: Place::Here, rendition: 1, coarsest: 1 }.put(&mut wants);
+    let mut client = joined_with(&mut world, 9, &wants);
+    world.run(ms(500));
+    client.live(&mut world);
+    let sound = |sent: Vec<(u32, ObjectHeader, Vec<u8>)>| {
+        sent.into_iter().filter(|(_, header, _)| header.kind == Type::SOUND).collect::<Vec<_>>()
+    };
+    let (_, newest, bytes) = sound(objects(&world, &client, Time::ZERO)).pop().expect("it hears");
+    assert_eq!(newest.rendition, 1);
+    let right = name(&newest, 1);
+    let wrong = [
+        Missing { rendition: 0, ..right },
+        Missing { rendition: 2, ..right },
+        Missing { rendition: 3, ..right },
+        Missing { unit: Unit(newest.unit.0 + 1_000), ..right },
+        Missing { cut: 0, ..right },
+        Missing { first_part: 1, ..right },
+        Missing { bitmap: 0b10, ..right },
+    ];
+    let again = |world: &World, client: &Client| {
+        let mut seen = std::collections::BTreeSet::new();
+        let sent = sound(objects(world, client, Time::ZERO)).into_iter();
+        sent.filter(|(_, header, _)| !seen.insert(header.name())).map(|(.., bytes)| bytes).collect::<Vec<_>>()
+    };
+    for wrong in wrong {
+        ask(&mut world, &client, client.session, vec![wrong; 8]);
+    }
+    assert!(again(&world, &client).is_empty(), "it was sent none of these");
+    ask(&mut world, &client, client.session, vec![right]);
+    assert_eq!(again(&world, &client), [bytes], "to the byte");
+}
+
+#[test]
+fn one_that_is_paused_may_ask_for_the_picture_that_it_pauses_on() {
+    let mut world = World::new(6, &film());
+    let mut client = joined(&mut world, 9);
+    world.run(ms(500));
+    client.live(&mut world);
+    let mut pause = Vec::new();
+    tlv::put(&mut pause, kind::PAUSE, &[]);
+    client.want(&mut world, 1, &pause);
+    let (paused, picture) = (world.now, newest(&world, &client));
+    for _ in 0..20 {
+        ask(
+            &mut world,
+            &client,
+            client.session,
+            vec![name(&picture, 0b101), Missing { unit: picture.unit.next(), ..name(&picture, 1) }],
+        );
+    }
+    let sent = objects(&world, &client, paused).into_iter().filter(|(_, header, _)| header.kind == Type::PICTURE);
+    let mut parts: Vec<_> = sent.map(|(_, header, _)| (header.unit, header.part)).collect();
+    parts.sort_unstable();
+    assert_eq!(
+        parts,
+        [0, 0, 2, 2].map(|part| (picture.unit, part)),
+        "twice at most, and none of the pictures that it was not sent"
+    );
 }
 
 #[test]
