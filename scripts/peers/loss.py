@@ -1,18 +1,15 @@
 """The work of scripts/compare loss: a stream and its peers on paths that lose datagrams by chance, and a recording of one."""
 
-import argparse
 import collections
 import fractions
-import json
 import pathlib
-import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
+import measuring
 from link import RECEIVER, SENDER, Link, end
 from loss_table import Losses
 from path import FILM, FPS, PORT, QUALITY, QUEUE_MS, RTP_BYTES, Watcher, make_film, percentile, stream
@@ -204,41 +201,6 @@ def measure(options, table, folder):
                 table.record(permille, who, lambda: recorded(program, str(folder / "x.mkv"), permille, RECORDED_S, known))
 
 
-def options():
-    parser = argparse.ArgumentParser(prog="scripts/compare loss")
-    parser.add_argument("--udpstream", required=True)
-    parser.add_argument("--before", metavar="FOLDER")
-    parser.add_argument("--json", metavar="FILE", type=pathlib.Path)
-    parser.add_argument("--parts", default="loss,peers,record", type=lambda text: text.split(","))
-    parser.add_argument("--short", action="store_true")
-    found = parser.parse_args()
-    unknown = set(found.parts) - {"loss", "peers", "record"}
-    if unknown:
-        parser.error(f"no part is called {', '.join(sorted(unknown))}")
-    found.before = found.before and f"{found.before}/udpstream"
-    for program in filter(None, (found.udpstream, found.before)):
-        if not shutil.which(program):
-            sys.exit(f"error: there is no program {program}; build it there first")
-    return found
-
-
-def main():
-    # Each of them ends in the same way, so that nothing of ours is left behind.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
-    chosen = options()
-    table = Losses()
-    with tempfile.TemporaryDirectory() as folder:
-        measure(chosen, table, pathlib.Path(folder))
-    table.verdict()
-    if chosen.json:
-        chosen.json.write_text(json.dumps(table.rows, indent=1) + "\n")
-    if table.broken:
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    chosen = measuring.options("loss", ("loss", "peers", "record"))
+    measuring.run(chosen, Losses(), measure)

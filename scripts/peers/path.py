@@ -1,13 +1,10 @@
 """The work of scripts/compare path: a stream and its peers on a path that becomes narrow, beside a download, and undisturbed."""
 
-import argparse
 import collections
 import json
 import os
 import pathlib
 import queue
-import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -15,6 +12,7 @@ import tempfile
 import threading
 import time
 
+import measuring
 from link import RECEIVER, SENDER, Link, end, octets
 from path_table import Broken, Table
 
@@ -390,42 +388,6 @@ def peers(table, name, rates, phases, film):
     table.fall(name, "iperf3 CUBIC", lambda: download_alone(rates, phases))
 
 
-def options():
-    parser = argparse.ArgumentParser(prog="scripts/compare path")
-    parser.add_argument("--udpstream", required=True)
-    parser.add_argument("--before", metavar="FOLDER")
-    parser.add_argument("--json", metavar="FILE", type=pathlib.Path)
-    parser.add_argument("--parts", default="fall,peers,share,clean", type=lambda text: text.split(","))
-    parser.add_argument("--short", action="store_true")
-    parser.add_argument("--long", action="store_true")
-    found = parser.parse_args()
-    unknown = set(found.parts) - {"fall", "peers", "share", "clean"}
-    if unknown:
-        parser.error(f"no part is called {', '.join(sorted(unknown))}")
-    found.before = found.before and f"{found.before}/udpstream"
-    for program in filter(None, (found.udpstream, found.before)):
-        if not shutil.which(program):
-            sys.exit(f"error: there is no program {program}; build it there first")
-    return found
-
-
-def main():
-    # Each of them ends in the same way, so that nothing of ours is left behind.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
-    chosen = options()
-    table = Table()
-    with tempfile.TemporaryDirectory() as folder:
-        measure(chosen, table, pathlib.Path(folder))
-    table.verdict()
-    if chosen.json:
-        chosen.json.write_text(json.dumps(table.rows, indent=1) + "\n")
-    if table.broken:
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    chosen = measuring.options("path", ("fall", "peers", "share", "clean"), "--long")
+    measuring.run(chosen, Table(), measure)

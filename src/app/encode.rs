@@ -20,7 +20,7 @@ use crate::proto::schedule::{Cost, Demand, Verdict};
 use crate::queue::{Consumer, Pool, Pop, Producer, Watched};
 use crate::units::{MediaTime, RENDITIONS, Rate, Size, Span, Time, Unit};
 use crate::wire::SizeClass;
-use coding::{Asked, Way};
+use coding::{Aim, Way};
 use layout::RestartLayout;
 
 /// What the event loop tells the encoder.
@@ -293,7 +293,7 @@ impl Worker {
             return Ok(Some(Coded { picture, full: None }));
         }
         let (wish, operator, class) = (order.wish(), order.quality, order.demand.class);
-        let Some(aimed) = self.aim(picture, &Asked { wish, operator, class, encoding })? else {
+        let Some(aimed) = self.aim(picture, &Aim { wish, operator, class, encoding })? else {
             self.counts.damaged.fetch_add(1, Ordering::Relaxed);
             return Ok(None);
         };
@@ -307,7 +307,7 @@ impl Worker {
         let mut full = None;
         if less && order.taps {
             let wish = Wish::free(operator);
-            full = self.aim(picture, &Asked { wish, operator, class, encoding })?.map(|aimed| aimed.picture);
+            full = self.aim(picture, &Aim { wish, operator, class, encoding })?.map(|aimed| aimed.picture);
         }
         self.cost.observe(now().since(encoding));
         self.shown = Some(Shown {

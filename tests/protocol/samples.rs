@@ -6,7 +6,8 @@ use std::time::Duration;
 use udpstream::media::sound::CodedSound;
 use udpstream::units::{Bitrate, MediaTime, Rate, Size, Unit};
 use udpstream::wire::message::{
-    AdaptationReason, Entry, InForce, List, Listing, Message, Missing, NameRange, Parity, Scheme, State, WantedPictures,
+    AdaptationReason, Entry, InForce, List, Listing, Message, NackName, NameRange, Parity, Scheme, State,
+    WantedPictures,
 };
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::report::{Arrival, Ecn};
@@ -194,7 +195,7 @@ fn reserved() -> Vec<Sample> {
     let (session, kind_, nonce, cookie) = (SESSION, Type::PICTURE, 0xfeed_beef_0bad_cafe, [0x5a; 24]);
     let range = NameRange { stream: STREAM, kind: kind_, rendition: 0, cut: 3, first: Unit(250), last: Unit(275) };
     let missing =
-        Missing { stream: STREAM, kind: kind_, rendition: 0, cut: 3, unit: Unit(250), first_part: 4, bitmap: 0b101 };
+        NackName { stream: STREAM, kind: kind_, rendition: 0, cut: 3, unit: Unit(250), first_part: 4, bitmap: 0b101 };
     let parity = Parity {
         scheme: Scheme::ReedSolomon,
         kind: kind_,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use udpstream::units::{Rate, Size, Time, Unit};
-use udpstream::wire::message::{ANY_CUT, Message, Missing, Place, RepairWish, SoundWish};
+use udpstream::wire::message::{ANY_CUT, Message, NackName, Place, RepairWish, SoundWish};
 use udpstream::wire::object::{ObjectHeader, SAME_CUT, Type};
 use udpstream::wire::tlv::{self, kind};
 use udpstream::wire::{HOP_LEN, Hop, Kind, ObjectView};
@@ -50,12 +50,12 @@ fn objects(world: &World, client: &Client, since: Time) -> Vec<(u32, ObjectHeade
     all.filter_map(of).collect()
 }
 
-fn name(header: &ObjectHeader, bitmap: u64) -> Missing {
+fn name(header: &ObjectHeader, bitmap: u64) -> NackName {
     let ObjectHeader { stream, kind, rendition, cut, unit, part, .. } = *header;
-    Missing { stream, kind, rendition, cut, unit, first_part: part, bitmap }
+    NackName { stream, kind, rendition, cut, unit, first_part: part, bitmap }
 }
 
-fn ask(world: &mut World, client: &Client, session: u64, names: Vec<Missing>) {
+fn ask(world: &mut World, client: &Client, session: u64, names: Vec<NackName>) {
     client.say(world, session as u32, &Message::Nack { session, names });
 }
 
@@ -99,15 +99,15 @@ fn names_of_what_was_never_sent_are_answered_by_nothing() {
     let picture = newest(&world, &client);
     let right = name(&picture, u64::MAX);
     let wrong = [
-        Missing { stream: 1, ..right },
-        Missing { kind: Type::SOUND, ..right },
-        Missing { kind: Type::DESCRIPTION, unit: Unit(0), ..right },
-        Missing { rendition: 1, ..right },
-        Missing { cut: SAME_CUT, ..right },
-        Missing { cut: right.cut ^ 1, ..right },
-        Missing { unit: Unit(picture.unit.0 + 100), ..right },
-        Missing { unit: Unit(0), ..right },
-        Missing { first_part: picture.parts, ..right },
+        NackName { stream: 1, ..right },
+        NackName { kind: Type::SOUND, ..right },
+        NackName { kind: Type::DESCRIPTION, unit: Unit(0), ..right },
+        NackName { rendition: 1, ..right },
+        NackName { cut: SAME_CUT, ..right },
+        NackName { cut: right.cut ^ 1, ..right },
+        NackName { unit: Unit(picture.unit.0 + 100), ..right },
+        NackName { unit: Unit(0), ..right },
+        NackName { first_part: picture.parts, ..right },
     ];
     let again = |world: &World, client: &Client| {
         let mut seen = std::collections::BTreeSet::new();
@@ -125,7 +125,7 @@ fn names_of_what_was_never_sent_are_answered_by_nothing() {
     ask(&mut world, &client, 12_345, vec![right]);
     assert_eq!((again(&world, &client), again(&world, &other)), (0, 0));
     assert!(!world.stray.contains_key(&stolen.address), "nothing goes to who has no session");
-    ask(&mut world, &client, client.session, vec![Missing { cut: ANY_CUT, bitmap: 0b11, ..right }]);
+    ask(&mut world, &client, client.session, vec![NackName { cut: ANY_CUT, bitmap: 0b11, ..right }]);
     assert_eq!(again(&world, &client), 2, "whichever cut it was");
 }
 
@@ -140,7 +140,7 @@ fn a_flood_of_nacks_is_answered_within_a_quarter_of_what_is_sent_and_harms_nobod
     for _ in 0..200 {
         let picture = newest(&world, &client);
         let names =
-            (0..4).map(|n| Missing { unit: Unit(picture.unit.0.saturating_sub(n)), ..name(&picture, u64::MAX) });
+            (0..4).map(|n| NackName { unit: Unit(picture.unit.0.saturating_sub(n)), ..name(&picture, u64::MAX) });
         for names in [names.collect::<Vec<_>>()].iter().cycle().take(10) {
             let mut bytes = Hop::unsequenced(Kind::NACK, client.session as u32, 0).to_bytes().to_vec();
             Message::Nack { session: client.session, names: names.clone() }.emit(&mut bytes);
@@ -180,13 +180,13 @@ fn of_sound_that_rendition_is_sent_again_that_was_sent_and_nothing_that_was_not(
     assert_eq!(newest.rendition, 1);
     let right = name(&newest, 1);
     let wrong = [
-        Missing { rendition: 0, ..right },
-        Missing { rendition: 2, ..right },
-        Missing { rendition: 3, ..right },
-        Missing { unit: Unit(newest.unit.0 + 1_000), ..right },
-        Missing { cut: 0, ..right },
-        Missing { first_part: 1, ..right },
-        Missing { bitmap: 0b10, ..right },
+        NackName { rendition: 0, ..right },
+        NackName { rendition: 2, ..right },
+        NackName { rendition: 3, ..right },
+        NackName { unit: Unit(newest.unit.0 + 1_000), ..right },
+        NackName { cut: 0, ..right },
+        NackName { first_part: 1, ..right },
+        NackName { bitmap: 0b10, ..right },
     ];
     let again = |world: &World, client: &Client| {
         let mut seen = std::collections::BTreeSet::new();
@@ -216,7 +216,7 @@ fn one_that_is_paused_may_ask_for_the_picture_that_it_pauses_on() {
             &mut world,
             &client,
             client.session,
-            vec![name(&picture, 0b101), Missing { unit: picture.unit.next(), ..name(&picture, 1) }],
+            vec![name(&picture, 0b101), NackName { unit: picture.unit.next(), ..name(&picture, 1) }],
         );
     }
     let sent = objects(&world, &client, paused).into_iter().filter(|(_, header, _)| header.kind == Type::PICTURE);

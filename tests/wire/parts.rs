@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use udpstream::units::{MediaTime, Rate, Size, Unit};
 use udpstream::wire::message::{
-    Accept, Join, List, Listing, Message, Missing, NameRange, Parity, Refuse, RefuseCode, Role, Scheme,
+    Accept, Join, List, Listing, Message, NackName, NameRange, Parity, Refuse, RefuseCode, Role, Scheme,
 };
 use udpstream::wire::object::{ObjectHeader, Type};
 use udpstream::wire::report::Arrival;
@@ -59,7 +59,7 @@ impl Parts {
         let tlvs = Tlvs::parse(&self.tlvs).expect("sound extensions");
         let range = NameRange { stream: b, kind: Type(i), rendition: j, cut: k, first: Unit(n), last: Unit(m) };
         let missing =
-            Missing { stream: b, kind: Type(i), rendition: j, cut: k, unit: Unit(n), first_part: x, bitmap: c };
+            NackName { stream: b, kind: Type(i), rendition: j, cut: k, unit: Unit(n), first_part: x, bitmap: c };
         let parity = Parity {
             scheme: if x % 2 == 0 { Scheme::ReedSolomon } else { Scheme::Xor },
             kind: Type(j),

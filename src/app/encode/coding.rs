@@ -14,7 +14,7 @@ use crate::units::{Span, Time};
 use crate::wire::SizeClass;
 
 /// As what a picture is wanted.
-pub(super) struct Asked {
+pub(super) struct Aim {
     pub wish: Wish,
     /// The operator's quality.
     pub operator: u8,
@@ -49,7 +49,7 @@ const EOI: usize = 2;
 /// A camera's JPEG passes if it is larger than it may be by no more than this: coding it anew would be for nothing.
 const PASSES: f64 = 1.25;
 
-impl Asked {
+impl Aim {
     fn is_too_large(&self, bytes: usize) -> bool {
         self.wish.most.is_some_and(|most| bytes as f64 > PASSES * f64::from(most))
     }
@@ -57,7 +57,7 @@ impl Asked {
 
 impl Worker {
     /// The picture as it is asked for; nothing if a camera's JPEG is damaged.
-    pub(super) fn aim(&mut self, picture: &Picture, asked: &Asked) -> Result<Option<Aimed>, EncodeError> {
+    pub(super) fn aim(&mut self, picture: &Picture, asked: &Aim) -> Result<Option<Aimed>, EncodeError> {
         match picture.jpeg() {
             Some(jpeg) => self.pass_on(picture, jpeg, asked),
             None => self.fitted(picture, asked.wish.rung, asked).map(Some),
@@ -65,7 +65,7 @@ impl Worker {
     }
 
     /// A camera's JPEG as it is, if it reaches everybody so; else with other codes, or made anew.
-    fn pass_on(&mut self, picture: &Picture, jpeg: &[u8], asked: &Asked) -> Result<Option<Aimed>, EncodeError> {
+    fn pass_on(&mut self, picture: &Picture, jpeg: &[u8], asked: &Aim) -> Result<Option<Aimed>, EncodeError> {
         let complete = tables::with_huffman(jpeg).and_then(|jpeg| Ok((jpeg::index(&jpeg)?, jpeg)));
         let Ok((index, jpeg)) = complete else {
             let index = jpeg::index_of_tall(jpeg).ok();
@@ -86,7 +86,7 @@ impl Worker {
 
     /// Whether it reaches everybody as it is, and is no more than they want. Its quality does not count where nobody wants
     /// less than the operator, or where it is small enough.
-    fn may_pass(&self, index: &Index, jpeg: &[u8], asked: &Asked) -> bool {
+    fn may_pass(&self, index: &Index, jpeg: &[u8], asked: &Aim) -> bool {
         let wished = asked.wish.rung.quality;
         let modest = wished >= asked.operator || index.quality.is_none_or(|quality| wished >= quality);
         let wanted = !asked.is_too_large(jpeg.len()) && (modest || asked.wish.most.is_some());
@@ -100,7 +100,7 @@ impl Worker {
         picture: &Picture,
         (jpeg, index): Foreign<'_>,
         rung: Rung,
-        asked: &Asked,
+        asked: &Aim,
     ) -> Result<Option<Aimed>, EncodeError> {
         let decoded = self.fitter.decode(picture, jpeg, index).ok();
         decoded.map(|decoded| self.fitted(&decoded, rung, asked)).transpose()
@@ -108,12 +108,7 @@ impl Worker {
 
     /// The same coefficients where its tables are the usual ones, with markers to cut at, or fewer of them if it is too large;
     /// by way of its pixels where that cannot be; nothing if it is damaged.
-    fn recoded(
-        &mut self,
-        picture: &Picture,
-        foreign: Foreign<'_>,
-        asked: &Asked,
-    ) -> Result<Option<Aimed>, EncodeError> {
+    fn recoded(&mut self, picture: &Picture, foreign: Foreign<'_>, asked: &Aim) -> Result<Option<Aimed>, EncodeError> {
         let (jpeg, _) = foreign;
         let Ok(own) = quality_for(jpeg, 100) else { return Ok(None) };
         let wished = asked.wish.rung;
@@ -150,7 +145,7 @@ impl Worker {
     }
 
     /// At the stream's size, or a rendition of that; once more if it is too large.
-    fn fitted(&mut self, picture: &Picture, rung: Rung, asked: &Asked) -> Result<Aimed, EncodeError> {
+    fn fitted(&mut self, picture: &Picture, rung: Rung, asked: &Aim) -> Result<Aimed, EncodeError> {
         let size = self.settings.size;
         let fitted = (picture.size != size).then(|| self.fitter.fit(picture, size)).transpose()?;
         let full = fitted.as_ref().unwrap_or(picture);
@@ -178,7 +173,7 @@ impl Worker {
             .cuttable(smallest, mcus, rung.quality, |quality, interval| Ok(encoder.encode(picture, quality, interval)?))
     }
 
-    fn aimed(&mut self, picture: &Picture, made: Made, (rung, way): (Rung, Way), asked: &Asked) -> Aimed {
+    fn aimed(&mut self, picture: &Picture, made: Made, (rung, way): (Rung, Way), asked: &Aim) -> Aimed {
         let Made { jpeg, index, quality, layout } = made;
         let encoded = now();
         let stamps = Stamps { captured: picture.captured, encoding: asked.encoding, encoded };

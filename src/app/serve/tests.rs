@@ -87,7 +87,7 @@ fn departures(options: Options) -> usize {
     let mut app = Serving::new(options, channels, output, Preview::default());
     let (mut now, mut events, mut departed) = (clock::now(), VecDeque::new(), 0);
     for _ in 0..2_000 {
-        now = now + Duration::from_millis(10);
+        now += Duration::from_millis(10);
         if app.turn(now, &mut server) == Flow::Stop {
             break;
         }

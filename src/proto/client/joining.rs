@@ -44,15 +44,15 @@ pub struct Joining {
 
 enum Step {
     Hello,
-    Join(Asked),
+    Join(PendingJoin),
     /// Accepted; until the Description is there, Join is repeated.
-    Describe(Asked),
+    Describe(PendingJoin),
     Joined,
 }
 
 /// A Join, as it goes out each time.
 #[derive(Clone)]
-pub struct Asked {
+pub struct PendingJoin {
     nonce: u64,
     server: SocketAddr,
     cookie: [u8; COOKIE_LEN],
@@ -255,7 +255,7 @@ impl Client {
         self.out.extend(hellos);
     }
 
-    fn send_join(&mut self, now: Time, asked: &Asked) {
+    fn send_join(&mut self, now: Time, asked: &PendingJoin) {
         let mut tlvs = Vec::new();
         if let Some(stream) = &asked.stream {
             tlv::put(&mut tlvs, kind::STREAM, stream.as_str().as_bytes());
@@ -287,7 +287,7 @@ impl Client {
         }
         let stream = self.joining.switch.clone().unwrap_or_else(|| self.config.stream.clone());
         let switch = self.joining.switch.is_some() || self.switched;
-        let asked = Asked { nonce, server, cookie, stream, wishes: self.config.wishes, switch };
+        let asked = PendingJoin { nonce, server, cookie, stream, wishes: self.config.wishes, switch };
         if self.asked.len() == MOST_ASKED {
             self.asked.remove(0);
         }
@@ -297,7 +297,7 @@ impl Client {
 
     /// Takes up a session that a server has made, for the Join in hand or for one that another switch has replaced.
     pub(super) fn accept(&mut self, now: Time, from: SocketAddr, tag: u32, accept: &Accept<'_>) {
-        let ours = |asked: &Asked| asked.nonce == accept.nonce && asked.server == from;
+        let ours = |asked: &PendingJoin| asked.nonce == accept.nonce && asked.server == from;
         let Some(at) = self.asked.iter().position(ours).filter(|_| tag == accept.session as u32) else { return };
         // Those before it are of no session any more: this one has taken their place.
         let Some(asked) = self.asked.drain(..=at).next_back() else { return };
@@ -315,7 +315,7 @@ impl Client {
         }
     }
 
-    fn begin_session(&mut self, now: Time, asked: &Asked, accept: &Accept<'_>, clock: ClockSync) {
+    fn begin_session(&mut self, now: Time, asked: &PendingJoin, accept: &Accept<'_>, clock: ClockSync) {
         let terms = Terms {
             id: accept.session,
             peer: self.peer(asked.server),

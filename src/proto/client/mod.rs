@@ -23,7 +23,7 @@ use crate::wire::message::{InForce, Message, RefuseCode, bye};
 use crate::wire::object::{ObjectView, Type, flags};
 use crate::wire::tlv::Tlvs;
 use crate::wire::{Description, Hop, Kind, StreamName};
-use joining::{Asked, Ended, Joining};
+use joining::{Ended, Joining, PendingJoin};
 use session::Session;
 
 /// Datagrams that may wait to be sent while a socket is full.
@@ -99,7 +99,7 @@ pub struct Client {
     random: Random,
     joining: Joining,
     /// Joins that may still be accepted, oldest first.
-    asked: Vec<Asked>,
+    asked: Vec<PendingJoin>,
     session: Option<Session>,
     /// What came in the session before this one, of which pictures may still be held.
     past: Option<(u64, Hops)>,

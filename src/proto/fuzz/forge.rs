@@ -4,7 +4,9 @@ use super::script::Script;
 use super::world::datagram;
 use crate::media::sound::{FRAMES, media_time};
 use crate::units::{MediaTime, Size, Unit};
-use crate::wire::message::{ANY_CUT, COOKIE_LEN, Join, List, Message, Missing, Parity, Place, Role, Scheme, SoundWish};
+use crate::wire::message::{
+    ANY_CUT, COOKIE_LEN, Join, List, Message, NackName, Parity, Place, Role, Scheme, SoundWish,
+};
 use crate::wire::object::{ObjectHeader, Type, flags};
 use crate::wire::report::{Arrival, MAX_SHIFT, Report};
 use crate::wire::tlv::{self, Tlvs, kind};
@@ -157,7 +159,7 @@ pub fn nack(session: u64, script: &mut Script<'_>) -> Vec<u8> {
         let kind = if script.u8() < 160 { Type::PICTURE } else { Type::SOUND };
         let cut = [ANY_CUT, SizeClass::ANY.cut(0, false), cut][script.choice(3)];
         let (unit, first_part) = (Unit(script.u8().into()), u16::from(script.u8() % 16));
-        Missing { stream, kind, rendition: script.u8() % 4, cut, unit, first_part, bitmap: script.u64() }
+        NackName { stream, kind, rendition: script.u8() % 4, cut, unit, first_part, bitmap: script.u64() }
     };
     let names = (0..script.choice(8)).map(|_| name(script)).collect();
     let mut body = Vec::new();

@@ -16,7 +16,7 @@ const HELD_FOR: Duration = Duration::from_secs(12);
 pub const END_PATIENCE: Duration = Duration::from_millis(250);
 
 /// What lies between two units that were shown one after the other.
-struct Gap {
+struct BetweenShown {
     pictures: u32,
     /// Datagrams that did not come; `None` between two sessions, of which no sequence tells.
     missing: Option<usize>,
@@ -57,7 +57,7 @@ impl Player {
         counts.damaged += u64::from(picture.missing > 0);
         counts.slices_lost += u64::from(picture.missing);
         let Some(pictures) = self.pictures.as_mut() else { return };
-        if let Some((before, Gap { pictures: between, missing })) = between {
+        if let Some((before, BetweenShown { pictures: between, missing })) = between {
             // Before the first picture shown nothing counts; behind the last, whatever came is in this gap.
             counts.late += overtaken.len() as u64;
             let between = u64::from(between).saturating_sub(overtaken.len() as u64);
@@ -78,14 +78,14 @@ impl Player {
     }
 
     /// What lies between two units, by the hop sequence of the session in which they came.
-    fn gap(&self, before: &Ready, after: &Ready, clock: &Clock<'_>) -> Gap {
+    fn gap(&self, before: &Ready, after: &Ready, clock: &Clock<'_>) -> BetweenShown {
         let pictures = after.unit.0.saturating_sub(before.unit.0).saturating_sub(1);
         if self.paused_since {
-            return Gap { pictures, missing: Some(0) };
+            return BetweenShown { pictures, missing: Some(0) };
         }
         let one = before.session == after.session;
         let missing = one.then(|| (clock.missing_between)(before.session, before.last_hop, after.first_hop));
-        Gap { pictures, missing: missing.flatten() }
+        BetweenShown { pictures, missing: missing.flatten() }
     }
 
     /// When the picture in front is shown, as things stand.

@@ -19,7 +19,7 @@ use crate::wire::tlv::{Tlvs, kind};
 use crate::wire::{Hop, Kind};
 use rebuild::Rebuild;
 pub use recovery::InTime;
-use recovery::{Asked, Recovery};
+use recovery::{NackNames, Recovery};
 use reporting::Reporting;
 
 /// What both ends agreed on when the session was made.
@@ -328,7 +328,7 @@ impl Reception {
     /// The Nack that is due, if one is: what is missing is asked for as long as an answer would be in time.
     pub fn nack(&mut self, now: Time, in_time: InTime<'_>, traffic: &mut Traffic) -> Option<Transmit> {
         self.recovery.turn(now);
-        let Asked { names, first } = self.recovery.ask(now, in_time);
+        let NackNames { names, first } = self.recovery.ask(now, in_time);
         if names.is_empty() {
             return None;
         }

@@ -34,7 +34,7 @@ pub use stats::{RepairStats, SessionStats};
 use super::{Peer, Route, Transmit};
 use crate::media::coded::{CutPicture, Object};
 use crate::units::{Time, Unit};
-use crate::wire::message::Missing;
+use crate::wire::message::NackName;
 use crate::wire::{HOP_LEN, Hop, Kind, SizeClass};
 
 /// The picture that is on its way.
@@ -250,7 +250,7 @@ impl MediaSender {
     }
 
     /// The receiver lacks these parts of a picture. Returns whether they are of one that it was sent.
-    pub fn ask(&mut self, now: Time, name: &Missing) -> bool {
+    pub fn ask(&mut self, now: Time, name: &NackName) -> bool {
         let (usual, parts) = (self.stats.rtt.unwrap_or_default(), self.repair.parts());
         let round_trips = RoundTrips { shortest: self.shortest, usual };
         let twice = self.protection.sends_twice(self.stats.rtt, self.interval, parts);
@@ -265,7 +265,7 @@ impl MediaSender {
     }
 
     /// The receiver lacks this chunk or coded unit of sound, which it was sent.
-    pub fn ask_for_sound(&mut self, now: Time, name: &Missing, object: Object) {
+    pub fn ask_for_sound(&mut self, now: Time, name: &NackName, object: Object) {
         self.stats.repair.asked += 1;
         self.repair.ask_for_sound(now, self.stats.rtt.unwrap_or_default(), name, object);
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::media::coded::{CutPicture, Object};
 use crate::units::{Time, Unit};
-use crate::wire::message::{ANY_CUT, Missing};
+use crate::wire::message::{ANY_CUT, NackName};
 use crate::wire::object::{Name, ObjectView, Type};
 
 /// So many pictures are held in any case …
@@ -127,7 +127,7 @@ impl Repair {
 
     /// These parts of a picture are asked for. `twice`: there is no time to ask again, so each is sent twice at once. Returns how
     /// many there are, whether they are sent again or not.
-    pub fn ask(&mut self, now: Time, round_trips: RoundTrips, name: &Missing, twice: bool) -> u64 {
+    pub fn ask(&mut self, now: Time, round_trips: RoundTrips, name: &NackName, twice: bool) -> u64 {
         let RoundTrips { shortest, usual: round_trip } = round_trips;
         let Self { held, pictures, later, credit, .. } = self;
         let Some(held) = held.iter_mut().rev().find(|held| held.picture.unit == name.unit) else { return 0 };
@@ -163,7 +163,7 @@ impl Repair {
     }
 
     /// A chunk or a coded unit of sound is asked for, which it was sent.
-    pub fn ask_for_sound(&mut self, now: Time, round_trip: Duration, name: &Missing, object: Object) {
+    pub fn ask_for_sound(&mut self, now: Time, round_trip: Duration, name: &NackName, object: Object) {
         if !is_affordable(self.credit, &object) {
             return;
         }
@@ -245,7 +245,7 @@ fn is_affordable(credit: f64, object: &Object) -> bool {
 }
 
 /// Whether this object is of the unit that is meant, and cut as it says.
-pub fn is_named(object: &Object, name: &Missing) -> bool {
+pub fn is_named(object: &Object, name: &NackName) -> bool {
     let Ok(view) = ObjectView::parse_unchecked(object.bytes()) else { return false };
     let Name { stream, kind, rendition, cut, unit, .. } = view.header.name();
     // Sound of another rendition is of another moment.
@@ -272,9 +272,9 @@ mod tests {
         out.into()
     }
 
-    fn name(unit: u32, bitmap: u64) -> Missing {
+    fn name(unit: u32, bitmap: u64) -> NackName {
         let (stream, kind, rendition, cut) = (7, Type::PICTURE, 0, 2);
-        Missing { stream, kind, rendition, cut, unit: Unit(unit), first_part: 0, bitmap }
+        NackName { stream, kind, rendition, cut, unit: Unit(unit), first_part: 0, bitmap }
     }
 
     fn sent(repair: &mut Repair, at: Time, unit: u32) {
@@ -304,16 +304,16 @@ mod tests {
         let mut repair = Repair::default();
         sent(&mut repair, ms(0), 1);
         for wrong in [
-            Missing { stream: 8, ..name(1, 1) },
-            Missing { kind: Type::SOUND, ..name(1, 1) },
-            Missing { rendition: 1, ..name(1, 1) },
-            Missing { cut: 3, ..name(1, 1) },
-            Missing { first_part: 10, ..name(1, u64::MAX) },
+            NackName { stream: 8, ..name(1, 1) },
+            NackName { kind: Type::SOUND, ..name(1, 1) },
+            NackName { rendition: 1, ..name(1, 1) },
+            NackName { cut: 3, ..name(1, 1) },
+            NackName { first_part: 10, ..name(1, u64::MAX) },
             name(2, u64::MAX),
         ] {
             assert_eq!(repair.ask(ms(50), TRIPS, &wrong, false), 0, "{wrong:?}");
         }
-        let any = Missing { cut: ANY_CUT, rendition: 0, ..name(1, u64::MAX) };
+        let any = NackName { cut: ANY_CUT, rendition: 0, ..name(1, u64::MAX) };
         assert_eq!((repair.ask(ms(50), TRIPS, &any, false), answers(&mut repair, ms(50))), (10, 10));
     }
 
@@ -349,7 +349,7 @@ mod tests {
         let mut repair = Repair::default();
         sent(&mut repair, ms(0), 1);
         repair.ask(ms(20), TRIPS, &name(1, 1), false);
-        let chunk = Missing { kind: Type::SOUND, ..name(5, 1) };
+        let chunk = NackName { kind: Type::SOUND, ..name(5, 1) };
         (0..3).for_each(|_| repair.ask_for_sound(ms(20), RTT, &chunk, object(Type::SOUND, 5, 0, 100)));
         let order: Vec<bool> = std::iter::from_fn(|| repair.next(ms(21))).map(|r| r.picture.is_none()).collect();
         assert_eq!(order, [true, false]);

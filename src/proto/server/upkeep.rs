@@ -7,7 +7,7 @@ use crate::proto::Peer;
 use crate::proto::sender::Control;
 use crate::proto::session::{FIRST_REPORT, Gone, Session};
 use crate::units::Time;
-use crate::wire::message::{ClockEcho, Message, Missing};
+use crate::wire::message::{ClockEcho, Message, NackName};
 use crate::wire::tlv::{self, Tlvs};
 use crate::wire::{Kind, SizeClass};
 
@@ -103,7 +103,7 @@ impl Server {
     }
 
     /// A watcher lacks these. What is known of them is sent again, as far as that is allowed; nothing else follows.
-    pub(super) fn nack(&mut self, now: Time, from: Peer, id: u64, names: &[Missing]) {
+    pub(super) fn nack(&mut self, now: Time, from: Peer, id: u64, names: &[NackName]) {
         let slot = self.sessions.slot_of(from, id);
         let Some((slot, session)) = slot.and_then(|slot| Some((slot, self.sessions.get_mut(slot)?))) else {
             self.totals.rejected += 1;

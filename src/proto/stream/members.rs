@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Stream;
 use crate::proto::session::{Session, Sessions};
 use crate::units::Time;
-use crate::wire::message::Missing;
+use crate::wire::message::NackName;
 use crate::wire::object::Type;
 
 /// A watcher that resumes again and again is sent the picture that stands after this time at the latest.
@@ -70,7 +70,7 @@ impl Stream {
     }
 
     /// A session lacks these. Returns whether any of them had been sent to it.
-    pub fn answer(&mut self, now: Time, slot: usize, session: &mut Session, names: &[Missing]) -> bool {
+    pub fn answer(&mut self, now: Time, slot: usize, session: &mut Session, names: &[NackName]) -> bool {
         if self.has_said_goodbye() {
             return false;
         }
@@ -97,7 +97,7 @@ impl Stream {
         known
     }
 
-    fn answer_sound(&self, now: Time, session: &mut Session, name: &Missing) -> bool {
+    fn answer_sound(&self, now: Time, session: &mut Session, name: &NackName) -> bool {
         let Some(object) = self.sound_sent(name) else { return false };
         session.media.ask_for_sound(now, name, object);
         true

@@ -24,7 +24,7 @@ use crate::proto::sender::{Cargo, is_named};
 use crate::proto::session::{Session, Sessions};
 use crate::units::{Time, Unit};
 use crate::wire::Kind;
-use crate::wire::message::{Missing, Scheme};
+use crate::wire::message::{NackName, Scheme};
 use crate::wire::object::ObjectView;
 
 /// A file's sound may go out so long before it is due, whenever there is something else to do.
@@ -87,7 +87,7 @@ impl Sent {
         self.0.iter().filter(named).cloned()
     }
 
-    fn find(&self, name: &Missing) -> Option<Object> {
+    fn find(&self, name: &NackName) -> Option<Object> {
         let meant = name.first_part == 0 && name.bitmap & 1 == 1;
         self.0.iter().rev().find(|object| meant && is_named(object, name)).cloned()
     }
@@ -367,7 +367,7 @@ impl Stream {
     }
 
     /// Sound that went out lately, of this name.
-    pub fn sound_sent(&self, name: &Missing) -> Option<Object> {
+    pub fn sound_sent(&self, name: &NackName) -> Option<Object> {
         self.sound.sent.find(name)
     }
 }

@@ -11,7 +11,7 @@ mod wanted;
 pub use adaptation::{AdaptationReason, InForce};
 pub use join::{Accept, Join, Refuse, RefuseCode, Role};
 pub use list::{Entry, LISTING_HEAD, List, Listing};
-pub use repair::{ANY_CUT, Missing, NameRange, Parity, RepairWish, Scheme};
+pub use repair::{ANY_CUT, NackName, NameRange, Parity, RepairWish, Scheme};
 pub use sound::{Place, SoundWish};
 pub use timeline::{ClockEcho, State, Timeline};
 pub use wanted::WantedPictures;
@@ -69,7 +69,7 @@ pub enum Message<'a> {
     Report(Report),
     Nack {
         session: u64,
-        names: Vec<Missing>,
+        names: Vec<NackName>,
     },
     Want {
         session: u64,
@@ -156,7 +156,7 @@ impl<'a> Message<'a> {
         if count > MAX_NAMES {
             return Err(WireError::Value { what: "a nack's count" });
         }
-        let names = (0..count).map(|_| Missing::parse(r)).collect::<Result<_, _>>()?;
+        let names = (0..count).map(|_| NackName::parse(r)).collect::<Result<_, _>>()?;
         Ok(Self::Nack { session, names })
     }
 

@@ -13,7 +13,7 @@ pub const ANY_CUT: u8 = 0xff;
 
 /// One unit's missing parts: bit `i` of `bitmap` is part `first_part + i`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Missing {
+pub struct NackName {
     pub stream: u64,
     pub kind: Type,
     pub rendition: u8,
@@ -23,7 +23,7 @@ pub struct Missing {
     pub bitmap: u64,
 }
 
-impl Missing {
+impl NackName {
     pub(super) fn parse(r: &mut Reader<'_>) -> Result<Self, WireError> {
         let (stream, kind, rendition, cut) = (r.u64()?, Type(r.u8()?), r.u8()?, r.u8()?);
         r.u8()?;

@@ -5,7 +5,7 @@
 //! last part that came is noticed by silence. It knows names, not bytes, and not what pictures are for: until when something
 //! would be in time it is told by who asks ([`Recovery::ask`]).
 
-mod gap;
+mod missing;
 mod reorder;
 mod tracked;
 
@@ -15,9 +15,9 @@ use std::time::Duration;
 use super::Via;
 use crate::proto::hops::Hops;
 use crate::units::{Time, Unit};
-use crate::wire::message::{MAX_NAMES, Missing};
+use crate::wire::message::{MAX_NAMES, NackName};
 use crate::wire::object::{ObjectHeader, Type};
-use gap::{Gap, MARGIN};
+use missing::{MARGIN, MissingObject};
 use reorder::Reordering;
 use tracked::Tracked;
 
@@ -77,7 +77,7 @@ struct Lane {
     cut: u8,
     /// The last that came in its turn, the number of the hop sequence that it had, and when that was.
     last: Option<(Unit, u64, Time)>,
-    missing: BTreeMap<Unit, Gap>,
+    missing: BTreeMap<Unit, MissingObject>,
 }
 
 /// Until when what is missing would be in time as far as who plays it can tell; `None`: it would be too late. A picture may be
@@ -86,8 +86,8 @@ pub type InTime<'a> = &'a dyn Fn(Type, u8, Unit) -> Option<Time>;
 
 /// What an ask came to.
 #[derive(Default)]
-pub struct Asked {
-    pub names: Vec<Missing>,
+pub struct NackNames {
+    pub names: Vec<NackName>,
     /// Objects among them that had not been asked for before.
     pub first: u64,
 }
@@ -222,7 +222,7 @@ impl Recovery {
             let between = unit.0 - last.0 - 1;
             let lost = hops.missing_between(at_hop, hop) > 0 && between <= MOST_CHUNKS && now.since(at) < FORGOTTEN;
             if lost && is_newest {
-                let gaps = (last.0 + 1..unit.0).map(|number| (Unit(number), Gap::new(now, hop, wait)));
+                let gaps = (last.0 + 1..unit.0).map(|number| (Unit(number), MissingObject::new(now, hop, wait)));
                 lane.missing.extend(gaps);
                 self.sound_missed = Some(now);
             }
@@ -241,7 +241,7 @@ impl Recovery {
             let (top, hop) = (last.top, last.hop + u64::from(last.parts - last.top));
             if let Some(mut last) = self.pictures.last_entry() {
                 let last = last.get_mut();
-                last.miss(top..last.parts, &Gap::new(now, hop, wait));
+                last.miss(top..last.parts, &MissingObject::new(now, hop, wait));
                 (last.silent_from, last.top) = (Some(top), last.parts);
             }
         }
@@ -262,8 +262,8 @@ impl Recovery {
     }
 
     /// What is to be asked for now, sound first. `in_time` says until when each would be of use.
-    pub fn ask(&mut self, now: Time, in_time: InTime<'_>) -> Asked {
-        let mut asked = Asked::default();
+    pub fn ask(&mut self, now: Time, in_time: InTime<'_>) -> NackNames {
+        let mut asked = NackNames::default();
         if self.due().is_none_or(|due| due > now) {
             return asked;
         }
@@ -273,7 +273,7 @@ impl Recovery {
         for lane in &mut self.sounds {
             let name = lane.name();
             for (unit, gap) in &mut lane.missing {
-                asking.consider(gap, in_time(name.kind, name.rendition, *unit), Missing { unit: *unit, ..name });
+                asking.consider(gap, in_time(name.kind, name.rendition, *unit), NackName { unit: *unit, ..name });
             }
         }
         for (unit, tracked) in self.pictures.iter_mut().rev() {
@@ -282,7 +282,7 @@ impl Recovery {
             let waited_for = tracked.closed.map_or(now, |closed| closed + wait) + patience;
             let until = in_time(name.kind, name.rendition, *unit).map(|until| until.max(waited_for));
             for (part, gap) in &mut tracked.missing {
-                asking.consider(gap, until, Missing { first_part: *part, ..name });
+                asking.consider(gap, until, NackName { first_part: *part, ..name });
             }
         }
         asked
@@ -292,7 +292,7 @@ impl Recovery {
     fn due(&self) -> Option<Time> {
         let sounds = self.sounds.iter().flat_map(|lane| lane.missing.values());
         let pictures = self.pictures.values().flat_map(|tracked| tracked.missing.values());
-        sounds.chain(pictures).filter_map(Gap::due).min()
+        sounds.chain(pictures).filter_map(MissingObject::due).min()
     }
 
     /// When it is to be looked at next.
@@ -316,7 +316,7 @@ impl Recovery {
     pub fn sound_takes(&self, now: Time) -> Duration {
         let lately = self.sound_missed.is_some_and(|at| now.since(at) < LOSSY);
         if lately {
-            (gap::overdue(self.slow_answer()) + self.slow_answer() + SOUND_MARGIN).min(SOUND_MOST)
+            (missing::overdue(self.slow_answer()) + self.slow_answer() + SOUND_MARGIN).min(SOUND_MOST)
         } else {
             Duration::ZERO
         }
@@ -331,7 +331,7 @@ impl Recovery {
 }
 
 /// How something came that was missing.
-fn came(gap: &Gap, now: Time, hop: u64, reordering: &mut Reordering) -> Via {
+fn came(gap: &MissingObject, now: Time, hop: u64, reordering: &mut Reordering) -> Via {
     if hop > gap.hop && gap.is_asked() {
         return Via::Resent;
     }
@@ -347,12 +347,12 @@ struct Asking<'a> {
     round_trip: Duration,
     /// After so long it is asked again.
     answer: Duration,
-    asked: &'a mut Asked,
+    asked: &'a mut NackNames,
 }
 
 impl Asking<'_> {
     /// Asks for this one, if its time has come and an answer would be there `until` then.
-    fn consider(&mut self, gap: &mut Gap, until: Option<Time>, name: Missing) {
+    fn consider(&mut self, gap: &mut MissingObject, until: Option<Time>, name: NackName) {
         if gap.due().is_none_or(|due| due > self.now) {
             return;
         }
@@ -377,9 +377,9 @@ impl Asking<'_> {
 }
 
 impl Lane {
-    const fn name(&self) -> Missing {
+    const fn name(&self) -> NackName {
         let Self { stream, rendition, cut, .. } = *self;
-        Missing { stream, kind: Type::SOUND, rendition, cut, unit: Unit(0), first_part: 0, bitmap: 1 }
+        NackName { stream, kind: Type::SOUND, rendition, cut, unit: Unit(0), first_part: 0, bitmap: 1 }
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::MOST_PARTS;
-use super::gap::Gap;
+use super::missing::MissingObject;
 use crate::units::{Time, Unit};
-use crate::wire::message::Missing;
+use crate::wire::message::NackName;
 use crate::wire::object::{ObjectHeader, Type};
 
 /// What is known of a picture whose parts come.
@@ -20,7 +20,7 @@ pub struct Tracked {
     pub top: u16,
     pub hop: u64,
     pub at: Time,
-    pub missing: BTreeMap<u16, Gap>,
+    pub missing: BTreeMap<u16, MissingObject>,
     /// From this part on nothing came for so long that it is believed to be lost.
     pub silent_from: Option<u16>,
     /// Since when it is known that all its parts have been sent.
@@ -48,14 +48,14 @@ impl Tracked {
         (self.stream, self.rendition, self.cut) == (header.stream, header.rendition, header.cut)
     }
 
-    pub const fn name(&self, unit: Unit) -> Missing {
+    pub const fn name(&self, unit: Unit) -> NackName {
         let Self { stream, rendition, cut, .. } = *self;
-        Missing { stream, kind: Type::PICTURE, rendition, cut, unit, first_part: 0, bitmap: 1 }
+        NackName { stream, kind: Type::PICTURE, rendition, cut, unit, first_part: 0, bitmap: 1 }
     }
 
     /// A part came in its turn: those before it that did not are missing.
     pub fn note(&mut self, now: Time, part: u16, hop: u64, wait: Duration) {
-        self.miss(self.top..part, &Gap::new(now, hop, wait));
+        self.miss(self.top..part, &MissingObject::new(now, hop, wait));
         (self.top, self.hop, self.at) = (part.saturating_add(1), hop, now);
         if self.top == self.parts {
             self.closed.get_or_insert(now);
@@ -76,12 +76,12 @@ impl Tracked {
     pub fn close(&mut self, now: Time, hop: u64, lost: usize, wait: Duration) {
         self.closed = Some(now);
         if lost > 0 {
-            self.miss(self.top..self.parts, &Gap::new(now, hop, wait));
+            self.miss(self.top..self.parts, &MissingObject::new(now, hop, wait));
             self.top = self.top.max(self.parts);
         }
     }
 
-    pub fn miss(&mut self, parts: std::ops::Range<u16>, gap: &Gap) {
+    pub fn miss(&mut self, parts: std::ops::Range<u16>, gap: &MissingObject) {
         if parts.len() + self.missing.len() <= MOST_PARTS {
             self.missing.extend(parts.map(|part| (part, *gap)));
         }

@@ -17,7 +17,7 @@ pub const ASKS: u8 = 2;
 
 /// See the head of this file.
 #[derive(Clone, Copy, Debug)]
-pub struct Gap {
+pub struct MissingObject {
     /// When it was noticed.
     pub since: Time,
     /// What comes with a later number than this has been sent again.
@@ -30,7 +30,7 @@ pub struct Gap {
     asked: [Option<Time>; 2],
 }
 
-impl Gap {
+impl MissingObject {
     /// Noticed now; it is asked for after so long, if it has not come until then.
     pub fn new(now: Time, hop: u64, wait: Duration) -> Self {
         Self { since: now, hop, said: 0, next: now + wait, is_hopeless: false, asked: [None; 2] }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn asked(round_trip: Duration) -> Vec<u128> {
-        let mut gap = Gap::new(Time::ZERO, 0, Duration::ZERO);
+        let mut gap = MissingObject::new(Time::ZERO, 0, Duration::ZERO);
         let mut asks = Vec::new();
         while let Some(at) = gap.due() {
             asks.push(at.since(Time::ZERO).as_micros());
