@@ -3,8 +3,8 @@
 # shellcheck shell=bash
 
 PATH_PACKAGES=(
-    iproute2 nftables iperf3 ffmpeg xvfb python3
-    gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-x gstreamer1.0-libav
+    iproute2 nftables iperf3 ffmpeg xvfb python3 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+    gstreamer1.0-plugins-bad gstreamer1.0-x gstreamer1.0-libav
 )
 PATH_COMMANDS=(ip tc iperf3 ffmpeg Xvfb python3 gst-launch-1.0)
 PATH_ELEMENTS=(qtdemux h264parse avdec_h264 videoconvert jpegenc rtpjpegpay udpsink ximagesink)
