@@ -185,13 +185,14 @@ def measure(options, table, folder):
     losses = SHORT_LOSSES if options.short else LOSSES
     film = make_film(folder, turns * TURN_S + SETTLE_S + 40)
     for mbit, quality in RATES.items():
-        systems = {"udpstream": stream(options.udpstream, FILM, ["--loop", "--quality", QUALITY])}
-        if options.before:
-            systems["before"] = stream(options.before, FILM, ["--loop", "--quality", QUALITY])
+        systems = {}
+        for who, program in (("udpstream", options.udpstream), ("before", options.before)):
+            if program and "loss" in options.parts:
+                systems[who] = stream(program, FILM, ["--loop", "--quality", QUALITY])
         if "peers" in options.parts:
             systems |= {f"GStreamer {kind}": gstreamer(film, quality, kind) for kind in CHAINS}
         # Loss by loss, so that systems have the same minutes.
-        for permille in losses if "loss" in options.parts else ():
+        for permille in losses:
             for who, start in systems.items():
                 table.loss(mbit, permille, who, lambda: lossy(start, mbit, permille, turns))
     if "record" in options.parts:
