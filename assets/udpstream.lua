@@ -57,7 +57,7 @@ for _, f in ipairs {
   { "samples", 1, "Samples", DEC, samples }, { "frames", 2, "Frames" }, { "channels", 2, "Channels" },
   { "place", 1, "Place", DEC, places }, { "coarsest", 1, "Coarsest rendition" }, { "width", 2, "Width" }, { "height", 2, "Height" }, { "x8", 2, "Left edge (8 pixels)" },
   { "y8", 2, "Upper edge (8 pixels)" }, { "body_length", 2, "Body length" }, { "crc", 4, "CRC-32", HEX },
-  { "repair", 1, "Repair", HEX }, { "patience", 2, "Patience (ms)" }, { "scheme", 1, "Scheme" }, { "k", 1, "Objects covered" }, { "m", 1, "Symbols made" }, { "index", 1, "Index" }, { "stride", 1, "Stride" },
+  { "repair", 1, "Repair", HEX }, { "patience", 2, "Patience (ms)" }, { "latency", 2, "Latency (ms)" }, { "scheme", 1, "Scheme" }, { "k", 1, "Objects covered" }, { "m", 1, "Symbols made" }, { "index", 1, "Index" }, { "stride", 1, "Stride" },
   { "symbol_length", 2, "Symbol length" }, { "count", 1, "Count" }, { "bitmap", 8, "Bitmap", HEX },
   { "last", 4, "Last unit" }, { "generation", 4, "Generation" }, { "state", 1, "State", DEC, states },
   { "total", 2, "Streams in all" }, { "index16", 2, "First stream" }, { "watchers", 4, "Watchers" }, { "num", 4, "Numerator" }, { "den", 4, "Denominator" }, { "tlv_type", 2, "Type" }, { "tlv_length", 2, "Length" },
@@ -112,7 +112,7 @@ local tlv_layouts = {
   [32] = { "RENDITION", "rendition cut" }, [33] = { "MAX_RATE", "number64" },
   [34] = { "QUALITY", "quality" }, [35] = { "SOUND", "place *rendition" }, [36] = { "PAUSE", "" }, [37] = { "RESUME", "" },
   [38] = { "SEEK", "media" }, [39] = { "MAX_SIZE", "width height" },
-  [40] = { "REPAIR", "repair patience" },
+  [40] = { "REPAIR", "repair patience *latency" },
 }
 local description = {
   [1] = { "title", "*rest" }, [2] = { "pictures", "width height num den" }, [3] = { "length (µs)", "number64" },
@@ -188,6 +188,10 @@ function special.symbol(at, tree) return take(at, tree, "symbol", at.symbol_leng
 function special.rendition(at, tree)
   if at.pos < at.stop and walk(at, tree, "rendition") == false then return false end
   if at.pos < at.stop then return walk(at, tree, "coarsest") end
+end
+-- The last of a REPAIR, which may be left out.
+function special.latency(at, tree)
+  if at.pos < at.stop then return walk(at, tree, "latency") end
 end
 function special.zeros(at, tree)
   if at.tvb:len() < 1200 then tree:add_proto_expert_info(wrong, "Less than 1200 bytes") end

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use udpstream::units::{Rate, Size, Time, Unit};
 use udpstream::wire::message::{ANY_CUT, Message, NackName, Place, RepairWish, SoundWish};
@@ -26,7 +27,7 @@ fn joined(world: &mut World, host: u8) -> Client {
 /// One that wants something besides, as TLVs say.
 fn joined_with(world: &mut World, host: u8, wants: &[u8]) -> Client {
     let (mut want, mut join) = (wants.to_vec(), Vec::new());
-    RepairWish { asks: true, patience: RepairWish::INTERVAL }.put(&mut want);
+    RepairWish { asks: true, patience: RepairWish::INTERVAL, latency: Duration::ZERO }.put(&mut want);
     tlv::put(&mut join, kind::WANT, &want);
     let mut client = Client::greet(world, address(host, 1), u64::from(host));
     client.ask_with(world, 1_200, &join);
@@ -66,12 +67,18 @@ fn newest(world: &World, client: &Client) -> ObjectHeader {
     ObjectHeader { part: 0, ..whole.expect("some were sent").1 }
 }
 
-#[test]
-fn what_is_asked_for_is_sent_again_to_the_byte_under_a_new_number_and_twice_at_most() {
-    let mut world = World::new(1, &film());
+/// One that has been sent pictures for half a second, and asks for what it lacks.
+fn playing(seed: u64) -> (World, Client) {
+    let mut world = World::new(seed, &film());
     let mut client = joined(&mut world, 9);
     world.run(ms(500));
     client.live(&mut world);
+    (world, client)
+}
+
+#[test]
+fn what_is_asked_for_is_sent_again_to_the_byte_under_a_new_number_and_twice_at_most() {
+    let (mut world, client) = playing(1);
     let picture = newest(&world, &client);
     for tries in 0..6 {
         ask(&mut world, &client, client.session, vec![name(&picture, 0b101)]);
@@ -203,10 +210,7 @@ fn of_sound_that_rendition_is_sent_again_that_was_sent_and_nothing_that_was_not(
 
 #[test]
 fn one_that_is_paused_may_ask_for_the_picture_that_it_pauses_on() {
-    let mut world = World::new(6, &film());
-    let mut client = joined(&mut world, 9);
-    world.run(ms(500));
-    client.live(&mut world);
+    let (mut world, client) = playing(6);
     let mut pause = Vec::new();
     tlv::put(&mut pause, kind::PAUSE, &[]);
     client.want(&mut world, 1, &pause);

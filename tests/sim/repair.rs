@@ -5,7 +5,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use udpstream::proto::receiver::{Local, WatchCounts};
+use udpstream::proto::receiver::{Config, Local, WatchCounts};
 use udpstream::proto::server::RepairStats;
 use udpstream::units::{Rate, Size, Time, Unit};
 use udpstream::wire::SizeClass;
@@ -61,8 +61,13 @@ fn world(seed: u64, film: &Rc<Film>) -> World {
 }
 
 fn watched(film: &Rc<Film>, seed: u64, down: Path, up: Path) -> Figures {
+    watched_by(film, seed, down, up, |_| {})
+}
+
+/// By one that is set up so.
+fn watched_by(film: &Rc<Film>, seed: u64, down: Path, up: Path, set: impl FnOnce(&mut Config)) -> Figures {
     let mut world = world(seed, film);
-    let watcher = world.watch(path(down.latency * 2));
+    let watcher = world.watch_with(path(down.latency * 2), set);
     world.run(BEGINS);
     world.watchers[watcher].down.path = down;
     world.watchers[watcher].up.path = up;
@@ -160,6 +165,21 @@ fn far_away_parity_mends_what_a_resend_would_bring_too_late() {
         assert!(figures.whole >= 0.995 && figures.overhead <= 0.25, "{figures:?}");
         assert!(figures.counts.pictures.slices_repaired.rebuilt > 500, "{figures:?}");
     }
+}
+
+#[test]
+fn what_a_viewer_bears_decides_between_answers_and_parity() {
+    let film = film(38);
+    let (down, up) = lossy(ms(60), 0.03);
+    let patient = watched_by(&film, 1, down, up, |config| config.patience = Some(ms(200)));
+    assert!(patient.whole >= 0.995, "a picture is never waited for longer than until the next: {patient:?}");
+    assert!(patient.repair.parity > 500, "{patient:?}");
+    let later = watched_by(&film, 1, down, up, |config| config.latency = ms(200));
+    assert!(later.whole >= 0.995 && later.overhead <= 0.05, "all that is asked for twice is in time: {later:?}");
+    assert_eq!(later.repair.parity, 0, "{later:?}");
+    let impatient = watched_by(&film, 1, down, up, |config| config.patience = Some(ms(0)));
+    assert!(impatient.late <= 40.0 && impatient.slices >= 0.96, "{impatient:?}");
+    assert_eq!(impatient.overhead, 0.0, "no picture waits for what repairs it: {impatient:?}");
 }
 
 #[test]

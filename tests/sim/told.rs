@@ -277,6 +277,11 @@ impl Told {
     }
 }
 
+/// The wishes of a viewer, these first, and then that it asks for what is missing and waits for the next picture.
+pub fn and_repair(wishes: &[u8]) -> Vec<u8> {
+    [wishes, &[0, 40, 0, 5, 1, 255, 255, 0, 0]].concat()
+}
+
 /// A name that is one.
 pub fn name(text: &str) -> StreamName {
     StreamName::parse(text).expect("a name")

@@ -39,13 +39,24 @@ pub fn panel(position: Option<Position>, figures: &WatchFigures) -> Vec<String> 
             p50(stages.decode.as_ref()),
             p50(stages.present.as_ref())
         ),
-        format!("loss {loss:.2} %  damaged {}  late {}", pictures.damaged, pictures.late),
+        format!("loss {loss:.2} % of pictures  damaged {}  late {}", pictures.damaged, pictures.late),
         repair(figures),
-        format!("{}  datagrams {} B  rtt {rtt} ms", rate_text(network.bitrate_bps), network.largest_datagram),
+        format!(
+            "{}  datagrams {} B{}  rtt {rtt} ms",
+            rate_text(network.bitrate_bps),
+            network.largest_datagram,
+            datagrams_lost(network)
+        ),
         network.in_force.map_or_else(String::new, path),
         network.in_force.map_or_else(String::new, |told| told.reason.text().to_owned()),
         figures.sound.as_ref().map_or_else(String::new, sound),
     ]
+}
+
+/// The part of datagrams that the path has lost, repaired or not.
+fn datagrams_lost(network: &super::figures::Network) -> String {
+    let lost = network.lost as f64 / (network.lost + network.datagrams).max(1) as f64;
+    if network.lost > 0 { format!(", {:.2} % lost", 100.0 * lost) } else { String::new() }
 }
 
 /// What was repaired: by what was sent again, by parity, and too late; what it took, and how long pictures wait for it.
@@ -152,7 +163,7 @@ mod tests {
         let lines = panel(None, &seen);
         assert_eq!(lines[2], "latency 1.0 ms  p99 4.0 ms");
         assert_eq!(lines[3], " network -  wait -  decode -  present - ms");
-        assert_eq!(lines[4], "loss 3.00 %  damaged 2  late 0");
+        assert_eq!(lines[4], "loss 3.00 % of pictures  damaged 2  late 0");
         assert_eq!(lines[9], "sound 80 %  off by 1.0 ms  0 lost  0 gaps");
         assert_eq!(panel(None, &WatchFigures::default())[7..], ["", "", ""], "nothing where there is none");
         let reason = AdaptationReason::Queue;
@@ -168,11 +179,20 @@ mod tests {
     fn what_was_repaired_is_told_where_something_was() {
         let repaired = Repaired { resent: 1_200, rebuilt: 7, late: 0 };
         let repair = RepairTraffic { bytes: 20, ..RepairTraffic::default() };
-        let network = Network { bytes: 1_020, repair, repair_delay: Duration::from_millis(6), ..Network::default() };
+        let network = Network {
+            bytes: 1_020,
+            datagrams: 98,
+            lost: 2,
+            largest_datagram: 1_452,
+            repair,
+            repair_delay: Duration::from_millis(6),
+            ..Network::default()
+        };
         let slices = Slices { repaired, ..Slices::default() };
         let pictures = Pictures { shown: 9, ..Pictures::default() };
         let seen = WatchFigures { pictures, slices, network, ..WatchFigures::default() };
         assert_eq!(panel(None, &seen)[5], "repaired 1 200 resent 7 parity  +2.0 %  wait 6 ms");
+        assert_eq!(panel(None, &seen)[6], "0 kb/s  datagrams 1452 B, 2.00 % lost  rtt - ms");
         assert_eq!(panel(None, &WatchFigures::default())[5], "");
         assert!(last(Duration::from_secs(1), &seen).ends_with(", 0 lost, 1 207 slices repaired."));
     }

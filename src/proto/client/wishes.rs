@@ -29,7 +29,7 @@ impl Wishes {
         sound: SoundWish { place: Place::Off, rendition: 0, coarsest: 0 },
         paused: false,
         limits: WantedPictures::ANY,
-        repair: RepairWish { asks: false, patience: Duration::ZERO },
+        repair: RepairWish { asks: false, patience: Duration::ZERO, latency: Duration::ZERO },
     };
 
     /// Of these, what a session is told that is for sound alone.

@@ -70,7 +70,7 @@ impl Receiver {
     }
 }
 
-/// How a watcher lets losses be repaired who waits for a picture so long at most, or shows all so long after they are due.
+/// How a watcher lets losses be repaired that waits for a picture so long at most, and shows all so long after they are due.
 pub fn repair(patience: Option<Duration>, latency: Duration) -> RepairWish {
-    RepairWish { asks: true, patience: patience.unwrap_or(RepairWish::INTERVAL).max(latency) }
+    RepairWish { asks: true, patience: patience.unwrap_or(RepairWish::INTERVAL), latency }
 }

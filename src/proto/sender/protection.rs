@@ -53,9 +53,8 @@ impl Protection {
     /// How long a receiver waits for a picture, where one follows another after so long: no longer than an answer takes, unless
     /// it shows all pictures later than that.
     fn waits(&self, round_trip: Option<Duration>, interval: Duration) -> Duration {
-        let later = self.wish.patience != RepairWish::INTERVAL && self.wish.patience > interval;
         let answer = round_trip.map_or(interval, |round_trip| round_trip + MARGIN);
-        if later { self.wish.patience } else { self.wish.patience.min(interval).min(answer) }
+        self.wish.patience.min(interval).min(answer).max(self.wish.latency)
     }
 
     /// Whether what is asked for is sent twice at once: of pictures of so many parts too many would stay damaged otherwise.
@@ -74,7 +73,10 @@ impl Protection {
         let rounds = self.rounds(round_trip, self.waits(round_trip, interval));
         // What is asked for once is sent twice.
         let asking_does = rounds > 0 && self.left(TIMES, parts) <= TOO_MANY;
-        let symbols = if asking_does || self.scheme().is_none() { 0 } else { self.losses.symbols(now, parts) };
+        // A receiver that asks and waits for no picture shows each before its symbols come.
+        let waits = !self.wish.asks || !self.wish.patience.is_zero() || !self.wish.latency.is_zero();
+        let of_use = waits && !asking_does && self.scheme().is_some();
+        let symbols = if of_use { self.losses.symbols(now, parts) } else { 0 };
         self.on = symbols > 0;
         symbols
     }
@@ -100,7 +102,7 @@ mod tests {
     const AT: Time = Time::from_millis(10_000);
 
     fn protection(loss: usize, asks: bool) -> Protection {
-        let wish = RepairWish { asks, patience: RepairWish::INTERVAL };
+        let wish = RepairWish { asks, patience: RepairWish::INTERVAL, latency: Duration::ZERO };
         let mut losses = Losses::default();
         losses.told(AT, (0..10_000).map(|n| n * 7 % 100 < loss));
         Protection { wish, schemes: 1, losses, on: false }
@@ -117,9 +119,15 @@ mod tests {
         let mut protection = protection(3, true);
         assert_eq!(protection.symbols(AT, None, INTERVAL, 38), 6, "no round trip is known");
         assert!(protection.is_on());
-        protection.wish.patience = Duration::from_millis(200);
         let far = Some(Duration::from_millis(60));
-        assert_eq!((protection.symbols(AT, far, INTERVAL, 38), protection.is_on()), (0, false), "it waits longer");
+        protection.wish.patience = Duration::from_millis(200);
+        assert_eq!(protection.symbols(AT, far, INTERVAL, 38), 6, "it waits no longer than until the next picture");
+        protection.wish.latency = Duration::from_millis(200);
+        assert_eq!((protection.symbols(AT, far, INTERVAL, 38), protection.is_on()), (0, false), "it shows them later");
+        protection.wish.patience = Duration::ZERO;
+        protection.wish.latency = Duration::ZERO;
+        assert_eq!(protection.symbols(AT, far, INTERVAL, 38), 0, "no picture waits for symbols");
+        protection.wish.patience = RepairWish::INTERVAL;
         protection.schemes = 0;
         assert_eq!(protection.symbols(AT, None, INTERVAL, 38), 0, "it knows no scheme");
     }

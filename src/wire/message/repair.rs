@@ -90,13 +90,16 @@ impl Scheme {
     }
 }
 
-/// How a watcher lets losses be repaired: REPAIR of a Want.
+/// How a watcher lets losses be repaired: REPAIR of a Want. A value that ends behind the patience is of one without latency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RepairWish {
     /// It asks for what is missing with Nack.
     pub asks: bool,
-    /// So long after it could be complete a picture is waited for at most, in whole milliseconds; 65 535: until the next one is due.
+    /// So long after it could be complete a picture is waited for, in whole milliseconds, and no longer than until the next one
+    /// is due, which alone is the limit if this is 65 535.
     pub patience: Duration,
+    /// All pictures are shown so long after they are due, in whole milliseconds: what comes until then is in time.
+    pub latency: Duration,
 }
 
 impl RepairWish {
@@ -104,14 +107,18 @@ impl RepairWish {
     pub const INTERVAL: Duration = Duration::from_millis(65_535);
 
     pub fn parse(value: &[u8]) -> Option<Self> {
-        let &[flags, high, low, ..] = value else { return None };
-        let patience = Duration::from_millis(u16::from_be_bytes([high, low]).into());
-        Some(Self { asks: flags & 1 != 0, patience })
+        let (flags, rest) = value.split_first()?;
+        let (patience, rest) = rest.split_first_chunk()?;
+        let latency = rest.first_chunk().copied().unwrap_or_default();
+        let [patience, latency] =
+            [*patience, latency].map(|millis| Duration::from_millis(u16::from_be_bytes(millis).into()));
+        Some(Self { asks: flags & 1 != 0, patience, latency })
     }
 
     pub fn put(self, out: &mut Vec<u8>) {
-        let [high, low] = u16::try_from(self.patience.as_millis()).unwrap_or(u16::MAX).to_be_bytes();
-        tlv::put(out, kind::REPAIR, &[self.asks.into(), high, low]);
+        let millis = |time: Duration| u16::try_from(time.as_millis()).unwrap_or(u16::MAX).to_be_bytes();
+        let ([p, q], [r, s]) = (millis(self.patience), millis(self.latency));
+        tlv::put(out, kind::REPAIR, &[self.asks.into(), p, q, r, s]);
     }
 }
 
