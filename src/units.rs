@@ -152,6 +152,9 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// 25 pictures a second: where nothing is known.
+    pub const TYPICAL: Self = Self { num: 25, den: 1 };
+
     /// `None` unless the rate lies between one picture in ten minutes and 10 000 a second.
     pub const fn new(num: u32, den: u32) -> Option<Self> {
         let in_range = num > 0 && den > 0 && num as u64 <= 10_000 * den as u64 && den as u64 <= 600 * num as u64;

@@ -8,8 +8,8 @@ use super::jpeg::Subsampling;
 use super::jpeg::cut::{self, TooBig};
 use super::jpeg::index::Index;
 use crate::units::{MediaTime, Size, Span, Time, Unit};
-use crate::wire::SizeClass;
-use crate::wire::object::{ObjectHeader, SAME_CUT, Type, flags, format};
+use crate::wire::object::{ObjectHeader, ObjectView, SAME_CUT, Type, flags, format};
+use crate::wire::{BODY_RESERVE, OBJECT_RESERVE, SizeClass};
 
 /// One picture as the encoder leaves it: a whole JPEG with its restart index, or the word that nothing has changed.
 ///
@@ -100,10 +100,48 @@ impl CutPicture {
         self.objects.get(part).cloned()
     }
 
+    /// Where among its objects this part is, and the object. Usually the two numbers are the same.
+    pub fn part(&self, part: u16) -> Option<(usize, Object)> {
+        let is_it = |object: &Object| {
+            ObjectView::parse_unchecked(object.bytes()).is_ok_and(|object| object.header.part == part)
+        };
+        let at = usize::from(part).min(self.objects.len());
+        let at = (0..=at).rev().find(|at| self.objects.get(*at).is_some_and(is_it))?;
+        Some((at, self.objects[at].clone()))
+    }
+
     /// Bytes of all objects together.
     pub fn total(&self) -> usize {
         self.objects.iter().map(Object::len).sum()
     }
+
+    /// The smallest class whose datagrams hold all of its objects; `None`: no class does.
+    pub fn class(&self) -> Option<SizeClass> {
+        let largest = self.objects.iter().map(Object::len).max().unwrap_or_default();
+        // A class keeps this much free around its largest object.
+        let kept = BODY_RESERVE - OBJECT_RESERVE;
+        SizeClass::ALL.into_iter().rev().find(|class| largest + kept <= class.datagram())
+    }
+}
+
+/// A picture as it came from elsewhere: its objects, which go on as they are.
+pub struct PassedPicture {
+    /// In the order of their parts; of a picture that is not whole some are missing.
+    pub cut: Arc<CutPicture>,
+    /// The smallest that carries all of them.
+    pub class: SizeClass,
+    pub media_time: MediaTime,
+    /// Until the next picture is due, as far as is known.
+    pub lasts: Duration,
+    pub rendition: u8,
+    /// Annex K quality; 0: its tables say.
+    pub quality: u8,
+    /// It is the word that nothing has changed.
+    pub is_same: bool,
+    /// All parts are there.
+    pub is_whole: bool,
+    /// When its first part came.
+    pub came: Time,
 }
 
 impl CodedPicture {

@@ -160,6 +160,23 @@ impl Chunk {
     }
 }
 
+/// An object of sound as it came from elsewhere, which goes on as it is.
+#[derive(Clone, Debug)]
+pub struct PassedSound {
+    pub object: Object,
+    pub rendition: Rendition,
+    /// Of the chunk or coded unit.
+    pub number: u32,
+}
+
+impl PassedSound {
+    /// The first frame's number.
+    pub fn first(&self) -> u64 {
+        let frames = if self.rendition == Rendition::Coded { CODED_FRAMES } else { FRAMES };
+        u64::from(self.number) * frames as u64
+    }
+}
+
 impl CodedSound {
     /// The first frame's number.
     pub fn first(&self) -> u64 {

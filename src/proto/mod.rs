@@ -43,6 +43,7 @@ pub mod ladder;
 pub mod lister;
 mod player;
 pub mod receiver;
+pub mod relay;
 mod reception;
 pub mod schedule;
 mod sender;
@@ -55,6 +56,7 @@ mod stream;
 pub use fuzz::{fuzz_receiver, fuzz_server};
 pub use lister::Lister;
 pub use receiver::Receiver;
+pub use relay::Relay;
 pub use server::Server;
 
 /// Which of a program's sockets: 0 is the picture port, 1 the sound port.
@@ -143,6 +145,8 @@ impl Port {
     pub const PICTURES: Self = Self(0);
     /// Sound alone.
     pub const SOUND: Self = Self(1);
+    /// The first of those that a relay asks servers above from.
+    pub const ABOVE: Self = Self(2);
 }
 
 impl Transmit {

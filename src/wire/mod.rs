@@ -84,6 +84,11 @@ impl SizeClass {
         self.id | (fine as u8) << 3 | (layout << 4)
     }
 
+    /// The class that a cut names, if it is one of [`Self::ALL`].
+    pub fn of_cut(cut: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.id == cut & 7)
+    }
+
     /// The next smaller class that every path of this one carries.
     pub fn smaller(self) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.bytes < self.bytes)

@@ -19,6 +19,8 @@ pub mod kind {
     pub const TOKEN: u16 = 6;
     /// Update: u32, the number of the last Want that was obeyed.
     pub const WANTED: u16 = 7;
+    /// Update: see [`super::super::message::RelayHop`].
+    pub const HOPS: u16 = 8;
     /// Join, Accept: name of the stream, see [`super::super::StreamName`].
     pub const STREAM: u16 = 16;
     /// Join, Accept: proof of knowing the secret. Reserved.
@@ -31,13 +33,13 @@ pub mod kind {
     pub const WANT: u16 = 20;
     /// Join: the watcher's name for itself.
     pub const NAME: u16 = 21;
-    /// Accept: ids of the relays above. Reserved.
+    /// Join: ids of the relay that joins and of those below it. Accept: of those above, the nearest last.
     pub const VIA: u16 = 22;
     /// Accept: a code granted to a publisher. Reserved.
     pub const GRANT: u16 = 23;
     /// Listing: see [`super::super::message::Entry`].
     pub const ENTRY: u16 = 24;
-    /// Want: u8 rendition, u8 cut. Reserved.
+    /// Want: u8 rendition (reserved), u8 cut: the number of the largest size class that is wanted.
     pub const RENDITION: u16 = 32;
     /// Want: u64 bits per second, all included; 0: no limit.
     pub const MAX_RATE: u16 = 33;

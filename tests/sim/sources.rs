@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use udpstream::media::sound::Chunk;
+use udpstream::media::sound::{Chunk, FRAMES, media_time};
 use udpstream::proto::server::{Event, Feed, Local, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Server};
 use udpstream::units::{Time, Unit};
@@ -18,13 +18,27 @@ pub struct Source {
     pub encoder: Encoder,
     /// The next chunk of sound.
     next_chunk: u32,
+    /// How many there are.
+    pub chunks: u32,
+    /// When a microphone's frame 0 came into being; `None`: the sound is a file's, and all there.
+    pub microphone: Option<Time>,
     /// It gives nothing any more.
     pub dead: bool,
 }
 
 impl Source {
+    pub fn new(key: StreamKey, film: &Rc<Film>) -> Self {
+        Self { key, encoder: Encoder::new(Rc::clone(film)), next_chunk: 0, chunks: u32::MAX, microphone: None, dead: false }
+    }
+
     pub fn wake(&self) -> Time {
-        if self.dead { Time::NEVER } else { self.encoder.wake() }
+        if self.dead { Time::NEVER } else { self.encoder.wake().min(self.microphone_wake()) }
+    }
+
+    /// When the next chunk of a microphone is whole.
+    fn microphone_wake(&self) -> Time {
+        let whole = media_time((u64::from(self.next_chunk) + 1) * FRAMES as u64).micros() * 1_000;
+        self.microphone.map_or(Time::NEVER, |zero| zero.offset(whole))
     }
 
     /// Hands over what the server takes now; returns whether there was something.
@@ -33,9 +47,14 @@ impl Source {
             return false;
         }
         let mut gave = self.encoder.step(now, server, self.key);
-        while server.wants_sound(self.key) {
+        while if self.microphone.is_some() { self.microphone_wake() <= now } else { server.wants_sound(self.key) } {
             let number = self.next_chunk;
-            let feed = Feed::Sound(Chunk { number, frames: chunk(number), captured: now });
+            let frame = media_time(u64::from(number) * FRAMES as u64).micros() * 1_000;
+            let captured = self.microphone.map_or(now, |zero| zero.offset(frame));
+            let feed = match number < self.chunks {
+                true => Feed::Sound(Chunk { number, frames: chunk(number), captured }),
+                false => Feed::SoundEnded,
+            };
             server.handle(now, Input::Local(Local::Stream(self.key, feed)));
             self.next_chunk += 1;
             gave = true;
@@ -64,7 +83,7 @@ impl World {
             encoder.still_from = Unit(100);
         }
         let key = self.server.machine.open(stream);
-        self.others.push(Source { key, encoder, next_chunk: 0, dead: false });
+        self.others.push(Source { key, encoder, next_chunk: 0, chunks: u32::MAX, microphone: None, dead: false });
         self.server.wake = self.now;
         key
     }

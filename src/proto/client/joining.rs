@@ -12,7 +12,9 @@ use crate::proto::clocksync::ClockSync;
 use crate::proto::reception::{Reception, Terms, report_interval};
 use crate::proto::{Transmit, hop};
 use crate::units::Time;
-use crate::wire::message::{Accept, COOKIE_LEN, Join, Message, Refuse, RefuseCode, Role, Scheme};
+use crate::wire::message::{
+    Accept, COOKIE_LEN, Join, MAX_HOPS, Message, Refuse, RefuseCode, RelayHop, Role, Scheme, put_via, via,
+};
 use crate::wire::object::ObjectView;
 use crate::wire::tlv::{self, Tlvs, kind, printable};
 use crate::wire::{Description, Kind, StreamName, VERSION};
@@ -128,7 +130,7 @@ impl Client {
     }
 
     fn try_again(&mut self, now: Time) {
-        let servers = self.asked_servers().len();
+        let servers = self.asked_servers(now).len();
         let joining = &mut self.joining;
         joining.stuck = joining.retry.tries() > 1 && joining.failures >= servers;
         joining.failures = 0;
@@ -174,15 +176,20 @@ impl Client {
     }
 
     /// Whom a Hello goes to: in a switch the server that plays, unless that has fallen silent.
-    fn asked_servers(&self) -> &[SocketAddr] {
-        match (&self.session, &self.joining.switch) {
-            (Some(session), Some(_)) if self.trouble.is_none() => {
-                let server = session.reception.peer().address;
-                let at = self.config.servers.iter().position(|address| *address == server);
-                at.map_or(&self.config.servers, |at| &self.config.servers[at..=at])
-            }
-            _ => &self.config.servers,
+    fn asked_servers(&self, now: Time) -> Vec<SocketAddr> {
+        if let (Some(session), Some(_), None) = (&self.session, &self.joining.switch, self.trouble) {
+            return vec![session.reception.peer().address];
         }
+        let refuses = |server: &SocketAddr| self.refusing.iter().any(|(other, until)| other == server && now < *until);
+        let willing: Vec<_> = self.config.servers.iter().copied().filter(|server| !refuses(server)).collect();
+        if willing.is_empty() { self.config.servers.clone() } else { willing }
+    }
+
+    /// Among several servers one that refuses is left out. Returns whether there are others to be asked.
+    fn leave_out(&mut self, now: Time, server: SocketAddr, wait: Duration) -> bool {
+        self.refusing.retain(|(other, until)| *other != server && now < *until);
+        self.refusing.push((server, now + wait));
+        self.config.several && self.refusing.len() < self.config.servers.len()
     }
 
     /// What is to be said about the silence by now, if anything.
@@ -250,7 +257,7 @@ impl Client {
 
     fn send_hello(&mut self, now: Time) {
         let message = Message::Hello { highest: VERSION, lowest: VERSION, nonce: self.joining.nonce };
-        let hellos = self.asked_servers().iter().map(|to| self.peer(*to));
+        let hellos = self.asked_servers(now).into_iter().map(|to| self.peer(to));
         let hellos: Vec<_> = hellos.map(|to| Transmit::message(to, hop(Kind::HELLO, 0, now), &message)).collect();
         self.out.extend(hellos);
     }
@@ -263,6 +270,9 @@ impl Client {
         if let Some(id) = self.config.with_session {
             tlv::put(&mut tlvs, kind::WITH_SESSION, &id.to_be_bytes());
         }
+        if self.config.role == Role::Relay {
+            put_via(&mut tlvs, &self.config.via);
+        }
         let wishes = asked.wishes.opening();
         if !wishes.is_empty() {
             tlv::put(&mut tlvs, kind::WANT, &wishes);
@@ -270,7 +280,7 @@ impl Client {
         let message = Message::Join(Join {
             nonce: asked.nonce,
             cookie: asked.cookie,
-            role: Role::Watch,
+            role: self.config.role,
             fec: Scheme::ReedSolomon.bit(),
             max_datagram: self.config.max_datagram,
             tlvs: Tlvs::trusted(&tlvs),
@@ -343,13 +353,14 @@ impl Client {
             timeline: None,
             wanting,
             in_force: None,
+            hops: via(accept.tlvs).into_iter().take(MAX_HOPS).map(|id| RelayHop { id, age: None }).collect(),
             bye: None,
         });
         self.config.stream.clone_from(&asked.stream);
         (self.trouble, self.switched, self.ended) = (None, false, None);
     }
 
-    pub(super) fn refused(&mut self, now: Time, refuse: &Refuse<'_>) {
+    pub(super) fn refused(&mut self, now: Time, from: SocketAddr, refuse: &Refuse<'_>) {
         if refuse.nonce != self.joining.nonce || matches!(self.joining.step, Step::Joined | Step::Describe(_)) {
             return;
         }
@@ -365,10 +376,11 @@ impl Client {
             return self.events.push_back(Event::Refused { code, sentence, kept: true });
         }
         let wait = Duration::from_millis(u64::from(refuse.retry_after_ms.clamp(250, 60_000)));
-        if code == RefuseCode::ENDED && self.stream.is_some() && !self.switched {
+        if code == RefuseCode::ENDED && self.stream.is_some() && !self.switched && !self.config.several {
             return self.refused_as_ended(now, wait, sentence);
         }
-        self.search(now + wait);
+        let others = self.leave_out(now, from, wait);
+        self.search(if others { now } else { now + wait });
         self.events.push_back(Event::Refused { code, sentence, kept: false });
     }
 
@@ -386,7 +398,7 @@ impl Client {
     }
 
     /// A Description of the session: the first one ends joining.
-    pub(super) fn description(&mut self, now: Time, object: &ObjectView<'_>) {
+    pub(super) fn description(&mut self, now: Time, object: &ObjectView<'_>, exact: &[u8]) {
         let Ok(description) = Description::parse(object.body) else {
             self.traffic.rejected += 1;
             return;
@@ -408,8 +420,11 @@ impl Client {
             }
         }
         match self.stream.as_mut().filter(|stream| stream.id == id) {
-            Some(stream) => stream.description = stream.described_again(description),
-            None => self.stream = Some(Stream { id, description }),
+            Some(stream) => {
+                stream.description = stream.described_again(description);
+                stream.object = exact.to_vec();
+            }
+            None => self.stream = Some(Stream { id, description, object: exact.to_vec() }),
         }
         self.events.push_back(Event::Described(found));
     }

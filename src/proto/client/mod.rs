@@ -19,7 +19,7 @@ use super::{Peer, Port, Reason, Received, Soonest, Transmit};
 use crate::media::coded::Object;
 use crate::seal::{Random, Seed};
 use crate::units::{Time, Unit};
-use crate::wire::message::{InForce, Message, RefuseCode, bye};
+use crate::wire::message::{InForce, Message, RefuseCode, RelayHop, Role, bye};
 use crate::wire::object::{ObjectView, Type, flags};
 use crate::wire::tlv::Tlvs;
 use crate::wire::{Description, Hop, Kind, StreamName};
@@ -34,6 +34,8 @@ const MOST_WAITING: usize = 4_096;
 pub struct Config {
     /// Where the server may be: all are asked, the first to answer is taken.
     pub servers: Vec<SocketAddr>,
+    /// They are servers of their own: one that refuses is left out for a while, and the others are asked.
+    pub several: bool,
     /// Over which of our sockets.
     pub port: Port,
     /// Largest datagram wanted; 0: no limit.
@@ -46,6 +48,9 @@ pub struct Config {
     pub with_session: Option<u64>,
     /// Arrivals are remembered for at least so long.
     pub memory: Duration,
+    pub role: Role,
+    /// Of a relay: its id, and those of the relays below it.
+    pub via: Vec<u64>,
 }
 
 /// What a client tells the machine around it.
@@ -92,6 +97,8 @@ pub enum Trouble {
 pub struct Stream {
     pub id: u64,
     pub description: Description,
+    /// The Description object as it came last.
+    pub object: Vec<u8>,
 }
 
 pub struct Client {
@@ -113,6 +120,8 @@ pub struct Client {
     before: Option<Option<StreamName>>,
     /// The stream that was seen has ended, as refusals say since the last session.
     ended: Option<Ended>,
+    /// Servers that are not asked until then.
+    refusing: Vec<(SocketAddr, Time)>,
     /// Said goodbye for good.
     closed: bool,
     out: VecDeque<Transmit>,
@@ -135,6 +144,7 @@ impl Client {
             switched: false,
             before: None,
             ended: None,
+            refusing: Vec::new(),
             closed: false,
             out: VecDeque::new(),
             events: VecDeque::new(),
@@ -186,6 +196,11 @@ impl Client {
 
     pub fn rtt(&self) -> Option<Duration> {
         self.session.as_ref()?.reception.clock().rtt()
+    }
+
+    /// Relays between the origin and the server, as the server told last, and how old pictures are when they leave each.
+    pub fn hops(&self) -> &[RelayHop] {
+        self.session.as_ref().map_or(&[], |session| &session.hops)
     }
 
     /// What the server sends at present, as it told last in this session.
@@ -256,7 +271,7 @@ impl Client {
             Ok(Message::Challenge { .. } | Message::Refuse(_)) if hop.tag != 0 => self.traffic.rejected += 1,
             Ok(Message::Challenge { nonce, cookie, .. }) => self.challenge(now, from, nonce, cookie),
             Ok(Message::Accept(accept)) => self.accept(now, from, hop.tag, &accept),
-            Ok(Message::Refuse(refuse)) => self.refused(now, &refuse),
+            Ok(Message::Refuse(refuse)) => self.refused(now, from, &refuse),
             Ok(_) => {}
             Err(_) => self.traffic.rejected += 1,
         }
@@ -286,7 +301,8 @@ impl Client {
                 None
             }
             Taken::Object(_, object) if object.header.kind == Type::DESCRIPTION => {
-                self.description(now, &object);
+                let exact = ObjectView::exact(body).unwrap_or(body);
+                self.description(now, &object, exact);
                 None
             }
             Taken::Object(receipt, object) => Some((receipt, object)),

@@ -6,7 +6,7 @@ use super::wishes::Wanting;
 use crate::proto::reception::Reception;
 use crate::units::Time;
 use crate::wire::StreamName;
-use crate::wire::message::{InForce, Message, Timeline};
+use crate::wire::message::{InForce, Message, RelayHop, Timeline, hops};
 use crate::wire::tlv::{Tlvs, kind, printable};
 
 /// A server speaks at least four times a second, to a thousand watchers twice. After this much silence it is asked
@@ -28,6 +28,8 @@ pub struct Session {
     pub wanting: Wanting,
     /// What the server sends at present.
     pub in_force: Option<InForce>,
+    /// Relays above, the nearest to the origin first.
+    pub hops: Vec<RelayHop>,
     /// The server's goodbye: its code and sentence.
     pub bye: Option<(u16, String)>,
 }
@@ -57,6 +59,9 @@ impl Session {
         }
         if let Some(Ok(in_force)) = tlvs.find(kind::THINNING).map(InForce::parse) {
             self.in_force = Some(in_force);
+        }
+        if tlvs.find(kind::HOPS).is_some() {
+            self.hops = hops(tlvs);
         }
         if let Some(number) = tlvs.find(kind::WANTED).and_then(|number| number.try_into().ok()) {
             self.wanting.obeyed(u32::from_be_bytes(number));

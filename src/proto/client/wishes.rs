@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::units::Time;
+use crate::wire::SizeClass;
 use crate::wire::message::{Place, RepairWish, SoundWish, WantedPictures};
 use crate::wire::tlv::{self, kind};
 
@@ -21,6 +22,8 @@ pub struct Wishes {
     /// How much of the pictures is wanted at most.
     pub limits: WantedPictures,
     pub repair: RepairWish,
+    /// No larger datagrams are wanted for pictures; [`SizeClass::LOOPBACK`]: of any size.
+    pub class: SizeClass,
 }
 
 impl Wishes {
@@ -30,6 +33,7 @@ impl Wishes {
         paused: false,
         limits: WantedPictures::ANY,
         repair: RepairWish { asks: false, patience: Duration::ZERO, latency: Duration::ZERO },
+        class: SizeClass::LOOPBACK,
     };
 
     /// Of these, what a session is told that is for sound alone.
@@ -50,7 +54,14 @@ impl Wishes {
         if self.repair != Self::NONE.repair {
             self.repair.put(&mut out);
         }
+        if self.class != Self::NONE.class {
+            self.put_class(&mut out);
+        }
         out
+    }
+
+    fn put_class(self, out: &mut Vec<u8>) {
+        tlv::put(out, kind::RENDITION, &[0, self.class.cut(0, false)]);
     }
 }
 
@@ -63,15 +74,17 @@ pub struct Wanting {
     paused_once: bool,
     /// A limit was told of in this session, so its end must be.
     limited_once: bool,
+    /// A size of datagrams was told of in this session.
+    sized_once: bool,
     tries: usize,
     next: Option<Time>,
 }
 
 impl Wanting {
     /// The session was made with these wishes.
-    pub const fn new(wishes: Wishes) -> Self {
-        let limited_once = wishes.limits.is_limited();
-        Self { wishes, number: 0, paused_once: wishes.paused, limited_once, tries: 0, next: None }
+    pub fn new(wishes: Wishes) -> Self {
+        let (limited_once, sized_once) = (wishes.limits.is_limited(), wishes.class != Wishes::NONE.class);
+        Self { wishes, number: 0, paused_once: wishes.paused, limited_once, sized_once, tries: 0, next: None }
     }
 
     /// From now on this is wished.
@@ -82,6 +95,7 @@ impl Wanting {
         self.wishes = wishes;
         self.paused_once |= wishes.paused;
         self.limited_once |= wishes.limits.is_limited();
+        self.sized_once |= wishes.class != Wishes::NONE.class;
         self.number = self.number.wrapping_add(1);
         (self.tries, self.next) = (0, Some(now));
     }
@@ -116,6 +130,9 @@ impl Wanting {
         }
         if self.wishes.repair != Wishes::NONE.repair {
             self.wishes.repair.put(&mut out);
+        }
+        if self.sized_once {
+            self.wishes.put_class(&mut out);
         }
         out
     }

@@ -32,7 +32,7 @@ use crate::media::Canvas;
 use crate::media::sound::Rendition;
 use crate::seal::{Random, Seed};
 use crate::units::Time;
-use crate::wire::message::{InForce, Place, WantedPictures};
+use crate::wire::message::{InForce, Place, RelayHop, Role, WantedPictures};
 use crate::wire::{ObjectView, StreamName};
 use sound_path::SoundPath;
 
@@ -133,12 +133,15 @@ impl Receiver {
         let wanted = wanted::Wanted { sound: config.sound, paused: false, limits: config.limits, repair };
         let client = client::Config {
             servers: config.servers,
+            several: false,
             port: Port::PICTURES,
             max_datagram: config.max_datagram,
             stream: config.stream,
             wishes: wanted.wishes(Place::SoundPort),
             with_session: None,
             memory: latency,
+            role: Role::Watch,
+            via: Vec::new(),
         };
         Self {
             client: Client::new(client, &config.seed, now),
@@ -181,6 +184,11 @@ impl Receiver {
     /// What the server sends at present, and why it is not more, as it told last in this session.
     pub fn in_force(&self) -> Option<InForce> {
         self.client.in_force()
+    }
+
+    /// Relays on the way, the nearest to the origin first, and how old pictures are when they leave each.
+    pub fn hops(&self) -> &[RelayHop] {
+        self.client.hops()
     }
 
     /// How much later pictures are shown than they came, so that what repair brings is in time.

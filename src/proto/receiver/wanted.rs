@@ -25,7 +25,7 @@ impl Wanted {
             Some(rendition) => SoundWish { place, rendition: rendition.id(), coarsest: Rendition::Coded.id() },
             None => Wishes::NONE.sound,
         };
-        Wishes { sound, paused: self.paused, limits: self.limits, repair: self.repair }
+        Wishes { sound, paused: self.paused, limits: self.limits, repair: self.repair, ..Wishes::NONE }
     }
 }
 

@@ -92,6 +92,8 @@ pub struct MediaSender {
     tag: u32,
     pub path: PathSize,
     sending: Option<Sending>,
+    /// No larger datagrams are wanted for pictures.
+    pub most: Option<SizeClass>,
     stats: SessionStats,
     history: History,
     on_screen: OnScreen,
@@ -128,6 +130,7 @@ impl MediaSender {
             tag,
             path,
             sending: None,
+            most: None,
             stats: SessionStats::default(),
             history: History::default(),
             on_screen: OnScreen::default(),
@@ -361,8 +364,9 @@ impl MediaSender {
         self.control = self.control.take().map(|control| Box::new(control.anew(now)));
     }
 
-    pub const fn class(&self) -> SizeClass {
-        self.path.class()
+    /// What its pictures are cut for.
+    pub fn class(&self) -> SizeClass {
+        self.most.map_or(self.path.class(), |most| most.min(self.path.class()))
     }
 
     /// For fuzzing: panics if something grows without bound.

@@ -138,11 +138,10 @@ impl Repair {
         let mut known = 0;
         for bit in (0..64).filter(|bit| name.bitmap >> bit & 1 == 1) {
             let part = usize::from(name.first_part) + bit;
-            let Some(object) = held.picture.object(part) else {
-                continue;
-            };
+            // What came from elsewhere may lack some of its parts.
+            let Some((at, object)) = held.picture.part(part as u16) else { continue };
             // What has not left yet is nothing that was sent.
-            let Some(left) = held.left.get(part) else { continue };
+            let Some(left) = held.left.get(at) else { continue };
             known += 1;
             if is_too_young(now, *left, shortest) || !is_affordable(*credit, &object) {
                 continue;

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::media::coded::{CodedPicture, Stamps};
-use crate::media::sound::{Chunk, CodedSound};
+use crate::media::coded::{CodedPicture, PassedPicture, Stamps};
+use crate::media::sound::{Chunk, CodedSound, PassedSound};
 use crate::proto::Transmit;
 use crate::proto::door::Limits;
 use crate::proto::sender::SessionStats;
@@ -28,6 +28,8 @@ pub struct Config {
     pub max_joins_per_second: u32,
     /// Told to watchers of streams that have sound; 0: none.
     pub sound_port: u16,
+    /// The id of the relay that this is the server of. It goes on when all its streams are over.
+    pub relay: Option<u64>,
 }
 
 impl Config {
@@ -39,6 +41,7 @@ impl Config {
             max_sessions_per_address: 1_024,
             max_joins_per_second: 200,
             sound_port: 0,
+            relay: None,
         }
     }
 
@@ -73,6 +76,12 @@ pub enum Feed {
     Stop(String),
     /// The source failed: the stream says so.
     Failed(String),
+    /// A picture from elsewhere, of a stream that was [adopted](super::Server::adopt).
+    Passed(PassedPicture),
+    /// Sound from elsewhere.
+    PassedSound(PassedSound),
+    /// The stream says goodbye as the one above did: with its code and sentence.
+    Goodbye(u16, String),
 }
 
 /// What the server tells the program around it.

@@ -8,7 +8,7 @@ use crate::proto::sender::Control;
 use crate::proto::session::{Beginning, Gone, Session, Wishes};
 use crate::proto::{Peer, Port, Received, Route};
 use crate::units::Time;
-use crate::wire::message::{Accept, Entry, Join, List, Message, Refuse, RefuseCode, Role, bye};
+use crate::wire::message::{Accept, Entry, Join, List, MAX_HOPS, Message, Refuse, RefuseCode, Role, bye, via};
 use crate::wire::tlv::{self, Tlvs, kind};
 use crate::wire::{Kind, SizeClass, StreamName, VERSION};
 
@@ -73,11 +73,15 @@ impl Server {
 
     /// The stream that a Join leads to, or why it leads to none.
     fn entrance(&self, now: Time, from: Peer, join: &Join<'_>) -> Result<StreamKey, Refusal> {
-        if join.role != Role::Watch {
-            let why = "This server only takes watchers: it neither feeds relays nor takes published streams.";
+        if join.role == Role::Publish {
+            let why = "This server takes no published streams: it only sends its own.";
             return Err(Refusal::new(RefuseCode::ROLE, why, 10_000));
         }
         let stream = self.wanted(from, join)?;
+        let barred = stream.passing().and_then(|passing| passing.refusal.clone());
+        if let Some(refusal) = barred.or_else(|| self.is_loop(stream, join)) {
+            return Err(refusal);
+        }
         if let Some(goodbye) = stream.goodbye() {
             let failed = Some(goodbye.sentence.clone()).filter(|_| goodbye.code == bye::FAILED);
             let why = failed.unwrap_or_else(|| "The stream has just ended.".to_owned());
@@ -86,7 +90,7 @@ impl Server {
             let retry_after_ms = if stream.is_over() && !alone { 10_000 } else { 1_000 };
             return Err(Refusal::new(RefuseCode::ENDED, why, retry_after_ms));
         }
-        if from.port == Port::SOUND && !stream.description().sound {
+        if from.port == Port::SOUND && stream.is_described() && !stream.description().sound {
             return Err(Refusal::new(RefuseCode::NO_SUCH_STREAM, "This stream has no sound.", 10_000));
         }
         let key = stream.key();
@@ -108,16 +112,21 @@ impl Server {
         let first = self.first_session(from.port, join).and_then(|slot| self.sessions.get(slot));
         let stream = match (first, join.tlvs.find(kind::STREAM)) {
             (Some(session), _) => self.streams.get(session.stream.index()),
-            (None, None) => self.streams.first(),
+            (None, None) => self.found().next(),
             (None, Some(name)) => {
                 let wanted = String::from_utf8_lossy(name);
                 let name = StreamName::parse(&wanted).ok();
-                let named = self.streams.iter().find(|stream| name.as_ref() == Some(stream.name()));
-                let names = self.streams.iter().map(Stream::name);
+                let named = self.found().find(|stream| name.as_ref() == Some(stream.name()));
+                let names = self.found().map(Stream::name);
                 return named.ok_or_else(|| Refusal::no_such_stream(&wanted, names));
             }
         };
         stream.ok_or_else(|| Refusal::new(RefuseCode::NO_SUCH_STREAM, "There are no streams here yet.", 1_000))
+    }
+
+    /// Streams that are listed, and found by their names.
+    fn found(&self) -> impl Iterator<Item = &Stream> + Clone {
+        found(&self.streams)
     }
 
     /// The slot of the picture session that a Join on the sound port names, if there is one.
@@ -143,7 +152,8 @@ impl Server {
         session.welcome = self.accept(now, id, key, join.nonce);
         session.set_default_sound();
         let wishes = Wishes::of_join(join.tlvs);
-        if let Some(wish) = wishes.sound.filter(|_| self.streams[key.index()].description().sound) {
+        let stream = &self.streams[key.index()];
+        if let Some(wish) = wishes.sound.filter(|_| stream.description().sound || !stream.is_described()) {
             session.set_sound(wish);
         }
         session.pictures &= wishes.pictures != Some(false);
@@ -151,6 +161,10 @@ impl Server {
         session.wanted = session.wanted.changed_by(wishes.limits);
         session.media.protection.wish = wishes.repair.unwrap_or_default();
         session.media.protection.schemes = join.fec;
+        session.media.most = wishes.class;
+        if join.role == Role::Relay {
+            session.via = via(join.tlvs).into_iter().take(MAX_HOPS).collect();
+        }
         if let Some(first) = self.first_session(peer.port, join)
             && let Some(old) = self.sessions.tie(first, &mut session)
         {
@@ -189,13 +203,15 @@ impl Server {
         let stream = &self.streams[key.index()];
         let mut tlvs = Vec::with_capacity(68);
         tlv::put(&mut tlvs, kind::STREAM, stream.name().as_str().as_bytes());
+        self.put_via_of(key, &mut tlvs);
+        let sound = stream.description().sound || !stream.is_described();
         let accept = Accept {
             nonce,
             session,
             clock: now.micros(),
             report_interval_ms: self.report_interval().as_millis() as u16,
             silence_limit_ms: SILENCE_LIMIT.as_millis() as u16,
-            sound_port: if stream.description().sound { self.config.sound_port } else { 0 },
+            sound_port: if sound { self.config.sound_port } else { 0 },
             token: self.tokens.token(now, session),
             tlvs: Tlvs::trusted(&tlvs),
         };
@@ -226,6 +242,9 @@ impl Server {
     /// A Description object: what the stream is, and whether it has ended.
     pub(super) fn describe_to(&mut self, slot: usize) {
         let Some(session) = self.sessions.get(slot) else { return };
+        if !self.streams[session.stream.index()].is_described() {
+            return;
+        }
         let object = self.streams[session.stream.index()].description_object();
         self.outbox.sequenced(slot, Kind::OBJECT, object, &self.sessions);
     }
@@ -240,14 +259,15 @@ impl Server {
         if self.is_backed_up() {
             return;
         }
-        let entries = self.streams.iter().skip(usize::from(list.first)).map(|stream| Entry {
+        let count = self.found().count();
+        let entries = found(&self.streams).skip(usize::from(list.first)).map(|stream| Entry {
             name: stream.name().clone(),
             state: stream.state(),
             watchers: u32::try_from(stream.watchers()).unwrap_or(u32::MAX),
             description: stream.description().clone(),
         });
         let outbox = &mut self.outbox;
-        page(list, self.streams.len(), entries, |listing| {
+        page(list, count, entries, |listing| {
             outbox.say(datagram.route(), None, &Message::Listing(listing.clone()));
         });
     }
@@ -308,6 +328,7 @@ impl Server {
         }
         session.wanted = session.wanted.changed_by(wishes.limits);
         session.media.protection.wish = wishes.repair.unwrap_or(session.media.protection.wish);
+        session.media.most = wishes.class.or(session.media.most);
         stream.look_again();
         match wishes.pictures {
             Some(true) => stream.resume(now, slot, &mut self.sessions),
@@ -315,4 +336,8 @@ impl Server {
             None => {}
         }
     }
+}
+
+fn found(streams: &[Stream]) -> impl Iterator<Item = &Stream> + Clone {
+    streams.iter().filter(|stream| stream.passing().is_none_or(|passing| !passing.withdrawn))
 }

@@ -7,6 +7,7 @@ mod fuzz;
 mod joining;
 mod networks;
 mod outbox;
+mod passing;
 mod upkeep;
 
 use std::net::SocketAddr;
@@ -22,7 +23,7 @@ pub use super::sender::{RepairStats, SessionStats};
 pub use super::session::Gone;
 use super::session::{Session, Sessions};
 use super::stream::{Meter, Stream};
-pub use super::stream::{StreamConfig, StreamKey};
+pub use super::stream::{Adoption, Needs, StreamConfig, StreamKey};
 use super::{Input, Machine, Output, Peer, Reason, Received, Route, SendFailure, Soonest, Transmit};
 use crate::proto::schedule::Demand;
 use crate::seal::{Random, Tokens};
@@ -238,7 +239,14 @@ impl Server {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         if session.peer() == from.peer {
             let (first, stream) = (session.heard_stamp.is_none(), session.stream);
+            let class = session.media.class();
             let told = recent.then(|| session.report(now, report, hop.sent_at)).flatten();
+            // It can be sent now what its path did not carry, as far as was known.
+            let again = session.unfit.filter(|_| session.media.class() > class);
+            if let Some(departure) = again {
+                session.pass(departure - 1);
+                session.unfit = None;
+            }
             let Some(told) = told else {
                 self.totals.rejected += 1;
                 return;
@@ -246,7 +254,7 @@ impl Server {
             self.sessions.tell_control(now, slot, hop.sent_at, report, &told);
             self.allow_sound(slot);
             self.streams[stream.index()].is_to_be_reconsidered();
-            if first {
+            if first || again.is_some() {
                 self.sessions.next_upkeep = now;
                 self.streams[stream.index()].catch_up(now, slot);
             }

@@ -138,12 +138,15 @@ impl Server {
         }
         self.streams[session.stream.index()].in_force(now, session).put(&mut tlvs);
         let millis = interval.as_millis() as u16;
+        let key = session.stream;
         tlv::put(&mut tlvs, tlv::kind::REPORT_INTERVAL, &millis.to_be_bytes());
         let (to, id) = (session.route(), session.id);
         tlv::put(&mut tlvs, tlv::kind::TOKEN, &self.tokens.token(now, id).to_be_bytes());
-        if let Some(number) = session.wanted().filter(|_| std::mem::take(&mut session.owes_wanted)) {
+        let wanted = session.wanted().filter(|_| std::mem::take(&mut session.owes_wanted));
+        if let Some(number) = wanted {
             tlv::put(&mut tlvs, tlv::kind::WANTED, &number.to_be_bytes());
         }
+        self.put_hops_of(key, &mut tlvs);
         self.outbox.say(to, Some(id), &Message::Update { number: 0, tlvs: Tlvs::trusted(&tlvs) });
     }
 
@@ -178,7 +181,7 @@ impl Server {
                 self.streams[index].finish(&mut self.outbox.events);
             }
         }
-        let none = self.streams.is_empty() && self.stopped.is_none();
+        let none = (self.streams.is_empty() || self.config.relay.is_some()) && self.stopped.is_none();
         if !none && self.streams.iter().all(Stream::is_over) {
             self.finished = true;
             self.outbox.events.push_back(Event::Finished);

@@ -1,10 +1,12 @@
 //! A session: one watcher's conversation with the server on one of its ports, and the table of all of them.
 
+mod passed_sound;
 mod table;
 mod wishes;
 
 use std::time::Duration;
 
+pub use passed_sound::PassedSoundState;
 pub use table::Sessions;
 pub use wishes::Wishes;
 
@@ -93,6 +95,12 @@ pub struct Session {
     departure: Option<u64>,
     /// When it was last sent a picture because it resumed.
     pub resumed: Option<Time>,
+    /// A departure that it was not sent because its datagrams were too large for its path.
+    pub unfit: Option<u64>,
+    /// Of a relay: its id, and those of the relays below it.
+    pub via: Vec<u64>,
+    /// The chunks of sound that it is sent, of those that come from elsewhere.
+    pub passed_sound: PassedSoundState,
     pub media: MediaSender,
     pub beginning: Beginning,
     /// The other session of the same watcher: of a picture session its sound session, and the other way round.
@@ -132,6 +140,9 @@ impl Session {
             sound_sent: [None; 3],
             departure: None,
             resumed: None,
+            unfit: None,
+            via: Vec::new(),
+            passed_sound: PassedSoundState::default(),
             media: MediaSender::new(route, id as u32, beginning.path(now)),
             beginning,
             tied: None,
@@ -169,6 +180,11 @@ impl Session {
             Some((first, last)) if last.next() == number => (first, number),
             _ => (number, number),
         });
+    }
+
+    /// Nothing that it was sent of sound is of the stream that it is of now.
+    pub fn forget_sound(&mut self) {
+        (self.sound_sent, self.passed_sound, self.coded) = ([None; 3], PassedSoundState::default(), false);
     }
 
     /// Whether it was sent this chunk or coded unit of sound.

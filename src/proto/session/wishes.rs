@@ -3,6 +3,7 @@
 use super::Session;
 use crate::media::sound::Rendition;
 use crate::wire::message::{Place, RepairWish, SoundWish, WantedPictures};
+use crate::wire::SizeClass;
 use crate::wire::tlv::{Tlvs, kind};
 
 /// What a Want, or the WANT of a Join, says. What it leaves out stays as it is.
@@ -13,6 +14,8 @@ pub struct Wishes {
     /// Those that are said anew, see [`WantedPictures::read`].
     pub limits: WantedPictures,
     pub repair: Option<RepairWish>,
+    /// No larger datagrams are wanted for pictures.
+    pub class: Option<SizeClass>,
 }
 
 impl Wishes {
@@ -24,7 +27,8 @@ impl Wishes {
         });
         let sound = tlvs.find(kind::SOUND).and_then(SoundWish::parse);
         let repair = tlvs.find(kind::REPAIR).and_then(RepairWish::parse);
-        Self { sound, pictures: pause, limits: WantedPictures::read(tlvs), repair }
+        let class = tlvs.find(kind::RENDITION).and_then(|value| SizeClass::of_cut(*value.get(1)?));
+        Self { sound, pictures: pause, limits: WantedPictures::read(tlvs), repair, class }
     }
 
     /// Those that a Join carries; none if they cannot be read.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::Stream;
-use crate::media::coded::CodedPicture;
+use super::offer::Offer;
 use crate::proto::ladder::{Ladder, Limits, Rung, Wish};
 use crate::proto::sender::{Control, Move, wire_bits};
 use crate::proto::session::{Session, Sessions};
@@ -62,11 +62,13 @@ impl Adapting {
         self.tight
     }
 
-    /// A picture has come, and takes so many bits on the wire.
-    pub fn came(&mut self, picture: &CodedPicture, bits: Option<f64>) {
-        if picture.is_same() {
-            return;
+    /// A picture has come.
+    pub fn came(&mut self, offer: &Offer) {
+        let bits = offer.bits();
+        if let Some(passed) = offer.passed().filter(|passed| !passed.is_same) {
+            self.sent = Rung::new(passed.rendition, passed.quality);
         }
+        let Some(picture) = offer.coded().filter(|picture| !picture.is_same()) else { return };
         let rung = Rung::new(picture.rendition, picture.quality.max(1));
         self.ladder.learn(rung, picture.jpeg.len());
         if let Some(bits) = bits {

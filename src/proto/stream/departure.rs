@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use super::adapt::bits_of;
 use super::load::Departure;
-use super::offer::Offer;
+use super::offer::{Content, Offer};
 use super::{Events, Phase, Stream};
-use crate::media::coded::CodedPicture;
 use crate::proto::Transmit;
 use crate::proto::schedule::Schedule;
 use crate::proto::sender::{Cargo, Leaving, Part};
@@ -43,7 +42,7 @@ pub struct Departing {
 impl Stream {
     /// Starts the clock when it is time: the first watcher is ready and the first picture is there.
     pub fn begin(&mut self, now: Time, sessions: &mut Sessions, events: &mut Events) {
-        if self.config.description.live || self.schedule.is_some() || self.phase != Phase::Running {
+        if self.is_prompt() || self.schedule.is_some() || self.phase != Phase::Running {
             return;
         }
         if self.config.no_wait || now >= self.unawaited_until && self.is_awaited(now, sessions) {
@@ -88,10 +87,10 @@ impl Stream {
     }
 
     /// Takes a picture in hand. Cutting it now keeps the moment of departure free for sending.
-    pub(super) fn take(&mut self, now: Time, picture: CodedPicture, sessions: &Sessions) {
+    pub(super) fn take(&mut self, now: Time, picture: Content, sessions: &Sessions) {
         let mut offer = Offer::new(now, picture, self.body.clone());
-        // Only a live picture is ever shown again.
-        self.body = offer.body().cloned().filter(|_| self.config.description.live);
+        // Only a live picture is ever shown again; of one that comes from elsewhere nothing is known.
+        self.body = offer.body().cloned().filter(|_| self.config.description.live || self.passing.is_some());
         let interval = self.interval_of(&offer);
         let mut smallest = None::<SizeClass>;
         for session in self.turns.all().filter_map(|slot| sessions.get(slot)) {
@@ -100,7 +99,7 @@ impl Stream {
             offer.cut(self.id, cut, interval);
         }
         self.smallest = smallest.unwrap_or(SizeClass::ANY);
-        self.adapting.came(offer.picture(), offer.bits());
+        self.adapting.came(&offer);
         self.is_to_be_reconsidered();
         self.reconsider(sessions, true);
         self.next = Some(offer);
@@ -114,7 +113,7 @@ impl Stream {
     /// When the picture in hand leaves; `None` while there is none, or the clock does not run.
     pub fn departure_at(&self) -> Option<Time> {
         let next = self.next.as_ref()?;
-        if self.config.description.live {
+        if self.is_prompt() {
             return Some(next.at);
         }
         self.schedule.map(|schedule| schedule.departure(next.media_time()))
@@ -133,7 +132,7 @@ impl Stream {
         }
         let due = self.schedule.map_or(offer.at, |schedule| schedule.due(offer.media_time()));
         let (watchers, missed) = self.reached(now, sessions);
-        let late = now.since(due);
+        let late = if self.is_prompt() { now.since(offer.at) } else { now.since(due) };
         self.load.departed(Departure { at: now, watchers, missed, waited: offer.waited, late, busy });
         self.units = self.units.max(offer.unit().0.saturating_add(1));
         let due = self.note_departure(now, &offer, sessions, events);
@@ -173,6 +172,10 @@ impl Stream {
     /// Returns when the picture should have left.
     fn note_departure(&mut self, now: Time, offer: &Offer, sessions: &mut Sessions, events: &mut Events) -> Time {
         let Some(schedule) = self.schedule.as_mut() else {
+            if offer.passed().is_some() {
+                self.note_age(now, offer.media_time());
+                return offer.at;
+            }
             self.set_live_zero(offer.stamps().captured, offer.media_time(), sessions);
             return now;
         };
@@ -186,7 +189,7 @@ impl Stream {
 
     /// The first that leaves of a live stream says when its zero was.
     pub(super) fn set_live_zero(&mut self, captured: Time, media_time: MediaTime, sessions: &mut Sessions) {
-        if self.config.description.live && self.live_zero.is_none() {
+        if self.config.description.live && self.passed_timeline().is_none() && self.live_zero.is_none() {
             self.live_zero = Some(captured.offset(-media_time.micros() * 1_000));
             self.tell_timeline_to_all(sessions);
         }
@@ -195,7 +198,9 @@ impl Stream {
     /// A watcher is ready. A film's picture that stands for long is given to one that has come since it departed.
     pub fn catch_up(&mut self, now: Time, slot: usize) {
         self.look_again();
-        if self.schedule.is_some() && self.stands_until().is_some_and(|until| until > now + WORTH_SENDING) {
+        // A picture from elsewhere may stand for as long as it likes.
+        let passed = self.passing.is_some() && self.departing.is_some();
+        if passed || self.schedule.is_some() && self.stands_until().is_some_and(|until| until > now + WORTH_SENDING) {
             self.turns.is_late(slot);
         }
     }
@@ -241,6 +246,12 @@ impl Stream {
         }
         let key = offer.cut_for(session);
         let Some((cut, pace)) = offer.cut(self.id, key, interval) else {
+            if offer.passed().is_some() {
+                // The one above is told to cut smaller.
+                session.skip(*departure);
+                session.unfit = Some(*departure);
+                return;
+            }
             // The encoder makes one that everybody can be sent.
             self.fresh += 1;
             departing.cuttable = false;

@@ -10,6 +10,7 @@ mod ending;
 mod load;
 mod members;
 mod offer;
+mod passing;
 mod sound;
 mod turns;
 
@@ -22,7 +23,8 @@ pub use ending::Goodbye;
 use ending::Phase;
 use load::Load;
 pub use load::Meter;
-use offer::Offer;
+use offer::{Content, Offer};
+pub use passing::{Adoption, Needs, Passing};
 use sound::Sound;
 pub use sound::Urgency;
 use turns::Turns;
@@ -31,7 +33,6 @@ use super::schedule::{Demand, Schedule};
 use super::server::{Event, Feed, Totals};
 use super::session::Sessions;
 use super::{Reason, Soonest, Transmit};
-use crate::media::coded::CodedPicture;
 use crate::units::{Bitrate, MediaTime, Rate, Time, Unit};
 use crate::wire::message::{State, Timeline, bye};
 use crate::wire::object::{ObjectHeader, Type, flags};
@@ -94,7 +95,7 @@ pub struct Stream {
     next: Option<Offer>,
     departing: Option<Departing>,
     /// The last picture with a body of a live stream, for those who lack it.
-    body: Option<Arc<CodedPicture>>,
+    body: Option<Content>,
     turns: Turns,
     load: Load,
     adapting: Adapting,
@@ -110,6 +111,8 @@ pub struct Stream {
     members: Vec<usize>,
     /// Sessions that are not another one's sound.
     watchers: usize,
+    /// Of a stream whose objects come from elsewhere.
+    passing: Option<Passing>,
     pub totals: Totals,
 }
 
@@ -137,6 +140,7 @@ impl Stream {
             config,
             members: Vec::new(),
             watchers: 0,
+            passing: None,
             totals: Totals::default(),
         }
     }
@@ -215,7 +219,11 @@ impl Stream {
     pub fn feed(&mut self, now: Time, feed: Feed, sessions: &Sessions) {
         self.look_again();
         match feed {
-            Feed::Picture(picture) if self.phase == Phase::Running => self.take(now, picture, sessions),
+            Feed::Picture(picture) if self.phase == Phase::Running => {
+                self.take(now, Content::Coded(Arc::new(picture)), sessions);
+            }
+            Feed::Passed(picture) => self.pass(now, picture, sessions),
+            Feed::PassedSound(sound) => self.sound.take_passed(now, sound),
             Feed::Picture(_) => {}
             Feed::Ended(end) => self.ended = Some(end),
             Feed::Sound(chunk) => self.sound.take(now, chunk),
@@ -223,6 +231,7 @@ impl Stream {
             Feed::SoundEnded => self.sound.end(now),
             Feed::Stop(sentence) => self.stop(now, Goodbye { code: bye::STOPPED, sentence }),
             Feed::Failed(sentence) => self.stop(now, Goodbye { code: bye::FAILED, sentence }),
+            Feed::Goodbye(code, sentence) => self.stop(now, Goodbye { code, sentence }),
         }
     }
 
@@ -255,9 +264,11 @@ impl Stream {
 
     /// How its timeline stands to the server's clock; `None` while it does not run.
     fn timeline(&self) -> Option<Timeline> {
-        let (generation, clock) = match self.schedule {
-            Some(schedule) => (schedule.generation(), schedule.start()),
-            None => (1, self.live_zero?),
+        let before = self.generations_before();
+        let (generation, clock) = match (self.schedule, self.passed_timeline()) {
+            (Some(schedule), _) => (before + schedule.generation(), schedule.start()),
+            (None, Some(passed)) => passed,
+            (None, None) => (before + 1, self.live_zero?),
         };
         let speed = Rate::new(1, 1)?;
         Some(Timeline { generation, state: State::Playing, media: MediaTime::ZERO, clock, speed })
@@ -281,6 +292,9 @@ impl Stream {
 
     /// The Description object: what the stream is, and whether it has ended.
     pub fn description_object(&self) -> Vec<u8> {
+        if let Some(object) = self.passed_description(self.has_said_goodbye()) {
+            return object;
+        }
         let ended = self.has_said_goodbye().then_some(Unit(self.units));
         let sound_ended = ended.map(|_| Unit(self.sound.chunks())).filter(|_| self.config.description.sound);
         let description = Description { ended, sound_ended, ..self.config.description.clone() };
@@ -308,7 +322,7 @@ impl Stream {
 
     /// Whether nobody has begun it yet, it runs, or it is over.
     pub fn state(&self) -> State {
-        let begun = self.schedule.is_some() || self.live_zero.is_some();
+        let begun = self.schedule.is_some() || self.live_zero.is_some() || self.passed_timeline().is_some();
         match self.phase {
             Phase::Running if begun => State::Playing,
             Phase::Running => State::Waiting,

@@ -16,7 +16,7 @@ use super::{Phase, Stream};
 use crate::media::coded::Object;
 use crate::media::parity::protect;
 use crate::media::sound::{
-    CODED_AHEAD, CODED_FRAMES, Chunk, CodedSound, FRAMES, RATE, Rendition, SWITCH_CHUNKS, SWITCH_UNITS,
+    CODED_AHEAD, CODED_FRAMES, Chunk, CodedSound, FRAMES, PassedSound, RATE, Rendition, SWITCH_CHUNKS, SWITCH_UNITS,
 };
 use crate::proto::Transmit;
 use crate::proto::schedule::STALL;
@@ -40,6 +40,8 @@ const HELD_UNITS: usize = 8;
 const REMEMBERED: usize = 128;
 /// Chunks that are protected together.
 const PROTECTED: u32 = 8;
+/// A rendition of which nothing came for so long comes no more.
+const COMES: Duration = Duration::from_millis(500);
 /// What is live is heard so long after it has come, as far as is known here.
 const LIVE_WAITS: Duration = Duration::from_millis(40);
 
@@ -63,6 +65,8 @@ pub struct Sound {
     ended: bool,
     /// One more than the last chunk's number.
     chunks: u32,
+    /// When each rendition of what comes from elsewhere came last.
+    came: [Option<Time>; 3],
 }
 
 /// Objects of sound that went out in the last moments.
@@ -95,10 +99,11 @@ impl Sent {
 
 /// A chunk that waits for its moment.
 struct Waiting {
-    /// `None`: the last coded units follow the last chunk.
+    /// `None`: the last coded units follow the last chunk, or it comes from elsewhere.
     chunk: Option<Chunk>,
     /// What is complete with it.
     coded: Vec<CodedSound>,
+    passed: Option<PassedSound>,
     came: Time,
     /// How long after the beginning of the timeline it is due.
     after: Duration,
@@ -108,6 +113,9 @@ struct Waiting {
 struct SendingSound {
     chunk: Option<Chunk>,
     coded: Vec<CodedSound>,
+    passed: Option<PassedSound>,
+    /// Which renditions come at present, of what comes from elsewhere.
+    comes: [bool; 3],
     /// Of the chunk, stereo and mono.
     objects: [Option<Object>; 2],
     coded_objects: Vec<Object>,
@@ -120,10 +128,12 @@ struct SendingSound {
 }
 
 impl SendingSound {
-    const fn new(chunk: Option<Chunk>, coded: Vec<CodedSound>) -> Self {
+    const fn new(chunk: Option<Chunk>, coded: Vec<CodedSound>, passed: Option<PassedSound>, comes: [bool; 3]) -> Self {
         Self {
             chunk,
             coded,
+            passed,
+            comes,
             objects: [None, None],
             coded_objects: Vec::new(),
             left: VecDeque::new(),
@@ -134,6 +144,13 @@ impl SendingSound {
 
     /// Lays out what a session is sent of this, and lets it change between chunks and coded units where that can be.
     fn serve(&mut self, stream: u64, slot: usize, session: &mut Session) {
+        if let Some(passed) = &self.passed {
+            if session.takes_sound(passed.rendition, passed.number, self.comes) {
+                self.left.push_back((slot, Kind::OBJECT, passed.object.clone()));
+                session.note_sound(passed.rendition, passed.number);
+            }
+            return;
+        }
         let rendition = session.sound_rendition();
         let was = rendition.is_some() && session.coded;
         let to_be = rendition == Some(Rendition::Coded);
@@ -198,14 +215,36 @@ impl Sound {
             coded: Vec::new(),
             ended: !expected,
             chunks: 0,
+            came: [None; 3],
         }
+    }
+
+    /// Takes an object from elsewhere. Where there is no room for it the oldest goes.
+    pub fn take_passed(&mut self, now: Time, passed: PassedSound) {
+        if self.ended {
+            return;
+        }
+        self.came[usize::from(passed.rendition.id())] = Some(now);
+        let (after, number) = (after(passed.first()), passed.number);
+        if passed.rendition != Rendition::Coded {
+            self.chunks = self.chunks.max(number.saturating_add(1));
+        }
+        if self.waiting.len() > HELD {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(Waiting { chunk: None, coded: Vec::new(), passed: Some(passed), came: now, after });
+    }
+
+    /// Which renditions come at present, of what comes from elsewhere.
+    fn comes(&self, now: Time) -> [bool; 3] {
+        self.came.map(|came| came.is_some_and(|at| now.since(at) < COMES))
     }
 
     pub fn take(&mut self, now: Time, chunk: Chunk) {
         if !chunk.frames.is_empty() && !self.ended {
             self.chunks = self.chunks.max(chunk.number.saturating_add(1));
             let (after, coded) = (after(chunk.first()), std::mem::take(&mut self.coded));
-            self.waiting.push_back(Waiting { chunk: Some(chunk), coded, came: now, after });
+            self.waiting.push_back(Waiting { chunk: Some(chunk), coded, passed: None, came: now, after });
         }
     }
 
@@ -230,7 +269,7 @@ impl Sound {
         let coded = std::mem::take(&mut self.coded);
         if !coded.is_empty() && !self.ended {
             let after = after(u64::from(self.chunks) * FRAMES as u64);
-            self.waiting.push_back(Waiting { chunk: None, coded, came: now, after });
+            self.waiting.push_back(Waiting { chunk: None, coded, passed: None, came: now, after });
         }
         self.ended = true;
     }
@@ -296,7 +335,7 @@ impl Stream {
     /// When the chunk in front goes out; `None` while there is none, or the clock does not run.
     pub fn sound_at(&self, urgency: Urgency) -> Option<Time> {
         let waiting = self.sound.waiting.front()?;
-        if self.config.description.live {
+        if self.is_prompt() {
             return Some(Time::ZERO);
         }
         // On a slow path chunks that leave together would be a queue.
@@ -317,19 +356,21 @@ impl Stream {
                 self.totals.chunks_unsent += u64::from(waiting.chunk.is_some());
                 continue;
             }
-            let Waiting { chunk, coded, .. } = waiting;
+            let Waiting { chunk, coded, passed, .. } = waiting;
+            self.totals.chunks += u64::from(passed.as_ref().is_some_and(|sound| sound.rendition != Rendition::Coded));
             if let Some(chunk) = &chunk {
                 self.totals.chunks += 1;
                 self.set_live_zero(chunk.captured, chunk.media_time(), sessions);
             }
-            self.sound.sending = Some(SendingSound::new(chunk, coded));
+            let comes = self.sound.comes(now);
+            self.sound.sending = Some(SendingSound::new(chunk, coded, passed, comes));
         }
     }
 
     /// A chunk that was held up here for so long is not sent: what comes after it would only be later still. How long a
     /// live source took to bring it is the source's own affair.
     fn is_too_late(&self, now: Time, waiting: &Waiting) -> bool {
-        let (came, live) = (waiting.came, self.config.description.live);
+        let (came, live) = (waiting.came, self.is_prompt());
         let due = if live { Some(came) } else { self.due(waiting).map(|due| due.max(came)) };
         due.is_some_and(|due| now.since(due) > STALL)
     }
@@ -360,8 +401,9 @@ impl Stream {
                 sending.protect(now, &self.sound.sent, slot, waits, session);
             }
         }
-        if let Some(SendingSound { objects, coded_objects, .. }) = self.sound.sending.take() {
-            self.sound.sent.put(objects.into_iter().flatten().chain(coded_objects));
+        if let Some(SendingSound { objects, coded_objects, passed, .. }) = self.sound.sending.take() {
+            let passed = passed.map(|sound| sound.object);
+            self.sound.sent.put(objects.into_iter().flatten().chain(coded_objects).chain(passed));
         }
         None
     }

@@ -106,6 +106,8 @@ impl RefuseCode {
     pub const ROLE: Self = Self(7);
     /// The client wants no datagram as large as the smallest that there is.
     pub const TOO_SMALL: Self = Self(8);
+    /// A relay would come to watch itself, or too many relays are in a row.
+    pub const LOOP: Self = Self(9);
 }
 
 /// Kind 0x05; the same layout in every version.

@@ -6,6 +6,7 @@ mod list;
 mod repair;
 mod sound;
 mod timeline;
+mod via;
 mod wanted;
 
 pub use adaptation::{AdaptationReason, InForce};
@@ -14,6 +15,7 @@ pub use list::{Entry, LISTING_HEAD, List, Listing};
 pub use repair::{ANY_CUT, NackName, NameRange, Parity, RepairWish, Scheme};
 pub use sound::{Place, SoundWish};
 pub use timeline::{ClockEcho, State, Timeline};
+pub use via::{MAX_HOPS, RelayHop, hops, put_hops, put_via, via};
 pub use wanted::WantedPictures;
 
 use super::bytes::{Put, Reader};

@@ -1,0 +1,389 @@
+//! The relay: a server of streams that come from elsewhere. It watches a stream above once, while somebody watches it here, and
+//! passes on its objects as they are. Repair, estimate and pacing are each hop's own.
+//!
+//! Its first two ports are those of its server. The third asks which streams there are above; each further one is for one
+//! subscription.
+
+mod assembly;
+mod heard;
+mod sounds;
+mod upstream;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use upstream::Above;
+use upstream::Upstream;
+
+use super::lister::{Fetch, ListFailure};
+use super::server::{self, Adoption, Server, StreamKey};
+use super::{Input, Machine, Output, Port, Reason, Received, SendFailure, Soonest, Transmit};
+use crate::seal::{Random, Seed};
+use crate::units::{Rate, Size, Time};
+use crate::wire::message::{Entry, RelayHop, State};
+use crate::wire::{Description, StreamName};
+
+/// A subscription goes on for so long after the last watcher has left.
+const LINGER: Duration = Duration::from_secs(10);
+/// The list of streams above is asked for so often, and waited for so long.
+const LIST_EVERY: Duration = Duration::from_secs(2);
+const LIST_LIMIT: Duration = Duration::from_secs(1);
+/// The port that lists are asked for from.
+const LISTS: Port = Port::ABOVE;
+/// Streams that are known at once.
+const MOST_STREAMS: usize = 1_024;
+
+/// What the operator chose.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub seed: Seed,
+    pub server: server::Config,
+    /// By it a loop of relays is found.
+    pub id: u64,
+    /// Servers above: all are asked, the first to answer is taken, and another when that falls silent.
+    pub origins: Vec<SocketAddr>,
+    /// The one stream that is passed on; `None`: all that are listed above.
+    pub name: Option<StreamName>,
+}
+
+/// What the program around the relay tells it.
+pub enum Local {
+    Server(server::Local),
+    /// A stream shows this from now on; its pictures follow as [`server::Feed`]. It gives way when the one above is there.
+    Show(StreamKey, Adoption),
+    /// A stream of this name can be shown here although nothing is listed above.
+    Open(StreamName, Description),
+}
+
+/// What the relay tells the program around it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    Server(server::Event),
+    /// A stream is known now.
+    Opened(StreamKey, StreamName),
+    /// What has become of the stream above.
+    Above(StreamKey, Above),
+    /// No list of streams came from above, for this reason; `None`: one came again.
+    Unlisted(Option<ListFailure>),
+}
+
+/// What is known of one stream of a relay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamView {
+    pub key: StreamKey,
+    pub above: Above,
+    /// Datagrams and bytes of UDP payload that have come from above.
+    pub came: (u64, u64),
+    /// Pictures that went on, and those of them that were not whole.
+    pub passed: (u64, u64),
+    /// To the server above.
+    pub round_trip: Option<Duration>,
+    /// Which server above that is.
+    pub origin: Option<SocketAddr>,
+    /// Relays above, the nearest to the origin first.
+    pub hops: Vec<RelayHop>,
+    /// How long after it was due the newest picture left here.
+    pub age: Option<Duration>,
+}
+
+/// See the head of this file.
+pub struct Relay {
+    server: Server,
+    config: Config,
+    random: Random,
+    upstreams: Vec<Upstream>,
+    fetch: Option<Fetch>,
+    next_list: Time,
+    unlisted: bool,
+    /// Ports of subscriptions, and whether each is in use.
+    ports: Vec<bool>,
+    out: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    next_look: Time,
+}
+
+/// So often it is looked who watches; sooner where somebody comes.
+const LOOK: Duration = Duration::from_millis(50);
+
+impl Relay {
+    pub fn new(config: Config, now: Time) -> Self {
+        let mut server = config.server.clone();
+        server.relay = Some(config.id);
+        let mut relay = Self {
+            server: Server::new(server),
+            random: Random::new(&config.seed),
+            upstreams: Vec::new(),
+            fetch: None,
+            next_list: now,
+            unlisted: false,
+            ports: Vec::new(),
+            out: VecDeque::new(),
+            events: VecDeque::new(),
+            next_look: now,
+            config,
+        };
+        if let Some(name) = relay.config.name.clone() {
+            let listed = unknown(&name);
+            relay.open(name, listed);
+        }
+        relay
+    }
+
+    pub const fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// How many ports it uses, those of its server among them. They become more, and never less.
+    pub fn ports(&self) -> usize {
+        usize::from(LISTS.0) + 1 + self.ports.len()
+    }
+
+    pub fn streams(&self) -> impl Iterator<Item = StreamView> {
+        self.upstreams.iter().map(|upstream| StreamView {
+            key: upstream.key,
+            above: upstream.above.clone(),
+            came: upstream.traffic(),
+            passed: upstream.passed,
+            round_trip: upstream.client().and_then(|client| client.rtt()),
+            origin: upstream.client().and_then(|client| client.session()).map(|(_, server, _)| server),
+            hops: upstream.client().map(|client| client.hops().to_vec()).unwrap_or_default(),
+            age: self.server.age(upstream.key),
+        })
+    }
+
+    /// The stream of this name is known from now on.
+    fn open(&mut self, name: StreamName, listed: Description) -> Option<StreamKey> {
+        if let Some(known) = self.upstreams.iter().find(|upstream| upstream.name == name) {
+            self.server.list_as(known.key, listed);
+            self.server.withdraw(known.key, false);
+            return Some(known.key);
+        }
+        if self.upstreams.len() >= MOST_STREAMS {
+            return None;
+        }
+        let key = self.server.open_awaiting(name.clone(), listed);
+        self.upstreams.push(Upstream::new(key, name.clone()));
+        self.events.push_back(Event::Opened(key, name));
+        Some(key)
+    }
+
+    fn obey(&mut self, now: Time, local: Local) {
+        match local {
+            Local::Server(local) => self.server.handle(now, Input::Local(local)),
+            Local::Show(key, adoption) => {
+                self.upstreams.iter_mut().filter(|upstream| upstream.key == key).for_each(Upstream::is_replaced);
+                self.server.adopt(key, adoption);
+            }
+            Local::Open(name, listed) => drop(self.open(name, listed)),
+        }
+    }
+
+    fn datagram(&mut self, now: Time, datagram: Received<'_>) {
+        match datagram.port {
+            Port::PICTURES | Port::SOUND => self.server.handle(now, Input::Datagram(datagram)),
+            LISTS => {
+                let datagram = Received { port: Port::PICTURES, ..datagram };
+                self.fetch.iter_mut().for_each(|fetch| {
+                    fetch.datagram(now, datagram);
+                });
+            }
+            port => {
+                let Self { upstreams, server, .. } = self;
+                let own = upstreams.iter_mut().filter(|upstream| upstream.is_on(port));
+                own.for_each(|upstream| upstream.datagram(now, datagram, server));
+            }
+        }
+    }
+
+    fn not_sent(&mut self, now: Time, port: Port, to: SocketAddr, failure: SendFailure) {
+        match port {
+            Port::PICTURES | Port::SOUND => self.server.handle(now, Input::NotSent(port, to, failure)),
+            LISTS => self.fetch.iter_mut().for_each(Fetch::not_sent),
+            port => {
+                let own = self.upstreams.iter_mut().filter(|upstream| upstream.is_on(port));
+                own.for_each(|upstream| upstream.not_sent(port));
+            }
+        }
+    }
+
+    /// Does what is due above.
+    fn tend(&mut self, now: Time) {
+        let all = now >= self.next_look;
+        if all {
+            self.next_look = now + LOOK;
+        }
+        for at in 0..self.upstreams.len() {
+            let upstream = &self.upstreams[at];
+            let due = upstream.is_subscribed() && upstream.soonest(now).0 <= now;
+            if all || upstream.stirred || due {
+                self.tend_one(now, at);
+            }
+        }
+        self.tend_list(now);
+    }
+
+    fn tend_one(&mut self, now: Time, at: usize) {
+        let Self { upstreams, server, .. } = self;
+        let upstream = &mut upstreams[at];
+        let before = upstream.above.clone();
+        if upstream.wants(now, server)
+            && let Some(port) = self.free_port()
+        {
+            let Self { upstreams, config, random, .. } = self;
+            upstreams[at].subscribe(now, port, config, random);
+        }
+        if let Some(sound) = self.upstreams[at].wants_sound(now)
+            && let Some(port) = self.free_port()
+        {
+            let Self { upstreams, config, random, .. } = self;
+            upstreams[at].subscribe_sound(now, port, sound, config, random);
+        }
+        let Self { upstreams, server, .. } = self;
+        let upstream = &mut upstreams[at];
+        if upstream.tend(now, server) {
+            let (port, said) = (upstream.port, upstream.farewell());
+            self.is_free(port, said);
+        }
+        for farewell in self.upstreams[at].tend_sounds(now) {
+            self.is_free(farewell.port, farewell.said);
+        }
+        let upstream = &self.upstreams[at];
+        if upstream.above != before {
+            self.events.push_back(Event::Above(upstream.key, upstream.above.clone()));
+        }
+        if self.server.is_over(upstream.key) && !upstream.is_subscribed() {
+            self.server.reopen(upstream.key);
+            upstream.bar(now, &mut self.server);
+        }
+    }
+
+    /// A port for one more subscription; `None`: all are in use.
+    fn free_port(&mut self) -> Option<Port> {
+        let slot = self.ports.iter().position(|used| !used).unwrap_or(self.ports.len());
+        let port = u8::try_from(usize::from(LISTS.0) + 1 + slot).ok()?;
+        if slot == self.ports.len() {
+            self.ports.push(false);
+        }
+        self.ports[slot] = true;
+        Some(Port(port))
+    }
+
+    /// A subscription is over, and says this at last.
+    fn is_free(&mut self, port: Port, said: Vec<Transmit>) {
+        self.out.extend(said);
+        self.ports[usize::from(port.0 - LISTS.0 - 1)] = false;
+    }
+
+    fn tend_list(&mut self, now: Time) {
+        if self.fetch.is_none() && now >= self.next_list {
+            let seed = self.random.seed();
+            self.fetch = Some(Fetch::new(self.config.origins.clone(), Random::new(&seed), now, LIST_LIMIT));
+            self.next_list = now + LIST_EVERY;
+        }
+        let Some(fetch) = &mut self.fetch else { return };
+        fetch.tend(now);
+        let sent = std::iter::from_fn(|| fetch.transmit()).map(|transmit| Transmit { port: LISTS, ..transmit });
+        self.out.extend(sent);
+        let Some(answer) = fetch.answer() else { return };
+        self.fetch = None;
+        let failure = match answer {
+            Ok((_, entries)) => {
+                self.listed(&entries);
+                None
+            }
+            Err(failure) => Some(failure),
+        };
+        if failure.is_some() != std::mem::replace(&mut self.unlisted, failure.is_some()) {
+            self.events.push_back(Event::Unlisted(failure));
+        }
+    }
+
+    /// Streams come and go with the list.
+    fn listed(&mut self, entries: &[Entry]) {
+        let wanted = |entry: &&Entry| self.config.name.as_ref().is_none_or(|name| *name == entry.name);
+        let entries: Vec<Entry> = entries.iter().filter(wanted).cloned().collect();
+        for entry in entries.iter().filter(|entry| entry.state != State::Ended) {
+            self.open(entry.name.clone(), entry.description.clone());
+        }
+        if self.config.name.is_some() {
+            return;
+        }
+        let gone = |upstream: &&Upstream| !upstream.is_subscribed() && entries.iter().all(|entry| entry.name != upstream.name);
+        let gone: Vec<StreamKey> = self.upstreams.iter().filter(gone).map(|upstream| upstream.key).collect();
+        gone.into_iter().for_each(|key| self.server.withdraw(key, true));
+    }
+
+    fn transmit(&mut self) -> Option<Transmit> {
+        self.out.pop_front().or_else(|| self.upstreams.iter_mut().find_map(Upstream::transmit))
+    }
+
+    fn note(&mut self, event: &server::Event) {
+        if let server::Event::Joined { stream, .. } | server::Event::Left { stream, .. } = event {
+            self.upstreams.iter_mut().filter(|upstream| upstream.key == *stream).for_each(|upstream| {
+                upstream.look_soon();
+                upstream.stirred = true;
+            });
+        }
+    }
+
+    fn soonest(&self, now: Time) -> Soonest {
+        let fetch = self.fetch.as_ref().map_or_else(Soonest::new, Fetch::soonest);
+        let fetch = if self.fetch.is_none() { fetch.or(Some(self.next_list), Reason::Retry) } else { fetch };
+        let look = Soonest::new().or(Some(self.next_look), Reason::Housekeeping);
+        let parts = self.upstreams.iter().map(|upstream| upstream.soonest(now)).chain([fetch, look]);
+        parts.fold(Soonest::new(), |soonest, Soonest(at, why)| soonest.or(Some(at), why))
+    }
+}
+
+/// What a stream is listed as of which nothing is known but its name.
+fn unknown(name: &StreamName) -> Description {
+    Description {
+        title: name.as_str().to_owned(),
+        size: Size::new(640, 360),
+        smaller: 0,
+        rate: Rate::TYPICAL,
+        length: None,
+        live: true,
+        sound: false,
+        ended: None,
+        sound_ended: None,
+    }
+}
+
+impl Machine for Relay {
+    type Local = Local;
+    type Event = Event;
+
+    fn handle(&mut self, now: Time, input: Input<'_, Local>) {
+        match input {
+            Input::Datagram(datagram) => self.datagram(now, datagram),
+            Input::NotSent(port, to, failure) => self.not_sent(now, port, to, failure),
+            Input::Local(local) => self.obey(now, local),
+        }
+    }
+
+    fn poll(&mut self, now: Time) -> Output<Event> {
+        self.tend(now);
+        if let Some(event) = self.events.pop_front() {
+            return Output::Event(event);
+        }
+        if let Some(transmit) = self.transmit() {
+            return Output::Send(transmit);
+        }
+        match self.server.poll(now) {
+            Output::Send(transmit) => Output::Send(transmit),
+            Output::Event(event) => {
+                self.note(&event);
+                Output::Event(Event::Server(event))
+            }
+            Output::Wait(at, reason) => {
+                if self.upstreams.iter().any(|upstream| upstream.stirred) {
+                    return self.poll(now);
+                }
+                let Soonest(at, reason) = self.soonest(now).or(Some(at), reason);
+                Output::Wait(at, reason)
+            }
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! One stream of a relay: a subscription above while somebody watches it here, and what becomes of all that comes.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::assembly::Assembly;
+use super::heard::Heard;
+use super::sounds::{Farewell, Sounds};
+use super::{Config, LINGER};
+use crate::media::sound::{PassedSound, Rendition};
+use crate::proto::client::{self, Client, Event as Told, Wishes};
+use crate::proto::server::{Adoption, Feed, Local, Needs, StreamKey};
+use crate::proto::{Input, Machine, Port, Reason, Received, Server, Soonest, Transmit};
+use crate::seal::Random;
+use crate::units::{Bitrate, Time, Unit};
+use crate::wire::message::{Place, RefuseCode, RepairWish, Role, SoundWish, WantedPictures, bye};
+use crate::wire::object::{ObjectHeader, ObjectView, Type};
+use crate::wire::{HOP_LEN, SizeClass, StreamName};
+
+/// Who watches is looked at so often.
+const LOOK: Duration = Duration::from_millis(50);
+/// A limit of the rate is told anew when it has changed by this part, and not more often than this.
+const RATE_CHANGE: f64 = 0.1;
+const RATE_AGAIN: Duration = Duration::from_millis(500);
+/// Smaller datagrams are asked for at once, larger ones only after so long without need of the smaller.
+const LARGER_AFTER: Duration = Duration::from_secs(5);
+/// What is missing of pictures and sound may come so late.
+const IN_TIME: Duration = Duration::from_millis(200);
+/// After the origin was stopped it is looked for again so soon.
+const AGAIN: Duration = Duration::from_millis(250);
+/// After a loop was found nobody is let in for so long, and the server above is not asked.
+const BARRED: Duration = Duration::from_secs(10);
+
+/// Where a stream's subscription stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Above {
+    /// Nobody watches here.
+    #[default]
+    Idle,
+    /// Somebody does, and the server above is asked.
+    Asked,
+    Flows,
+    /// Nothing comes, for this reason.
+    Away(String),
+    /// It has ended above.
+    Over,
+}
+
+/// See the head of this file.
+pub struct Upstream {
+    pub key: StreamKey,
+    pub name: StreamName,
+    pub above: Above,
+    client: Option<Client>,
+    pub port: Port,
+    assembly: Assembly,
+    heard: [Heard; 3],
+    sounds: Sounds,
+    /// The stream that is shown here, if it is the one above.
+    shown: Option<u64>,
+    /// Nobody has watched since then.
+    idle: Option<Time>,
+    next_look: Time,
+    /// Something came that is to be looked at.
+    pub stirred: bool,
+    rate: (Option<Bitrate>, Time),
+    class: (SizeClass, Time),
+    needs: Option<Needs>,
+    /// Until when nobody is let in, and why: the stream would come through here.
+    barred: Option<(Time, String)>,
+    /// Datagrams and bytes that came in subscriptions that are no more.
+    pub came: (u64, u64),
+    /// Pictures that went on, and those of them that were not whole.
+    pub passed: (u64, u64),
+}
+
+impl Upstream {
+    pub fn new(key: StreamKey, name: StreamName) -> Self {
+        Self {
+            key,
+            name,
+            above: Above::Idle,
+            client: None,
+            port: Port::ABOVE,
+            assembly: Assembly::default(),
+            heard: Default::default(),
+            sounds: Sounds::default(),
+            shown: None,
+            idle: None,
+            next_look: Time::ZERO,
+            stirred: false,
+            rate: (None, Time::ZERO),
+            class: (SizeClass::LOOPBACK, Time::ZERO),
+            needs: None,
+            barred: None,
+            came: (0, 0),
+            passed: (0, 0),
+        }
+    }
+
+    pub const fn client(&self) -> Option<&Client> {
+        self.client.as_ref()
+    }
+
+    pub const fn is_subscribed(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// Whether what those who watch here see comes from above.
+    pub const fn flows(&self) -> bool {
+        self.shown.is_some()
+    }
+
+    /// Something else is shown here: when the stream above is there, it is shown anew.
+    pub const fn is_replaced(&mut self) {
+        self.shown = None;
+    }
+
+    /// Who watches has changed.
+    pub const fn look_soon(&mut self) {
+        self.next_look = Time::ZERO;
+    }
+
+    /// Datagrams and bytes of UDP payload that have come from above.
+    pub fn traffic(&self) -> (u64, u64) {
+        let now = self.client.as_ref().map_or((0, 0), |client| (client.traffic().datagrams, client.traffic().bytes));
+        let sounds = self.sounds.came();
+        (self.came.0 + now.0 + sounds.0, self.came.1 + now.1 + sounds.1)
+    }
+
+    /// Whether a subscription is to be made now.
+    pub fn wants(&mut self, now: Time, server: &mut Server) -> bool {
+        if now < self.next_look {
+            return false;
+        }
+        self.needs = server.needs(now, self.key);
+        self.next_look = now + LOOK;
+        let watched = self.needs.as_ref().is_some_and(|needs| needs.audience > 0);
+        if self.barred.as_ref().is_some_and(|(until, _)| now >= *until) {
+            self.barred = None;
+            server.bar(self.key, None);
+        }
+        self.client.is_none() && watched && server.is_running(self.key)
+    }
+
+    pub fn subscribe(&mut self, now: Time, port: Port, config: &Config, random: &mut Random) {
+        let wishes = self.wishes(now);
+        (self.port, self.above) = (port, Above::Asked);
+        self.client = Some(self.client_for(now, port, wishes, config, random));
+        self.stirred = true;
+    }
+
+    fn client_for(&self, now: Time, port: Port, wishes: Wishes, config: &Config, random: &mut Random) -> Client {
+        let via = self.needs.iter().flat_map(|needs| needs.via.iter().copied());
+        let config = client::Config {
+            // All of a stream comes from one server.
+            servers: self.origin().map_or_else(|| config.origins.clone(), |origin| vec![origin]),
+            several: config.origins.len() > 1,
+            port,
+            max_datagram: 0,
+            stream: Some(self.name.clone()),
+            wishes,
+            with_session: None,
+            memory: Duration::from_secs(1),
+            role: Role::Relay,
+            via: [config.id].into_iter().chain(via).collect(),
+        };
+        Client::new(config, &random.seed(), now)
+    }
+
+    /// Which server above the stream comes from.
+    pub fn origin(&self) -> Option<SocketAddr> {
+        self.client.as_ref()?.session().map(|(_, server, _)| server)
+    }
+
+    /// The rendition of sound that comes with the pictures.
+    fn first_sound(&self) -> Option<Rendition> {
+        let all = [Rendition::Stereo, Rendition::Mono, Rendition::Coded].into_iter();
+        all.zip(self.needs.as_ref()?.sounds).find_map(|(rendition, wanted)| wanted.then_some(rendition))
+    }
+
+    /// A further rendition of sound that is to be subscribed now.
+    pub fn wants_sound(&self, now: Time) -> Option<Rendition> {
+        let needs = self.needs.as_ref().filter(|_| self.flows() && self.client.is_some())?;
+        self.sounds.wanted(now, needs.sounds, self.first_sound()?)
+    }
+
+    pub fn subscribe_sound(&mut self, now: Time, port: Port, sound: Rendition, config: &Config, random: &mut Random) {
+        let wish = SoundWish { place: Place::Here, rendition: sound.id(), coarsest: sound.id() };
+        let repair = RepairWish { asks: true, patience: Duration::ZERO, latency: Duration::ZERO };
+        let wishes = Wishes { sound: wish, paused: true, repair, ..Wishes::NONE };
+        let client = self.client_for(now, port, wishes, config, random);
+        self.sounds.add(sound, client, port);
+    }
+
+    /// Does what is due of further renditions of sound.
+    pub fn tend_sounds(&mut self, now: Time) -> Vec<Farewell> {
+        let over = match (&self.needs, self.first_sound().filter(|_| self.client.is_some())) {
+            (Some(needs), Some(first)) => self.sounds.tend(now, needs.sounds, first, &self.heard),
+            _ => self.sounds.end(now),
+        };
+        for farewell in &over {
+            self.came = (self.came.0 + farewell.came.0, self.came.1 + farewell.came.1);
+        }
+        over
+    }
+
+    /// What those who watch here want of the one above.
+    fn wishes(&mut self, now: Time) -> Wishes {
+        let Some(needs) = self.needs.as_ref() else { return Wishes::NONE };
+        let sound = self.first_sound().map_or(Wishes::NONE.sound, |rendition| SoundWish {
+            place: Place::Here,
+            rendition: rendition.id(),
+            coarsest: needs.coarsest.id(),
+        });
+        let repair = RepairWish { asks: true, patience: RepairWish::INTERVAL, latency: Duration::ZERO };
+        let (limits, paused, class) = (needs.limits, !needs.pictures, needs.class);
+        self.settle_rate(now, limits.max_rate);
+        self.settle_class(now, class);
+        let limits = WantedPictures { max_rate: self.rate.0, ..limits };
+        Wishes { sound, paused, limits, repair, class: self.class.0 }
+    }
+
+    fn settle_rate(&mut self, now: Time, rate: Option<Bitrate>) {
+        let (before, told) = self.rate;
+        let changed = match (before, rate) {
+            (Some(before), Some(rate)) => {
+                let (before, rate) = (before.as_bps() as f64, rate.as_bps() as f64);
+                (rate - before).abs() > RATE_CHANGE * before
+            }
+            (before, rate) => before.is_some() != rate.is_some(),
+        };
+        if changed && now.since(told) >= RATE_AGAIN {
+            self.rate = (rate, now);
+        }
+    }
+
+    fn settle_class(&mut self, now: Time, class: SizeClass) {
+        let (before, needed) = self.class;
+        if class <= before {
+            self.class = (class, now);
+        } else if now.since(needed) >= LARGER_AFTER {
+            self.class = (class, now);
+        }
+    }
+
+    /// Does what is due; true: it is over with the subscription, and its port is free.
+    pub fn tend(&mut self, now: Time, server: &mut Server) -> bool {
+        self.stirred = false;
+        let Some(client) = self.client.as_mut() else { return false };
+        let lasts = client.stream().map_or(LOOK, |stream| stream.description.rate.interval());
+        client.set_patience(lasts);
+        let (assembly, heard) = (&self.assembly, &self.heard);
+        let in_time = |kind: Type, rendition: u8, unit: Unit| {
+            let wanted = match kind {
+                Type::SOUND => heard.get(usize::from(rendition)).is_some_and(|heard| heard.wants(unit.0)),
+                _ => assembly.wants(unit),
+            };
+            wanted.then_some(now + IN_TIME)
+        };
+        client.tend(now, Duration::ZERO, &in_time);
+        self.take_news(now, server);
+        self.pass_on(now, server);
+        self.tell_time(now, server);
+        if self.barred.as_ref().is_some_and(|(until, _)| now < *until) {
+            self.leave(now, server);
+            return true;
+        }
+        self.consider_end(now, server) || self.look(now, server)
+    }
+
+    /// Whoever asks for a stream that would come through here is told so for a while.
+    pub fn bar(&self, now: Time, server: &mut Server) {
+        let why = self.barred.as_ref().filter(|(until, _)| now < *until).map(|(_, why)| (RefuseCode::LOOP, why.clone()));
+        server.bar(self.key, why);
+    }
+
+    /// Looks who watches: tells what is wanted, and leaves when nobody does.
+    fn look(&mut self, now: Time, server: &mut Server) -> bool {
+        let audience = self.needs.as_ref().map_or(0, |needs| needs.audience);
+        if audience > 0 && server.is_running(self.key) {
+            self.idle = None;
+            let wishes = self.wishes(now);
+            if let Some(client) = self.client.as_mut() {
+                client.wish(now, wishes, wishes);
+                server.set_hops(self.key, client.hops().to_vec());
+            }
+            return false;
+        }
+        let since = *self.idle.get_or_insert(now);
+        if now.since(since) < LINGER && server.is_running(self.key) {
+            return false;
+        }
+        self.leave(now, server);
+        self.above = Above::Idle;
+        true
+    }
+
+    /// Says goodbye above.
+    fn leave(&mut self, now: Time, server: &mut Server) {
+        if let Some(client) = self.client.as_mut() {
+            client.close(now);
+        }
+        self.idle = None;
+        self.assembly = Assembly::default();
+        server.forget_pictures(self.key);
+    }
+
+    /// The last datagrams of a subscription that is over, and then nothing is left of it.
+    pub fn farewell(&mut self) -> Vec<Transmit> {
+        let Some(mut client) = self.client.take() else { return Vec::new() };
+        self.came = (self.came.0 + client.traffic().datagrams, self.came.1 + client.traffic().bytes);
+        std::iter::from_fn(|| client.transmit()).collect()
+    }
+
+    fn take_news(&mut self, now: Time, server: &mut Server) {
+        while let Some(told) = self.client.as_mut().and_then(Client::event) {
+            match told {
+                Told::Described(_) | Told::HeardAgain => self.described(now, server),
+                Told::Trouble(_) => self.above = Above::Away(String::new()),
+                Told::Refused { code: RefuseCode::LOOP, sentence, .. } => {
+                    server.dismiss(now, self.key, &sentence);
+                    self.barred = Some((now + BARRED, sentence.clone()));
+                    self.bar(now, server);
+                    self.above = Above::Away(sentence);
+                }
+                Told::Refused { sentence, .. } => self.above = Above::Away(sentence),
+            }
+        }
+    }
+
+    /// The stream above is there: it is shown here, if it was not.
+    fn described(&mut self, now: Time, server: &mut Server) {
+        let Some(stream) = self.client.as_ref().and_then(Client::stream) else { return };
+        self.above = Above::Flows;
+        server.bar(self.key, None);
+        if stream.description.ended.is_some() {
+            server.note_end(self.key, stream.object.clone());
+        }
+        if self.shown != Some(stream.id) {
+            self.shown = Some(stream.id);
+            (self.assembly, self.heard) = Default::default();
+            let (description, object) = (stream.description.clone(), Some(stream.object.clone()));
+            server.adopt(self.key, Adoption { id: stream.id, description, object, prompt: true });
+            self.tell_time(now, server);
+        }
+    }
+
+    fn tell_time(&self, now: Time, server: &mut Server) {
+        if let Some(zero) = self.client.as_ref().and_then(Client::zero).filter(|_| self.flows()) {
+            server.set_zero(now, self.key, zero);
+        }
+    }
+
+    /// A goodbye above: of a stream that has ended it goes on to those who watch; a server that was stopped is looked for again.
+    fn consider_end(&mut self, now: Time, server: &mut Server) -> bool {
+        let Some(client) = self.client.as_mut() else { return false };
+        let Some((code, sentence)) = client.goodbye().cloned() else { return false };
+        if code != bye::ENDED {
+            let why = if sentence.is_empty() { "The origin was stopped.".to_owned() } else { sentence };
+            self.above = Above::Away(why);
+            client.look_again(now, AGAIN);
+            return false;
+        }
+        // What has not come by now was lost.
+        self.flush(now, server);
+        let feed = Feed::Goodbye(code, sentence);
+        server.handle(now, Input::Local(Local::Stream(self.key, feed)));
+        self.leave_ended(now);
+        true
+    }
+
+    fn leave_ended(&mut self, now: Time) {
+        self.client.iter_mut().for_each(|client| client.close(now));
+        (self.above, self.shown, self.idle) = (Above::Over, None, None);
+        self.assembly = Assembly::default();
+    }
+
+    /// Takes a datagram from above in.
+    pub fn datagram(&mut self, now: Time, datagram: Received<'_>, server: &mut Server) {
+        self.stirred = true;
+        if self.sounds.has(datagram.port) {
+            if let Some((header, raw)) = self.sounds.datagram(now, datagram).filter(|(h, _)| h.kind == Type::SOUND) {
+                self.object(now, &header, raw, server);
+            }
+            return;
+        }
+        let Some(client) = self.client.as_mut() else { return };
+        let came = client.datagram(now, datagram);
+        let raw = came.as_ref().and_then(|_| ObjectView::exact(datagram.bytes.get(HOP_LEN..)?));
+        let header = came.map(|(_, object)| object.header);
+        self.take_news(now, server);
+        if let (Some(header), Some(raw)) = (header, raw) {
+            self.object(now, &header, raw, server);
+        }
+        while let Some((_, object)) = self.client.as_mut().and_then(|client| client.rebuilt(now)) {
+            if let Ok(view) = ObjectView::parse_unchecked(object.bytes()) {
+                self.object(now, &view.header, object.bytes(), server);
+            }
+        }
+        self.pass_on(now, server);
+    }
+
+    fn object(&mut self, now: Time, header: &ObjectHeader, raw: &[u8], server: &mut Server) {
+        if self.shown != Some(header.stream) {
+            return;
+        }
+        let taken = match header.kind {
+            Type::PICTURE => self.assembly.take(now, header, raw),
+            Type::SOUND => self.sound(now, header, raw, server),
+            // Kinds to come.
+            _ => true,
+        };
+        if !taken {
+            self.client.iter_mut().for_each(Client::reject);
+        }
+    }
+
+    fn sound(&mut self, now: Time, header: &ObjectHeader, raw: &[u8], server: &mut Server) -> bool {
+        let Some(rendition) = Rendition::of(header.rendition) else { return false };
+        let number = header.unit.0;
+        if self.heard[usize::from(header.rendition)].note(number) {
+            let feed = Feed::PassedSound(PassedSound { object: raw.to_vec().into(), rendition, number });
+            server.handle(now, Input::Local(Local::Stream(self.key, feed)));
+        }
+        true
+    }
+
+    /// Hands over the pictures that can go on.
+    fn pass_on(&mut self, now: Time, server: &mut Server) {
+        let Some(client) = self.client.as_ref() else { return };
+        let lasts = client.stream().map_or(LOOK, |stream| stream.description.rate.interval());
+        let awaited = |unit| client.awaited(now, unit);
+        while let Some(picture) = self.assembly.next(now, lasts, &awaited) {
+            self.passed.0 += 1;
+            self.passed.1 += u64::from(!picture.is_whole);
+            server.handle(now, Input::Local(Local::Stream(self.key, Feed::Passed(picture))));
+        }
+    }
+
+    fn flush(&mut self, now: Time, server: &mut Server) {
+        while let Some(picture) = self.assembly.next(now + LINGER, LOOK, &|_| Some(now)) {
+            self.passed.0 += 1;
+            self.passed.1 += u64::from(!picture.is_whole);
+            server.handle(now, Input::Local(Local::Stream(self.key, Feed::Passed(picture))));
+        }
+    }
+
+    pub fn transmit(&mut self) -> Option<Transmit> {
+        self.client.as_mut().and_then(Client::transmit).or_else(|| self.sounds.transmit())
+    }
+
+    /// Whether one of its subscriptions is on this port.
+    pub fn is_on(&self, port: Port) -> bool {
+        self.client.is_some() && self.port == port || self.sounds.has(port)
+    }
+
+    pub fn not_sent(&mut self, port: Port) {
+        if self.sounds.has(port) {
+            return self.sounds.not_sent(port);
+        }
+        self.client.iter_mut().for_each(Client::not_sent);
+    }
+
+    pub fn soonest(&self, now: Time) -> Soonest {
+        let Some(client) = self.client.as_ref() else { return Soonest::new() };
+        let awaited = |unit| client.awaited(now, unit);
+        let passes = self.assembly.deadline(&awaited);
+        let Soonest(at, why) = self.sounds.soonest();
+        client.soonest().or(passes, Reason::Departure).or(Some(at), why)
+    }
+}

@@ -1,0 +1,418 @@
+//! A network of servers, relays and watchers in virtual time: each node has an address, and each pair a way of its own. Whatever
+//! object leaves anybody under a name that was seen before must be the same bytes.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use udpstream::proto::relay::{self, Above, Relay};
+use udpstream::proto::server::{self, Adoption, Feed, StreamKey};
+use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver, Server, Transmit, receiver};
+use udpstream::units::Time;
+use udpstream::wire::object::{Name, Type};
+use udpstream::wire::{Ecn, Hop, Kind, ObjectView, StreamName};
+
+use crate::jpeg::Film;
+use crate::link::{Link, Path};
+use crate::net::{Seen, description, secret, streaming};
+use crate::random::Random;
+use crate::sources::Source;
+
+/// The first port of every node; its machine's port n is at this + n.
+const BASE: u16 = 9_688;
+
+pub type Node = usize;
+
+/// What happens at a node.
+enum Machinery {
+    Origin { server: Box<Server>, sources: Vec<Source> },
+    Relay { relay: Box<Relay>, cards: bool, opened: Vec<StreamKey> },
+    Watcher { receiver: Box<Receiver>, seen: Box<Seen> },
+    Dead,
+}
+
+struct Place {
+    machinery: Machinery,
+    wake: Time,
+    /// What its relay told of streams above.
+    above: Vec<(Time, Above)>,
+    refused: Vec<String>,
+    /// How a relay is started again.
+    again: Option<relay::Config>,
+}
+
+/// A datagram that left a node for another.
+#[derive(Clone, Copy, Debug)]
+pub struct Crossed {
+    pub at: Time,
+    pub from: Node,
+    pub to: Node,
+    pub kind: Kind,
+    pub bytes: usize,
+    pub name: Option<Name>,
+}
+
+pub struct Grid {
+    seed: u64,
+    pub now: Time,
+    pub film: Rc<Film>,
+    places: Vec<Place>,
+    links: BTreeMap<(Node, Node), Link>,
+    flights: BTreeMap<(Time, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
+    number: u64,
+    /// The bytes of every object that ever left anybody.
+    pub names: BTreeMap<Name, Vec<u8>>,
+    pub crossed: Vec<Crossed>,
+    pub record: bool,
+    started: u64,
+}
+
+pub fn address(node: Node) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 1, (node / 200) as u8, (node % 200) as u8 + 1)), BASE)
+}
+
+impl Grid {
+    pub fn new(seed: u64, film: &Rc<Film>) -> Self {
+        Self {
+            seed,
+            now: Time::from_millis(60_000),
+            film: Rc::clone(film),
+            places: Vec::new(),
+            links: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            number: 0,
+            names: BTreeMap::new(),
+            crossed: Vec::new(),
+            record: false,
+            started: 0,
+        }
+    }
+
+    fn place(&mut self, machinery: Machinery) -> Node {
+        let (wake, above, refused, again) = (self.now, Vec::new(), Vec::new(), None);
+        self.places.push(Place { machinery, wake, above, refused, again });
+        self.places.len() - 1
+    }
+
+    fn secret(&mut self) -> [u8; 32] {
+        self.started += 1;
+        secret(self.seed, self.started * 10)
+    }
+
+    /// A server with streams of the film, each with sound or without: name, live.
+    pub fn origin(&mut self, streams: &[(&str, bool)]) -> Node {
+        let machinery = self.serving(streams);
+        self.place(machinery)
+    }
+
+    fn serving(&mut self, streams: &[(&str, bool)]) -> Machinery {
+        let mut config = server::Config::new(self.secret());
+        config.sound_port = BASE + 1;
+        let (mut server, now) = (Server::new(config), self.now);
+        let open = |(name, live): &(&str, bool)| {
+            let mut stream = streaming(name, &self.film);
+            (stream.description.live, stream.description.sound) = (*live, true);
+            let key = server.open(stream);
+            let mut source = Source::new(key, &self.film);
+            if *live {
+                source.encoder.decode = self.film.rate.interval();
+                source.microphone = Some(now);
+            }
+            source
+        };
+        let sources = streams.iter().map(open).collect();
+        Machinery::Origin { server: Box::new(server), sources }
+    }
+
+    /// A relay of these, of one stream or of all.
+    pub fn relay(&mut self, above: &[Node], name: Option<&str>) -> Node {
+        let origins = above.iter().map(|node| address(*node)).collect();
+        let mut server = server::Config::new(self.secret());
+        server.sound_port = BASE + 1;
+        let id = u64::from_be_bytes(self.secret()[..8].try_into().expect("8 bytes"));
+        let name = name.map(|name| StreamName::parse(name).expect("a name"));
+        let config = relay::Config { seed: self.secret(), server, id, origins, name };
+        let machinery = self.relaying(config.clone());
+        let node = self.place(machinery);
+        self.places[node].again = Some(config);
+        node
+    }
+
+    fn relaying(&self, config: relay::Config) -> Machinery {
+        Machinery::Relay { relay: Box::new(Relay::new(config, self.now)), cards: true, opened: Vec::new() }
+    }
+
+    pub fn watch(&mut self, at: Node, name: Option<&str>) -> Node {
+        self.watch_with(at, name, |_| {})
+    }
+
+    pub fn watch_with(&mut self, at: Node, name: Option<&str>, configure: impl FnOnce(&mut receiver::Config)) -> Node {
+        let mut config = receiver::Config::new(self.secret(), vec![address(at)]);
+        config.stream = name.map(|name| StreamName::parse(name).expect("a name"));
+        config.sound = Some(udpstream::media::sound::Rendition::Stereo);
+        config.stay = true;
+        configure(&mut config);
+        let receiver = Box::new(Receiver::new(config, self.now));
+        self.place(Machinery::Watcher { receiver, seen: Box::default() })
+    }
+
+    /// Both directions between two nodes from now on.
+    pub fn path(&mut self, a: Node, b: Node, path: Path) {
+        self.link(a, b).path = path;
+        self.link(b, a).path = path;
+    }
+
+    /// What goes from one to the other.
+    pub fn one_way(&mut self, from: Node, to: Node, path: Path) {
+        self.link(from, to).path = path;
+    }
+
+    fn link(&mut self, from: Node, to: Node) -> &mut Link {
+        let random = Random::fork(self.seed, (from * 1_000 + to) as u64 + 5_000_000);
+        self.links.entry((from, to)).or_insert_with(|| Link::new(Path::GOOD, random))
+    }
+
+    /// A node is gone without a word.
+    pub fn kill(&mut self, node: Node) {
+        self.places[node].machinery = Machinery::Dead;
+    }
+
+    /// A server starts where one was.
+    pub fn start_origin(&mut self, node: Node, streams: &[(&str, bool)]) {
+        self.places[node].machinery = self.serving(streams);
+        self.places[node].wake = self.now;
+    }
+
+    /// A relay starts where it was, with another id.
+    pub fn start_relay(&mut self, node: Node) {
+        let mut config = self.places[node].again.clone().expect("a relay was here");
+        (config.seed, config.server.seed, config.id) = (self.secret(), self.secret(), self.started + 77);
+        self.places[node].machinery = self.relaying(config);
+        self.places[node].wake = self.now;
+    }
+
+    pub fn server(&self, node: Node) -> &Server {
+        match &self.places[node].machinery {
+            Machinery::Origin { server, .. } => server,
+            Machinery::Relay { relay, .. } => relay.server(),
+            _ => panic!("node {node} is no server"),
+        }
+    }
+
+    pub fn relay_at(&self, node: Node) -> &Relay {
+        let Machinery::Relay { relay, .. } = &self.places[node].machinery else { panic!("node {node} is no relay") };
+        relay
+    }
+
+    pub fn above(&self, node: Node) -> &[(Time, Above)] {
+        &self.places[node].above
+    }
+
+    pub fn refused(&self, node: Node) -> &[String] {
+        &self.places[node].refused
+    }
+
+    pub fn seen(&self, node: Node) -> &Seen {
+        let Machinery::Watcher { seen, .. } = &self.places[node].machinery else { panic!("node {node} is no watcher") };
+        seen
+    }
+
+    pub fn receiver(&self, node: Node) -> &Receiver {
+        let Machinery::Watcher { receiver, .. } = &self.places[node].machinery else { panic!("{node} is no watcher") };
+        receiver
+    }
+
+    pub fn tell_watcher(&mut self, node: Node, local: receiver::Local) {
+        self.places[node].wake = self.now;
+        if let Machinery::Watcher { receiver, .. } = &mut self.places[node].machinery {
+            receiver.handle(self.now, Input::Local(local));
+        }
+    }
+
+    /// An origin's process is told to end, by its user.
+    pub fn tell_origin(&mut self, node: Node, local: server::Local) {
+        self.places[node].wake = self.now;
+        if let Machinery::Origin { server, .. } = &mut self.places[node].machinery {
+            server.handle(self.now, Input::Local(local));
+        }
+    }
+
+    pub fn tell_relay(&mut self, node: Node, local: relay::Local) {
+        self.places[node].wake = self.now;
+        if let Machinery::Relay { relay, .. } = &mut self.places[node].machinery {
+            relay.handle(self.now, Input::Local(local));
+        }
+    }
+
+    /// The source of an origin's first stream.
+    pub fn source(&mut self, node: Node) -> &mut Source {
+        let Machinery::Origin { sources, .. } = &mut self.places[node].machinery else { panic!("no origin") };
+        &mut sources[0]
+    }
+
+    /// Bytes that went from one node to the other since a moment, of objects.
+    pub fn object_bytes(&self, from: Node, to: Node, since: Time) -> usize {
+        let of = |crossed: &&Crossed| (crossed.from, crossed.to, crossed.kind) == (from, to, Kind::OBJECT);
+        self.crossed.iter().filter(of).filter(|crossed| crossed.at >= since).map(|crossed| crossed.bytes).sum()
+    }
+
+    pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let flight = self.flights.first_key_value().map_or(Time::NEVER, |((at, _), _)| *at);
+            let next = self.places.iter().map(Place::due).min().unwrap_or(Time::NEVER).min(flight);
+            if next > end {
+                break;
+            }
+            self.now = self.now.max(next);
+            self.deliver();
+            for node in 0..self.places.len() {
+                if self.places[node].due() <= self.now {
+                    self.turn(node);
+                }
+            }
+        }
+        self.now = end;
+    }
+
+    fn deliver(&mut self) {
+        while let Some(entry) = self.flights.first_entry()
+            && entry.key().0 <= self.now
+        {
+            let (from, to, bytes) = entry.remove();
+            let Some(node) = node_at(to).filter(|node| *node < self.places.len()) else { continue };
+            let port = Port((to.port() - BASE) as u8);
+            let datagram = Received { port, from, local: None, ecn: Ecn::Not, bytes: &bytes };
+            let place = &mut self.places[node];
+            place.wake = self.now;
+            match &mut place.machinery {
+                Machinery::Origin { server, .. } => server.handle(self.now, Input::Datagram(datagram)),
+                Machinery::Relay { relay, .. } => relay.handle(self.now, Input::Datagram(datagram)),
+                Machinery::Watcher { receiver, .. } => receiver.handle(self.now, Input::Datagram(datagram)),
+                Machinery::Dead => {}
+            }
+        }
+    }
+
+    fn turn(&mut self, node: Node) {
+        let now = self.now;
+        loop {
+            let place = &mut self.places[node];
+            let sent = match &mut place.machinery {
+                Machinery::Dead => {
+                    place.wake = Time::NEVER;
+                    return;
+                }
+                Machinery::Origin { server, sources } => {
+                    let fed = sources.iter_mut().fold(false, |fed, source| source.feed(now, server) || fed);
+                    match server.poll(now) {
+                        Output::Send(transmit) => Ok(transmit),
+                        Output::Event(_) => continue,
+                        Output::Wait(..) if fed => continue,
+                        Output::Wait(at, reason) => Err((at, reason)),
+                    }
+                }
+                Machinery::Relay { .. } => match self.poll_relay(node) {
+                    Some(sent) => sent,
+                    None => continue,
+                },
+                Machinery::Watcher { receiver, seen } => match receiver.poll(now) {
+                    Output::Send(transmit) => Ok(transmit),
+                    Output::Event(event) => {
+                        if let receiver::Event::Refused { sentence, .. } | receiver::Event::Over { sentence, .. } = &event {
+                            place.refused.push(sentence.clone());
+                        }
+                        seen.take(now, &event, &self.film);
+                        continue;
+                    }
+                    Output::Wait(at, reason) => Err((at, reason)),
+                },
+            };
+            match sent {
+                Ok(transmit) => self.send(node, &transmit),
+                Err((at, reason)) => {
+                    assert!(at > now, "node {node} would spin for {reason:?} at {now:?}");
+                    self.places[node].wake = at;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn poll_relay(&mut self, node: Node) -> Option<Result<Transmit, (Time, udpstream::proto::Reason)>> {
+        let now = self.now;
+        let place = &mut self.places[node];
+        let Machinery::Relay { relay, cards, opened } = &mut place.machinery else { return None };
+        match relay.poll(now) {
+            Output::Send(transmit) => return Some(Ok(transmit)),
+            Output::Wait(at, reason) => return Some(Err((at, reason))),
+            Output::Event(relay::Event::Opened(key, _)) => opened.push(key),
+            Output::Event(relay::Event::Above(key, above)) => {
+                let away = matches!(above, Above::Away(_));
+                place.above.push((now, above));
+                if away && *cards {
+                    show_card(relay, key, now, &self.film);
+                }
+            }
+            Output::Event(_) => {}
+        }
+        None
+    }
+
+    fn send(&mut self, node: Node, transmit: &Transmit) {
+        let (hop, _) = Hop::parse(&transmit.hop).expect("a machine's own hop header");
+        let object = (hop.kind == Kind::OBJECT).then(|| ObjectView::parse(transmit.body.bytes()).expect("own object"));
+        let name = object.map(|object| object.header.name());
+        if let Some(name) = name {
+            let known = self.names.entry(name).or_insert_with(|| transmit.body.bytes().to_vec());
+            assert_eq!(known, transmit.body.bytes(), "one name, one byte string: {name:?}");
+        }
+        let Some(to) = node_at(transmit.to) else { return };
+        if self.record {
+            let (at, kind, bytes) = (self.now, hop.kind, transmit.len());
+            self.crossed.push(Crossed { at, from: node, to, kind, bytes, name });
+        }
+        let own = address(node);
+        let from = SocketAddr::new(own.ip(), BASE + u16::from(transmit.port.0));
+        let bytes = [&transmit.hop[..], transmit.body.bytes()].concat();
+        let now = self.now;
+        for at in self.link(node, to).carry(now, bytes.len()) {
+            self.number += 1;
+            self.flights.insert((at, self.number), (from, transmit.to, bytes.clone()));
+        }
+    }
+}
+
+impl Place {
+    fn due(&self) -> Time {
+        match &self.machinery {
+            Machinery::Dead => Time::NEVER,
+            Machinery::Origin { sources, .. } => {
+                sources.iter().map(Source::wake).min().unwrap_or(Time::NEVER).min(self.wake)
+            }
+            _ => self.wake,
+        }
+    }
+}
+
+fn node_at(address: SocketAddr) -> Option<Node> {
+    let IpAddr::V4(ip) = address.ip() else { return None };
+    let [10, 1, high, low] = ip.octets() else { return None };
+    Some(usize::from(high) * 200 + usize::from(low) - 1)
+}
+
+/// What a relay's program shows while nothing comes.
+fn show_card(relay: &mut Relay, key: StreamKey, now: Time, film: &Film) {
+    let description = udpstream::wire::Description { title: "card".to_owned(), live: true, ..description(film) };
+    let adoption = Adoption { id: 0, description, object: None, prompt: true };
+    relay.handle(now, Input::Local(relay::Local::Show(key, adoption)));
+    let picture = film.picture(udpstream::units::Unit(0), now, now);
+    let feed = server::Local::Stream(key, Feed::Picture(picture));
+    relay.handle(now, Input::Local(relay::Local::Server(feed)));
+}
+
+/// Pictures and sound among names.
+pub fn is_media(name: &Name) -> bool {
+    matches!(name.kind, Type::PICTURE | Type::SOUND)
+}
