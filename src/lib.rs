@@ -22,6 +22,8 @@ pub mod seal;
 #[cfg(feature = "app")]
 pub mod source;
 pub mod stats;
+#[cfg(feature = "app")]
+pub mod store;
 pub mod units;
 #[cfg(feature = "app")]
 pub mod view;

@@ -14,7 +14,7 @@ const ROWS: &[&[&str]] = &[
     &["clock", "queue", "stats"],
     &["wire"],
     &["media"],
-    &["seal"],
+    &["seal", "store"],
     &["proto"],
     &["net"],
     &["ffmpeg"],
@@ -26,7 +26,7 @@ const ROWS: &[&[&str]] = &[
 ];
 
 /// Lower, and yet out of bounds: these layers are told the time and never ask.
-const TOLD_THE_TIME: &[&str] = &["wire", "media", "seal", "proto", "gateway"];
+const TOLD_THE_TIME: &[&str] = &["wire", "media", "seal", "store", "proto", "gateway"];
 
 /// Who may name which crate. Crates that only derive (`thiserror`) may be named anywhere; `app` names winit only to see
 /// whether a display answers.
@@ -54,7 +54,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rodio", &["audio"]),
     ("rtrb", &["audio"]),
     ("rubato", &["source", "audio"]),
-    ("rustix", &["clock", "net", "ffmpeg", "source", "app", "cli", "main"]),
+    ("rustix", &["clock", "net", "store", "ffmpeg", "source", "app", "cli", "main"]),
     ("serde", &["source", "app", "cli"]),
     ("serde_json", &["source", "app", "cli"]),
     ("signal_hook_mio", &["net"]),

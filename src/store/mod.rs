@@ -1,0 +1,30 @@
+//! A bounded store of immutable named objects on disk, kept by film.
+//!
+//! A film has a folder with its metadata, segments of objects that only grow, and an index of them. A put appends to the
+//! segment first and to the index second, so whatever a kill leaves behind, an object is whole or not there. Nothing here
+//! reads a clock: whoever uses a film says when. What it is *not*: a database for several processes, or proof against the
+//! loss of the newest objects when power fails.
+
+
+mod check;
+mod disk;
+mod entry;
+mod error;
+mod film;
+mod folder;
+mod ownership;
+mod plan;
+mod reading;
+mod real_disk;
+mod room;
+mod runs;
+mod opened;
+#[cfg(test)]
+mod tests;
+mod objects;
+
+pub use check::{FilmReport, Report, check};
+pub use error::StoreError;
+pub use film::Film;
+pub use reading::StoredUnit;
+pub use opened::{Store, StoredFilm};
