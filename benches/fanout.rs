@@ -94,6 +94,7 @@ impl Stage {
             sound: false,
             ended: None,
             sound_ended: None,
+            film: None,
         };
         let mut config = Config::new([7; 32]);
         config.datagram = Some(SizeClass::LOOPBACK);

@@ -384,6 +384,7 @@ fn an_overloaded_server_loses_nobody_and_is_fair() {
         sound: false,
         ended: None,
         sound_ended: None,
+        film: None,
     };
     let (socket, address) = socket((Ipv4Addr::LOCALHOST, 0));
     let name = StreamName::parse("crowd").unwrap();

@@ -171,6 +171,7 @@ fn ours(sample: &Sample, fps: u32, pictures: u32) -> Played {
         sound: false,
         ended: None,
         sound_ended: None,
+        film: None,
     };
     let sampler = UdpSocket::bind(local).expect("a socket");
     thread::scope(|scope| {

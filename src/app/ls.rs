@@ -162,6 +162,7 @@ mod tests {
             sound: live,
             ended: None,
             sound_ended: None,
+            film: None,
         };
         Entry { name: StreamName::parse(name).expect("a name"), state: of, watchers: 2, description }
     }

@@ -15,6 +15,7 @@ mod opening;
 mod ports;
 mod preview;
 mod recording;
+pub mod relay;
 pub mod serve;
 pub mod terminal;
 mod wall;

@@ -107,6 +107,7 @@ impl StreamOptions {
             sound: info.sound,
             ended: None,
             sound_ended: None,
+            film: None,
         }
     }
 }

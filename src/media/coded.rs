@@ -144,6 +144,26 @@ pub struct PassedPicture {
     pub came: Time,
 }
 
+impl PassedPicture {
+    /// A picture of these parts, in their order; `header` is that of one of them. `None` if they fit no datagram.
+    pub fn of(header: &ObjectHeader, parts: Vec<Object>, count: u16, lasts: Duration, came: Time) -> Option<Self> {
+        let is_whole = count > 0 && parts.len() == usize::from(count);
+        let cut = CutPicture::new(header.unit, parts);
+        let is_same = header.has(flags::SAME);
+        Some(Self {
+            class: if is_same { SizeClass::ANY } else { cut.class()? },
+            cut: Arc::new(cut),
+            media_time: header.media_time,
+            lasts,
+            rendition: header.rendition,
+            quality: header.tables.min(100),
+            is_same,
+            is_whole,
+            came,
+        })
+    }
+}
+
 impl CodedPicture {
     /// It shows the same as the picture before it, which is of this rendition and its size.
     pub fn same(unit: Unit, span: Span, size: Size, rendition: u8, stamps: Stamps) -> Self {

@@ -13,6 +13,7 @@ const ENDED: u16 = 5;
 const LIVE: u16 = 6;
 const SOUND_ENDED: u16 = 7;
 const RENDITIONS: u16 = 8;
+const FILM: u16 = 9;
 
 /// As long as a side of a picture may be: what a watcher makes room for is bounded. It is the most that a source may
 /// have.
@@ -35,6 +36,19 @@ pub struct Description {
     pub ended: Option<Unit>,
     /// Number of chunks of the sound lane, once the stream has ended.
     pub sound_ended: Option<Unit>,
+    /// Of a film that can be had as a whole, with Get: the hash of all that its bytes follow from. See [`film_id`].
+    pub film: Option<FilmHash>,
+}
+
+/// SHA-256 of all that the bytes of a film's objects follow from: its file, and every option that changes them.
+pub type FilmHash = [u8; 32];
+
+/// The stream id of a film's objects as they are had with Get: the same wherever and whenever they are made.
+pub const fn film_id(hash: &FilmHash) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *hash;
+    let id = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    // Zero stands for none.
+    if id == 0 { 1 } else { id }
 }
 
 impl Description {
@@ -61,6 +75,7 @@ impl Description {
             sound: tlvs.find(SOUND).is_some(),
             ended: end(ENDED)?,
             sound_ended: end(SOUND_ENDED)?,
+            film: tlvs.find(FILM).and_then(|hash| hash.first_chunk().copied()),
         })
     }
 
@@ -86,6 +101,9 @@ impl Description {
         }
         if let Some(Unit(count)) = self.sound_ended {
             tlv::put(out, SOUND_ENDED, &count.to_be_bytes());
+        }
+        if let Some(film) = &self.film {
+            tlv::put(out, FILM, film);
         }
         if self.smaller > 0 {
             let mut renditions = Vec::with_capacity(4 * usize::from(self.smaller));

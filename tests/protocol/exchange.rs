@@ -79,6 +79,7 @@ pub fn exchange() -> Vec<Packet> {
         sound: true,
         ended: None,
         sound_ended: None,
+        film: None,
     };
     let config = server::Config { sound_port: SOUND.port(), ..server::Config::new([1; 32]) };
     let (server, stream) = Server::single(config, StreamConfig::new(StreamName::parse("film").unwrap(), description));

@@ -221,6 +221,7 @@ fn reserved() -> Vec<Sample> {
         sound: true,
         ended: None,
         sound_ended: None,
+        film: None,
     };
     let name = StreamName::parse("lobby").unwrap();
     Entry { name, state: State::Playing, watchers: 2, description }.put(&mut listed);

@@ -179,6 +179,7 @@ impl Prepared {
             sound: false,
             ended,
             sound_ended: None,
+            film: None,
         };
         let mut body = Vec::new();
         description.emit(&mut body);

@@ -1,21 +1,27 @@
 //! A network of servers, relays and watchers in virtual time: each node has an address, and each pair a way of its own. Whatever
 //! object leaves anybody under a name that was seen before must be the same bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use udpstream::proto::relay::{self, Above, Relay};
+use udpstream::app::relay::shelf::Shelf;
+use udpstream::media::sound::{Chunk, Rendition};
+use udpstream::proto::relay::{self, Above, Fetched, Relay};
 use udpstream::proto::server::{self, Adoption, Feed, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver, Server, Transmit, receiver};
-use udpstream::units::Time;
-use udpstream::wire::object::{Name, Type};
-use udpstream::wire::{Ecn, Hop, Kind, ObjectView, StreamName};
+use udpstream::store::{Store, StoreError};
+use udpstream::units::{MediaTime, Time, Unit};
+use udpstream::wire::description::film_id;
+use udpstream::wire::message::NameRange;
+use udpstream::wire::object::{Name, Type, flags};
+use udpstream::wire::{Description, Ecn, Hop, Kind, ObjectHeader, ObjectView, SizeClass, StreamName};
 
 use crate::jpeg::Film;
-use crate::link::{Link, Path};
-use crate::net::{Seen, description, secret, streaming};
+use crate::link::{Link, Path as Way};
+use crate::net::{Seen, chunk, description, secret, streaming};
 use crate::random::Random;
 use crate::sources::Source;
 
@@ -26,8 +32,8 @@ pub type Node = usize;
 
 /// What happens at a node.
 enum Machinery {
-    Origin { server: Box<Server>, sources: Vec<Source> },
-    Relay { relay: Box<Relay>, cards: bool, opened: Vec<StreamKey> },
+    Origin { server: Box<Server>, sources: Vec<Source>, asked: VecDeque<(u64, NameRange)> },
+    Relay { relay: Box<Relay>, shelf: Option<Box<Shelf>>, plays: BTreeSet<StreamKey>, names: BTreeMap<StreamKey, StreamName> },
     Watcher { receiver: Box<Receiver>, seen: Box<Seen> },
     Dead,
 }
@@ -38,8 +44,10 @@ struct Place {
     /// What its relay told of streams above.
     above: Vec<(Time, Above)>,
     refused: Vec<String>,
+    /// What its store had to say.
+    pub troubles: Vec<StoreError>,
     /// How a relay is started again.
-    again: Option<relay::Config>,
+    again: Option<(relay::Config, Option<PathBuf>)>,
 }
 
 /// A datagram that left a node for another.
@@ -66,6 +74,12 @@ pub struct Grid {
     pub crossed: Vec<Crossed>,
     pub record: bool,
     started: u64,
+    /// What the film's bytes follow from: it can be had as a whole.
+    pub hash: Option<[u8; 32]>,
+    /// Bytes that each relay's store may take.
+    pub room: u64,
+    /// The last unit that left a relay's stream.
+    departed: BTreeMap<(Node, StreamKey), Unit>,
 }
 
 pub fn address(node: Node) -> SocketAddr {
@@ -86,12 +100,15 @@ impl Grid {
             crossed: Vec::new(),
             record: false,
             started: 0,
+            hash: None,
+            room: 1 << 30,
+            departed: BTreeMap::new(),
         }
     }
 
     fn place(&mut self, machinery: Machinery) -> Node {
-        let (wake, above, refused, again) = (self.now, Vec::new(), Vec::new(), None);
-        self.places.push(Place { machinery, wake, above, refused, again });
+        let (wake, above, refused, again, troubles) = (self.now, Vec::new(), Vec::new(), None, Vec::new());
+        self.places.push(Place { machinery, wake, above, refused, troubles, again });
         self.places.len() - 1
     }
 
@@ -113,6 +130,9 @@ impl Grid {
         let open = |(name, live): &(&str, bool)| {
             let mut stream = streaming(name, &self.film);
             (stream.description.live, stream.description.sound) = (*live, true);
+            // Each name is another film.
+            let own = |hash: [u8; 32]| [&name.as_bytes()[..1], &hash[1..]].concat().try_into().expect("32 bytes");
+            stream.description.film = self.hash.filter(|_| !live).map(own);
             let key = server.open(stream);
             let mut source = Source::new(key, &self.film);
             if *live {
@@ -122,25 +142,36 @@ impl Grid {
             source
         };
         let sources = streams.iter().map(open).collect();
-        Machinery::Origin { server: Box::new(server), sources }
+        Machinery::Origin { server: Box::new(server), sources, asked: VecDeque::new() }
     }
 
     /// A relay of these, of one stream or of all.
     pub fn relay(&mut self, above: &[Node], name: Option<&str>) -> Node {
+        self.relay_with(above, name, None)
+    }
+
+    /// A relay that keeps films in this folder.
+    pub fn relay_with(&mut self, above: &[Node], name: Option<&str>, folder: Option<&Path>) -> Node {
         let origins = above.iter().map(|node| address(*node)).collect();
         let mut server = server::Config::new(self.secret());
         server.sound_port = BASE + 1;
         let id = u64::from_be_bytes(self.secret()[..8].try_into().expect("8 bytes"));
         let name = name.map(|name| StreamName::parse(name).expect("a name"));
         let config = relay::Config { seed: self.secret(), server, id, origins, name };
-        let machinery = self.relaying(config.clone());
+        let machinery = self.relaying(config.clone(), folder);
         let node = self.place(machinery);
-        self.places[node].again = Some(config);
+        self.places[node].again = Some((config, folder.map(Path::to_owned)));
         node
     }
 
-    fn relaying(&self, config: relay::Config) -> Machinery {
-        Machinery::Relay { relay: Box::new(Relay::new(config, self.now)), cards: true, opened: Vec::new() }
+    fn relaying(&self, config: relay::Config, folder: Option<&Path>) -> Machinery {
+        let open = |folder| Box::new(Shelf::new(Store::open(folder, self.room).expect("a store")));
+        let shelf = folder.map(open);
+        let mut relay = Box::new(Relay::new(config, self.now));
+        for (name, description) in shelf.iter().flat_map(|shelf| shelf.complete()) {
+            relay.handle(self.now, Input::Local(relay::Local::Open(name, description)));
+        }
+        Machinery::Relay { relay, shelf, plays: BTreeSet::new(), names: BTreeMap::new() }
     }
 
     pub fn watch(&mut self, at: Node, name: Option<&str>) -> Node {
@@ -158,19 +189,19 @@ impl Grid {
     }
 
     /// Both directions between two nodes from now on.
-    pub fn path(&mut self, a: Node, b: Node, path: Path) {
+    pub fn path(&mut self, a: Node, b: Node, path: Way) {
         self.link(a, b).path = path;
         self.link(b, a).path = path;
     }
 
     /// What goes from one to the other.
-    pub fn one_way(&mut self, from: Node, to: Node, path: Path) {
+    pub fn one_way(&mut self, from: Node, to: Node, path: Way) {
         self.link(from, to).path = path;
     }
 
     fn link(&mut self, from: Node, to: Node) -> &mut Link {
         let random = Random::fork(self.seed, (from * 1_000 + to) as u64 + 5_000_000);
-        self.links.entry((from, to)).or_insert_with(|| Link::new(Path::GOOD, random))
+        self.links.entry((from, to)).or_insert_with(|| Link::new(Way::GOOD, random))
     }
 
     /// A node is gone without a word.
@@ -186,9 +217,9 @@ impl Grid {
 
     /// A relay starts where it was, with another id.
     pub fn start_relay(&mut self, node: Node) {
-        let mut config = self.places[node].again.clone().expect("a relay was here");
+        let (mut config, folder) = self.places[node].again.clone().expect("a relay was here");
         (config.seed, config.server.seed, config.id) = (self.secret(), self.secret(), self.started + 77);
-        self.places[node].machinery = self.relaying(config);
+        self.places[node].machinery = self.relaying(config, folder.as_deref());
         self.places[node].wake = self.now;
     }
 
@@ -198,6 +229,15 @@ impl Grid {
             Machinery::Relay { relay, .. } => relay.server(),
             _ => panic!("node {node} is no server"),
         }
+    }
+
+    pub fn shelf(&self, node: Node) -> &Shelf {
+        let Machinery::Relay { shelf: Some(shelf), .. } = &self.places[node].machinery else { panic!("no shelf") };
+        shelf
+    }
+
+    pub fn troubles(&self, node: Node) -> &[StoreError] {
+        &self.places[node].troubles
     }
 
     pub fn relay_at(&self, node: Node) -> &Relay {
@@ -247,8 +287,12 @@ impl Grid {
 
     /// The source of an origin's first stream.
     pub fn source(&mut self, node: Node) -> &mut Source {
+        &mut self.sources(node)[0]
+    }
+
+    pub fn sources(&mut self, node: Node) -> &mut [Source] {
         let Machinery::Origin { sources, .. } = &mut self.places[node].machinery else { panic!("no origin") };
-        &mut sources[0]
+        sources
     }
 
     /// Bytes that went from one node to the other since a moment, of objects.
@@ -304,10 +348,15 @@ impl Grid {
                     place.wake = Time::NEVER;
                     return;
                 }
-                Machinery::Origin { server, sources } => {
-                    let fed = sources.iter_mut().fold(false, |fed, source| source.feed(now, server) || fed);
+                Machinery::Origin { server, sources, asked } => {
+                    let mut fed = sources.iter_mut().fold(false, |fed, source| source.feed(now, server) || fed);
+                    fed |= supply(now, server, sources, asked, &self.film);
                     match server.poll(now) {
                         Output::Send(transmit) => Ok(transmit),
+                        Output::Event(server::Event::Asked { id, range, .. }) => {
+                            asked.push_back((id, range));
+                            continue;
+                        }
                         Output::Event(_) => continue,
                         Output::Wait(..) if fed => continue,
                         Output::Wait(at, reason) => Err((at, reason)),
@@ -343,21 +392,62 @@ impl Grid {
     fn poll_relay(&mut self, node: Node) -> Option<Result<Transmit, (Time, udpstream::proto::Reason)>> {
         let now = self.now;
         let place = &mut self.places[node];
-        let Machinery::Relay { relay, cards, opened } = &mut place.machinery else { return None };
+        let Machinery::Relay { relay, shelf, plays, names } = &mut place.machinery else { return None };
+        let mut wait = None;
         match relay.poll(now) {
             Output::Send(transmit) => return Some(Ok(transmit)),
-            Output::Wait(at, reason) => return Some(Err((at, reason))),
-            Output::Event(relay::Event::Opened(key, _)) => opened.push(key),
+            Output::Wait(at, reason) => wait = Some((at, reason)),
+            Output::Event(relay::Event::Opened(key, name)) => drop(names.insert(key, name)),
+            Output::Event(relay::Event::Film(key, description)) => {
+                let shelf = shelf.iter_mut();
+                shelf.for_each(|shelf| place.troubles.extend(shelf.fill(now, 7, key, &names[&key], &description).err()));
+            }
+            Output::Event(relay::Event::Fetched(key, fetched)) => {
+                for shelf in shelf.iter_mut() {
+                    match &fetched {
+                        Fetched::Object(object) => place.troubles.extend(shelf.object(now, key, object).err()),
+                        Fetched::Gone(range) => shelf.gone(now, key, range),
+                    }
+                }
+            }
             Output::Event(relay::Event::Above(key, above)) => {
                 let away = matches!(above, Above::Away(_));
                 place.above.push((now, above));
-                if away && *cards {
+                let at = self.departed.get(&(node, key)).map_or(Unit(0), |unit| unit.next());
+                let play = shelf.as_mut().filter(|_| away && !plays.contains(&key));
+                if let Some(adoption) = play.and_then(|shelf| shelf.play(8, key, &names[&key], None, at)) {
+                    relay.handle(now, Input::Local(relay::Local::Play(key, adoption)));
+                    plays.insert(key);
+                } else if away && !plays.contains(&key) {
                     show_card(relay, key, now, &self.film);
                 }
             }
+            Output::Event(relay::Event::Server(server::Event::Departed { stream, unit, .. })) => {
+                self.departed.insert((node, stream), unit);
+            }
+            Output::Event(relay::Event::Server(server::Event::StreamOver(key))) => {
+                plays.remove(&key);
+                self.departed.remove(&(node, key));
+                shelf.iter_mut().for_each(|shelf| shelf.stop(key));
+            }
             Output::Event(_) => {}
         }
-        None
+        let Some((at, reason)) = wait else { return None };
+        let mut at = at;
+        if let Some(shelf) = shelf {
+            if plays.iter().any(|key| feed_film(relay, shelf, *key, now)) {
+                return None;
+            }
+            let asks = shelf.ask(now);
+            if !asks.is_empty() {
+                for (key, range) in asks {
+                    relay.handle(now, Input::Local(relay::Local::Get(key, range)));
+                }
+                return None;
+            }
+            at = at.min(shelf.deadline());
+        }
+        Some(Err((at, reason)))
     }
 
     fn send(&mut self, node: Node, transmit: &Transmit) {
@@ -405,7 +495,7 @@ fn node_at(address: SocketAddr) -> Option<Node> {
 /// What a relay's program shows while nothing comes.
 fn show_card(relay: &mut Relay, key: StreamKey, now: Time, film: &Film) {
     let description = udpstream::wire::Description { title: "card".to_owned(), live: true, ..description(film) };
-    let adoption = Adoption { id: 0, description, object: None, prompt: true };
+    let adoption = Adoption { id: 0, description, object: None, ended: None, prompt: true };
     relay.handle(now, Input::Local(relay::Local::Show(key, adoption)));
     let picture = film.picture(udpstream::units::Unit(0), now, now);
     let feed = server::Local::Stream(key, Feed::Picture(picture));
@@ -415,4 +505,96 @@ fn show_card(relay: &mut Relay, key: StreamKey, now: Time, film: &Film) {
 /// Pictures and sound among names.
 pub fn is_media(name: &Name) -> bool {
     matches!(name.kind, Type::PICTURE | Type::SOUND)
+}
+
+/// A film that plays out of the store; whether it brought something.
+fn feed_film(relay: &mut Relay, shelf: &mut Shelf, key: StreamKey, now: Time) -> bool {
+    let mut brought = false;
+    let mut tell = |relay: &mut Relay, feed| {
+        relay.handle(now, Input::Local(relay::Local::Server(server::Local::Stream(key, feed))));
+        brought = true;
+    };
+    if relay.server().wants_picture(key) {
+        match shelf.picture(now, key) {
+            Some(Ok(picture)) => tell(relay, Feed::Passed(picture)),
+            Some(Err(end)) => tell(relay, Feed::Ended(Some(end))),
+            None => {}
+        }
+    }
+    while relay.server().wants_sound(key) {
+        tell(relay, shelf.sound(key).map_or(Feed::SoundEnded, Feed::PassedSound));
+    }
+    brought
+}
+
+/// What relays asked for of the film of an origin's first stream, as far as there is room; whether there was something.
+fn supply(
+    now: Time,
+    server: &mut Server,
+    sources: &[Source],
+    asked: &mut VecDeque<(u64, NameRange)>,
+    film: &Film,
+) -> bool {
+    let Some((id, range)) = asked.front_mut() else { return false };
+    let id = *id;
+    let film_of = |source: &&Source| server.description(source.key).and_then(|told| told.film.as_ref().map(film_id));
+    let source = sources.iter().find(|source| film_of(source) == Some(range.stream)).expect("one of ours");
+    let gone = !server.has_session(id);
+    if gone || server.supply_room(id) == 0 {
+        return gone && asked.pop_front().is_some();
+    }
+    let unit = range.first;
+    let (pictures, chunks) = (source.encoder.length, source.chunks);
+    let objects = match range.kind {
+        Type::PICTURE if unit.0 < pictures => {
+            let picture = film.picture(unit, now, now);
+            picture.cut(range.stream, SizeClass::ANY).expect("it fits").objects().to_vec()
+        }
+        Type::SOUND if unit.0 < chunks => {
+            let chunk = Chunk { number: unit.0, frames: chunk(unit.0), captured: now };
+            vec![chunk.object(range.stream, Rendition::Stereo)]
+        }
+        Type::DESCRIPTION => vec![film_description(server, source, range.stream, unit).into()],
+        _ => Vec::new(),
+    };
+    let last = unit >= range.last || objects.is_empty();
+    let told = if objects.is_empty() { server::Local::Gone(id, *range) } else { server::Local::Supply(id, objects) };
+    range.first = unit.next();
+    if last {
+        asked.pop_front();
+    }
+    server.handle(now, Input::Local(told));
+    true
+}
+
+fn film_description(server: &Server, source: &Source, stream: u64, unit: Unit) -> Vec<u8> {
+    let told = server.description(source.key).expect("a stream");
+    assert_eq!(told.film.as_ref().map(film_id), Some(stream));
+    let ended = (unit.0 == 1).then_some((Unit(source.encoder.length), Unit(source.chunks)));
+    let description = Description {
+        smaller: 0,
+        film: None,
+        ended: ended.map(|(pictures, _)| pictures),
+        sound_ended: ended.map(|(_, chunks)| chunks),
+        ..told.clone()
+    };
+    let header = ObjectHeader {
+        kind: Type::DESCRIPTION,
+        flags: flags::LAST,
+        stream,
+        rendition: 0,
+        cut: 0,
+        tables: 0,
+        format: 0,
+        unit,
+        part: 0,
+        parts: 1,
+        media_time: MediaTime::ZERO,
+        size: description.size,
+        x8: 0,
+        y8: 0,
+    };
+    let mut object = Vec::new();
+    header.emit(&mut object, |out| description.emit(out));
+    object
 }

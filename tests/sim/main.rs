@@ -36,6 +36,7 @@ mod schedule;
 mod sessions;
 mod sound;
 mod still;
+mod stored;
 mod streams;
 mod switching;
 mod viewer;

@@ -144,6 +144,7 @@ pub fn description(film: &Film) -> Description {
         sound: false,
         ended: None,
         sound_ended: None,
+        film: None,
     }
 }
 

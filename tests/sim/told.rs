@@ -213,6 +213,7 @@ impl Told {
             sound: false,
             ended: None,
             sound_ended: None,
+            film: None,
         };
         let mut body = Vec::new();
         let header = ObjectHeader { kind: Type::DESCRIPTION, flags: flags::LAST, tables: 0, stream, ..PICTURE };

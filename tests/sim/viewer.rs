@@ -244,7 +244,7 @@ fn description() -> Description {
     let (size, rate) = (Size::new(64, 48), Rate::new(25, 1).expect("25 fps"));
     let title = "A stream".to_owned();
     let (smaller, length, ended, sound_ended) = (0, None, None, None);
-    Description { title, size, smaller, rate, length, live: true, sound: false, ended, sound_ended }
+    Description { title, size, smaller, rate, length, live: true, sound: false, ended, sound_ended, film: None }
 }
 
 fn entry(n: u16) -> Entry {

@@ -51,7 +51,7 @@ proptest! {
     ) {
         let title = tlv::printable(tlv::shorten(&title, 200));
         let (size, ended, sound_ended) = (Size::new(width, height), ended.map(Unit), sound_ended.map(Unit));
-        let description = Description { title, size, smaller, rate, length, live, sound, ended, sound_ended };
+        let description = Description { title, size, smaller, rate, length, live, sound, ended, sound_ended, film: None };
         let mut body = Vec::new();
         description.emit(&mut body);
         prop_assert_eq!(Description::parse(&body), Ok(description));
@@ -194,7 +194,7 @@ fn a_list_of_renditions_ends_where_a_size_is_not_what_it_must_be() {
         let (title, rate) = (String::new(), Rate::new(25, 1).expect("25 fps"));
         let (length, live, sound, ended, sound_ended) = (None, false, false, None, None);
         let mut body = Vec::new();
-        Description { title, size, smaller: 0, rate, length, live, sound, ended, sound_ended }.emit(&mut body);
+        Description { title, size, smaller: 0, rate, length, live, sound, ended, sound_ended, film: None }.emit(&mut body);
         let mut value: Vec<u8> = sizes.iter().flat_map(|(w, h)| [w.to_be_bytes(), h.to_be_bytes()].concat()).collect();
         value.extend_from_slice(rest);
         tlv::put(&mut body, 8, &value);
@@ -222,6 +222,7 @@ fn a_damaged_object_is_refused() {
         sound: true,
         ended: Some(Unit(1_798)),
         sound_ended: Some(Unit(10_335)),
+        film: Some([9; 32]),
     };
     let mut body = Vec::new();
     description.emit(&mut body);

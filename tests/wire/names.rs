@@ -18,7 +18,7 @@ proptest! {
     ) {
         let description = Description {
             title: tlv::printable(tlv::shorten(&title, 200)), size: Size::new(64, 48), smaller, rate, length, live: state == 1, sound: state == 0,
-            ended: None, sound_ended: None,
+            ended: None, sound_ended: None, film: (state == 2).then_some([7; 32]),
         };
         let state = [State::Waiting, State::Playing, State::Ended][state];
         let entry = |name: &String| Entry {

@@ -323,7 +323,11 @@ impl Serving {
             Event::Skipped { stream, unit } => {
                 tracing::warn!(stream = self.name(*stream), unit = unit.0, "not cuttable to the datagram size");
             }
-            Event::Started { .. } | Event::Departed { .. } | Event::StreamOver(_) | Event::Finished => {}
+            Event::Started { .. }
+            | Event::Departed { .. }
+            | Event::Asked { .. }
+            | Event::StreamOver(_)
+            | Event::Finished => {}
         }
     }
 

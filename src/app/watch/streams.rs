@@ -195,6 +195,7 @@ mod tests {
             sound: false,
             ended: None,
             sound_ended: None,
+            film: None,
         };
         Entry { name: name(text), state, watchers: 2, description }
     }

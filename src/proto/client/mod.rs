@@ -19,7 +19,7 @@ use super::{Peer, Port, Reason, Received, Soonest, Transmit};
 use crate::media::coded::Object;
 use crate::seal::{Random, Seed};
 use crate::units::{Time, Unit};
-use crate::wire::message::{InForce, Message, RefuseCode, RelayHop, Role, bye};
+use crate::wire::message::{InForce, Message, NameRange, RefuseCode, RelayHop, Role, bye};
 use crate::wire::object::{ObjectView, Type, flags};
 use crate::wire::tlv::Tlvs;
 use crate::wire::{Description, Hop, Kind, StreamName};
@@ -51,6 +51,8 @@ pub struct Config {
     pub role: Role,
     /// Of a relay: its id, and those of the relays below it.
     pub via: Vec<u64>,
+    /// The film whose objects are asked for: not even its description concerns the stream that plays.
+    pub film: Option<u64>,
 }
 
 /// What a client tells the machine around it.
@@ -67,6 +69,8 @@ pub enum Event {
         kept: bool,
     },
     Trouble(Trouble),
+    /// Something that was asked for is not to be had.
+    Gone(NameRange),
 }
 
 /// What begins with a description.
@@ -149,6 +153,12 @@ impl Client {
             out: VecDeque::new(),
             events: VecDeque::new(),
         }
+    }
+
+    /// Objects of this film are asked for from now on.
+    pub fn set_film(&mut self, film: Option<u64>) {
+        self.config.film = film;
+        self.session.iter_mut().for_each(|session| session.reception.set_film(film));
     }
 
     pub const fn config(&self) -> &Config {
@@ -300,6 +310,7 @@ impl Client {
                 self.reject();
                 None
             }
+            Taken::Object(receipt, object) if self.config.film == Some(object.header.stream) => Some((receipt, object)),
             Taken::Object(_, object) if object.header.kind == Type::DESCRIPTION => {
                 let exact = ObjectView::exact(body).unwrap_or(body);
                 self.description(now, &object, exact);
@@ -318,7 +329,18 @@ impl Client {
                 let reply = Message::PathReply { session: session.reception.id(), token: *token };
                 self.out.push_back(session.reception.say(now, &reply));
             }
+            Message::Gone { session: id, range } if *id == session.reception.id() => {
+                self.events.push_back(Event::Gone(*range));
+            }
             message => session.heed(message),
+        }
+    }
+
+    /// Asks for objects, in the session that there is.
+    pub fn get(&mut self, now: Time, range: NameRange) {
+        if let Some(session) = self.session.as_mut().filter(|session| session.described) {
+            let get = Message::Get { session: session.reception.id(), range };
+            self.out.push_back(session.reception.say(now, &get));
         }
     }
 

@@ -81,6 +81,7 @@ pub fn description(live: bool, rate: Rate, sound: bool) -> Description {
         sound,
         ended: None,
         sound_ended: None,
+        film: None,
     }
 }
 

@@ -142,6 +142,7 @@ impl Receiver {
             memory: latency,
             role: Role::Watch,
             via: Vec::new(),
+            film: None,
         };
         Self {
             client: Client::new(client, &config.seed, now),
@@ -232,6 +233,8 @@ impl Receiver {
                 client::Event::Refused { code, sentence, kept } => {
                     self.events.push_back(Event::Refused { code, sentence, kept });
                 }
+                // Nothing is asked for so.
+                client::Event::Gone(_) => {}
                 client::Event::Trouble(trouble) => self.events.push_back(Event::Trouble(trouble)),
             }
         }

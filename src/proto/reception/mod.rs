@@ -145,6 +145,8 @@ pub struct Reception {
     reporting: Reporting,
     recovery: Recovery,
     rebuild: Rebuild,
+    /// Objects of this film are asked for by their names, and are no part of what is sent in turn.
+    film: Option<u64>,
     /// Messages sent in the sequence of this session.
     sequence: u32,
 }
@@ -160,8 +162,14 @@ impl Reception {
             reporting: Reporting::new(terms.report_interval, terms.token, now),
             recovery: Recovery::default(),
             rebuild: Rebuild::default(),
+            film: None,
             sequence: 0,
         }
+    }
+
+    /// Objects of this film are asked for by their names.
+    pub const fn set_film(&mut self, film: Option<u64>) {
+        self.film = film;
     }
 
     pub const fn id(&self) -> u64 {
@@ -215,6 +223,9 @@ impl Reception {
         let newest = self.hops.newest();
         match self.arrived(now, datagram, hop, traffic) {
             None => Taken::Foreign,
+            Some(Seen::New(sequence)) if self.film == Some(object.header.stream) => {
+                Taken::Object(Receipt { at: now, session: self.id, hop: sequence, via: Via::Sent }, object)
+            }
             Some(Seen::New(sequence)) => {
                 let is_newest = newest.is_none_or(|newest| sequence > newest);
                 let (via, known) = self.recovery.object(now, &object.header, sequence, is_newest, &self.hops);

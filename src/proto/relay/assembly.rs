@@ -2,12 +2,10 @@
 //! is no use any more. Pictures go on in the order of their units.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::media::coded::{CutPicture, Object, PassedPicture};
+use crate::media::coded::{Object, PassedPicture};
 use crate::units::{Time, Unit};
-use crate::wire::SizeClass;
 use crate::wire::object::{ObjectHeader, flags};
 
 /// Pictures, and bytes of them, that are gathered at once.
@@ -81,7 +79,7 @@ impl Assembly {
             self.bytes -= gathered.bytes();
             self.last = Some(unit);
             // Of a picture whose parts fit no datagram nothing can be sent.
-            if let Some(picture) = gathered.picture(unit, lasts) {
+            if let Some(picture) = gathered.picture(lasts) {
                 return Some(picture);
             }
         }
@@ -135,21 +133,8 @@ impl Gathered {
         self.parts.values().map(Object::len).sum()
     }
 
-    fn picture(self, unit: Unit, lasts: Duration) -> Option<PassedPicture> {
-        let (is_whole, header) = (self.is_whole(), self.header);
-        let cut = CutPicture::new(unit, self.parts.into_values().collect());
-        let is_same = header.has(flags::SAME);
-        Some(PassedPicture {
-            class: if is_same { SizeClass::ANY } else { cut.class()? },
-            cut: Arc::new(cut),
-            media_time: header.media_time,
-            lasts,
-            rendition: header.rendition,
-            quality: header.tables.min(100),
-            is_same,
-            is_whole,
-            came: self.began,
-        })
+    fn picture(self, lasts: Duration) -> Option<PassedPicture> {
+        PassedPicture::of(&self.header, self.parts.into_values().collect(), self.count, lasts, self.began)
     }
 }
 

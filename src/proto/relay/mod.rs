@@ -13,15 +13,15 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use upstream::Above;
 use upstream::Upstream;
+pub use upstream::{Above, Fetched};
 
 use super::lister::{Fetch, ListFailure};
 use super::server::{self, Adoption, Server, StreamKey};
 use super::{Input, Machine, Output, Port, Reason, Received, SendFailure, Soonest, Transmit};
 use crate::seal::{Random, Seed};
 use crate::units::{Rate, Size, Time};
-use crate::wire::message::{Entry, RelayHop, State};
+use crate::wire::message::{Entry, NameRange, RelayHop, State};
 use crate::wire::{Description, StreamName};
 
 /// A subscription goes on for so long after the last watcher has left.
@@ -52,8 +52,12 @@ pub enum Local {
     Server(server::Local),
     /// A stream shows this from now on; its pictures follow as [`server::Feed`]. It gives way when the one above is there.
     Show(StreamKey, Adoption),
+    /// The same of something that is shown to its end.
+    Play(StreamKey, Adoption),
     /// A stream of this name can be shown here although nothing is listed above.
     Open(StreamName, Description),
+    /// Asks above for objects of the film that a stream is of; [`Event::Fetched`] follows.
+    Get(StreamKey, NameRange),
 }
 
 /// What the relay tells the program around it.
@@ -64,6 +68,10 @@ pub enum Event {
     Opened(StreamKey, StreamName),
     /// What has become of the stream above.
     Above(StreamKey, Above),
+    /// The stream above is of a film that can be had as a whole.
+    Film(StreamKey, Description),
+    /// What came of what was asked for.
+    Fetched(StreamKey, Fetched),
     /// No list of streams came from above, for this reason; `None`: one came again.
     Unlisted(Option<ListFailure>),
 }
@@ -171,12 +179,20 @@ impl Relay {
     fn obey(&mut self, now: Time, local: Local) {
         match local {
             Local::Server(local) => self.server.handle(now, Input::Local(local)),
-            Local::Show(key, adoption) => {
-                self.upstreams.iter_mut().filter(|upstream| upstream.key == key).for_each(Upstream::is_replaced);
-                self.server.adopt(key, adoption);
-            }
+            Local::Show(key, adoption) => self.show(key, adoption, false),
+            Local::Play(key, adoption) => self.show(key, adoption, true),
             Local::Open(name, listed) => drop(self.open(name, listed)),
+            Local::Get(key, range) => {
+                let own = self.upstreams.iter_mut().filter(|upstream| upstream.key == key);
+                own.for_each(|upstream| upstream.get(now, range));
+            }
         }
+    }
+
+    fn show(&mut self, key: StreamKey, adoption: Adoption, holds: bool) {
+        let own = self.upstreams.iter_mut().filter(|upstream| upstream.key == key);
+        own.for_each(|upstream| upstream.is_replaced(holds));
+        self.server.adopt(key, adoption);
     }
 
     fn datagram(&mut self, now: Time, datagram: Received<'_>) {
@@ -226,12 +242,12 @@ impl Relay {
     fn tend_one(&mut self, now: Time, at: usize) {
         let Self { upstreams, server, .. } = self;
         let upstream = &mut upstreams[at];
-        let before = upstream.above.clone();
         if upstream.wants(now, server)
             && let Some(port) = self.free_port()
         {
-            let Self { upstreams, config, random, .. } = self;
-            upstreams[at].subscribe(now, port, config, random);
+            let Self { upstreams, config, random, server, .. } = self;
+            let is_live = server.description(upstreams[at].key).is_none_or(|description| description.live);
+            upstreams[at].subscribe(now, port, config, is_live, random);
         }
         if let Some(sound) = self.upstreams[at].wants_sound(now)
             && let Some(port) = self.free_port()
@@ -248,12 +264,16 @@ impl Relay {
         for farewell in self.upstreams[at].tend_sounds(now) {
             self.is_free(farewell.port, farewell.said);
         }
-        let upstream = &self.upstreams[at];
-        if upstream.above != before {
+        let upstream = &mut self.upstreams[at];
+        if upstream.above != upstream.told {
+            upstream.told = upstream.above.clone();
             self.events.push_back(Event::Above(upstream.key, upstream.above.clone()));
+            let film = upstream.described_above().filter(|description| description.film.is_some());
+            self.events.extend(film.map(|description| Event::Film(upstream.key, description.clone())));
         }
         if self.server.is_over(upstream.key) && !upstream.is_subscribed() {
             self.server.reopen(upstream.key);
+            upstream.begins_anew();
             upstream.bar(now, &mut self.server);
         }
     }
@@ -314,6 +334,11 @@ impl Relay {
         gone.into_iter().for_each(|key| self.server.withdraw(key, true));
     }
 
+    fn fetched(&mut self) -> Option<Event> {
+        let of = |upstream: &mut Upstream| Some(Event::Fetched(upstream.key, upstream.fetched.pop_front()?));
+        self.upstreams.iter_mut().find_map(of)
+    }
+
     fn transmit(&mut self) -> Option<Transmit> {
         self.out.pop_front().or_else(|| self.upstreams.iter_mut().find_map(Upstream::transmit))
     }
@@ -344,10 +369,11 @@ fn unknown(name: &StreamName) -> Description {
         smaller: 0,
         rate: Rate::TYPICAL,
         length: None,
-        live: true,
+        live: false,
         sound: false,
         ended: None,
         sound_ended: None,
+        film: None,
     }
 }
 
@@ -365,7 +391,7 @@ impl Machine for Relay {
 
     fn poll(&mut self, now: Time) -> Output<Event> {
         self.tend(now);
-        if let Some(event) = self.events.pop_front() {
+        if let Some(event) = self.events.pop_front().or_else(|| self.fetched()) {
             return Output::Event(event);
         }
         if let Some(transmit) = self.transmit() {

@@ -1,5 +1,6 @@
 //! One stream of a relay: a subscription above while somebody watches it here, and what becomes of all that comes.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,9 +14,10 @@ use crate::proto::server::{Adoption, Feed, Local, Needs, StreamKey};
 use crate::proto::{Input, Machine, Port, Reason, Received, Server, Soonest, Transmit};
 use crate::seal::Random;
 use crate::units::{Bitrate, Time, Unit};
-use crate::wire::message::{Place, RefuseCode, RepairWish, Role, SoundWish, WantedPictures, bye};
+use crate::wire::message::{NameRange, Place, RefuseCode, RepairWish, Role, SoundWish, WantedPictures, bye};
+use crate::wire::description::film_id;
 use crate::wire::object::{ObjectHeader, ObjectView, Type};
-use crate::wire::{HOP_LEN, SizeClass, StreamName};
+use crate::wire::{Description, HOP_LEN, SizeClass, StreamName};
 
 /// Who watches is looked at so often.
 const LOOK: Duration = Duration::from_millis(50);
@@ -46,11 +48,22 @@ pub enum Above {
     Over,
 }
 
+/// What came of a Get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// An object of the film, as it came.
+    Object(Vec<u8>),
+    /// These are not to be had.
+    Gone(NameRange),
+}
+
 /// See the head of this file.
 pub struct Upstream {
     pub key: StreamKey,
     pub name: StreamName,
     pub above: Above,
+    /// What was told of that last.
+    pub told: Above,
     client: Option<Client>,
     pub port: Port,
     assembly: Assembly,
@@ -66,8 +79,16 @@ pub struct Upstream {
     rate: (Option<Bitrate>, Time),
     class: (SizeClass, Time),
     needs: Option<Needs>,
+    /// A film that begins with its first watcher waits until somebody here can be sent all of it.
+    waits: bool,
     /// Until when nobody is let in, and why: the stream would come through here.
     barred: Option<(Time, String)>,
+    /// The film that the stream above is of, if it can be had as a whole.
+    film: Option<u64>,
+    /// What is shown here goes on to its end.
+    held: bool,
+    /// What came of what was asked for with Get.
+    pub fetched: VecDeque<Fetched>,
     /// Datagrams and bytes that came in subscriptions that are no more.
     pub came: (u64, u64),
     /// Pictures that went on, and those of them that were not whole.
@@ -80,6 +101,7 @@ impl Upstream {
             key,
             name,
             above: Above::Idle,
+            told: Above::Idle,
             client: None,
             port: Port::ABOVE,
             assembly: Assembly::default(),
@@ -92,7 +114,11 @@ impl Upstream {
             rate: (None, Time::ZERO),
             class: (SizeClass::LOOPBACK, Time::ZERO),
             needs: None,
+            waits: false,
             barred: None,
+            film: None,
+            held: false,
+            fetched: VecDeque::new(),
             came: (0, 0),
             passed: (0, 0),
         }
@@ -111,9 +137,15 @@ impl Upstream {
         self.shown.is_some()
     }
 
-    /// Something else is shown here: when the stream above is there, it is shown anew.
-    pub const fn is_replaced(&mut self) {
-        self.shown = None;
+    /// Something else is shown here: when the stream above is there, it is shown anew. `holds`: it is shown to its end, and
+    /// the server above is not asked until then.
+    pub const fn is_replaced(&mut self, holds: bool) {
+        (self.shown, self.held, self.stirred) = (None, holds, true);
+    }
+
+    /// Nothing is shown here any more.
+    pub const fn begins_anew(&mut self) {
+        (self.shown, self.held) = (None, false);
     }
 
     /// Who watches has changed.
@@ -140,10 +172,11 @@ impl Upstream {
             self.barred = None;
             server.bar(self.key, None);
         }
-        self.client.is_none() && watched && server.is_running(self.key)
+        self.client.is_none() && watched && !self.held && server.is_running(self.key)
     }
 
-    pub fn subscribe(&mut self, now: Time, port: Port, config: &Config, random: &mut Random) {
+    pub fn subscribe(&mut self, now: Time, port: Port, config: &Config, is_live: bool, random: &mut Random) {
+        self.waits = !is_live;
         let wishes = self.wishes(now);
         (self.port, self.above) = (port, Above::Asked);
         self.client = Some(self.client_for(now, port, wishes, config, random));
@@ -164,6 +197,7 @@ impl Upstream {
             memory: Duration::from_secs(1),
             role: Role::Relay,
             via: [config.id].into_iter().chain(via).collect(),
+            film: None,
         };
         Client::new(config, &random.seed(), now)
     }
@@ -214,10 +248,12 @@ impl Upstream {
             coarsest: needs.coarsest.id(),
         });
         let repair = RepairWish { asks: true, patience: RepairWish::INTERVAL, latency: Duration::ZERO };
-        let (limits, paused, class) = (needs.limits, !needs.pictures, needs.class);
+        let (limits, paused, class, ready) = (needs.limits, !needs.pictures, needs.class, needs.ready);
         self.settle_rate(now, limits.max_rate);
         self.settle_class(now, class);
         let limits = WantedPictures { max_rate: self.rate.0, ..limits };
+        self.waits &= !ready;
+        let (sound, paused) = if self.waits { (Wishes::NONE.sound, true) } else { (sound, paused) };
         Wishes { sound, paused, limits, repair, class: self.class.0 }
     }
 
@@ -262,7 +298,7 @@ impl Upstream {
         self.take_news(now, server);
         self.pass_on(now, server);
         self.tell_time(now, server);
-        if self.barred.as_ref().is_some_and(|(until, _)| now < *until) {
+        if self.held || self.barred.as_ref().is_some_and(|(until, _)| now < *until) {
             self.leave(now, server);
             return true;
         }
@@ -303,7 +339,9 @@ impl Upstream {
         }
         self.idle = None;
         self.assembly = Assembly::default();
-        server.forget_pictures(self.key);
+        if !self.held {
+            server.forget_pictures(self.key);
+        }
     }
 
     /// The last datagrams of a subscription that is over, and then nothing is left of it.
@@ -318,6 +356,7 @@ impl Upstream {
             match told {
                 Told::Described(_) | Told::HeardAgain => self.described(now, server),
                 Told::Trouble(_) => self.above = Above::Away(String::new()),
+                Told::Gone(range) => self.fetched.push_back(Fetched::Gone(range)),
                 Told::Refused { code: RefuseCode::LOOP, sentence, .. } => {
                     server.dismiss(now, self.key, &sentence);
                     self.barred = Some((now + BARRED, sentence.clone()));
@@ -333,7 +372,9 @@ impl Upstream {
     fn described(&mut self, now: Time, server: &mut Server) {
         let Some(stream) = self.client.as_ref().and_then(Client::stream) else { return };
         self.above = Above::Flows;
-        server.bar(self.key, None);
+        self.film = stream.description.film.as_ref().map(film_id);
+        self.waits &= !stream.description.live;
+        self.next_look = now;
         if stream.description.ended.is_some() {
             server.note_end(self.key, stream.object.clone());
         }
@@ -341,9 +382,23 @@ impl Upstream {
             self.shown = Some(stream.id);
             (self.assembly, self.heard) = Default::default();
             let (description, object) = (stream.description.clone(), Some(stream.object.clone()));
-            server.adopt(self.key, Adoption { id: stream.id, description, object, prompt: true });
+            server.adopt(self.key, Adoption { id: stream.id, description, object, ended: None, prompt: true });
             self.tell_time(now, server);
         }
+        let film = self.film;
+        self.client.iter_mut().for_each(|client| client.set_film(film));
+    }
+
+    /// The stream above, as its server describes it; `None` while nothing comes.
+    pub fn described_above(&self) -> Option<&Description> {
+        let there = self.flows() && self.above == Above::Flows;
+        self.client.as_ref().and_then(Client::stream).filter(|_| there).map(|stream| &stream.description)
+    }
+
+    /// Asks above for objects of the film.
+    pub fn get(&mut self, now: Time, range: NameRange) {
+        self.client.iter_mut().for_each(|client| client.get(now, range));
+        self.stirred = true;
     }
 
     fn tell_time(&self, now: Time, server: &mut Server) {
@@ -402,6 +457,9 @@ impl Upstream {
     }
 
     fn object(&mut self, now: Time, header: &ObjectHeader, raw: &[u8], server: &mut Server) {
+        if self.film == Some(header.stream) {
+            return self.fetched.push_back(Fetched::Object(raw.to_vec()));
+        }
         if self.shown != Some(header.stream) {
             return;
         }

@@ -53,6 +53,8 @@ pub struct Control {
     sent: Passed,
     /// Of that, what was repair.
     repaired: Passed,
+    /// What was sent without a deadline.
+    supplied: Passed,
     /// What repair took lately, bits a second.
     repair: f64,
     /// Sound, bits a second.
@@ -96,6 +98,7 @@ impl Control {
             free: now,
             sent: Passed::new(1.0),
             repaired: Passed::new(1.0),
+            supplied: Passed::new(1.0),
             repair: 0.0,
             side: 0.0,
             told: Vec::new(),
@@ -143,6 +146,11 @@ impl Control {
         Bitrate::bps(self.sent.rate_until(now.as_secs(), 1.0) as u64)
     }
 
+    /// Bits a second of all that has a deadline, in the last second.
+    pub fn live_rate(&self, now: Time) -> f64 {
+        self.sent.rate_until(now.as_secs(), 1.0) - self.supplied.rate_until(now.as_secs(), 1.0)
+    }
+
     /// The sound that is sent beside pictures takes so much.
     pub const fn set_sound(&mut self, rate: Bitrate) {
         self.side = rate.as_bps() as f64;
@@ -158,6 +166,9 @@ impl Control {
         self.sent.put(now.as_secs(), bits);
         if matches!(cargo, Cargo::Repair | Cargo::Parity) {
             self.repaired.put(now.as_secs(), bits);
+        }
+        if cargo == Cargo::Supply {
+            self.supplied.put(now.as_secs(), bits);
         }
         self.unreported[side as usize].0 += bits;
         // A picture that has begun ends as fast as it began: slower, it would only stand in the way of the next.

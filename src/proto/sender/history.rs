@@ -39,6 +39,8 @@ pub enum Cargo {
     /// An object that is sent again.
     Repair,
     Parity,
+    /// Something of a film that was asked for with Get.
+    Supply,
     Other,
 }
 

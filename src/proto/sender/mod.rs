@@ -12,6 +12,7 @@ mod path;
 mod protection;
 mod repair;
 mod stats;
+mod supply;
 mod told;
 
 use std::net::IpAddr;
@@ -32,6 +33,7 @@ use repair::{Repair, Resend, RoundTrips};
 pub use stats::{RepairStats, SessionStats};
 
 use super::{Peer, Route, Transmit};
+use supply::Supply;
 use crate::media::coded::{CutPicture, Object};
 use crate::units::{Time, Unit};
 use crate::wire::message::NackName;
@@ -111,6 +113,8 @@ pub struct MediaSender {
     /// Pictures begun so far.
     pictures: u32,
     repair: Repair,
+    /// What it asked for with Get.
+    pub supply: Supply,
     /// Whether it is sent parity.
     pub protection: Protection,
     /// When a queue stood on its path last, or was full; told by the control of its watcher.
@@ -142,6 +146,7 @@ impl MediaSender {
             interval: Duration::ZERO,
             pictures: 0,
             repair: Repair::default(),
+            supply: Supply::default(),
             protection: Protection::default(),
             congested: None,
             shortest: Duration::ZERO,
@@ -320,6 +325,21 @@ impl MediaSender {
         let picture = picture.filter(|_| !is_second).unwrap_or(NO_PICTURE);
         let transmit = self.transmit_of(now, Kind::OBJECT, Cargo::Repair, object, picture);
         Part::Sent { transmit, last: false, more: self.has_more() }
+    }
+
+    /// The next of what it asked for with Get, if that may leave now.
+    pub fn next_supply(&mut self, now: Time) -> Option<Transmit> {
+        if self.control.as_ref().is_some_and(|control| control.release(now) > now) || self.has_more() {
+            return None;
+        }
+        let object = self.supply.next(now, self.control.as_deref())?;
+        Some(self.transmit_of(now, Kind::OBJECT, Cargo::Supply, object, NO_PICTURE))
+    }
+
+    /// When the next of what it asked for with Get may leave, as things stand.
+    pub fn supply_at(&self, now: Time) -> Option<Time> {
+        let at = self.supply.release()?;
+        Some(self.control.as_ref().map_or(at, |control| at.max(control.release(now))))
     }
 
     /// What is left of the picture on its way is not sent.

@@ -54,7 +54,7 @@ impl MediaSender {
                     }
                 }
                 Cargo::Probe => {}
-                Cargo::Body | Cargo::Sound | Cargo::Repair | Cargo::Parity | Cargo::Other => {
+                Cargo::Body | Cargo::Sound | Cargo::Repair | Cargo::Parity | Cargo::Supply | Cargo::Other => {
                     self.count(received, straggler);
                     if straggler {
                         self.protection.losses.came_after_all();

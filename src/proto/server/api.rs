@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::media::coded::{CodedPicture, PassedPicture, Stamps};
+use crate::media::coded::{CodedPicture, Object, PassedPicture, Stamps};
 use crate::media::sound::{Chunk, CodedSound, PassedSound};
 use crate::proto::Transmit;
 use crate::proto::door::Limits;
@@ -14,7 +14,7 @@ use crate::proto::stream::StreamKey;
 use crate::seal::Seed;
 use crate::units::{Bitrate, MediaTime, Span, Time, Unit};
 use crate::wire::SizeClass;
-use crate::wire::message::{InForce, WantedPictures};
+use crate::wire::message::{InForce, NameRange, WantedPictures};
 
 /// What the operator chose for the server as a whole.
 #[derive(Clone, Debug)]
@@ -57,6 +57,10 @@ impl Config {
 /// What the program around the server tells it.
 pub enum Local {
     Stream(StreamKey, Feed),
+    /// Objects that a session asked for with Get.
+    Supply(u64, Vec<Object>),
+    /// What a session asked for is not to be had.
+    Gone(u64, NameRange),
     /// All streams say goodbye with this sentence, and the server finishes.
     Stop(String),
 }
@@ -139,6 +143,15 @@ pub enum Event {
     Refused {
         address: SocketAddr,
         why: String,
+    },
+    /// A relay wants objects of the film that a stream is of, see [`Description::film`]. [`Local::Supply`] or [`Local::Gone`]
+    /// follow.
+    ///
+    /// [`Description::film`]: crate::wire::Description::film
+    Asked {
+        stream: StreamKey,
+        id: u64,
+        range: NameRange,
     },
     /// A stream has said its goodbyes.
     StreamOver(StreamKey),

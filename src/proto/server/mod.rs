@@ -8,8 +8,10 @@ mod joining;
 mod networks;
 mod outbox;
 mod passing;
+mod supplying;
 mod upkeep;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -53,6 +55,8 @@ pub struct Server {
     turn: usize,
     meter: Meter,
     networks: Networks,
+    /// Slots of sessions that have asked for something with Get.
+    supplied: BTreeSet<usize>,
     overloaded: bool,
     /// The sentence with which all was stopped.
     stopped: Option<String>,
@@ -79,6 +83,7 @@ impl Server {
             turn: 0,
             meter: Meter::default(),
             networks: Networks::default(),
+            supplied: BTreeSet::new(),
             overloaded: false,
             stopped: None,
             finished: false,
@@ -122,6 +127,10 @@ impl Server {
     /// The stream id of the wire; 0 if there is no such stream.
     pub fn id(&self, key: StreamKey) -> u64 {
         self.stream(key).map_or(0, Stream::id)
+    }
+
+    pub fn description(&self, key: StreamKey) -> Option<&Description> {
+        self.stream(key).map(Stream::description)
     }
 
     pub fn keys(&self) -> impl Iterator<Item = StreamKey> + use<> {
@@ -228,6 +237,7 @@ impl Server {
             Message::PathReply { session, token } => self.path_reply(now, datagram.route(), session, token),
             Message::Want { session, number, tlvs } => self.want(now, from, session, number, tlvs),
             Message::Nack { session, names } => self.nack(now, from, session, &names),
+            Message::Get { session, range } => self.get(from, session, range),
             // Watchers have nothing else to say yet; what later versions say is skipped.
             _ => self.totals.rejected += 1,
         }
@@ -332,7 +342,8 @@ impl Server {
     fn media(&mut self, now: Time) -> Option<Transmit> {
         let Self { streams, sessions, outbox, turn, .. } = self;
         let due = in_turn(streams, turn, |stream| stream.send(now, sessions, &mut outbox.events));
-        due.or_else(|| in_turn(streams, turn, |stream| stream.send_ahead(now, sessions)))
+        let due = due.or_else(|| in_turn(streams, turn, |stream| stream.send_ahead(now, sessions)));
+        due.or_else(|| self.supply(now))
     }
 
     fn soonest(&self) -> (Time, Reason) {
@@ -340,6 +351,7 @@ impl Server {
         let watched = !self.sessions.is_empty() || self.streams.iter().any(Stream::is_ending);
         let upkeep = watched || self.stopped.is_some();
         let upkeep = (upkeep && !self.finished).then_some(self.sessions.next_upkeep);
+        let soonest = soonest.or(self.supply_at(), Reason::Pacing);
         let Soonest(at, reason) = soonest.or(upkeep, Reason::Housekeeping);
         (at, reason)
     }
@@ -372,6 +384,8 @@ impl Machine for Server {
                     stream.feed(now, feed, &self.sessions);
                 }
             }
+            Input::Local(Local::Supply(id, objects)) => self.take_supply(id, objects),
+            Input::Local(Local::Gone(id, range)) => self.tell_gone(id, range),
             Input::Local(Local::Stop(sentence)) => self.stop(now, &sentence),
         }
     }

@@ -45,7 +45,7 @@ impl Server {
         let id = if adoption.id == 0 { self.random.id() } else { adoption.id };
         let Self { streams, sessions, .. } = self;
         let Some(stream) = streams.get_mut(key.index()) else { return };
-        stream.adopt(Adoption { id, ..adoption }, sessions);
+        stream.adopt(self.polled, Adoption { id, ..adoption }, sessions);
         let members = stream.members().to_vec();
         members.into_iter().for_each(|slot| self.describe_to(slot));
     }

@@ -27,7 +27,7 @@ const WORTH_SENDING: Duration = Duration::from_millis(100);
 /// Watchers that are given their share of a picture together.
 const AT_ONCE: usize = 16;
 /// So long after it has joined, the first watcher is waited for until all it has asked for can be sent.
-const ALL_ASKED_FOR: Duration = Duration::from_millis(250);
+pub const ALL_ASKED_FOR: Duration = Duration::from_millis(250);
 
 /// A picture that has left, and who is still to get it.
 pub struct Departing {
@@ -65,7 +65,7 @@ impl Stream {
         let members = self.members.iter().filter_map(|slot| sessions.get(*slot));
         let mut next = Time::NEVER;
         let awaited = members.filter(|session| session.ready && !session.is_second()).any(|session| {
-            let patience = session.beginning.at + ALL_ASKED_FOR;
+            let patience = self.told_since(session) + ALL_ASKED_FOR;
             let patient = now < patience;
             if patient {
                 next = next.min(patience);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::adapt::Adapting;
+use super::departure::ALL_ASKED_FOR;
 use super::load::Load;
 use super::offer::Content;
 use super::sound::Sound;
@@ -26,6 +27,8 @@ pub struct Adoption {
     pub description: Description,
     /// Its Description object as it came; `None`: it is made here.
     pub object: Option<Vec<u8>>,
+    /// The Description object of its end, if that is known.
+    pub ended: Option<Vec<u8>>,
     /// Whether all leaves as it comes, or at its moments.
     pub prompt: bool,
 }
@@ -36,6 +39,8 @@ pub struct Passing {
     /// Something was adopted: before that nobody can be told what it is.
     pub described: bool,
     pub prompt: bool,
+    /// When something was adopted last.
+    adopted: Time,
     /// Description objects as they came: of the running stream, and of the ended one.
     objects: [Option<Vec<u8>>; 2],
     /// When media time 0 was due at the origin, in our clock, and when that was told.
@@ -57,6 +62,8 @@ pub struct Passing {
 pub struct Needs {
     /// Sessions that are to be sent something.
     pub audience: usize,
+    /// Somebody can be sent all that was asked for, or has had the time to get so far.
+    pub ready: bool,
     pub pictures: bool,
     /// Which renditions of sound somebody is to be sent.
     pub sounds: [bool; 3],
@@ -94,12 +101,13 @@ impl Stream {
     }
 
     /// Shows something else from now on to those who are there. What was on its way is given up.
-    pub fn adopt(&mut self, adoption: Adoption, sessions: &mut Sessions) {
-        let Adoption { id, description, object, prompt } = adoption;
+    pub fn adopt(&mut self, now: Time, adoption: Adoption, sessions: &mut Sessions) {
+        let Adoption { id, description, object, ended, prompt } = adoption;
         let Some(passing) = self.passing.as_mut() else { return };
         let generation = self.schedule.map_or(passing.generation, |schedule| passing.generation + schedule.generation());
         (passing.described, passing.prompt, passing.generation) = (true, prompt, generation);
-        (passing.objects, passing.zero, passing.age) = ([object, None], None, None);
+        passing.adopted = now;
+        (passing.objects, passing.zero, passing.age) = ([object, ended], None, None);
         (self.schedule, self.live_zero, self.units, self.ended) = (None, None, 0, None);
         self.forget_pictures();
         self.turns.stop();
@@ -195,6 +203,7 @@ impl Stream {
         let limits = || watching().map(|session| session.wanted);
         Needs {
             audience: members().filter(|s| s.pictures || s.sound.is_some() || s.expects_sound).count(),
+            ready: members().any(|session| self.is_gathered(now, session, sessions)),
             pictures: watching().next().is_some(),
             sounds,
             coarsest: hearing().map(|session| session.sound_coarsest).min().unwrap_or(Rendition::Coded),
@@ -207,6 +216,19 @@ impl Stream {
                 .unwrap_or(SizeClass::LOOPBACK),
             via: members().flat_map(|session| session.via.iter().copied()).collect(),
         }
+    }
+
+    /// Whether a watcher can be sent all that it has asked for, or has had the time to get so far.
+    fn is_gathered(&self, now: Time, session: &Session, sessions: &Sessions) -> bool {
+        let second = session.expects_sound && !sessions.is_tied_and_ready(session);
+        let all = session.ready && !session.is_second() && !second;
+        self.is_described() && (all || now >= self.told_since(session) + ALL_ASKED_FOR)
+    }
+
+    /// Since when a watcher knows what the stream is.
+    pub(super) fn told_since(&self, session: &Session) -> Time {
+        let adopted = self.passing.as_ref().map_or(session.beginning.at, |passing| passing.adopted);
+        adopted.max(session.beginning.at)
     }
 
     /// What the widest of their paths carries, or what is wanted there at most; `None`: there is no limit.

@@ -1,0 +1,3 @@
+//! `udpstream relay`.
+
+pub mod shelf;
