@@ -1,5 +1,6 @@
 //! The command line: arguments as typed → checked options.
 
+mod cache;
 mod choices;
 mod config;
 mod generate;
@@ -8,6 +9,7 @@ mod keys;
 mod ls;
 mod near;
 mod program;
+mod relay;
 mod sense;
 mod serve;
 mod slips;
@@ -23,9 +25,11 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use udpstream::app::{devices, doctor, extract};
 use udpstream::source::{Input, SoundOptions};
 
+use cache::CacheArgs;
 pub use generate::{completions, man};
 use help::SOUND;
 use ls::LsArgs;
+use relay::RelayArgs;
 use serve::ServeArgs;
 use values::{decibels, input, number};
 use watch::WatchArgs;
@@ -77,6 +81,14 @@ pub enum Command {
     /// The exit code is 3 if nobody answers.
     #[command(after_help = help::MORE, after_long_help = help::LS)]
     Ls(LsArgs),
+    /// Pass the streams of a server on to many, fetched once; and keep films.
+    ///
+    /// It listens on port 9690 unless told otherwise.
+    #[command(after_help = help::MORE, after_long_help = help::RELAY)]
+    Relay(Box<RelayArgs>),
+    /// List, remove or check the films that a relay has kept.
+    #[command(after_help = help::MORE, after_long_help = help::CACHE_VERB)]
+    Cache(CacheArgs),
     /// Take the sound out of a film, into a WAV file.
     ///
     /// It is written as ffmpeg decodes it: 44.1 kHz, 16 bits, stereo.
@@ -105,8 +117,8 @@ pub enum Command {
     /// Without COMMAND it is one page about everything.
     #[command(after_help = help::MORE, after_long_help = help::MAN)]
     Man {
-        /// Only about this command: serve, watch, ls, extract, devices, doctor, completions or man [default: all].
-        #[arg(value_parser = ["serve", "watch", "ls", "extract", "devices", "doctor", "completions", "man"],
+        /// Only about this command: serve, watch, ls, relay, cache, extract, devices, doctor, completions or man [default: all].
+        #[arg(value_parser = ["serve", "watch", "ls", "relay", "cache", "extract", "devices", "doctor", "completions", "man"],
             hide_possible_values = true)]
         command: Option<String>,
     },

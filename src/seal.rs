@@ -54,6 +54,18 @@ pub fn system_seed() -> Option<Seed> {
     Some(seed)
 }
 
+/// SHA-256 of these, each with its length before it.
+pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let mut digest = [0; 32];
+    digest.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    digest
+}
+
 /// Join cookies: proof that a client receives at the address it claims, without storing anything about it.
 pub struct CookieJar {
     key: hmac::Key,

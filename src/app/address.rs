@@ -97,6 +97,38 @@ impl FromStr for Target {
     }
 }
 
+/// Servers that have the same streams, or one stream that all of them have: `HOST[:PORT][,HOST[:PORT]…][/NAME]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origins {
+    /// At least one.
+    pub addresses: Vec<Address>,
+    pub stream: Option<StreamName>,
+}
+
+impl FromStr for Origins {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let parts: Vec<&str> = text.split(',').collect();
+        let targets = parts.iter().map(|part| part.parse()).collect::<Result<Vec<Target>, _>>()?;
+        let names: Vec<&StreamName> = targets.iter().filter_map(|target| target.stream.as_ref()).collect();
+        // The name stands behind the last, or behind each.
+        let stream = names.last().map(|name| (*name).clone());
+        if let Some(other) = names.iter().find(|name| Some(**name) != stream.as_ref()) {
+            return Err(AddressError::Streams(other.to_string()));
+        }
+        Ok(Self { addresses: targets.into_iter().map(|target| target.address).collect(), stream })
+    }
+}
+
+impl std::fmt::Display for Origins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let hosts: Vec<String> = self.addresses.iter().map(Address::typed).collect();
+        write!(f, "{}", hosts.join(","))?;
+        self.stream.as_ref().map_or(Ok(()), |name| write!(f, "/{name}"))
+    }
+}
+
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.address)?;
@@ -274,6 +306,17 @@ mod tests {
             assert!(matches!(target(bad), Err(AddressError::Name(_))), "{bad}");
         }
         assert!(matches!(target("src/lib.rs"), Err(AddressError::File(_))));
+    }
+
+    #[test]
+    fn several_origins_have_one_name_behind_the_last() {
+        let origins = |text: &str| text.parse::<Origins>();
+        let found = origins("a,b:7,[::1]/hall").expect("three");
+        assert_eq!((found.to_string().as_str(), found.addresses.len()), ("a,b:7,::1/hall", 3));
+        assert_eq!(origins("a/x,b/x").expect("one name").stream.map(|name| name.to_string()).as_deref(), Some("x"));
+        assert_eq!(origins("robot").expect("one").stream, None);
+        assert!(matches!(origins("a/x,b/y"), Err(AddressError::Streams(_))));
+        assert!(origins("a,").is_err() && origins("").is_err());
     }
 
     #[test]

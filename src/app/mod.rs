@@ -2,6 +2,7 @@
 
 pub mod address;
 mod asking;
+pub mod cache;
 mod decode;
 pub mod devices;
 pub mod doctor;

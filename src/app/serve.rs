@@ -5,6 +5,8 @@ mod channel;
 mod check;
 mod coding;
 mod figures;
+mod film;
+mod lending;
 mod measured;
 mod pipeline;
 mod rest;
@@ -107,7 +109,7 @@ impl StreamOptions {
             sound: info.sound,
             ended: None,
             sound_ended: None,
-            film: None,
+            film: film::hash(self, info),
         }
     }
 }
@@ -224,5 +226,7 @@ fn channel(
     config.no_wait = stream.no_wait;
     let key = server.open(config);
     taps.recordings.stream(server.id(key), Tracks { size: info.size, rate: info.rate, sound: info.sound });
-    Channel::start(key, stream, source, taps, waker, output)
+    let mut channel = Channel::start(key, stream, source, taps, waker, output)?;
+    server.description(key).into_iter().for_each(|description| channel.lend(description));
+    Ok(channel)
 }

@@ -14,6 +14,7 @@ pub const TIMING: &str = "Timing";
 pub const LIMITS: &str = "Limits";
 pub const WINDOW: &str = "Picture";
 pub const OUTPUT: &str = "Recording and preview";
+pub const CACHE: &str = "Cache";
 pub const FIGURES: &str = "Figures";
 
 pub const MORE: &str = "--help says more, with examples.";
@@ -24,6 +25,7 @@ Examples:
   udpstream watch 192.168.1.20         Watch it from another machine
   udpstream serve test:                Send the test card, which needs no film and no ffmpeg
   udpstream ls 192.168.1.20            See which streams it has
+  udpstream relay 192.168.1.20         Pass its streams on to many, fetched once
   udpstream extract film.mp4           Take its sound out, into film.wav
   udpstream serve camera: mic:         Send a camera and a microphone
   udpstream devices                    See which cameras, screens and microphones there are
@@ -88,6 +90,25 @@ Examples:
 
 A line tells name, title, size, pictures a second, length or live, sound, and how many watch. One of them is watched with \
 `udpstream watch HOST/NAME`, all of them with `udpstream watch 'HOST/*'`.";
+
+pub const RELAY: &str = "\
+Examples:
+  udpstream relay 192.168.1.20         Pass on all that it serves, on port 9690
+  udpstream relay robot/lobby --port 9700
+  udpstream relay robot,spare/lobby    The one or the other
+  udpstream relay robot --cache films --cache-size 10G
+
+A stream is fetched only while somebody watches it here, and ten seconds more, and once however many do. What comes goes on as \
+it is. While the origin is away a card says so, and all is back by itself. Of each stream a row tells where it stands, how \
+many watch, what comes and goes, and how old pictures are when they leave each relay on the way, this one last.";
+
+pub const CACHE_VERB: &str = "\
+Examples:
+  udpstream cache ls films
+  udpstream cache rm films holiday
+  udpstream cache check films --repair
+
+A relay that runs with --cache holds its folder alone: stop it first.";
 
 pub const EXTRACT: &str = "\
 Examples:

@@ -103,6 +103,23 @@ pub fn grid(text: &str) -> Result<(u8, u8), String> {
     sides.ok_or_else(|| "write columns and rows, each 1 to 6, such as 3x2".to_owned())
 }
 
+/// Bytes, as in 500M, 2G or 64k.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let (number, unit) = text.find(|c: char| c.is_ascii_alphabetic()).map_or((text, ""), |at| text.split_at(at));
+    let factor = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
+        _ => return Err("write a number of bytes such as 500M or 2G".to_owned()),
+    };
+    let value: f64 = number.parse().map_err(|_| "write a number of bytes such as 500M or 2G".to_owned())?;
+    let bytes = value * factor;
+    // Less holds no film, and more no disk.
+    if (1e6..=1e15).contains(&bytes) { Ok(bytes as u64) } else { Err("take between 1M and 1000T".to_owned()) }
+}
+
 pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds: &f64| *seconds > 0.0 && *seconds <= 1e9);
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "write a number of seconds above 0".to_owned())

@@ -54,6 +54,10 @@ pub trait App<M: Machine> {
     fn turn(&mut self, _now: Time, _machine: &mut M) -> Flow {
         Flow::Continue
     }
+    /// How many sockets the machine needs now, the loop's first ones among them. More are opened, on any port.
+    fn ports(&self, _machine: &M) -> usize {
+        0
+    }
     /// When to call `turn` even if nothing happens.
     fn deadline(&self) -> Time {
         Time::NEVER
@@ -147,6 +151,9 @@ impl Loop {
         loop {
             if app.turn(now(), machine) == Flow::Stop {
                 return Ok(());
+            }
+            while self.sockets.len() < app.ports(machine) {
+                self.add(Socket::bind(Options::on(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))))?)?;
             }
             let sockets = &self.sockets;
             let send = |transmit: &Transmit| {

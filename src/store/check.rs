@@ -5,9 +5,9 @@ use std::path::Path;
 use crate::store::disk::Disk;
 use crate::store::error::StoreError;
 use crate::store::folder::FilmFolder;
+use crate::store::opened::Store;
 use crate::store::reading::{RunState, StoredUnit};
 use crate::store::room::failed;
-use crate::store::opened::Store;
 
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,14 +5,15 @@
 //! reads a clock: whoever uses a film says when. What it is *not*: a database for several processes, or proof against the
 //! loss of the newest objects when power fails.
 
-
 mod check;
 mod disk;
 mod entry;
 mod error;
-mod film;
 mod filling;
+mod film;
 mod folder;
+mod objects;
+mod opened;
 mod ownership;
 mod plan;
 mod reading;
@@ -20,15 +21,13 @@ mod real_disk;
 mod replay;
 mod room;
 mod runs;
-mod opened;
 #[cfg(test)]
 mod tests;
-mod objects;
 
 pub use check::{FilmReport, Report, check};
 pub use error::StoreError;
-pub use film::Film;
 pub use filling::Filling;
+pub use film::Film;
+pub use opened::{Store, StoredFilm};
 pub use reading::StoredUnit;
 pub use replay::Replay;
-pub use opened::{Store, StoredFilm};

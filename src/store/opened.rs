@@ -9,6 +9,7 @@ use crate::store::disk::Disk;
 use crate::store::error::StoreError;
 use crate::store::film::{Film, MOST_NAME};
 use crate::store::folder::{FilmFolder, erase, stream_of};
+use crate::store::objects;
 use crate::store::ownership::{self, FolderLock};
 use crate::store::plan::{Accepted, Plan, place};
 use crate::store::reading::StoredUnit;
@@ -17,7 +18,6 @@ use crate::store::room::failed;
 use crate::store::runs::Track;
 use crate::units::Unit;
 use crate::wire::object::Type;
-use crate::store::objects;
 
 /// A folder of films, open in this process alone.
 pub struct Store {

@@ -1,8 +1,8 @@
 //! Where the objects of a put go: which bytes at the end of which segment, and which entries of the index.
 
 use crate::store::entry::Entry;
-use crate::store::runs::{Run, RunKey, Track};
 use crate::store::objects::Header;
+use crate::store::runs::{Run, RunKey, Track};
 use crate::wire::object::Name;
 
 /// An object that a put takes.

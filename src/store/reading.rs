@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use crate::store::disk::Disk;
 use crate::store::folder::FilmFolder;
+use crate::store::objects;
 use crate::store::plan::place;
 use crate::store::runs::{Run, RunKey, Track};
-use crate::store::objects;
 
 /// The objects of a unit in one cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use super::{Store, StoredUnit};
 use crate::media::coded::{Object, PassedPicture};
 use crate::media::sound::{FRAMES, PassedSound, RATE, Rendition};
 use crate::units::{MediaTime, Time, Unit};
-use crate::wire::object::{ObjectHeader, ObjectView, Type};
 use crate::wire::Description;
+use crate::wire::object::{ObjectHeader, ObjectView, Type};
 
 /// See the head of this file.
 pub struct Replay {

@@ -13,11 +13,11 @@ use udpstream::proto::relay::{self, Above, Fetched, Relay};
 use udpstream::proto::server::{self, Adoption, Feed, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver, Server, Transmit, receiver};
 use udpstream::store::{Store, StoreError};
-use udpstream::units::{MediaTime, Time, Unit};
+use udpstream::units::{Time, Unit};
 use udpstream::wire::description::film_id;
 use udpstream::wire::message::NameRange;
-use udpstream::wire::object::{Name, Type, flags};
-use udpstream::wire::{Description, Ecn, Hop, Kind, ObjectHeader, ObjectView, SizeClass, StreamName};
+use udpstream::wire::object::{Name, Type};
+use udpstream::wire::{Description, Ecn, Hop, Kind, ObjectView, SizeClass, StreamName};
 
 use crate::jpeg::Film;
 use crate::link::{Link, Path as Way};
@@ -32,9 +32,21 @@ pub type Node = usize;
 
 /// What happens at a node.
 enum Machinery {
-    Origin { server: Box<Server>, sources: Vec<Source>, asked: VecDeque<(u64, NameRange)> },
-    Relay { relay: Box<Relay>, shelf: Option<Box<Shelf>>, plays: BTreeSet<StreamKey>, names: BTreeMap<StreamKey, StreamName> },
-    Watcher { receiver: Box<Receiver>, seen: Box<Seen> },
+    Origin {
+        server: Box<Server>,
+        sources: Vec<Source>,
+        asked: VecDeque<(u64, NameRange)>,
+    },
+    Relay {
+        relay: Box<Relay>,
+        shelf: Option<Box<Shelf>>,
+        plays: BTreeSet<StreamKey>,
+        names: BTreeMap<StreamKey, StreamName>,
+    },
+    Watcher {
+        receiver: Box<Receiver>,
+        seen: Box<Seen>,
+    },
     Dead,
 }
 
@@ -369,7 +381,9 @@ impl Grid {
                 Machinery::Watcher { receiver, seen } => match receiver.poll(now) {
                     Output::Send(transmit) => Ok(transmit),
                     Output::Event(event) => {
-                        if let receiver::Event::Refused { sentence, .. } | receiver::Event::Over { sentence, .. } = &event {
+                        if let receiver::Event::Refused { sentence, .. } | receiver::Event::Over { sentence, .. } =
+                            &event
+                        {
                             place.refused.push(sentence.clone());
                         }
                         seen.take(now, &event, &self.film);
@@ -400,7 +414,8 @@ impl Grid {
             Output::Event(relay::Event::Opened(key, name)) => drop(names.insert(key, name)),
             Output::Event(relay::Event::Film(key, description)) => {
                 let shelf = shelf.iter_mut();
-                shelf.for_each(|shelf| place.troubles.extend(shelf.fill(now, 7, key, &names[&key], &description).err()));
+                shelf
+                    .for_each(|shelf| place.troubles.extend(shelf.fill(now, 7, key, &names[&key], &description).err()));
             }
             Output::Event(relay::Event::Fetched(key, fetched)) => {
                 for shelf in shelf.iter_mut() {
@@ -578,23 +593,5 @@ fn film_description(server: &Server, source: &Source, stream: u64, unit: Unit) -
         sound_ended: ended.map(|(_, chunks)| chunks),
         ..told.clone()
     };
-    let header = ObjectHeader {
-        kind: Type::DESCRIPTION,
-        flags: flags::LAST,
-        stream,
-        rendition: 0,
-        cut: 0,
-        tables: 0,
-        format: 0,
-        unit,
-        part: 0,
-        parts: 1,
-        media_time: MediaTime::ZERO,
-        size: description.size,
-        x8: 0,
-        y8: 0,
-    };
-    let mut object = Vec::new();
-    header.emit(&mut object, |out| description.emit(out));
-    object
+    description.object(stream)
 }

@@ -52,7 +52,10 @@ fn a_chain_of_two_relays_passes_pictures_and_sound_on_to_the_byte() {
         let sound = grid.seen(far).sound.iter().filter(|(_, _, came)| *came).count();
         assert!(sound >= 1_500, "{sound} chunks heard");
         assert_eq!(grid.seen(far).sound.iter().filter(|(_, _, came)| !came).count(), 0);
-        assert_eq!(grid.seen(far).playing.last().map(|(_, id, _)| *id), grid.seen(near).playing.last().map(|(_, id, _)| *id));
+        assert_eq!(
+            grid.seen(far).playing.last().map(|(_, id, _)| *id),
+            grid.seen(near).playing.last().map(|(_, id, _)| *id)
+        );
         // Each relay on the way says how old pictures are when they leave it.
         let hops = grid.receiver(far).hops().to_vec();
         assert!(hops.len() == 2 && hops.iter().all(|hop| hop.age.is_some_and(|age| age < ms(60))), "{hops:?}");
@@ -224,7 +227,9 @@ fn loops_are_refused_with_a_sentence() {
         }
         let watcher = grid.watch(0, None);
         grid.run(seconds(5));
-        for node in &ring { eprintln!("{node} {:?}", grid.above(*node)); }
+        for node in &ring {
+            eprintln!("{node} {:?}", grid.above(*node));
+        }
         let said = grid.refused(watcher);
         assert!(said.iter().any(|sentence| sentence.contains("watch itself")), "{length} relays: {said:?}");
         // Nothing goes round for ever.
@@ -248,7 +253,11 @@ fn a_row_of_relays_is_as_long_as_eight() {
     assert!(shown_since(&grid, eighth, Time::ZERO).0 > 50);
     let ninth = grid.watch(row[8], None);
     grid.run(seconds(4));
-    assert!(grid.refused(ninth).iter().any(|sentence| sentence.contains("Too many relays")), "{:?}", grid.refused(ninth));
+    assert!(
+        grid.refused(ninth).iter().any(|sentence| sentence.contains("Too many relays")),
+        "{:?}",
+        grid.refused(ninth)
+    );
 }
 
 #[test]

@@ -28,7 +28,14 @@ pub struct Source {
 
 impl Source {
     pub fn new(key: StreamKey, film: &Rc<Film>) -> Self {
-        Self { key, encoder: Encoder::new(Rc::clone(film)), next_chunk: 0, chunks: u32::MAX, microphone: None, dead: false }
+        Self {
+            key,
+            encoder: Encoder::new(Rc::clone(film)),
+            next_chunk: 0,
+            chunks: u32::MAX,
+            microphone: None,
+            dead: false,
+        }
     }
 
     pub fn wake(&self) -> Time {

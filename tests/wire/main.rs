@@ -194,7 +194,8 @@ fn a_list_of_renditions_ends_where_a_size_is_not_what_it_must_be() {
         let (title, rate) = (String::new(), Rate::new(25, 1).expect("25 fps"));
         let (length, live, sound, ended, sound_ended) = (None, false, false, None, None);
         let mut body = Vec::new();
-        Description { title, size, smaller: 0, rate, length, live, sound, ended, sound_ended, film: None }.emit(&mut body);
+        Description { title, size, smaller: 0, rate, length, live, sound, ended, sound_ended, film: None }
+            .emit(&mut body);
         let mut value: Vec<u8> = sizes.iter().flat_map(|(w, h)| [w.to_be_bytes(), h.to_be_bytes()].concat()).collect();
         value.extend_from_slice(rest);
         tlv::put(&mut body, 8, &value);

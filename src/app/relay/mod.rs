@@ -1,3 +1,78 @@
-//! `udpstream relay`.
+//! `udpstream relay`: streams of a server above, passed on to many, and films that are kept.
 
+mod card;
+mod figures;
+mod keeper;
+mod relaying;
 pub mod shelf;
+mod words;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+
+use self::keeper::Keeper;
+use self::relaying::Relaying;
+use super::address::Origins;
+use super::figures::Output;
+use super::{Exit, StatsFormat, ports};
+use crate::clock::now;
+use crate::net::{Loop, Marks};
+use crate::proto::relay::{Config, Local, Relay};
+use crate::proto::{Input, Machine, server};
+use crate::seal::{self, Random};
+use crate::store::Store;
+use crate::wire::SizeClass;
+
+/// What the user chose.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub origins: Origins,
+    pub bind: SocketAddr,
+    /// What all datagrams to watchers bear.
+    pub marks: Marks,
+    /// For sound; `None`: the one below that of the pictures.
+    pub audio_port: Option<u16>,
+    pub datagram: Option<SizeClass>,
+    /// Where films are kept; `None`: nowhere.
+    pub cache: Option<PathBuf>,
+    /// Bytes that they may take together.
+    pub cache_size: u64,
+    pub duration: Option<Duration>,
+    pub stats: StatsFormat,
+    pub quiet: bool,
+}
+
+/// Relays until somebody stops it.
+pub fn relay(options: Options) -> anyhow::Result<Exit> {
+    let mut origins = Vec::new();
+    for address in &options.origins.addresses {
+        origins.extend(address.look_up()?);
+    }
+    // Before anything listens: who names a wrong folder should see it.
+    let store = options.cache.as_deref().map(|folder| Store::open(folder, options.cache_size)).transpose()?;
+    let socket = ports::bind(options.bind, options.marks, "--port")?;
+    let local = socket.local_addr().context("the socket has no address")?;
+    let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
+    event_loop.catch_signals().context("signals could not be caught")?;
+    let sound = ports::add_sound(&mut event_loop, options.bind, options.audio_port, options.marks)?;
+    let mut random =
+        Random::new(&seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?);
+    let mut config = server::Config::new(random.seed());
+    (config.datagram, config.sound_port) = (options.datagram, sound);
+    let name = options.origins.stream.clone();
+    let config = Config { seed: random.seed(), server: config, id: random.id(), origins, name };
+    let mut machine = Relay::new(config, now());
+    let keeper = store.map(|store| Keeper::start(store, event_loop.waker())).transpose()?;
+    for (name, description) in keeper.iter().flat_map(|keeper| keeper.complete()) {
+        let open = Local::Open(name.clone(), description.clone());
+        machine.handle(now(), Input::Local(open));
+    }
+    let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
+    let mut app = Relaying::new(options, output, keeper);
+    app.announce(local, sound);
+    event_loop.run(&mut machine, &mut app).context("the event loop failed")?;
+    Ok(app.finish(&machine))
+}

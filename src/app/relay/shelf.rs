@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::media::coded::{Object, PassedPicture};
 use crate::media::sound::PassedSound;
 use crate::proto::server::{Adoption, StreamKey};
-use crate::store::{Film, Filling, Replay, Store, StoreError};
+use crate::store::{Filling, Film, Replay, Store, StoreError};
 use crate::units::{MediaTime, Time, Unit};
 use crate::wire::description::film_id;
 use crate::wire::message::NameRange;
@@ -32,7 +32,9 @@ impl Shelf {
     /// Streams that can be played to their end, and what they are.
     pub fn complete(&self) -> Vec<(StreamName, Description)> {
         let complete = self.store.films().filter(|stored| stored.film.complete);
-        complete.filter_map(|stored| Some((StreamName::parse(&stored.film.name).ok()?, described(stored.film)?))).collect()
+        complete
+            .filter_map(|stored| Some((StreamName::parse(&stored.film.name).ok()?, described(stored.film)?)))
+            .collect()
     }
 
     /// A stream is of this film: what is not there of it yet is to be had. `unix`: seconds.
@@ -112,7 +114,14 @@ impl Shelf {
     }
 
     /// Plays the film of this name from a picture on: what its stream becomes. `film`: no other film than this.
-    pub fn play(&mut self, unix: u64, key: StreamKey, name: &StreamName, film: Option<u64>, from: Unit) -> Option<Adoption> {
+    pub fn play(
+        &mut self,
+        unix: u64,
+        key: StreamKey,
+        name: &StreamName,
+        film: Option<u64>,
+        from: Unit,
+    ) -> Option<Adoption> {
         let stream = self.complete_film(name).filter(|stream| film.is_none_or(|film| film == *stream))?;
         let replay = Replay::new(&self.store, stream, from)?;
         // If that cannot be written, the order of films is as before.
@@ -145,7 +154,8 @@ impl Shelf {
             return Ok(vec![vec![object.into()]]);
         }
         let last = range.last.0.min(range.first.0.saturating_add(most));
-        let unit = |unit| self.store.unit(range.stream, range.kind, range.rendition, Unit(unit)).filter(|unit| unit.whole);
+        let unit =
+            |unit| self.store.unit(range.stream, range.kind, range.rendition, Unit(unit)).filter(|unit| unit.whole);
         let units = (range.first.0..=last).map_while(unit).map(|unit| Object::all(unit.bytes, unit.parts));
         let units: Vec<Vec<Object>> = units.collect();
         if units.is_empty() { Err(()) } else { Ok(units) }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::StreamOptions;
 use super::coding::SoundCoding;
 use super::figures::{Activity, StreamFigures};
+use super::lending::Lending;
 use super::measured::{Departure, Measured, Period};
 use super::pipeline::{Ended, Pipeline};
 use super::rest::{Rest, RestAction};
@@ -21,6 +22,8 @@ use crate::proto::{Input as MachineInput, Machine};
 use crate::queue::{Pop, Waker};
 use crate::source::{Info, Pace, Source, Usage};
 use crate::units::Time;
+use crate::wire::Description;
+use crate::wire::message::NameRange;
 
 /// Less than the server holds of it; while pictures leave, sound is asked for with each of them.
 const SOUND_PAUSE: Duration = Duration::from_millis(100);
@@ -57,6 +60,8 @@ pub struct Channel {
     /// Where a source that is opened again goes on.
     origin: Origin,
     outcome: Option<Outcome>,
+    /// For relays that want the whole film.
+    lending: Option<Lending>,
     /// Its watchers have been told of the end.
     over: bool,
 }
@@ -98,6 +103,7 @@ impl Channel {
             end_again: Time::NEVER,
             origin: Origin::default(),
             outcome: None,
+            lending: None,
             over: false,
             stream,
         };
@@ -120,6 +126,22 @@ impl Channel {
         self.usage.0 = pipeline.usage();
         self.pipeline = Some(pipeline);
         Ok(())
+    }
+
+    /// The film may be had as a whole: it is told so.
+    pub fn lend(&mut self, description: &Description) {
+        let lend = |hash| Lending::new(&self.stream, &self.info, hash, description, Arc::clone(&self.waker));
+        self.lending = description.film.map(lend);
+    }
+
+    /// A session asks for a part of the film as a whole.
+    pub fn asked(&mut self, now: Time, session: u64, range: NameRange) {
+        self.lending.iter_mut().for_each(|lending| lending.ask(now, session, range));
+    }
+
+    /// Sends what was asked for.
+    pub fn supply(&mut self, now: Time, server: &mut Server) {
+        self.lending.iter_mut().for_each(|lending| lending.turn(now, server));
     }
 
     /// Messages name it from now on: there are others.
@@ -288,7 +310,8 @@ impl Channel {
 
     /// When it has something to do even if nothing happens.
     pub fn deadline(&self) -> Time {
-        self.sound_again.min(self.end_again).min(self.rest.deadline())
+        let lending = self.lending.as_ref().map_or(Time::NEVER, Lending::deadline);
+        self.sound_again.min(self.end_again).min(self.rest.deadline()).min(lending)
     }
 
     /// Pictures that will still depart: what a stream that has failed was handed does not.
@@ -335,6 +358,7 @@ impl Channel {
     /// Ends its threads and children.
     pub fn stop(&mut self) {
         self.pipeline = None;
+        self.lending = None;
         self.rest = Rest::Never;
         self.closing.drain(..).for_each(|thread| drop(thread.join()));
     }

@@ -387,6 +387,10 @@ impl App<Server> for Serving {
                 Some(stream)
             }
             Event::Finished => return Flow::Stop,
+            Event::Asked { stream, id, range } => {
+                self.channel(stream).into_iter().for_each(|channel| channel.asked(now, id, range));
+                None
+            }
             Event::Joined { stream, .. } | Event::Left { stream, .. } => Some(stream),
             _ => None,
         };
@@ -396,6 +400,7 @@ impl App<Server> for Serving {
 
     fn turn(&mut self, now: Time, server: &mut Server) -> Flow {
         self.feed(now, server, None);
+        self.channels.iter_mut().for_each(|channel| channel.supply(now, server));
         self.hear_taps();
         if now >= self.limit() {
             self.stop(now, server, Cut::Limit, "The server's time is up.");

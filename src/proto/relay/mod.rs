@@ -31,6 +31,8 @@ const LIST_EVERY: Duration = Duration::from_secs(2);
 const LIST_LIMIT: Duration = Duration::from_secs(1);
 /// The port that lists are asked for from.
 const LISTS: Port = Port::ABOVE;
+/// So many ports are there before they are needed.
+const SPARE: usize = 4;
 /// Streams that are known at once.
 const MOST_STREAMS: usize = 1_024;
 
@@ -142,9 +144,11 @@ impl Relay {
         &self.server
     }
 
-    /// How many ports it uses, those of its server among them. They become more, and never less.
+    /// How many ports it uses or may use next, those of its server among them. They become more, and never less.
     pub fn ports(&self) -> usize {
-        usize::from(LISTS.0) + 1 + self.ports.len()
+        let free = self.ports.iter().filter(|used| !**used).count();
+        let more = SPARE.saturating_sub(free);
+        (usize::from(LISTS.0) + 1 + self.ports.len() + more).min(usize::from(u8::MAX) + 1)
     }
 
     pub fn streams(&self) -> impl Iterator<Item = StreamView> {
@@ -329,7 +333,8 @@ impl Relay {
         if self.config.name.is_some() {
             return;
         }
-        let gone = |upstream: &&Upstream| !upstream.is_subscribed() && entries.iter().all(|entry| entry.name != upstream.name);
+        let gone =
+            |upstream: &&Upstream| !upstream.is_subscribed() && entries.iter().all(|entry| entry.name != upstream.name);
         let gone: Vec<StreamKey> = self.upstreams.iter().filter(gone).map(|upstream| upstream.key).collect();
         gone.into_iter().for_each(|key| self.server.withdraw(key, true));
     }

@@ -8,8 +8,8 @@ use crate::media::sound::Rendition;
 use crate::proto::client::Client;
 use crate::proto::{Received, Soonest, Transmit};
 use crate::units::Time;
-use crate::wire::object::{ObjectHeader, ObjectView, Type};
 use crate::wire::HOP_LEN;
+use crate::wire::object::{ObjectHeader, ObjectView, Type};
 
 /// What is missing of sound may come so late.
 const IN_TIME: Duration = Duration::from_millis(200);
@@ -70,8 +70,9 @@ impl Sounds {
             let needless = !needed[rendition] || line.rendition == first;
             let since = if needless { *line.unneeded.get_or_insert(now) } else { now };
             line.unneeded = line.unneeded.filter(|_| needless);
-            let failed = std::iter::from_fn(|| line.client.event())
-                .any(|event| !matches!(event, crate::proto::client::Event::Described(_) | crate::proto::client::Event::HeardAgain));
+            let failed = std::iter::from_fn(|| line.client.event()).any(|event| {
+                !matches!(event, crate::proto::client::Event::Described(_) | crate::proto::client::Event::HeardAgain)
+            });
             if failed || line.client.goodbye().is_some() || now.since(since) >= LINGER {
                 self.not_before = if failed { now + AGAIN } else { self.not_before };
                 over.push(line.farewell(now));

@@ -14,8 +14,8 @@ use crate::proto::server::{Adoption, Feed, Local, Needs, StreamKey};
 use crate::proto::{Input, Machine, Port, Reason, Received, Server, Soonest, Transmit};
 use crate::seal::Random;
 use crate::units::{Bitrate, Time, Unit};
-use crate::wire::message::{NameRange, Place, RefuseCode, RepairWish, Role, SoundWish, WantedPictures, bye};
 use crate::wire::description::film_id;
+use crate::wire::message::{NameRange, Place, RefuseCode, RepairWish, Role, SoundWish, WantedPictures, bye};
 use crate::wire::object::{ObjectHeader, ObjectView, Type};
 use crate::wire::{Description, HOP_LEN, SizeClass, StreamName};
 
@@ -307,7 +307,8 @@ impl Upstream {
 
     /// Whoever asks for a stream that would come through here is told so for a while.
     pub fn bar(&self, now: Time, server: &mut Server) {
-        let why = self.barred.as_ref().filter(|(until, _)| now < *until).map(|(_, why)| (RefuseCode::LOOP, why.clone()));
+        let why =
+            self.barred.as_ref().filter(|(until, _)| now < *until).map(|(_, why)| (RefuseCode::LOOP, why.clone()));
         server.bar(self.key, why);
     }
 

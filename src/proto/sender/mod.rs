@@ -33,11 +33,11 @@ use repair::{Repair, Resend, RoundTrips};
 pub use stats::{RepairStats, SessionStats};
 
 use super::{Peer, Route, Transmit};
-use supply::Supply;
 use crate::media::coded::{CutPicture, Object};
 use crate::units::{Time, Unit};
 use crate::wire::message::NackName;
 use crate::wire::{HOP_LEN, Hop, Kind, SizeClass};
+use supply::Supply;
 
 /// The picture that is on its way.
 struct Sending {

@@ -31,7 +31,10 @@ impl Server {
 
     /// A stream that is over begins anew, of which nothing is known again.
     pub fn reopen(&mut self, key: StreamKey) {
-        let Some(stream) = self.streams.get_mut(key.index()).filter(|stream| stream.is_over()) else { return };
+        // Of a server that was stopped nothing begins.
+        let stopped = self.stopped.is_some();
+        let stream = self.streams.get_mut(key.index()).filter(|stream| stream.is_over() && !stopped);
+        let Some(stream) = stream else { return };
         let description = Description { ended: None, sound_ended: None, ..stream.description().clone() };
         let config = StreamConfig { adapt: true, ..StreamConfig::new(stream.name().clone(), description) };
         let totals = stream.totals;
@@ -142,7 +145,8 @@ impl Server {
 
     /// Appends VIA if there are relays on the way.
     pub(super) fn put_via_of(&self, key: StreamKey, out: &mut Vec<u8>) {
-        let ids: Vec<u64> = self.stream(key).map(|stream| self.hops_of(stream)).unwrap_or_default().iter().map(|hop| hop.id).collect();
+        let ids: Vec<u64> =
+            self.stream(key).map(|stream| self.hops_of(stream)).unwrap_or_default().iter().map(|hop| hop.id).collect();
         if !ids.is_empty() {
             put_via(out, &ids);
         }

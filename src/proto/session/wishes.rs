@@ -2,8 +2,8 @@
 
 use super::Session;
 use crate::media::sound::Rendition;
-use crate::wire::message::{Place, RepairWish, SoundWish, WantedPictures};
 use crate::wire::SizeClass;
+use crate::wire::message::{Place, RepairWish, SoundWish, WantedPictures};
 use crate::wire::tlv::{Tlvs, kind};
 
 /// What a Want, or the WANT of a Join, says. What it leaves out stays as it is.

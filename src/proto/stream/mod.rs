@@ -35,7 +35,6 @@ use super::session::Sessions;
 use super::{Reason, Soonest, Transmit};
 use crate::units::{Bitrate, MediaTime, Rate, Time, Unit};
 use crate::wire::message::{State, Timeline, bye};
-use crate::wire::object::{ObjectHeader, Type, flags};
 use crate::wire::{Description, SizeClass, StreamName};
 
 /// What the server will tell its program.
@@ -298,26 +297,7 @@ impl Stream {
         let ended = self.has_said_goodbye().then_some(Unit(self.units));
         let sound_ended = ended.map(|_| Unit(self.sound.chunks())).filter(|_| self.config.description.sound);
         let description = Description { ended, sound_ended, ..self.config.description.clone() };
-        let header = ObjectHeader {
-            kind: Type::DESCRIPTION,
-            flags: flags::LAST,
-            stream: self.id,
-            rendition: 0,
-            cut: 0,
-            tables: 0,
-            format: 0,
-            // One name, one byte string: the description of the running and of the ended stream are two units.
-            unit: Unit(u32::from(ended.is_some())),
-            part: 0,
-            parts: 1,
-            media_time: MediaTime::ZERO,
-            size: description.size,
-            x8: 0,
-            y8: 0,
-        };
-        let mut object = Vec::with_capacity(128);
-        header.emit(&mut object, |out| description.emit(out));
-        object
+        description.object(self.id)
     }
 
     /// Whether nobody has begun it yet, it runs, or it is over.

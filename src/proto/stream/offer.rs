@@ -61,18 +61,14 @@ impl Content {
     fn stamps(&self) -> Stamps {
         match self {
             Self::Coded(picture) => picture.stamps,
-            Self::Passed(picture) => {
-                Stamps { captured: picture.came, encoding: picture.came, encoded: picture.came }
-            }
+            Self::Passed(picture) => Stamps { captured: picture.came, encoding: picture.came, encoded: picture.came },
         }
     }
 
     /// Its objects as somebody is sent them, of this stream, and if they are made here as this unit; `None` if they do not fit.
     fn cut(&self, stream: u64, key: Cut, (unit, media_time): (Unit, MediaTime)) -> Option<Arc<CutPicture>> {
         match self {
-            Self::Coded(picture) => {
-                picture.cut_as(stream, key.class, key.fine, unit, media_time).ok().map(Arc::new)
-            }
+            Self::Coded(picture) => picture.cut_as(stream, key.class, key.fine, unit, media_time).ok().map(Arc::new),
             Self::Passed(picture) => (picture.class <= key.class).then(|| Arc::clone(&picture.cut)),
         }
     }

@@ -104,7 +104,8 @@ impl Stream {
     pub fn adopt(&mut self, now: Time, adoption: Adoption, sessions: &mut Sessions) {
         let Adoption { id, description, object, ended, prompt } = adoption;
         let Some(passing) = self.passing.as_mut() else { return };
-        let generation = self.schedule.map_or(passing.generation, |schedule| passing.generation + schedule.generation());
+        let generation =
+            self.schedule.map_or(passing.generation, |schedule| passing.generation + schedule.generation());
         (passing.described, passing.prompt, passing.generation) = (true, prompt, generation);
         passing.adopted = now;
         (passing.objects, passing.zero, passing.age) = ([object, ended], None, None);
@@ -212,7 +213,10 @@ impl Stream {
                 quality: limits().map(|limits| limits.quality).reduce(|a, b| Some(a?.max(b?))).flatten(),
                 max_size: limits().map(|limits| limits.max_size).reduce(|a, b| Some(larger(a?, b?))).flatten(),
             },
-            class: watching().filter(|s| now.since(s.beginning.at) > SETTLED).map(|s| s.media.class()).min()
+            class: watching()
+                .filter(|s| now.since(s.beginning.at) > SETTLED)
+                .map(|s| s.media.class())
+                .min()
                 .unwrap_or(SizeClass::LOOPBACK),
             via: members().flat_map(|session| session.via.iter().copied()).collect(),
         }

@@ -3,8 +3,8 @@
 use super::Random;
 use super::memory_disk::MemoryDisk;
 use super::model::{Action, Model, open, verify_all};
-use crate::units::Unit;
 use crate::store::error::StoreError;
+use crate::units::Unit;
 
 const STEPS: u64 = 120;
 

@@ -5,9 +5,9 @@ use std::fs;
 use super::memory_disk::MemoryDisk;
 use super::model::open;
 use super::{KIND, Random, TemporaryFolder, film, name, object, slices, unit};
-use crate::units::Unit;
 use crate::store::check::check;
 use crate::store::opened::Store;
+use crate::units::Unit;
 
 const SEVEN_PARTS: u32 = 6;
 

@@ -3,8 +3,8 @@
 use super::memory_disk::MemoryDisk;
 use super::model::{Action, Model, open};
 use super::{Random, film, slices, unit};
-use crate::units::Unit;
 use crate::store::error::StoreError;
+use crate::units::Unit;
 
 #[test]
 fn a_full_disk_loses_nothing_but_evicted_films() {

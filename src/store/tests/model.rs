@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::memory_disk::MemoryDisk;
 use super::{KIND, Random, film, name, object, parts_of, slices};
-use crate::units::Unit;
 use crate::store::error::StoreError;
-use crate::store::opened::Store;
 use crate::store::objects::parse;
+use crate::store::opened::Store;
+use crate::units::Unit;
 use crate::wire::object::Name;
 
 /// What was put successfully into the films that are there.
@@ -115,7 +115,11 @@ pub fn verify_all(store: &Store, context: &str) {
         let (stream, mut count) = (stored.film.stream, 0);
         for unit in 0..UNITS {
             let Some(read) = store.unit(stream, KIND, 0, Unit(unit)) else { continue };
-            assert_eq!(read.whole, store.has_unit(stream, KIND, 0, Unit(unit)), "{context}: unit {unit} of film {stream}");
+            assert_eq!(
+                read.whole,
+                store.has_unit(stream, KIND, 0, Unit(unit)),
+                "{context}: unit {unit} of film {stream}"
+            );
             for bytes in read.objects() {
                 let header = parse(bytes).expect("a whole object");
                 assert_eq!((header.name.stream, header.name.unit), (stream, Unit(unit)), "{context}");

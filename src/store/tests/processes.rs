@@ -9,10 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::{KIND, Random, TemporaryFolder, film, name, parts_of, slices};
-use crate::units::Unit;
 use crate::store::error::StoreError;
-use crate::store::opened::Store;
 use crate::store::objects::emit;
+use crate::store::opened::Store;
+use crate::units::Unit;
 
 const FOLDER: &str = "UDPSTORE_TEST_FOLDER";
 const STREAM: &str = "UDPSTORE_TEST_STREAM";

@@ -3,10 +3,10 @@
 use std::fs;
 
 use super::{KIND, Random, TemporaryFolder, film, name, object, slices, unit};
-use crate::units::Unit;
 use crate::store::error::StoreError;
 use crate::store::film::Film;
 use crate::store::opened::Store;
+use crate::units::Unit;
 
 fn fill(store: &mut Store, stream: u64, units: u32) -> Result<(), StoreError> {
     store.begin(film(stream), stream)?;
@@ -111,10 +111,9 @@ fn a_put_larger_than_a_segment_and_parts_in_any_order_come_back() {
     assert!(disk.paths().len() > 7);
     for store in [store, super::model::open(&disk, u64::MAX).expect("it opens")] {
         assert_eq!(store.missing(1, KIND, 0, 0..60), None);
-        assert!(
-            (0..60)
-                .all(|number| store.unit(1, KIND, 0, Unit(number)).is_some_and(|found| found.objects().eq(unit(1, number))))
-        );
+        assert!((0..60).all(|number| {
+            store.unit(1, KIND, 0, Unit(number)).is_some_and(|found| found.objects().eq(unit(1, number)))
+        }));
     }
 }
 

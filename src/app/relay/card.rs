@@ -1,0 +1,110 @@
+//! What a relay shows while nothing comes from above: a card that says so, as one picture.
+
+use std::time::Duration;
+
+use crate::clock::now;
+use crate::codec::{CodecError, Encoder};
+use crate::media::card::text_card;
+use crate::media::coded::{CodedPicture, Stamps};
+use crate::media::jpeg::{self, plan, restart_interval};
+use crate::units::{MediaTime, Size, Time, Unit};
+use crate::wire::{Description, SizeClass};
+
+const QUALITY: u8 = 80;
+/// A card is shown again after so long: who has lost a part of it has it then.
+pub const AGAIN: Duration = Duration::from_secs(2);
+const REASSURANCE: &str = "It is looked for until it is back.";
+
+/// A card that is shown.
+pub struct Shown {
+    /// What it says.
+    pub why: String,
+    size: Size,
+    jpeg: Vec<u8>,
+    began: Time,
+    next: Time,
+    unit: u32,
+}
+
+/// The stream that a card is.
+pub fn description(title: &str, like: &Description) -> Description {
+    Description {
+        title: title.to_owned(),
+        size: like.size,
+        smaller: 0,
+        rate: like.rate,
+        length: None,
+        live: true,
+        sound: false,
+        ended: None,
+        sound_ended: None,
+        film: None,
+    }
+}
+
+impl Shown {
+    pub fn new(now: Time, title: &str, why: String, size: Size) -> Result<Self, CodecError> {
+        let picture = text_card(size, title, &[&why, REASSURANCE]);
+        let mut encoder = Encoder::new()?;
+        let mcus = size.width.div_ceil(16);
+        let mut layout = 0;
+        let jpeg = loop {
+            let interval = restart_interval(mcus, layout).unwrap_or(1);
+            let jpeg = encoder.encode(&picture, QUALITY, interval)?;
+            let fits =
+                jpeg::index(&jpeg).is_ok_and(|index| plan(&index, jpeg.len(), SizeClass::ANY.body_max()).is_ok());
+            if fits || restart_interval(mcus, layout + 1).is_none() {
+                break jpeg;
+            }
+            layout += 1;
+        };
+        Ok(Self { why, size, jpeg, began: now, next: now, unit: 0 })
+    }
+
+    /// The picture, if it is to be shown now.
+    pub fn picture(&mut self, at: Time) -> Option<CodedPicture> {
+        if at < self.next {
+            return None;
+        }
+        self.next = at + AGAIN;
+        let index = jpeg::index(&self.jpeg).ok()?;
+        let (unit, quality) = (Unit(self.unit), index.quality.unwrap_or(QUALITY));
+        self.unit += 1;
+        let media_time = MediaTime::from_micros(at.since(self.began).as_micros() as i64);
+        let stamps = Stamps { captured: at, encoding: at, encoded: now() };
+        let (jpeg, size) = (self.jpeg.clone(), self.size);
+        Some(CodedPicture {
+            unit,
+            media_time,
+            lasts: AGAIN,
+            size,
+            rendition: 0,
+            quality,
+            layout: 0,
+            jpeg,
+            index,
+            stamps,
+        })
+    }
+
+    pub const fn deadline(&self) -> Time {
+        self.next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_fits_the_smallest_datagrams_whatever_its_size() {
+        for size in [Size::new(64, 48), Size::new(500, 282), Size::new(1_920, 1_080)] {
+            let why = "There is no answer from 192.0.2.7:9688.".to_owned();
+            let mut shown = Shown::new(Time::ZERO, "robot is away", why, size).expect("drawn");
+            let picture = shown.picture(Time::ZERO).expect("at once");
+            assert!(picture.cut(1, SizeClass::ANY).is_ok(), "{size}");
+            assert!(shown.picture(Time::from_millis(1_000)).is_none());
+            assert_eq!(shown.picture(Time::from_millis(2_000)).map(|picture| picture.unit), Some(Unit(1)));
+        }
+    }
+}

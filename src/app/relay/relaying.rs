@@ -1,0 +1,422 @@
+//! The running relay: what the event loop tells, what is shown while nothing comes from above, and what is said each second.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::card::{self, Shown};
+use super::figures::{RelayFigures, StreamFigures, StreamState};
+use super::keeper::{Answer, Keeper, Kept, Order};
+use super::{Options, words};
+use crate::app::Exit;
+use crate::app::figures::Output;
+use crate::media::coded::PassedPicture;
+use crate::media::sound::PassedSound;
+use crate::net::{App, Flow};
+use crate::proto::relay::{Above, Event, Local, Relay, StreamView};
+use crate::proto::server::{self, Adoption, Feed, StreamKey};
+use crate::proto::{Input, Machine};
+use crate::units::{Bitrate, MediaTime, Time, Unit};
+use crate::wire::StreamName;
+
+const TICK: Duration = Duration::from_secs(1);
+/// Of a film that plays out of the cache, so many pictures and chunks are read ahead.
+const PICTURES: usize = 4;
+const CHUNKS: usize = 96;
+
+/// What is known of one stream.
+struct Stage {
+    name: StreamName,
+    above: Above,
+    /// What is shown while nothing comes.
+    card: Option<Shown>,
+    plays: Option<Playing>,
+    /// The keeper was asked for a film, and has not answered yet.
+    asked: bool,
+    /// The picture after the last that left.
+    next: Unit,
+    /// Bytes that had come and gone when the running second began.
+    before: (u64, u64),
+}
+
+/// A film that plays out of the cache: what was read ahead, and what is on its way.
+#[derive(Default)]
+struct Playing {
+    pictures: VecDeque<Result<PassedPicture, MediaTime>>,
+    sounds: VecDeque<Option<PassedSound>>,
+    asked: (usize, usize),
+    over: (bool, bool),
+}
+
+pub struct Relaying {
+    options: Options,
+    output: Output,
+    keeper: Option<Keeper>,
+    kept: Kept,
+    stages: BTreeMap<StreamKey, Stage>,
+    next_tick: Time,
+    began: Time,
+    most_watchers: usize,
+    stopped: bool,
+    killed: bool,
+}
+
+impl Relaying {
+    pub fn new(options: Options, output: Output, keeper: Option<Keeper>) -> Self {
+        let began = output.start();
+        Self {
+            options,
+            next_tick: began + TICK,
+            began,
+            output,
+            keeper,
+            kept: Kept::default(),
+            stages: BTreeMap::new(),
+            most_watchers: 0,
+            stopped: false,
+            killed: false,
+        }
+    }
+
+    /// Says on both channels where it listens.
+    pub fn announce(&mut self, local: SocketAddr, sound: u16) {
+        let origins = self.options.origins.to_string();
+        let fields = json!({
+            "address": local.ip().to_string(), "port": local.port(), "audio_port": sound, "origin": origins,
+            "cache": self.options.cache.as_ref().map(|folder| folder.display().to_string()),
+        });
+        self.stopped |= self.output.event("listening", fields).is_err();
+        let port = local.port();
+        let place = if local.ip().is_unspecified() { format!("HOST:{port}") } else { local.to_string() };
+        self.output.say(&format!("Relaying {origins} on port {port}. Watch with: udpstream watch {place}"));
+    }
+
+    fn feed(&self, now: Time, relay: &mut Relay, key: StreamKey, feed: Feed) {
+        relay.handle(now, Input::Local(Local::Server(server::Local::Stream(key, feed))));
+    }
+
+    /// What has become of a stream above.
+    fn above(&mut self, now: Time, relay: &mut Relay, key: StreamKey, above: Above) {
+        let Some(stage) = self.stages.get_mut(&key) else { return };
+        let before = std::mem::replace(&mut stage.above, above.clone());
+        match &above {
+            Above::Flows => {
+                stage.card = None;
+                if matches!(before, Above::Away(_)) {
+                    self.output.say(&format!("{}: it comes again.", stage.name));
+                }
+            }
+            Above::Away(_) => self.away(now, relay, key),
+            Above::Idle | Above::Over => self.order(Order::Rest(key)),
+            Above::Asked => {}
+        }
+        tracing::info!(?above, "above");
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(keeper) = &self.keeper {
+            keeper.tell(order);
+        }
+    }
+
+    /// Nothing comes: what is kept is played, or else a card says why.
+    fn away(&mut self, now: Time, relay: &mut Relay, key: StreamKey) {
+        let Some(stage) = self.stages.get_mut(&key) else { return };
+        if stage.plays.is_some() || stage.asked {
+            return;
+        }
+        self.output.warn(&format!("warning: {}: {}", stage.name, why(&stage.above, &self.options)));
+        let order = Order::Play(key, stage.name.clone(), stage.next);
+        match &self.keeper {
+            Some(keeper) if keeper.tell(order) => stage.asked = true,
+            _ => self.show_card(now, relay, key),
+        }
+    }
+
+    fn show_card(&mut self, now: Time, relay: &mut Relay, key: StreamKey) {
+        let Some(stage) = self.stages.get_mut(&key) else { return };
+        let why = why(&stage.above, &self.options);
+        if stage.card.as_ref().is_some_and(|card| card.why == why) {
+            return;
+        }
+        let Some(like) = relay.server().description(key).cloned() else { return };
+        let title = format!("{} is away", stage.name);
+        let description = card::description(&title, &like);
+        match Shown::new(now, &title, why, like.size) {
+            Ok(card) => {
+                stage.card = Some(card);
+                let adoption = Adoption { id: 0, description, object: None, ended: None, prompt: true };
+                relay.handle(now, Input::Local(Local::Show(key, adoption)));
+            }
+            Err(error) => tracing::warn!(%error, "no card could be drawn"),
+        }
+    }
+
+    fn take_answers(&mut self, now: Time, relay: &mut Relay) {
+        while let Some(answer) = self.keeper.as_ref().and_then(Keeper::answer) {
+            match answer {
+                Answer::Get(key, range) => relay.handle(now, Input::Local(Local::Get(key, range))),
+                Answer::Plays(key, adoption) => self.plays(now, relay, key, adoption),
+                Answer::Picture(key, picture) => {
+                    if let Some(playing) = self.playing(key) {
+                        playing.asked.0 = playing.asked.0.saturating_sub(1);
+                        playing.pictures.push_back(picture);
+                    }
+                }
+                Answer::Sound(key, sound) => {
+                    if let Some(playing) = self.playing(key) {
+                        playing.asked.1 = playing.asked.1.saturating_sub(1);
+                        playing.sounds.push_back(sound);
+                    }
+                }
+                Answer::Lent(id, objects) => {
+                    relay.handle(now, Input::Local(Local::Server(server::Local::Supply(id, objects))));
+                }
+                Answer::NotLent(id, range) => {
+                    relay.handle(now, Input::Local(Local::Server(server::Local::Gone(id, range))));
+                }
+                Answer::Trouble(key, sentence) => {
+                    let name = self.stages.get(&key).map_or_else(String::new, |stage| format!("{}: ", stage.name));
+                    self.output.warn(&format!("warning: {name}the film is not kept: {sentence}"));
+                    self.stopped |= self.output.event("cache-trouble", json!({ "text": sentence })).is_err();
+                }
+                Answer::Kept(kept) => self.kept = kept,
+            }
+        }
+    }
+
+    fn playing(&mut self, key: StreamKey) -> Option<&mut Playing> {
+        self.stages.get_mut(&key)?.plays.as_mut()
+    }
+
+    /// The keeper has looked for a film.
+    fn plays(&mut self, now: Time, relay: &mut Relay, key: StreamKey, adoption: Option<Adoption>) {
+        let Some(stage) = self.stages.get_mut(&key) else { return };
+        stage.asked = false;
+        let away = matches!(stage.above, Above::Away(_));
+        match adoption {
+            Some(adoption) if away => {
+                (stage.plays, stage.card) = (Some(Playing::default()), None);
+                self.output.say(&format!("{}: it plays out of the cache.", stage.name));
+                relay.handle(now, Input::Local(Local::Play(key, adoption)));
+            }
+            Some(_) => self.order(Order::Stop(key)),
+            None if away => self.show_card(now, relay, key),
+            None => {}
+        }
+    }
+
+    /// Hands over what plays out of the cache, and cards, as far as their moment has come.
+    fn feed_all(&mut self, now: Time, relay: &mut Relay) {
+        let keys: Vec<StreamKey> = self.stages.keys().copied().collect();
+        for key in keys {
+            self.feed_film(now, relay, key);
+            let card = self.stages.get_mut(&key).and_then(|stage| stage.card.as_mut());
+            if let Some(picture) = card.and_then(|card| card.picture(now)) {
+                self.feed(now, relay, key, Feed::Picture(picture));
+            }
+        }
+    }
+
+    fn feed_film(&mut self, now: Time, relay: &mut Relay, key: StreamKey) {
+        let Some(playing) = self.stages.get_mut(&key).and_then(|stage| stage.plays.as_mut()) else { return };
+        let mut feeds = Vec::new();
+        if relay.server().wants_picture(key)
+            && let Some(picture) = playing.pictures.pop_front()
+        {
+            playing.over.0 |= picture.is_err();
+            feeds.push(picture.map_or_else(|end| Feed::Ended(Some(end)), Feed::Passed));
+        }
+        while relay.server().wants_sound(key)
+            && let Some(sound) = playing.sounds.pop_front()
+        {
+            playing.over.1 |= sound.is_none();
+            let feed = sound.map_or(Feed::SoundEnded, Feed::PassedSound);
+            relay.handle(now, Input::Local(Local::Server(server::Local::Stream(key, feed))));
+        }
+        let mut orders = (0, 0);
+        while !playing.over.0 && playing.pictures.len() + playing.asked.0 < PICTURES {
+            (playing.asked.0, orders.0) = (playing.asked.0 + 1, orders.0 + 1);
+        }
+        while !playing.over.1 && playing.sounds.len() + playing.asked.1 < CHUNKS {
+            (playing.asked.1, orders.1) = (playing.asked.1 + 1, orders.1 + 1);
+        }
+        (0..orders.0).for_each(|_| self.order(Order::Picture(key)));
+        (0..orders.1).for_each(|_| self.order(Order::Sound(key)));
+        feeds.into_iter().for_each(|feed| self.feed(now, relay, key, feed));
+    }
+
+    fn served(&mut self, now: Time, relay: &mut Relay, event: server::Event) -> Flow {
+        match event {
+            server::Event::Departed { stream, unit, .. } => {
+                let stage = self.stages.get_mut(&stream).filter(|stage| stage.card.is_none());
+                stage.into_iter().for_each(|stage| stage.next = unit.next());
+                self.feed_film(now, relay, stream);
+            }
+            server::Event::StreamOver(key) => {
+                self.order(Order::Stop(key));
+                if let Some(stage) = self.stages.get_mut(&key) {
+                    (stage.plays, stage.card, stage.next) = (None, None, Unit(0));
+                }
+            }
+            server::Event::Asked { id, range, .. } => {
+                let lent = self.keeper.as_ref().is_some_and(|keeper| keeper.tell(Order::Lend(id, range)));
+                if !lent {
+                    relay.handle(now, Input::Local(Local::Server(server::Local::Gone(id, range))));
+                }
+            }
+            server::Event::Joined { address, .. } => {
+                let watchers = relay.server().watchers();
+                self.most_watchers = self.most_watchers.max(watchers);
+                tracing::info!(%address, watchers, "joined");
+            }
+            server::Event::Left { address, why, .. } => tracing::info!(%address, ?why, "left"),
+            server::Event::Refused { address, why } => tracing::info!(%address, why, "refused"),
+            server::Event::Overload(true) => self.output.warn(
+                "warning: more is to be sent than this machine can: watchers miss pictures, and nobody else is let in.",
+            ),
+            server::Event::Overload(false) => self.output.say("All can be sent again."),
+            server::Event::Finished => return Flow::Stop,
+            _ => {}
+        }
+        Flow::Continue
+    }
+
+    fn figures(&self, relay: &Relay, took: Option<Duration>) -> RelayFigures {
+        let streams = relay.streams().filter_map(|view| self.stream(relay, &view, took));
+        RelayFigures {
+            streams: streams.collect(),
+            watchers: relay.server().watchers(),
+            refused: relay.server().totals().refused,
+            kept: self.keeper.as_ref().map(|_| self.kept),
+        }
+    }
+
+    fn stream(&self, relay: &Relay, view: &StreamView, took: Option<Duration>) -> Option<StreamFigures> {
+        let stage = self.stages.get(&view.key)?;
+        let sent = relay.server().totals_of(view.key);
+        let (came, went) = took.map_or((0, 0), |_| stage.before);
+        let rate = |bytes: u64, before: u64| {
+            Bitrate::of(bytes.saturating_sub(before), took.unwrap_or_else(|| self.output.elapsed())).unwrap_or_default()
+        };
+        Some(StreamFigures {
+            name: stage.name.clone(),
+            state: StreamState::of(&view.above, stage.plays.is_some()),
+            watchers: relay.server().watchers_of(view.key),
+            came: rate(view.came.1, came),
+            sent: rate(sent.bytes, went),
+            came_bytes: view.came.1,
+            sent_bytes: sent.bytes,
+            pictures: sent.pictures,
+            damaged: view.passed.1,
+            round_trip: view.round_trip,
+            hops: view.hops.clone(),
+            age: view.age,
+        })
+    }
+
+    fn tick(&mut self, relay: &Relay) -> Flow {
+        let figures = self.figures(relay, Some(TICK));
+        self.output.status_with(&words::line(&figures), |room| words::rows(&figures, room));
+        for view in relay.streams() {
+            let sent = relay.server().totals_of(view.key).bytes;
+            self.stages.get_mut(&view.key).into_iter().for_each(|stage| stage.before = (view.came.1, sent));
+        }
+        self.output.event("stats", figures.json()).map_or(Flow::Stop, |()| Flow::Continue)
+    }
+
+    /// Says the last word.
+    pub fn finish(mut self, relay: &Relay) -> Exit {
+        self.keeper = None;
+        let figures = self.figures(relay, None);
+        if !self.killed {
+            self.output.conclude(&words::relayed(self.output.elapsed(), self.most_watchers, &figures));
+        }
+        self.output.summary(figures.json());
+        if self.killed { Exit::Killed } else { Exit::Done }
+    }
+
+    fn limit(&self) -> Time {
+        self.options.duration.filter(|_| !self.stopped).map_or(Time::NEVER, |limit| self.began + limit)
+    }
+
+    fn stop(&mut self, now: Time, relay: &mut Relay, sentence: &str) {
+        self.stopped = true;
+        relay.handle(now, Input::Local(Local::Server(server::Local::Stop(sentence.to_owned()))));
+    }
+}
+
+/// Why nothing comes, for people.
+fn why(above: &Above, options: &Options) -> String {
+    match above {
+        Above::Away(sentence) if !sentence.is_empty() => sentence.clone(),
+        _ => format!("There is no answer from {}.", options.origins),
+    }
+}
+
+impl App<Relay> for Relaying {
+    fn event(&mut self, now: Time, relay: &mut Relay, event: Event) -> Flow {
+        match event {
+            Event::Server(event) => return self.served(now, relay, event),
+            Event::Opened(key, name) => {
+                tracing::info!(%name, "opened");
+                let (card, plays, asked, next, before) = (None, None, false, Unit(0), (0, 0));
+                let stage = Stage { name, above: Above::Idle, card, plays, asked, next, before };
+                self.stages.insert(key, stage);
+            }
+            Event::Above(key, above) => self.above(now, relay, key, above),
+            Event::Film(key, description) => {
+                if let Some(stage) = self.stages.get(&key) {
+                    self.order(Order::Fill(key, stage.name.clone(), Box::new(description)));
+                }
+            }
+            Event::Fetched(key, fetched) => self.order(Order::Fetched(key, fetched)),
+            Event::Unlisted(failure) => {
+                tracing::info!(?failure, "list");
+                if failure.is_some() {
+                    let origins = &self.options.origins;
+                    self.output.warn(&format!(
+                        "warning: {origins} does not say which streams it has; it is asked again until it does."
+                    ));
+                }
+            }
+        }
+        Flow::Continue
+    }
+
+    fn turn(&mut self, now: Time, relay: &mut Relay) -> Flow {
+        if self.stopped && relay.server().keys().next().is_none() {
+            return Flow::Stop;
+        }
+        self.take_answers(now, relay);
+        self.feed_all(now, relay);
+        if now >= self.limit() {
+            self.stop(now, relay, "The relay's time is up.");
+        }
+        if now < self.next_tick {
+            return Flow::Continue;
+        }
+        self.next_tick = (self.next_tick + TICK).max(now);
+        self.tick(relay)
+    }
+
+    fn ports(&self, relay: &Relay) -> usize {
+        relay.ports()
+    }
+
+    fn deadline(&self) -> Time {
+        let cards = self.stages.values().filter_map(|stage| stage.card.as_ref()).map(Shown::deadline);
+        cards.fold(self.next_tick, Time::min).min(self.limit())
+    }
+
+    fn signal(&mut self, now: Time, relay: &mut Relay, _signal: i32) -> Flow {
+        if self.stopped {
+            self.killed = true;
+            return Flow::Stop;
+        }
+        self.stop(now, relay, "The relay was stopped.");
+        Flow::Continue
+    }
+}
