@@ -290,13 +290,6 @@ impl Grid {
         }
     }
 
-    pub fn tell_relay(&mut self, node: Node, local: relay::Local) {
-        self.places[node].wake = self.now;
-        if let Machinery::Relay { relay, .. } = &mut self.places[node].machinery {
-            relay.handle(self.now, Input::Local(local));
-        }
-    }
-
     /// The source of an origin's first stream.
     pub fn source(&mut self, node: Node) -> &mut Source {
         &mut self.sources(node)[0]
@@ -361,7 +354,8 @@ impl Grid {
                     return;
                 }
                 Machinery::Origin { server, sources, asked } => {
-                    let mut fed = sources.iter_mut().fold(false, |fed, source| source.feed(now, server) || fed);
+                    let mut fed = false;
+                    sources.iter_mut().for_each(|source| fed |= source.feed(now, server));
                     fed |= supply(now, server, sources, asked, &self.film);
                     match server.poll(now) {
                         Output::Send(transmit) => Ok(transmit),
@@ -395,6 +389,9 @@ impl Grid {
             match sent {
                 Ok(transmit) => self.send(node, &transmit),
                 Err((at, reason)) => {
+                    if let Machinery::Relay { relay, .. } = &self.places[node].machinery {
+                        relay.assert_sound();
+                    }
                     assert!(at > now, "node {node} would spin for {reason:?} at {now:?}");
                     self.places[node].wake = at;
                     return;
@@ -447,8 +444,7 @@ impl Grid {
             }
             Output::Event(_) => {}
         }
-        let Some((at, reason)) = wait else { return None };
-        let mut at = at;
+        let (mut at, reason) = wait?;
         if let Some(shelf) = shelf {
             if plays.iter().any(|key| feed_film(relay, shelf, *key, now)) {
                 return None;

@@ -188,13 +188,12 @@ impl Work {
     }
 
     fn lend(&self, id: u64, range: NameRange) {
-        match self.shelf.supply(&range, LENT - 1) {
-            Ok(units) => {
-                // The rest is asked for again.
-                units.into_iter().for_each(|objects| self.say(Answer::Lent(id, objects)));
-            }
-            Err(()) => self.say(Answer::NotLent(id, range)),
+        let units = self.shelf.supply(&range, LENT - 1);
+        if units.is_empty() {
+            return self.say(Answer::NotLent(id, range));
         }
+        // The rest is asked for again.
+        units.into_iter().for_each(|objects| self.say(Answer::Lent(id, objects)));
     }
 
     fn trouble(&self, key: StreamKey, error: Option<crate::store::StoreError>) {

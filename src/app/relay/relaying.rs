@@ -59,6 +59,8 @@ pub struct Relaying {
     next_tick: Time,
     began: Time,
     most_watchers: usize,
+    /// No list of streams comes from above.
+    unlisted: bool,
     stopped: bool,
     killed: bool,
 }
@@ -75,6 +77,7 @@ impl Relaying {
             kept: Kept::default(),
             stages: BTreeMap::new(),
             most_watchers: 0,
+            unlisted: false,
             stopped: false,
             killed: false,
         }
@@ -110,6 +113,8 @@ impl Relaying {
             }
             Above::Away(_) => self.away(now, relay, key),
             Above::Idle | Above::Over => self.order(Order::Rest(key)),
+            // What is known to be away need not be waited for.
+            Above::Asked if self.unlisted && self.keeper.is_some() => self.away(now, relay, key),
             Above::Asked => {}
         }
         tracing::info!(?above, "above");
@@ -127,7 +132,9 @@ impl Relaying {
         if stage.plays.is_some() || stage.asked {
             return;
         }
-        self.output.warn(&format!("warning: {}: {}", stage.name, why(&stage.above, &self.options)));
+        if matches!(stage.above, Above::Away(_)) {
+            self.output.warn(&format!("warning: {}: {}", stage.name, why(&stage.above, &self.options)));
+        }
         let order = Order::Play(key, stage.name.clone(), stage.next);
         match &self.keeper {
             Some(keeper) if keeper.tell(order) => stage.asked = true,
@@ -196,8 +203,9 @@ impl Relaying {
         let Some(stage) = self.stages.get_mut(&key) else { return };
         stage.asked = false;
         let away = matches!(stage.above, Above::Away(_));
+        let asked = stage.above == Above::Asked && self.unlisted;
         match adoption {
-            Some(adoption) if away => {
+            Some(adoption) if away || asked => {
                 (stage.plays, stage.card) = (Some(Playing::default()), None);
                 self.output.say(&format!("{}: it plays out of the cache.", stage.name));
                 relay.handle(now, Input::Local(Local::Play(key, adoption)));
@@ -375,6 +383,7 @@ impl App<Relay> for Relaying {
             Event::Fetched(key, fetched) => self.order(Order::Fetched(key, fetched)),
             Event::Unlisted(failure) => {
                 tracing::info!(?failure, "list");
+                self.unlisted = failure.is_some();
                 if failure.is_some() {
                     let origins = &self.options.origins;
                     self.output.warn(&format!(

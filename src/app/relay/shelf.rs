@@ -146,19 +146,18 @@ impl Shelf {
         replays.get_mut(&key)?.sound(store)
     }
 
-    /// What a relay below asks for, as far as it is here: `Err`: these are not to be had.
-    pub fn supply(&self, range: &NameRange, most: u32) -> Result<Vec<Vec<Object>>, ()> {
+    /// What a relay below asks for, as far as it is here, unit by unit; none: these are not to be had.
+    pub fn supply(&self, range: &NameRange, most: u32) -> Vec<Vec<Object>> {
         if range.kind == Type::DESCRIPTION {
-            let film = self.store.film(range.stream).filter(|film| film.complete).ok_or(())?;
-            let object = film.description.get(range.first.0 as usize).cloned().flatten().ok_or(())?;
-            return Ok(vec![vec![object.into()]]);
+            let film = self.store.film(range.stream).filter(|film| film.complete);
+            let object = film.and_then(|film| film.description.get(range.first.0 as usize)?.clone());
+            return object.map(|object| vec![object.into()]).into_iter().collect();
         }
         let last = range.last.0.min(range.first.0.saturating_add(most));
         let unit =
             |unit| self.store.unit(range.stream, range.kind, range.rendition, Unit(unit)).filter(|unit| unit.whole);
         let units = (range.first.0..=last).map_while(unit).map(|unit| Object::all(unit.bytes, unit.parts));
-        let units: Vec<Vec<Object>> = units.collect();
-        if units.is_empty() { Err(()) } else { Ok(units) }
+        units.collect()
     }
 
     /// A stream plays nothing any more.

@@ -357,6 +357,13 @@ impl Relay {
         }
     }
 
+    /// For tests: panics if something grows without bound, or if tables disagree. To be asked when all is said.
+    pub fn assert_sound(&self) {
+        self.upstreams.iter().for_each(Upstream::assert_sound);
+        let used: usize = self.upstreams.iter().map(Upstream::subscriptions).sum();
+        assert_eq!(self.ports.iter().filter(|used| **used).count(), used, "each port is in use or free");
+    }
+
     fn soonest(&self, now: Time) -> Soonest {
         let fetch = self.fetch.as_ref().map_or_else(Soonest::new, Fetch::soonest);
         let fetch = if self.fetch.is_none() { fetch.or(Some(self.next_list), Reason::Retry) } else { fetch };

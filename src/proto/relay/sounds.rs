@@ -96,6 +96,10 @@ impl Sounds {
         Some((object.header, raw))
     }
 
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
     pub fn has(&self, port: Port) -> bool {
         self.lines.iter().any(|line| line.port == port)
     }

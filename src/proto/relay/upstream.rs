@@ -153,6 +153,10 @@ impl Upstream {
         self.next_look = Time::ZERO;
     }
 
+    pub fn subscriptions(&self) -> usize {
+        usize::from(self.client.is_some()) + self.sounds.len()
+    }
+
     /// Datagrams and bytes of UDP payload that have come from above.
     pub fn traffic(&self) -> (u64, u64) {
         let now = self.client.as_ref().map_or((0, 0), |client| (client.traffic().datagrams, client.traffic().bytes));
@@ -273,9 +277,7 @@ impl Upstream {
 
     fn settle_class(&mut self, now: Time, class: SizeClass) {
         let (before, needed) = self.class;
-        if class <= before {
-            self.class = (class, now);
-        } else if now.since(needed) >= LARGER_AFTER {
+        if class <= before || now.since(needed) >= LARGER_AFTER {
             self.class = (class, now);
         }
     }
@@ -519,6 +521,12 @@ impl Upstream {
             return self.sounds.not_sent(port);
         }
         self.client.iter_mut().for_each(Client::not_sent);
+    }
+
+    /// For fuzzing: panics if something grows without bound.
+    pub fn assert_sound(&self) {
+        self.assembly.assert_sound();
+        assert!(self.fetched.is_empty(), "all is said");
     }
 
     pub fn soonest(&self, now: Time) -> Soonest {

@@ -69,11 +69,6 @@ impl Supply {
         self.free = self.free.max(now - BURST) + took;
         Some(object)
     }
-
-    /// Nothing is wanted any more.
-    pub fn clear(&mut self) {
-        (self.queue, self.bytes) = (VecDeque::new(), 0);
-    }
 }
 
 /// What is left of the path, in bits a second.

@@ -2,7 +2,6 @@
 
 use super::Server;
 use crate::proto::door::Refusal;
-use crate::proto::session::Gone;
 use crate::proto::stream::{Adoption, Needs, Stream, StreamConfig, StreamKey};
 use crate::units::Time;
 use crate::wire::message::{Join, MAX_HOPS, RefuseCode, RelayHop, Role, bye, put_hops, put_via, via};
@@ -158,11 +157,5 @@ impl Server {
             let goodbye = super::super::stream::Goodbye { code: bye::FAILED, sentence: sentence.to_owned() };
             stream.stop(now, goodbye);
         }
-    }
-
-    /// Sessions of a stream, and what became of them, are over at once.
-    pub(super) fn end_all(&mut self, key: StreamKey) {
-        let members = self.stream(key).map(|stream| stream.members().to_vec()).unwrap_or_default();
-        members.into_iter().for_each(|slot| self.remove(slot, Gone::Ended));
     }
 }

@@ -203,7 +203,8 @@ impl Stream {
         }
         let limits = || watching().map(|session| session.wanted);
         Needs {
-            audience: members().filter(|s| s.pictures || s.sound.is_some() || s.expects_sound).count(),
+            // What a stream is, even a relay wants to know that waits for somebody to want pictures.
+            audience: members().filter(|session| wants(session) || !self.is_described()).count(),
             ready: members().any(|session| self.is_gathered(now, session, sessions)),
             pictures: watching().next().is_some(),
             sounds,
@@ -226,7 +227,7 @@ impl Stream {
     fn is_gathered(&self, now: Time, session: &Session, sessions: &Sessions) -> bool {
         let second = session.expects_sound && !sessions.is_tied_and_ready(session);
         let all = session.ready && !session.is_second() && !second;
-        self.is_described() && (all || now >= self.told_since(session) + ALL_ASKED_FOR)
+        self.is_described() && wants(session) && (all || now >= self.told_since(session) + ALL_ASKED_FOR)
     }
 
     /// Since when a watcher knows what the stream is.
@@ -243,6 +244,11 @@ impl Stream {
         };
         watching.map(of).reduce(|a, b| Some(a?.max(b?))).flatten()
     }
+}
+
+/// Whether it is to be sent something.
+const fn wants(session: &Session) -> bool {
+    session.pictures || session.sound.is_some() || session.expects_sound
 }
 
 /// What fills both; a side of 0 is not limited.
