@@ -36,7 +36,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["app", "cli", "main"]),
     ("clap_complete", &["cli", "main"]),
     ("clap_mangen", &["cli", "main"]),
-    ("crc32fast", &["wire"]),
+    ("crc32fast", &["wire", "store"]),
     ("crossbeam_channel", &["queue", "source", "audio", "record", "app"]),
     ("embedded_graphics", &["media"]),
     ("fast_image_resize", &["view", "codec"]),

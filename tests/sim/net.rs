@@ -132,8 +132,7 @@ pub struct World {
 }
 
 pub fn description(film: &Film) -> Description {
-    let title = "A film".to_owned();
-    let (size, rate) = (film.size, film.rate);
+    let (title, size, rate) = ("A film".to_owned(), film.size, film.rate);
     Description {
         title,
         size,

@@ -1,6 +1,7 @@
 //! The client of a server: joins, stays joined, switches between its streams, tells it what is wished, and hands out
 //! descriptions and objects. What becomes of them is not its concern: a watcher plays them, a relay passes them on.
 
+mod event;
 mod joining;
 mod retry;
 mod session;
@@ -10,6 +11,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use event::{Event, Found, Stream, Trouble};
 pub use retry::{Retry, steady};
 pub use wishes::Wishes;
 
@@ -19,10 +21,10 @@ use super::{Peer, Port, Reason, Received, Soonest, Transmit};
 use crate::media::coded::Object;
 use crate::seal::{Random, Seed};
 use crate::units::{Time, Unit};
-use crate::wire::message::{InForce, Message, NameRange, RefuseCode, RelayHop, Role, bye};
+use crate::wire::message::{InForce, Message, NameRange, RelayHop, Role, bye};
 use crate::wire::object::{ObjectView, Type, flags};
 use crate::wire::tlv::Tlvs;
-use crate::wire::{Description, Hop, Kind, StreamName};
+use crate::wire::{Hop, Kind, StreamName};
 use joining::{Ended, Joining, PendingJoin};
 use session::Session;
 
@@ -53,56 +55,6 @@ pub struct Config {
     pub via: Vec<u64>,
     /// The film whose objects are asked for: not even its description concerns the stream that plays.
     pub film: Option<u64>,
-}
-
-/// What a client tells the machine around it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The stream's description has come, and stands in [`Client::stream`]; with `Some`, something begins with it.
-    Described(Option<Found>),
-    /// A session that was silent for so long that [`Event::Trouble`] was told goes on.
-    HeardAgain,
-    /// `kept`: a switch was refused, and the stream that plays goes on. Otherwise the client tries again later.
-    Refused {
-        code: RefuseCode,
-        sentence: String,
-        kept: bool,
-    },
-    Trouble(Trouble),
-    /// Something that was asked for is not to be had.
-    Gone(NameRange),
-}
-
-/// What begins with a description.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// The first session of all.
-    First,
-    /// A session after another one.
-    Again,
-    /// A session with another stream, as was wished.
-    Switched,
-    /// Another stream in the same session.
-    Renamed,
-}
-
-/// Why nothing comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// Nobody has answered since the start.
-    Nobody,
-    /// The server was there and has fallen silent.
-    Silent,
-    /// This machine has no way to the server: nothing can even be sent.
-    Network,
-}
-
-/// What the server told of a stream.
-pub struct Stream {
-    pub id: u64,
-    pub description: Description,
-    /// The Description object as it came last.
-    pub object: Vec<u8>,
 }
 
 pub struct Client {
@@ -443,14 +395,5 @@ impl Client {
         if let Some(session) = &self.session {
             session.reception.assert_sound();
         }
-    }
-}
-
-impl Stream {
-    /// What is known with a further description: an end that was told stays told.
-    fn described_again(&self, description: Description) -> Description {
-        let ended = description.ended.or(self.description.ended);
-        let sound_ended = description.sound_ended.or(self.description.sound_ended);
-        Description { ended, sound_ended, ..description }
     }
 }

@@ -1,5 +1,8 @@
 //! One stream of a relay: a subscription above while somebody watches it here, and what becomes of all that comes.
 
+mod passing;
+mod wanting;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,24 +11,19 @@ use super::assembly::Assembly;
 use super::heard::Heard;
 use super::sounds::{Farewell, Sounds};
 use super::{Config, LINGER};
-use crate::media::sound::{PassedSound, Rendition};
+use crate::media::sound::Rendition;
 use crate::proto::client::{self, Client, Event as Told, Wishes};
 use crate::proto::server::{Adoption, Feed, Local, Needs, StreamKey};
-use crate::proto::{Input, Machine, Port, Reason, Received, Server, Soonest, Transmit};
+use crate::proto::{Input, Machine, Port, Reason, Server, Soonest, Transmit};
 use crate::seal::Random;
 use crate::units::{Bitrate, Time, Unit};
 use crate::wire::description::film_id;
-use crate::wire::message::{NameRange, Place, RefuseCode, RepairWish, Role, SoundWish, WantedPictures, bye};
-use crate::wire::object::{ObjectHeader, ObjectView, Type};
-use crate::wire::{Description, HOP_LEN, SizeClass, StreamName};
+use crate::wire::message::{NameRange, Place, RefuseCode, RepairWish, Role, SoundWish, bye};
+use crate::wire::object::Type;
+use crate::wire::{Description, SizeClass, StreamName};
 
 /// Who watches is looked at so often.
 const LOOK: Duration = Duration::from_millis(50);
-/// A limit of the rate is told anew when it has changed by this part, and not more often than this.
-const RATE_CHANGE: f64 = 0.1;
-const RATE_AGAIN: Duration = Duration::from_millis(500);
-/// Smaller datagrams are asked for at once, larger ones only after so long without need of the smaller.
-const LARGER_AFTER: Duration = Duration::from_secs(5);
 /// What is missing of pictures and sound may come so late.
 const IN_TIME: Duration = Duration::from_millis(200);
 /// After the origin was stopped it is looked for again so soon.
@@ -211,12 +209,6 @@ impl Upstream {
         self.client.as_ref()?.session().map(|(_, server, _)| server)
     }
 
-    /// The rendition of sound that comes with the pictures.
-    fn first_sound(&self) -> Option<Rendition> {
-        let all = [Rendition::Stereo, Rendition::Mono, Rendition::Coded].into_iter();
-        all.zip(self.needs.as_ref()?.sounds).find_map(|(rendition, wanted)| wanted.then_some(rendition))
-    }
-
     /// A further rendition of sound that is to be subscribed now.
     pub fn wants_sound(&self, now: Time) -> Option<Rendition> {
         let needs = self.needs.as_ref().filter(|_| self.flows() && self.client.is_some())?;
@@ -241,45 +233,6 @@ impl Upstream {
             self.came = (self.came.0 + farewell.came.0, self.came.1 + farewell.came.1);
         }
         over
-    }
-
-    /// What those who watch here want of the one above.
-    fn wishes(&mut self, now: Time) -> Wishes {
-        let Some(needs) = self.needs.as_ref() else { return Wishes::NONE };
-        let sound = self.first_sound().map_or(Wishes::NONE.sound, |rendition| SoundWish {
-            place: Place::Here,
-            rendition: rendition.id(),
-            coarsest: needs.coarsest.id(),
-        });
-        let repair = RepairWish { asks: true, patience: RepairWish::INTERVAL, latency: Duration::ZERO };
-        let (limits, paused, class, ready) = (needs.limits, !needs.pictures, needs.class, needs.ready);
-        self.settle_rate(now, limits.max_rate);
-        self.settle_class(now, class);
-        let limits = WantedPictures { max_rate: self.rate.0, ..limits };
-        self.waits &= !ready;
-        let (sound, paused) = if self.waits { (Wishes::NONE.sound, true) } else { (sound, paused) };
-        Wishes { sound, paused, limits, repair, class: self.class.0 }
-    }
-
-    fn settle_rate(&mut self, now: Time, rate: Option<Bitrate>) {
-        let (before, told) = self.rate;
-        let changed = match (before, rate) {
-            (Some(before), Some(rate)) => {
-                let (before, rate) = (before.as_bps() as f64, rate.as_bps() as f64);
-                (rate - before).abs() > RATE_CHANGE * before
-            }
-            (before, rate) => before.is_some() != rate.is_some(),
-        };
-        if changed && now.since(told) >= RATE_AGAIN {
-            self.rate = (rate, now);
-        }
-    }
-
-    fn settle_class(&mut self, now: Time, class: SizeClass) {
-        let (before, needed) = self.class;
-        if class <= before || now.since(needed) >= LARGER_AFTER {
-            self.class = (class, now);
-        }
     }
 
     /// Does what is due; true: it is over with the subscription, and its port is free.
@@ -432,79 +385,6 @@ impl Upstream {
         self.client.iter_mut().for_each(|client| client.close(now));
         (self.above, self.shown, self.idle) = (Above::Over, None, None);
         self.assembly = Assembly::default();
-    }
-
-    /// Takes a datagram from above in.
-    pub fn datagram(&mut self, now: Time, datagram: Received<'_>, server: &mut Server) {
-        self.stirred = true;
-        if self.sounds.has(datagram.port) {
-            if let Some((header, raw)) = self.sounds.datagram(now, datagram).filter(|(h, _)| h.kind == Type::SOUND) {
-                self.object(now, &header, raw, server);
-            }
-            return;
-        }
-        let Some(client) = self.client.as_mut() else { return };
-        let came = client.datagram(now, datagram);
-        let raw = came.as_ref().and_then(|_| ObjectView::exact(datagram.bytes.get(HOP_LEN..)?));
-        let header = came.map(|(_, object)| object.header);
-        self.take_news(now, server);
-        if let (Some(header), Some(raw)) = (header, raw) {
-            self.object(now, &header, raw, server);
-        }
-        while let Some((_, object)) = self.client.as_mut().and_then(|client| client.rebuilt(now)) {
-            if let Ok(view) = ObjectView::parse_unchecked(object.bytes()) {
-                self.object(now, &view.header, object.bytes(), server);
-            }
-        }
-        self.pass_on(now, server);
-    }
-
-    fn object(&mut self, now: Time, header: &ObjectHeader, raw: &[u8], server: &mut Server) {
-        if self.film == Some(header.stream) {
-            return self.fetched.push_back(Fetched::Object(raw.to_vec()));
-        }
-        if self.shown != Some(header.stream) {
-            return;
-        }
-        let taken = match header.kind {
-            Type::PICTURE => self.assembly.take(now, header, raw),
-            Type::SOUND => self.sound(now, header, raw, server),
-            // Kinds to come.
-            _ => true,
-        };
-        if !taken {
-            self.client.iter_mut().for_each(Client::reject);
-        }
-    }
-
-    fn sound(&mut self, now: Time, header: &ObjectHeader, raw: &[u8], server: &mut Server) -> bool {
-        let Some(rendition) = Rendition::of(header.rendition) else { return false };
-        let number = header.unit.0;
-        if self.heard[usize::from(header.rendition)].note(number) {
-            let feed = Feed::PassedSound(PassedSound { object: raw.to_vec().into(), rendition, number });
-            server.handle(now, Input::Local(Local::Stream(self.key, feed)));
-        }
-        true
-    }
-
-    /// Hands over the pictures that can go on.
-    fn pass_on(&mut self, now: Time, server: &mut Server) {
-        let Some(client) = self.client.as_ref() else { return };
-        let lasts = client.stream().map_or(LOOK, |stream| stream.description.rate.interval());
-        let awaited = |unit| client.awaited(now, unit);
-        while let Some(picture) = self.assembly.next(now, lasts, &awaited) {
-            self.passed.0 += 1;
-            self.passed.1 += u64::from(!picture.is_whole);
-            server.handle(now, Input::Local(Local::Stream(self.key, Feed::Passed(picture))));
-        }
-    }
-
-    fn flush(&mut self, now: Time, server: &mut Server) {
-        while let Some(picture) = self.assembly.next(now + LINGER, LOOK, &|_| Some(now)) {
-            self.passed.0 += 1;
-            self.passed.1 += u64::from(!picture.is_whole);
-            server.handle(now, Input::Local(Local::Stream(self.key, Feed::Passed(picture))));
-        }
     }
 
     pub fn transmit(&mut self) -> Option<Transmit> {
