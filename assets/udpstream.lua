@@ -23,7 +23,7 @@ local places = { [0] = "off", [1] = "here", [2] = "on the sound port" }
 local refusals = {
   [1] = "no version in common", [2] = "full", [3] = "too many from this address", [4] = "busy",
   [5] = "the stream has ended", [6] = "no such stream", [7] = "role not served",
-  [8] = "datagrams too small",
+  [8] = "datagrams too small", [9] = "a loop of relays",
 }
 local reasons = { [0] = "nothing limits it", [1] = "the path carries no more", [2] = "a queue stood", [3] = "congestion",
   [4] = "another flow", [5] = "reports stay away", [6] = "another watcher's path", [7] = "no more is wanted",
@@ -104,7 +104,7 @@ local names = "stream type rendition cut reserved8 unit part bitmap"
 local tlv_layouts = {
   [1] = { "TIMELINE", "generation state reserved24:3 media clock num den" }, [2] = { "REPORT_INTERVAL", "interval" },
   [3] = { "THINNING", "rendition quality every reason estimate queue" }, [4] = { "ELSEWHERE", "*rest" }, [5] = { "CLOCK", "echo held clock" },
-  [6] = { "TOKEN", "token:8" }, [7] = { "WANTED", "number" },
+  [6] = { "TOKEN", "token:8" }, [7] = { "WANTED", "number" }, [8] = { "HOPS", "*raw" },
   [16] = { "STREAM", "*rest" }, [17] = { "PROOF", "*raw" }, [18] = { "TICKET", "*raw" },
   [19] = { "WITH_SESSION", "session" }, [20] = { "WANT", "*tlvs" }, [21] = { "NAME", "*rest" },
   [22] = { "VIA", "*raw" },
@@ -117,7 +117,7 @@ local tlv_layouts = {
 local description = {
   [1] = { "title", "*rest" }, [2] = { "pictures", "width height num den" }, [3] = { "length (µs)", "number64" },
   [4] = { "sound", "" }, [5] = { "ended after", "number32" }, [6] = { "live", "" },
-  [7] = { "sound ended after", "number32" }, [8] = { "renditions", "*raw" },
+  [7] = { "sound ended after", "number32" }, [8] = { "renditions", "*raw" }, [9] = { "film", "*raw" },
 }
 
 local crc_table = {}

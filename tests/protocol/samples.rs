@@ -6,8 +6,8 @@ use std::time::Duration;
 use udpstream::media::sound::CodedSound;
 use udpstream::units::{Bitrate, MediaTime, Rate, Size, Unit};
 use udpstream::wire::message::{
-    AdaptationReason, Entry, InForce, List, Listing, Message, NackName, NameRange, Parity, Scheme, State,
-    WantedPictures,
+    AdaptationReason, Entry, InForce, List, Listing, Message, NackName, NameRange, Parity, RelayHop, Scheme, State,
+    WantedPictures, put_hops,
 };
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::report::{Arrival, Ecn};
@@ -135,6 +135,9 @@ fn adapted() -> Vec<Sample> {
     let (reason, estimate) = (AdaptationReason::Path, Some(Bitrate::bps(2_400_000)));
     InForce { rendition: 1, quality: 44, every: 1, reason, estimate, queue: 83 }.put(&mut in_force);
     let update = Message::Update { number: 0, tlvs: Tlvs::trusted(&in_force) };
+    let mut hops = Vec::new();
+    put_hops(&mut hops, &[RelayHop { id: STREAM, age: Some(Duration::from_micros(1_730)) }]);
+    let relayed = Message::Update { number: 0, tlvs: Tlvs::trusted(&hops) };
     let mark = |(micros, ecn)| Arrival::received(Duration::from_micros(micros), ecn, 1);
     let report = Message::Report(Report {
         session: SESSION,
@@ -151,6 +154,7 @@ fn adapted() -> Vec<Sample> {
     vec![
         Sample { name: "Limits", title: "**Want** of limits", bytes: bytes(&want) },
         Sample { name: "Thinning", title: "**Update** with what is in force", bytes: bytes(&update) },
+        Sample { name: "Hops", title: "**Update** from a relay", bytes: bytes(&relayed) },
         Sample { name: "Marks", title: "**Report** of a mark and of an old arrival", bytes: bytes(&report) },
     ]
 }
@@ -234,7 +238,7 @@ fn reserved() -> Vec<Sample> {
         made("Say", "**Say** (reserved)", &Message::Say { session, text: "Hello, all." }),
         made("List", "**List** of the first page", &Message::List(List { nonce, cookie, first: 0 })),
         made("Listing", "**Listing** of one stream", &Message::Listing(listing)),
-        made("Get", "**Get** (reserved)", &Message::Get { session, range }),
-        made("Gone", "**Gone** (reserved)", &Message::Gone { session, range }),
+        made("Get", "**Get**", &Message::Get { session, range }),
+        made("Gone", "**Gone**", &Message::Gone { session, range }),
     ]
 }
