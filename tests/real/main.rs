@@ -19,6 +19,7 @@ mod films;
 mod hearing;
 mod preview;
 mod records;
+mod relays;
 mod screens;
 mod sound;
 mod stalled;

@@ -14,6 +14,7 @@ use x11rb::wrapper::ConnectionExt as _;
 
 use crate::machine::measured;
 use crate::program::{END, Server, figures, watch};
+use crate::relays::relay;
 
 /// A virtual X server, killed with the test.
 struct Xvfb {
@@ -148,6 +149,27 @@ fn a_window_is_seen_in_its_colours_where_it_stands() {
         assert_colour(&shot, (30, 4), GREY);
     }
     for server in [whole, part] {
+        assert_eq!(server.end_politely().0, 0);
+    }
+}
+
+#[test]
+fn a_screen_reaches_those_behind_a_relay_of_a_relay() {
+    let xvfb = Xvfb::start();
+    let painter = Painter::new(&xvfb);
+    let server = xvfb.serve("", &["--no-pointer"]);
+    let first = relay(&server.address(), &[]);
+    let second = relay(&first.address(), &[]);
+    for colour in [0xD0_2030, 0x30_40E0] {
+        painter.paint(colour);
+        // The second time nothing but the word has come lately that nothing changed: the body is there at once.
+        for _ in 0..2 {
+            let shot = seen(&second);
+            assert_colour(&shot, (400, 100), colour);
+            assert_colour(&shot, (2, 2), GREY);
+        }
+    }
+    for server in [second, first, server] {
         assert_eq!(server.end_politely().0, 0);
     }
 }
