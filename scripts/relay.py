@@ -8,15 +8,14 @@ import os
 import pathlib
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
 import soak
-from peers.relay import Field
-from soak import Program, Wrong, check, proc
+from peers.relay import JOINS, START_S, Field, Table, Timed, resources, spread
+from soak import Program, Wrong, check
 
 LENGTHS = {
     "short": {"kills": 20, "joins": 50, "rounds": 2, "seconds": 8, "steps": [25, 50, 100, 150, 200]},
@@ -26,10 +25,10 @@ PARTS = ("latency", "join", "kills", "capacity", "chain")
 # What is asked of a relay, in ms.
 ADDED_MS, ADDED_P99_MS, JOIN_MS, BACK_MS = 1, 3, 100, 1_000
 SMALL, LARGE, DATAGRAM = "test:500x282@30", "test:1280x720@30", 1_452
-# Watchers that start in one second, as in the crowd; what comes in the first second after the last is not counted.
-JOINS = 200
+# What comes in the first second after the last has joined is not counted.
 SETTLE_S = 1
-START_S = 10
+# Of 30 pictures a second so many must have been made: a server that makes fewer is not what is asked for.
+LEAST_FPS = 28
 # A watcher is given up that shows nothing for so long after all is back.
 GIVEN_UP_S = 15
 # One restart in so many comes late: by then a watcher has gone through all the stages of its search.
@@ -37,53 +36,20 @@ LATE = 4
 # What a process may take beyond what it had when it was warm: allocators keep what they were given once.
 MARGIN_MB = 8
 WARM_UP_S = 6
-TICKS = os.sysconf("SC_CLK_TCK")
-BOTH = "127.0.0.1"
-
-
-def percentile(values, share):
-    """The smallest value that so many of a hundred do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share / 100 * len(ordered)) - 1)] if ordered else math.nan
-
-
-def spread(values):
-    return {"n": len(values), "p50": percentile(values, 50), "p95": percentile(values, 95)} | {
-        "p99": percentile(values, 99), "max": max(values, default=math.nan)
-    }
-
-
-class Timed(Program):
-    """A program that tells when it said that it listens, in nanoseconds of the wall clock."""
-
-    def __init__(self, program, *arguments):
-        self.began = time.time_ns()
-        super().__init__(program, *arguments)
-
-    def read_figures(self):
-        for line in self.process.stdout:
-            event = json.loads(line)
-            if event["event"] == "listening":
-                self.listened = time.time_ns()
-            self.last[event["event"]] = event
-            if event["event"] not in ("stats", "listening"):
-                self.events.append(event["event"])
-
-    def cpu(self):
-        """Seconds of processor so far, and when that was asked."""
-        fields = proc(self.process.pid, "stat").rpartition(")")[2].split()
-        check(fields, f"{self.process.args[1]} has gone")
-        return (int(fields[11]) + int(fields[12])) / TICKS, time.monotonic()
+HOME = "127.0.0.1"
+# What is taken from the crowd.
+SEEN = ("units", "pictures_missing", "datagrams_lost", "cpu_seconds")
 
 
 class Trials:
     def __init__(self, options):
-        self.options, self.found, self.missed, self.field = options, {}, [], Field()
+        self.options, self.table, self.field = options, Table(), Field()
+        self.row = self.table.row
 
     # Programs.
 
     def start(self, *arguments):
-        program = Timed(self.options.program, *arguments, "--bind", BOTH)
+        program = Timed(self.options.program, *arguments, "--bind", HOME)
         ready = lambda: "listening" in program.last or not program.is_running()
         check(self.field.run(START_S, ready), f"{arguments[0]} did not listen")
         check("listening" in program.last, f"{arguments[0]} did not start: {''.join(program.said).strip()}")
@@ -95,7 +61,7 @@ class Trials:
         return self.start("serve", source, *quality, *more, "--port", str(port))
 
     def relay(self, above, *more, port=0):
-        return self.start("relay", f"{BOTH}:{above}", *more, "--port", str(port))
+        return self.start("relay", f"{HOME}:{above}", *more, "--port", str(port))
 
     def stop(self, *programs):
         """From the last to the first, so that nobody misses the one above."""
@@ -104,42 +70,17 @@ class Trials:
             program.kill(signal.SIGINT)
             program.end()
 
-    def settle(self, *watchers):
-        there = lambda: all(watcher.pictures for watcher in watchers)
-        if not self.field.run(START_S, there):
-            lacking = [watcher for watcher in watchers if not watcher.pictures]
-            raise Wrong(f"{len(lacking)} of {len(watchers)} watchers were shown nothing; {lacking[0].refused}")
-
-    def join_many(self, port, count):
-        begun, joined = time.monotonic(), []
-        for n in range(count):
-            self.field.run(begun + n / JOINS - time.monotonic())
-            joined.append(self.field.join(port))
-        self.settle(*joined)
-        return joined
-
-    def row(self, part, who, figures, aims=(), text=None):
-        """Keeps figures, and prints them; `aims` are names with the most that each may be."""
-        self.found.setdefault(part, []).append({"who": who} | figures)
-        words = text or "  ".join(f"{name} {value:8.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items())
-        marks = ""
-        for name, most in aims:
-            held = figures[name] <= most
-            marks += f"  {name} ≤ {most}: {'✓' if held else '✗'}"
-            if not held:
-                self.missed.append(f"{part}, {who}: {name} {figures[name]:.2f}, at most {most} is asked")
-        print(f"{who:<34}{words}{marks}", flush=True)
-
     # What a relay adds.
 
     def latency(self):
         count, pooled, served, sizes = self.options.watchers, [], [], []
+        print("ms after the first watcher of the origin had the picture")
         for n in range(self.options.rounds):
             for relayed in (True, False) if n % 2 == 0 else (False, True):
                 added, size = self.added(count, relayed)
                 (pooled if relayed else served).extend(added)
                 sizes.append(size)
-        print(f"ms after the first watcher of the origin; pictures of {sum(sizes) / len(sizes) / 1e3:.1f} kB, {count} watchers")
+        print(f"all, {count} watchers, pictures of {sum(sizes) / len(sizes) / 1e3:.1f} kB:")
         self.row("latency", "relay", spread(pooled), (("p50", ADDED_MS), ("p99", ADDED_P99_MS)))
         self.row("latency", "the same watchers at the origin", spread(served))
 
@@ -148,27 +89,25 @@ class Trials:
         origin = self.serve()
         programs = [origin, self.relay(origin.port)] if relayed else [origin]
         direct = self.field.join(origin.port)
-        self.settle(direct)
-        # Watchers elsewhere take no processor from the relay: here they wait until it sleeps or its share is used up.
-        if not os.environ.get("NOBATCH"): os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        watchers = self.join_many(programs[-1].port, count)
+        self.field.settle(direct)
+        watchers = self.field.join_many(programs[-1].port, count)
         self.field.run(SETTLE_S)
         for watcher in (direct, *watchers):
             watcher.forget_pictures()
         self.field.run(self.options.seconds)
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         keys = sorted(direct.pictures)[1:-1]
-        least = direct.pictures if relayed else {key: min(one.pictures.get(key, math.inf) for one in (direct, *watchers)) for key in keys}
-        added = [(one.pictures[key] - least[key]) / 1e6 for one in watchers for key in keys if key in one.pictures]
+        origins = (direct,) if relayed else (direct, *watchers)
+        least = {key: min(one.pictures.get(key, math.inf) for one in origins) for key in keys}
+        # Of each picture, what it took to each of the watchers that have it.
+        each = [[(one.pictures[key] - least[key]) / 1e6 for one in watchers if key in one.pictures] for key in keys]
+        added = [value for values in each for value in values]
         lost = count * len(keys) - len(added)
         check(len(keys) > 20 * self.options.seconds, f"only {len(keys)} pictures came in {self.options.seconds} s")
         check(lost <= count * len(keys) // 1_000, f"{lost} of {count * len(keys)} pictures did not arrive")
+        who = "relay" if relayed else "origin"
+        self.row("latency", f"{who}: its first watcher", spread([min(values) for values in each]))
+        self.row("latency", f"{who}: its last watcher", spread([max(values) for values in each]) | {"lost": lost})
         size = sum(direct.bodies[key] for key in keys) / len(keys)
-        first = [min(one.pictures[key] for one in watchers if key in one.pictures) - least[key] for key in keys]
-        last = [max(one.pictures[key] for one in watchers if key in one.pictures) - least[key] for key in keys]
-        who = f"{'relay' if relayed else 'origin'}: "
-        self.row("latency", who + "its first watcher", spread([value / 1e6 for value in first]))
-        self.row("latency", who + "its last watcher", spread([value / 1e6 for value in last]) | {"lost": lost})
         self.stop(*programs)
         return added, size
 
@@ -177,7 +116,7 @@ class Trials:
         for _ in range(3):
             programs.append(self.relay(programs[-1].port))
         watchers = [self.field.join(program.port) for program in programs]
-        self.settle(*watchers)
+        self.field.settle(*watchers)
         self.field.run(SETTLE_S)
         for watcher in watchers:
             watcher.forget_pictures()
@@ -191,14 +130,15 @@ class Trials:
     def between(self, above, below):
         keys = sorted(above.pictures)[1:-2]
         lost = sum(key not in below.pictures for key in keys)
-        return spread([(below.pictures[key] - above.pictures[key]) / 1e6 for key in keys if key in below.pictures]) | {"lost": lost}
+        took = [(below.pictures[key] - above.pictures[key]) / 1e6 for key in keys if key in below.pictures]
+        return spread(took) | {"lost": lost}
 
     # How soon a newcomer is shown something.
 
     def join(self):
         origin = self.serve()
         relay = self.relay(origin.port)
-        self.settle(self.field.join(relay.port))
+        self.field.settle(self.field.join(relay.port))
         print("ms from the first Hello to the first whole picture")
         for who, port in (("relay", relay.port), ("the origin itself", origin.port)):
             times = [self.newcomer(port) for _ in range(self.options.joins)]
@@ -210,7 +150,7 @@ class Trials:
     def newcomer(self, port):
         self.field.run(random.uniform(0, 0.1))
         watcher = self.field.join(port)
-        self.settle(watcher)
+        self.field.settle(watcher)
         took = (min(watcher.pictures.values()) - watcher.began) / 1e6
         self.field.leave(watcher)
         return took
@@ -226,17 +166,19 @@ class Trials:
 
     # Kills. One relay stays all the time, beside the one that is killed.
 
-    def kills(self, count):
+    def kills(self):
         origin = self.serve()
         relay, stays = self.relay(origin.port), self.relay(origin.port)
-        viewers = [Timed(self.options.program, "watch", f"{BOTH}:{one.port}", "--headless", "--timeout", "600") for one in (relay, stays)]
+        view = ["--headless", "--timeout", str(soak.PATIENCE_S)]
+        both = [f"{HOME}:{one.port}" for one in (relay, stays)]
+        viewers = [Timed(self.options.program, "watch", address, *view) for address in both]
         watchers = [self.field.join(one.port) for one in (relay, stays)]
-        self.settle(*watchers)
+        self.field.settle(*watchers)
         self.field.run(WARM_UP_S)
-        kept = [("relay", stays), ("watch at the relay killed", viewers[0]), ("watch at the relay that stays", viewers[1])]
+        kept = [("relay that stays", stays), ("watch there", viewers[1]), ("watch at the one killed", viewers[0])]
         before = [resources(program) for _, program in kept]
         took = {"origin": [], "relay": []}
-        for n in range(count):
+        for n in range(self.options.kills):
             who = ("origin", "relay")[n % 2]
             victim, port = (origin, origin.port) if who == "origin" else (relay, relay.port)
             victim.kill()
@@ -260,12 +202,12 @@ class Trials:
     def back(self, origin, again, watchers, what):
         """How long each of them waited for a picture of the stream that the origin has now."""
         asks = self.field.join(origin.port)
-        self.settle(asks)
+        self.field.settle(asks)
         (stream,) = asks.streams
         self.field.leave(asks)
         came = lambda one: [at for (of, _), at in one.pictures.items() if of == stream and at > again.began]
         all_back = lambda: all(came(watcher) for watcher in watchers)
-        check(self.field.run(GIVEN_UP_S, all_back), f"{what}: no live picture came within {GIVEN_UP_S} s; {watchers[0].refused}")
+        check(self.field.run(GIVEN_UP_S, all_back), f"{what}: no live picture within {GIVEN_UP_S} s; {watchers[0].refused}")
         times = [(min(came(watcher)) - again.listened) / 1e6 for watcher in watchers]
         slow = [value for value in times if value > BACK_MS]
         if slow:
@@ -288,53 +230,61 @@ class Trials:
         self.row("kills", who, {name: [was, now] for name, was, now in zip(names, before, after)}, text=text)
         for name, was, now, margin in zip(names, before, after, (0, 0, MARGIN_MB)):
             if now > was + margin:
-                self.missed.append(f"kills: {who} grew from {was:.0f} to {now:.0f} {name}")
+                self.table.missed.append(f"kills: {who} grew from {was:.0f} to {now:.0f} {name}")
 
     # How many are served, and for what.
 
     def capacity(self):
         check(self.options.crowd, "capacity needs --crowd FILE, the example that is many watchers")
-        print(f"1280x720 at 30 pictures a second in datagrams of {DATAGRAM} bytes; the crowd shares {os.cpu_count()} processors with all else")
-        going = ["relay", "serve"]
+        shared = f"the crowd shares {os.cpu_count()} processors with all else"
+        print(f"1280x720 at 30 pictures a second in datagrams of {DATAGRAM} bytes; {shared}")
+        going, most = ["relay", "serve"], {}
         for n, count in enumerate([1, *self.options.steps]):
-            for who in list(going) if n % 2 == 0 else list(reversed(going)):
-                if not self.crowd(who, count):
-                    going.remove(who)
+            for who in going[:: 1 if n % 2 == 0 else -1]:
+                # A machine that did something else for a moment has a second chance.
+                held = self.crowd(who, count) or self.crowd(who, count)
+                going = going if held else [other for other in going if other != who]
+                most.setdefault(who, []).extend([held] if held else [])
+        for who, held in most.items():
+            self.most(who, held)
+
+    def most(self, who, held):
+        """What each watcher more takes, and how many one processor would serve beside what the first takes."""
+        check(held, f"{who} did not serve one watcher")
+        (few, little), (many, much) = held[0], held[-1]
+        more = (much - little) / (many - few) if many > few else math.nan
+        text = f"all whole with {many} watchers; each takes {1e3 * more:.2f} ms a second beside what the first takes"
+        figures = {"most": many, "per_core": many / much, "ms_for_each_more": 1e3 * more}
+        self.row("capacity", who, figures, text=f"{text}; {many / much:.0f} watchers a core in all")
 
     def crowd(self, who, count):
-        """Whether so many were served every picture."""
-        small = ("--datagram", str(DATAGRAM))
+        """The watchers, and what they took of a processor, if all of them were served every picture."""
+        small, seconds = ("--datagram", str(DATAGRAM)), self.options.seconds
         origin = self.serve(LARGE, *small)
         programs = [origin, self.relay(origin.port, *small)] if who == "relay" else [origin]
-        server, seconds = programs[-1], self.options.seconds
-        command = [self.options.crowd, f"{BOTH}:{server.port}", "--watchers", str(count), "--duration", str(seconds), "--stats", "json"]
-        crowd = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        here = lambda: crowd.poll() is not None or server.figure("watchers") >= count
-        self.field.run(START_S + count / JOINS, here)
+        server = programs[-1]
+        command = [self.options.crowd, f"{HOME}:{server.port}", "--watchers", str(count), "--duration", str(seconds)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        crowd = subprocess.Popen([*command, "--stats", "json"], **pipes)
+        is_over = lambda: crowd.poll() is not None
+        self.field.run(START_S + count / JOINS, lambda: is_over() or server.figure("watchers") >= count)
         self.field.run(SETTLE_S)
         used, at = server.cpu()
-        self.field.run(seconds - 2 * SETTLE_S, lambda: crowd.poll() is not None)
+        self.field.run(seconds - 2 * SETTLE_S, is_over)
         used_then, then = server.cpu()
         out, said = crowd.communicate()
-        share = (used_then - used) / (then - at)
-        figures = json.loads(out) if out.strip() else {"units": 0, "pictures_missing": math.nan, "bytes": 0, "cpu_seconds": math.nan}
-        whole = figures["pictures_missing"] == 0 and figures["units"] >= 28 * seconds
-        kept = {
-            "watchers": count, "whole": whole, "missing": figures["pictures_missing"], "units": figures["units"], "processor": share,
-            "ms_per_watcher_second": 1e3 * share / count, "per_core": count / share if share else math.nan,
-        }
-        text = f"{share:6.2f} processors, {1e3 * share / count:6.2f} ms a watcher and second, {kept['per_core']:6.0f} watchers a core"
-        text += "  all whole" if whole else f"  missing {kept['missing']} in {kept['units']} units: {said.strip()}"
-        self.row("capacity", f"{who}, {count} watchers", kept, text=text)
         self.stop(*programs)
-        return whole
-
-
-def resources(program):
-    """Threads, descriptors, and MB."""
-    program.samples = []
-    program.sample()
-    return program.samples[0]
+        check(out.strip() or "got a picture" in said, f"the crowd failed: {said.strip()}")
+        seen = json.loads(out) if out.strip() else dict.fromkeys(SEEN, 0)
+        whole = bool(out.strip()) and seen["pictures_missing"] == 0 and seen["units"] >= LEAST_FPS * seconds
+        share = (used_then - used) / (then - at)
+        kept = {"watchers": count, "whole": whole, "processors": share} | {name: seen[name] for name in SEEN}
+        text = f"{share:5.2f} processors, {1e3 * share / count:6.2f} ms a watcher and second"
+        lost = f"{seen['pictures_missing']} pictures missing, {seen['datagrams_lost']} datagrams lost"
+        trouble = "all whole" if whole else f"{lost}, {seen['units']} units: {said.strip()}"
+        busy = seen["cpu_seconds"] / (seconds + count / JOINS)
+        self.row("capacity", f"{who}, {count} watchers", kept, text=f"{text}, crowd {busy:4.2f} processors  {trouble}")
+        return (count, share) if whole else None
 
 
 def options():
@@ -364,23 +314,27 @@ def main():
     chosen = options()
     ctypes.CDLL(None).prctl(soak.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    trials, broken = Trials(chosen), None
+    trials, broken, files = Trials(chosen), None, tempfile.TemporaryDirectory()
+    os.environ["TMPDIR"] = files.name
     try:
         for part in chosen.parts:
             print(f"\n== {part}", flush=True)
             begun = time.monotonic()
-            trials.kills(chosen.kills) if part == "kills" else getattr(trials, part)()
+            getattr(trials, part)()
             print(f"took {time.monotonic() - begun:.0f} s", flush=True)
+        left = os.listdir(files.name)
+        check(not left, f"files are left: {left}")
     except Wrong as wrong:
         broken = f"error: {wrong}"
     finally:
         for program in list(Program.running):
             program.kill()
             program.gone()
-    print("\n" + ("\n".join(f"✗ {line}" for line in trials.missed) or "all that is asked was met"))
+        files.cleanup()
+    print("\n" + ("\n".join(f"✗ {line}" for line in trials.table.missed) or "all that is asked was met"))
     if chosen.json:
-        chosen.json.write_text(json.dumps(trials.found, indent=1) + "\n")
-    sys.exit(broken or (1 if trials.missed else 0))
+        chosen.json.write_text(json.dumps(trials.table.found, indent=1) + "\n")
+    sys.exit(broken or (1 if trials.table.missed else 0))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,17 @@
-"""Least clients for scripts/relay.py: many watchers of the protocol in one process that read headers only, and note when the
-kernel received each picture; docs/PROTOCOL.md, section 13. They ask for no repair: what is lost stays lost, and shows."""
+"""What scripts/relay.py measures with. Least clients: many watchers of the protocol in one process that read headers only, and
+note when the kernel received each picture; docs/PROTOCOL.md, section 13. They ask for no repair: what is lost stays lost, and
+shows. Beside them the programs that it starts, and the table."""
 
 import heapq
+import json
+import math
 import os
 import selectors
 import socket
 import time
 from struct import pack, unpack_from
+
+from soak import Program, Wrong, check, proc
 
 HELLO, CHALLENGE, JOIN, ACCEPT, REFUSE, BYE, PATH_CHECK, PATH_REPLY, UPDATE = range(1, 10)
 OBJECT, PROBE, REPORT = 0x10, 0x12, 0x20
@@ -21,6 +26,10 @@ LOW_HALF = 0xFFFFFFFF
 SILENCE_NS, EARLY_NS, MS = 500_000_000, 100_000_000, 1_000_000
 # Cells of one Report.
 CELLS = 560
+# Watchers that start in one second, as in the crowd; and when all must have had a picture.
+JOINS = 200
+START_S = 10
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Watcher:
@@ -247,3 +256,78 @@ class Field:
                 return False
             self.turn(min(left, 0.02))
         return True
+
+    def settle(self, *watchers):
+        there = lambda: all(watcher.pictures for watcher in watchers)
+        if not self.run(START_S, there):
+            lacking = [watcher for watcher in watchers if not watcher.pictures]
+            raise Wrong(f"{len(lacking)} of {len(watchers)} watchers were shown nothing; {lacking[0].refused}")
+
+    def join_many(self, port, count):
+        begun, joined = time.monotonic(), []
+        for n in range(count):
+            self.run(begun + n / JOINS - time.monotonic())
+            joined.append(self.join(port))
+        self.settle(*joined)
+        return joined
+
+
+def percentile(values, share):
+    """The smallest value that so many of a hundred do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share / 100 * len(ordered)) - 1)] if ordered else math.nan
+
+
+def spread(values):
+    return {"n": len(values), "p50": percentile(values, 50), "p95": percentile(values, 95)} | {
+        "p99": percentile(values, 99), "max": max(values, default=math.nan)
+    }
+
+
+class Timed(Program):
+    """A program that tells when it said that it listens, in nanoseconds of the wall clock."""
+
+    def __init__(self, program, *arguments):
+        self.began = time.time_ns()
+        super().__init__(program, *arguments)
+
+    def read_figures(self):
+        for line in self.process.stdout:
+            event = json.loads(line)
+            if event["event"] == "listening":
+                self.listened = time.time_ns()
+            self.last[event["event"]] = event
+            if event["event"] not in ("stats", "listening"):
+                self.events.append(event["event"])
+
+    def cpu(self):
+        """Seconds of processor so far, and when that was asked."""
+        fields = proc(self.process.pid, "stat").rpartition(")")[2].split()
+        check(fields, f"{self.process.args[1]} has gone")
+        return (int(fields[11]) + int(fields[12])) / TICKS, time.monotonic()
+
+
+def resources(program):
+    """Threads, descriptors, and MB."""
+    program.samples = []
+    program.sample()
+    return program.samples[0]
+
+
+class Table:
+    """Prints figures, and keeps them with what was asked and not met."""
+
+    def __init__(self):
+        self.found, self.missed = {}, []
+
+    def row(self, part, who, figures, aims=(), text=None):
+        """Keeps figures, and prints them; `aims` are names with the most that each may be."""
+        self.found.setdefault(part, []).append({"who": who} | figures)
+        word = lambda value: f"{value:7.3f}" if isinstance(value, float) else f"{value}"
+        words, marks = text or "  ".join(f"{name} {word(value)}" for name, value in figures.items()), ""
+        for name, most in aims:
+            held = figures[name] <= most
+            marks += f"  {name} ≤ {most}: {'✓' if held else '✗'}"
+            if not held:
+                self.missed.append(f"{part}, {who}: {name} {figures[name]:.2f}, at most {most} is asked")
+        print(f"{who:<34}{words}{marks}", flush=True)

@@ -112,6 +112,9 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         "m" | "mb" => 1e6,
         "g" | "gb" => 1e9,
         "t" | "tb" => 1e12,
+        "kib" => 1024.0,
+        "mib" => 1_048_576.0,
+        "gib" => 1_073_741_824.0,
         _ => return Err("write a number of bytes such as 500M or 2G".to_owned()),
     };
     let value: f64 = number.parse().map_err(|_| "write a number of bytes such as 500M or 2G".to_owned())?;

@@ -8,9 +8,11 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    #[error("the store {} is in use by {}; stop that process, or choose another folder", folder.display(), holder(*pid))]
+    #[error("the folder {} is in use by {}; stop that, or name another folder", folder.display(), holder(*pid))]
     Taken { folder: PathBuf, pid: Option<u32> },
-    #[error("the folder {} holds something that is not a store of this version; choose an empty or a new folder", folder.display())]
+    #[error("{} is a file, and films are kept in a folder; name a folder", folder.display())]
+    NoFolder { folder: PathBuf },
+    #[error("the folder {} holds something else than films that a relay keeps; name one of its own, or a new one", folder.display())]
     Foreign { folder: PathBuf },
     #[error(
         "the store is full: its {most_bytes} bytes are taken by films in use; allow it more, or use fewer films at once"
@@ -28,8 +30,8 @@ pub enum StoreError {
     Name { stream: u64, length: usize },
     #[error("a film has description units 0 and 1, not {which}")]
     Description { which: usize },
-    #[error("the store cannot {action} {path}: {source}")]
-    Disk { action: &'static str, path: String, source: io::Error },
+    #[error("the store cannot {action} {path}: {why}")]
+    Disk { action: &'static str, path: String, why: io::Error },
 }
 
 fn holder(pid: Option<u32>) -> String {

@@ -19,8 +19,10 @@ const AGAIN: Duration = Duration::from_millis(300);
 const RUNS: usize = 32;
 /// What could not be had is asked for again after so long, and then after twice as long each time, up to the second.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(64));
-/// Objects of pictures that wait for the rest of their picture.
-const GATHERED: usize = 4_096;
+/// Bytes of pictures that wait for the rest of their picture: those of all that are asked for at once.
+const GATHERED: usize = 64 << 20;
+/// No film is longer.
+const LONGEST: MediaTime = MediaTime::from_micros(1_000 * 3_600 * 1_000_000);
 
 /// See the head of this file.
 pub struct Filling {
@@ -34,8 +36,8 @@ pub struct Filling {
     /// How many pictures and chunks there are, once that is known.
     ended: Option<(u32, u32)>,
     /// Parts of pictures that are not whole yet.
-    gathered: BTreeMap<Unit, Vec<Vec<u8>>>,
-    count: usize,
+    gathered: BTreeMap<Unit, BTreeMap<u16, Vec<u8>>>,
+    bytes: usize,
     /// Pictures were asked for that are not to be had: there is an end before them.
     at_end: bool,
     done: bool,
@@ -54,7 +56,7 @@ impl Filling {
             reached: MediaTime::ZERO,
             ended,
             gathered: BTreeMap::new(),
-            count: 0,
+            bytes: 0,
             at_end: false,
             done: film.is_none_or(|film| film.complete),
         }
@@ -106,22 +108,25 @@ impl Filling {
     /// Pictures are put when they are whole, so that their parts lie together.
     fn picture(&mut self, store: &mut Store, view: &ObjectView<'_>, object: &[u8]) -> Result<(), StoreError> {
         let header = view.header;
-        if store.has_unit(self.stream, Type::PICTURE, 0, header.unit) {
+        let asked = self.asked.filter(|asked| asked.kind == Type::PICTURE);
+        let asked = asked.is_some_and(|asked| (asked.first..=asked.last).contains(&header.unit));
+        let sensible = (MediaTime::ZERO..=LONGEST).contains(&header.media_time);
+        if !asked || !sensible || store.has_unit(self.stream, Type::PICTURE, 0, header.unit) {
             return Ok(());
         }
-        if self.count >= GATHERED {
-            (self.gathered, self.count) = (BTreeMap::new(), 0);
+        if self.bytes >= GATHERED {
+            (self.gathered, self.bytes) = (BTreeMap::new(), 0);
         }
         let parts = self.gathered.entry(header.unit).or_default();
-        parts.push(object.to_vec());
-        self.count += 1;
+        let before = parts.insert(header.part, object.to_vec());
+        self.bytes += object.len() - before.map_or(0, |before| before.len());
         if parts.len() < usize::from(header.parts_told()).max(1) {
             return Ok(());
         }
         let parts = self.gathered.remove(&header.unit).unwrap_or_default();
-        self.count -= parts.len();
+        self.bytes -= parts.values().map(Vec::len).sum::<usize>();
         self.reached = self.reached.max(header.media_time);
-        store.put(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>()).map(drop)
+        store.put(&parts.values().map(Vec::as_slice).collect::<Vec<_>>()).map(drop)
     }
 
     /// Whether something of what was asked for is missing still.

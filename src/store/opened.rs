@@ -57,7 +57,7 @@ impl Store {
         let (films, protected, lock, turns, recovered) = (BTreeMap::new(), Vec::new(), None, 0, 0);
         let mut store = Self { disk, films, most_bytes, protected, segment_bytes, turns, recovered, lock };
         let path = String::from("its folder");
-        let names = store.disk.list("").map_err(|source| StoreError::Disk { action: "read", path, source })?;
+        let names = store.disk.list("").map_err(|source| StoreError::Disk { action: "read", path, why: source })?;
         let mut opened = Vec::new();
         for stream in names.iter().filter_map(|(name, _)| stream_of(name)) {
             let folder = store.open_film(stream).map_err(|error| failed("open", stream, error))?;

@@ -18,6 +18,9 @@ pub(crate) struct FolderLock {
 
 /// Makes the folder a store if it is new or empty, and locks it. A folder that is not ours is not written to.
 pub(crate) fn take(folder: &Path) -> Result<FolderLock, StoreError> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(StoreError::NoFolder { folder: folder.to_owned() });
+    }
     fs::create_dir_all(folder).map_err(|source| failed("make the folder", folder, source))?;
     let marked = is_marked(folder).map_err(|source| failed("read the folder", folder, source))?;
     match marked {
@@ -73,7 +76,7 @@ fn lock(folder: &Path) -> Result<FolderLock, StoreError> {
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> StoreError {
-    StoreError::Disk { action, path: path.display().to_string(), source }
+    StoreError::Disk { action, path: path.display().to_string(), why: source }
 }
 
 /// The file that makes a folder a store.

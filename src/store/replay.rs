@@ -81,7 +81,8 @@ impl Replay {
             let next = self.read.as_ref().map(|(header, _)| header.media_time);
             let usual = self.description.rate.interval();
             let lasts = next.map_or(usual, |next| next.since(header.media_time));
-            self.end = MediaTime::from_micros(header.media_time.micros() + lasts.as_micros() as i64);
+            let lasts_micros = i64::try_from(lasts.as_micros()).unwrap_or(i64::MAX);
+            self.end = MediaTime::from_micros(header.media_time.micros().saturating_add(lasts_micros));
             let picture = PassedPicture::of(&header, parts, header.parts_told(), lasts, now);
             if picture.is_some() {
                 return picture;

@@ -75,5 +75,5 @@ impl Store {
 }
 
 pub(crate) fn failed(action: &'static str, stream: u64, source: io::Error) -> StoreError {
-    StoreError::Disk { action, path: format!("the film of stream {stream:016x}"), source }
+    StoreError::Disk { action, path: format!("the film of stream {stream:016x}"), why: source }
 }

@@ -98,7 +98,8 @@ impl Beside {
     /// `None` where this may not be done.
     fn new() -> Option<Self> {
         let name = format!("udpstream{}", std::process::id());
-        let (near, far) = (format!("us{}a", std::process::id() % 10_000), format!("us{}b", std::process::id() % 10_000));
+        let (near, far) =
+            (format!("us{}a", std::process::id() % 10_000), format!("us{}b", std::process::id() % 10_000));
         let ip = |words: &str| {
             let done = Command::new("ip").args(words.split(' ')).output();
             done.is_ok_and(|output| output.status.success())
@@ -142,7 +143,8 @@ fn a_relay_of_a_relay_passes_on_into_another_network() {
     near.args(["relay", &origin.address(), "--stats", "json", "--bind", HERE, "--port", "0", "--audio-port", "0"]);
     let near = Server::spawn(near);
     let above = format!("{HERE}:{}", near.port);
-    let relayed = ["relay", above.as_str(), "--stats", "json", "--bind", "127.0.0.1", "--port", "0", "--audio-port", "0"];
+    let relayed =
+        ["relay", above.as_str(), "--stats", "json", "--bind", "127.0.0.1", "--port", "0", "--audio-port", "0"];
     let mut far = Server::spawn(beside.run(&relayed));
     let address = far.address();
     let watched = ["watch", address.as_str(), "--headless", "--stats", "json", "--duration", "4"];
@@ -150,7 +152,9 @@ fn a_relay_of_a_relay_passes_on_into_another_network() {
     assert!(count(&shown, "pictures_shown") >= 50 && count(&shown, "pictures_damaged") == 0, "{shown}");
     // What came over the network between them was cut for it, and is not put together again on this machine.
     assert!(count(&shown, "slices_received") >= 4 * count(&shown, "pictures_shown"), "{shown}");
-    until(&mut far, "told of the relay above", |line| line["streams"][0]["hops"].as_array().is_some_and(|h| h.len() == 1));
+    until(&mut far, "told of the relay above", |line| {
+        line["streams"][0]["hops"].as_array().is_some_and(|h| h.len() == 1)
+    });
 }
 
 #[test]
@@ -160,8 +164,8 @@ fn what_a_user_may_get_wrong_is_told() {
     let there = folder.path().to_str().unwrap();
     let missing = Path::new(there).join("none");
     for (arguments, part) in [
-        (&["relay", "127.0.0.1", "--cache", there, "--port", "0"][..], "not a store"),
-        (&["cache", "ls", there], "not a store"),
+        (&["relay", "127.0.0.1", "--cache", there, "--port", "0"][..], "something else than films"),
+        (&["cache", "ls", there], "something else than films"),
         (&["cache", "ls", missing.to_str().unwrap()], "is no folder"),
     ] {
         let output = program().args(arguments).output().unwrap();

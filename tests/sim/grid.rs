@@ -167,10 +167,19 @@ impl Grid {
 
     /// A relay that keeps films in this folder.
     pub fn relay_with(&mut self, above: &[Node], name: Option<&str>, folder: Option<&Path>) -> Node {
+        let id = u64::from_be_bytes(self.secret()[..8].try_into().expect("8 bytes"));
+        self.relay_of(above, name, folder, id)
+    }
+
+    /// A relay that bears this id.
+    pub fn relay_called(&mut self, above: &[Node], name: Option<&str>, id: u64) -> Node {
+        self.relay_of(above, name, None, id)
+    }
+
+    fn relay_of(&mut self, above: &[Node], name: Option<&str>, folder: Option<&Path>, id: u64) -> Node {
         let origins = above.iter().map(|node| address(*node)).collect();
         let mut server = server::Config::new(self.secret());
         server.sound_port = BASE + 1;
-        let id = u64::from_be_bytes(self.secret()[..8].try_into().expect("8 bytes"));
         let name = name.map(|name| StreamName::parse(name).expect("a name"));
         let config = relay::Config { seed: self.secret(), server, id, origins, name };
         let machinery = self.relaying(config.clone(), folder);
@@ -301,12 +310,6 @@ impl Grid {
     pub fn sources(&mut self, node: Node) -> &mut [Source] {
         let Machinery::Origin { sources, .. } = &mut self.places[node].machinery else { panic!("no origin") };
         sources
-    }
-
-    /// Bytes that went from one node to the other since a moment, of objects.
-    pub fn object_bytes(&self, from: Node, to: Node, since: Time) -> usize {
-        let of = |crossed: &&Crossed| (crossed.from, crossed.to, crossed.kind) == (from, to, Kind::OBJECT);
-        self.crossed.iter().filter(of).filter(|crossed| crossed.at >= since).map(|crossed| crossed.bytes).sum()
     }
 
     pub fn run(&mut self, time: Duration) {

@@ -240,6 +240,38 @@ fn loops_are_refused_with_a_sentence() {
 }
 
 #[test]
+fn a_relay_that_claims_to_be_on_the_way_harms_nobody_else() {
+    let mut grid = grid(36);
+    let origin = grid.origin(LIVE);
+    let near = grid.relay(&[origin], Some("cam"));
+    let far = grid.relay(&[near], Some("cam"));
+    grid.run(seconds(1));
+    // It bears the id of the relay above the one that it asks.
+    let liar = grid.relay_called(&[far], Some("cam"), grid.relay_at(near).id());
+    let (behind, honest) = (grid.watch(liar, None), grid.watch(far, None));
+    grid.run(seconds(6));
+    assert!(shown_since(&grid, honest, Time::ZERO).0 >= 100, "{:?}", grid.refused(honest));
+    assert!(
+        grid.refused(behind).iter().any(|sentence| sentence.contains("watch itself")),
+        "{:?}",
+        grid.refused(behind)
+    );
+}
+
+#[test]
+fn many_relays_side_by_side_are_no_row() {
+    let mut grid = grid(37);
+    let origin = grid.origin(LIVE);
+    let middle = grid.relay(&[origin], Some("cam"));
+    let leaves: Vec<Node> = (0..12).map(|_| grid.relay(&[middle], Some("cam"))).collect();
+    let watchers: Vec<Node> = leaves.iter().map(|leaf| grid.watch(*leaf, None)).collect();
+    grid.run(seconds(4));
+    for watcher in watchers {
+        assert!(shown_since(&grid, watcher, Time::ZERO).0 >= 60, "{:?}", grid.refused(watcher));
+    }
+}
+
+#[test]
 fn a_row_of_relays_is_as_long_as_eight() {
     let mut grid = grid(34);
     let mut last = grid.origin(LIVE);

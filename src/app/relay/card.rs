@@ -30,7 +30,7 @@ pub struct Shown {
 pub fn description(title: &str, like: &Description) -> Description {
     Description {
         title: title.to_owned(),
-        size: like.size,
+        size: bounded(like.size),
         smaller: 0,
         rate: like.rate,
         length: None,
@@ -42,8 +42,20 @@ pub fn description(title: &str, like: &Description) -> Description {
     }
 }
 
+/// A card need not be larger than a window.
+const LARGEST: Size = Size::new(1_280, 720);
+
+/// The shape of a picture, no larger than a card need be.
+fn bounded(size: Size) -> Size {
+    let over = f64::from(size.width) / f64::from(LARGEST.width);
+    let over = over.max(f64::from(size.height) / f64::from(LARGEST.height)).max(1.0);
+    let side = |side: u16| ((f64::from(side) / over) as u16).max(16);
+    Size::new(side(size.width), side(size.height))
+}
+
 impl Shown {
     pub fn new(now: Time, title: &str, why: String, size: Size) -> Result<Self, CodecError> {
+        let size = bounded(size);
         let picture = text_card(size, title, &[&why, REASSURANCE]);
         let mut encoder = Encoder::new()?;
         let mcus = size.width.div_ceil(16);
@@ -98,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_card_fits_the_smallest_datagrams_whatever_its_size() {
-        for size in [Size::new(64, 48), Size::new(500, 282), Size::new(1_920, 1_080)] {
+        for size in [Size::new(64, 48), Size::new(500, 282), Size::new(1_920, 1_080), Size::new(16_384, 9)] {
             let why = "There is no answer from 192.0.2.7:9688.".to_owned();
             let mut shown = Shown::new(Time::ZERO, "robot is away", why, size).expect("drawn");
             let picture = shown.picture(Time::ZERO).expect("at once");

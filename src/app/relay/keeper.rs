@@ -5,7 +5,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Context;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 
 use super::shelf::Shelf;
 use crate::clock::{now, wall_ahead};
@@ -19,16 +19,17 @@ use crate::units::{MediaTime, Unit};
 use crate::wire::message::NameRange;
 use crate::wire::{Description, StreamName};
 
-/// What waits for the thread at most. What has no room of that which was fetched is asked for again.
-const ROOM: usize = 16_384;
-/// Units that a relay below is given at once.
+/// What was fetched and waits for the thread at most: what has no room is asked for again.
+const ROOM: usize = 4_096;
+/// Things that are done before the event loop is woken.
+const AT_ONCE: usize = 64;
+/// Units that a relay below is given at once. The rest is asked for again.
 const LENT: u32 = 16;
 
 /// What the thread is to do.
 pub enum Order {
     /// The stream above is of this film.
     Fill(StreamKey, StreamName, Box<Description>),
-    Fetched(StreamKey, Fetched),
     /// Nothing can be asked for.
     Rest(StreamKey),
     /// Play the film of this name from a picture on.
@@ -50,8 +51,8 @@ pub enum Answer {
     Picture(StreamKey, Result<PassedPicture, MediaTime>),
     /// `None`: there is no more.
     Sound(StreamKey, Option<PassedSound>),
-    Lent(u64, Vec<Object>),
-    NotLent(u64, NameRange),
+    /// What there is of what was asked for, from its beginning; nothing: it is not to be had.
+    Lent(u64, NameRange, Vec<Object>),
     /// A film cannot be kept, for this reason.
     Trouble(StreamKey, String),
     /// How much is kept now.
@@ -69,7 +70,9 @@ pub struct Kept {
 
 /// The thread, as the event loop sees it. Dropping it ends the thread.
 pub struct Keeper {
+    /// No more than is answered: it has room for all.
     orders: Option<Sender<Order>>,
+    fetched: Option<Sender<(StreamKey, Fetched)>>,
     answers: Receiver<Answer>,
     thread: Option<JoinHandle<()>>,
     complete: Vec<(StreamName, Description)>,
@@ -79,11 +82,13 @@ impl Keeper {
     pub fn start(store: Store, waker: Waker) -> anyhow::Result<Self> {
         let shelf = Shelf::new(store);
         let complete = shelf.complete();
-        let (orders, inbox) = bounded(ROOM);
+        let (orders, inbox) = unbounded();
+        let (fetched, basket) = bounded(ROOM);
         let (outbox, answers) = unbounded();
-        let work = move || Work { shelf, outbox, waker, kept: Kept::default() }.run(&inbox);
+        let work = move || Work { shelf, outbox, waker, kept: Kept::default() }.run(&inbox, &basket);
         let thread = Builder::new().name("cache".into()).spawn(work).context("a thread could not be started")?;
-        Ok(Self { orders: Some(orders), answers, thread: Some(thread), complete })
+        let (orders, fetched) = (Some(orders), Some(fetched));
+        Ok(Self { orders, fetched, answers, thread: Some(thread), complete })
     }
 
     /// Streams that could be played to their end when this began.
@@ -91,10 +96,23 @@ impl Keeper {
         &self.complete
     }
 
-    /// False: there is no room for it.
-    pub fn tell(&self, order: Order) -> bool {
-        let sent = self.orders.as_ref().map(|orders| orders.try_send(order));
-        !matches!(sent, Some(Err(TrySendError::Full(_))))
+    pub fn tell(&self, order: Order) {
+        // A thread that died is found by [`Self::is_dead`].
+        if let Some(orders) = &self.orders {
+            orders.send(order).ok();
+        }
+    }
+
+    /// Something was fetched. Where there is no room it is left out.
+    pub fn fetched(&self, key: StreamKey, fetched: Fetched) {
+        if let Some(basket) = &self.fetched {
+            basket.try_send((key, fetched)).ok();
+        }
+    }
+
+    /// Whether the thread has died, which is a bug.
+    pub fn is_dead(&self) -> bool {
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
     pub fn answer(&self) -> Option<Answer> {
@@ -104,7 +122,7 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.orders = None;
+        (self.orders, self.fetched) = (None, None);
         if let Some(thread) = self.thread.take() {
             thread.join().ok();
         }
@@ -120,19 +138,29 @@ struct Work {
 }
 
 impl Work {
-    fn run(&mut self, inbox: &Receiver<Order>) {
+    fn run(&mut self, inbox: &Receiver<Order>, basket: &Receiver<(StreamKey, Fetched)>) {
         loop {
             let wait = self.shelf.deadline().since(now()).min(Duration::from_secs(3_600));
-            match inbox.recv_timeout(wait) {
-                Ok(order) => {
+            select! {
+                recv(inbox) -> order => match order {
+                    Ok(order) => self.obey(order),
+                    Err(_) => return,
+                },
+                recv(basket) -> fetched => match fetched {
+                    Ok((key, fetched)) => self.take(key, &fetched),
+                    Err(_) => return,
+                },
+                default(wait) => {}
+            }
+            // What waits is done before anybody is woken; what is played comes before what is kept.
+            for _ in 0..AT_ONCE {
+                if let Ok(order) = inbox.try_recv() {
                     self.obey(order);
-                    // All that waits is done before anybody is woken.
-                    while let Ok(order) = inbox.try_recv() {
-                        self.obey(order);
-                    }
+                } else if let Ok((key, fetched)) = basket.try_recv() {
+                    self.take(key, &fetched);
+                } else {
+                    break;
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
             }
             for (key, range) in self.shelf.ask(now()) {
                 self.say(Answer::Get(key, range));
@@ -157,6 +185,16 @@ impl Work {
         }
     }
 
+    fn take(&mut self, key: StreamKey, fetched: &Fetched) {
+        match fetched {
+            Fetched::Object(object) => {
+                let kept = self.shelf.object(now(), key, object);
+                self.trouble(key, kept.err());
+            }
+            Fetched::Gone(range) => self.shelf.gone(now(), key, range),
+        }
+    }
+
     fn obey(&mut self, order: Order) {
         let at = now();
         match order {
@@ -164,11 +202,6 @@ impl Work {
                 let filled = self.shelf.fill(at, unix(), key, &name, &description);
                 self.trouble(key, filled.err());
             }
-            Order::Fetched(key, Fetched::Object(object)) => {
-                let kept = self.shelf.object(at, key, &object);
-                self.trouble(key, kept.err());
-            }
-            Order::Fetched(key, Fetched::Gone(range)) => self.shelf.gone(at, key, &range),
             Order::Rest(key) => self.shelf.rest(key),
             Order::Play(key, name, from) => {
                 let adoption = self.shelf.play(unix(), key, &name, None, from);
@@ -183,17 +216,11 @@ impl Work {
                 self.say(Answer::Sound(key, sound));
             }
             Order::Stop(key) => self.shelf.stop(key),
-            Order::Lend(id, range) => self.lend(id, range),
+            Order::Lend(id, range) => {
+                let units = self.shelf.supply(&range, LENT - 1);
+                self.say(Answer::Lent(id, range, units.into_iter().flatten().collect()));
+            }
         }
-    }
-
-    fn lend(&self, id: u64, range: NameRange) {
-        let units = self.shelf.supply(&range, LENT - 1);
-        if units.is_empty() {
-            return self.say(Answer::NotLent(id, range));
-        }
-        // The rest is asked for again.
-        units.into_iter().for_each(|objects| self.say(Answer::Lent(id, objects)));
     }
 
     fn trouble(&self, key: StreamKey, error: Option<crate::store::StoreError>) {

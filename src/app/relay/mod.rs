@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 
 use self::keeper::Keeper;
 use self::relaying::Relaying;
@@ -49,12 +49,23 @@ pub struct Options {
 pub fn relay(options: Options) -> anyhow::Result<Exit> {
     let mut origins = Vec::new();
     for address in &options.origins.addresses {
-        origins.extend(address.look_up()?);
+        match address.look_up() {
+            Ok(found) => origins.extend(found),
+            // They stand in for one another.
+            Err(error) if options.origins.addresses.len() > 1 => tracing::warn!("{error}"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if origins.is_empty() {
+        bail!("no address is known for any of {}: check their names", options.origins);
     }
     // Before anything listens: who names a wrong folder should see it.
     let store = options.cache.as_deref().map(|folder| Store::open(folder, options.cache_size)).transpose()?;
     let socket = ports::bind(options.bind, options.marks, "--port")?;
     let local = socket.local_addr().context("the socket has no address")?;
+    if let Some(own) = origins.iter().find(|origin| origin.ip().is_loopback() && origin.port() == local.port()) {
+        bail!("{own} is this relay itself: name the server whose streams it is to pass on");
+    }
     let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
     event_loop.catch_signals().context("signals could not be caught")?;
     let sound = ports::add_sound(&mut event_loop, options.bind, options.audio_port, options.marks)?;

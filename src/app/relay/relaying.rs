@@ -1,12 +1,14 @@
 //! The running relay: what the event loop tells, what is shown while nothing comes from above, and what is said each second.
 
+mod showing;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::card::{self, Shown};
+use super::card::Shown;
 use super::figures::{RelayFigures, StreamFigures, StreamState};
 use super::keeper::{Answer, Keeper, Kept, Order};
 use super::{Options, words};
@@ -16,15 +18,19 @@ use crate::media::coded::PassedPicture;
 use crate::media::sound::PassedSound;
 use crate::net::{App, Flow};
 use crate::proto::relay::{Above, Event, Local, Relay, StreamView};
-use crate::proto::server::{self, Adoption, Feed, StreamKey};
+use crate::proto::server::{self, Feed, StreamKey};
 use crate::proto::{Input, Machine};
 use crate::units::{Bitrate, MediaTime, Time, Unit};
 use crate::wire::StreamName;
+use crate::wire::message::NameRange;
 
 const TICK: Duration = Duration::from_secs(1);
 /// Of a film that plays out of the cache, so many pictures and chunks are read ahead.
 const PICTURES: usize = 4;
 const CHUNKS: usize = 96;
+
+/// Questions of one relay below that wait.
+const MOST_ASKED: usize = 64;
 
 /// What is known of one stream.
 struct Stage {
@@ -50,11 +56,20 @@ struct Playing {
     over: (bool, bool),
 }
 
+/// What a relay below asks for: one question at a time is answered.
+#[derive(Default)]
+struct Lending {
+    asked: VecDeque<NameRange>,
+    is_busy: bool,
+}
+
 pub struct Relaying {
     options: Options,
     output: Output,
     keeper: Option<Keeper>,
     kept: Kept,
+    /// What relays below ask for, by their sessions.
+    lending: BTreeMap<u64, Lending>,
     stages: BTreeMap<StreamKey, Stage>,
     next_tick: Time,
     began: Time,
@@ -75,6 +90,7 @@ impl Relaying {
             output,
             keeper,
             kept: Kept::default(),
+            lending: BTreeMap::new(),
             stages: BTreeMap::new(),
             most_watchers: 0,
             unlisted: false,
@@ -126,41 +142,6 @@ impl Relaying {
         }
     }
 
-    /// Nothing comes: what is kept is played, or else a card says why.
-    fn away(&mut self, now: Time, relay: &mut Relay, key: StreamKey) {
-        let Some(stage) = self.stages.get_mut(&key) else { return };
-        if stage.plays.is_some() || stage.asked {
-            return;
-        }
-        if matches!(stage.above, Above::Away(_)) {
-            self.output.warn(&format!("warning: {}: {}", stage.name, why(&stage.above, &self.options)));
-        }
-        let order = Order::Play(key, stage.name.clone(), stage.next);
-        match &self.keeper {
-            Some(keeper) if keeper.tell(order) => stage.asked = true,
-            _ => self.show_card(now, relay, key),
-        }
-    }
-
-    fn show_card(&mut self, now: Time, relay: &mut Relay, key: StreamKey) {
-        let Some(stage) = self.stages.get_mut(&key) else { return };
-        let why = why(&stage.above, &self.options);
-        if stage.card.as_ref().is_some_and(|card| card.why == why) {
-            return;
-        }
-        let Some(like) = relay.server().description(key).cloned() else { return };
-        let title = format!("{} is away", stage.name);
-        let description = card::description(&title, &like);
-        match Shown::new(now, &title, why, like.size) {
-            Ok(card) => {
-                stage.card = Some(card);
-                let adoption = Adoption { id: 0, description, object: None, ended: None, prompt: true };
-                relay.handle(now, Input::Local(Local::Show(key, adoption)));
-            }
-            Err(error) => tracing::warn!(%error, "no card could be drawn"),
-        }
-    }
-
     fn take_answers(&mut self, now: Time, relay: &mut Relay) {
         while let Some(answer) = self.keeper.as_ref().and_then(Keeper::answer) {
             match answer {
@@ -178,12 +159,7 @@ impl Relaying {
                         playing.sounds.push_back(sound);
                     }
                 }
-                Answer::Lent(id, objects) => {
-                    relay.handle(now, Input::Local(Local::Server(server::Local::Supply(id, objects))));
-                }
-                Answer::NotLent(id, range) => {
-                    relay.handle(now, Input::Local(Local::Server(server::Local::Gone(id, range))));
-                }
+                Answer::Lent(id, range, objects) => self.lent(now, relay, id, range, objects),
                 Answer::Trouble(key, sentence) => {
                     let name = self.stages.get(&key).map_or_else(String::new, |stage| format!("{}: ", stage.name));
                     self.output.warn(&format!("warning: {name}the film is not kept: {sentence}"));
@@ -196,64 +172,6 @@ impl Relaying {
 
     fn playing(&mut self, key: StreamKey) -> Option<&mut Playing> {
         self.stages.get_mut(&key)?.plays.as_mut()
-    }
-
-    /// The keeper has looked for a film.
-    fn plays(&mut self, now: Time, relay: &mut Relay, key: StreamKey, adoption: Option<Adoption>) {
-        let Some(stage) = self.stages.get_mut(&key) else { return };
-        stage.asked = false;
-        let away = matches!(stage.above, Above::Away(_));
-        let asked = stage.above == Above::Asked && self.unlisted;
-        match adoption {
-            Some(adoption) if away || asked => {
-                (stage.plays, stage.card) = (Some(Playing::default()), None);
-                self.output.say(&format!("{}: it plays out of the cache.", stage.name));
-                relay.handle(now, Input::Local(Local::Play(key, adoption)));
-            }
-            Some(_) => self.order(Order::Stop(key)),
-            None if away => self.show_card(now, relay, key),
-            None => {}
-        }
-    }
-
-    /// Hands over what plays out of the cache, and cards, as far as their moment has come.
-    fn feed_all(&mut self, now: Time, relay: &mut Relay) {
-        let keys: Vec<StreamKey> = self.stages.keys().copied().collect();
-        for key in keys {
-            self.feed_film(now, relay, key);
-            let card = self.stages.get_mut(&key).and_then(|stage| stage.card.as_mut());
-            if let Some(picture) = card.and_then(|card| card.picture(now)) {
-                self.feed(now, relay, key, Feed::Picture(picture));
-            }
-        }
-    }
-
-    fn feed_film(&mut self, now: Time, relay: &mut Relay, key: StreamKey) {
-        let Some(playing) = self.stages.get_mut(&key).and_then(|stage| stage.plays.as_mut()) else { return };
-        let mut feeds = Vec::new();
-        if relay.server().wants_picture(key)
-            && let Some(picture) = playing.pictures.pop_front()
-        {
-            playing.over.0 |= picture.is_err();
-            feeds.push(picture.map_or_else(|end| Feed::Ended(Some(end)), Feed::Passed));
-        }
-        while relay.server().wants_sound(key)
-            && let Some(sound) = playing.sounds.pop_front()
-        {
-            playing.over.1 |= sound.is_none();
-            let feed = sound.map_or(Feed::SoundEnded, Feed::PassedSound);
-            relay.handle(now, Input::Local(Local::Server(server::Local::Stream(key, feed))));
-        }
-        let mut orders = (0, 0);
-        while !playing.over.0 && playing.pictures.len() + playing.asked.0 < PICTURES {
-            (playing.asked.0, orders.0) = (playing.asked.0 + 1, orders.0 + 1);
-        }
-        while !playing.over.1 && playing.sounds.len() + playing.asked.1 < CHUNKS {
-            (playing.asked.1, orders.1) = (playing.asked.1 + 1, orders.1 + 1);
-        }
-        (0..orders.0).for_each(|_| self.order(Order::Picture(key)));
-        (0..orders.1).for_each(|_| self.order(Order::Sound(key)));
-        feeds.into_iter().for_each(|feed| self.feed(now, relay, key, feed));
     }
 
     fn served(&mut self, now: Time, relay: &mut Relay, event: server::Event) -> Flow {
@@ -269,11 +187,14 @@ impl Relaying {
                     (stage.plays, stage.card, stage.next) = (None, None, Unit(0));
                 }
             }
-            server::Event::Asked { id, range, .. } => {
-                let lent = self.keeper.as_ref().is_some_and(|keeper| keeper.tell(Order::Lend(id, range)));
-                if !lent {
-                    relay.handle(now, Input::Local(Local::Server(server::Local::Gone(id, range))));
+            server::Event::Asked { id, range, .. } if self.keeper.is_some() => {
+                let lending = self.lending.entry(id).or_default();
+                if lending.asked.len() < MOST_ASKED {
+                    lending.asked.push_back(range);
                 }
+            }
+            server::Event::Asked { id, range, .. } => {
+                relay.handle(now, Input::Local(Local::Server(server::Local::Gone(id, range))));
             }
             server::Event::Joined { address, .. } => {
                 let watchers = relay.server().watchers();
@@ -337,8 +258,9 @@ impl Relaying {
 
     /// Says the last word.
     pub fn finish(mut self, relay: &Relay) -> Exit {
-        self.keeper = None;
         let figures = self.figures(relay, None);
+        // What was fetched is written to its end.
+        self.keeper = None;
         if !self.killed {
             self.output.conclude(&words::relayed(self.output.elapsed(), self.most_watchers, &figures));
         }
@@ -380,7 +302,11 @@ impl App<Relay> for Relaying {
                     self.order(Order::Fill(key, stage.name.clone(), Box::new(description)));
                 }
             }
-            Event::Fetched(key, fetched) => self.order(Order::Fetched(key, fetched)),
+            Event::Fetched(key, fetched) => {
+                if let Some(keeper) = &self.keeper {
+                    keeper.fetched(key, fetched);
+                }
+            }
             Event::Unlisted(failure) => {
                 tracing::info!(?failure, "list");
                 self.unlisted = failure.is_some();
@@ -400,6 +326,8 @@ impl App<Relay> for Relaying {
             return Flow::Stop;
         }
         self.take_answers(now, relay);
+        self.lend(relay);
+        self.mourn(now, relay);
         self.feed_all(now, relay);
         if now >= self.limit() {
             self.stop(now, relay, "The relay's time is up.");

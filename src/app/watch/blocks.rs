@@ -162,6 +162,7 @@ impl Measured {
             reconnects: counts.reconnects,
             process: Process { cpu_seconds: figures::cpu_seconds(), rss_bytes: figures::rss_bytes() },
             sound: None,
+            hops: receiver.hops().to_vec(),
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::app::figures::{block, in_force, rounded};
 use crate::proto::receiver::{RepairTraffic, Repaired};
 use crate::stats::Block;
-use crate::wire::message::InForce;
+use crate::wire::message::{InForce, RelayHop};
 
 /// Figures of a second, or of a whole run. Blocks are in milliseconds.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,8 @@ pub struct WatchFigures {
     pub process: Process,
     /// `None` without sound.
     pub sound: Option<SoundFigures>,
+    /// Relays on the way, the nearest to the origin first, and how old pictures are when they leave each.
+    pub hops: Vec<RelayHop>,
 }
 
 /// What became of pictures.
@@ -130,6 +132,7 @@ impl WatchFigures {
             "rtt_ms": network.rtt.map(millis),
             "cpu_seconds": rounded(process.cpu_seconds, 1e3), "rss_bytes": process.rss_bytes,
             "audio": self.sound.as_ref().map(SoundFigures::json),
+            "relays": self.hops.iter().map(relay).collect::<Vec<_>>(),
         });
         if let Value::Object(fields) = &mut fields {
             fields.extend(network.repaired());
@@ -169,6 +172,11 @@ impl SoundFigures {
             "muted": self.muted,
         })
     }
+}
+
+/// A relay on the way.
+pub fn relay(hop: &RelayHop) -> Value {
+    json!({ "id": format!("{:016x}", hop.id), "age_ms": hop.age.map(millis) })
 }
 
 fn millis(time: Duration) -> Value {

@@ -6,7 +6,7 @@ use super::figures::{SoundFigures, WatchFigures};
 use crate::app::words::{Position, counted, fps_text, grouped, jitter_text, rate_text, seconds_text, speed};
 use crate::proto::receiver::Repaired;
 use crate::stats::Block;
-use crate::wire::message::InForce;
+use crate::wire::message::{InForce, RelayHop};
 
 /// The line of `watch`; without a position nothing has been shown yet.
 pub fn status(server: &str, position: Option<Position>, figures: &WatchFigures) -> Vec<String> {
@@ -49,6 +49,7 @@ pub fn panel(position: Option<Position>, figures: &WatchFigures) -> Vec<String> 
         ),
         network.in_force.map_or_else(String::new, path),
         network.in_force.map_or_else(String::new, |told| told.reason.text().to_owned()),
+        relays(&figures.hops),
         figures.sound.as_ref().map_or_else(String::new, sound),
     ]
 }
@@ -79,6 +80,19 @@ fn path(told: InForce) -> String {
     let quality = if told.quality > 0 { format!("  quality {}", told.quality) } else { String::new() };
     let every = if told.every > 1 { format!("  1 of {}", told.every) } else { String::new() };
     format!("{estimate}  queue {:.1} ms{quality}  {size}{every}", f64::from(told.queue) / 10.0)
+}
+
+/// Through how many relays it came, and how old pictures are when they leave each.
+fn relays(hops: &[RelayHop]) -> String {
+    let ages: Option<Vec<String>> =
+        hops.iter().map(|hop| hop.age.map(|age| format!("{:.1}", age.as_secs_f64() * 1e3))).collect();
+    let ages =
+        ages.filter(|ages| !ages.is_empty()).map_or_else(String::new, |ages| format!("  {} ms", ages.join(" > ")));
+    match hops.len() {
+        0 => String::new(),
+        1 => format!("through a relay{ages}"),
+        count => format!("through {count} relays{ages}"),
+    }
 }
 
 /// How it goes with the sound.
@@ -164,8 +178,11 @@ mod tests {
         assert_eq!(lines[2], "latency 1.0 ms  p99 4.0 ms");
         assert_eq!(lines[3], " network -  wait -  decode -  present - ms");
         assert_eq!(lines[4], "loss 3.00 % of pictures  damaged 2  late 0");
-        assert_eq!(lines[9], "sound 80 %  off by 1.0 ms  0 lost  0 gaps");
-        assert_eq!(panel(None, &WatchFigures::default())[7..], ["", "", ""], "nothing where there is none");
+        assert_eq!(lines[10], "sound 80 %  off by 1.0 ms  0 lost  0 gaps");
+        assert_eq!(panel(None, &WatchFigures::default())[7..], ["", "", "", ""], "nothing where there is none");
+        let hop = |micros| RelayHop { id: 1, age: Some(Duration::from_micros(micros)) };
+        let hops = vec![hop(1_230), hop(2_000)];
+        assert_eq!(panel(None, &WatchFigures { hops, ..WatchFigures::default() })[9], "through 2 relays  1.2 > 2.0 ms");
         let reason = AdaptationReason::Queue;
         let told =
             InForce { rendition: 1, quality: 44, every: 2, reason, estimate: Some(Bitrate::bps(2_400_000)), queue: 83 };

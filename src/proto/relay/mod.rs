@@ -140,6 +140,10 @@ impl Relay {
         relay
     }
 
+    pub const fn id(&self) -> u64 {
+        self.config.id
+    }
+
     pub const fn server(&self) -> &Server {
         &self.server
     }

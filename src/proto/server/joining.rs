@@ -8,7 +8,7 @@ use crate::proto::sender::Control;
 use crate::proto::session::{Beginning, Gone, Session, Wishes};
 use crate::proto::{Peer, Port, Received, Route};
 use crate::units::Time;
-use crate::wire::message::{Accept, Entry, Join, List, MAX_HOPS, Message, Refuse, RefuseCode, Role, bye, via};
+use crate::wire::message::{Accept, Entry, Join, List, MAX_VIA, Message, Refuse, RefuseCode, Role, bye, via};
 use crate::wire::tlv::{self, Tlvs, kind};
 use crate::wire::{Kind, SizeClass, StreamName, VERSION};
 
@@ -161,9 +161,9 @@ impl Server {
         session.wanted = session.wanted.changed_by(wishes.limits);
         session.media.protection.wish = wishes.repair.unwrap_or_default();
         session.media.protection.schemes = join.fec;
-        session.media.most = wishes.class;
         if join.role == Role::Relay {
-            session.via = via(join.tlvs).into_iter().take(MAX_HOPS).collect();
+            session.media.most = wishes.class;
+            session.via = via(join.tlvs).into_iter().take(MAX_VIA).collect();
         }
         if let Some(first) = self.first_session(peer.port, join)
             && let Some(old) = self.sessions.tie(first, &mut session)
@@ -328,7 +328,9 @@ impl Server {
         }
         session.wanted = session.wanted.changed_by(wishes.limits);
         session.media.protection.wish = wishes.repair.unwrap_or(session.media.protection.wish);
-        session.media.most = wishes.class.or(session.media.most);
+        if !session.via.is_empty() {
+            session.media.most = wishes.class.or(session.media.most);
+        }
         stream.look_again();
         match wishes.pictures {
             Some(true) => stream.resume(now, slot, &mut self.sessions),

@@ -18,6 +18,7 @@ use std::time::Duration;
 pub use api::{Adaptation, Config, Event, Feed, Local, SessionView, Totals};
 use networks::Networks;
 use outbox::Outbox;
+pub use passing::{ITSELF, TOO_LONG};
 
 use super::door::Door;
 use super::sender::Control;

@@ -2,11 +2,16 @@
 
 use super::Server;
 use crate::proto::door::Refusal;
+use crate::proto::session::Gone;
 use crate::proto::stream::{Adoption, Needs, Stream, StreamConfig, StreamKey};
 use crate::units::Time;
-use crate::wire::message::{Join, MAX_HOPS, RefuseCode, RelayHop, Role, bye, put_hops, put_via, via};
+use crate::wire::message::{Join, MAX_HOPS, Message, RefuseCode, RelayHop, Role, bye, put_hops, put_via, via};
 use crate::wire::{Description, StreamName};
 
+/// Why a relay is not let in that is on the way already.
+pub const ITSELF: &str = "This relay would come to watch itself: the stream that it asks for comes through it.";
+/// Why no further relay is let in.
+pub const TOO_LONG: &str = "Too many relays are in a row: a stream goes through eight at most.";
 /// A relay that would come to watch itself asks again only after this.
 const LOOP_AGAIN_MS: u32 = 60_000;
 /// What is not there just now is asked for again after this.
@@ -83,6 +88,23 @@ impl Server {
         }
     }
 
+    /// The relays that watch a stream are told this and go, and none is let in again until it is `None`.
+    pub fn bar_relays(&mut self, key: StreamKey, why: Option<String>) {
+        let Some(passing) = self.streams.get_mut(key.index()).and_then(Stream::passing_mut) else { return };
+        passing.no_relays.clone_from(&why);
+        let Some(sentence) = why else { return };
+        let Self { streams, sessions, .. } = &*self;
+        let relays = |slot: &usize| sessions.get(*slot).is_some_and(|session| !session.via.is_empty());
+        let relays: Vec<usize> = streams[key.index()].members().iter().copied().filter(relays).collect();
+        for slot in relays {
+            if let Some(session) = self.sessions.get(slot) {
+                let (id, code) = (session.id, bye::FAILED);
+                self.outbox.say(session.route(), None, &Message::Bye { session: id, code, sentence: &sentence });
+            }
+            self.remove(slot, Gone::Left);
+        }
+    }
+
     /// A stream is not there any more, or is again: while it is not, it is neither listed nor found.
     pub fn withdraw(&mut self, key: StreamKey, withdrawn: bool) {
         if let Some(passing) = self.streams.get_mut(key.index()).and_then(Stream::passing_mut) {
@@ -110,6 +132,11 @@ impl Server {
         self.stream(key)?.passing()?.age
     }
 
+    /// The id of the relay that this is the server of.
+    pub const fn relay_id(&self) -> Option<u64> {
+        self.config.relay
+    }
+
     /// What a relay that joins would make of the way: a reason to refuse it, if a stream would come to itself.
     pub(super) fn is_loop(&self, stream: &Stream, join: &Join<'_>) -> Option<Refusal> {
         if join.role != Role::Relay {
@@ -120,12 +147,13 @@ impl Server {
         let own = self.config.relay;
         let known = |id: &u64| Some(*id) == own || above.iter().any(|hop| hop.id == *id);
         if below.iter().any(known) {
-            let why = "This relay would come to watch itself: the stream that it asks for comes through it.";
+            return Some(Refusal::new(RefuseCode::LOOP, ITSELF, LOOP_AGAIN_MS));
+        }
+        if let Some(why) = stream.passing().and_then(|passing| passing.no_relays.clone()) {
             return Some(Refusal::new(RefuseCode::LOOP, why, LOOP_AGAIN_MS));
         }
-        let long = below.len() + above.len() + usize::from(own.is_some()) > MAX_HOPS;
-        let why = "Too many relays are in a row: a stream goes through eight at most.";
-        long.then(|| Refusal::new(RefuseCode::LOOP, why, LOOP_AGAIN_MS))
+        let long = above.len() + usize::from(own.is_some()) >= MAX_HOPS;
+        long.then(|| Refusal::new(RefuseCode::LOOP, TOO_LONG, LOOP_AGAIN_MS))
     }
 
     /// The relays that a stream has come through when it leaves here, with ages; of use to those below.

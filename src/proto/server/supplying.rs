@@ -16,6 +16,11 @@ impl Server {
             self.totals.rejected += 1;
             return;
         };
+        if self.outbox.is_full() {
+            // Who asks will ask again.
+            self.totals.rejected += 1;
+            return;
+        }
         let stream = session.stream;
         let film = self.streams[stream.index()].description().film;
         if film.map(|hash| film_id(&hash)) == Some(range.stream) && range.first <= range.last {

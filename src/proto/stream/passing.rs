@@ -53,6 +53,8 @@ pub struct Passing {
     pub age: Option<Duration>,
     /// Why nobody is let in.
     pub refusal: Option<Refusal>,
+    /// Why no relay is let in.
+    pub no_relays: Option<String>,
     /// It is not there any more.
     pub withdrawn: bool,
 }

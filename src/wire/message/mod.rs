@@ -15,7 +15,7 @@ pub use list::{Entry, LISTING_HEAD, List, Listing};
 pub use repair::{ANY_CUT, NackName, NameRange, Parity, RepairWish, Scheme};
 pub use sound::{Place, SoundWish};
 pub use timeline::{ClockEcho, State, Timeline};
-pub use via::{MAX_HOPS, RelayHop, hops, put_hops, put_via, via};
+pub use via::{MAX_HOPS, MAX_VIA, RelayHop, hops, put_hops, put_via, via};
 pub use wanted::WantedPictures;
 
 use super::bytes::{Put, Reader};

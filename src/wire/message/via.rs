@@ -7,6 +7,8 @@ use crate::wire::tlv::{self, Tlvs, kind};
 
 /// A stream goes through no more relays than this.
 pub const MAX_HOPS: usize = 8;
+/// Ids that are told of those below.
+pub const MAX_VIA: usize = 64;
 
 /// A relay on the way of a stream, and how long after they are due its pictures leave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use udpstream::units::{Time, Unit};
 use udpstream::wire::description::film_id;
 use udpstream::wire::message::NameRange;
 use udpstream::wire::object::{Name, Type};
-use udpstream::wire::{Description, SizeClass};
+use udpstream::wire::{Description, Kind, SizeClass};
 
 use super::{Grid, Machinery, Node};
 use crate::jpeg::Film;
@@ -19,6 +19,12 @@ use crate::net::{chunk, description};
 use crate::sources::Source;
 
 impl Grid {
+    /// Bytes that went from one node to the other since a moment, of objects.
+    pub fn object_bytes(&self, from: Node, to: Node, since: Time) -> usize {
+        let of = |crossed: &&Crossed| (crossed.from, crossed.to, crossed.kind) == (from, to, Kind::OBJECT);
+        self.crossed.iter().filter(of).filter(|crossed| crossed.at >= since).map(|crossed| crossed.bytes).sum()
+    }
+
     pub(super) fn poll_relay(&mut self, node: Node) -> Option<Result<Transmit, (Time, udpstream::proto::Reason)>> {
         let now = self.now;
         let place = &mut self.places[node];

@@ -1,5 +1,6 @@
 //! One stream of a relay: a subscription above while somebody watches it here, and what becomes of all that comes.
 
+mod loops;
 mod passing;
 mod wanting;
 
@@ -18,7 +19,7 @@ use crate::proto::{Input, Machine, Port, Reason, Server, Soonest, Transmit};
 use crate::seal::Random;
 use crate::units::{Bitrate, Time, Unit};
 use crate::wire::description::film_id;
-use crate::wire::message::{NameRange, Place, RefuseCode, RepairWish, Role, SoundWish, bye};
+use crate::wire::message::{MAX_VIA, NameRange, Place, RefuseCode, RepairWish, Role, SoundWish, bye};
 use crate::wire::object::Type;
 use crate::wire::{Description, SizeClass, StreamName};
 
@@ -28,8 +29,6 @@ const LOOK: Duration = Duration::from_millis(50);
 const IN_TIME: Duration = Duration::from_millis(200);
 /// After the origin was stopped it is looked for again so soon.
 const AGAIN: Duration = Duration::from_millis(250);
-/// After a loop was found nobody is let in for so long, and the server above is not asked.
-const BARRED: Duration = Duration::from_secs(10);
 
 /// Where a stream's subscription stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,6 +80,10 @@ pub struct Upstream {
     waits: bool,
     /// Until when nobody is let in, and why: the stream would come through here.
     barred: Option<(Time, String)>,
+    /// Until when no relay is let in.
+    no_relays: Option<Time>,
+    /// There is no use in this subscription.
+    over: bool,
     /// The film that the stream above is of, if it can be had as a whole.
     film: Option<u64>,
     /// What is shown here goes on to its end.
@@ -114,6 +117,8 @@ impl Upstream {
             needs: None,
             waits: false,
             barred: None,
+            no_relays: None,
+            over: false,
             film: None,
             held: false,
             fetched: VecDeque::new(),
@@ -170,11 +175,16 @@ impl Upstream {
         self.needs = server.needs(now, self.key);
         self.next_look = now + LOOK;
         let watched = self.needs.as_ref().is_some_and(|needs| needs.audience > 0);
+        if self.no_relays.is_some_and(|until| now >= until) {
+            self.no_relays = None;
+            server.bar_relays(self.key, None);
+        }
         if self.barred.as_ref().is_some_and(|(until, _)| now >= *until) {
             self.barred = None;
             server.bar(self.key, None);
         }
-        self.client.is_none() && watched && !self.held && server.is_running(self.key)
+        let barred = self.held || self.barred.is_some();
+        self.client.is_none() && watched && !barred && server.is_running(self.key)
     }
 
     pub fn subscribe(&mut self, now: Time, port: Port, config: &Config, is_live: bool, random: &mut Random) {
@@ -198,7 +208,7 @@ impl Upstream {
             with_session: None,
             memory: Duration::from_secs(1),
             role: Role::Relay,
-            via: [config.id].into_iter().chain(via).collect(),
+            via: [config.id].into_iter().chain(via).take(MAX_VIA).collect(),
             film: None,
         };
         Client::new(config, &random.seed(), now)
@@ -253,18 +263,12 @@ impl Upstream {
         self.take_news(now, server);
         self.pass_on(now, server);
         self.tell_time(now, server);
-        if self.held || self.barred.as_ref().is_some_and(|(until, _)| now < *until) {
+        self.look_at_hops(now, server);
+        if self.held || std::mem::take(&mut self.over) {
             self.leave(now, server);
             return true;
         }
         self.consider_end(now, server) || self.look(now, server)
-    }
-
-    /// Whoever asks for a stream that would come through here is told so for a while.
-    pub fn bar(&self, now: Time, server: &mut Server) {
-        let why =
-            self.barred.as_ref().filter(|(until, _)| now < *until).map(|(_, why)| (RefuseCode::LOOP, why.clone()));
-        server.bar(self.key, why);
     }
 
     /// Looks who watches: tells what is wanted, and leaves when nobody does.
@@ -313,12 +317,7 @@ impl Upstream {
                 Told::Described(_) | Told::HeardAgain => self.described(now, server),
                 Told::Trouble(_) => self.above = Above::Away(String::new()),
                 Told::Gone(range) => self.fetched.push_back(Fetched::Gone(range)),
-                Told::Refused { code: RefuseCode::LOOP, sentence, .. } => {
-                    server.dismiss(now, self.key, &sentence);
-                    self.barred = Some((now + BARRED, sentence.clone()));
-                    self.bar(now, server);
-                    self.above = Above::Away(sentence);
-                }
+                Told::Refused { code: RefuseCode::LOOP, sentence, .. } => self.found_loop(now, server, sentence),
                 Told::Refused { sentence, .. } => self.above = Above::Away(sentence),
             }
         }
