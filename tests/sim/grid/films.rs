@@ -13,7 +13,7 @@ use udpstream::wire::message::NameRange;
 use udpstream::wire::object::{Name, Type};
 use udpstream::wire::{Description, Kind, SizeClass};
 
-use super::{Grid, Machinery, Node};
+use super::{Crossed, Grid, Machinery, Node};
 use crate::jpeg::Film;
 use crate::net::{chunk, description};
 use crate::sources::Source;
