@@ -31,3 +31,17 @@ pub use film::Film;
 pub use opened::{Store, StoredFilm};
 pub use reading::StoredUnit;
 pub use replay::Replay;
+
+/// The files of a film as they may be read, for fuzzing.
+#[doc(hidden)]
+pub fn fuzz_store(data: &[u8]) {
+    if let Some((film, used)) = Film::decode(data) {
+        let again = Film::decode(&film.encode(used));
+        assert!(again.is_some_and(|(again, at)| (again, at) == (film, used)), "what was read is written alike");
+    }
+    for bytes in data.as_chunks::<{ entry::Entry::LEN }>().0 {
+        if let Some(entry) = entry::Entry::decode(bytes, 7) {
+            assert_eq!(entry.encode(7), *bytes, "what was read is written alike");
+        }
+    }
+}

@@ -6,12 +6,15 @@
 mod balance;
 mod film;
 mod forge;
+mod relay;
 mod script;
 mod seen;
 mod sources;
 mod world;
 
 use std::time::Duration;
+
+pub use relay::fuzz_relay;
 
 use super::{Port, SendFailure, receiver, server};
 use crate::media::sound::Rendition;
@@ -266,6 +269,11 @@ mod tests {
     #[test]
     fn mutated_scripts_do_not_upset_the_server() {
         mutated(0x2545_f491_4f6c_dd1d, fuzz_server);
+    }
+
+    #[test]
+    fn mutated_scripts_do_not_upset_the_relay() {
+        mutated(0x1357_9bdf_0246_8ace, fuzz_relay);
     }
 
     #[test]

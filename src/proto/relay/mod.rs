@@ -205,7 +205,11 @@ impl Relay {
 
     fn datagram(&mut self, now: Time, datagram: Received<'_>) {
         match datagram.port {
-            Port::PICTURES | Port::SOUND => self.server.handle(now, Input::Datagram(datagram)),
+            Port::PICTURES | Port::SOUND => {
+                self.server.handle(now, Input::Datagram(datagram));
+                // It may have made somebody ready.
+                self.upstreams.iter_mut().for_each(Upstream::look_if_it_waits);
+            }
             LISTS => {
                 let datagram = Received { port: Port::PICTURES, ..datagram };
                 self.fetch.iter_mut().for_each(|fetch| {
@@ -322,6 +326,10 @@ impl Relay {
             }
             Err(failure) => Some(failure),
         };
+        if failure.is_some() {
+            // Who has just come may ask for streams that are not known.
+            self.next_list = now + LOOK;
+        }
         if failure.is_some() != std::mem::replace(&mut self.unlisted, failure.is_some()) {
             self.events.push_back(Event::Unlisted(failure));
         }

@@ -121,7 +121,9 @@ impl Server {
                 return named.ok_or_else(|| Refusal::no_such_stream(&wanted, names));
             }
         };
-        stream.ok_or_else(|| Refusal::new(RefuseCode::NO_SUCH_STREAM, "There are no streams here yet.", 1_000))
+        // A relay learns of streams within moments.
+        let again = if self.config.relay.is_some() { 250 } else { 1_000 };
+        stream.ok_or_else(|| Refusal::new(RefuseCode::NO_SUCH_STREAM, "There are no streams here yet.", again))
     }
 
     /// Streams that are listed, and found by their names.

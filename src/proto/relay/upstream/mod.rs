@@ -151,6 +151,13 @@ impl Upstream {
         (self.shown, self.held) = (None, false);
     }
 
+    /// Somebody here may be ready for a film that waits.
+    pub const fn look_if_it_waits(&mut self) {
+        if self.waits && self.client.is_some() {
+            (self.next_look, self.stirred) = (Time::ZERO, true);
+        }
+    }
+
     /// Who watches has changed.
     pub const fn look_soon(&mut self) {
         self.next_look = Time::ZERO;
