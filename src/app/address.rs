@@ -312,7 +312,7 @@ mod tests {
     fn several_origins_have_one_name_behind_the_last() {
         let origins = |text: &str| text.parse::<Origins>();
         let found = origins("a,b:7,[::1]/hall").expect("three");
-        assert_eq!((found.to_string().as_str(), found.addresses.len()), ("a,b:7,::1/hall", 3));
+        assert_eq!((found.to_string().as_str(), found.addresses.len()), ("a,b:7,[::1]/hall", 3));
         assert_eq!(origins("a/x,b/x").expect("one name").stream.map(|name| name.to_string()).as_deref(), Some("x"));
         assert_eq!(origins("robot").expect("one").stream, None);
         assert!(matches!(origins("a/x,b/y"), Err(AddressError::Streams(_))));

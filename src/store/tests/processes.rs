@@ -119,7 +119,7 @@ fn a_second_process_is_told_who_holds_the_store() {
     child.kill().expect("it runs");
     child.wait().expect("it ran");
     assert!(matches!(error, StoreError::Taken { pid, .. } if pid == Some(child.id())), "{error}");
-    let text = format!("is in use by process {}; stop that process, or choose another folder", child.id());
+    let text = format!("is in use by process {}; stop that, or name another folder", child.id());
     assert!(error.to_string().ends_with(&text), "{error}");
     Store::open(&folder.0, MOST_BYTES).expect("the lock died with its holder");
 }

@@ -124,7 +124,7 @@ fn a_foreign_folder_is_refused_and_not_written_to() {
     fs::write(folder.0.join("lock"), "letters of a friend").expect("a file");
     let error = Store::open(&folder.0, 1).err().expect("it is not ours");
     assert!(matches!(error, StoreError::Foreign { .. }));
-    assert!(error.to_string().ends_with("choose an empty or a new folder"));
+    assert!(error.to_string().ends_with("name one of its own, or a new one"));
     assert_eq!(fs::read_dir(&folder.0).expect("a folder").count(), 1);
     assert_eq!(fs::read_to_string(folder.0.join("lock")).expect("a file"), "letters of a friend");
 }
