@@ -8,6 +8,7 @@ mod help;
 mod keys;
 mod ls;
 mod near;
+mod network;
 mod program;
 mod relay;
 mod sense;

@@ -47,6 +47,8 @@ pub enum AddressError {
     Name(NameError),
     #[error("one server is meant here: leave out /{0}")]
     Streams(String),
+    #[error("servers that stand in for one another have one stream: write HOST,HOST/{0}, and another relay for /{1}")]
+    Names(StreamName, StreamName),
     #[error("{0:?} is not an IP address: write 0.0.0.0, 192.0.2.7, :: or fe80::1%INTERFACE")]
     NotIp(String),
     #[error("{address} is valid on every link: name the interface as well, as in {address}%{}", example(.interfaces))]
@@ -114,8 +116,8 @@ impl FromStr for Origins {
         let names: Vec<&StreamName> = targets.iter().filter_map(|target| target.stream.as_ref()).collect();
         // The name stands behind the last, or behind each.
         let stream = names.last().map(|name| (*name).clone());
-        if let Some(other) = names.iter().find(|name| Some(**name) != stream.as_ref()) {
-            return Err(AddressError::Streams(other.to_string()));
+        if let (Some(last), Some(other)) = (&stream, names.iter().find(|name| Some(**name) != stream.as_ref())) {
+            return Err(AddressError::Names(last.clone(), (*other).clone()));
         }
         Ok(Self { addresses: targets.into_iter().map(|target| target.address).collect(), stream })
     }
@@ -315,7 +317,7 @@ mod tests {
         assert_eq!((found.to_string().as_str(), found.addresses.len()), ("a,b:7,[::1]/hall", 3));
         assert_eq!(origins("a/x,b/x").expect("one name").stream.map(|name| name.to_string()).as_deref(), Some("x"));
         assert_eq!(origins("robot").expect("one").stream, None);
-        assert!(matches!(origins("a/x,b/y"), Err(AddressError::Streams(_))));
+        assert!(matches!(origins("a/x,b/y"), Err(AddressError::Names(..))));
         assert!(origins("a,").is_err() && origins("").is_err());
     }
 

@@ -61,9 +61,9 @@ pub fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
 
 /// A [`Set::Value`] that parses its text into a field.
 macro_rules! value {
-    ($field:ident, $parse:expr) => {
+    ($($field:ident).+, $parse:expr) => {
         $crate::cli::keys::Set::Value(|to, text| {
-            to.$field = Some($parse(text).map_err(|error| error.to_string())?);
+            to.$($field).+ = Some($parse(text).map_err(|error| error.to_string())?);
             Ok(())
         })
     };

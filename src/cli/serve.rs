@@ -89,9 +89,9 @@ impl ServeArgs {
         serve::Options {
             streams: settled,
             bind: settings.address(),
-            marks: settings.marks(),
-            audio_port: settings.audio_port,
-            datagram: settings.datagram.and_then(|datagram| datagram.0),
+            marks: settings.network.marks(),
+            audio_port: settings.network.audio_port,
+            datagram: settings.network.datagram.and_then(|datagram| datagram.0),
             frames: settings.frames,
             duration: settings.duration,
             force: settings.force.unwrap_or(false),

@@ -124,7 +124,7 @@ fn typed(words: &[String]) -> String {
 
 /// `udpstream watch 127.0.0.1 9688`, with `--port` before the number or without; `udpstream serve film.mp4 9688`.
 fn port_apart(words: &[String]) -> Option<Vec<String>> {
-    let verb = words.iter().position(|word| word == "watch" || word == "serve" || word == "ls")?;
+    let verb = words.iter().position(|word| ["watch", "serve", "ls", "relay"].contains(&word.as_str()))?;
     let plain: Vec<&String> = words[verb + 1..].iter().filter(|word| !word.starts_with('-')).collect();
     let [what, port, ..] = plain[..] else { return None };
     let port: u16 = port.strip_prefix("--port=").unwrap_or(port).parse().ok()?;
@@ -138,15 +138,22 @@ fn port_apart(words: &[String]) -> Option<Vec<String>> {
     Some(vec![format!("a port is written like this: {command}")])
 }
 
-/// `udpstream serve`, `udpstream watch`, `udpstream ls`, `udpstream extract`.
+/// A verb alone: `udpstream serve`, `udpstream cache ls`.
 fn nothing_named(words: &[String]) -> Option<Vec<String>> {
-    let verb = words.iter().find(|word| ["serve", "watch", "ls", "extract"].contains(&word.as_str()))?;
+    let verbs = ["serve", "watch", "ls", "relay", "cache", "extract"];
+    let verb = words.iter().find(|word| verbs.contains(&word.as_str()))?;
     let tips: &[&str] = match verb.as_str() {
         "serve" => &[
             "name a film: udpstream serve film.mp4",
             "without a film there is the test card: udpstream serve test:",
             "from a pipe: … | udpstream serve -",
         ],
+        "relay" => &["name the server whose streams it is to pass on: udpstream relay 192.168.1.20"],
+        "cache" if words.iter().any(|word| word == "rm") => &[
+            "name the relay's folder and the films: udpstream cache rm films holiday",
+            "all of them: udpstream cache rm films --all",
+        ],
+        "cache" => &["name the folder that a relay keeps its films in: udpstream cache ls films"],
         "extract" => &["name a film: udpstream extract film.mp4"],
         "ls" => &["name the machine that serves: udpstream ls 192.168.1.20"],
         _ => &["name the machine that serves: udpstream watch 192.168.1.20", "this one: udpstream watch 127.0.0.1"],

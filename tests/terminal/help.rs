@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::{have, program, run, stderr, stdout};
 
-const VERBS: [&str; 8] = ["serve", "watch", "ls", "extract", "devices", "doctor", "completions", "man"];
+const VERBS: [&str; 9] = ["serve", "watch", "ls", "relay", "extract", "devices", "doctor", "completions", "man"];
 
 /// The flags in a help text, each with its whole description in one line.
 fn flags(verb: &str) -> Vec<(String, String)> {
@@ -105,6 +105,14 @@ const SLIPS: &[(&str, &str)] = &[
     ("serve --title x", "udpstream serve film.mp4"),
     ("ls", "udpstream ls 192.168.1.20"),
     ("watch", "udpstream watch 127.0.0.1"),
+    ("relay", "udpstream relay 192.168.1.20"),
+    ("relay robot 9700", "udpstream relay robot:9700"),
+    ("relay a/x,b/y", "HOST,HOST/y"),
+    ("relay robot --ecn=ce", "off, ect0 or ect1"),
+    ("relay robot --cache-size 5G", "--cache <DIR>"),
+    ("relay robot --cache films --cache-size 5X", "500M or 2G"),
+    ("cache ls", "udpstream cache ls films"),
+    ("cache rm films", "udpstream cache rm films --all"),
     ("serv film.mp4", "'serve'"),
     ("wacth robot", "'watch'"),
     ("doctr", "'doctor'"),

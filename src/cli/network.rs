@@ -1,0 +1,58 @@
+//! What `serve` and `relay` can be told of the network, but for the port, whose default differs.
+
+use std::net::{Ipv6Addr, SocketAddr};
+
+use clap::Args;
+use udpstream::app::address;
+use udpstream::net::Marks;
+use udpstream::wire::Ecn;
+
+use super::help::NETWORK;
+use super::values::{Datagram, datagram, dscp, ecn, number};
+
+/// `None` where nothing was said.
+#[derive(Args, Clone, Debug, Default)]
+pub struct NetworkChoices {
+    /// UDP port for sound, 0 to 65535; 0 takes a free one [default: the one below --port].
+    #[arg(long, value_name = "PORT", value_parser = number(0_u16, u16::MAX), help_heading = NETWORK)]
+    pub audio_port: Option<u16>,
+    /// Listen on this address only, link-local ones as ADDR%INTERFACE [default: all, IPv6 and IPv4].
+    #[arg(long, value_name = "ADDR", value_parser = address::local, help_heading = NETWORK)]
+    pub bind: Option<SocketAddr>,
+    /// Largest UDP payload in bytes, 1200 to 65488; auto finds it for each watcher [default: auto].
+    #[arg(long, value_name = "auto|BYTES", value_parser = datagram, help_heading = NETWORK)]
+    pub datagram: Option<Datagram>,
+    /// Let routers mark datagrams instead of dropping them: ect0 marks as TCP would be marked (RFC 3168), ect1 early and often,
+    /// where routers know L4S (RFC 9331); --ecn alone is ect0 [default: off].
+    #[arg(long, value_name = "off|ect0|ect1", value_parser = ecn, num_args = 0..=1, require_equals = true,
+        default_missing_value = "ect0", help_heading = NETWORK)]
+    pub ecn: Option<Ecn>,
+    /// Differentiated services code point of all datagrams, 0 to 63 or a name such as af41, cs5 or ef [default: 0].
+    #[arg(long, value_name = "N|NAME", value_parser = dscp, help_heading = NETWORK)]
+    pub dscp: Option<u8>,
+}
+
+impl NetworkChoices {
+    /// These, and `others` where nothing was said.
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            audio_port: self.audio_port.or(others.audio_port),
+            bind: self.bind.or(others.bind),
+            datagram: self.datagram.or(others.datagram),
+            ecn: self.ecn.or(others.ecn),
+            dscp: self.dscp.or(others.dscp),
+        }
+    }
+
+    /// What all datagrams bear.
+    pub fn marks(&self) -> Marks {
+        Marks { ecn: self.ecn.unwrap_or_default(), dscp: self.dscp.unwrap_or(0) }
+    }
+
+    /// Where it listens with this port.
+    pub fn address(&self, port: u16) -> SocketAddr {
+        let mut bind = self.bind.unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
+        bind.set_port(port);
+        bind
+    }
+}
