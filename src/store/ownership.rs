@@ -13,7 +13,16 @@ use crate::store::real_disk::RealDisk;
 /// Holds the exclusive lock of a folder until it is dropped.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
-    _file: File,
+    pub(crate) file: File,
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread has forked and that is not yet its own program still holds a
+        // copy of this descriptor, and with it the lock (flock(2)). Unlocking ends it for all copies. Where that fails, the
+        // close that follows is the next best.
+        _ = flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 /// Makes the folder a store if it is new or empty, and locks it. A folder that is not ours is not written to.
@@ -72,7 +81,7 @@ fn lock(folder: &Path) -> Result<FolderLock, StoreError> {
     }
     // The number is for people only, so a full disk must not keep the store from opening and evicting.
     _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(FolderLock { _file: file })
+    Ok(FolderLock { file })
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> StoreError {

@@ -12,6 +12,7 @@ use super::{KIND, Random, TemporaryFolder, film, name, parts_of, slices};
 use crate::store::error::StoreError;
 use crate::store::objects::emit;
 use crate::store::opened::Store;
+use crate::store::ownership;
 use crate::units::Unit;
 
 const FOLDER: &str = "UDPSTORE_TEST_FOLDER";
@@ -122,4 +123,16 @@ fn a_second_process_is_told_who_holds_the_store() {
     let text = format!("is in use by process {}; stop that, or name another folder", child.id());
     assert!(error.to_string().ends_with(&text), "{error}");
     Store::open(&folder.0, MOST_BYTES).expect("the lock died with its holder");
+}
+
+/// A thread that starts a program forks first, and until the exec its child has a copy of each descriptor.
+#[test]
+fn a_closed_store_is_free_although_a_child_still_has_a_copy_of_its_lock() {
+    let folder = TemporaryFolder::new();
+    let lock = ownership::take(&folder.0).expect("it is free");
+    let copy = lock.file.try_clone().expect("a copy");
+    assert!(matches!(ownership::take(&folder.0), Err(StoreError::Taken { .. })));
+    drop(lock);
+    ownership::take(&folder.0).expect("it is free again");
+    drop(copy);
 }
