@@ -6,7 +6,6 @@
 )]
 
 mod addresses;
-mod in_step;
 mod oddities;
 mod queues;
 mod recordings;

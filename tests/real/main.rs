@@ -17,6 +17,7 @@ mod devices;
 mod ends;
 mod films;
 mod hearing;
+mod in_step;
 mod preview;
 mod records;
 mod relays;

@@ -1,15 +1,20 @@
 //! Live films with sound: what flashes and what beeps at the same moment is handed over for the same moment.
 
-use std::net::UdpSocket;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 
-use super::sound::with_sound;
-use super::*;
-use crate::media::sound::RATE;
-use crate::units::Time;
+use anyhow::ensure;
+use rustix::fs::{CWD, Mode, mkfifoat};
+use tempfile::TempDir;
+use udpstream::media::sound::RATE;
+use udpstream::queue::{self, WhenFull};
+use udpstream::source::{self, Input, Options, Pace, PaceChoice, SoundOptions, Source, Stopper};
+use udpstream::units::Time;
+
+use crate::cameras::free_port;
+use crate::machine::measured;
 
 /// A white picture for the first tenth of each second, and a beep with it.
-const FLASHES: &str = "-v error -re -f lavfi -i color=black:size=160x120:rate=25,geq=lum='255*lt(mod(T\\,1)\\,0.1)':cb=128:cr=128 \
+const FLASHES: &str = "-re -f lavfi -i color=black:size=160x120:rate=25,geq=lum='255*lt(mod(T\\,1)\\,0.1)':cb=128:cr=128 \
      -re -f lavfi -i aevalsrc=0.5*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.1):s=48000";
 
 /// An ffmpeg that sends flashes and beeps, killed with the test.
@@ -18,9 +23,8 @@ struct Sender(Child);
 impl Sender {
     fn start(coded: &str, to: &str) -> Self {
         let mut command = Command::new("ffmpeg");
-        let arguments = FLASHES.split_whitespace().chain(coded.split_whitespace()).chain(["-f", "mpegts", to]);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
-        Self(command.spawn().expect("ffmpeg is installed"))
+        let arguments = FLASHES.split_whitespace().chain(coded.split_whitespace()).chain(["-y", "-f", "mpegts", to]);
+        Self(command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 }
 
@@ -44,7 +48,7 @@ fn beginnings(moments: impl Iterator<Item = (f64, bool)>) -> Vec<f64> {
 }
 
 /// How many seconds each of the last three beeps comes after its flash, once `seconds` of a live source have gone by.
-fn skews(source: Source, seconds: f64) -> Vec<f64> {
+fn skews(source: Source, seconds: f64) -> anyhow::Result<Vec<f64>> {
     assert_eq!(source.info().pace, Pace::Live);
     let (out, pictures) = queue::bounded(100, WhenFull::DropOldest, None);
     let (sounding, chunks) = queue::bounded(4_000, WhenFull::DropOldest, None);
@@ -70,26 +74,37 @@ fn skews(source: Source, seconds: f64) -> Vec<f64> {
     let nearest = |flash: f64| beeps.iter().map(|beep| beep - flash).min_by(|a, b| a.abs().total_cmp(&b.abs()));
     let known = flashes.iter().rev().skip(1).take(3).filter_map(|&flash| nearest(flash));
     let skews: Vec<_> = known.collect();
-    assert_eq!(skews.len(), 3, "flashes at {flashes:.2?}, beeps at {beeps:.2?}");
-    skews
+    ensure!(skews.len() == 3, "flashes at {flashes:.2?}, beeps at {beeps:.2?}");
+    Ok(skews)
+}
+
+fn open(input: &Input, pace: PaceChoice) -> anyhow::Result<Source> {
+    let options = Options { pace, sound: Some(SoundOptions::default()), ..Options::default() };
+    Ok(source::open(input, None, &options, &Stopper::new()?)?)
 }
 
 /// A picture's time, and what a busy machine adds.
-fn assert_in_step(skews: &[f64], what: &str) {
-    assert!(skews.iter().all(|skew| skew.abs() < 0.09), "{what}: {skews:.3?}");
+fn is_in_step(source: Source, what: &str) -> anyhow::Result<()> {
+    let skews = skews(source, 4.0)?;
+    ensure!(skews.iter().all(|skew| skew.abs() < 0.09), "{what}: {skews:.3?}");
+    Ok(())
 }
 
 #[test]
 fn sound_and_pictures_of_a_live_pipe_are_in_step() {
-    for (coded, pace) in [
-        ("-c:v libx264 -g 25 -pix_fmt yuv420p -c:a aac", PaceChoice::Live),
-        ("-c:v libx264 -preset ultrafast -tune zerolatency -g 25 -pix_fmt yuv420p -c:a mp2", PaceChoice::Live),
-        ("-c:v mpeg2video -g 10 -c:a mp2", PaceChoice::Live),
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("pipe");
+    mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
+    let to = path.to_str().unwrap();
+    for coded in [
+        "-c:v libx264 -g 25 -pix_fmt yuv420p -c:a aac",
+        "-c:v libx264 -preset ultrafast -tune zerolatency -g 25 -pix_fmt yuv420p -c:a mp2",
+        "-c:v mpeg2video -g 10 -c:a mp2",
     ] {
-        let mut sender = Sender::start(coded, "-");
-        let pipe: OwnedFd = sender.0.stdout.take().expect("piped").into();
-        let source = open_pipe(pipe, Options { pace, ..with_sound() }).expect("a film");
-        assert_in_step(&skews(source, 4.0), coded);
+        measured(|| {
+            let _sender = Sender::start(coded, to);
+            is_in_step(open(&Input::File(path.clone()), PaceChoice::Live)?, coded)
+        });
     }
 }
 
@@ -99,9 +114,10 @@ fn sound_and_pictures_of_an_address_are_in_step() {
         "-c:v libx264 -g 25 -pix_fmt yuv420p -c:a aac",
         "-c:v libx264 -preset ultrafast -tune zerolatency -g 25 -pix_fmt yuv420p -c:a mp2",
     ] {
-        let port = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
-        let _sender = Sender::start(coded, &format!("udp://127.0.0.1:{port}?pkt_size=1316"));
-        let source = open_with(&Input::Url(format!("udp://127.0.0.1:{port}")), with_sound());
-        assert_in_step(&skews(source, 4.0), coded);
+        measured(|| {
+            let port = free_port();
+            let _sender = Sender::start(coded, &format!("udp://127.0.0.1:{port}?pkt_size=1316"));
+            is_in_step(open(&Input::Url(format!("udp://127.0.0.1:{port}")), PaceChoice::Auto)?, coded)
+        });
     }
 }
