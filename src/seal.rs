@@ -1,6 +1,12 @@
-//! Keys in, bytes out: join cookies, tokens, and the machines' random numbers. Later: codes, SFrame, tickets.
+//! Keys in, bytes out: join cookies, tokens, the machines' random numbers, and secret codes with the proofs of knowing them.
+//! Later: SFrame, tickets.
 #![forbid(unsafe_code)]
 
+mod code;
+mod proof;
+
+pub use code::{Code, CodeError, LookupId};
+pub use proof::{Exchange, Key, Proof, Side, Subject};
 use ring::hmac;
 
 use crate::units::Time;
