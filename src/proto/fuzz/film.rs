@@ -51,8 +51,10 @@ impl Film {
                 slices.insert((view.header.x8, view.header.y8, view.body.to_vec()));
             }
         }
-        self.made.insert((stream, unit), slices);
-        self.order.push_back((stream, unit));
+        // The last unit that there is may be made again and again.
+        if self.made.insert((stream, unit), slices).is_none() {
+            self.order.push_back((stream, unit));
+        }
         if self.order.len() > KEPT
             && let Some(oldest) = self.order.pop_front()
         {

@@ -1,3 +1,3 @@
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| udpstream::media::nut::fuzz_nut(bytes));
+udpstream_fuzz::target!(udpstream::media::nut::fuzz_nut);

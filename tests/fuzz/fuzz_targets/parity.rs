@@ -1,3 +1,3 @@
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| udpstream::media::parity::fuzz_parity(bytes));
+udpstream_fuzz::target!(udpstream::media::parity::fuzz_parity);

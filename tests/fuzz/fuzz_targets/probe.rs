@@ -1,3 +1,3 @@
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| udpstream::source::fuzz_probe(bytes));
+udpstream_fuzz::target!(udpstream::source::fuzz_probe);

@@ -1,3 +1,3 @@
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| udpstream::proto::fuzz_relay(bytes));
+udpstream_fuzz::target!(udpstream::proto::fuzz_relay);

@@ -1,3 +1,3 @@
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| udpstream::store::fuzz_store(bytes));
+udpstream_fuzz::target!(udpstream::store::fuzz_store);

@@ -1,6 +1,3 @@
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    udpstream::wire::fuzz_wire(bytes);
-    udpstream::media::sound::fuzz_sound(bytes);
-});
+udpstream_fuzz::target!(udpstream::wire::fuzz_wire, udpstream::media::sound::fuzz_sound);
