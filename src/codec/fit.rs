@@ -1,8 +1,9 @@
 //! Pictures brought to the stream's size and form: a camera's JPEG decoded, a picture of another size in the middle of a
 //! black one, in its own shape.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::{CodecError, Decoder};
 use crate::media::Picture;
@@ -17,12 +18,20 @@ pub struct Fitter {
     pool: Pool<Vec<u8>>,
     decoder: Decoder,
     planes: Vec<u8>,
+    /// A plane of the picture that is to stand in the middle of another.
+    inner: Vec<u8>,
     resizer: Resizer,
 }
 
 impl Fitter {
     pub fn new() -> Result<Self, CodecError> {
-        Ok(Self { pool: Pool::new(2), decoder: Decoder::new()?, planes: Vec::new(), resizer: Resizer::new() })
+        Ok(Self {
+            pool: Pool::new(2),
+            decoder: Decoder::new()?,
+            planes: Vec::new(),
+            inner: Vec::new(),
+            resizer: Resizer::new(),
+        })
     }
 
     /// The planes of a picture that came as a JPEG.
@@ -58,9 +67,10 @@ impl Fitter {
         for (at, (source, target)) in planes.enumerate() {
             target.fill(if at == 0 { 0 } else { 128 });
             let (corner, part) = to[at];
-            let scaled = self.scale(source, from[at], part, FilterType::Bilinear)?;
+            self.inner.resize(part.pixels(), 0);
+            scale(&mut self.resizer, (source, from[at]), (&mut self.inner, part), FilterType::Bilinear)?;
             let rows = target.chunks_exact_mut(whole[at].width.into()).skip(corner.height.into());
-            for (row, scaled) in rows.zip(scaled.buffer().chunks_exact(part.width.into())) {
+            for (row, scaled) in rows.zip(self.inner.chunks_exact(part.width.into())) {
                 row[usize::from(corner.width)..][..scaled.len()].copy_from_slice(scaled);
             }
         }
@@ -76,20 +86,27 @@ impl Fitter {
         let sizes = |size: Size| [size, Picture::chroma(size), Picture::chroma(size)];
         let planes = picture.planes().into_iter().zip(stretched.split_mut());
         for ((source, target), (from, to)) in planes.zip(sizes(picture.size).into_iter().zip(sizes(size))) {
-            target.copy_from_slice(self.scale(source, from, to, filter)?.buffer());
+            scale(&mut self.resizer, (source, from), (target, to), filter)?;
         }
         Ok(stretched)
     }
+}
 
-    fn scale(&mut self, plane: &[u8], from: Size, to: Size, filter: FilterType) -> Result<Image<'static>, CodecError> {
-        let refused = |error: &dyn std::fmt::Display| CodecError::Scale(error.to_string());
-        let source = ImageRef::new(from.width.into(), from.height.into(), plane, PixelType::U8);
-        let source = source.map_err(|error| refused(&error))?;
-        let mut target = Image::new(to.width.into(), to.height.into(), PixelType::U8);
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        self.resizer.resize(&source, &mut target, &options).map_err(|error| refused(&error))?;
-        Ok(target)
-    }
+/// Brings a plane to another size. The resizer is told the kind of pixel by a type: to leave that to a value makes code for
+/// each kind that it knows.
+fn scale(
+    resizer: &mut Resizer,
+    (plane, from): (&[u8], Size),
+    (out, to): (&mut [u8], Size),
+    filter: FilterType,
+) -> Result<(), CodecError> {
+    let refused = |error: &dyn std::fmt::Display| CodecError::Scale(error.to_string());
+    let source = TypedImageRef::<U8>::from_buffer(from.width.into(), from.height.into(), plane);
+    let source = source.map_err(|error| refused(&error))?;
+    let target = TypedImage::<U8>::from_buffer(to.width.into(), to.height.into(), out);
+    let mut target = target.map_err(|error| refused(&error))?;
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
+    resizer.resize_typed(&source, &mut target, &options).map_err(|error| refused(&error))
 }
 
 const fn chroma(subsampling: Subsampling) -> Chroma {

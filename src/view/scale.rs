@@ -1,7 +1,8 @@
 //! Where a picture stands in a window and how its pixels get there: row copies at 1:1, otherwise one resampling.
 
-use fast_image_resize::images::{CroppedImageMut, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x4;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use zerocopy::IntoBytes;
 
 use super::Frame;
@@ -73,17 +74,18 @@ impl Scaler {
 
     /// `None` only if the resampler refuses its arguments.
     fn resample(&mut self, from: Size, pixels: &[u32], to: Rect, target: &mut [u32], window: Size) -> Option<()> {
-        let source = ImageRef::new(from.width.into(), from.height.into(), pixels.as_bytes(), PixelType::U8x4).ok()?;
+        let source =
+            TypedImageRef::<U8x4>::from_buffer(from.width.into(), from.height.into(), pixels.as_bytes()).ok()?;
         let (width, height) = (window.width.into(), window.height.into());
-        let mut whole = Image::from_slice_u8(width, height, target.as_mut_bytes(), PixelType::U8x4).ok()?;
+        let whole = TypedImage::<U8x4>::from_buffer(width, height, target.as_mut_bytes()).ok()?;
         let (width, height) = (to.size.width.into(), to.size.height.into());
-        let mut part = CroppedImageMut::new(&mut whole, to.x.into(), to.y.into(), width, height).ok()?;
+        let mut part = TypedCroppedImageMut::new(whole, to.x.into(), to.y.into(), width, height).ok()?;
         // Hamming is as sharp as bicubic when shrinking at bilinear's cost; it is no good for enlarging. There Catmull-Rom
         // shows a smaller rendition 1 dB better than bilinear.
         let shrinks = to.size.width < from.width;
         let filter = if shrinks { FilterType::Hamming } else { FilterType::CatmullRom };
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
-        self.resizer.resize(&source, &mut part, &options).ok()
+        self.resizer.resize_typed(&source, &mut part, &options).ok()
     }
 }
 
