@@ -9,7 +9,7 @@ use super::run::named;
 use crate::clock;
 use crate::ffmpeg::{self, Control, Pipes, Process, Reading, Tap};
 
-/// Takes a look of two seconds where nothing else tells.
+/// Takes a look of two seconds where nothing else tells, from when something comes.
 pub(super) fn is_recording(control: &Control, reading: &Reading, found: &Found) -> bool {
     let address = reading.address.to_string_lossy().to_lowercase();
     let is_http = ["http://", "https://"].iter().any(|scheme| address.starts_with(scheme));
@@ -25,29 +25,34 @@ fn comes_ahead(control: &Control, reading: &Reading, stream: u32) -> Option<bool
     let mut command = ffmpeg::ffprobe().ok()?;
     reading.input(&mut command, &["-analyzeduration", "500000", "-select_streams", &stream.to_string()]);
     command.args(["-show_entries", "packet=pts_time", "-of", "csv=p=0"]);
-    let began = clock::now();
     let (mut process, Pipes { mut stdout, .. }) = Process::start(control, &mut command, named(reading)).ok()?;
-    let ahead = read_ahead(&mut stdout, || clock::now().since(began));
+    let ahead = read_ahead(&mut stdout);
     process.kill();
     // Its words are of no use, but the thread that reads them is to end here.
     process.words();
     Some(ahead)
 }
 
-/// Whether more of the film comes than `elapsed` of time, by far, or all of it at once.
-fn read_ahead(tap: &mut Tap, elapsed: impl Fn() -> Duration) -> bool {
+/// Whether more of the film comes than time goes by, by far, or all of it at once. How long ffprobe takes to start, which is
+/// seconds on a busy machine, says nothing of the film.
+fn read_ahead(tap: &mut Tap) -> bool {
     let (mut stamps, mut text, mut block) = (Progress::default(), Vec::new(), [0; 4 << 10]);
-    let until = clock::now() + LOOK;
+    let (mut first, mut until) = (None, clock::now() + START);
     while tap.ready(until) {
-        let Ok(count @ 1..) = tap.read(&mut block) else {
+        let count = tap.read(&mut block).unwrap_or(0);
+        let now = clock::now();
+        let began = *first.get_or_insert(now);
+        until = began + LOOK;
+        let elapsed = now.since(began);
+        if count == 0 {
             // It came to its end. What happens now does not, or its end is not ahead of the time.
-            return stamps.span > elapsed().as_secs_f64();
-        };
+            return stamps.span > (elapsed + ANALYSED).as_secs_f64();
+        }
         text.extend_from_slice(&block[..count]);
         let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         String::from_utf8_lossy(&text[..whole]).lines().for_each(|line| stamps.line(line));
         text.drain(..whole);
-        if stamps.span > (elapsed() + AHEAD).as_secs_f64() {
+        if stamps.span > (elapsed + AHEAD).as_secs_f64() {
             return true;
         }
     }
@@ -80,6 +85,10 @@ impl Progress {
 
 /// No longer than people wait gladly.
 const LOOK: Duration = Duration::from_secs(2);
+/// ffprobe has just looked at the same address: it says something sooner if something comes.
+const START: Duration = Duration::from_secs(5);
+/// ffprobe holds as much back until it knows what it is: half a second, see `-analyzeduration` above, and what a GOP adds.
+const ANALYSED: Duration = Duration::from_secs(1);
 /// A sender of what happens now begins with as much as it holds ready for newcomers: some seconds.
 const AHEAD: Duration = Duration::from_secs(8);
 /// Seconds between two pictures; more is no interval.

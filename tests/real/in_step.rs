@@ -49,7 +49,7 @@ fn beginnings(moments: impl Iterator<Item = (f64, bool)>) -> Vec<f64> {
 
 /// How many seconds each of the last three beeps comes after its flash, once `seconds` of a live source have gone by.
 fn skews(source: Source, seconds: f64) -> anyhow::Result<Vec<f64>> {
-    assert_eq!(source.info().pace, Pace::Live);
+    ensure!(source.info().pace == Pace::Live, "what comes at its own pace was taken for a recording");
     let (out, pictures) = queue::bounded(100, WhenFull::DropOldest, None);
     let (sounding, chunks) = queue::bounded(4_000, WhenFull::DropOldest, None);
     let running = source.start(out, Some(sounding));

@@ -63,7 +63,7 @@ fn a_recording_is_told_from_what_happens_now() {
         let source = open_with(&served(&film, manner), Options::default());
         assert_eq!(source.info().pace, pace, "with a length: {}, at {:?}", manner.length, manner.speed);
     }
-    // Its end comes before it is far enough ahead, and long before it would be shown, even where ffprobe takes seconds to start.
+    // Its end comes before it is far enough ahead, and long before it would be shown.
     let short = make(&folder, "short.ts", &arguments.replace("duration=20", "duration=6"), b"");
     let source = open_with(&served(&short, PLAIN), Options::default());
     assert_eq!(source.info().pace, Pace::File);
