@@ -47,6 +47,6 @@ fn made_up(seed: u64) -> Vec<u8> {
         state >> 32
     };
     let length = next() % LONGEST;
-    let sparse = seed % 2 == 0;
-    (0..length).map(|_| if sparse && next() % 4 != 0 { 0 } else { next() as u8 }).collect()
+    let sparse = seed.is_multiple_of(2);
+    (0..length).map(|_| if sparse && !next().is_multiple_of(4) { 0 } else { next() as u8 }).collect()
 }
