@@ -224,15 +224,16 @@ impl<F: FnMut(Happened)> ApplicationHandler<()> for Viewer<F> {
     }
 
     fn about_to_wait(&mut self, event_loop: &ActiveEventLoop) {
+        self.drain(event_loop);
         let surface = self.surface.as_ref().and_then(Surface::deadline);
         let next = [surface, self.pane.hud.expiry()].into_iter().flatten().min();
         event_loop
             .set_control_flow(next.map_or(ControlFlow::Wait, |at| ControlFlow::wait_duration(at.since(clock::now()))));
     }
 
-    fn user_event(&mut self, event_loop: &ActiveEventLoop, (): ()) {
-        self.drain(event_loop);
-    }
+    /// It has only to wake the loop. winit hands these out until there is none, before it looks for keys: were a picture drawn
+    /// here that takes longer than the next one takes to come, no key would ever be heard.
+    fn user_event(&mut self, _: &ActiveEventLoop, (): ()) {}
 
     fn window_event(&mut self, event_loop: &ActiveEventLoop, _: WindowId, event: WindowEvent) {
         match event {

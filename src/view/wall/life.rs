@@ -89,12 +89,12 @@ impl<F: FnMut(WallEvent)> ApplicationHandler<()> for Wall<F> {
     }
 
     fn about_to_wait(&mut self, event_loop: &ActiveEventLoop) {
+        self.drain(event_loop);
         self.wait(event_loop);
     }
 
-    fn user_event(&mut self, event_loop: &ActiveEventLoop, (): ()) {
-        self.drain(event_loop);
-    }
+    /// It has only to wake the loop, as in a single stream's window.
+    fn user_event(&mut self, _: &ActiveEventLoop, (): ()) {}
 
     fn window_event(&mut self, event_loop: &ActiveEventLoop, _: WindowId, event: WindowEvent) {
         match event {
