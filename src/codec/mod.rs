@@ -11,7 +11,7 @@ pub use bands::{PairedDecoder, PairedEncoder, second_thread};
 pub use enlarge::in_full;
 pub use fit::Fitter;
 pub use opus::{SoundDecoder, SoundEncoder};
-pub use turbo::{Decoder, Encoder};
+pub use turbo::{Converter, Decoder, Encoder};
 
 use crate::media::jpeg::JpegError;
 use crate::units::Size;

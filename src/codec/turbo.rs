@@ -1,93 +1,23 @@
-//! The only file that talks to libjpeg-turbo directly: the safe crate hides restart intervals and plain upsampling.
+//! The only module that talks to libjpeg-turbo directly: the safe crate hides restart intervals and plain upsampling.
 //!
 //! What makes it safe: every buffer's length is known here and told to the library or checked against what the header
 //! says before the library writes; a handle is owned by one value and freed once.
-#![expect(unsafe_code, reason = "libjpeg-turbo is C; this file is its only door")]
+#![expect(unsafe_code, reason = "libjpeg-turbo is C; this module is its only door")]
+
+mod converter;
+mod encoder;
 
 use std::ffi::{CStr, c_int};
-use std::ops::Range;
 
+pub use converter::Converter;
+pub use encoder::Encoder;
 use turbojpeg::raw;
 
 use super::CodecError;
 use crate::media::canvas::Rectangle;
 use crate::media::jpeg::{self, Index, Subsampling};
-use crate::media::{Canvas, Eighths, Picture};
+use crate::media::{Canvas, Eighths};
 use crate::units::Size;
-
-/// Turns pictures into baseline JPEGs: 4:2:0, standard Huffman tables, Annex K quantisation.
-pub struct Encoder {
-    handle: Handle,
-    /// Where the library writes; large enough for the worst picture of the sizes seen so far.
-    buffer: Vec<u8>,
-    /// Luma of odd sizes, with its last column and row doubled: the library reads whole pairs.
-    padded: Vec<u8>,
-}
-
-impl Encoder {
-    pub fn new() -> Result<Self, CodecError> {
-        let mut handle = Handle::new(raw::TJINIT_TJINIT_COMPRESS)?;
-        handle.set(raw::TJPARAM_TJPARAM_NOREALLOC, 1)?;
-        handle.set(raw::TJPARAM_TJPARAM_SUBSAMP, raw::TJSAMP_TJSAMP_420)?;
-        Ok(Self { handle, buffer: Vec::new(), padded: Vec::new() })
-    }
-
-    /// One JPEG with a restart marker every `restart_blocks` MCUs (0 = none), in a vector of exactly its size.
-    pub fn encode(&mut self, picture: &Picture, quality: u8, restart_blocks: u16) -> Result<Vec<u8>, CodecError> {
-        self.encode_planes(picture.planes(), picture.size, quality, restart_blocks)
-    }
-
-    /// A JPEG of these rows alone; they begin at an even one.
-    pub(super) fn encode_rows(
-        &mut self,
-        picture: &Picture,
-        rows: Range<u16>,
-        quality: u8,
-        restart_blocks: u16,
-    ) -> Result<Vec<u8>, CodecError> {
-        let size = Size::new(picture.size.width, rows.end.saturating_sub(rows.start));
-        let above = Size::new(size.width, rows.start);
-        let (chroma, chroma_above) = (Picture::chroma(size), Picture::chroma(above));
-        let [y, u, v] = picture.planes();
-        let planes = [(y, above, size), (u, chroma_above, chroma), (v, chroma_above, chroma)];
-        let planes = planes
-            .map(|(plane, above, size)| plane.get(above.pixels()..above.pixels() + size.pixels()).unwrap_or_default());
-        self.encode_planes(planes, size, quality, restart_blocks)
-    }
-
-    fn encode_planes(
-        &mut self,
-        planes: [&[u8]; 3],
-        size: Size,
-        quality: u8,
-        restart_blocks: u16,
-    ) -> Result<Vec<u8>, CodecError> {
-        if !(1..=100).contains(&quality) {
-            return Err(CodecError::Quality(quality));
-        }
-        self.handle.set(raw::TJPARAM_TJPARAM_QUALITY, c_int::from(quality))?;
-        self.handle.set(raw::TJPARAM_TJPARAM_RESTARTBLOCKS, c_int::from(restart_blocks))?;
-        self.make_room(size)?;
-        let [y, u, v] = planes;
-        let (y, stride) = pad_luma(y, size, &mut self.padded);
-        let length = self.handle.compress([y, u, v], stride, size, Picture::chroma(size), &mut self.buffer)?;
-        Ok(self.buffer.get(..length).unwrap_or_default().to_vec())
-    }
-
-    fn make_room(&mut self, size: Size) -> Result<(), CodecError> {
-        if size.pixels() == 0 {
-            return Err(CodecError::Empty(size));
-        }
-        // SAFETY: a pure function of three numbers.
-        let bytes = unsafe { raw::tj3JPEGBufSize(size.width.into(), size.height.into(), raw::TJSAMP_TJSAMP_420) };
-        let (columns, rows) = Subsampling::Yuv420.grid(size);
-        let needed = bytes as usize + columns * rows * BYTES_PER_RESTART;
-        if self.buffer.len() < needed {
-            self.buffer.resize(needed, 0);
-        }
-        Ok(())
-    }
-}
 
 /// Turns JPEGs and slices into pixels of a canvas.
 pub struct Decoder {
@@ -426,24 +356,6 @@ fn pack_luma(planes: &mut Vec<u8>, padded: Size, size: Size) {
     planes.truncate(planes.len() - padded.pixels() + size.pixels());
 }
 
-/// Luma of even width and height, and its stride. Even pictures are passed on as they are.
-fn pad_luma<'a>(y: &'a [u8], size: Size, padded: &'a mut Vec<u8>) -> (&'a [u8], usize) {
-    let (width, height) = (usize::from(size.width), usize::from(size.height));
-    if width.is_multiple_of(2) && height.is_multiple_of(2) {
-        return (y, width);
-    }
-    padded.clear();
-    for row in y.chunks_exact(width).chain(y.chunks_exact(width).last().filter(|_| height % 2 == 1)) {
-        padded.extend_from_slice(row);
-        if width % 2 == 1 {
-            padded.extend(row.last());
-        }
-    }
-    (padded, width.next_multiple_of(2))
-}
-
 const SOI: &[u8] = &[0xFF, 0xD8];
-/// A marker and up to seven bits of padding, rounded up.
-const BYTES_PER_RESTART: usize = 4;
 /// One u32 of 0x??RRGGBB on this machine.
 const PIXEL_FORMAT: raw::TJPF = if cfg!(target_endian = "little") { raw::TJPF_TJPF_BGRX } else { raw::TJPF_TJPF_XRGB };

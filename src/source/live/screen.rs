@@ -5,7 +5,6 @@
 //! through the socket, are grabbed at the rate and compared, and are without the pointer, or with one that is looked for.
 
 mod area;
-mod convert;
 mod layout;
 mod link;
 mod list;
@@ -24,6 +23,7 @@ use self::rhythm::{Rhythm, Step};
 use self::server::Server;
 use super::{Device, Grabber, Mode, THIRTY};
 use crate::clock;
+use crate::codec::Converter;
 use crate::ffmpeg::Control;
 use crate::media::Picture;
 use crate::queue::Pool;
@@ -54,8 +54,10 @@ impl Device for Display {
     fn open(&mut self, control: &Control) -> Result<Box<dyn Grabber>, SourceError> {
         let link = Link::open(self.screen.display.as_deref(), control)?;
         let name = link.name.clone();
-        let layout =
-            ScreenLayout::of(link.setup(), link.root()).map_err(|what| SourceError::ScreenColours { name, what })?;
+        let layout = ScreenLayout::of(link.setup(), link.root())
+            .map_err(|what| SourceError::ScreenColours { name: name.clone(), what })?;
+        let converter =
+            Converter::new().map_err(|why| SourceError::ScreenLost { name, why: why.to_string(), session: "" })?;
         let mut server = Server::new(link, self.pointer)?;
         let area = Area::on(server.measure()?, self.screen.area)?;
         server.make_room(layout.bytes(area.size))?;
@@ -67,6 +69,7 @@ impl Device for Display {
             rate: self.rate,
             rhythm: Rhythm::new(self.rate),
             plain: Vec::new(),
+            converter,
             contents: 0,
             last: None,
         }))
@@ -83,6 +86,7 @@ struct Grab {
     rhythm: Rhythm,
     /// A screen's pixels, brought into the order that is converted, if they are in another.
     plain: Vec<u8>,
+    converter: Converter,
     /// Pictures that showed something new.
     contents: u32,
     last: Option<Picture>,
@@ -140,7 +144,7 @@ impl Grab {
         let pixels = if self.layout.is_plain() {
             pixels
         } else {
-            self.plain.resize(convert::bytes(self.area.size), 0);
+            self.plain.resize(Converter::bytes(self.area.size), 0);
             self.layout.expand(pixels, self.area.size, &mut self.plain);
             &mut self.plain
         };
@@ -148,9 +152,9 @@ impl Grab {
             pointer::draw(&cursor, self.area, pixels);
         }
         let mut picture = Picture::from_pool(pool, self.area.size, 0, now);
-        convert::planes(pixels, &mut picture).map_err(|why| SourceError::ScreenLost {
+        self.converter.planes(pixels, &mut picture).map_err(|why| SourceError::ScreenLost {
             name: self.server.name().to_owned(),
-            why,
+            why: why.to_string(),
             session: "",
         })?;
         if let Some(last) = self.last.as_mut().filter(|last| last.planes() == picture.planes()) {
