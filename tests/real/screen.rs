@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
@@ -121,10 +122,21 @@ impl Drop for Xvfb {
     }
 }
 
+/// Lines of a program's output, which are read as soon as they come.
+fn lines_of(stdout: ChildStdout) -> Receiver<String> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        // Whoever is no longer interested has ended the program, or is about to.
+        BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)).ok();
+    });
+    lines
+}
+
 /// `watch` in a window.
 pub struct Viewer {
     pub child: Child,
-    stdout: BufReader<ChildStdout>,
+    /// Read as they come: a program that nobody listens to leaves lines out.
+    lines: Receiver<String>,
     pub id: String,
 }
 
@@ -137,7 +149,7 @@ impl Viewer {
 
     pub fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let lines = lines_of(child.stdout.take().unwrap());
         let mut id = String::new();
         until("a window", || {
             if let Some(status) = child.try_wait().unwrap() {
@@ -149,14 +161,13 @@ impl Viewer {
             !id.is_empty()
         });
         xdotool(&["windowfocus", "--sync", &id]);
-        Self { child, stdout, id }
+        Self { child, lines, id }
     }
 
     /// Reads JSON lines up to one with this event.
     pub fn event(&mut self, name: &str) -> Value {
         loop {
-            let mut line = String::new();
-            assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it ended before any {name}");
+            let line = self.lines.recv().unwrap_or_else(|_| panic!("it ended before any {name}"));
             let value: Value = serde_json::from_str(&line).unwrap();
             if value["event"] == name {
                 return value;
@@ -220,11 +231,11 @@ impl Viewer {
     /// Waits for the end: exit code, summary and everything on stderr.
     pub fn end(mut self) -> (i32, Value, String) {
         let code = wait(&mut self.child, PATIENCE);
-        let (mut text, mut said) = (String::new(), String::new());
-        self.stdout.read_to_string(&mut text).unwrap();
+        let mut said = String::new();
+        let last = self.lines.iter().last().unwrap_or_default();
         self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         assert!(!said.contains("panicked"), "{said}");
-        (code, summary(&text), said)
+        (code, summary(&last), said)
     }
 }
 
