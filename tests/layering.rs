@@ -18,8 +18,8 @@ const ROWS: &[&[&str]] = &[
     &["proto"],
     &["net"],
     &["ffmpeg"],
-    &["source"],
     &["codec"],
+    &["source"],
     &["view", "audio", "record"],
     &["gateway"],
     &["app", "cli", "lib", "main"],
@@ -68,7 +68,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("unicode_normalization", &["wire"]),
     ("winit", &["view", "app"]),
     ("x11rb", &["source"]),
-    ("yuv", &["source"]),
     ("zerocopy", &["wire", "view", "codec"]),
 ];
 const ANYWHERE: &[&str] = &["thiserror"];
