@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::machine;
 use crate::program::{END, Film, Server, figures, program, watch};
 
 /// A running `relay`, killed with the test.
@@ -47,19 +48,21 @@ fn a_film_is_kept_beside_playing_and_plays_without_its_origin() {
     let origin = Server::start(&[film.path.as_str(), "--loop", "--name", "clip"]);
     let mut through = relay(&origin.address(), &["--cache", kept]);
     until(&mut through, "listed", |line| line["streams"][0]["name"] == "clip");
-    let first = figures(&watch(&through.address(), &["--duration", "3"]));
-    assert!(count(&first, "pictures_shown") > 20, "{first}");
+    let first = figures(&watch(&through.address(), &["--frames", "60"]));
+    assert_eq!((&first["end"], count(&first, "pictures_shown")), (&"limit".into(), 60), "{first}");
     until(&mut through, "kept", |line| line["cache"]["complete"] == 1);
     // Nobody else may have the folder.
     let second = program().args(["relay", "127.0.0.1", "--cache", kept, "--port", "0"]).output().unwrap();
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(second.status.code() == Some(1) && said.contains("is in use by process"), "{said}");
     drop(origin);
+    let begun = machine::begin();
     let shown = figures(&watch(&through.address(), &[]));
     assert_eq!(shown["end"], "end", "{shown}");
     let parts = ["pictures_shown", "pictures_damaged", "pictures_lost"].map(|name| count(&shown, name));
     // A machine that stands still may pass over some; all were there to be sent.
-    assert!(parts[0] * 10 >= film.pictures * 9 && parts[1..] == [0, 0], "{parts:?} of {}: {shown}", film.pictures);
+    let nearly_all = parts[0] * 10 >= film.pictures * 9 || machine::stood_still(begun);
+    assert!(nearly_all && parts[1..] == [0, 0], "{parts:?} of {}: {shown}", film.pictures);
     assert_eq!((shown["audio"]["lost"].as_u64(), shown["audio"]["chunks"].as_u64() > Some(300)), (Some(0), true));
     through.interrupt();
     let (code, last) = through.end(END);
@@ -79,10 +82,12 @@ fn a_film_reaches_the_end_of_a_chain_whole() {
     let origin = Server::start(&[film.path.as_str(), "--no-adapt"]);
     let first = relay(&origin.address(), &[]);
     let second = relay(&first.address(), &[]);
+    let begun = machine::begin();
     let shown = figures(&watch(&second.address(), &[]));
     let parts = ["pictures_shown", "pictures_lost", "pictures_late", "pictures_thinned", "pictures_damaged"];
     let parts = parts.map(|name| count(&shown, name));
-    assert!(parts[0] * 10 >= film.pictures * 9 && parts[1] + parts[4] == 0, "{parts:?} of {}: {shown}", film.pictures);
+    let nearly_all = parts[0] * 10 >= film.pictures * 9 || machine::stood_still(begun);
+    assert!(nearly_all && parts[1] + parts[4] == 0, "{parts:?} of {}: {shown}", film.pictures);
     let (code, _) = origin.end(END);
     assert_eq!(code, 0);
 }

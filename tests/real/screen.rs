@@ -30,13 +30,26 @@ pub fn xdotool(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// Asks again and again until the answer is yes.
+/// Asks again and again until the answer is yes. A machine that stands still is waited for longer.
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+    for _ in 0..3 {
+        let begun = machine::begin();
+        if within_patience(begun, &mut is_so) {
+            return;
+        }
+        assert!(machine::stood_still(begun), "waited in vain: {what}");
+    }
+    panic!("waited in vain, three times: {what}");
+}
+
+fn within_patience(begun: Instant, is_so: &mut impl FnMut() -> bool) -> bool {
+    while begun.elapsed() < PATIENCE {
+        if is_so() {
+            return true;
+        }
         std::thread::sleep(LOOK);
     }
+    false
 }
 
 /// Does something to a window, and waits until it shows. On a machine that stood still a key or a click can be lost, and is
@@ -45,11 +58,8 @@ pub fn until_done(what: &str, act: impl Fn(), mut is_so: impl FnMut() -> bool) {
     for _ in 0..3 {
         let begun = machine::begin();
         act();
-        while begun.elapsed() < PATIENCE {
-            if is_so() {
-                return;
-            }
-            std::thread::sleep(LOOK);
+        if within_patience(begun, &mut is_so) {
+            return;
         }
         assert!(machine::stood_still(begun), "waited in vain: {what}");
     }
