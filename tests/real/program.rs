@@ -173,14 +173,14 @@ impl Film {
 /// told on both sides, however busy the machine was.
 pub fn all_shown(pictures: u64, sent: &Value, shown: &Value) -> anyhow::Result<()> {
     let count = |summary: &Value, name: &str| summary[name].as_u64().unwrap_or_else(|| panic!("no {name}: {summary}"));
+    // A pipe that a slow machine fills in its own time is taken for what happens now, and waits for nobody.
+    let unwatched = count(sent, "pictures_unwatched");
+    ensure!(unwatched == 0, "{unwatched} pictures were over before anybody watched: {sent}");
     let [sent_out, left_out] = ["pictures_sent", "pictures_skipped"].map(|name| count(sent, name));
     let parts = ["pictures_shown", "pictures_lost", "pictures_late", "pictures_thinned"].map(|name| count(shown, name));
     let known = parts.iter().sum::<u64>();
     assert!(count(shown, "reconnects") > 0 || known == sent_out + left_out, "{known} pictures add up: {sent} {shown}");
     ensure!(left_out == 0, "the server left out {left_out} pictures and sent {sent_out}");
-    // A pipe that a slow machine fills in its own time is taken for what happens now, and waits for nobody.
-    let unwatched = count(sent, "pictures_unwatched");
-    ensure!(unwatched == 0, "{unwatched} pictures were over before anybody watched: {sent}");
     assert_eq!(sent_out, pictures, "{sent}");
     ensure!(
         parts == [pictures, 0, 0, 0] && count(shown, "pictures_damaged") == 0,

@@ -88,8 +88,11 @@ fn each_tile_shows_its_own_picture_and_one_of_them_is_made_large_and_small_again
         || viewer.shot().get_pixel(720, 300) != before.get_pixel(720, 300),
     );
     until_done("the wall", || viewer.key("question"), || all_show(&viewer.shot(), (3, 3), &COLOURS));
-    xdotool(&["windowsize", &viewer.id, "300", "900"]);
-    until("a tall wall", || all_show(&viewer.shot(), (1, 9), &COLOURS));
+    until_done(
+        "a tall wall",
+        || drop(xdotool(&["windowsize", &viewer.id, "300", "900"])),
+        || all_show(&viewer.shot(), (1, 9), &COLOURS),
+    );
 
     // What is saved is whole, however small its tile.
     viewer.key("s");
