@@ -38,7 +38,7 @@ fn fifty_watchers_get_every_picture() {
             // Whatever the machine does, no byte is wrong.
             let damage = [figures.crc_errors, figures.different, figures.unsound, figures.malformed];
             assert_eq!(damage, [0; 4], "{}", figures.json());
-            // What stood still on its way is asked for again, and then comes twice.
+            // A watcher that stood still asks again for what waits in its socket: that comes twice.
             ensure!(figures.wrong().is_none() && figures.skipped == 0, "{:?} {}", figures.wrong(), figures.json());
             assert_eq!((figures.joined, figures.complete), (50, figures.expected), "{}", figures.json());
             // Two seconds of 15; those that begin before and end after may count or not.
