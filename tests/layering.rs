@@ -10,7 +10,7 @@ use proc_macro2::{TokenStream, TokenTree};
 
 /// Low to high. Layers in one row may not see each other, except in the last row, where the wiring is.
 const ROWS: &[&[&str]] = &[
-    &["units"],
+    &["units", "resample"],
     &["clock", "queue", "stats"],
     &["wire"],
     &["media"],
@@ -39,7 +39,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crc32fast", &["wire", "store"]),
     ("crossbeam_channel", &["queue", "source", "audio", "record", "app"]),
     ("embedded_graphics", &["media"]),
-    ("fast_image_resize", &["view", "codec"]),
+    ("fast_image_resize", &["resample"]),
     ("ffmpeg_sidecar", &["ffmpeg"]),
     ("hdrhistogram", &["stats"]),
     ("hound", &["record"]),
@@ -65,6 +65,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tracing", &["net", "app", "cli", "main"]),
     ("tracing_subscriber", &["app", "cli", "main"]),
     ("turbojpeg", &["codec"]),
+    ("udpstream_resample", &["codec", "view"]),
     ("unicode_normalization", &["wire"]),
     ("winit", &["view", "app"]),
     ("x11rb", &["source"]),

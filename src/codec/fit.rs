@@ -1,9 +1,7 @@
 //! Pictures brought to the stream's size and form: a camera's JPEG decoded, a picture of another size in the middle of a
 //! black one, in its own shape.
 
-use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::U8;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use udpstream_resample::{Filter, Resampler};
 
 use super::{CodecError, Decoder};
 use crate::media::Picture;
@@ -20,7 +18,7 @@ pub struct Fitter {
     planes: Vec<u8>,
     /// A plane of the picture that is to stand in the middle of another.
     inner: Vec<u8>,
-    resizer: Resizer,
+    resampler: Resampler,
 }
 
 impl Fitter {
@@ -30,7 +28,7 @@ impl Fitter {
             decoder: Decoder::new()?,
             planes: Vec::new(),
             inner: Vec::new(),
-            resizer: Resizer::new(),
+            resampler: Resampler::default(),
         })
     }
 
@@ -68,7 +66,7 @@ impl Fitter {
             target.fill(if at == 0 { 0 } else { 128 });
             let (corner, part) = to[at];
             self.inner.resize(part.pixels(), 0);
-            scale(&mut self.resizer, (source, from[at]), (&mut self.inner, part), FilterType::Bilinear)?;
+            scale(&mut self.resampler, (source, from[at]), (&mut self.inner, part), Filter::Bilinear)?;
             let rows = target.chunks_exact_mut(whole[at].width.into()).skip(corner.height.into());
             for (row, scaled) in rows.zip(self.inner.chunks_exact(part.width.into())) {
                 row[usize::from(corner.width)..][..scaled.len()].copy_from_slice(scaled);
@@ -82,31 +80,25 @@ impl Fitter {
         let mut stretched = Picture::from_pool(&self.pool, size, picture.number, picture.captured);
         (stretched.content, stretched.span) = (picture.content, picture.span);
         let enlarges = size.width > picture.size.width;
-        let filter = if enlarges { FilterType::CatmullRom } else { FilterType::Bilinear };
+        let filter = if enlarges { Filter::CatmullRom } else { Filter::Bilinear };
         let sizes = |size: Size| [size, Picture::chroma(size), Picture::chroma(size)];
         let planes = picture.planes().into_iter().zip(stretched.split_mut());
         for ((source, target), (from, to)) in planes.zip(sizes(picture.size).into_iter().zip(sizes(size))) {
-            scale(&mut self.resizer, (source, from), (target, to), filter)?;
+            scale(&mut self.resampler, (source, from), (target, to), filter)?;
         }
         Ok(stretched)
     }
 }
 
-/// Brings a plane to another size. The resizer is told the kind of pixel by a type: to leave that to a value makes code for
-/// each kind that it knows.
+/// Brings a plane to another size.
 fn scale(
-    resizer: &mut Resizer,
+    resampler: &mut Resampler,
     (plane, from): (&[u8], Size),
     (out, to): (&mut [u8], Size),
-    filter: FilterType,
+    filter: Filter,
 ) -> Result<(), CodecError> {
-    let refused = |error: &dyn std::fmt::Display| CodecError::Scale(error.to_string());
-    let source = TypedImageRef::<U8>::from_buffer(from.width.into(), from.height.into(), plane);
-    let source = source.map_err(|error| refused(&error))?;
-    let target = TypedImage::<U8>::from_buffer(to.width.into(), to.height.into(), out);
-    let mut target = target.map_err(|error| refused(&error))?;
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-    resizer.resize_typed(&source, &mut target, &options).map_err(|error| refused(&error))
+    let sides = |size: Size| (size.width.into(), size.height.into());
+    resampler.plane((plane, sides(from)), (out, sides(to)), filter).map_err(CodecError::Scale)
 }
 
 const fn chroma(subsampling: Subsampling) -> Chroma {

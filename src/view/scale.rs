@@ -1,8 +1,6 @@
 //! Where a picture stands in a window and how its pixels get there: row copies at 1:1, otherwise one resampling.
 
-use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef};
-use fast_image_resize::pixels::U8x4;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use udpstream_resample::{Filter, Part, Resampler};
 use zerocopy::IntoBytes;
 
 use super::Frame;
@@ -47,7 +45,7 @@ pub fn fit(picture: Size, room: Size) -> Size {
 /// Draws frames into window buffers; keeps the resampler's tables between them.
 #[derive(Default)]
 pub struct Scaler {
-    resizer: Resizer,
+    resampler: Resampler,
 }
 
 impl Scaler {
@@ -74,18 +72,13 @@ impl Scaler {
 
     /// `None` only if the resampler refuses its arguments.
     fn resample(&mut self, from: Size, pixels: &[u32], to: Rect, target: &mut [u32], window: Size) -> Option<()> {
-        let source =
-            TypedImageRef::<U8x4>::from_buffer(from.width.into(), from.height.into(), pixels.as_bytes()).ok()?;
-        let (width, height) = (window.width.into(), window.height.into());
-        let whole = TypedImage::<U8x4>::from_buffer(width, height, target.as_mut_bytes()).ok()?;
+        let source = (pixels.as_bytes(), (from.width.into(), from.height.into()));
+        let whole = (target.as_mut_bytes(), (window.width.into(), window.height.into()));
         let (width, height) = (to.size.width.into(), to.size.height.into());
-        let mut part = TypedCroppedImageMut::new(whole, to.x.into(), to.y.into(), width, height).ok()?;
-        // Hamming is as sharp as bicubic when shrinking at bilinear's cost; it is no good for enlarging. There Catmull-Rom
-        // shows a smaller rendition 1 dB better than bilinear.
-        let shrinks = to.size.width < from.width;
-        let filter = if shrinks { FilterType::Hamming } else { FilterType::CatmullRom };
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
-        self.resizer.resize_typed(&source, &mut part, &options).ok()
+        let part = Part { x: to.x.into(), y: to.y.into(), width, height };
+        // Catmull-Rom shows a smaller rendition 1 dB better than bilinear.
+        let filter = if to.size.width < from.width { Filter::Hamming } else { Filter::CatmullRom };
+        self.resampler.pixels(source, whole, part, filter).ok()
     }
 }
 

@@ -56,7 +56,11 @@ fn a_film_that_nobody_watches_ends_in_its_time() {
         let (code, sent) = server.end(END);
         let took = begun.elapsed().as_secs_f64();
         assert_eq!((code, &sent["end"]), (0, &Value::from("end")), "{sent}");
-        assert_eq!((&sent["pictures_unwatched"], &sent["pictures_sent"]), (&film.pictures.into(), &0.into()), "{sent}");
+        // What a busy machine leaves out is counted.
+        let count = |name: &str| sent[name].as_u64().unwrap();
+        assert_eq!(count("pictures_unwatched") + count("pictures_skipped"), film.pictures, "{sent}");
+        assert_eq!(count("pictures_sent"), 0, "{sent}");
+        ensure!(count("pictures_skipped") == 0, "pictures were left out: {sent}");
         assert!(sent["audio"]["chunks"].as_u64() > Some(340), "two seconds of 172: {sent}");
         // Fewer than two seconds are left once it is known to listen, and to end takes a moment.
         ensure!((1.5..3.0).contains(&took), "two seconds took {took}");

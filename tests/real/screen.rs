@@ -34,7 +34,7 @@ pub fn xdotool(arguments: &[&str]) -> String {
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..3 {
         let begun = machine::begin();
-        if within_patience(begun, &mut is_so) {
+        if within(PATIENCE, begun, &mut is_so) {
             return;
         }
         assert!(machine::stood_still(begun), "waited in vain: {what}");
@@ -42,8 +42,8 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("waited in vain, three times: {what}");
 }
 
-fn within_patience(begun: Instant, is_so: &mut impl FnMut() -> bool) -> bool {
-    while begun.elapsed() < PATIENCE {
+fn within(patience: Duration, begun: Instant, is_so: &mut impl FnMut() -> bool) -> bool {
+    while begun.elapsed() < patience {
         if is_so() {
             return true;
         }
@@ -53,17 +53,16 @@ fn within_patience(begun: Instant, is_so: &mut impl FnMut() -> bool) -> bool {
 }
 
 /// Does something to a window, and waits until it shows. On a machine that stood still a key or a click can be lost, and is
-/// sent again.
+/// sent again; but only after so long that it is not merely late, because many a key that comes twice takes itself back.
 pub fn until_done(what: &str, act: impl Fn(), mut is_so: impl FnMut() -> bool) {
-    for _ in 0..3 {
-        let begun = machine::begin();
-        act();
-        if within_patience(begun, &mut is_so) {
-            return;
-        }
-        assert!(machine::stood_still(begun), "waited in vain: {what}");
+    let begun = machine::begin();
+    act();
+    if within(2 * PATIENCE, begun, &mut is_so) {
+        return;
     }
-    panic!("waited in vain, three times: {what}");
+    assert!(machine::stood_still(begun), "waited in vain: {what}");
+    act();
+    until(what, is_so);
 }
 
 /// A program's window that can be seen, or nothing.

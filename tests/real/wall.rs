@@ -300,10 +300,10 @@ fn all_streams_of_a_server_and_those_that_nobody_sees() {
             return figures["fps"].as_f64().unwrap();
         }
     };
-    let full = rate(&mut viewer, "red");
-    until("a stream at rest", || rate(&mut viewer, "blue") < full / 4.0);
+    // A picture now and then, however few of the 25 a second the machine can show.
+    until("a stream at rest", || rate(&mut viewer, "blue") < 1.0);
     until_done("all again", || viewer.key("Return"), || all_show(&viewer.shot(), (3, 1), &COLOURS[..3]));
-    until("a stream that goes on", || rate(&mut viewer, "blue") > full / 2.0);
+    until("a stream that goes on", || rate(&mut viewer, "blue") > 2.0);
     viewer.key("q");
     assert_eq!(viewer.end().0, 0);
     let nobody = program().args(["watch", "127.0.0.1:9/*", "--timeout", "1"]).output().unwrap();

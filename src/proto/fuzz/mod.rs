@@ -250,7 +250,7 @@ mod tests {
             state as usize
         };
         SEEDS.iter().for_each(|seed| body(seed));
-        for round in 0..3_000 {
+        for round in 0..1_000 {
             let mut data = SEEDS[round % SEEDS.len()].to_vec();
             for _ in 0..random() % 12 {
                 let at = random() % data.len();
