@@ -93,7 +93,10 @@ pub struct Ledger {
     pub crc_errors: u64,
     /// Not of this protocol, or impossible.
     pub malformed: u64,
+    /// Datagrams that came twice.
     pub duplicates: u64,
+    /// Parts that came again in another datagram: repair that was asked for in vain.
+    pub repeated: u64,
     /// Datagrams behind a later one (or far behind itself), and pictures complete after a later one.
     pub out_of_order: u64,
     /// Sessions after the first.
@@ -164,7 +167,7 @@ impl Ledger {
         let parts = self.open.entry(header.unit).or_insert_with(new);
         match parts.have.get_mut(usize::from(header.part)) {
             Some(have) if parts.parts == header.parts => {
-                self.duplicates += u64::from(std::mem::replace(have, true));
+                self.repeated += u64::from(std::mem::replace(have, true));
             }
             _ => self.malformed += 1,
         }

@@ -30,6 +30,8 @@ pub struct Figures {
     pub unsound: u64,
     pub different: u64,
     pub duplicates: u64,
+    /// Parts repaired in vain: no fault, but a cost.
+    pub repeated: u64,
     /// Hop sequences that never came.
     pub datagrams_lost: u64,
     pub rejoined: u64,
@@ -75,6 +77,7 @@ impl Figures {
             unsound: origin.unsound,
             different: origin.different,
             duplicates: sum(|watcher| watcher.ledger.duplicates),
+            repeated: sum(|watcher| watcher.ledger.repeated),
             datagrams_lost: sum(|watcher| watcher.ledger.gaps()),
             rejoined: sum(|watcher| watcher.ledger.rejoined),
             datagrams: sum(|watcher| watcher.ledger.datagrams),
@@ -113,7 +116,7 @@ impl Figures {
             "pictures_complete": self.complete, "pictures_missing": self.missing, "pictures_damaged": self.damaged,
             "out_of_order": self.out_of_order, "crc_errors": self.crc_errors, "malformed": self.malformed,
             "unsound": self.unsound, "different": self.different, "duplicates": self.duplicates,
-            "datagrams_lost": self.datagrams_lost, "rejoined": self.rejoined, "datagrams": self.datagrams,
+            "parts_repeated": self.repeated, "datagrams_lost": self.datagrams_lost, "rejoined": self.rejoined, "datagrams": self.datagrams,
             "bytes": self.bytes, "per_watcher": { "min": self.fewest, "max": self.most },
             "receive_buffer": self.receive_buffer, "cpu_seconds": self.cpu_seconds,
         })
@@ -131,10 +134,11 @@ impl fmt::Display for Figures {
         )?;
         write!(
             f,
-            "datagrams: {} ({:.1} MB), {} lost, {} with a wrong checksum; {:.1} s of processor time",
+            "datagrams: {} ({:.1} MB), {} lost, {} parts repaired in vain, {} with a wrong checksum; {:.1} s of processor time",
             self.datagrams,
             self.bytes as f64 / 1e6,
             self.datagrams_lost,
+            self.repeated,
             self.crc_errors,
             self.cpu_seconds
         )
