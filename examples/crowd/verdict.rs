@@ -116,8 +116,8 @@ impl Figures {
             "pictures_complete": self.complete, "pictures_missing": self.missing, "pictures_damaged": self.damaged,
             "out_of_order": self.out_of_order, "crc_errors": self.crc_errors, "malformed": self.malformed,
             "unsound": self.unsound, "different": self.different, "duplicates": self.duplicates,
-            "parts_repeated": self.repeated, "datagrams_lost": self.datagrams_lost, "rejoined": self.rejoined, "datagrams": self.datagrams,
-            "bytes": self.bytes, "per_watcher": { "min": self.fewest, "max": self.most },
+            "parts_repeated": self.repeated, "datagrams_lost": self.datagrams_lost, "rejoined": self.rejoined,
+            "datagrams": self.datagrams, "bytes": self.bytes, "per_watcher": { "min": self.fewest, "max": self.most },
             "receive_buffer": self.receive_buffer, "cpu_seconds": self.cpu_seconds,
         })
     }

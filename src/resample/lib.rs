@@ -26,7 +26,7 @@ pub struct Part {
 }
 
 /// A width and a height, in pixels.
-pub type Size = (u32, u32);
+pub type Sides = (u32, u32);
 
 /// Keeps its tables from picture to picture.
 #[derive(Default)]
@@ -40,8 +40,8 @@ impl Resampler {
     /// A sentence, if a buffer is not as long as its size says.
     pub fn plane(
         &mut self,
-        (plane, from): (&[u8], Size),
-        (out, to): (&mut [u8], Size),
+        (plane, from): (&[u8], Sides),
+        (out, to): (&mut [u8], Sides),
         filter: Filter,
     ) -> Result<(), String> {
         let source = TypedImageRef::<U8>::from_buffer(from.0, from.1, plane).map_err(sentence)?;
@@ -57,8 +57,8 @@ impl Resampler {
     /// A sentence, if a buffer is not as long as its size says, or the part goes beyond the picture.
     pub fn pixels(
         &mut self,
-        (pixels, from): (&[u8], Size),
-        (out, whole): (&mut [u8], Size),
+        (pixels, from): (&[u8], Sides),
+        (out, whole): (&mut [u8], Sides),
         part: Part,
         filter: Filter,
     ) -> Result<(), String> {
