@@ -10,6 +10,7 @@ mod ls;
 mod near;
 mod network;
 mod program;
+mod publish;
 mod relay;
 mod sense;
 mod serve;
@@ -30,6 +31,7 @@ use cache::CacheArgs;
 pub use generate::{completions, man};
 use help::SOUND;
 use ls::LsArgs;
+use publish::PublishArgs;
 use relay::RelayArgs;
 use serve::ServeArgs;
 use values::{decibels, input, number};
@@ -57,13 +59,16 @@ impl Cli {
     pub fn read() -> Self {
         let arguments: Vec<_> = std::env::args_os().collect();
         let mut cli = Self::try_parse_from(&arguments).unwrap_or_else(|error| slips::advise(error, &arguments).exit());
-        if let Command::Serve(args) = &mut cli.command
-            && let Err(advice) = args.settle()
-        {
+        let (verb, settled) = match &mut cli.command {
+            Command::Serve(args) => ("serve", args.settle()),
+            Command::Publish(args) => ("publish", args.settle()),
+            _ => ("", Ok(())),
+        };
+        if let Err(advice) = settled {
             let mut all = Self::command();
             all.build();
-            let mut serve = all.find_subcommand("serve").cloned().unwrap_or(all);
-            serve.error(ErrorKind::ArgumentConflict, advice).exit()
+            let mut command = all.find_subcommand(verb).cloned().unwrap_or(all);
+            command.error(ErrorKind::ArgumentConflict, advice).exit()
         }
         cli
     }
@@ -77,6 +82,11 @@ pub enum Command {
     /// Show a stream in a window, several side by side, or receive it without one.
     #[command(after_help = help::MORE, after_long_help = help::watch())]
     Watch(WatchArgs),
+    /// Send one source to a server that passes it on, and get a code that others watch by.
+    ///
+    /// The server runs with `udpstream serve --accept-publishers`. The exit code is 3 if it refuses.
+    #[command(after_help = help::MORE, after_long_help = help::publish())]
+    Publish(Box<PublishArgs>),
     /// List the streams of a server, and what to type to watch them.
     ///
     /// The exit code is 3 if nobody answers.
@@ -118,8 +128,8 @@ pub enum Command {
     /// Without COMMAND it is one page about everything.
     #[command(after_help = help::MORE, after_long_help = help::MAN)]
     Man {
-        /// Only about this command: serve, watch, ls, relay, cache, extract, devices, doctor, completions or man [default: all].
-        #[arg(value_parser = ["serve", "watch", "ls", "relay", "cache", "extract", "devices", "doctor", "completions", "man"],
+        /// Only about this command: serve, watch, publish, ls, relay, cache, extract, devices, doctor, completions or man [default: all].
+        #[arg(value_parser = ["serve", "watch", "publish", "ls", "relay", "cache", "extract", "devices", "doctor", "completions", "man"],
             hide_possible_values = true)]
         command: Option<String>,
     },

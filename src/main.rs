@@ -10,7 +10,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use udpstream::app::address::AddressError;
-use udpstream::app::{Exit, cache, devices, doctor, extract, ls, relay, serve, terminal, watch};
+use udpstream::app::{Exit, cache, devices, doctor, extract, ls, publish, relay, serve, terminal, watch};
 
 use cli::{Cli, Command};
 
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     log(cli.quiet, cli.verbose);
     let outcome = match cli.command {
         Command::Serve(args) => serve::serve(args.options(cli.quiet)),
+        Command::Publish(args) => publish::publish(args.options(cli.quiet)),
         Command::Watch(args) => watch::watch(args.options(cli.quiet)),
         Command::Relay(args) => relay::relay(args.options(cli.quiet)),
         Command::Cache(args) => cache::cache(args.options(cli.quiet)),

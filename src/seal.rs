@@ -1,11 +1,16 @@
-//! Keys in, bytes out: join cookies, tokens, the machines' random numbers, and secret codes with the proofs of knowing them.
+//! Keys in, bytes out: join cookies, tokens, the machines' random numbers, secret codes and passwords, the proofs of knowing them, and what
+//! publishers tell a server in secret.
 //! Later: SFrame, tickets.
 #![forbid(unsafe_code)]
 
 mod code;
+mod grant;
+mod password;
 mod proof;
 
 pub use code::{Code, CodeError, LookupId};
+pub use grant::{GRANT_LEN, Grant, GrantExchange, GrantKey, PUBLIC_LEN};
+pub use password::{LONGEST_PASSWORD, PasswordError, SHORTEST_PASSWORD};
 pub use proof::{Exchange, Key, Proof, Side, Subject};
 use ring::hmac;
 
@@ -27,8 +32,7 @@ impl Random {
 
     pub fn u64(&mut self) -> u64 {
         self.counter += 1;
-        let tag = hmac::sign(&self.key, &self.counter.to_be_bytes());
-        tag.as_ref().iter().take(8).fold(0, |acc, byte| acc << 8 | u64::from(*byte))
+        number(&hmac::sign(&self.key, &self.counter.to_be_bytes()))
     }
 
     /// A seed for another machine. Nobody can tell it from the numbers, although these are seen on the wire.
@@ -75,6 +79,7 @@ pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
 /// Join cookies: proof that a client receives at the address it claims, without storing anything about it.
 pub struct CookieJar {
     key: hmac::Key,
+    nonces: hmac::Key,
 }
 
 /// Bytes of a cookie: key id, minute (low byte), 22 bytes of HMAC-SHA-256.
@@ -84,7 +89,7 @@ const KEY_ID: u8 = 1;
 
 impl CookieJar {
     pub fn new(seed: &Seed) -> Self {
-        Self { key: derive(seed, b"cookie") }
+        Self { key: derive(seed, b"cookie"), nonces: derive(seed, b"server nonce") }
     }
 
     /// `subject` is whatever the cookie is bound to: address, ports, nonce.
@@ -100,9 +105,15 @@ impl CookieJar {
     pub fn is_ours(&self, minute: u64, subject: &[u8], cookie: &[u8; COOKIE_LEN]) -> bool {
         let baked = [Some(minute), minute.checked_sub(1)].into_iter().flatten().find(|m| *m as u8 == cookie[1]);
         let Some(baked) = baked.filter(|_| cookie[0] == KEY_ID) else { return false };
-        let mac = self.mac(baked, subject);
-        let difference = mac.as_ref().iter().zip(&cookie[2..]).fold(0, |acc, (a, b)| acc | (a ^ b));
-        std::hint::black_box(difference) == 0
+        same(&self.mac(baked, subject).as_ref()[..MAC_LEN], &cookie[2..])
+    }
+
+    /// The number that a server adds to what is proven in the join that this cookie is for. Nothing is stored: it follows from the
+    /// cookie.
+    pub fn server_nonce(&self, cookie: &[u8; COOKIE_LEN]) -> u64 {
+        let mut context = hmac::Context::with_key(&self.nonces);
+        context.update(cookie);
+        number(&context.sign())
     }
 
     fn mac(&self, minute: u64, subject: &[u8]) -> hmac::Tag {
@@ -140,8 +151,19 @@ impl Tokens {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(&second.to_be_bytes());
         context.update(&session.to_be_bytes());
-        context.sign().as_ref().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        number(&context.sign())
     }
+}
+
+/// The first eight bytes.
+fn number(tag: &hmac::Tag) -> u64 {
+    tag.as_ref().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+/// Compares in a time that depends on the lengths alone.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let difference = one.iter().zip(other).fold(0, |acc, (a, b)| acc | (a ^ b));
+    one.len() == other.len() && std::hint::black_box(difference) == 0
 }
 
 fn derive(seed: &Seed, purpose: &[u8]) -> hmac::Key {

@@ -33,6 +33,7 @@ const TOLD_THE_TIME: &[&str] = &["wire", "media", "seal", "store", "proto", "gat
 const CRATES: &[(&str, &[&str])] = &[
     ("alsa", &["audio"]),
     ("anyhow", &["app", "cli", "main"]),
+    ("argon2", &["seal"]),
     ("clap", &["app", "cli", "main"]),
     ("clap_complete", &["cli", "main"]),
     ("clap_mangen", &["cli", "main"]),
@@ -48,10 +49,12 @@ const CRATES: &[(&str, &[&str])] = &[
     ("mio", &["net"]),
     ("nix", &["net"]),
     ("opusic_c", &["codec"]),
+    ("qrcode", &["app"]),
     ("rayon", &["codec"]),
     ("reed_solomon_simd", &["media"]),
     ("ring", &["seal"]),
     ("rodio", &["audio"]),
+    ("rpassword", &["app"]),
     ("rtrb", &["audio"]),
     ("rubato", &["source", "audio"]),
     ("rustix", &["clock", "net", "store", "ffmpeg", "source", "app", "cli", "main"]),
@@ -69,6 +72,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("unicode_normalization", &["wire"]),
     ("winit", &["view", "app"]),
     ("x11rb", &["source"]),
+    ("x25519_dalek", &["seal"]),
     ("zerocopy", &["wire", "view", "codec"]),
 ];
 const ANYWHERE: &[&str] = &["thiserror"];

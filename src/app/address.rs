@@ -1,4 +1,4 @@
-//! `[udp://]HOST[:PORT][/NAME]` as people type it, and addresses of this machine; link-local ones with their interface, as in
+//! `[udp://]HOST[:PORT][/NAME]` or `…/CODE` as people type it, and addresses of this machine; link-local ones with their interface, as in
 //! `fe80::1%eth0` (RFC 4007, section 11).
 
 use std::fs;
@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use super::Exit;
 use crate::net::plain;
+use crate::seal::{Code, CodeError};
 use crate::wire::StreamName;
 use crate::wire::name::NameError;
 
@@ -25,6 +26,8 @@ pub struct Target {
     pub address: Address,
     /// `None`: the server's first.
     pub stream: Option<StreamName>,
+    /// The stream with this code.
+    pub code: Option<Code>,
     /// Every stream of the server, as in `HOST/*`.
     pub all: bool,
 }
@@ -45,6 +48,10 @@ pub enum AddressError {
     Number(String),
     #[error("{0}; `udpstream ls HOST` lists the streams of a server")]
     Name(NameError),
+    #[error("a code is watched at its server: write HOST/CODE")]
+    NoHost,
+    #[error("what stands behind {0}/ looks like a code, but {1}")]
+    Code(String, CodeError),
     #[error("one server is meant here: leave out /{0}")]
     Streams(String),
     #[error("servers that stand in for one another have one stream: write HOST,HOST/{0}, and another relay for /{1}")]
@@ -92,10 +99,14 @@ impl FromStr for Target {
         if !name.is_empty() && fs::exists(text).unwrap_or(false) {
             return Err(AddressError::File(text.to_owned()));
         }
-        let address = Address::at(place, text)?;
+        let address = Address::at(place, if name.is_empty() { text } else { place })?;
+        if Code::is_meant(name) {
+            let code = name.parse().map_err(|error| AddressError::Code(address.typed(), error))?;
+            return Ok(Self { address, stream: None, code: Some(code), all: false });
+        }
         let named = !name.is_empty() && name != "*";
         let stream = named.then(|| StreamName::parse(name)).transpose().map_err(AddressError::Name)?;
-        Ok(Self { address, stream, all: name == "*" })
+        Ok(Self { address, stream, code: None, all: name == "*" })
     }
 }
 
@@ -137,7 +148,8 @@ impl std::fmt::Display for Target {
         match &self.stream {
             Some(name) => write!(f, "/{name}"),
             None if self.all => write!(f, "/*"),
-            None => Ok(()),
+            // Whatever is written may be read by others.
+            None => self.code.as_ref().map_or(Ok(()), |code| write!(f, "/{}-…", code.lookup())),
         }
     }
 }
@@ -150,6 +162,7 @@ impl FromStr for Address {
         match text.parse()? {
             Target { stream: Some(name), .. } => Err(AddressError::Streams(name.to_string()).unless_file(text)),
             Target { all: true, .. } => Err(AddressError::Streams("*".to_owned())),
+            Target { code: Some(_), .. } => Err(AddressError::Streams("CODE".to_owned())),
             Target { address, .. } => Ok(address),
         }
     }
@@ -179,6 +192,9 @@ fn split(place: &str) -> Option<(&str, Option<&str>)> {
 impl Address {
     /// `HOST[:PORT]`, which is all or a part of `text`.
     fn at(place: &str, text: &str) -> Result<Self, AddressError> {
+        if Code::is_meant(place) {
+            return Err(AddressError::NoHost);
+        }
         if place.parse::<u32>().is_ok() {
             return Err(AddressError::Number(place.to_owned()));
         }

@@ -94,20 +94,20 @@ fn state(state: State) -> &'static str {
 
 /// One stream for programs.
 fn fields(entry: &Entry, server: &str) -> Value {
-    let Entry { name, state: of, watchers, description } = entry;
+    let Entry { name, state: of, watchers, guarded, description } = entry;
     json!({
         "name": name.as_str(), "title": description.title, "state": state(*of), "watchers": watchers,
         "width": description.size.width, "height": description.size.height,
         "fps": rounded(description.rate.fps(), 1e3), "fps_num": description.rate.num(),
         "fps_den": description.rate.den(), "live": description.live, "audio": description.sound,
         "seconds": description.length.map(|micros| rounded(micros as f64 / 1e6, 1e3)),
-        "watch": format!("{server}/{name}"),
+        "watch": format!("{server}/{name}"), "guarded": guarded,
     })
 }
 
 /// The cells of one stream's line.
 fn cells(entry: &Entry) -> [String; 7] {
-    let Entry { name, state: of, watchers, description } = entry;
+    let Entry { name, state: of, watchers, guarded, description } = entry;
     let length = match (of, description.length) {
         (State::Ended, _) => "ended".to_owned(),
         (_, Some(micros)) => clock_text(Duration::from_micros(micros)),
@@ -115,7 +115,7 @@ fn cells(entry: &Entry) -> [String; 7] {
         (_, None) => "endless".to_owned(),
     };
     [
-        name.to_string(),
+        if *guarded { format!("{name} (password)") } else { name.to_string() },
         description.title.clone(),
         description.size.to_string(),
         description.rate.to_string(),
@@ -164,7 +164,7 @@ mod tests {
             sound_ended: None,
             film: None,
         };
-        Entry { name: StreamName::parse(name).expect("a name"), state: of, watchers: 2, description }
+        Entry { name: StreamName::parse(name).expect("a name"), state: of, watchers: 2, guarded: false, description }
     }
 
     #[test]

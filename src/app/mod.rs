@@ -3,6 +3,7 @@
 pub mod address;
 mod asking;
 pub mod cache;
+mod code;
 mod decode;
 pub mod devices;
 pub mod doctor;
@@ -15,8 +16,10 @@ pub mod ls;
 mod opening;
 mod ports;
 mod preview;
+pub mod publish;
 mod recording;
 pub mod relay;
+pub mod secrets;
 pub mod serve;
 pub mod terminal;
 mod wall;

@@ -6,11 +6,12 @@ mod check;
 mod coding;
 mod figures;
 mod film;
+mod hosting;
 mod lending;
 mod measured;
 mod pipeline;
 mod rest;
-mod serving;
+pub(super) mod serving;
 mod table;
 mod tap;
 #[cfg(test)]
@@ -25,21 +26,25 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 
 use self::channel::Channel;
-use self::serving::Serving;
+use self::hosting::Hosting;
+pub(super) use self::serving::Serving;
 pub use self::tap::Tap;
-use self::tap::Taps;
+pub(super) use self::tap::Taps;
 use super::figures::Output;
 use super::opening::{self, NotOpened, Request};
 use super::preview::{self, Preview};
 use super::recording::Recordings;
+use super::secrets::{GivenCode, GuardChoice};
 use super::{Exit, StatsFormat, ports, terminal};
+use crate::clock::now;
 use crate::media::Canvas;
 use crate::net::{Loop, Marks};
-use crate::proto::server::{Config, Server, StreamConfig};
+use crate::proto::relay::{self, Publishing, Relay};
+use crate::proto::server::{Config, Guard, Server, StreamConfig, StreamKey};
 use crate::queue::Waker;
 use crate::record::film::Tracks;
 use crate::record::path::RecordingPath;
-use crate::seal;
+use crate::seal::{self, Code, Random};
 use crate::source::{self, Info, Input, Pace, Source};
 use crate::units::Bitrate;
 use crate::wire::{Description, SizeClass, StreamName};
@@ -66,12 +71,13 @@ pub struct StreamOptions {
     pub on_demand: bool,
     pub queue: usize,
     pub record: Option<PathBuf>,
+    pub guard: GuardChoice,
 }
 
 /// What the user chose.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// At least one; names differ.
+    /// Names differ. At least one, unless publishers are taken.
     pub streams: Vec<StreamOptions>,
     pub bind: SocketAddr,
     /// What all datagrams bear.
@@ -87,13 +93,39 @@ pub struct Options {
     pub preview: bool,
     /// Only say what would be served as this file wants it.
     pub check: Option<PathBuf>,
+    /// Which publishers are taken; `None`: none.
+    pub publishers: Option<Publishers>,
     pub stats: StatsFormat,
     pub quiet: bool,
+}
+
+/// Who may publish here.
+#[derive(Clone, Debug)]
+pub struct Publishers {
+    pub most: usize,
+    /// The code of those who may; `None`: all may.
+    pub allowed: Option<GivenCode>,
+    /// Most that one may send.
+    pub max_rate: Option<Bitrate>,
 }
 
 impl StreamOptions {
     pub fn request(&self) -> Request {
         Request { input: self.input.clone(), ear: self.ear.clone(), options: self.source }
+    }
+
+    /// As a stream of a server, with this at its door.
+    pub(super) fn config(&self, info: &Info, guard: Guard) -> StreamConfig {
+        let config = StreamConfig::new(self.name.clone(), self.description(info));
+        StreamConfig {
+            quality: self.quality,
+            least_quality: self.least_quality,
+            max_rate: self.max_rate,
+            adapt: self.adapt,
+            no_wait: self.no_wait,
+            guard,
+            ..config
+        }
     }
 
     fn description(&self, info: &Info) -> Description {
@@ -122,6 +154,8 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
     let take = |stream: &StreamOptions| {
         stream.record.as_ref().map(|path| RecordingPath::take(path, options.force)).transpose()
     };
+    let guards = options.streams.iter().map(|stream| stream.guard.guard(&stream.name));
+    let guards = guards.collect::<anyhow::Result<Vec<_>>>()?;
     let recorded = options.streams.iter().map(take).collect::<Result<Vec<_>, _>>()?;
     let socket = ports::bind(options.bind, options.marks, "--port")?;
     let local = socket.local_addr().context("the socket has no address")?;
@@ -131,7 +165,7 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
     let recordings = recorded.into_iter().map(|path| recordings(path, event_loop.waker()));
     let recordings = recordings.collect::<anyhow::Result<Vec<_>>>()?;
     let (previewed, waker) = (options.preview, event_loop.waker());
-    let prepared = Prepared { options, waiting, event_loop, local, recordings };
+    let prepared = Prepared { options, waiting, event_loop, local, recordings, guards };
     let stream = move |preview| prepared.run(preview);
     if previewed { preview::run(waker, stream) } else { stream(Preview::default()) }
 }
@@ -151,18 +185,22 @@ struct Prepared {
     local: SocketAddr,
     /// Those of each stream.
     recordings: Vec<Recordings>,
+    /// Of each stream, and the code if it has one.
+    guards: Vec<(Guard, Option<Code>)>,
 }
 
 impl Prepared {
     fn run(self, mut preview: Preview) -> anyhow::Result<Exit> {
-        let Self { options, waiting, mut event_loop, local, recordings } = self;
+        let Self { options, waiting, mut event_loop, local, recordings, guards } = self;
         let Some(sources) = open(&options, waiting)? else {
             if !options.quiet {
                 terminal::conclude("Nothing was sent.");
             }
             return Ok(Exit::Done);
         };
-        let sound_port = if sources.iter().any(|source| source.info().sound) {
+        let publishing = options.publishers.as_ref().map(Publishers::settled).transpose()?;
+        let sound = publishing.is_some() || sources.iter().any(|source| source.info().sound);
+        let sound_port = if sound {
             Some(ports::add_sound(&mut event_loop, options.bind, options.audio_port, options.marks)?)
         } else {
             None
@@ -171,24 +209,73 @@ impl Prepared {
             Config::new(seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?);
         config.datagram = options.datagram;
         config.sound_port = sound_port.unwrap_or(0);
-        let mut server = Server::new(config);
+        let mut host = match &publishing {
+            None => Host::Server(Box::new(Server::new(config))),
+            Some((publishing, _)) => Host::Relay(Box::new(relay(config, publishing.clone())?)),
+        };
 
         let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
         let mut channels = Vec::new();
-        for ((stream, source), recordings) in options.streams.iter().zip(sources).zip(recordings) {
+        let codes: Vec<Option<Code>> = guards.iter().map(|(_, code)| code.clone()).collect();
+        let all = options.streams.iter().zip(sources).zip(recordings).zip(guards);
+        for (((stream, source), recordings), (guard, _)) in all {
             let mut taps = Taps::new(recordings);
             preview.tap().into_iter().for_each(|tap| taps.add(tap));
-            channels.push(channel(&mut server, stream.clone(), source, taps, event_loop.waker(), output.clone())?);
+            let place = (event_loop.waker(), output.clone());
+            channels.push(channel(host.server(), (stream.clone(), guard), source, taps, place)?);
         }
-        let mut app = Serving::new(options, channels, output, preview);
-        app.announce(local, sound_port);
-        event_loop.run(&mut server, &mut app).context("the event loop failed")?;
-        Ok(app.finish(&server))
+        let mut app = Serving::new(options, channels, output.clone(), preview);
+        app.announce(local, sound_port, &codes);
+        let asked = publishing.as_ref().and_then(|(_, code)| code.as_ref());
+        asked.into_iter().for_each(|code| app.announce_publishers(local, code));
+        match host {
+            Host::Server(mut server) => {
+                event_loop.run(&mut *server, &mut app).context("the event loop failed")?;
+                Ok(app.finish(&server))
+            }
+            Host::Relay(mut relay) => {
+                let mut app = Hosting::new(app, output);
+                event_loop.run(&mut *relay, &mut app).context("the event loop failed")?;
+                Ok(app.finish(&relay))
+            }
+        }
     }
 }
 
+/// What runs: a server of its own streams, or one that passes on those of publishers as well.
+enum Host {
+    Server(Box<Server>),
+    Relay(Box<Relay>),
+}
+
+impl Host {
+    fn server(&mut self) -> &mut Server {
+        match self {
+            Self::Server(server) => server,
+            Self::Relay(relay) => relay.server_mut(),
+        }
+    }
+}
+
+impl Publishers {
+    /// What is taken, and the code of those who may publish.
+    fn settled(&self) -> anyhow::Result<(Publishing, Option<Code>)> {
+        let code = self.allowed.as_ref().map(GivenCode::code_or_new).transpose()?;
+        let allowed = code.as_ref().map(Code::key);
+        Ok((Publishing { most: self.most, allowed, max_rate: self.max_rate }, code))
+    }
+}
+
+fn relay(server: Config, publishing: Publishing) -> anyhow::Result<Relay> {
+    let mut random =
+        Random::new(&seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?);
+    let (seed, id) = (random.seed(), random.id());
+    let config = relay::Config { seed, server, id, origins: Vec::new(), name: None, publishing: Some(publishing) };
+    Ok(Relay::new(config, now()))
+}
+
 /// Opens all sources; `None` if a signal came first. One that cannot be opened ends the program: a slip should be seen.
-fn open(options: &Options, waiting: Loop) -> anyhow::Result<Option<Vec<Source>>> {
+pub(super) fn open(options: &Options, waiting: Loop) -> anyhow::Result<Option<Vec<Source>>> {
     let requests: Vec<Request> = options.streams.iter().map(StreamOptions::request).collect();
     let name = |at: usize| match options.streams.get(at) {
         Some(stream) if options.streams.len() > 1 => format!("{}: ", stream.name),
@@ -213,20 +300,26 @@ fn open(options: &Options, waiting: Loop) -> anyhow::Result<Option<Vec<Source>>>
 /// A stream of the server, and what makes it.
 fn channel(
     server: &mut Server,
+    (stream, guard): (StreamOptions, Guard),
+    source: Source,
+    taps: Taps,
+    place: (Waker, Output),
+) -> anyhow::Result<Channel> {
+    let key = server.open(stream.config(source.info(), guard));
+    let mut channel = start((key, server.id(key)), stream, source, taps, place)?;
+    server.description(key).into_iter().for_each(|description| channel.lend(description));
+    Ok(channel)
+}
+
+/// What makes a stream that a server has already; `id` is that of the wire.
+pub(super) fn start(
+    (key, id): (StreamKey, u64),
     stream: StreamOptions,
     source: Source,
     mut taps: Taps,
-    waker: Waker,
-    output: Output,
+    (waker, output): (Waker, Output),
 ) -> anyhow::Result<Channel> {
     let info = source.info();
-    let mut config = StreamConfig::new(stream.name.clone(), stream.description(info));
-    config.quality = stream.quality;
-    (config.least_quality, config.max_rate, config.adapt) = (stream.least_quality, stream.max_rate, stream.adapt);
-    config.no_wait = stream.no_wait;
-    let key = server.open(config);
-    taps.recordings.stream(server.id(key), Tracks { size: info.size, rate: info.rate, sound: info.sound });
-    let mut channel = Channel::start(key, stream, source, taps, waker, output)?;
-    server.description(key).into_iter().for_each(|description| channel.lend(description));
-    Ok(channel)
+    taps.recordings.stream(id, Tracks { size: info.size, rate: info.rate, sound: info.sound });
+    Channel::start(key, stream, source, taps, waker, output)
 }

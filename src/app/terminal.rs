@@ -186,12 +186,12 @@ fn room(columns: usize) -> usize {
 }
 
 /// Asked for each time: people resize their windows.
-fn columns() -> usize {
+pub fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
     size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(USUAL_COLUMNS)
 }
 
-fn height() -> usize {
+pub fn height() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
     size.map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 0).unwrap_or(USUAL_ROWS)
 }
@@ -206,7 +206,7 @@ fn is_writable_within(limit: Timespec) -> bool {
     poll(&mut files, Some(&limit)).is_ok_and(|ready| ready > 0)
 }
 
-fn knows_escapes() -> bool {
+pub fn knows_escapes() -> bool {
     std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use udpstream::app::secrets::{Given, GivenCode};
 use udpstream::source::{self, PaceChoice, SoundOptions};
 use udpstream::units::{Bitrate, Rate, Size};
 
-use super::help::{INPUT, NETWORK, SOUND, TIMING};
+use super::help::{GUARDS, INPUT, NETWORK, SOUND, TIMING};
 use super::keys::{Key, Keyed, flag, value};
 use super::values::{bitrate, decibels, number, rate, recording, size, title};
 
@@ -80,6 +81,14 @@ pub struct Choices {
     /// Whether pictures leave at their deadline or as they come [default: auto].
     #[arg(long, value_enum, help_heading = TIMING)]
     pub pace: Option<Pace>,
+    /// Let only those watch who have this code, and list it nowhere: new draws one at each start, CODE is one that was drawn before,
+    /// @FILE holds it and is made if it is not there, - asks for it [default: everybody may watch].
+    #[arg(long, value_name = "CODE", conflicts_with = "password", help_heading = GUARDS)]
+    pub code: Option<GivenCode>,
+    /// Let only those watch who have this password, of ten characters or more: the words, @FILE that they stand in, or - to be asked
+    /// for them. Whoever hears a watcher join can try out words at home, so a code is safer [default: everybody may watch].
+    #[arg(long, value_name = "WORDS", help_heading = GUARDS)]
+    pub password: Option<Given>,
     /// Of one stream alone; on the command line `--record` is the first stream's.
     #[arg(skip)]
     pub record: Option<PathBuf>,
@@ -108,6 +117,8 @@ impl Keyed for Choices {
         Key { name: "no-wait", set: flag!(no_wait) },
         Key { name: "on-demand", set: flag!(on_demand) },
         Key { name: "pace", set: value!(pace, pace) },
+        Key { name: "code", set: value!(code, str::parse::<GivenCode>) },
+        Key { name: "password", set: value!(password, str::parse::<Given>) },
         Key { name: "record", set: value!(record, recording) },
         Key { name: "title", set: value!(title, title) },
     ];
@@ -131,6 +142,7 @@ impl Choices {
 
     /// These, and `others` where nothing was said.
     pub fn or(self, others: Self) -> Self {
+        let own_code = self.code.clone();
         Self {
             width: self.width.or(others.width),
             fps: self.fps.or(others.fps),
@@ -150,9 +162,17 @@ impl Choices {
             no_wait: self.no_wait.or(others.no_wait),
             on_demand: self.on_demand.or(others.on_demand),
             pace: self.pace.or(others.pace),
+            // The one or the other.
+            code: self.code.or(others.code.filter(|_| self.password.is_none())),
+            password: self.password.or(others.password.filter(|_| own_code.is_none())),
             record: self.record.or(others.record),
             title: self.title.or(others.title),
         }
+    }
+
+    /// Whether standard input is read for the code or password.
+    pub fn reads_stdin(&self) -> bool {
+        self.code == Some(GivenCode::Stdin) || self.password == Some(Given::Stdin)
     }
 
     /// A recording's path is relative to `folder`.
@@ -205,6 +225,8 @@ mod tests {
             ("pace", "live"),
             ("record", "a.mkv"),
             ("title", "A door"),
+            ("code", "K7QM-01AB-CDEF-GHJK-MNPQ"),
+            ("password", "correct horse"),
         ] {
             all.set(name, Some(text)).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert!(all.set(name, None).unwrap_err().contains("needs a value"), "{name}");
@@ -215,7 +237,7 @@ mod tests {
         }
         assert_eq!(all.clone().or(Choices { quality: Some(1), mono: Some(true), ..Choices::default() }), all);
         assert_eq!(Choices::default().or(all.clone()), all);
-        assert_eq!(Choices::KEYS.len(), 20, "all of them are tried above");
+        assert_eq!(Choices::KEYS.len(), 22, "all of them are tried above");
         for (name, text, part) in [
             ("quality", "101", "quality cannot be \"101\": write a whole number from 1 to 100"),
             ("pace", "fast", "auto, file or live"),

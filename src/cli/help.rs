@@ -12,6 +12,8 @@ pub const SOUND: &str = "Sound";
 pub const NETWORK: &str = "Network";
 pub const TIMING: &str = "Timing";
 pub const LIMITS: &str = "Limits";
+pub const GUARDS: &str = "Who may watch";
+pub const PUBLISHERS: &str = "Publishers";
 pub const WINDOW: &str = "Picture";
 pub const OUTPUT: &str = "Recording and preview";
 pub const CACHE: &str = "Cache";
@@ -53,6 +55,8 @@ Examples:
   udpstream serve mic:
   ffmpeg -i film.mov -f yuv4mpegpipe - | udpstream serve -
   udpstream serve film.mp4 --stream lobby=camera:+mic: --stream desk=screen:,fps=15,on-demand
+  udpstream serve camera: --code new
+  udpstream serve --accept-publishers
   udpstream serve --config streams.toml
 
 Options of a stream: OPTIONS. Each stands behind its INPUT, after a comma and without its dashes: \
@@ -63,6 +67,23 @@ tables with name, input and ear.
 
 On a terminal one line tells position/length, pictures a second, jitter (the deviation of departures from \
 their deadlines), watchers and bit rate, and below it each watcher has a row: what its path carries, what it is sent, and why it is not more. Ctrl-C says goodbye to the watchers and ends with 0; a second one ends at once.";
+
+/// The options of a stream are those of `serve`.
+pub fn publish() -> String {
+    PUBLISH.to_owned()
+}
+
+const PUBLISH: &str = "\
+Examples:
+  udpstream publish HOST camera: mic:
+  udpstream publish HOST screen: --name desk --preview
+  udpstream publish HOST film.mp4 --public
+  udpstream publish HOST:9700 camera: --keep door.code --allow-publish @studio.code
+
+The code is drawn here. It is shown on the terminal, in large letters and as a QR code where that fits, and over the preview; \
+give it to those who are to watch: `udpstream watch HOST/CODE`. It never crosses the network, and the server does not know it. \
+Nothing is sent while nobody watches. A line that breaks is mended within ten seconds without anybody having to do \
+anything; with --keep the stream can even be started again in that time.";
 
 /// The keys are the help sheet's, from the one place where they are listed.
 pub fn watch() -> String {
@@ -75,6 +96,8 @@ Examples:
   udpstream watch 127.0.0.1
   udpstream watch robot:9700 --fullscreen
   udpstream watch robot/lobby
+  udpstream watch robot/K7QM-01AB-CDEF-GHJK-MNPQ
+  udpstream watch robot --code -
   udpstream watch robot/lobby robot/desk 192.168.1.20 --grid 3x1
   udpstream watch 'robot/*'
   udpstream watch '[2001:db8::7]:9688' --latency 40

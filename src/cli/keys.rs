@@ -16,6 +16,9 @@ pub enum Set<T> {
     Value(fn(&mut T, &str) -> Result<(), String>),
 }
 
+/// Options whose values are not shown.
+pub const SECRETS: [&str; 3] = ["code", "password", "allow-publish"];
+
 /// A group of options.
 pub trait Keyed: Sized + 'static {
     const KEYS: &'static [Key<Self>];
@@ -35,7 +38,9 @@ pub trait Keyed: Sized + 'static {
                 Ok(())
             }
             (Set::Value(set), Some(value)) => {
-                set(self, value).map_err(|advice| format!("{name} cannot be {value:?}: {advice}"))
+                // What is secret is not repeated.
+                let shown = if SECRETS.contains(&name) { "that".to_owned() } else { format!("{value:?}") };
+                set(self, value).map_err(|advice| format!("{name} cannot be {shown}: {advice}"))
             }
             (Set::Value(_), None) => Err(format!("{name} needs a value: write {name}=VALUE")),
         }

@@ -6,11 +6,14 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use udpstream::app::StatsFormat;
 use udpstream::app::address::{self, DEFAULT_PORT};
+use udpstream::app::secrets::GivenCode;
+use udpstream::app::serve::Publishers;
+use udpstream::units::Bitrate;
 
-use super::help::{FIGURES, LIMITS, NETWORK, OUTPUT};
+use super::help::{FIGURES, LIMITS, NETWORK, OUTPUT, PUBLISHERS};
 use super::keys::{Key, Keyed, flag, value};
 use super::network::NetworkChoices;
-use super::values::{datagram, dscp, ecn, number, seconds};
+use super::values::{bitrate, datagram, dscp, ecn, number, seconds};
 
 /// Figures on the way: a line for people, or JSON for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,6 +41,18 @@ pub struct ServerChoices {
     pub port: Option<u16>,
     #[command(flatten)]
     pub network: NetworkChoices,
+    /// Take streams that others publish here, N publishers at most: udpstream publish HOST INPUT [default: none; 16 without N].
+    #[arg(long, value_name = "N", value_parser = number(1_u16, 1_000), num_args = 0..=1, require_equals = true,
+        default_missing_value = "16", help_heading = PUBLISHERS)]
+    pub accept_publishers: Option<u16>,
+    /// Take only publishers who have this code: new draws one and shows it, CODE is one that was drawn before, @FILE holds it and is
+    /// made if it is not there, - asks for it [default: everybody may publish].
+    #[arg(long, value_name = "CODE", help_heading = PUBLISHERS)]
+    pub allow_publish: Option<GivenCode>,
+    /// Most bits a second that a publisher may send, all included, such as 20M; who goes on sending more is shown out [default: no
+    /// limit].
+    #[arg(long, value_name = "BITS", value_parser = bitrate, help_heading = PUBLISHERS)]
+    pub max_publish_bitrate: Option<Bitrate>,
     /// Let --record overwrite files that are there [default: refuse].
     #[arg(long, action = clap::ArgAction::SetTrue, help_heading = OUTPUT)]
     pub force: Option<bool>,
@@ -64,6 +79,9 @@ impl Keyed for ServerChoices {
         Key { name: "datagram", set: value!(network.datagram, datagram) },
         Key { name: "ecn", set: value!(network.ecn, ecn) },
         Key { name: "dscp", set: value!(network.dscp, dscp) },
+        Key { name: "accept-publishers", set: value!(accept_publishers, number(1_u16, 1_000)) },
+        Key { name: "allow-publish", set: value!(allow_publish, str::parse::<GivenCode>) },
+        Key { name: "max-publish-bitrate", set: value!(max_publish_bitrate, bitrate) },
         Key { name: "force", set: flag!(force) },
         Key { name: "preview", set: flag!(preview) },
         Key { name: "frames", set: value!(frames, number(1_u64, u64::MAX)) },
@@ -84,12 +102,21 @@ impl ServerChoices {
         Self {
             port: self.port.or(others.port),
             network: self.network.or(others.network),
+            accept_publishers: self.accept_publishers.or(others.accept_publishers),
+            allow_publish: self.allow_publish.or(others.allow_publish),
+            max_publish_bitrate: self.max_publish_bitrate.or(others.max_publish_bitrate),
             force: flag(self.force, others.force),
             preview: flag(self.preview, others.preview),
             frames: self.frames.or(others.frames),
             duration: self.duration.or(others.duration),
             stats: self.stats.or(others.stats),
         }
+    }
+
+    /// Which publishers are taken.
+    pub fn publishers(&self) -> Option<Publishers> {
+        let most = usize::from(self.accept_publishers?);
+        Some(Publishers { most, allowed: self.allow_publish.clone(), max_rate: self.max_publish_bitrate })
     }
 
     /// Where it listens.

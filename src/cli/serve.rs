@@ -19,7 +19,7 @@ pub struct ServeArgs {
     /// A film or URL that ffmpeg reads; camera:[DEVICE], screen:[DISPLAY][+X,Y,WxH] or mic:[DEVICE], as `udpstream
     /// devices` shows them; - for standard input (y4m, or anything that ffmpeg reads); test:[WxH][@FPS] for the test card
     /// (1280x720@30).
-    #[arg(value_hint = ValueHint::FilePath, value_parser = input(), required_unless_present_any = ["streams", "config"])]
+    #[arg(value_hint = ValueHint::FilePath, value_parser = input(), required_unless_present_any = ["streams", "config", "accept_publishers"])]
     pub input: Option<Input>,
     /// A microphone to be heard with it: mic:[DEVICE].
     #[arg(value_name = "MIC", value_parser = beside)]
@@ -62,12 +62,19 @@ impl ServeArgs {
         let first = self.input.take().map(|input| Named::of_input(input, self.ear.take(), self.name.take()));
         let first = first.transpose()?;
         let mut named = together(first, file.streams, std::mem::take(&mut self.streams));
+        self.settings = std::mem::take(&mut self.settings).or(file.settings);
+        let hosts = self.settings.accept_publishers.is_some();
+        if !hosts && (self.settings.allow_publish.is_some() || self.settings.max_publish_bitrate.is_some()) {
+            return Err("--allow-publish and --max-publish-bitrate are about publishers, and none are taken; add --accept-publishers".to_owned());
+        }
         let Some(first) = named.first_mut() else {
+            if hosts {
+                return self.hosts_alone();
+            }
             return Err("no stream is named; add a [[stream]] to the file, or an INPUT to the command line".to_owned());
         };
         first.own.record = self.record.take().or(first.own.record.take());
         first.own.title = self.title.take().or(first.own.title.take());
-        self.settings = std::mem::take(&mut self.settings).or(file.settings);
         let defaults = std::mem::take(&mut self.choices).said().or(file.defaults);
         if self.check_config
             && let Some(path) = named.iter().find_map(|stream| config::missing(&stream.input))
@@ -79,6 +86,18 @@ impl ServeArgs {
             return Err(
                 "--force lets a recording overwrite a file, and nothing is recorded; add --record FILE".to_owned()
             );
+        }
+        Ok(())
+    }
+
+    /// There are only streams that others publish.
+    fn hosts_alone(&self) -> Result<(), String> {
+        let said = std::mem::take(&mut self.choices.clone()).said();
+        let own = self.record.is_some() || self.title.is_some() || self.settings.preview == Some(true);
+        if own || said != Choices::default() {
+            return Err("an option of a stream is said, and there is none but those that others publish; name an INPUT, or leave it \
+                        out"
+                .to_owned());
         }
         Ok(())
     }
@@ -96,6 +115,7 @@ impl ServeArgs {
             duration: settings.duration,
             force: settings.force.unwrap_or(false),
             preview: settings.preview.unwrap_or(false),
+            publishers: settings.publishers(),
             check: config.filter(|_| check_config),
             stats: settings.stats.map(Into::into).unwrap_or_default(),
             quiet,

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use udpstream::app::secrets::{GivenCode, GuardChoice};
 use udpstream::app::serve;
+use udpstream::seal::Code;
 use udpstream::source::Input;
 use udpstream::wire::StreamName;
 
@@ -114,8 +116,19 @@ pub fn settle(streams: Vec<Named>, defaults: &Choices) -> Result<Vec<serve::Stre
 fn apart(streams: &[Named], all: &[Choices]) -> Result<(), String> {
     let (mut names, mut files) = (BTreeSet::new(), BTreeSet::new());
     let stdin = streams.iter().filter(|stream| stream.input == Input::Stdin).count();
-    if stdin > 1 {
-        return Err("standard input can be read once; name - for one stream only".to_owned());
+    let typed = all.iter().filter(|choices| choices.reads_stdin()).count();
+    if stdin + typed > 1 {
+        return Err("standard input can be read once; name - for one stream, code or password only".to_owned());
+    }
+    let given = all.iter().filter_map(|choices| choices.code.as_ref()).filter(|code| **code != GivenCode::New);
+    let mut given: Vec<&GivenCode> = given.collect();
+    let count = given.len();
+    given.dedup();
+    if given.len() < count {
+        return Err("each stream needs a code of its own; write --code new, or name each behind its stream".to_owned());
+    }
+    if let Some(Named { name, .. }) = streams.iter().find(|stream| Code::is_meant(stream.name.as_str())) {
+        return Err(format!("{name} would be taken for a code when people ask for it; give the stream another name"));
     }
     for (Named { name, .. }, choices) in streams.iter().zip(all) {
         if !names.insert(name) {
@@ -155,6 +168,11 @@ fn options(Named { name, input, ear, .. }: Named, choices: Choices) -> serve::St
         on_demand: on(choices.on_demand),
         queue: choices.queue.map_or(10, usize::from),
         record: choices.record,
+        guard: match (choices.code, choices.password) {
+            (Some(code), _) => GuardChoice::Code(code),
+            (None, Some(password)) => GuardChoice::Password(password),
+            (None, None) => GuardChoice::Everybody,
+        },
     }
 }
 

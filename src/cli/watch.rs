@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use udpstream::app::address::Target;
+use udpstream::app::secrets::{Given, GivenCode};
 use udpstream::app::watch;
 use udpstream::proto::receiver::MAX_LATENCY;
 use udpstream::units::{Bitrate, Size};
@@ -17,7 +18,8 @@ use super::values::{bitrate, grid, number, recording, seconds, snapshot};
 #[derive(Debug, Args)]
 pub struct WatchArgs {
     /// The server, and which of its streams: [udp://]HOST[:PORT][/NAME], an IPv6 address as [ADDR]:PORT; the port is 9688
-    /// unless given, the stream the server's first; HOST/* is all of them. Several are shown side by side in one window.
+    /// unless given, the stream the server's first; HOST/* is all of them, HOST/CODE the one with this code. Several are shown
+    /// side by side in one window.
     #[arg(value_name = "SERVER", value_hint = ValueHint::Hostname, required = true)]
     pub servers: Vec<Target>,
     /// How several streams are laid out, as COLSxROWS, such as 3x2 [default: as fits the window].
@@ -45,6 +47,13 @@ pub struct WatchArgs {
     /// pictures asks for smaller ones by itself [default: no limit].
     #[arg(long, value_name = "PIXELS", value_parser = number(16_u16, 16_384), help_heading = NETWORK)]
     pub max_width: Option<u16>,
+    /// The code of the stream, where it is not to stand behind HOST/: CODE, @FILE that it stands in, or - to be asked for it
+    /// [default: the one behind HOST/].
+    #[arg(long, value_name = "CODE", conflicts_with = "password", help_heading = NETWORK)]
+    pub code: Option<GivenCode>,
+    /// The password of the stream: the words, @FILE that they stand in, or - to be asked for them [default: none].
+    #[arg(long, value_name = "WORDS", help_heading = NETWORK)]
+    pub password: Option<Given>,
     /// Receive buffer to ask of the system, in bytes [default: 4194304; the system may grant less].
     #[arg(long, value_name = "BYTES", value_parser = number(4_096_u32, 1 << 30), help_heading = NETWORK)]
     pub receive_buffer: Option<u32>,
@@ -91,6 +100,8 @@ impl WatchArgs {
     pub fn options(self, quiet: bool) -> watch::Options {
         watch::Options {
             servers: self.servers,
+            code: self.code,
+            password: self.password,
             grid: self.grid,
             headless: self.headless,
             fullscreen: self.fullscreen,

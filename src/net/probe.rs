@@ -1,10 +1,11 @@
 //! What this machine's timer and sockets can do, measured with the very ones that streams use.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
+use socket2::{Domain, Type};
 
 use super::{Buffer, Options, Socket, TIMER, timer::Timer};
 use crate::clock::now;
@@ -28,6 +29,15 @@ pub fn timer_lateness(wakes: u32, apart: Duration) -> io::Result<Samples> {
         late.record(micros(due));
     }
     Ok(late)
+}
+
+/// The address that this machine speaks to others from: that of the default route. Nothing is sent.
+pub fn own_address() -> io::Result<IpAddr> {
+    let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    // A documentation address (RFC 5737): nobody is there.
+    socket.connect(&SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 9)).into())?;
+    let local = socket.local_addr()?.as_socket();
+    local.map(|local| local.ip()).ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
 /// How long datagrams of this size take over loopback and back, in microseconds.

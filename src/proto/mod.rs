@@ -42,6 +42,7 @@ mod hops;
 pub mod ladder;
 pub mod lister;
 mod player;
+pub mod publisher;
 pub mod receiver;
 mod reception;
 pub mod relay;

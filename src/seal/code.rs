@@ -85,6 +85,21 @@ impl Code {
         Key::new(key)
     }
 
+    /// Whether a text is a code, whole or with a slip in it, and no name: twenty letters in groups of four or in one piece; or as good
+    /// as that, with digits among them. What is meant as a code must never be sent as a name.
+    pub fn is_meant(text: &str) -> bool {
+        let groups: Vec<&str> = text.trim().split('-').collect();
+        let count: usize = groups.iter().map(|group| group.chars().count()).sum();
+        let alphanumeric = groups.iter().all(|group| group.chars().all(char::is_alphanumeric));
+        let in_fours = groups.iter().filter(|group| group.chars().count() == GROUP).count();
+        if groups.len() == 1 || in_fours == groups.len() && count == LETTERS {
+            let whole = text.parse::<Self>().is_ok();
+            let slip = (LETTERS - 2..=LETTERS + 2).contains(&count) && alphanumeric && is_mixed(text);
+            return whole || slip;
+        }
+        in_fours + 2 >= groups.len() && in_fours >= 3 && (16..=24).contains(&count) && alphanumeric && is_mixed(text)
+    }
+
     fn letter(&self, n: usize) -> char {
         ALPHABET[(self.bits >> (5 * (LETTERS - 1 - n))) as usize % 32] as char
     }
@@ -119,6 +134,12 @@ impl fmt::Debug for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Code({}-…)", self.lookup())
     }
+}
+
+/// Whether letters and digits stand in it as in few names: at least three digits, and not all at its end.
+fn is_mixed(text: &str) -> bool {
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    digits >= 3 && text.trim_end_matches(|c: char| c.is_ascii_digit()).contains(|c: char| c.is_ascii_digit())
 }
 
 fn value(letter: char) -> Option<u8> {
@@ -164,6 +185,34 @@ mod tests {
             assert_eq!(error, CodeError::Letter { letter, place: 9 });
             assert!(!error.to_string().contains("K7QM") && !error.to_string().contains("DEF"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_code_with_a_slip_is_no_name() {
+        let mut random = Random::new(&[8; 32]);
+        let mut unclear = 0;
+        for _ in 0..500 {
+            let whole = Code::random(&mut random).to_string();
+            let bare = whole.replace('-', "");
+            let slips =
+                [&whole[1..], &whole[..23], &format!("{whole}7"), &bare[1..], &format!("{bare}7")].map(str::to_owned);
+            assert!(Code::is_meant(&whole) && Code::is_meant(&bare) && Code::is_meant(&whole.to_lowercase()));
+            unclear += slips.iter().filter(|slip| !Code::is_meant(slip)).count();
+        }
+        // Codes with two digits or fewer, or with all of them at the end.
+        assert!(unclear < 100, "{unclear} of 2500");
+        for name in [
+            "lobby",
+            "front-door-camera-east",
+            "2026-11-30",
+            "hall/west",
+            "room-west-door-left",
+            "room-west-door-1042",
+            "",
+        ] {
+            assert!(!Code::is_meant(name), "{name}");
+        }
+        assert!(Code::is_meant("livingroomcamerawest"), "this one is a code");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::fmt;
 
 use ring::hmac;
 
-use super::COOKIE_LEN;
 use super::code::LookupId;
+use super::{COOKIE_LEN, same};
 
 /// What stands behind a code or a password. The server keeps this alone.
 #[derive(Clone)]
@@ -20,6 +20,10 @@ impl Key {
 
     pub const fn new(key: [u8; Self::LENGTH]) -> Self {
         Self(key)
+    }
+
+    pub(super) const fn bytes(&self) -> &[u8; Self::LENGTH] {
+        &self.0
     }
 
     pub fn prove(&self, side: Side, exchange: &Exchange<'_>) -> Proof {
@@ -102,12 +106,6 @@ pub struct Exchange<'a> {
     pub client_nonce: u64,
     pub server_nonce: u64,
     pub cookie: &'a [u8; COOKIE_LEN],
-}
-
-/// Compares in a time that depends on the lengths alone.
-fn same(one: &[u8], other: &[u8]) -> bool {
-    let difference = one.iter().zip(other).fold(0, |acc, (a, b)| acc | (a ^ b));
-    one.len() == other.len() && std::hint::black_box(difference) == 0
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub mod kind {
     pub const HOPS: u16 = 8;
     /// Join, Accept: name of the stream, see [`super::super::StreamName`].
     pub const STREAM: u16 = 16;
-    /// Join, Accept: proof of knowing the secret. Reserved.
+    /// Join, Accept: 32 bytes, the proof of knowing the secret.
     pub const PROOF: u16 = 17;
     /// Join: ticket. Reserved.
     pub const TICKET: u16 = 18;
@@ -35,10 +35,14 @@ pub mod kind {
     pub const NAME: u16 = 21;
     /// Join: ids of the relay that joins and of those below it. Accept: of those above, the nearest last.
     pub const VIA: u16 = 22;
-    /// Accept: a code granted to a publisher. Reserved.
+    /// Join of a publisher: the keys of its stream, sealed for the server; see `docs/PROTOCOL.md`.
     pub const GRANT: u16 = 23;
     /// Listing: see [`super::super::message::Entry`].
     pub const ENTRY: u16 = 24;
+    /// Join: u32, the look-up id of a code, in place of STREAM.
+    pub const LOOKUP: u16 = 25;
+    /// Challenge of a server that takes publishers: 32 bytes, its half of an X25519 agreement.
+    pub const PUBLISH_KEY: u16 = 26;
     /// Want: u8 rendition (reserved), u8 cut: the number of the largest size class that is wanted.
     pub const RENDITION: u16 = 32;
     /// Want: u64 bits per second, all included; 0: no limit.

@@ -228,7 +228,7 @@ fn reserved() -> Vec<Sample> {
         film: None,
     };
     let name = StreamName::parse("lobby").unwrap();
-    Entry { name, state: State::Playing, watchers: 2, description }.put(&mut listed);
+    Entry { name, state: State::Playing, watchers: 2, guarded: true, description }.put(&mut listed);
     let listing = Listing { nonce, total: 1, first: 0, tlvs: Tlvs::trusted(&listed) };
     vec![
         coded(),

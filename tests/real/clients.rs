@@ -205,7 +205,7 @@ impl Prepared {
             let (hop, body) = Hop::parse(&buffer[..length]).unwrap();
             match Message::parse(hop.kind, body).unwrap() {
                 Message::Hello { nonce, .. } => {
-                    self.say(from, &Message::Challenge { nonce, cookie: [7; 24], server_nonce: 9 });
+                    self.say(from, &Message::Challenge { nonce, cookie: [7; 24], server_nonce: 9, publish_key: None });
                 }
                 Message::Join(join) if !welcomed => {
                     assert_eq!(join.cookie, [7; 24]);

@@ -120,7 +120,7 @@ fn what_belongs_to_no_session_has_no_tag() {
     let mut told = Told::new();
     let nonce = told.hello();
     let mut body = Vec::new();
-    Message::Challenge { nonce, cookie: COOKIE, server_nonce: 0 }.emit(&mut body);
+    Message::Challenge { nonce, cookie: COOKIE, server_nonce: 0, publish_key: None }.emit(&mut body);
     told.datagram(Kind::CHALLENGE, 7, 0, &body);
     assert!(told.sent.iter().all(|(kind, _)| *kind == Kind::HELLO), "it is nobody's");
     let (code, sentence, tlvs) = (RefuseCode::FULL, "Full.", Tlvs::default());

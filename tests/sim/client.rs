@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use udpstream::seal::{Exchange, Key, Side, Subject};
 use udpstream::units::Time;
 use udpstream::wire::message::{Accept, Join, List, Message, Refuse, RefuseCode, Role};
 use udpstream::wire::object::{Type, flags};
 use udpstream::wire::report::{Arrival, Ecn};
-use udpstream::wire::tlv::{Tlvs, kind};
+use udpstream::wire::tlv::{self, Tlvs, kind};
 use udpstream::wire::{HOP_LEN, Hop, Kind, ObjectView, Report};
 
 use crate::net::{World, ms};
@@ -17,6 +18,7 @@ pub struct Client {
     pub address: SocketAddr,
     pub nonce: u64,
     pub cookie: [u8; 24],
+    pub server_nonce: u64,
     pub session: u64,
     pub token: u64,
     reports: u32,
@@ -25,13 +27,13 @@ pub struct Client {
 impl Client {
     /// As far as a cookie.
     pub fn greet(world: &mut World, address: SocketAddr, nonce: u64) -> Self {
-        let mut client = Self { address, nonce, cookie: [0; 24], session: 0, token: 0, reports: 0 };
+        let mut client = Self { address, nonce, cookie: [0; 24], server_nonce: 0, session: 0, token: 0, reports: 0 };
         client.say(world, 0, &Message::Hello { highest: 1, lowest: 1, nonce });
         let challenge = |message: Message<'_>| match message {
-            Message::Challenge { nonce: of, cookie, .. } if of == nonce => Some(cookie),
+            Message::Challenge { nonce: of, cookie, server_nonce, .. } if of == nonce => Some((cookie, server_nonce)),
             _ => None,
         };
-        client.cookie = client.hear(world, challenge).expect("a challenge");
+        (client.cookie, client.server_nonce) = client.hear(world, challenge).expect("a challenge");
         client
     }
 
@@ -62,8 +64,25 @@ impl Client {
     }
 
     pub fn ask_with(&self, world: &mut World, max_datagram: u16, tlvs: &[u8]) {
-        let (nonce, cookie, role, fec, tlvs) = (self.nonce, self.cookie, Role::Watch, 0, Tlvs::trusted(tlvs));
+        self.ask_as(world, Role::Watch, max_datagram, tlvs);
+    }
+
+    pub fn ask_as(&self, world: &mut World, role: Role, max_datagram: u16, tlvs: &[u8]) {
+        let (nonce, cookie, fec, tlvs) = (self.nonce, self.cookie, 0, Tlvs::trusted(tlvs));
         self.say(world, 0, &Message::Join(Join { nonce, cookie, role, fec, max_datagram, tlvs }));
+    }
+
+    /// The extensions of a Join that proves to know this key.
+    pub fn proof(&self, key: &Key, subject: Subject<'_>, role: Role) -> Vec<u8> {
+        let (client_nonce, server_nonce) = (self.nonce, self.server_nonce);
+        let exchange = Exchange { role: role as u8, subject, client_nonce, server_nonce, cookie: &self.cookie };
+        let mut tlvs = Vec::new();
+        match subject {
+            Subject::Code(id) => tlv::put(&mut tlvs, kind::LOOKUP, &id.get().to_be_bytes()),
+            Subject::Name(name) => tlv::put(&mut tlvs, kind::STREAM, name.as_bytes()),
+        }
+        tlv::put(&mut tlvs, kind::PROOF, &key.prove(Side::Joining, &exchange));
+        tlvs
     }
 
     /// The newest that was sent to it and is this.

@@ -2,6 +2,8 @@
 //! object leaves anybody under a name that was seen before must be the same bytes.
 
 mod films;
+mod looking;
+mod publishers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,6 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use udpstream::app::relay::shelf::Shelf;
+use udpstream::proto::publisher::{self, Publisher};
 use udpstream::proto::relay::{self, Above, Relay};
 use udpstream::proto::server::{self, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver, Server, Transmit, receiver};
@@ -27,6 +30,7 @@ use crate::sources::Source;
 
 pub use films::is_media;
 use films::supply;
+pub use publishers::{Published, grant};
 
 /// The first port of every node; its machine's port n is at this + n.
 const BASE: u16 = 9_688;
@@ -49,6 +53,11 @@ enum Machinery {
     Watcher {
         receiver: Box<Receiver>,
         seen: Box<Seen>,
+    },
+    Publisher {
+        publisher: Box<Publisher>,
+        source: Box<Source>,
+        told: Vec<(Time, publisher::Event)>,
     },
     Dead,
 }
@@ -88,6 +97,8 @@ pub struct Grid {
     pub names: BTreeMap<Name, Vec<u8>>,
     pub crossed: Vec<Crossed>,
     pub record: bool,
+    /// Every datagram, if they are kept.
+    pub tape: Option<Vec<Vec<u8>>>,
     started: u64,
     /// What the film's bytes follow from: it can be had as a whole.
     pub hash: Option<[u8; 32]>,
@@ -114,6 +125,7 @@ impl Grid {
             names: BTreeMap::new(),
             crossed: Vec::new(),
             record: false,
+            tape: None,
             started: 0,
             hash: None,
             room: 1 << 30,
@@ -181,7 +193,7 @@ impl Grid {
         let mut server = server::Config::new(self.secret());
         server.sound_port = BASE + 1;
         let name = name.map(|name| StreamName::parse(name).expect("a name"));
-        let config = relay::Config { seed: self.secret(), server, id, origins, name };
+        let config = relay::Config { seed: self.secret(), server, id, origins, name, publishing: None };
         let machinery = self.relaying(config.clone(), folder);
         let node = self.place(machinery);
         self.places[node].again = Some((config, folder.map(Path::to_owned)));
@@ -247,46 +259,6 @@ impl Grid {
         self.places[node].wake = self.now;
     }
 
-    pub fn server(&self, node: Node) -> &Server {
-        match &self.places[node].machinery {
-            Machinery::Origin { server, .. } => server,
-            Machinery::Relay { relay, .. } => relay.server(),
-            _ => panic!("node {node} is no server"),
-        }
-    }
-
-    pub fn shelf(&self, node: Node) -> &Shelf {
-        let Machinery::Relay { shelf: Some(shelf), .. } = &self.places[node].machinery else { panic!("no shelf") };
-        shelf
-    }
-
-    pub fn troubles(&self, node: Node) -> &[StoreError] {
-        &self.places[node].troubles
-    }
-
-    pub fn relay_at(&self, node: Node) -> &Relay {
-        let Machinery::Relay { relay, .. } = &self.places[node].machinery else { panic!("node {node} is no relay") };
-        relay
-    }
-
-    pub fn above(&self, node: Node) -> &[(Time, Above)] {
-        &self.places[node].above
-    }
-
-    pub fn refused(&self, node: Node) -> &[String] {
-        &self.places[node].refused
-    }
-
-    pub fn seen(&self, node: Node) -> &Seen {
-        let Machinery::Watcher { seen, .. } = &self.places[node].machinery else { panic!("node {node} is no watcher") };
-        seen
-    }
-
-    pub fn receiver(&self, node: Node) -> &Receiver {
-        let Machinery::Watcher { receiver, .. } = &self.places[node].machinery else { panic!("{node} is no watcher") };
-        receiver
-    }
-
     pub fn tell_watcher(&mut self, node: Node, local: receiver::Local) {
         self.places[node].wake = self.now;
         if let Machinery::Watcher { receiver, .. } = &mut self.places[node].machinery {
@@ -345,6 +317,7 @@ impl Grid {
                 Machinery::Origin { server, .. } => server.handle(self.now, Input::Datagram(datagram)),
                 Machinery::Relay { relay, .. } => relay.handle(self.now, Input::Datagram(datagram)),
                 Machinery::Watcher { receiver, .. } => receiver.handle(self.now, Input::Datagram(datagram)),
+                Machinery::Publisher { publisher, .. } => publisher.handle(self.now, Input::Datagram(datagram)),
                 Machinery::Dead => {}
             }
         }
@@ -375,6 +348,10 @@ impl Grid {
                     }
                 }
                 Machinery::Relay { .. } => match self.poll_relay(node) {
+                    Some(sent) => sent,
+                    None => continue,
+                },
+                Machinery::Publisher { .. } => match self.poll_publisher(node) {
                     Some(sent) => sent,
                     None => continue,
                 },
@@ -422,6 +399,7 @@ impl Grid {
         let own = address(node);
         let from = SocketAddr::new(own.ip(), BASE + u16::from(transmit.port.0));
         let bytes = [&transmit.hop[..], transmit.body.bytes()].concat();
+        self.tape.iter_mut().for_each(|tape| tape.push(bytes.clone()));
         let now = self.now;
         for at in self.link(node, to).carry(now, bytes.len()) {
             self.number += 1;
@@ -434,6 +412,7 @@ impl Place {
     fn due(&self) -> Time {
         match &self.machinery {
             Machinery::Dead => Time::NEVER,
+            Machinery::Publisher { source, .. } => source.wake().min(self.wake),
             Machinery::Origin { sources, .. } => {
                 sources.iter().map(Source::wake).min().unwrap_or(Time::NEVER).min(self.wake)
             }

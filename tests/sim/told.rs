@@ -158,7 +158,7 @@ impl Told {
     }
 
     pub fn challenge(&mut self, nonce: u64) {
-        self.say(0, &Message::Challenge { nonce, cookie: COOKIE, server_nonce: 0 });
+        self.say(0, &Message::Challenge { nonce, cookie: COOKIE, server_nonce: 0, publish_key: None });
     }
 
     /// When datagrams of this kind were sent, counted from a moment, ms.

@@ -248,7 +248,8 @@ fn description() -> Description {
 }
 
 fn entry(n: u16) -> Entry {
-    Entry { name: name(&format!("stream-{n}")), state: State::Playing, watchers: n.into(), description: description() }
+    let (name, state, guarded) = (name(&format!("stream-{n}")), State::Playing, false);
+    Entry { name, state, watchers: n.into(), guarded, description: description() }
 }
 
 /// A page of a list of so many.
@@ -409,7 +410,7 @@ impl Asking {
         let hello = self.sent.iter().rfind(|(kind, _)| *kind == Kind::HELLO).expect("a Hello");
         let Ok(Message::Hello { nonce, .. }) = Message::parse(hello.0, &hello.1) else { panic!("{hello:?}") };
         let mut body = Vec::new();
-        Message::Challenge { nonce, cookie: COOKIE, server_nonce: 0 }.emit(&mut body);
+        Message::Challenge { nonce, cookie: COOKIE, server_nonce: 0, publish_key: None }.emit(&mut body);
         self.hear(host, Kind::CHALLENGE, &body);
     }
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::{have, program, run, stderr, stdout};
 
-const VERBS: [&str; 9] = ["serve", "watch", "ls", "relay", "extract", "devices", "doctor", "completions", "man"];
+const VERBS: [&str; 10] = ["serve", "watch", "publish", "ls", "relay", "extract", "devices", "doctor", "completions", "man"];
 
 /// The flags in a help text, each with its whole description in one line.
 fn flags(verb: &str) -> Vec<(String, String)> {
@@ -106,6 +106,8 @@ const SLIPS: &[(&str, &str)] = &[
     ("ls", "udpstream ls 192.168.1.20"),
     ("watch", "udpstream watch 127.0.0.1"),
     ("relay", "udpstream relay 192.168.1.20"),
+    ("publish", "udpstream publish 192.168.1.20 camera:"),
+    ("publish robot", "udpstream publish robot camera:"),
     ("relay robot 9700", "udpstream relay robot:9700"),
     ("relay a/x,b/y", "HOST,HOST/y"),
     ("relay robot --ecn=ce", "off, ect0 or ect1"),

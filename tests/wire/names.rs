@@ -22,6 +22,7 @@ proptest! {
         };
         let state = [State::Waiting, State::Playing, State::Ended][state];
         let entry = |name: &String| Entry {
+            guarded: name.len() % 2 == 1,
             name: StreamName::parse(name).expect(name), state, watchers, description: description.clone(),
         };
         let names = names.into_iter().filter(|name| StreamName::parse(name).is_ok()).collect::<Vec<_>>();

@@ -91,7 +91,7 @@ impl Parts {
         let mut all = self.joining();
         all.extend([
             Message::Hello { highest: i, lowest: j, nonce: a },
-            Message::Challenge { nonce: a, cookie, server_nonce: b },
+            Message::Challenge { nonce: a, cookie, server_nonce: b, publish_key: None },
             Message::Bye { session: a, code: x, sentence: &self.text },
             Message::PathCheck { token: self.token },
             Message::PathReply { session: a, token: self.token },

@@ -12,7 +12,7 @@ use crate::wire::StreamName;
 use crate::wire::message::RelayHop;
 
 /// One stream, in the last second or since the start.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StreamFigures {
     pub name: StreamName,
     pub state: StreamState,
@@ -72,7 +72,7 @@ impl StreamState {
 }
 
 impl StreamFigures {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         let ms = |time: Duration| rounded(time.as_secs_f64() * 1e3, 1e3);
         let hop = |hop: &RelayHop| json!({ "id": format!("{:016x}", hop.id), "age_ms": hop.age.map(ms) });
         json!({

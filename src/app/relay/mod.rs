@@ -1,7 +1,7 @@
 //! `udpstream relay`: streams of a server above, passed on to many, and films that are kept.
 
-mod card;
-mod figures;
+pub(super) mod card;
+pub(super) mod figures;
 mod keeper;
 mod relaying;
 pub mod shelf;
@@ -74,7 +74,8 @@ pub fn relay(options: Options) -> anyhow::Result<Exit> {
     let mut config = server::Config::new(random.seed());
     (config.datagram, config.sound_port) = (options.datagram, sound);
     let name = options.origins.stream.clone();
-    let config = Config { seed: random.seed(), server: config, id: random.id(), origins, name };
+    let (seed, id) = (random.seed(), random.id());
+    let config = Config { seed, server: config, id, origins, name, publishing: None };
     let mut machine = Relay::new(config, now());
     let keeper = store.map(|store| Keeper::start(store, event_loop.waker())).transpose()?;
     for (name, description) in keeper.iter().flat_map(|keeper| keeper.complete()) {

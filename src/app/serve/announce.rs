@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::channel::Channel;
 use super::serving::Serving;
+use crate::app::code::{self, Told};
+use crate::app::secrets::GuardChoice;
+use crate::seal::Code;
 use crate::source::Pace;
 
 /// What programs are told of a stream.
@@ -41,8 +44,47 @@ pub fn listening(local: SocketAddr, sound_port: Option<u16>, channels: &[Channel
 }
 
 impl Serving {
+    /// Says how to watch what is listed, and each stream that has a code.
+    fn say_where(&self, local: SocketAddr, codes: &[Option<Code>]) {
+        let port = local.port();
+        let place = if local.ip().is_unspecified() { format!("HOST:{port}") } else { local.to_string() };
+        let guarded = |channel: &Channel| matches!(channel.stream.guard, GuardChoice::Password(_));
+        let listed: Vec<&Channel> =
+            self.channels.iter().zip(codes).filter(|(_, code)| code.is_none()).map(|(channel, _)| channel).collect();
+        let taken = self.publishers();
+        let how = match &listed[..] {
+            [] => String::new(),
+            [one] if guarded(one) => format!(" Watch with: udpstream watch {place}/{} --password -", one.stream.name),
+            [_] => format!(" Watch with: udpstream watch {place}"),
+            [_, second, ..] => {
+                let name = &second.stream.name;
+                format!(" Watch with: udpstream watch {place}/{name}, all of them with: udpstream watch '{place}/*'")
+            }
+        };
+        self.output.say(&format!("Listening on port {port}.{how}{taken}"));
+        let place = code::place(local);
+        for (channel, code) in self.channels.iter().zip(codes) {
+            let name = channel.stream.name.as_str();
+            code.iter().for_each(|code| code::tell(&self.output, &Told { name, place: &place, code }));
+        }
+    }
+
+    /// How others publish here, if they may.
+    fn publishers(&self) -> String {
+        let Some(publishers) = &self.options.publishers else { return String::new() };
+        let most = crate::app::words::counted(publishers.most as u64, "publisher");
+        let code = if publishers.allowed.is_some() { " --allow-publish CODE" } else { "" };
+        format!(" Takes up to {most}: udpstream publish HOST INPUT{code}")
+    }
+
+    /// Says the code that publishers need.
+    pub fn announce_publishers(&self, local: SocketAddr, code: &Code) {
+        let place = code::place(local);
+        self.output.say(&format!("Publishers need the code {code}: udpstream publish {place} INPUT --allow-publish -"));
+    }
+
     /// Says on both channels where what is served.
-    pub fn announce(&mut self, local: SocketAddr, sound_port: Option<u16>) {
+    pub fn announce(&mut self, local: SocketAddr, sound_port: Option<u16>, codes: &[Option<Code>]) {
         if self.output.event("listening", listening(local, sound_port, &self.channels)).is_err() {
             self.interrupt();
         }
@@ -51,12 +93,7 @@ impl Serving {
             let name = if several { format!("{}: ", channel.stream.name) } else { String::new() };
             self.output.say(&format!("{name}{}: {}", channel.title(), channel.info.details));
         }
-        let port = local.port();
-        let place = if local.ip().is_unspecified() { format!("HOST:{port}") } else { local.to_string() };
-        let example = self.channels.get(1).map_or(String::new(), |channel| {
-            format!("/{}, all of them with: udpstream watch '{place}/*'", channel.stream.name)
-        });
-        self.output.say(&format!("Listening on port {port}. Watch with: udpstream watch {place}{example}"));
+        self.say_where(local, codes);
         let waits = |channel: &Channel| {
             channel.taps.recordings.is_running() && channel.info.pace == Pace::File && !channel.stream.no_wait
         };

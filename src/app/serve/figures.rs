@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Map, Value, json};
 
 use crate::app::figures::{block, in_force, rounded};
+use crate::app::relay::figures::StreamFigures as Published;
 use crate::proto::server::{Adaptation, RepairStats};
 use crate::stats::Block;
 use crate::units::Size;
@@ -103,8 +104,11 @@ pub struct WatcherFigures {
 /// Figures of the whole server.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServeFigures {
-    /// At least one.
     pub streams: Vec<StreamFigures>,
+    /// Those that others publish here; `None`: none are taken.
+    pub published: Option<Vec<Published>>,
+    /// Pictures of those since the start.
+    pub passed: u64,
     /// Those with the greatest loss first.
     pub watchers: Vec<WatcherFigures>,
     pub overloaded: bool,
@@ -248,6 +252,9 @@ impl ServeFigures {
         });
         if let Value::Object(whole) = whole {
             fields.extend(whole);
+        }
+        if let Some(published) = &self.published {
+            fields.insert("published".into(), published.iter().map(Published::json).collect());
         }
         if self.is_several() {
             fields.insert("streams".into(), self.streams.iter().map(stream_json).collect());

@@ -14,6 +14,7 @@ use super::{table, words};
 use crate::app::Exit;
 use crate::app::figures::{self, Output};
 use crate::app::preview::{Act, Preview};
+use crate::app::relay::figures::StreamFigures as Published;
 use crate::app::watch::screen::Screen;
 use crate::net::{App, Flow};
 use crate::proto::server::{Event, Feed, Gone, Local, Server, SessionStats, SessionView, StreamKey};
@@ -22,6 +23,8 @@ use crate::units::{Bitrate, Size, Time};
 use crate::view::Wish;
 
 const TICK: Duration = Duration::from_secs(1);
+/// What the preview says of other streams.
+const FIRST: &str = "The preview shows the first stream.";
 /// Watchers listed.
 const LISTED: usize = 100;
 
@@ -33,7 +36,7 @@ enum Cut {
 }
 
 pub struct Serving {
-    options: Options,
+    pub options: Options,
     pub output: Output,
     /// Before the preview, which waits for what shows pictures in it.
     pub channels: Vec<Channel>,
@@ -44,6 +47,12 @@ pub struct Serving {
     most_watchers: usize,
     next_tick: Time,
     second: Second,
+    /// Streams that others publish here; `None`: none are taken.
+    pub published: Option<Vec<Published>>,
+    /// Who is sent the streams, if that is one server alone.
+    pub whom: Option<String>,
+    /// What to type to watch, where that is not plain.
+    pub watched_with: Option<String>,
 }
 
 /// What each watcher had been sent when the running second began.
@@ -86,7 +95,20 @@ impl Serving {
             departures: 0,
             most_watchers: 0,
             second: Second { begun: crate::clock::now(), sent: BTreeMap::new() },
+            published: None,
+            whom: None,
+            watched_with: None,
         }
+    }
+
+    /// A sentence over the preview.
+    pub fn notice(&self, text: &str) {
+        self.preview.screen.notice(text);
+    }
+
+    /// How to watch, over the preview.
+    pub fn show_code(&self) {
+        self.watched_with.iter().for_each(|text| self.notice(&format!("{text}   (Tab shows it again)")));
     }
 
     /// Nobody reads what it says.
@@ -135,7 +157,7 @@ impl Serving {
                 Act::Wish(Wish::Mute | Wish::Louder | Wish::Quieter) => {
                     self.preview.screen.notice("The preview has no sound.");
                 }
-                Act::Wish(_) => self.preview.screen.notice("The preview shows the first stream."),
+                Act::Wish(_) => self.preview.screen.notice(self.watched_with.as_deref().unwrap_or(FIRST)),
             }
         }
     }
@@ -152,6 +174,8 @@ impl Serving {
         let datagrams = totals.datagrams.saturating_sub(in_sessions(|stream| stream.datagrams));
         let bytes = totals.bytes.saturating_sub(in_sessions(|stream| stream.bytes));
         ServeFigures {
+            passed: totals.pictures.saturating_sub(in_sessions(|stream| stream.pictures.sent)),
+            published: self.published.clone(),
             to_strangers: (datagrams, bytes),
             streams,
             watchers: self.watchers(now, server),
@@ -209,7 +233,7 @@ impl Serving {
             channel.measured.next_second(now, &server.totals_of(channel.key));
         }
         let position = self.channels.iter().find_map(|channel| channel.position(now));
-        let line = words::line(position, &figures);
+        let line = words::line(position, &figures, self.whom.as_deref());
         self.output.status_with(&line, |room| table::rows(&figures.watchers, server.watchers(), room));
         self.second.begin(now, server);
         if self.preview.is_there()
@@ -218,7 +242,8 @@ impl Serving {
             let fps = format!("{:.1} fps", seen.fps);
             let state = first.measured.sent.map_or("waiting for the first watcher", |_| &fps);
             self.preview.screen.title(&format!("{} – {state} – preview", first.title()));
-            self.preview.screen.figures(line, Vec::new());
+            let own = self.watched_with.iter().cloned();
+            self.preview.screen.figures(own.chain(line).collect(), Vec::new());
         }
         self.output.event("stats", figures.json()).map_or(Flow::Stop, |()| Flow::Continue)
     }
@@ -237,7 +262,7 @@ impl Serving {
             recordings.finish((&channel.output, screen));
         }
         if !self.killed {
-            self.output.conclude(&words::served(self.took(), self.most_watchers, &figures));
+            self.output.conclude(&words::served(self.took(), self.most_watchers, &figures, self.whom.as_deref()));
         }
         let summary = self.summary(&figures);
         let exit = self.exit();
@@ -364,7 +389,8 @@ impl Serving {
 
     /// When the server's time is up.
     fn limit(&self) -> Time {
-        let failed = self.channels.iter().all(|channel| channel.outcome() == Some(Outcome::Failed));
+        let of = |channel: &Channel| channel.outcome() == Some(Outcome::Failed);
+        let failed = !self.channels.is_empty() && self.channels.iter().all(of);
         let limit = self.options.duration.filter(|_| self.cut.is_none() && !failed);
         limit.map_or(Time::NEVER, |limit| self.output.start() + limit)
     }
@@ -403,7 +429,8 @@ impl App<Server> for Serving {
         self.channels.iter_mut().for_each(|channel| channel.supply(now, server));
         self.hear_taps();
         if now >= self.limit() {
-            self.stop(now, server, Cut::Limit, "The server's time is up.");
+            let who = if self.whom.is_some() { "publisher" } else { "server" };
+            self.stop(now, server, Cut::Limit, &format!("The {who}'s time is up."));
         }
         if now < self.next_tick {
             return Flow::Continue;
@@ -423,7 +450,8 @@ impl App<Server> for Serving {
             return Flow::Stop;
         }
         self.cut = Some(Cut::Interrupted);
-        self.stop(now, server, Cut::Interrupted, "The server was stopped.");
+        let who = if self.whom.is_some() { "publisher" } else { "server" };
+        self.stop(now, server, Cut::Interrupted, &format!("The {who} was stopped."));
         Flow::Continue
     }
 }

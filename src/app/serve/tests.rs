@@ -12,10 +12,11 @@ use crate::app::StatsFormat;
 use crate::app::figures::Output;
 use crate::app::preview::Preview;
 use crate::app::recording::Recordings;
+use crate::app::secrets::GuardChoice;
 use crate::clock;
 use crate::media::coded::CodedPicture;
 use crate::net::{App, Flow, Marks};
-use crate::proto::server::{Config, Event, Server};
+use crate::proto::server::{Config, Event, Guard, Server};
 use crate::proto::{self, Machine};
 use crate::queue::Waker;
 use crate::source::{self, Input, Stopper};
@@ -49,6 +50,7 @@ fn stream(name: &str) -> StreamOptions {
         on_demand: false,
         queue: 10,
         record: None,
+        guard: GuardChoice::Everybody,
     }
 }
 
@@ -63,6 +65,7 @@ fn options(streams: &[&str], frames: u64) -> Options {
         duration: None,
         force: false,
         preview: false,
+        publishers: None,
         check: None,
         stats: StatsFormat::Text,
         quiet: true,
@@ -81,7 +84,8 @@ fn departures(options: Options) -> usize {
         let source = source::open(&stream.input, None, &stream.source, &stopper).expect("a test card");
         let mut taps = Taps::new(Recordings::new(Arc::clone(&waker)));
         taps.add(Onlooker);
-        let opened = channel(&mut server, stream.clone(), source, taps, Arc::clone(&waker), output.clone());
+        let place = (Arc::clone(&waker), output.clone());
+        let opened = channel(&mut server, (stream.clone(), Guard::Open), source, taps, place);
         channels.push(opened.expect("a channel"));
     }
     let mut app = Serving::new(options, channels, output, Preview::default());

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::thread::Builder;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{Sender, bounded};
 
 pub use self::hearing::Choice as Sound;
@@ -30,8 +30,10 @@ use self::viewing::Viewing;
 use super::address::Target;
 use super::figures::Output;
 use super::recording::Recordings;
+use super::secrets::{Given, GivenCode};
 use super::{Exit, StatsFormat, leaving, wall};
 use crate::media::sound::Rendition;
+use crate::proto::receiver::Secret;
 use crate::units::Size;
 use crate::view::{self, Handle, Order as ViewOrder};
 use crate::wire::message::WantedPictures;
@@ -44,6 +46,10 @@ const FIRST_SIZE: Size = Size::new(1_280, 720);
 pub struct Options {
     /// One, or several side by side.
     pub servers: Vec<Target>,
+    /// The code of the only one.
+    pub code: Option<GivenCode>,
+    /// The password of the only one.
+    pub password: Option<Given>,
     /// Columns and rows of several; `None`: as the window's shape wants it.
     pub grid: Option<(u8, u8)>,
     pub headless: bool,
@@ -71,15 +77,41 @@ pub struct Options {
 /// Watches until the stream ends, a limit is reached or the user leaves.
 pub fn watch(options: Options) -> anyhow::Result<Exit> {
     match &options.servers[..] {
-        [only] if !only.all => single(only.clone(), options),
+        [only] if !only.all => {
+            let only = with_code(only.clone(), options.code.as_ref())?;
+            single(only, options)
+        }
+        _ if options.code.is_some() => bail!("--code is of one stream: write each as HOST/CODE instead"),
+        _ if options.password.is_some() => bail!("--password is of one stream: name it, as in HOST/NAME"),
         _ => wall::watch(options),
+    }
+}
+
+/// The stream with this code, if one is given.
+fn with_code(target: Target, code: Option<&GivenCode>) -> anyhow::Result<Target> {
+    let Some(code) = code else { return Ok(target) };
+    if target.stream.is_some() || target.code.is_some() {
+        bail!("--code says which stream is meant: name the server alone");
+    }
+    Ok(Target { code: Some(code.code()?), ..target })
+}
+
+/// What is known of a guarded stream.
+fn secret(target: &Target, password: Option<&Given>) -> anyhow::Result<Option<Secret>> {
+    match (&target.code, &target.stream, password) {
+        (Some(_), _, Some(_)) => bail!("a stream has a code or a password: leave one of them out"),
+        (Some(code), ..) => Ok(Some(Secret::Code(code.lookup(), code.key()))),
+        (None, Some(name), Some(given)) => Ok(Some(Secret::Password(name.clone(), given.key(name.as_str())?))),
+        (None, None, Some(_)) => bail!("a password is of one stream: name it, as in {}/NAME", target.address.typed()),
+        (None, _, None) => Ok(None),
     }
 }
 
 /// One stream.
 fn single(target: Target, options: Options) -> anyhow::Result<Exit> {
+    let secret = secret(&target, options.password.as_ref())?;
     let servers = target.address.look_up()?;
-    let subject = Subject::new(target, None, servers);
+    let subject = Subject::new(target, None, servers).with(secret);
     let (headless, fullscreen) = (options.headless, options.fullscreen);
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let title = format!("connecting to {} – udpstream", subject.server());

@@ -163,7 +163,7 @@ impl Streams {
 
 /// Name, size, length and watchers.
 fn line(entry: &Entry, wide: usize) -> String {
-    let Entry { name, state, watchers, description } = entry;
+    let Entry { name, state, watchers, guarded, description } = entry;
     let length = match (description.length, state) {
         (_, State::Ended) => "ended".to_owned(),
         (Some(micros), _) => clock_text(Duration::from_micros(micros)),
@@ -171,7 +171,8 @@ fn line(entry: &Entry, wide: usize) -> String {
         (None, _) => "endless".to_owned(),
     };
     let watched = if *watchers == 1 { "1 watcher".to_owned() } else { format!("{watchers} watchers") };
-    format!("{:<wide$}  {:<9}  {length:<7}  {watched}", name.as_str(), description.size.to_string())
+    let password = if *guarded { "  password" } else { "" };
+    format!("{:<wide$}  {:<9}  {length:<7}  {watched}{password}", name.as_str(), description.size.to_string())
 }
 
 #[cfg(test)]
@@ -197,7 +198,7 @@ mod tests {
             sound_ended: None,
             film: None,
         };
-        Entry { name: name(text), state, watchers: 2, description }
+        Entry { name: name(text), state, watchers: 2, guarded: false, description }
     }
 
     fn three() -> Vec<Entry> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use crate::app::address::{DEFAULT_PORT, Target};
+use crate::proto::receiver::Secret;
 use crate::wire::StreamName;
 
 /// One stream of a server.
@@ -14,13 +15,21 @@ pub struct Subject {
     pub target: Target,
     /// Where the server may be.
     pub servers: Vec<SocketAddr>,
+    /// What is known of it, if it is guarded.
+    pub secret: Option<Secret>,
     server: String,
 }
 
 impl Subject {
     pub fn new(target: Target, name: Option<String>, servers: Vec<SocketAddr>) -> Self {
         let server = target.address.to_string();
-        Self { name, target, servers, server }
+        let secret = target.code.as_ref().map(|code| Secret::Code(code.lookup(), code.key()));
+        Self { name, target, servers, secret, server }
+    }
+
+    /// Watched with this.
+    pub fn with(self, secret: Option<Secret>) -> Self {
+        Self { secret, ..self }
     }
 
     /// The server, as people write it.

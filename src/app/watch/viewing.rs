@@ -168,6 +168,7 @@ impl Viewing {
         let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
         let config = Config {
             stream: subject.target.stream.clone(),
+            secret: subject.secret.clone(),
             latency: options.latency,
             patience: options.patience,
             stay: !options.headless && !options.autoexit,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::retry::{Retry, steady};
 use super::session::Session;
 use super::wishes::{Wanting, Wishes};
-use super::{Client, Event, Found, Stream, Trouble};
+use super::{Client, Event, Found, Secret, Stream, Trouble};
 use crate::proto::clocksync::ClockSync;
 use crate::proto::reception::{Reception, Terms, report_interval};
 use crate::proto::{Transmit, hop};
@@ -55,10 +55,12 @@ enum Step {
 /// A Join, as it goes out each time.
 #[derive(Clone)]
 pub struct PendingJoin {
-    nonce: u64,
+    pub nonce: u64,
     server: SocketAddr,
-    cookie: [u8; COOKIE_LEN],
+    pub cookie: [u8; COOKIE_LEN],
+    pub server_nonce: u64,
     stream: Option<StreamName>,
+    secret: Option<Secret>,
     wishes: Wishes,
     switch: bool,
 }
@@ -101,7 +103,7 @@ impl Joining {
         (self.step, self.retry) = (step, retry);
     }
 
-    fn finish(&mut self, now: Time) {
+    pub fn finish(&mut self, now: Time) {
         self.switch = None;
         self.step(Step::Joined, Retry::none(now));
     }
@@ -116,7 +118,10 @@ impl Client {
 
     /// Sends the Hello or Join that is due, and notices a server that has fallen silent.
     pub(super) fn look_for_server(&mut self, now: Time) {
-        if self.joining.is_over() && self.session.as_ref().is_some_and(|session| now >= session.suspect_at()) {
+        if self.joining.is_over()
+            && !self.accepted
+            && self.session.as_ref().is_some_and(|session| now >= session.suspect_at())
+        {
             self.search(now);
         }
         if self.joining.retry.is_due(now) {
@@ -213,7 +218,8 @@ impl Client {
 
     /// When silence is looked at next.
     pub(super) fn alarm(&self) -> Option<Time> {
-        let suspect = self.session.as_ref().filter(|_| self.joining.is_over()).map(Session::suspect_at);
+        let looks = self.joining.is_over() && !self.accepted;
+        let suspect = self.session.as_ref().filter(|_| looks).map(Session::suspect_at);
         let trouble = self.silence().filter(|_| self.trouble.is_none()).map(|(limit, _)| limit);
         [suspect, trouble].into_iter().flatten().min()
     }
@@ -267,6 +273,9 @@ impl Client {
         if let Some(stream) = &asked.stream {
             tlv::put(&mut tlvs, kind::STREAM, stream.as_str().as_bytes());
         }
+        if let Some(secret) = &asked.secret {
+            secret.put(asked, self.config.role, &mut tlvs);
+        }
         if let Some(id) = self.config.with_session {
             tlv::put(&mut tlvs, kind::WITH_SESSION, &id.to_be_bytes());
         }
@@ -288,7 +297,13 @@ impl Client {
         self.out.push_back(Transmit::message(self.peer(asked.server), hop(Kind::JOIN, 0, now), &message));
     }
 
-    pub(super) fn challenge(&mut self, now: Time, server: SocketAddr, nonce: u64, cookie: [u8; COOKIE_LEN]) {
+    pub(super) fn challenge(
+        &mut self,
+        now: Time,
+        server: SocketAddr,
+        nonce: u64,
+        (cookie, server_nonce): ([u8; COOKIE_LEN], u64),
+    ) {
         // A session that is only suspected to be gone gets a moment to prove that it is not.
         let suspected = self.session.is_some() && self.joining.switch.is_none();
         let patient = suspected && now < self.joining.since + SECOND_THOUGHTS;
@@ -297,7 +312,9 @@ impl Client {
         }
         let stream = self.joining.switch.clone().unwrap_or_else(|| self.config.stream.clone());
         let switch = self.joining.switch.is_some() || self.switched;
-        let asked = PendingJoin { nonce, server, cookie, stream, wishes: self.config.wishes, switch };
+        let secret = self.config.secret.clone().filter(|secret| secret.is_of(stream.as_ref()));
+        let wishes = self.config.wishes;
+        let asked = PendingJoin { nonce, server, cookie, server_nonce, stream, secret, wishes, switch };
         if self.asked.len() == MOST_ASKED {
             self.asked.remove(0);
         }
@@ -309,6 +326,12 @@ impl Client {
     pub(super) fn accept(&mut self, now: Time, from: SocketAddr, tag: u32, accept: &Accept<'_>) {
         let ours = |asked: &PendingJoin| asked.nonce == accept.nonce && asked.server == from;
         let Some(at) = self.asked.iter().position(ours).filter(|_| tag == accept.session as u32) else { return };
+        let secret = self.asked[at].secret.as_ref();
+        if secret.is_some_and(|secret| !secret.is_proven(&self.asked[at], self.config.role, accept.tlvs)) {
+            // Somebody else who would like to be the server.
+            self.traffic.rejected += 1;
+            return;
+        }
         // Those before it are of no session any more: this one has taken their place.
         let Some(asked) = self.asked.drain(..=at).next_back() else { return };
         let in_hand = asked.nonce == self.joining.nonce;
@@ -345,16 +368,11 @@ impl Client {
         self.before = self.before.take().filter(|_| asked.switch);
         self.past = old.map(|session| session.reception.into_hops());
         self.session = Some(Session {
-            reception: Reception::new(terms, clock, now),
             name: accept.tlvs.text(kind::STREAM).and_then(|name| StreamName::parse(name).ok()),
             sound_port: accept.sound_port,
-            described: false,
             switched: asked.switch,
-            timeline: None,
-            wanting,
-            in_force: None,
             hops: via(accept.tlvs).into_iter().take(MAX_HOPS).map(|id| RelayHop { id, age: None }).collect(),
-            bye: None,
+            ..Session::new(Reception::new(terms, clock, now), wanting)
         });
         self.config.stream.clone_from(&asked.stream);
         (self.trouble, self.switched, self.ended) = (None, false, None);

@@ -1,9 +1,11 @@
 //! The client of a server: joins, stays joined, switches between its streams, tells it what is wished, and hands out
 //! descriptions and objects. What becomes of them is not its concern: a watcher plays them, a relay passes them on.
 
+mod accepted;
 mod event;
 mod joining;
 mod retry;
+mod secret;
 mod session;
 mod wishes;
 
@@ -13,6 +15,7 @@ use std::time::Duration;
 
 pub use event::{Event, Found, Stream, Trouble};
 pub use retry::{Retry, steady};
+pub use secret::Secret;
 pub use wishes::Wishes;
 
 use super::hops::Hops;
@@ -44,6 +47,8 @@ pub struct Config {
     pub max_datagram: u16,
     /// Which stream; `None`: the server's first. After a switch it is the one that was switched to.
     pub stream: Option<StreamName>,
+    /// What is known of it, if it is guarded.
+    pub secret: Option<Secret>,
     /// What each session is made with.
     pub wishes: Wishes,
     /// The session of pictures that this one belongs to.
@@ -78,6 +83,8 @@ pub struct Client {
     ended: Option<Ended>,
     /// Servers that are not asked until then.
     refusing: Vec<(SocketAddr, Time)>,
+    /// The other end has asked for the session, and asks again if need be.
+    accepted: bool,
     /// Said goodbye for good.
     closed: bool,
     out: VecDeque<Transmit>,
@@ -101,6 +108,7 @@ impl Client {
             before: None,
             ended: None,
             refusing: Vec::new(),
+            accepted: false,
             closed: false,
             out: VecDeque::new(),
             events: VecDeque::new(),
@@ -231,7 +239,9 @@ impl Client {
         match Message::parse(hop.kind, body) {
             // They belong to no session yet: with a tag they are nobody's.
             Ok(Message::Challenge { .. } | Message::Refuse(_)) if hop.tag != 0 => self.traffic.rejected += 1,
-            Ok(Message::Challenge { nonce, cookie, .. }) => self.challenge(now, from, nonce, cookie),
+            Ok(Message::Challenge { nonce, cookie, server_nonce, .. }) => {
+                self.challenge(now, from, nonce, (cookie, server_nonce));
+            }
             Ok(Message::Accept(accept)) => self.accept(now, from, hop.tag, &accept),
             Ok(Message::Refuse(refuse)) => self.refused(now, from, &refuse),
             Ok(_) => {}
@@ -352,11 +362,26 @@ impl Client {
         self.closed = true;
     }
 
+    /// Says why, and nothing more.
+    pub fn close_with(&mut self, now: Time, code: u16, sentence: &str) {
+        self.say_bye(now, code, sentence);
+        self.closed = true;
+    }
+
+    /// When the other end was heard last.
+    pub fn heard(&self) -> Option<Time> {
+        self.session.as_ref().map(|session| session.reception.heard())
+    }
+
     /// Says goodbye in the session that there is.
     fn say_goodbye(&mut self, now: Time) {
+        self.say_bye(now, bye::LEAVING, "");
+    }
+
+    fn say_bye(&mut self, now: Time, code: u16, sentence: &str) {
         if let Some(session) = self.session.as_mut().filter(|_| !self.closed) {
             let id = session.reception.id();
-            let goodbye = Message::Bye { session: id, code: bye::LEAVING, sentence: "" };
+            let goodbye = Message::Bye { session: id, code, sentence };
             self.out.push_back(session.reception.say(now, &goodbye));
         }
     }

@@ -35,6 +35,22 @@ pub struct Session {
 }
 
 impl Session {
+    /// Nothing was told in it yet.
+    pub const fn new(reception: Reception, wanting: Wanting) -> Self {
+        Self {
+            reception,
+            name: None,
+            sound_port: 0,
+            described: false,
+            switched: false,
+            timeline: None,
+            wanting,
+            in_force: None,
+            hops: Vec::new(),
+            bye: None,
+        }
+    }
+
     /// When silence becomes suspicious: never before the server was to speak.
     pub fn suspect_at(&self) -> Time {
         self.reception.heard() + SUSPECT_AFTER.max(self.reception.report_interval())

@@ -2,7 +2,9 @@
 //! come back. It knows how many sessions there are, not what they are sent.
 
 mod admitted;
+mod guard;
 mod listing;
+mod penalties;
 mod refusal;
 
 use std::collections::BTreeMap;
@@ -10,12 +12,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
 
 use admitted::{Admitted, MOST_ADMITTED};
+pub use guard::{Guard, lookup};
 pub use listing::page;
+use penalties::{Culprit, Penalties};
 pub use refusal::Refusal;
 
 use super::session::Sessions;
 use super::{Peer, Port, Received};
-use crate::seal::{CookieJar, Random, Seed};
+use crate::seal::{CookieJar, PUBLIC_LEN, Random, Seed};
 use crate::units::Time;
 use crate::wire::message::{COOKIE_LEN, Message, RefuseCode};
 use crate::wire::{MIN_DATAGRAM, VERSION};
@@ -56,16 +60,21 @@ pub struct Door {
     /// Joins and lists of this second, by network.
     joins: BTreeMap<(Port, IpAddr), u32>,
     joins_second: u64,
+    penalties: Penalties,
+    /// Told to whoever might want to publish.
+    publish_key: Option<[u8; PUBLIC_LEN]>,
 }
 
 impl Door {
-    pub fn new(seed: &Seed, limits: Limits) -> Self {
+    pub fn new(seed: &Seed, limits: Limits, publish_key: Option<[u8; PUBLIC_LEN]>) -> Self {
         Self {
             limits,
             jar: CookieJar::new(seed),
             admitted: Admitted::new(MOST_ADMITTED),
             joins: BTreeMap::new(),
             joins_second: 0,
+            penalties: Penalties::default(),
+            publish_key,
         }
     }
 
@@ -81,14 +90,19 @@ impl Door {
         datagram: Received<'_>,
         versions: RangeInclusive<u8>,
         nonce: u64,
-        random: &mut Random,
     ) -> Result<Message<'static>, Refusal> {
         if !versions.contains(&VERSION) {
             let why = "This server speaks version 1 of the protocol only: use a watcher of the same release.";
             return Err(Refusal::new(RefuseCode::VERSION, why, 10_000));
         }
         let cookie = self.jar.bake(minute(now), &subject(datagram, nonce));
-        Ok(Message::Challenge { nonce, cookie, server_nonce: random.u64() })
+        let (server_nonce, publish_key) = (self.server_nonce(&cookie), self.publish_key);
+        Ok(Message::Challenge { nonce, cookie, server_nonce, publish_key })
+    }
+
+    /// Our part of what is proven in the join that this cookie is for.
+    pub fn server_nonce(&self, cookie: &[u8; COOKIE_LEN]) -> u64 {
+        self.jar.server_nonce(cookie)
     }
 
     /// Whether the cookie was sent to where this datagram comes from.

@@ -64,7 +64,7 @@ impl Between {
         let mut server = server::Config::new([1; 32]);
         server.sound_port = 9_689;
         let name = (choice & 1 == 0).then(|| super::world::name(0)).flatten();
-        let config = Config { seed: [2; 32], server, id: 7, origins: vec![ORIGIN.into()], name };
+        let config = Config { seed: [2; 32], server, id: 7, origins: vec![ORIGIN.into()], name, publishing: None };
         let mut watching = receiver::Config::new([3; 32], vec![RELAY.into()]);
         (watching.stay, watching.sound) = (true, Some(crate::media::sound::Rendition::Stereo));
         let now = Time::from_millis(1_000);
@@ -237,7 +237,7 @@ impl Between {
         let body = transmit.body.bytes().to_vec();
         match Message::parse(hop.kind, &body) {
             Ok(Message::Hello { nonce, .. }) => {
-                let challenge = Message::Challenge { nonce, cookie: [5; 24], server_nonce: 1 };
+                let challenge = Message::Challenge { nonce, cookie: [5; 24], server_nonce: 1, publish_key: None };
                 self.say_message(transmit.port, &challenge);
             }
             Ok(Message::Join(join)) if self.refuses => {

@@ -78,6 +78,7 @@ impl World {
         // The second watcher may watch another stream than the first.
         let other = if path & 128 == 0 { None } else { Some(StreamName::parse(OTHERS[0]).ok()?) };
         let config = |n: u8| receiver::Config {
+            secret: None,
             seed: [n; 32],
             servers: vec![SERVER],
             stream: other.clone().filter(|_| n == 2),

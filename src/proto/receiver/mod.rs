@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use super::client::Trouble;
+pub use super::client::{Secret, Trouble};
 pub use super::lister::ListFailure;
 pub use super::player::{Ready, Repaired, Slice, SoundCounts};
 pub use counts::WatchCounts;
@@ -51,6 +51,8 @@ pub struct Config {
     pub servers: Vec<SocketAddr>,
     /// Which of its streams; `None`: its first.
     pub stream: Option<StreamName>,
+    /// What is known of it, if it is guarded.
+    pub secret: Option<Secret>,
     /// Largest datagram wanted; 0: no limit.
     pub max_datagram: u16,
     /// Show pictures this long after they are due, at most [`MAX_LATENCY`]; zero: as soon as they are there.
@@ -74,8 +76,8 @@ impl Config {
     pub const fn new(seed: Seed, servers: Vec<SocketAddr>) -> Self {
         let (stream, max_datagram, latency, stay) = (None, 0, Duration::ZERO, false);
         let limits = WantedPictures::ANY;
-        let (patience, sound, frames) = (None, None, None);
-        Self { seed, servers, stream, max_datagram, latency, patience, stay, sound, limits, frames }
+        let (secret, patience, sound, frames) = (None, None, None, None);
+        Self { seed, servers, stream, secret, max_datagram, latency, patience, stay, sound, limits, frames }
     }
 }
 
@@ -137,6 +139,7 @@ impl Receiver {
             port: Port::PICTURES,
             max_datagram: config.max_datagram,
             stream: config.stream,
+            secret: config.secret,
             wishes: wanted.wishes(Place::SoundPort),
             with_session: None,
             memory: latency,

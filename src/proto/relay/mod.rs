@@ -6,6 +6,8 @@
 
 mod assembly;
 mod heard;
+mod listed;
+mod publishing;
 mod sounds;
 mod upstream;
 
@@ -13,15 +15,19 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use publishing::Gate;
+pub use publishing::{KEPT, Publishing};
 use upstream::Upstream;
 pub use upstream::{Above, Fetched};
+
+use listed::unknown;
 
 use super::lister::{Fetch, ListFailure};
 use super::server::{self, Adoption, Server, StreamKey};
 use super::{Input, Machine, Output, Port, Reason, Received, SendFailure, Soonest, Transmit};
-use crate::seal::{Random, Seed};
-use crate::units::{Rate, Size, Time};
-use crate::wire::message::{Entry, NameRange, RelayHop, State};
+use crate::seal::{GrantKey, Random, Seed};
+use crate::units::Time;
+use crate::wire::message::{NameRange, RelayHop};
 use crate::wire::{Description, StreamName};
 
 /// A subscription goes on for so long after the last watcher has left.
@@ -43,10 +49,13 @@ pub struct Config {
     pub server: server::Config,
     /// By it a loop of relays is found.
     pub id: u64,
-    /// Servers above: all are asked, the first to answer is taken, and another when that falls silent.
+    /// Servers above: all are asked, the first to answer is taken, and another when that falls silent. Without any there is
+    /// only what is published here.
     pub origins: Vec<SocketAddr>,
     /// The one stream that is passed on; `None`: all that are listed above.
     pub name: Option<StreamName>,
+    /// Which publishers are taken; `None`: none.
+    pub publishing: Option<Publishing>,
 }
 
 /// What the program around the relay tells it.
@@ -111,6 +120,8 @@ pub struct Relay {
     out: VecDeque<Transmit>,
     events: VecDeque<Event>,
     next_look: Time,
+    /// For publishers.
+    gate: Option<Gate>,
 }
 
 /// So often it is looked who watches; sooner where somebody comes.
@@ -120,17 +131,23 @@ impl Relay {
     pub fn new(config: Config, now: Time) -> Self {
         let mut server = config.server.clone();
         server.relay = Some(config.id);
+        let gate = config.publishing.clone().map(|publishing| {
+            let key = GrantKey::new(&config.seed);
+            server.publish_key = Some(key.public());
+            Gate::new(publishing, key)
+        });
         let mut relay = Self {
             server: Server::new(server),
             random: Random::new(&config.seed),
             upstreams: Vec::new(),
             fetch: None,
-            next_list: now,
+            next_list: if config.origins.is_empty() { Time::NEVER } else { now },
             unlisted: false,
             ports: Vec::new(),
             out: VecDeque::new(),
             events: VecDeque::new(),
             next_look: now,
+            gate,
             config,
         };
         if let Some(name) = relay.config.name.clone() {
@@ -146,6 +163,11 @@ impl Relay {
 
     pub const fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// Of use to whoever has streams of his own in it.
+    pub const fn server_mut(&mut self) -> &mut Server {
+        &mut self.server
     }
 
     /// How many ports it uses or may use next, those of its server among them. They become more, and never less.
@@ -205,6 +227,7 @@ impl Relay {
 
     fn datagram(&mut self, now: Time, datagram: Received<'_>) {
         match datagram.port {
+            Port::PICTURES if self.is_for_publishing(now, datagram) => {}
             Port::PICTURES | Port::SOUND => {
                 self.server.handle(now, Input::Datagram(datagram));
                 // It may have made somebody ready.
@@ -245,6 +268,7 @@ impl Relay {
             let upstream = &self.upstreams[at];
             let due = upstream.is_subscribed() && upstream.soonest(now).0 <= now;
             if all || upstream.stirred || due {
+                self.tend_publisher(now, at);
                 self.tend_one(now, at);
             }
         }
@@ -287,6 +311,10 @@ impl Relay {
             self.server.reopen(upstream.key);
             upstream.begins_anew();
             upstream.bar(now, &mut self.server);
+            if upstream.is_place {
+                upstream.is_vacant = true;
+                self.server.withdraw(upstream.key, true);
+            }
         }
     }
 
@@ -304,51 +332,11 @@ impl Relay {
     /// A subscription is over, and says this at last.
     fn is_free(&mut self, port: Port, said: Vec<Transmit>) {
         self.out.extend(said);
-        self.ports[usize::from(port.0 - LISTS.0 - 1)] = false;
-    }
-
-    fn tend_list(&mut self, now: Time) {
-        if self.fetch.is_none() && now >= self.next_list {
-            let seed = self.random.seed();
-            self.fetch = Some(Fetch::new(self.config.origins.clone(), Random::new(&seed), now, LIST_LIMIT));
-            self.next_list = now + LIST_EVERY;
+        // A publisher comes to the server's own.
+        let slot = usize::from(port.0).checked_sub(usize::from(LISTS.0) + 1);
+        if let Some(used) = slot.and_then(|slot| self.ports.get_mut(slot)) {
+            *used = false;
         }
-        let Some(fetch) = &mut self.fetch else { return };
-        fetch.tend(now);
-        let sent = std::iter::from_fn(|| fetch.transmit()).map(|transmit| Transmit { port: LISTS, ..transmit });
-        self.out.extend(sent);
-        let Some(answer) = fetch.answer() else { return };
-        self.fetch = None;
-        let failure = match answer {
-            Ok((_, entries)) => {
-                self.listed(&entries);
-                None
-            }
-            Err(failure) => Some(failure),
-        };
-        if failure.is_some() {
-            // Who has just come may ask for streams that are not known.
-            self.next_list = now + LOOK;
-        }
-        if failure.is_some() != std::mem::replace(&mut self.unlisted, failure.is_some()) {
-            self.events.push_back(Event::Unlisted(failure));
-        }
-    }
-
-    /// Streams come and go with the list.
-    fn listed(&mut self, entries: &[Entry]) {
-        let wanted = |entry: &&Entry| self.config.name.as_ref().is_none_or(|name| *name == entry.name);
-        let entries: Vec<Entry> = entries.iter().filter(wanted).cloned().collect();
-        for entry in entries.iter().filter(|entry| entry.state != State::Ended) {
-            self.open(entry.name.clone(), entry.description.clone());
-        }
-        if self.config.name.is_some() {
-            return;
-        }
-        let gone =
-            |upstream: &&Upstream| !upstream.is_subscribed() && entries.iter().all(|entry| entry.name != upstream.name);
-        let gone: Vec<StreamKey> = self.upstreams.iter().filter(gone).map(|upstream| upstream.key).collect();
-        gone.into_iter().for_each(|key| self.server.withdraw(key, true));
     }
 
     fn fetched(&mut self) -> Option<Event> {
@@ -382,22 +370,6 @@ impl Relay {
         let look = Soonest::new().or(Some(self.next_look), Reason::Housekeeping);
         let parts = self.upstreams.iter().map(|upstream| upstream.soonest(now)).chain([fetch, look]);
         parts.fold(Soonest::new(), |soonest, Soonest(at, why)| soonest.or(Some(at), why))
-    }
-}
-
-/// What a stream is listed as of which nothing is known but its name.
-fn unknown(name: &StreamName) -> Description {
-    Description {
-        title: name.as_str().to_owned(),
-        size: Size::new(640, 360),
-        smaller: 0,
-        rate: Rate::TYPICAL,
-        length: None,
-        live: false,
-        sound: false,
-        ended: None,
-        sound_ended: None,
-        film: None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::proto::sender::SessionStats;
 use crate::proto::server::Server;
 use crate::proto::session::Gone;
 use crate::proto::stream::StreamKey;
-use crate::seal::Seed;
+use crate::seal::{PUBLIC_LEN, Seed};
 use crate::units::{Bitrate, MediaTime, Span, Time, Unit};
 use crate::wire::SizeClass;
 use crate::wire::message::{InForce, NameRange, WantedPictures};
@@ -30,6 +30,8 @@ pub struct Config {
     pub sound_port: u16,
     /// The id of the relay that this is the server of. It goes on when all its streams are over.
     pub relay: Option<u64>,
+    /// Told to whoever might want to publish here.
+    pub publish_key: Option<[u8; PUBLIC_LEN]>,
 }
 
 impl Config {
@@ -42,6 +44,7 @@ impl Config {
             max_joins_per_second: 200,
             sound_port: 0,
             relay: None,
+            publish_key: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{Config, Event, SILENCE_LIMIT, Server, Stream, StreamKey};
-use crate::proto::door::{Door, NewPath, Refusal, page};
+use crate::proto::door::{Door, NewPath, Refusal, lookup, page};
 use crate::proto::sender::Control;
 use crate::proto::session::{Beginning, Gone, Session, Wishes};
 use crate::proto::{Peer, Port, Received, Route};
@@ -11,6 +11,9 @@ use crate::units::Time;
 use crate::wire::message::{Accept, Entry, Join, List, MAX_VIA, Message, Refuse, RefuseCode, Role, bye, via};
 use crate::wire::tlv::{self, Tlvs, kind};
 use crate::wire::{Kind, SizeClass, StreamName, VERSION};
+
+/// Said where no stream is listed, whether there are some with codes or not.
+const NONE: &str = "No stream is listed here; one that has a code is watched by it, as HOST/CODE.";
 
 impl Server {
     /// Whether so much waits to be sent that strangers are not answered; each one who is not counts as rejected.
@@ -28,7 +31,7 @@ impl Server {
         if self.is_backed_up() {
             return;
         }
-        match self.door.hello(now, datagram, versions, nonce, &mut self.random) {
+        match self.door.hello(now, datagram, versions, nonce) {
             Ok(challenge) => self.outbox.say(datagram.route(), None, &challenge),
             Err(refusal) => self.refuse(datagram.route(), nonce, refusal),
         }
@@ -60,7 +63,7 @@ impl Server {
         // It counts before anything is done for it: a refusal costs time too, and its cookie is not used up.
         let entrance = match self.door.is_one_too_many(now, from) {
             true => Err(Refusal::busy()),
-            false => self.entrance(now, from, join),
+            false => self.wanted(now, from, join).and_then(|key| self.entrance(now, from, key, join)),
         };
         let stream = match entrance {
             Ok(stream) => stream,
@@ -71,13 +74,9 @@ impl Server {
         self.admit(now, datagram.route(), stream, join);
     }
 
-    /// The stream that a Join leads to, or why it leads to none.
-    fn entrance(&self, now: Time, from: Peer, join: &Join<'_>) -> Result<StreamKey, Refusal> {
-        if join.role == Role::Publish {
-            let why = "This server takes no published streams: it only sends its own.";
-            return Err(Refusal::new(RefuseCode::ROLE, why, 10_000));
-        }
-        let stream = self.wanted(from, join)?;
+    /// The stream that a Join may watch, or why there is no way in just now.
+    fn entrance(&self, now: Time, from: Peer, key: StreamKey, join: &Join<'_>) -> Result<StreamKey, Refusal> {
+        let stream = &self.streams[key.index()];
         let barred = stream.passing().and_then(|passing| passing.refusal.clone());
         if let Some(refusal) = barred.or_else(|| self.is_loop(stream, join)) {
             return Err(refusal);
@@ -93,7 +92,6 @@ impl Server {
         if from.port == Port::SOUND && stream.is_described() && !stream.description().sound {
             return Err(Refusal::new(RefuseCode::NO_SUCH_STREAM, "This stream has no sound.", 10_000));
         }
-        let key = stream.key();
         let (smallest, wanted) = (SizeClass::ANY.datagram(), usize::from(join.max_datagram));
         if (1..smallest).contains(&wanted) {
             let why = "There are no datagrams as small as this watcher wants: the smallest have 1200 bytes.";
@@ -107,8 +105,28 @@ impl Server {
         self.door.lacks_room(now, from, &self.sessions).map_or(Ok(key), Err)
     }
 
+    /// The stream that a Join asks for, and proves that it may watch.
+    fn wanted(&mut self, now: Time, from: Peer, join: &Join<'_>) -> Result<StreamKey, Refusal> {
+        if join.role == Role::Publish {
+            let why = "This server takes no published streams: it only sends its own.";
+            return Err(Refusal::new(RefuseCode::ROLE, why, 10_000));
+        }
+        let Self { streams, door, .. } = self;
+        if let Some(id) = lookup(join) {
+            // Each is looked at, whichever it is.
+            let all = present(streams).map(|stream| Some((stream.key(), stream.guard().of_code(id)?)));
+            let (stream, key) = all.fold(None, Option::or).unzip();
+            door.passes_code(now, from, join, id, key)?;
+            return stream.ok_or_else(Refusal::no_such_code);
+        }
+        let key = self.named(from, join)?.key();
+        let stream = &self.streams[key.index()];
+        self.door.passes(now, from, join, (stream.name(), stream.guard()))?;
+        Ok(key)
+    }
+
     /// The stream of the picture session that the Join names; without one the stream that it names; without either the first.
-    fn wanted(&self, from: Peer, join: &Join<'_>) -> Result<&Stream, Refusal> {
+    fn named(&self, from: Peer, join: &Join<'_>) -> Result<&Stream, Refusal> {
         let first = self.first_session(from.port, join).and_then(|slot| self.sessions.get(slot));
         let stream = match (first, join.tlvs.find(kind::STREAM)) {
             (Some(session), _) => self.streams.get(session.stream.index()),
@@ -123,11 +141,11 @@ impl Server {
         };
         // A relay learns of streams within moments.
         let again = if self.config.relay.is_some() { 250 } else { 1_000 };
-        stream.ok_or_else(|| Refusal::new(RefuseCode::NO_SUCH_STREAM, "There are no streams here yet.", again))
+        stream.ok_or_else(|| Refusal::new(RefuseCode::NO_SUCH_STREAM, NONE, again))
     }
 
     /// Streams that are listed, and found by their names.
-    fn found(&self) -> impl Iterator<Item = &Stream> + Clone {
+    pub(super) fn found(&self) -> impl Iterator<Item = &Stream> + Clone {
         found(&self.streams)
     }
 
@@ -139,7 +157,7 @@ impl Server {
         self.sessions.get(slot).is_some_and(Session::is_for_pictures).then_some(slot)
     }
 
-    fn refuse(&mut self, to: Route, nonce: u64, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, to: Route, nonce: u64, refusal: Refusal) {
         let Refusal { code, sentence, retry_after_ms } = refusal;
         let (highest, lowest, tlvs) = (VERSION, VERSION, Tlvs::default());
         let refuse = Refuse { nonce, highest, lowest, code, retry_after_ms, sentence: &sentence, tlvs };
@@ -151,7 +169,7 @@ impl Server {
     fn admit(&mut self, now: Time, from: Route, key: StreamKey, join: &Join<'_>) {
         let mut session = Session::new(self.random.id(), key, from, self.beginning(now, from.peer.port, join));
         let (id, peer) = (session.id, from.peer);
-        session.welcome = self.accept(now, id, key, join.nonce);
+        session.welcome = self.accept(now, id, key, join);
         session.set_default_sound();
         let wishes = Wishes::of_join(join.tlvs);
         let stream = &self.streams[key.index()];
@@ -189,7 +207,7 @@ impl Server {
     }
 
     /// Its path is asked what it carries, unless it is this machine, or nothing would follow from that.
-    fn govern(&self, now: Time, session: &mut Session) {
+    pub(super) fn govern(&self, now: Time, session: &mut Session) {
         let stream = &self.streams[session.stream.index()];
         let ip = session.peer().address.ip();
         if !stream.adapts() || ip.is_loopback() || session.media.class() == SizeClass::LOOPBACK {
@@ -201,14 +219,17 @@ impl Server {
         (session.media.control, session.media.is_governed) = (Some(Box::new(control)), true);
     }
 
-    fn accept(&self, now: Time, session: u64, key: StreamKey, nonce: u64) -> Vec<u8> {
+    fn accept(&self, now: Time, session: u64, key: StreamKey, join: &Join<'_>) -> Vec<u8> {
         let stream = &self.streams[key.index()];
-        let mut tlvs = Vec::with_capacity(68);
+        let mut tlvs = Vec::with_capacity(104);
         tlv::put(&mut tlvs, kind::STREAM, stream.name().as_str().as_bytes());
         self.put_via_of(key, &mut tlvs);
+        if let Some(proof) = self.door.proof(join, (stream.name(), stream.guard())) {
+            tlv::put(&mut tlvs, kind::PROOF, &proof);
+        }
         let sound = stream.description().sound || !stream.is_described();
         let accept = Accept {
-            nonce,
+            nonce: join.nonce,
             session,
             clock: now.micros(),
             report_interval_ms: self.report_interval().as_millis() as u16,
@@ -266,6 +287,7 @@ impl Server {
             name: stream.name().clone(),
             state: stream.state(),
             watchers: u32::try_from(stream.watchers()).unwrap_or(u32::MAX),
+            guarded: stream.guard().asks(),
             description: stream.description().clone(),
         });
         let outbox = &mut self.outbox;
@@ -342,6 +364,11 @@ impl Server {
     }
 }
 
-fn found(streams: &[Stream]) -> impl Iterator<Item = &Stream> + Clone {
+/// Streams that are there.
+pub(super) fn present(streams: &[Stream]) -> impl Iterator<Item = &Stream> + Clone {
     streams.iter().filter(|stream| stream.passing().is_none_or(|passing| !passing.withdrawn))
+}
+
+fn found(streams: &[Stream]) -> impl Iterator<Item = &Stream> + Clone {
+    present(streams).filter(|stream| stream.guard().is_listed())
 }

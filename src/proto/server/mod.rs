@@ -3,6 +3,7 @@
 //! What is to be sent leaves in this order: messages, then a datagram of each stream that has one, in turns.
 
 mod api;
+mod attaching;
 mod fuzz;
 mod joining;
 mod networks;
@@ -16,11 +17,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use api::{Adaptation, Config, Event, Feed, Local, SessionView, Totals};
+pub(in crate::proto) use attaching::Attachment;
 use networks::Networks;
 use outbox::Outbox;
 pub use passing::{ITSELF, TOO_LONG};
 
 use super::door::Door;
+pub use super::door::Guard;
 use super::sender::Control;
 pub use super::sender::{RepairStats, SessionStats};
 pub use super::session::Gone;
@@ -74,7 +77,7 @@ pub struct Server {
 impl Server {
     pub fn new(config: Config) -> Self {
         Self {
-            door: Door::new(&config.seed, config.limits()),
+            door: Door::new(&config.seed, config.limits(), config.publish_key),
             tokens: Tokens::new(&config.seed),
             random: Random::new(&config.seed),
             config,

@@ -59,6 +59,11 @@ impl Outbox {
         self.queue.push_back(Queued { to, session, kind, tag, body: body.into() });
     }
 
+    /// The same with the tag of a session that is not among ours.
+    pub fn say_as(&mut self, to: Route, tag: u32, kind: Kind, body: Vec<u8>) {
+        self.queue.push_back(Queued { to, session: None, kind, tag, body: body.into() });
+    }
+
     /// The next datagram, and the stream whose session it is in. It gets its stamp, and its number, only now, so that both
     /// are those of what left, in the order in which it left.
     pub fn next(&mut self, now: Time, sessions: &mut Sessions) -> Option<(Transmit, Option<StreamKey>)> {

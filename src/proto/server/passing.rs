@@ -1,6 +1,6 @@
 //! Streams that come from elsewhere: what a relay tells its server, and asks of it.
 
-use super::Server;
+use super::{Guard, Server};
 use crate::proto::door::Refusal;
 use crate::proto::session::Gone;
 use crate::proto::stream::{Adoption, Needs, Stream, StreamConfig, StreamKey};
@@ -21,7 +21,12 @@ impl Server {
     /// A stream that is known by its name alone, and by what a list tells of it. Watchers are let in, and told what it is once it
     /// was [adopted](Self::adopt).
     pub fn open_awaiting(&mut self, name: StreamName, listed: Description) -> StreamKey {
-        let key = self.open(StreamConfig { adapt: true, ..StreamConfig::new(name, listed) });
+        self.open_guarded(name, listed, Guard::Open)
+    }
+
+    /// The same with somebody at its door.
+    pub fn open_guarded(&mut self, name: StreamName, listed: Description, guard: Guard) -> StreamKey {
+        let key = self.open(StreamConfig { adapt: true, guard, ..StreamConfig::new(name, listed) });
         self.streams[key.index()].await_adoption();
         key
     }
@@ -40,11 +45,17 @@ impl Server {
         let stream = self.streams.get_mut(key.index()).filter(|stream| stream.is_over() && !stopped);
         let Some(stream) = stream else { return };
         let description = Description { ended: None, sound_ended: None, ..stream.description().clone() };
-        let config = StreamConfig { adapt: true, ..StreamConfig::new(stream.name().clone(), description) };
+        let guard = stream.guard().clone();
+        let config = StreamConfig { adapt: true, guard, ..StreamConfig::new(stream.name().clone(), description) };
         let totals = stream.totals;
         *stream = Stream::new(key, self.random.id(), config);
         stream.totals = totals;
         stream.await_adoption();
+    }
+
+    /// A stream that was begun anew is another from now on.
+    pub fn rename(&mut self, key: StreamKey, name: StreamName, guard: Guard) {
+        self.streams.get_mut(key.index()).into_iter().for_each(|stream| stream.rename(name.clone(), guard.clone()));
     }
 
     /// A stream shows something else from now on; those who are there are told. An id of 0 stands for a new one.

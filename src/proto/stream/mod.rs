@@ -29,6 +29,7 @@ use sound::Sound;
 pub use sound::Urgency;
 use turns::Turns;
 
+use super::door::Guard;
 use super::schedule::{Demand, Schedule};
 use super::server::{Event, Feed, Totals};
 use super::session::Sessions;
@@ -54,12 +55,14 @@ pub struct StreamConfig {
     pub adapt: bool,
     /// Start the timeline at once instead of with the first watcher.
     pub no_wait: bool,
+    /// Who may watch it.
+    pub guard: Guard,
 }
 
 impl StreamConfig {
     pub const fn new(name: StreamName, description: Description) -> Self {
         let (least_quality, max_rate, adapt) = (1, None, true);
-        Self { name, description, quality: 80, least_quality, max_rate, adapt, no_wait: false }
+        Self { name, description, quality: 80, least_quality, max_rate, adapt, no_wait: false, guard: Guard::Open }
     }
 }
 
@@ -154,6 +157,14 @@ impl Stream {
 
     pub const fn name(&self) -> &StreamName {
         &self.config.name
+    }
+
+    pub fn rename(&mut self, name: StreamName, guard: Guard) {
+        (self.config.name, self.config.guard) = (name, guard);
+    }
+
+    pub const fn guard(&self) -> &Guard {
+        &self.config.guard
     }
 
     pub const fn description(&self) -> &Description {

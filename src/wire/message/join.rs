@@ -108,6 +108,10 @@ impl RefuseCode {
     pub const TOO_SMALL: Self = Self(8);
     /// A relay would come to watch itself, or too many relays are in a row.
     pub const LOOP: Self = Self(9);
+    /// A password is asked for, or was wrong, or was given where there is none.
+    pub const GUARDED: Self = Self(10);
+    /// The code that a publisher drew is another's: it draws a new one.
+    pub const TAKEN: Self = Self(11);
 }
 
 /// Kind 0x05; the same layout in every version.

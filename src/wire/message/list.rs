@@ -66,23 +66,29 @@ pub struct Entry {
     pub name: StreamName,
     pub state: State,
     pub watchers: u32,
+    /// It is watched with a password.
+    pub guarded: bool,
     pub description: Description,
 }
+
+/// Flags of an entry.
+const GUARDED: u8 = 1;
 
 impl Entry {
     /// Reads the value of an ENTRY extension.
     pub fn parse(value: &[u8]) -> Result<Self, WireError> {
         let mut r = Reader::new(value, "an entry");
-        let state = State::read(&mut r)?;
+        let [state, flags, _, _] = r.array()?;
+        let (state, guarded) = (State::of(state)?, flags & GUARDED != 0);
         let (watchers, name) = (r.u32()?, r.text()?);
         let name = StreamName::parse(name).map_err(|_| WireError::Value { what: "the name of a stream" })?;
-        Ok(Self { name, state, watchers, description: Description::parse(r.rest())? })
+        Ok(Self { name, state, watchers, guarded, description: Description::parse(r.rest())? })
     }
 
     /// Appends an ENTRY extension: at most 400 bytes.
     pub fn put(&self, out: &mut Vec<u8>) {
         let mut value = Vec::with_capacity(128);
-        value.extend_from_slice(&[self.state as u8, 0, 0, 0]);
+        value.extend_from_slice(&[self.state as u8, if self.guarded { GUARDED } else { 0 }, 0, 0]);
         value.u32(self.watchers);
         value.text(self.name.as_str());
         self.description.emit(&mut value);

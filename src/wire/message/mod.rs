@@ -43,6 +43,8 @@ pub enum Message<'a> {
         nonce: u64,
         cookie: [u8; COOKIE_LEN],
         server_nonce: u64,
+        /// Of a server that takes publishers.
+        publish_key: Option<[u8; 32]>,
     },
     Join(Join<'a>),
     Accept(Accept<'a>),
@@ -114,7 +116,7 @@ impl<'a> Message<'a> {
                 let (highest, lowest, _reserved) = (r.u8()?, r.u8()?, r.u16()?);
                 Self::Hello { highest, lowest, nonce: r.u64()? }
             }
-            Kind::CHALLENGE => Self::Challenge { nonce: r.u64()?, cookie: r.array()?, server_nonce: r.u64()? },
+            Kind::CHALLENGE => Self::challenge(r)?,
             Kind::JOIN => Self::Join(Join::parse(r)?),
             Kind::ACCEPT => Self::Accept(Accept::parse(r)?),
             Kind::REFUSE => Self::Refuse(Refuse::parse(r)?),
@@ -134,6 +136,12 @@ impl<'a> Message<'a> {
             Kind::GONE => Self::Gone { session: r.u64()?, range: NameRange::parse(&mut r)? },
             Kind(other) => return Err(WireError::Kind(other)),
         })
+    }
+
+    fn challenge(mut r: Reader<'a>) -> Result<Self, WireError> {
+        let (nonce, cookie, server_nonce) = (r.u64()?, r.array()?, r.u64()?);
+        let key = Tlvs::parse(r.rest())?.find(tlv::kind::PUBLISH_KEY);
+        Ok(Self::Challenge { nonce, cookie, server_nonce, publish_key: key.and_then(|key| key.try_into().ok()) })
     }
 
     fn probe(r: &mut Reader<'a>, body_len: usize) -> Result<Self, WireError> {
@@ -210,10 +218,11 @@ impl<'a> Message<'a> {
                 // Padding: whatever the server answers, it answers with less.
                 out.resize(out.len() + MIN_DATAGRAM - HOP_LEN - 12, 0);
             }
-            Self::Challenge { nonce, cookie, server_nonce } => {
+            Self::Challenge { nonce, cookie, server_nonce, publish_key } => {
                 out.u64(*nonce);
                 out.extend_from_slice(cookie);
                 out.u64(*server_nonce);
+                publish_key.iter().for_each(|key| tlv::put(out, tlv::kind::PUBLISH_KEY, key));
             }
             Self::Join(join) => join.emit(out),
             Self::Accept(accept) => accept.emit(out),

@@ -18,6 +18,10 @@ impl State {
     /// Reads u8 state and three reserved bytes.
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
         let [state, _, _, _] = r.array()?;
+        Self::of(state)
+    }
+
+    pub(super) const fn of(state: u8) -> Result<Self, WireError> {
         Ok(match state {
             0 => Self::Waiting,
             1 => Self::Playing,

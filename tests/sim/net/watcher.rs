@@ -76,6 +76,7 @@ impl World {
             seed: secret(self.seed, purpose),
             servers: vec![SERVER],
             stream: None,
+            secret: None,
             max_datagram: 0,
             latency: Duration::ZERO,
             patience: None,

@@ -2,11 +2,14 @@
 
 mod loops;
 mod passing;
+mod publisher;
 mod wanting;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+pub use publisher::{Meter, Published};
 
 use super::assembly::Assembly;
 use super::heard::Heard;
@@ -94,6 +97,12 @@ pub struct Upstream {
     pub came: (u64, u64),
     /// Pictures that went on, and those of them that were not whole.
     pub passed: (u64, u64),
+    /// Who sends it, if that is not a server above.
+    pub published: Option<Published>,
+    /// It is a place for streams that are published, …
+    pub is_place: bool,
+    /// … and has none.
+    pub is_vacant: bool,
 }
 
 impl Upstream {
@@ -124,6 +133,9 @@ impl Upstream {
             fetched: VecDeque::new(),
             came: (0, 0),
             passed: (0, 0),
+            published: None,
+            is_place: false,
+            is_vacant: false,
         }
     }
 
@@ -164,7 +176,7 @@ impl Upstream {
     }
 
     pub fn subscriptions(&self) -> usize {
-        usize::from(self.client.is_some()) + self.sounds.len()
+        usize::from(self.client.is_some() && self.port > Port::ABOVE) + self.sounds.len()
     }
 
     /// Datagrams and bytes of UDP payload that have come from above.
@@ -190,7 +202,7 @@ impl Upstream {
             self.barred = None;
             server.bar(self.key, None);
         }
-        let barred = self.held || self.barred.is_some();
+        let barred = self.held || self.barred.is_some() || self.is_place;
         self.client.is_none() && watched && !barred && server.is_running(self.key)
     }
 
@@ -211,6 +223,7 @@ impl Upstream {
             port,
             max_datagram: 0,
             stream: Some(self.name.clone()),
+            secret: None,
             wishes,
             with_session: None,
             memory: Duration::from_secs(1),
@@ -228,7 +241,7 @@ impl Upstream {
 
     /// A further rendition of sound that is to be subscribed now.
     pub fn wants_sound(&self, now: Time) -> Option<Rendition> {
-        let needs = self.needs.as_ref().filter(|_| self.flows() && self.client.is_some())?;
+        let needs = self.needs.as_ref().filter(|_| self.flows() && self.client.is_some() && !self.is_place)?;
         self.sounds.wanted(now, needs.sounds, self.first_sound()?)
     }
 
@@ -280,7 +293,8 @@ impl Upstream {
 
     /// Looks who watches: tells what is wanted, and leaves when nobody does.
     fn look(&mut self, now: Time, server: &mut Server) -> bool {
-        let audience = self.needs.as_ref().map_or(0, |needs| needs.audience);
+        // A publisher stays, whoever watches.
+        let audience = self.needs.as_ref().map_or(0, |needs| needs.audience) + usize::from(self.published.is_some());
         if audience > 0 && server.is_running(self.key) {
             self.idle = None;
             let wishes = self.wishes(now);
@@ -373,6 +387,11 @@ impl Upstream {
     fn consider_end(&mut self, now: Time, server: &mut Server) -> bool {
         let Some(client) = self.client.as_mut() else { return false };
         let Some((code, sentence)) = client.goodbye().cloned() else { return false };
+        if self.published.is_some() {
+            let why = if sentence.is_empty() { "The publisher has left." } else { &sentence };
+            self.end_here(now, server, why);
+            return true;
+        }
         if code != bye::ENDED {
             let why = if sentence.is_empty() { "The origin was stopped.".to_owned() } else { sentence };
             self.above = Above::Away(why);
@@ -394,7 +413,8 @@ impl Upstream {
     }
 
     pub fn transmit(&mut self) -> Option<Transmit> {
-        self.client.as_mut().and_then(Client::transmit).or_else(|| self.sounds.transmit())
+        let own = self.client.as_mut().and_then(Client::transmit).map(|transmit| self.answered(transmit));
+        own.or_else(|| self.sounds.transmit())
     }
 
     /// Whether one of its subscriptions is on this port.
@@ -420,6 +440,7 @@ impl Upstream {
         let awaited = |unit| client.awaited(now, unit);
         let passes = self.assembly.deadline(&awaited);
         let Soonest(at, why) = self.sounds.soonest();
-        client.soonest().or(passes, Reason::Departure).or(Some(at), why)
+        let gone = self.publisher_deadline();
+        client.soonest().or(passes, Reason::Departure).or(Some(at), why).or(gone, Reason::Housekeeping)
     }
 }

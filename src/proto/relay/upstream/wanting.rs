@@ -20,7 +20,13 @@ impl Upstream {
     /// The rendition of sound that comes with the pictures.
     pub(super) fn first_sound(&self) -> Option<Rendition> {
         let all = [Rendition::Stereo, Rendition::Mono, Rendition::Coded].into_iter();
-        all.zip(self.needs.as_ref()?.sounds).find_map(|(rendition, wanted)| wanted.then_some(rendition))
+        let needs = self.needs.as_ref()?;
+        let mut wanted = all.zip(needs.sounds).filter_map(|(rendition, wanted)| wanted.then_some(rendition));
+        if self.is_place {
+            // It has one way for its sound: what the narrowest path here carries, if all can play it.
+            return wanted.next_back().map(|coarsest| coarsest.min(needs.coarsest));
+        }
+        wanted.next()
     }
 
     /// What those who watch here want of the one above.
@@ -35,7 +41,7 @@ impl Upstream {
         let (limits, paused, class, ready) = (needs.limits, !needs.pictures, needs.class, needs.ready);
         self.settle_rate(now, limits.max_rate);
         self.settle_class(now, class);
-        let limits = WantedPictures { max_rate: self.rate.0, ..limits };
+        let limits = WantedPictures { max_rate: self.capped(self.rate.0), ..limits };
         self.waits &= !ready;
         let (sound, paused) = if self.waits { (Wishes::NONE.sound, true) } else { (sound, paused) };
         Wishes { sound, paused, limits, repair, class: self.class.0 }

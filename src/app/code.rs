@@ -1,0 +1,114 @@
+//! A code as people see it: in large letters on a terminal, as a QR code for those who hold a telephone to it, and how to watch
+//! by it.
+
+use std::env;
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
+
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
+
+use super::figures::Output;
+use super::terminal;
+use crate::media::text::Face;
+use crate::net::probe;
+use crate::seal::Code;
+
+/// What a code is for.
+pub struct Told<'a> {
+    /// What is watched by it, as in `lobby is watched by its code`.
+    pub name: &'a str,
+    /// `HOST[:PORT]` as others would write it.
+    pub place: &'a str,
+    pub code: &'a Code,
+}
+
+/// Tells people: where they can see it, large; elsewhere in a line.
+pub fn tell(output: &Output, told: &Told<'_>) {
+    let Told { name, place, code } = told;
+    output.say(&format!("{name} is watched by its code, and is in no list:"));
+    if draws() {
+        output.say("");
+        banner(&code.to_string()).iter().for_each(|row| output.say(row));
+        output.say("");
+        let address = format!("udp://{place}/{code}");
+        qr(&address).filter(|rows| fits(rows)).into_iter().flatten().for_each(|row| output.say(&row));
+    }
+    output.say(&format!("Watch with: udpstream watch {place}/{code}"));
+}
+
+/// Whether standard error is a terminal that shows blocks.
+fn draws() -> bool {
+    let said =
+        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env::var(name).ok().filter(|said| !said.is_empty()));
+    let wide = said.is_some_and(|said| said.to_ascii_uppercase().replace('-', "").contains("UTF8"));
+    io::stderr().is_terminal() && wide && terminal::knows_escapes()
+}
+
+fn fits(rows: &[String]) -> bool {
+    let width = rows.iter().map(|row| row.chars().count()).max().unwrap_or(0);
+    width < terminal::columns() && rows.len() + 2 < terminal::height()
+}
+
+/// One row of large letters, two dots wide and high in each character: 72 columns for a whole code.
+fn banner(text: &str) -> Vec<String> {
+    let (width, height) = (Face::SMALLEST.width(text) as usize, Face::SMALLEST.line_height() as usize);
+    let mut dots = vec![vec![false; width.next_multiple_of(2)]; height.next_multiple_of(2)];
+    Face::SMALLEST.draw(text, (0, 0), |x, y, _| {
+        let dot = usize::try_from(y).ok().and_then(|y| dots.get_mut(y)).zip(usize::try_from(x).ok());
+        if let Some(dot) = dot.and_then(|(row, x)| row.get_mut(x)) {
+            *dot = true;
+        }
+    });
+    let rows = dots.chunks(2).map(|two| {
+        let quarter = |x: usize| usize::from(two[0][x]) | usize::from(two[0][x + 1]) << 1;
+        let lower = |x: usize| usize::from(two[1][x]) << 2 | usize::from(two[1][x + 1]) << 3;
+        let row: String = (0..two[0].len()).step_by(2).map(|x| QUADRANTS[quarter(x) | lower(x)]).collect();
+        row.trim_end().to_owned()
+    });
+    let rows: Vec<String> = rows.collect();
+    let first = rows.iter().position(|row| !row.is_empty()).unwrap_or(0);
+    let last = rows.iter().rposition(|row| !row.is_empty()).unwrap_or(0);
+    rows[first..=last].to_vec()
+}
+
+/// Upper left is bit 0, upper right 1, lower left 2, lower right 3.
+const QUADRANTS: [char; 16] = [' ', '▘', '▝', '▀', '▖', '▌', '▞', '▛', '▗', '▚', '▐', '▜', '▄', '▙', '▟', '█'];
+
+/// Two modules in each character, with a quiet edge; light on dark, as terminals are.
+fn qr(text: &str) -> Option<Vec<String>> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
+    // A module that is light is drawn: the ground of most terminals is dark, and readers take either.
+    let drawn = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+    Some(drawn.lines().map(str::to_owned).collect())
+}
+
+/// `HOST[:PORT]` of a server that listens there, as a neighbour would write it: where it listens everywhere, the address that this
+/// machine speaks to others from.
+pub fn place(local: SocketAddr) -> String {
+    let own = || probe::own_address().ok().filter(|ip| !ip.is_unspecified());
+    let ip = if local.ip().is_unspecified() { own().unwrap_or(local.ip()) } else { local.ip() };
+    if ip.is_unspecified() { format!("HOST:{}", local.port()) } else { SocketAddr::new(ip, local.port()).to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_fits_eighty_columns_in_large_letters_and_each_letter_is_its_own() {
+        let rows = banner("K7QM-01AB-CDEF-GHJK-MNPQ");
+        assert!((3..=5).contains(&rows.len()) && rows.iter().all(|row| row.chars().count() <= 72), "{rows:#?}");
+        let letters: Vec<Vec<String>> =
+            "0123456789ABCDEFGHJKMNPQRSTVWXYZ-".chars().map(|letter| banner(&letter.to_string())).collect();
+        for (n, letter) in letters.iter().enumerate() {
+            assert!(!letter.is_empty() && letters[..n].iter().all(|other| other != letter), "{letter:#?}");
+        }
+    }
+
+    #[test]
+    fn a_qr_code_of_an_address_fits_a_terminal() {
+        let rows = qr("udp://192.168.100.200:9688/K7QM-01AB-CDEF-GHJK-MNPQ").expect("a code");
+        assert!(rows.len() <= 24 && rows.iter().all(|row| row.chars().count() <= 48), "{}", rows.len());
+    }
+}

@@ -1,0 +1,187 @@
+//! The running publisher: what it is told by the server at the other end, and all that a server of one stream says and does.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Identity, Options};
+use crate::app::Exit;
+use crate::app::code::{self, Told};
+use crate::app::figures::Output;
+use crate::app::secrets::GivenCode;
+use crate::app::serve::Serving;
+use crate::net::{App, Flow};
+use crate::proto::publisher::{Event, Local, Publisher, Trouble};
+use crate::proto::server::Server;
+use crate::proto::{Input, Machine};
+use crate::units::Time;
+use crate::wire::StreamName;
+use crate::wire::message::RefuseCode;
+
+/// A code that was given is tried again after this, if it is taken: perhaps by this publisher's last run.
+const TAKEN_AGAIN: Duration = Duration::from_secs(1);
+
+pub struct Publishing {
+    options: Options,
+    identity: Identity,
+    serving: Serving,
+    output: Output,
+    /// What was said last of a server that does not take the stream.
+    refused: Option<String>,
+    accepted: bool,
+    /// When the grant is tried again.
+    again: Option<Time>,
+    /// Nobody has answered since then.
+    silent: Option<Time>,
+    /// It ends without having published anything.
+    failed: bool,
+}
+
+impl Publishing {
+    pub fn new(options: Options, identity: Identity, mut serving: Serving, output: Output) -> Self {
+        serving.whom = Some(options.server.typed());
+        let silent = Some(output.start());
+        Self { options, identity, serving, output, refused: None, accepted: false, again: None, silent, failed: false }
+    }
+
+    /// Says what is about to be published, and where.
+    pub fn announce(&mut self) {
+        let title = self.serving.channels.first().map_or("", |channel| channel.title());
+        let server = self.options.server.typed();
+        self.output.say(&format!("{title}: publishing to {server} …"));
+        let fields = json!({ "server": self.options.server.to_string(), "public": self.identity.code.is_none() });
+        if self.output.event("publishing", fields).is_err() {
+            self.serving.interrupt();
+        }
+    }
+
+    fn accepted(&mut self, name: &StreamName, again: bool) {
+        let server = self.options.server.typed();
+        let lookup = self.identity.code.as_ref().map(|code| code.lookup().to_string());
+        let fields = json!({ "name": name.as_str(), "server": server, "lookup": lookup, "again": again });
+        if self.output.event("accepted", fields).is_err() {
+            self.serving.interrupt();
+        }
+        (self.silent, self.refused, self.accepted) = (None, None, true);
+        if again {
+            self.serving.notice(&format!("{server} takes the stream again."));
+            return self.output.say(&format!("{server} takes {name} again."));
+        }
+        match &self.identity.code {
+            Some(code) => {
+                code::tell(&self.output, &Told { name: name.as_str(), place: &server, code });
+                self.serving.watched_with = Some(format!("{server}/{code}"));
+                self.serving.show_code();
+            }
+            None => {
+                self.output.say(&format!("Published as {name}. Watch with: udpstream watch {server}/{name}"));
+                self.serving.watched_with = Some(format!("{server}/{name}"));
+            }
+        }
+    }
+
+    fn refused(&mut self, now: Time, publisher: &mut Publisher, code: RefuseCode, sentence: String) -> Flow {
+        let server = self.options.server.typed();
+        let for_good =
+            matches!(code, RefuseCode::ROLE | RefuseCode::GUARDED | RefuseCode::VERSION | RefuseCode::NO_SUCH_STREAM);
+        if for_good && !self.accepted {
+            self.output.warn(&format!("error: {server} does not take the stream: {sentence}"));
+            self.failed = true;
+            return self.serving.signal(now, publisher.server_mut(), 0);
+        }
+        if self.refused.as_ref() != Some(&sentence) {
+            self.output.warn(&format!("warning: {server} does not take the stream now: {sentence} It is asked again."));
+            self.refused = Some(sentence);
+        }
+        Flow::Continue
+    }
+
+    /// Another code, or the same once more if it was given.
+    fn taken(&mut self, now: Time, publisher: &mut Publisher) {
+        let drawn = matches!(self.options.code, None | Some(GivenCode::New)) && self.options.keep.is_none();
+        if !drawn {
+            if self.refused.is_none() {
+                let server = self.options.server.typed();
+                self.output.warn(&format!(
+                    "warning: {server} has a stream with this code; it is asked until the code is free."
+                ));
+                self.refused = Some(String::new());
+            }
+            self.again = Some(now + TAKEN_AGAIN);
+            return;
+        }
+        if self.identity.draw_again().is_ok() {
+            publisher.handle(now, Input::Local(Local::Grant(self.identity.grant())));
+        }
+    }
+
+    fn troubled(&mut self, now: Time, trouble: Trouble) {
+        let server = self.options.server.typed();
+        self.silent.get_or_insert(now);
+        let text = match trouble {
+            Trouble::Nobody => format!(
+                "nobody answers at {server}: check that `udpstream serve --accept-publishers` runs there, its port, and \
+                 firewalls in between; it is asked until it does"
+            ),
+            Trouble::Silent => format!("{server} has fallen silent; it is looked for until it is back"),
+            Trouble::Network => format!(
+                "no way to {server}: this machine's network is down or knows no route there; it is tried again until there is"
+            ),
+        };
+        self.serving.notice(&format!("{text}."));
+        self.output.warn(&format!("warning: {text}."));
+    }
+
+    /// Ends all threads and says the last word.
+    pub fn finish(self, server: &Server) -> Exit {
+        let exit = self.serving.finish(server);
+        if self.failed { Exit::Unreachable } else { exit }
+    }
+
+    fn limit(&self) -> Option<Time> {
+        Some(self.silent? + self.options.timeout?)
+    }
+}
+
+impl App<Publisher> for Publishing {
+    fn event(&mut self, now: Time, publisher: &mut Publisher, event: Event) -> Flow {
+        match event {
+            Event::Server(event) => return self.serving.event(now, publisher.server_mut(), event),
+            Event::Accepted { name, again, .. } => self.accepted(&name, again),
+            Event::Refused { code, sentence } => return self.refused(now, publisher, code, sentence),
+            Event::Taken => self.taken(now, publisher),
+            Event::Trouble(trouble) => self.troubled(now, trouble),
+            Event::HeardAgain => {
+                self.silent = None;
+                self.output.say(&format!("{} is heard again.", self.options.server.typed()));
+            }
+            Event::Dismissed(sentence) => {
+                self.output.warn(&format!("warning: {} has ended the stream: {sentence}", self.options.server.typed()));
+            }
+        }
+        Flow::Continue
+    }
+
+    fn turn(&mut self, now: Time, publisher: &mut Publisher) -> Flow {
+        if self.again.is_some_and(|again| now >= again) {
+            self.again = None;
+            publisher.handle(now, Input::Local(Local::Grant(self.identity.grant())));
+        }
+        if self.limit().is_some_and(|limit| now >= limit) {
+            self.silent = None;
+            self.failed = true;
+            self.output.warn(&format!("error: {} did not answer in time.", self.options.server.typed()));
+            return self.serving.signal(now, publisher.server_mut(), 0);
+        }
+        self.serving.turn(now, publisher.server_mut())
+    }
+
+    fn deadline(&self) -> Time {
+        let own = [self.again, self.limit()].into_iter().flatten().min();
+        own.map_or_else(|| self.serving.deadline(), |own| own.min(self.serving.deadline()))
+    }
+
+    fn signal(&mut self, now: Time, publisher: &mut Publisher, signal: i32) -> Flow {
+        self.serving.signal(now, publisher.server_mut(), signal)
+    }
+}

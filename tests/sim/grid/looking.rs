@@ -1,0 +1,52 @@
+//! What there is to see in a grid.
+
+use udpstream::app::relay::shelf::Shelf;
+use udpstream::proto::relay::{Above, Relay};
+use udpstream::proto::{Receiver, Server};
+use udpstream::store::StoreError;
+use udpstream::units::Time;
+
+use super::{Grid, Machinery, Node};
+use crate::net::Seen;
+
+impl Grid {
+    pub fn server(&self, node: Node) -> &Server {
+        match &self.places[node].machinery {
+            Machinery::Origin { server, .. } => server,
+            Machinery::Relay { relay, .. } => relay.server(),
+            _ => panic!("node {node} is no server"),
+        }
+    }
+
+    pub fn shelf(&self, node: Node) -> &Shelf {
+        let Machinery::Relay { shelf: Some(shelf), .. } = &self.places[node].machinery else { panic!("no shelf") };
+        shelf
+    }
+
+    pub fn troubles(&self, node: Node) -> &[StoreError] {
+        &self.places[node].troubles
+    }
+
+    pub fn relay_at(&self, node: Node) -> &Relay {
+        let Machinery::Relay { relay, .. } = &self.places[node].machinery else { panic!("node {node} is no relay") };
+        relay
+    }
+
+    pub fn above(&self, node: Node) -> &[(Time, Above)] {
+        &self.places[node].above
+    }
+
+    pub fn refused(&self, node: Node) -> &[String] {
+        &self.places[node].refused
+    }
+
+    pub fn seen(&self, node: Node) -> &Seen {
+        let Machinery::Watcher { seen, .. } = &self.places[node].machinery else { panic!("node {node} is no watcher") };
+        seen
+    }
+
+    pub fn receiver(&self, node: Node) -> &Receiver {
+        let Machinery::Watcher { receiver, .. } = &self.places[node].machinery else { panic!("{node} is no watcher") };
+        receiver
+    }
+}

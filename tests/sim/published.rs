@@ -1,0 +1,384 @@
+//! Streams that are published to a server: watched by their codes, lost and found again, within what the server allows.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use udpstream::proto::publisher::{Event, Local};
+use udpstream::proto::receiver::Secret;
+use udpstream::proto::relay::Publishing;
+use udpstream::proto::server;
+use udpstream::seal::{Code, Grant, Key};
+use udpstream::units::{Bitrate, Rate, Size, Time};
+use udpstream::wire::Kind;
+use udpstream::wire::message::{RefuseCode, WantedPictures};
+use udpstream::wire::object::Type;
+
+use crate::grid::{Grid, Node, Published, grant, is_media};
+use crate::jpeg::Film;
+use crate::link::Path;
+use crate::net::{ms, seconds};
+
+const OPEN: Publishing = Publishing { most: 16, allowed: None, max_rate: None };
+
+fn grid(seed: u64) -> Grid {
+    Grid::new(seed, &Rc::new(Film::new(Size::new(320, 176), Rate::TYPICAL, 12)))
+}
+
+fn code(last: &str) -> Code {
+    format!("K7QM-01AB-CDEF-GHJK-{last}").parse().expect("a code")
+}
+
+fn other_code() -> Code {
+    "ZZZZ-01AB-CDEF-GHJK-MNPQ".parse().expect("a code")
+}
+
+fn camera(at: Node) -> Published {
+    Published { at, name: Some("cam"), grant: grant(&code("MNPQ"), 1), allowed: None, live: true }
+}
+
+fn public(at: Node, owner: u8) -> Published {
+    Published { grant: Grant { code: None, owner: Key::new([owner; 32]) }, ..camera(at) }
+}
+
+fn watch_by(grid: &mut Grid, at: Node, code: &Code) -> Node {
+    let secret = Secret::Code(code.lookup(), code.key());
+    grid.watch_with(at, None, |config| config.secret = Some(secret))
+}
+
+/// When pictures were shown since a moment that were no card: those with sound beside them.
+fn shown_since(grid: &Grid, watcher: Node, since: Time) -> usize {
+    grid.seen(watcher).shown.iter().filter(|(at, ..)| *at >= since).count()
+}
+
+/// The longest time without a picture since then.
+fn gap_since(grid: &Grid, watcher: Node, since: Time) -> Duration {
+    let times = grid.seen(watcher).shown.iter().map(|(at, ..)| *at).filter(|at| *at >= since);
+    let all: Vec<Time> = std::iter::once(since).chain(times).chain([grid.now]).collect();
+    all.windows(2).map(|two| two[1].since(two[0])).max().unwrap_or_default()
+}
+
+fn accepted(grid: &Grid, publisher: Node) -> Vec<String> {
+    let names = grid.told(publisher).iter().filter_map(|(_, event)| match event {
+        Event::Accepted { name, .. } => Some(name.to_string()),
+        _ => None,
+    });
+    names.collect()
+}
+
+fn refusals(grid: &Grid, publisher: Node) -> Vec<(RefuseCode, String)> {
+    let all = grid.told(publisher).iter().filter_map(|(_, event)| match event {
+        Event::Refused { code, sentence } => Some((*code, sentence.clone())),
+        _ => None,
+    });
+    all.collect()
+}
+
+fn media_bytes(grid: &Grid, from: Node, to: Node, since: Time) -> usize {
+    let media = grid.crossed.iter().filter(|crossed| crossed.name.is_some_and(|name| is_media(&name)));
+    media.filter(|crossed| (crossed.from, crossed.to) == (from, to) && crossed.at >= since).map(|c| c.bytes).sum()
+}
+
+#[test]
+fn a_camera_is_published_and_watched_by_its_code_alone() {
+    let mut grid = grid(1);
+    (grid.record, grid.tape) = (true, Some(Vec::new()));
+    let hub = grid.hub(OPEN);
+    let camera = grid.publish(&camera(hub));
+    grid.run(seconds(3));
+    assert_eq!(accepted(&grid, camera), ["cam"]);
+    assert_eq!(media_bytes(&grid, camera, hub, Time::ZERO), 0, "nobody watches, and nothing is sent");
+    let knows = watch_by(&mut grid, hub, &code("MNPQ"));
+    let wrong = watch_by(&mut grid, hub, &code("MNPR"));
+    let (named, first) = (grid.watch(hub, Some("cam")), grid.watch(hub, None));
+    let began = grid.now;
+    grid.run(seconds(10));
+    assert!(shown_since(&grid, knows, began) >= 240, "{}", shown_since(&grid, knows, began));
+    let sound = grid.seen(knows).sound.iter().filter(|(_, _, came)| *came).count();
+    assert!(sound >= 1_600, "{sound} chunks heard");
+    for stranger in [wrong, named, first] {
+        assert_eq!(grid.seen(stranger).shown.len(), 0);
+    }
+    assert_eq!(grid.server(hub).watchers(), 1);
+    // What is no secret is on the wire; what is one is not, in any form.
+    let tape = grid.tape.take().expect("kept").concat();
+    let text = code("MNPQ").to_string();
+    // Each byte a letter, so that text is found wherever it stands.
+    let tape: String = tape.iter().map(|byte| char::from(byte.to_ascii_uppercase())).collect();
+    let has = |part: &str| tape.contains(part);
+    let lookup: String =
+        code("MNPQ").lookup().get().to_be_bytes().map(|byte| char::from(byte.to_ascii_uppercase())).iter().collect();
+    assert!(has(&lookup));
+    let bare = text.replace('-', "");
+    for part in [&text[..], &bare, &text[5..], &bare[4..], &text[5..14], &text[15..]] {
+        assert!(!has(part), "{part}");
+    }
+    grid.run(seconds(1));
+}
+
+#[test]
+fn nobody_watches_and_nothing_is_sent_and_less_is_sent_where_less_is_wanted() {
+    let mut grid = grid(2);
+    grid.record = true;
+    let hub = grid.hub(OPEN);
+    let camera = grid.publish(&public(hub, 1));
+    grid.run(seconds(2));
+    let watcher = grid.watch_with(hub, Some("cam"), |config| config.sound = None);
+    grid.run(seconds(4));
+    let all = media_bytes(&grid, camera, hub, Time::ZERO);
+    let sounds = |grid: &Grid| {
+        grid.crossed.iter().filter(|c| c.name.is_some_and(|name| name.kind == Type::SOUND) && c.from == camera).count()
+    };
+    assert!(all > 0 && sounds(&grid) == 0, "no sound is wanted, and none is sent");
+    let half = WantedPictures { max_size: Some(Size::new(160, 88)), ..WantedPictures::ANY };
+    grid.tell_watcher(watcher, udpstream::proto::receiver::Local::Limits(half));
+    grid.run(seconds(1));
+    let demand = grid.publisher(camera).server().demand(grid.publisher(camera).stream(), 0);
+    assert_eq!(demand.wish.rung.rendition, 1, "the smaller size alone is made");
+    grid.kill(watcher);
+    grid.run(seconds(4));
+    let left = grid.now;
+    grid.run(seconds(4));
+    assert_eq!(media_bytes(&grid, camera, hub, left), 0, "the last has left");
+}
+
+#[test]
+fn two_publishers_with_one_name_are_told_apart() {
+    let mut grid = grid(3);
+    let hub = grid.hub(OPEN);
+    let publishers: Vec<Node> = (1..=3).map(|owner| grid.publish(&public(hub, owner))).collect();
+    grid.run(seconds(2));
+    let mut names: Vec<String> = publishers.iter().flat_map(|node| accepted(&grid, *node)).collect();
+    names.sort();
+    assert_eq!(names, ["cam", "cam-2", "cam-3"]);
+    let watchers: Vec<Node> = names.iter().map(|name| grid.watch(hub, Some(name))).collect();
+    grid.run(seconds(3));
+    let ids: std::collections::BTreeSet<u64> =
+        watchers.iter().filter_map(|node| grid.seen(*node).playing.last().map(|(_, id, _)| *id)).collect();
+    assert_eq!(ids.len(), 3, "each has another stream");
+    // By codes each may be called as it likes.
+    let one = grid.publish(&camera(hub));
+    let two = grid.publish(&Published { grant: grant(&other_code(), 9), ..camera(hub) });
+    grid.run(seconds(2));
+    assert_eq!((accepted(&grid, one), accepted(&grid, two)), (vec!["cam".to_owned()], vec!["cam".to_owned()]));
+}
+
+#[test]
+fn a_broken_line_is_mended_within_ten_seconds_and_the_watchers_stay() {
+    let mut grid = grid(4);
+    let hub = grid.hub(OPEN);
+    let camera = grid.publish(&camera(hub));
+    grid.run(seconds(1));
+    let watcher = watch_by(&mut grid, hub, &code("MNPQ"));
+    grid.run(seconds(3));
+    let session = grid.server(hub).sessions().next().expect("a watcher").id;
+    for away in [800, 4_000, 8_500] {
+        grid.path(camera, hub, Path { loss: 1.0, ..Path::GOOD });
+        grid.run(ms(away));
+        grid.path(camera, hub, Path::GOOD);
+        let back = grid.now;
+        grid.run(seconds(1));
+        assert!(shown_since(&grid, watcher, back) > 5, "live within a second after {away} ms");
+        grid.run(seconds(3));
+        assert!(gap_since(&grid, watcher, back + seconds(1)) < ms(200), "after {away} ms");
+        assert_eq!(grid.server(hub).sessions().map(|session| session.id).collect::<Vec<_>>(), [session]);
+    }
+}
+
+#[test]
+fn a_publisher_that_is_started_again_has_its_code_and_its_watchers() {
+    let mut grid = grid(5);
+    let hub = grid.hub(OPEN);
+    let published = camera(hub);
+    let camera = grid.publish(&published);
+    grid.run(seconds(1));
+    let watcher = watch_by(&mut grid, hub, &code("MNPQ"));
+    grid.run(seconds(3));
+    let session = grid.server(hub).sessions().next().expect("a watcher").id;
+    grid.kill(camera);
+    grid.run(seconds(5));
+    grid.start_publisher(camera, &published);
+    let back = grid.now;
+    grid.run(seconds(1));
+    assert!(shown_since(&grid, watcher, back) > 5, "live within a second");
+    grid.run(seconds(3));
+    assert_eq!(grid.server(hub).sessions().map(|session| session.id).collect::<Vec<_>>(), [session]);
+    assert!(gap_since(&grid, watcher, back + seconds(1)) < ms(200));
+}
+
+#[test]
+fn after_ten_seconds_the_stream_is_over_and_its_code_is_good_for_the_next_one() {
+    let mut grid = grid(6);
+    let hub = grid.hub(OPEN);
+    let published = camera(hub);
+    let mut camera = grid.publish(&published);
+    grid.run(seconds(1));
+    let watcher = watch_by(&mut grid, hub, &code("MNPQ"));
+    grid.run(seconds(2));
+    grid.kill(camera);
+    grid.run(seconds(12));
+    assert!(grid.refused(watcher).iter().any(|said| said == "The publisher was lost."), "{:?}", grid.refused(watcher));
+    let (before, streams) = (grid.server(hub).keys().count(), 1);
+    assert_eq!(before, streams);
+    grid.run(seconds(5));
+    for _ in 0..3 {
+        camera = grid.publish(&published);
+        grid.run(seconds(2));
+        let back = grid.now;
+        grid.run(seconds(2));
+        assert!(shown_since(&grid, watcher, back) > 40, "the same code, and whoever waited for it");
+        grid.tell_publisher(camera, Local::Server(server::Local::Stop("That was all.".to_owned())));
+        grid.run(seconds(3));
+        assert!(grid.refused(watcher).iter().any(|said| said == "That was all."));
+    }
+    assert_eq!(grid.server(hub).keys().count(), before, "one place was enough");
+}
+
+#[test]
+fn a_server_that_is_started_again_has_publisher_and_watchers_back() {
+    let mut grid = grid(7);
+    let hub = grid.hub(OPEN);
+    let camera = grid.publish(&camera(hub));
+    grid.run(seconds(1));
+    let watcher = watch_by(&mut grid, hub, &code("MNPQ"));
+    grid.run(seconds(3));
+    for away in [300, 3_000, 9_000] {
+        grid.kill(hub);
+        grid.run(ms(away));
+        grid.start_relay(hub);
+        let back = grid.now;
+        grid.run(ms(1_500));
+        assert!(shown_since(&grid, watcher, back) > 3, "after {away} ms: {:?}", grid.told(camera));
+        grid.run(seconds(3));
+        assert!(gap_since(&grid, watcher, back + ms(1_500)) < ms(200));
+    }
+    assert_eq!(accepted(&grid, camera), ["cam", "cam", "cam", "cam"]);
+}
+
+#[test]
+fn an_uplink_that_falls_to_a_fifth_gets_what_it_carries_and_no_queue() {
+    let film = Rc::new(Film::new(Size::new(640, 352), Rate::TYPICAL, 12));
+    let mut grid = Grid::new(8, &film);
+    let hub = grid.hub(OPEN);
+    let camera = grid.publish(&camera(hub));
+    let path = |rate| Path { latency: ms(10), rate: Some(rate), queue: ms(300), mtu: 1_500, ..Path::GOOD };
+    grid.record = true;
+    grid.path(camera, hub, path(Bitrate::bps(100_000_000)));
+    grid.run(seconds(1));
+    let watcher = watch_by(&mut grid, hub, &code("MNPQ"));
+    grid.run(seconds(8));
+    let before = grid.now;
+    grid.run(seconds(4));
+    let full = shown_since(&grid, watcher, before);
+    let needs = media_bytes(&grid, camera, hub, before) as u64 * 2;
+    grid.path(camera, hub, path(Bitrate::bps(needs * 2)));
+    grid.run(seconds(4));
+    grid.path(camera, hub, path(Bitrate::bps(needs * 2 / 5)));
+    grid.run(seconds(6));
+    let settled = grid.now;
+    grid.run(seconds(10));
+    let shown = shown_since(&grid, watcher, settled);
+    let sent = media_bytes(&grid, camera, hub, settled) as u64 * 8 / 10;
+    assert!(sent < needs * 2 / 5 && sent > needs / 5, "{sent} b/s of {}", needs * 2 / 5);
+    assert!(full >= 95 && shown >= 50, "{full} in 4 s before, {shown} in 10 s after");
+    let sessions: Vec<_> = grid.publisher(camera).server().sessions().collect();
+    assert!(sessions[0].adaptation.queue < ms(60), "{:?}", sessions[0].adaptation);
+    let damaged = grid.seen(watcher).shown.iter().filter(|(at, ready, _)| *at >= settled && ready.missing > 0).count();
+    assert!(damaged * 50 <= shown, "{damaged} of {shown} damaged");
+}
+
+#[test]
+fn limits_are_kept_each_with_its_sentence() {
+    let mut grid = grid(9);
+    let allowed = Key::new([4; 32]);
+    let hub = grid.hub(Publishing { most: 2, allowed: Some(allowed.clone()), max_rate: None });
+    let may = |published: Published| Published { allowed: Some(allowed.clone()), ..published };
+    let stranger = grid.publish(&public(hub, 1));
+    let guesser = grid.publish(&Published { allowed: Some(Key::new([5; 32])), ..public(hub, 2) });
+    let two = [3, 4].map(|owner| grid.publish(&may(public(hub, owner))));
+    grid.run(seconds(2));
+    let third = grid.publish(&may(public(hub, 5)));
+    grid.run(seconds(2));
+    for node in [stranger, guesser] {
+        let said = refusals(&grid, node);
+        let why = "Publishing here needs the code of whoever runs the server, after --allow-publish.";
+        assert_eq!(said[0], (RefuseCode::GUARDED, why.to_owned()));
+        assert!(accepted(&grid, node).is_empty());
+    }
+    assert!(two.iter().all(|node| accepted(&grid, *node).len() == 1));
+    assert_eq!(
+        refusals(&grid, third)[0],
+        (RefuseCode::FULL, "The server takes 2 publishers, and has as many.".to_owned())
+    );
+    // A place is free again.
+    grid.kill(two[0]);
+    grid.run(seconds(20));
+    assert_eq!(accepted(&grid, third).len(), 1);
+}
+
+#[test]
+fn who_sends_more_than_is_allowed_is_told_and_shown_out() {
+    let mut grid = grid(10);
+    let hub = grid.hub(Publishing { max_rate: Some(Bitrate::bps(200_000)), ..OPEN });
+    let camera = grid.publish(&public(hub, 1));
+    grid.run(seconds(1));
+    let watcher = grid.watch_with(hub, Some("cam"), |_| {});
+    grid.run(seconds(2));
+    let demand = grid.publisher(camera).server().sessions().next().expect("attached").wanted;
+    assert_eq!(demand.max_rate, Some(Bitrate::bps(200_000)), "it is told");
+    grid.run(seconds(8));
+    // The simulator's film is as large as it is, whatever is asked of it.
+    let said: Vec<&Event> = grid.told(camera).iter().map(|(_, event)| event).collect();
+    let dismissed = Event::Dismissed("The publisher sent more than the server allows.".to_owned());
+    assert!(said.contains(&&dismissed), "{said:?}");
+    assert!(grid.refused(watcher).iter().any(|said| said.contains("more than the server allows")));
+}
+
+#[test]
+fn a_server_without_publishers_says_so() {
+    let mut grid = grid(11);
+    let origin = grid.origin(&[("film", false)]);
+    let camera = grid.publish(&public(origin, 1));
+    grid.run(seconds(2));
+    let said = refusals(&grid, camera);
+    let why = "This server takes no published streams; it must run with --accept-publishers.";
+    assert_eq!(said[0], (RefuseCode::ROLE, why.to_owned()));
+}
+
+#[test]
+fn a_code_that_is_taken_is_drawn_anew() {
+    let mut grid = grid(12);
+    let hub = grid.hub(OPEN);
+    let first = grid.publish(&camera(hub));
+    grid.run(seconds(1));
+    // Another owner, and a code that begins with the same letters.
+    let second = grid.publish(&Published { grant: grant(&code("MNPR"), 2), ..camera(hub) });
+    grid.run(seconds(1));
+    assert_eq!(grid.told(second).iter().filter(|(_, event)| *event == Event::Taken).count(), 1);
+    grid.tell_publisher(second, Local::Grant(grant(&other_code(), 2)));
+    grid.run(seconds(1));
+    assert_eq!((accepted(&grid, first).len(), accepted(&grid, second).len()), (1, 1));
+    let watcher = watch_by(&mut grid, hub, &other_code());
+    let began = grid.now;
+    grid.run(seconds(2));
+    assert!(shown_since(&grid, watcher, began) > 40);
+}
+
+/// Whoever heard a publisher join can do nothing with it.
+#[test]
+fn what_a_publisher_says_is_of_no_use_to_others() {
+    let mut grid = grid(13);
+    grid.tape = Some(Vec::new());
+    let hub = grid.hub(OPEN);
+    let camera = grid.publish(&camera(hub));
+    grid.run(seconds(2));
+    let joins: Vec<Vec<u8>> =
+        grid.tape.take().expect("kept").into_iter().filter(|bytes| bytes[3] == Kind::JOIN.0).collect();
+    assert!(!joins.is_empty());
+    let peers: Vec<_> = grid.relay_at(hub).publishers().collect();
+    for join in joins {
+        grid.inject(hub, crate::grid::address(50), &join);
+    }
+    grid.run(seconds(1));
+    assert_eq!(grid.relay_at(hub).publishers().collect::<Vec<_>>(), peers, "the same publisher, at the same place");
+    assert!(grid.publisher(camera).is_accepted());
+}
