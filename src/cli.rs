@@ -2,6 +2,7 @@
 
 mod cache;
 mod choices;
+mod conceal;
 mod config;
 mod generate;
 mod help;
@@ -58,6 +59,7 @@ impl Cli {
     /// Reads the process's arguments; ends it after help, and with 2 and advice after a slip.
     pub fn read() -> Self {
         let arguments: Vec<_> = std::env::args_os().collect();
+        conceal::conceal(&arguments);
         let mut cli = Self::try_parse_from(&arguments).unwrap_or_else(|error| slips::advise(error, &arguments).exit());
         let (verb, settled) = match &mut cli.command {
             Command::Serve(args) => ("serve", args.settle()),

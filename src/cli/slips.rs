@@ -124,7 +124,7 @@ fn typed(words: &[String]) -> String {
 
 /// `udpstream watch 127.0.0.1 9688`, with `--port` before the number or without; `udpstream serve film.mp4 9688`.
 fn port_apart(words: &[String]) -> Option<Vec<String>> {
-    let verb = words.iter().position(|word| ["watch", "serve", "ls", "relay"].contains(&word.as_str()))?;
+    let verb = words.iter().position(|word| ["watch", "serve", "ls", "relay", "publish"].contains(&word.as_str()))?;
     let plain: Vec<&String> = words[verb + 1..].iter().filter(|word| !word.starts_with('-')).collect();
     let [what, port, ..] = plain[..] else { return None };
     let port: u16 = port.strip_prefix("--port=").unwrap_or(port).parse().ok()?;
@@ -140,9 +140,13 @@ fn port_apart(words: &[String]) -> Option<Vec<String>> {
 
 /// A verb alone: `udpstream serve`, `udpstream cache ls`.
 fn nothing_named(words: &[String]) -> Option<Vec<String>> {
-    let verbs = ["serve", "watch", "ls", "relay", "cache", "extract"];
+    let verbs = ["serve", "watch", "publish", "ls", "relay", "cache", "extract"];
     let verb = words.iter().find(|word| verbs.contains(&word.as_str()))?;
     let tips: &[&str] = match verb.as_str() {
+        "publish" => &[
+            "name a server that takes publishers, and what it is to be sent: udpstream publish 192.168.1.20 camera:",
+            "or a screen: udpstream publish 192.168.1.20 screen: --preview",
+        ],
         "serve" => &[
             "name a film: udpstream serve film.mp4",
             "without a film there is the test card: udpstream serve test:",

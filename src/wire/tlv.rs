@@ -43,6 +43,8 @@ pub mod kind {
     pub const LOOKUP: u16 = 25;
     /// Challenge of a server that takes publishers: 32 bytes, its half of an X25519 agreement.
     pub const PUBLISH_KEY: u16 = 26;
+    /// Join of a relay: u8 role, u64 nonce and 24 bytes of cookie of the Join below that PROOF is about.
+    pub const ON_BEHALF: u16 = 27;
     /// Want: u8 rendition (reserved), u8 cut: the number of the largest size class that is wanted.
     pub const RENDITION: u16 = 32;
     /// Want: u64 bits per second, all included; 0: no limit.

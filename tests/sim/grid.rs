@@ -14,7 +14,7 @@ use std::time::Duration;
 use udpstream::app::relay::shelf::Shelf;
 use udpstream::proto::publisher::{self, Publisher};
 use udpstream::proto::relay::{self, Above, Relay};
-use udpstream::proto::server::{self, StreamKey};
+use udpstream::proto::server::{self, Guard, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver, Server, Transmit, receiver};
 use udpstream::store::{Store, StoreError};
 use udpstream::units::{Time, Unit};
@@ -99,6 +99,8 @@ pub struct Grid {
     pub record: bool,
     /// Every datagram, if they are kept.
     pub tape: Option<Vec<Vec<u8>>>,
+    /// What stands before streams of these names at origins.
+    pub guards: Vec<(&'static str, Guard)>,
     started: u64,
     /// What the film's bytes follow from: it can be had as a whole.
     pub hash: Option<[u8; 32]>,
@@ -126,6 +128,7 @@ impl Grid {
             crossed: Vec::new(),
             record: false,
             tape: None,
+            guards: Vec::new(),
             started: 0,
             hash: None,
             room: 1 << 30,
@@ -160,6 +163,8 @@ impl Grid {
             // Each name is another film.
             let own = |hash: [u8; 32]| [&name.as_bytes()[..1], &hash[1..]].concat().try_into().expect("32 bytes");
             stream.description.film = self.hash.filter(|_| !live).map(own);
+            stream.guard =
+                self.guards.iter().find(|(of, _)| of == name).map_or(Guard::Open, |(_, guard)| guard.clone());
             let key = server.open(stream);
             let mut source = Source::new(key, &self.film);
             if *live {

@@ -23,6 +23,7 @@ mod claims;
 mod drift;
 mod fair;
 mod guarded;
+mod guarded_relays;
 mod held;
 mod listing;
 mod paths;

@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use super::{have, program, run, stderr, stdout};
 
-const VERBS: [&str; 10] = ["serve", "watch", "publish", "ls", "relay", "extract", "devices", "doctor", "completions", "man"];
+const VERBS: [&str; 10] =
+    ["serve", "watch", "publish", "ls", "relay", "extract", "devices", "doctor", "completions", "man"];
 
 /// The flags in a help text, each with its whole description in one line.
 fn flags(verb: &str) -> Vec<(String, String)> {
@@ -107,7 +108,7 @@ const SLIPS: &[(&str, &str)] = &[
     ("watch", "udpstream watch 127.0.0.1"),
     ("relay", "udpstream relay 192.168.1.20"),
     ("publish", "udpstream publish 192.168.1.20 camera:"),
-    ("publish robot", "udpstream publish robot camera:"),
+    ("publish robot", "udpstream publish 192.168.1.20 camera:"),
     ("relay robot 9700", "udpstream relay robot:9700"),
     ("relay a/x,b/y", "HOST,HOST/y"),
     ("relay robot --ecn=ce", "off, ect0 or ect1"),

@@ -65,6 +65,14 @@ pub struct PendingJoin {
     switch: bool,
 }
 
+impl PendingJoin {
+    /// Whether it is to prove what it proves to somebody behind the server, and does so from now on.
+    fn takes(&mut self, nonce: u64, server: SocketAddr, cookie: [u8; COOKIE_LEN], server_nonce: u64) -> bool {
+        let same = (self.nonce, self.server, self.cookie) == (nonce, server, cookie) && self.secret.is_some();
+        same && std::mem::replace(&mut self.server_nonce, server_nonce) != server_nonce
+    }
+}
+
 /// What is known of the end of a stream that was seen.
 pub struct Ended {
     /// When it was first said.
@@ -307,6 +315,14 @@ impl Client {
         // A session that is only suspected to be gone gets a moment to prove that it is not.
         let suspected = self.session.is_some() && self.joining.switch.is_none();
         let patient = suspected && now < self.joining.since + SECOND_THOUGHTS;
+        if let Step::Join(asked) = &mut self.joining.step
+            && asked.takes(nonce, server, cookie, server_nonce)
+        {
+            // A relay hands on what the origin asks.
+            let asked = asked.clone();
+            self.asked.iter_mut().filter(|old| old.nonce == nonce).for_each(|old| old.server_nonce = server_nonce);
+            return self.send_join(now, &asked);
+        }
         if nonce != self.joining.nonce || !matches!(self.joining.step, Step::Hello) || patient {
             return;
         }

@@ -7,7 +7,7 @@ use crate::proto::Peer;
 use crate::seal::{Exchange, Key, LookupId, Proof, Side, Subject};
 use crate::units::Time;
 use crate::wire::StreamName;
-use crate::wire::message::{Join, RefuseCode};
+use crate::wire::message::{COOKIE_LEN, Join, RefuseCode, Role};
 use crate::wire::tlv::kind;
 
 /// What stands before a stream.
@@ -19,12 +19,14 @@ pub enum Guard {
     Code(LookupId, Key),
     /// It is listed, and asks for a password.
     Password(Key),
+    /// The proof is the origin's to check; see [`vouching`](crate::proto::relay).
+    Elsewhere { listed: bool },
 }
 
 impl Guard {
     /// Whether a list may name it.
     pub const fn is_listed(&self) -> bool {
-        !matches!(self, Self::Code(..))
+        !matches!(self, Self::Code(..) | Self::Elsewhere { listed: false })
     }
 
     /// Whether a proof is asked for.
@@ -82,16 +84,20 @@ pub fn lookup(join: &Join<'_>) -> Option<LookupId> {
     id.and_then(LookupId::new).or(LookupId::new((1 << 20) - 1))
 }
 
+/// Role, nonce and cookie of the Join that a relay speaks for.
+fn behalf<'a>(join: &Join<'a>) -> Option<(u8, u64, &'a [u8; COOKIE_LEN])> {
+    let value = join.tlvs.find(kind::ON_BEHALF).filter(|_| join.role == Role::Relay)?;
+    let (role, rest) = value.split_first()?;
+    let (nonce, cookie) = rest.split_first_chunk()?;
+    Some((*role, u64::from_be_bytes(*nonce), cookie.try_into().ok()?))
+}
+
 impl Door {
     /// What is proven in this Join.
     pub fn exchange<'a>(&self, join: &'a Join<'_>, subject: Subject<'a>) -> Exchange<'a> {
-        Exchange {
-            role: join.role as u8,
-            subject,
-            client_nonce: join.nonce,
-            server_nonce: self.server_nonce(&join.cookie),
-            cookie: &join.cookie,
-        }
+        let server_nonce = self.server_nonce(&join.cookie);
+        let (role, client_nonce, cookie) = behalf(join).unwrap_or((join.role as u8, join.nonce, &join.cookie));
+        Exchange { role, subject, client_nonce, server_nonce, cookie }
     }
 
     /// Whether a Join that asks by a code proves that it knows it. `key`: of the stream that the code is of, if there is one. Both
@@ -129,7 +135,8 @@ impl Door {
         let key = match guard {
             Guard::Open if proof.is_none() => return Ok(()),
             Guard::Open => return Err(Refusal::open(name)),
-            Guard::Code(..) => return Err(Refusal::no_such_code()),
+            Guard::Code(..) | Guard::Elsewhere { listed: false } => return Err(Refusal::no_such_code()),
+            Guard::Elsewhere { listed: true } => return Err(Refusal::password(name, proof.is_some())),
             Guard::Password(key) => key,
         };
         let Some(proof) = proof else { return Err(Refusal::password(name, false)) };
@@ -160,7 +167,7 @@ impl Door {
     /// What proves to the one who joins that this is the server he meant.
     pub fn proof(&self, join: &Join<'_>, (name, guard): (&StreamName, &Guard)) -> Option<Proof> {
         let (subject, key) = match guard {
-            Guard::Open => return None,
+            Guard::Open | Guard::Elsewhere { .. } => return None,
             Guard::Code(id, key) => (Subject::Code(*id), key),
             Guard::Password(key) => (Subject::Name(name.as_str()), key),
         };

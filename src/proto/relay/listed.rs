@@ -43,13 +43,15 @@ impl Relay {
         let wanted = |entry: &&Entry| self.config.name.as_ref().is_none_or(|name| *name == entry.name);
         let entries: Vec<Entry> = entries.iter().filter(wanted).cloned().collect();
         for entry in entries.iter().filter(|entry| entry.state != State::Ended) {
-            self.open(entry.name.clone(), entry.description.clone());
+            self.open(entry.name.clone(), entry.description.clone(), entry.guarded);
         }
         if self.config.name.is_some() {
             return;
         }
         let gone = |upstream: &&Upstream| {
-            !upstream.is_subscribed() && !upstream.is_place && entries.iter().all(|entry| entry.name != upstream.name)
+            !upstream.is_subscribed()
+                && !upstream.is_hidden()
+                && entries.iter().all(|entry| entry.name != upstream.name)
         };
         let gone: Vec<StreamKey> = self.upstreams.iter().filter(gone).map(|upstream| upstream.key).collect();
         gone.into_iter().for_each(|key| self.server.withdraw(key, true));

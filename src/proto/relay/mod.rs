@@ -10,6 +10,7 @@ mod listed;
 mod publishing;
 mod sounds;
 mod upstream;
+mod vouching;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -19,11 +20,12 @@ use publishing::Gate;
 pub use publishing::{KEPT, Publishing};
 use upstream::Upstream;
 pub use upstream::{Above, Fetched};
+use vouching::Vouch;
 
 use listed::unknown;
 
 use super::lister::{Fetch, ListFailure};
-use super::server::{self, Adoption, Server, StreamKey};
+use super::server::{self, Adoption, Guard, Server, StreamKey};
 use super::{Input, Machine, Output, Port, Reason, Received, SendFailure, Soonest, Transmit};
 use crate::seal::{GrantKey, Random, Seed};
 use crate::units::Time;
@@ -122,6 +124,8 @@ pub struct Relay {
     next_look: Time,
     /// For publishers.
     gate: Option<Gate>,
+    /// Those who want in to what is guarded above.
+    vouches: Vec<Vouch>,
 }
 
 /// So often it is looked who watches; sooner where somebody comes.
@@ -148,11 +152,12 @@ impl Relay {
             events: VecDeque::new(),
             next_look: now,
             gate,
+            vouches: Vec::new(),
             config,
         };
         if let Some(name) = relay.config.name.clone() {
             let listed = unknown(&name);
-            relay.open(name, listed);
+            relay.open(name, listed, false);
         }
         relay
     }
@@ -191,16 +196,19 @@ impl Relay {
     }
 
     /// The stream of this name is known from now on.
-    fn open(&mut self, name: StreamName, listed: Description) -> Option<StreamKey> {
-        if let Some(known) = self.upstreams.iter().find(|upstream| upstream.name == name) {
+    fn open(&mut self, name: StreamName, listed: Description, guarded: bool) -> Option<StreamKey> {
+        let guard = if guarded { Guard::Elsewhere { listed: true } } else { Guard::Open };
+        let known = |upstream: &&Upstream| upstream.name == name && !upstream.is_hidden();
+        if let Some(known) = self.upstreams.iter().find(known) {
             self.server.list_as(known.key, listed);
+            self.server.set_guard(known.key, guard);
             self.server.withdraw(known.key, false);
             return Some(known.key);
         }
         if self.upstreams.len() >= MOST_STREAMS {
             return None;
         }
-        let key = self.server.open_awaiting(name.clone(), listed);
+        let key = self.server.open_guarded(name.clone(), listed, guard);
         self.upstreams.push(Upstream::new(key, name.clone()));
         self.events.push_back(Event::Opened(key, name));
         Some(key)
@@ -211,7 +219,7 @@ impl Relay {
             Local::Server(local) => self.server.handle(now, Input::Local(local)),
             Local::Show(key, adoption) => self.show(key, adoption, false),
             Local::Play(key, adoption) => self.show(key, adoption, true),
-            Local::Open(name, listed) => drop(self.open(name, listed)),
+            Local::Open(name, listed) => drop(self.open(name, listed, false)),
             Local::Get(key, range) => {
                 let own = self.upstreams.iter_mut().filter(|upstream| upstream.key == key);
                 own.for_each(|upstream| upstream.get(now, range));
@@ -228,6 +236,7 @@ impl Relay {
     fn datagram(&mut self, now: Time, datagram: Received<'_>) {
         match datagram.port {
             Port::PICTURES if self.is_for_publishing(now, datagram) => {}
+            Port::PICTURES | Port::SOUND if self.is_to_be_vouched(now, datagram) => {}
             Port::PICTURES | Port::SOUND => {
                 self.server.handle(now, Input::Datagram(datagram));
                 // It may have made somebody ready.
@@ -239,6 +248,7 @@ impl Relay {
                     fetch.datagram(now, datagram);
                 });
             }
+            port if self.is_vouching_on(port) => self.vouch_datagram(now, datagram),
             port => {
                 let Self { upstreams, server, .. } = self;
                 let own = upstreams.iter_mut().filter(|upstream| upstream.is_on(port));
@@ -272,6 +282,7 @@ impl Relay {
                 self.tend_one(now, at);
             }
         }
+        self.tend_vouches(now);
         self.tend_list(now);
     }
 
@@ -296,6 +307,7 @@ impl Relay {
         if upstream.tend(now, server) {
             let (port, said) = (upstream.port, upstream.farewell());
             self.is_free(port, said);
+            self.is_guarded_no_more(at);
         }
         for farewell in self.upstreams[at].tend_sounds(now) {
             self.is_free(farewell.port, farewell.said);
@@ -360,7 +372,7 @@ impl Relay {
     /// For tests: panics if something grows without bound, or if tables disagree. To be asked when all is said.
     pub fn assert_sound(&self) {
         self.upstreams.iter().for_each(Upstream::assert_sound);
-        let used: usize = self.upstreams.iter().map(Upstream::subscriptions).sum();
+        let used: usize = self.upstreams.iter().map(Upstream::subscriptions).sum::<usize>() + self.vouches.len();
         assert_eq!(self.ports.iter().filter(|used| **used).count(), used, "each port is in use or free");
     }
 
@@ -368,7 +380,8 @@ impl Relay {
         let fetch = self.fetch.as_ref().map_or_else(Soonest::new, Fetch::soonest);
         let fetch = if self.fetch.is_none() { fetch.or(Some(self.next_list), Reason::Retry) } else { fetch };
         let look = Soonest::new().or(Some(self.next_look), Reason::Housekeeping);
-        let parts = self.upstreams.iter().map(|upstream| upstream.soonest(now)).chain([fetch, look]);
+        let parts =
+            self.upstreams.iter().map(|upstream| upstream.soonest(now)).chain([fetch, look, self.vouches_soonest()]);
         parts.fold(Soonest::new(), |soonest, Soonest(at, why)| soonest.or(Some(at), why))
     }
 }

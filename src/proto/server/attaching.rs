@@ -1,13 +1,14 @@
 //! Sessions that we have asked for ourselves, at a server that takes a stream of ours; and what such a server needs of this one.
 
 use super::joining::present;
-use super::{Server, StreamKey};
+use super::{Guard, Server, StreamKey};
 use crate::proto::door::{Door, Refusal};
 use crate::proto::session::{Beginning, Gone, Session};
-use crate::proto::{Received, Route};
-use crate::seal::{Exchange, LookupId, Subject};
+use crate::proto::stream::Stream;
+use crate::proto::{Peer, Received, Route};
+use crate::seal::{Exchange, LookupId, Proof, Subject};
 use crate::units::Time;
-use crate::wire::message::{COOKIE_LEN, Join, Scheme};
+use crate::wire::message::{COOKIE_LEN, Join, Message, Scheme};
 use crate::wire::{Kind, SizeClass, StreamName};
 
 /// The terms of such a session.
@@ -31,7 +32,7 @@ impl Server {
         let given = self.config.datagram.is_some();
         let beginning = Beginning { nonce: id, cookie: [0; COOKIE_LEN], at: now, limit, given };
         let mut session = Session::new(id, key, route, beginning);
-        session.pictures = false;
+        (session.pictures, session.describe_again) = (false, true);
         self.govern(now, &mut session);
         session.media.protection.schemes = Scheme::ReedSolomon.bit();
         session.via = via;
@@ -80,6 +81,48 @@ impl Server {
     /// The door, for whoever lets in publishers.
     pub(in crate::proto) const fn door_mut(&mut self) -> &mut Door {
         &mut self.door
+    }
+
+    /// Whether a session was made of this Join.
+    pub(in crate::proto) fn has_joined(&self, peer: Peer, nonce: u64, cookie: &[u8; COOKIE_LEN]) -> bool {
+        let session = self.sessions.at(peer).and_then(|slot| self.sessions.get(slot));
+        session.is_some_and(|session| session.beginning.nonce == nonce && session.beginning.cookie == *cookie)
+    }
+
+    /// Whether a stream of this name is listed whose password is checked above.
+    pub(in crate::proto) fn is_guarded_elsewhere(&self, name: &StreamName) -> bool {
+        let guarded = |stream: &Stream| matches!(stream.guard(), Guard::Elsewhere { .. });
+        self.found().any(|stream| stream.name() == name && guarded(stream))
+    }
+
+    /// A message to a stranger.
+    pub(in crate::proto) fn say_to(&mut self, to: Route, message: &Message<'_>) {
+        self.outbox.say(to, None, message);
+    }
+
+    /// Lets somebody in for whom the origin has vouched; `proof` is what it proves to him.
+    pub(in crate::proto) fn admit_vouched(
+        &mut self,
+        now: Time,
+        from: Route,
+        key: StreamKey,
+        join: &Join<'_>,
+        proof: Proof,
+    ) {
+        match self.entrance(now, from.peer, key, join) {
+            Ok(key) => {
+                self.sessions.at(from.peer).into_iter().for_each(|slot| self.remove(slot, Gone::Replaced));
+                self.door.admit(now, join.cookie);
+                self.admit(now, from, key, join, Some(proof));
+            }
+            Err(refusal) => self.refuse(from, join.nonce, refusal),
+        }
+    }
+
+    /// Those who watch a stream are told nothing more: they will notice, and come back with new proofs.
+    pub(in crate::proto) fn forget_watchers(&mut self, key: StreamKey) {
+        let members = self.streams.get(key.index()).map(|stream| stream.members().to_vec()).unwrap_or_default();
+        members.into_iter().for_each(|slot| self.remove(slot, Gone::Silent));
     }
 
     /// Whether a stream that is here has this code.

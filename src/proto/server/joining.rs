@@ -7,6 +7,7 @@ use crate::proto::door::{Door, NewPath, Refusal, lookup, page};
 use crate::proto::sender::Control;
 use crate::proto::session::{Beginning, Gone, Session, Wishes};
 use crate::proto::{Peer, Port, Received, Route};
+use crate::seal::Proof;
 use crate::units::Time;
 use crate::wire::message::{Accept, Entry, Join, List, MAX_VIA, Message, Refuse, RefuseCode, Role, bye, via};
 use crate::wire::tlv::{self, Tlvs, kind};
@@ -71,11 +72,17 @@ impl Server {
         };
         old.into_iter().for_each(|slot| self.remove(slot, Gone::Replaced));
         self.door.admit(now, join.cookie);
-        self.admit(now, datagram.route(), stream, join);
+        self.admit(now, datagram.route(), stream, join, None);
     }
 
     /// The stream that a Join may watch, or why there is no way in just now.
-    fn entrance(&self, now: Time, from: Peer, key: StreamKey, join: &Join<'_>) -> Result<StreamKey, Refusal> {
+    pub(super) fn entrance(
+        &self,
+        now: Time,
+        from: Peer,
+        key: StreamKey,
+        join: &Join<'_>,
+    ) -> Result<StreamKey, Refusal> {
         let stream = &self.streams[key.index()];
         let barred = stream.passing().and_then(|passing| passing.refusal.clone());
         if let Some(refusal) = barred.or_else(|| self.is_loop(stream, join)) {
@@ -166,10 +173,12 @@ impl Server {
         self.outbox.events.push_back(Event::Refused { address: to.peer.address, why: sentence.into_owned() });
     }
 
-    fn admit(&mut self, now: Time, from: Route, key: StreamKey, join: &Join<'_>) {
+    /// `proof`: what the origin proves, if the stream is guarded there.
+    pub(super) fn admit(&mut self, now: Time, from: Route, key: StreamKey, join: &Join<'_>, proof: Option<Proof>) {
         let mut session = Session::new(self.random.id(), key, from, self.beginning(now, from.peer.port, join));
         let (id, peer) = (session.id, from.peer);
-        session.welcome = self.accept(now, id, key, join);
+        session.welcome = self.accept(now, id, key, join, proof);
+        session.describe_again = join.tlvs.find(kind::ON_BEHALF).is_some();
         session.set_default_sound();
         let wishes = Wishes::of_join(join.tlvs);
         let stream = &self.streams[key.index()];
@@ -219,12 +228,12 @@ impl Server {
         (session.media.control, session.media.is_governed) = (Some(Box::new(control)), true);
     }
 
-    fn accept(&self, now: Time, session: u64, key: StreamKey, join: &Join<'_>) -> Vec<u8> {
+    fn accept(&self, now: Time, session: u64, key: StreamKey, join: &Join<'_>, proof: Option<Proof>) -> Vec<u8> {
         let stream = &self.streams[key.index()];
         let mut tlvs = Vec::with_capacity(104);
         tlv::put(&mut tlvs, kind::STREAM, stream.name().as_str().as_bytes());
         self.put_via_of(key, &mut tlvs);
-        if let Some(proof) = self.door.proof(join, (stream.name(), stream.guard())) {
+        if let Some(proof) = proof.or_else(|| self.door.proof(join, (stream.name(), stream.guard()))) {
             tlv::put(&mut tlvs, kind::PROOF, &proof);
         }
         let sound = stream.description().sound || !stream.is_described();
@@ -355,6 +364,7 @@ impl Server {
         if !session.via.is_empty() {
             session.media.most = wishes.class.or(session.media.most);
         }
+        session.describe_again &= wishes.pictures != Some(true) && session.sound.is_none();
         stream.look_again();
         match wishes.pictures {
             Some(true) => stream.resume(now, slot, &mut self.sessions),

@@ -58,6 +58,14 @@ impl Server {
         self.streams.get_mut(key.index()).into_iter().for_each(|stream| stream.rename(name.clone(), guard.clone()));
     }
 
+    /// Who may watch a stream from now on.
+    pub fn set_guard(&mut self, key: StreamKey, guard: Guard) {
+        if let Some(stream) = self.streams.get_mut(key.index()) {
+            let name = stream.name().clone();
+            stream.rename(name, guard);
+        }
+    }
+
     /// A stream shows something else from now on; those who are there are told. An id of 0 stands for a new one.
     pub fn adopt(&mut self, key: StreamKey, adoption: Adoption) {
         let id = if adoption.id == 0 { self.random.id() } else { adoption.id };

@@ -146,8 +146,12 @@ impl Server {
         if let Some(number) = wanted {
             tlv::put(&mut tlvs, tlv::kind::WANTED, &number.to_be_bytes());
         }
+        let describe = session.describe_again;
         self.put_hops_of(key, &mut tlvs);
         self.outbox.say(to, Some(id), &Message::Update { number: 0, tlvs: Tlvs::trusted(&tlvs) });
+        if describe {
+            self.describe_to(slot);
+        }
     }
 
     fn look_at_load(&mut self, now: Time) {

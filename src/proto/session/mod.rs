@@ -105,6 +105,8 @@ pub struct Session {
     pub beginning: Beginning,
     /// The other session of the same watcher: of a picture session its sound session, and the other way round.
     pub tied: Option<u64>,
+    /// It is told what the stream is again and again, until it wants something: it does not ask for that.
+    pub describe_again: bool,
     /// A sound session of its own has been announced: the clock waits for it a moment.
     pub expects_sound: bool,
     /// Number of the last Want obeyed.
@@ -146,6 +148,7 @@ impl Session {
             media: MediaSender::new(route, id as u32, beginning.path(now)),
             beginning,
             tied: None,
+            describe_again: false,
             expects_sound: false,
             want: None,
             owes_wanted: false,

@@ -1,5 +1,6 @@
 //! One stream of a relay: a subscription above while somebody watches it here, and what becomes of all that comes.
 
+mod guarded;
 mod loops;
 mod passing;
 mod publisher;
@@ -14,6 +15,7 @@ pub use publisher::{Meter, Published};
 use super::assembly::Assembly;
 use super::heard::Heard;
 use super::sounds::{Farewell, Sounds};
+use super::vouching::Asked;
 use super::{Config, LINGER};
 use crate::media::sound::Rendition;
 use crate::proto::client::{self, Client, Event as Told, Wishes};
@@ -99,6 +101,8 @@ pub struct Upstream {
     pub passed: (u64, u64),
     /// Who sends it, if that is not a server above.
     pub published: Option<Published>,
+    /// What it is asked for by here, if it is guarded above.
+    pub vouched: Option<Asked>,
     /// It is a place for streams that are published, …
     pub is_place: bool,
     /// … and has none.
@@ -134,6 +138,7 @@ impl Upstream {
             came: (0, 0),
             passed: (0, 0),
             published: None,
+            vouched: None,
             is_place: false,
             is_vacant: false,
         }
@@ -202,7 +207,7 @@ impl Upstream {
             self.barred = None;
             server.bar(self.key, None);
         }
-        let barred = self.held || self.barred.is_some() || self.is_place;
+        let barred = self.held || self.barred.is_some() || self.is_single();
         self.client.is_none() && watched && !barred && server.is_running(self.key)
     }
 
@@ -241,7 +246,7 @@ impl Upstream {
 
     /// A further rendition of sound that is to be subscribed now.
     pub fn wants_sound(&self, now: Time) -> Option<Rendition> {
-        let needs = self.needs.as_ref().filter(|_| self.flows() && self.client.is_some() && !self.is_place)?;
+        let needs = self.needs.as_ref().filter(|_| self.flows() && self.client.is_some() && !self.is_single())?;
         self.sounds.wanted(now, needs.sounds, self.first_sound()?)
     }
 
@@ -336,6 +341,7 @@ impl Upstream {
         while let Some(told) = self.client.as_mut().and_then(Client::event) {
             match told {
                 Told::Described(_) | Told::HeardAgain => self.described(now, server),
+                Told::Trouble(_) if self.vouched.is_some() => self.is_lost(server, String::new()),
                 Told::Trouble(_) => self.above = Above::Away(String::new()),
                 Told::Gone(range) => self.fetched.push_back(Fetched::Gone(range)),
                 Told::Refused { code: RefuseCode::LOOP, sentence, .. } => self.found_loop(now, server, sentence),
@@ -394,6 +400,10 @@ impl Upstream {
         }
         if code != bye::ENDED {
             let why = if sentence.is_empty() { "The origin was stopped.".to_owned() } else { sentence };
+            if self.vouched.is_some() {
+                self.is_lost(server, why);
+                return false;
+            }
             self.above = Above::Away(why);
             client.look_again(now, AGAIN);
             return false;

@@ -22,7 +22,7 @@ impl Upstream {
         let all = [Rendition::Stereo, Rendition::Mono, Rendition::Coded].into_iter();
         let needs = self.needs.as_ref()?;
         let mut wanted = all.zip(needs.sounds).filter_map(|(rendition, wanted)| wanted.then_some(rendition));
-        if self.is_place {
+        if self.is_single() {
             // It has one way for its sound: what the narrowest path here carries, if all can play it.
             return wanted.next_back().map(|coarsest| coarsest.min(needs.coarsest));
         }
