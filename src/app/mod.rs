@@ -18,6 +18,7 @@ mod preview;
 mod recording;
 pub mod relay;
 pub mod serve;
+pub mod storing;
 pub mod terminal;
 mod wall;
 pub mod watch;

@@ -27,6 +27,7 @@ mod listing;
 mod paths;
 mod plots;
 mod rates;
+mod recorded;
 mod relays;
 mod renditions;
 mod repair;

@@ -6,6 +6,7 @@
 
 mod assembly;
 mod heard;
+mod listed;
 mod sounds;
 mod upstream;
 
@@ -14,21 +15,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use upstream::Upstream;
-pub use upstream::{Above, Fetched};
+pub use upstream::{Above, Fetched, Tapped};
 
 use super::lister::{Fetch, ListFailure};
 use super::server::{self, Adoption, Server, StreamKey};
 use super::{Input, Machine, Output, Port, Reason, Received, SendFailure, Soonest, Transmit};
 use crate::seal::{Random, Seed};
-use crate::units::{Rate, Size, Time};
-use crate::wire::message::{Entry, NameRange, RelayHop, State};
+use crate::units::Time;
+use crate::wire::message::{NameRange, RelayHop};
 use crate::wire::{Description, StreamName};
 
 /// A subscription goes on for so long after the last watcher has left.
 const LINGER: Duration = Duration::from_secs(10);
-/// The list of streams above is asked for so often, and waited for so long.
-const LIST_EVERY: Duration = Duration::from_secs(2);
-const LIST_LIMIT: Duration = Duration::from_secs(1);
 /// The port that lists are asked for from.
 const LISTS: Port = Port::ABOVE;
 /// So many ports are there before they are needed.
@@ -47,6 +45,8 @@ pub struct Config {
     pub origins: Vec<SocketAddr>,
     /// The one stream that is passed on; `None`: all that are listed above.
     pub name: Option<StreamName>,
+    /// All streams that are listed above are subscribed, and what comes is told as [`Event::Tapped`].
+    pub tapped: bool,
 }
 
 /// What the program around the relay tells it.
@@ -74,6 +74,8 @@ pub enum Event {
     Film(StreamKey, Description),
     /// What came of what was asked for.
     Fetched(StreamKey, Fetched),
+    /// What came of a stream, as it goes on; see [`Config::tapped`].
+    Tapped(StreamKey, Tapped),
     /// No list of streams came from above, for this reason; `None`: one came again.
     Unlisted(Option<ListFailure>),
 }
@@ -134,7 +136,7 @@ impl Relay {
             config,
         };
         if let Some(name) = relay.config.name.clone() {
-            let listed = unknown(&name);
+            let listed = listed::unknown(&name);
             relay.open(name, listed);
         }
         relay
@@ -179,7 +181,7 @@ impl Relay {
             return None;
         }
         let key = self.server.open_awaiting(name.clone(), listed);
-        self.upstreams.push(Upstream::new(key, name.clone()));
+        self.upstreams.push(Upstream::new(key, name.clone(), self.config.tapped));
         self.events.push_back(Event::Opened(key, name));
         Some(key)
     }
@@ -307,53 +309,13 @@ impl Relay {
         self.ports[usize::from(port.0 - LISTS.0 - 1)] = false;
     }
 
-    fn tend_list(&mut self, now: Time) {
-        if self.fetch.is_none() && now >= self.next_list {
-            let seed = self.random.seed();
-            self.fetch = Some(Fetch::new(self.config.origins.clone(), Random::new(&seed), now, LIST_LIMIT));
-            self.next_list = now + LIST_EVERY;
-        }
-        let Some(fetch) = &mut self.fetch else { return };
-        fetch.tend(now);
-        let sent = std::iter::from_fn(|| fetch.transmit()).map(|transmit| Transmit { port: LISTS, ..transmit });
-        self.out.extend(sent);
-        let Some(answer) = fetch.answer() else { return };
-        self.fetch = None;
-        let failure = match answer {
-            Ok((_, entries)) => {
-                self.listed(&entries);
-                None
-            }
-            Err(failure) => Some(failure),
-        };
-        if failure.is_some() {
-            // Who has just come may ask for streams that are not known.
-            self.next_list = now + LOOK;
-        }
-        if failure.is_some() != std::mem::replace(&mut self.unlisted, failure.is_some()) {
-            self.events.push_back(Event::Unlisted(failure));
-        }
-    }
-
-    /// Streams come and go with the list.
-    fn listed(&mut self, entries: &[Entry]) {
-        let wanted = |entry: &&Entry| self.config.name.as_ref().is_none_or(|name| *name == entry.name);
-        let entries: Vec<Entry> = entries.iter().filter(wanted).cloned().collect();
-        for entry in entries.iter().filter(|entry| entry.state != State::Ended) {
-            self.open(entry.name.clone(), entry.description.clone());
-        }
-        if self.config.name.is_some() {
-            return;
-        }
-        let gone =
-            |upstream: &&Upstream| !upstream.is_subscribed() && entries.iter().all(|entry| entry.name != upstream.name);
-        let gone: Vec<StreamKey> = self.upstreams.iter().filter(gone).map(|upstream| upstream.key).collect();
-        gone.into_iter().for_each(|key| self.server.withdraw(key, true));
-    }
-
-    fn fetched(&mut self) -> Option<Event> {
-        let of = |upstream: &mut Upstream| Some(Event::Fetched(upstream.key, upstream.fetched.pop_front()?));
-        self.upstreams.iter_mut().find_map(of)
+    /// What came from above and is for the program around.
+    fn brought(&mut self) -> Option<Event> {
+        self.upstreams.iter_mut().find_map(|upstream| {
+            let fetched = upstream.fetched.pop_front().map(|fetched| Event::Fetched(upstream.key, fetched));
+            let tapped = || Some(Event::Tapped(upstream.key, upstream.tap.as_mut()?.told.pop_front()?));
+            fetched.or_else(tapped)
+        })
     }
 
     fn transmit(&mut self) -> Option<Transmit> {
@@ -385,22 +347,6 @@ impl Relay {
     }
 }
 
-/// What a stream is listed as of which nothing is known but its name.
-fn unknown(name: &StreamName) -> Description {
-    Description {
-        title: name.as_str().to_owned(),
-        size: Size::new(640, 360),
-        smaller: 0,
-        rate: Rate::TYPICAL,
-        length: None,
-        live: false,
-        sound: false,
-        ended: None,
-        sound_ended: None,
-        film: None,
-    }
-}
-
 impl Machine for Relay {
     type Local = Local;
     type Event = Event;
@@ -415,7 +361,7 @@ impl Machine for Relay {
 
     fn poll(&mut self, now: Time) -> Output<Event> {
         self.tend(now);
-        if let Some(event) = self.events.pop_front().or_else(|| self.fetched()) {
+        if let Some(event) = self.events.pop_front().or_else(|| self.brought()) {
             return Output::Event(event);
         }
         if let Some(transmit) = self.transmit() {
