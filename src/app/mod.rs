@@ -21,6 +21,7 @@ mod recording;
 pub mod relay;
 pub mod secrets;
 pub mod serve;
+pub mod storing;
 pub mod terminal;
 mod wall;
 pub mod watch;

@@ -1,6 +1,7 @@
 //! Recording beside the stream: a thread that writes, an inbox that never makes its sender wait, and what people are told of
 //! it. Both sides use it: `serve` has whole JPEGs, `watch` has slices.
 
+pub(super) mod pictures;
 mod renditions;
 mod writer;
 
@@ -13,7 +14,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use serde_json::{Value, json};
 
-use self::writer::{Message, What, Writer};
+use self::pictures::What;
+use self::writer::{Message, Writer};
 use super::figures::{Output, rounded};
 use super::watch::screen::Screen;
 use super::words;
@@ -344,4 +346,4 @@ fn tell(said: Said, (output, screen): Ears<'_>) {
 const INBOX: usize = 64 << 20;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -35,6 +35,7 @@ use super::opening::{self, NotOpened, Request};
 use super::preview::{self, Preview};
 use super::recording::Recordings;
 use super::secrets::{GivenCode, GuardChoice};
+use super::storing::{Folder, Storing};
 use super::{Exit, StatsFormat, ports, terminal};
 use crate::clock::now;
 use crate::media::Canvas;
@@ -107,6 +108,10 @@ pub struct Publishers {
     pub allowed: Option<GivenCode>,
     /// Most that one may send.
     pub max_rate: Option<Bitrate>,
+    /// Where all that is published is recorded; `None`: nowhere.
+    pub record_dir: Option<PathBuf>,
+    /// Bytes that all recordings there may take together.
+    pub record_size: u64,
 }
 
 impl StreamOptions {
@@ -154,6 +159,9 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
     let take = |stream: &StreamOptions| {
         stream.record.as_ref().map(|path| RecordingPath::take(path, options.force)).transpose()
     };
+    // Before anything listens: who names a wrong folder should see it.
+    let folder = options.publishers.as_ref().and_then(|publishers| publishers.record_dir.as_deref());
+    let folder = folder.map(Folder::open).transpose()?;
     let guards = options.streams.iter().map(|stream| stream.guard.guard(&stream.name));
     let guards = guards.collect::<anyhow::Result<Vec<_>>>()?;
     let recorded = options.streams.iter().map(take).collect::<Result<Vec<_>, _>>()?;
@@ -165,7 +173,7 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
     let recordings = recorded.into_iter().map(|path| recordings(path, event_loop.waker()));
     let recordings = recordings.collect::<anyhow::Result<Vec<_>>>()?;
     let (previewed, waker) = (options.preview, event_loop.waker());
-    let prepared = Prepared { options, waiting, event_loop, local, recordings, guards };
+    let prepared = Prepared { options, waiting, event_loop, local, recordings, guards, folder };
     let stream = move |preview| prepared.run(preview);
     if previewed { preview::run(waker, stream) } else { stream(Preview::default()) }
 }
@@ -187,11 +195,13 @@ struct Prepared {
     recordings: Vec<Recordings>,
     /// Of each stream, and the code if it has one.
     guards: Vec<(Guard, Option<Code>)>,
+    /// What is published is recorded there.
+    folder: Option<Folder>,
 }
 
 impl Prepared {
     fn run(self, mut preview: Preview) -> anyhow::Result<Exit> {
-        let Self { options, waiting, mut event_loop, local, recordings, guards } = self;
+        let Self { options, waiting, mut event_loop, local, recordings, guards, folder } = self;
         let Some(sources) = open(&options, waiting)? else {
             if !options.quiet {
                 terminal::conclude("Nothing was sent.");
@@ -211,7 +221,7 @@ impl Prepared {
         config.sound_port = sound_port.unwrap_or(0);
         let mut host = match &publishing {
             None => Host::Server(Box::new(Server::new(config))),
-            Some((publishing, _)) => Host::Relay(Box::new(relay(config, publishing.clone())?)),
+            Some((publishing, _)) => Host::Relay(Box::new(relay(config, publishing.clone(), folder.is_some())?)),
         };
 
         let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
@@ -224,6 +234,9 @@ impl Prepared {
             let place = (event_loop.waker(), output.clone());
             channels.push(channel(host.server(), (stream.clone(), guard), source, taps, place)?);
         }
+        let most = options.publishers.as_ref().map_or(0, |publishers| publishers.record_size);
+        let waker = event_loop.waker();
+        let storing = folder.map(|folder| Storing::start(folder, most, waker)).transpose()?;
         let mut app = Serving::new(options, channels, output.clone(), preview);
         app.announce(local, sound_port, &codes);
         let asked = publishing.as_ref().and_then(|(_, code)| code.as_ref());
@@ -234,7 +247,7 @@ impl Prepared {
                 Ok(app.finish(&server))
             }
             Host::Relay(mut relay) => {
-                let mut app = Hosting::new(app, output);
+                let mut app = Hosting::new(app, output, storing);
                 event_loop.run(&mut *relay, &mut app).context("the event loop failed")?;
                 Ok(app.finish(&relay))
             }
@@ -266,11 +279,13 @@ impl Publishers {
     }
 }
 
-fn relay(server: Config, publishing: Publishing) -> anyhow::Result<Relay> {
+/// `tapped`: what is published is recorded.
+fn relay(server: Config, publishing: Publishing, tapped: bool) -> anyhow::Result<Relay> {
     let mut random =
         Random::new(&seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?);
     let (seed, id) = (random.seed(), random.id());
-    let config = relay::Config { seed, server, id, origins: Vec::new(), name: None, publishing: Some(publishing) };
+    let config =
+        relay::Config { seed, server, id, origins: Vec::new(), name: None, publishing: Some(publishing), tapped };
     Ok(Relay::new(config, now()))
 }
 

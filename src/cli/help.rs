@@ -17,6 +17,7 @@ pub const PUBLISHERS: &str = "Publishers";
 pub const WINDOW: &str = "Picture";
 pub const OUTPUT: &str = "Recording and preview";
 pub const CACHE: &str = "Cache";
+pub const RECORDING: &str = "Recording";
 pub const FIGURES: &str = "Figures";
 
 pub const MORE: &str = "--help says more, with examples.";
@@ -120,10 +121,12 @@ Examples:
   udpstream relay robot/lobby --port 9700
   udpstream relay robot,spare/lobby    The one or the other
   udpstream relay robot --cache films --cache-size 10G
+  udpstream relay robot --record-dir recordings --record-size 100G
 
-A stream is fetched only while somebody watches it here, and ten seconds more, and once however many do. What comes goes on as \
-it is. While the origin is away a card says so, and all is back by itself. Of each stream a row tells where it stands, how \
-many watch, what comes and goes, and how old pictures are when they leave each relay on the way, this one last.";
+A stream is fetched only while somebody watches it here, and ten seconds more, and once however many do; with --record-dir \
+all that are listed are fetched, all the time. What comes goes on as it is. While the origin is away a card says so, and all \
+is back by itself. Of each stream a row tells where it stands, how many watch, what comes and goes, and how old pictures are \
+when they leave each relay on the way, this one last.";
 
 pub const CACHE_VERB: &str = "\
 Examples:

@@ -1,9 +1,10 @@
 //! What `serve` can be told as a whole, on the command line or in a file.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 use udpstream::app::StatsFormat;
 use udpstream::app::address::{self, DEFAULT_PORT};
 use udpstream::app::secrets::GivenCode;
@@ -13,7 +14,7 @@ use udpstream::units::Bitrate;
 use super::help::{FIGURES, LIMITS, NETWORK, OUTPUT, PUBLISHERS};
 use super::keys::{Key, Keyed, flag, value};
 use super::network::NetworkChoices;
-use super::values::{bitrate, datagram, dscp, ecn, number, seconds};
+use super::values::{bitrate, bytes, datagram, dscp, ecn, number, seconds};
 
 /// Figures on the way: a line for people, or JSON for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,6 +54,14 @@ pub struct ServerChoices {
     /// limit].
     #[arg(long, value_name = "BITS", value_parser = bitrate, help_heading = PUBLISHERS)]
     pub max_publish_bitrate: Option<Bitrate>,
+    /// Record all that is published here, also while nobody watches, each stream into .mkv files of its own in this folder; they are
+    /// named by the stream and the moment (UTC) at which they began [default: record nothing].
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = PUBLISHERS)]
+    pub record_dir: Option<PathBuf>,
+    /// How much all recordings in the folder may take together, such as 500M or 100G: the oldest is deleted first. What else
+    /// is there, and what was given another name, is left alone [default: 10G].
+    #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = PUBLISHERS)]
+    pub record_size: Option<u64>,
     /// Let --record overwrite files that are there [default: refuse].
     #[arg(long, action = clap::ArgAction::SetTrue, help_heading = OUTPUT)]
     pub force: Option<bool>,
@@ -82,12 +91,19 @@ impl Keyed for ServerChoices {
         Key { name: "accept-publishers", set: value!(accept_publishers, number(1_u16, 1_000)) },
         Key { name: "allow-publish", set: value!(allow_publish, str::parse::<GivenCode>) },
         Key { name: "max-publish-bitrate", set: value!(max_publish_bitrate, bitrate) },
+        Key { name: "record-dir", set: value!(record_dir, folder) },
+        Key { name: "record-size", set: value!(record_size, bytes) },
         Key { name: "force", set: flag!(force) },
         Key { name: "preview", set: flag!(preview) },
         Key { name: "frames", set: value!(frames, number(1_u64, u64::MAX)) },
         Key { name: "duration", set: value!(duration, seconds) },
         Key { name: "stats", set: value!(stats, stats) },
     ];
+}
+
+/// A folder; any name may be one.
+fn folder(text: &str) -> Result<PathBuf, String> {
+    Ok(text.into())
 }
 
 fn stats(text: &str) -> Result<Stats, String> {
@@ -105,6 +121,8 @@ impl ServerChoices {
             accept_publishers: self.accept_publishers.or(others.accept_publishers),
             allow_publish: self.allow_publish.or(others.allow_publish),
             max_publish_bitrate: self.max_publish_bitrate.or(others.max_publish_bitrate),
+            record_dir: self.record_dir.or(others.record_dir),
+            record_size: self.record_size.or(others.record_size),
             force: flag(self.force, others.force),
             preview: flag(self.preview, others.preview),
             frames: self.frames.or(others.frames),
@@ -113,10 +131,24 @@ impl ServerChoices {
         }
     }
 
+    /// Something is said of publishers.
+    pub const fn is_about_publishers(&self) -> bool {
+        self.allow_publish.is_some()
+            || self.max_publish_bitrate.is_some()
+            || self.record_dir.is_some()
+            || self.record_size.is_some()
+    }
+
     /// Which publishers are taken.
     pub fn publishers(&self) -> Option<Publishers> {
         let most = usize::from(self.accept_publishers?);
-        Some(Publishers { most, allowed: self.allow_publish.clone(), max_rate: self.max_publish_bitrate })
+        Some(Publishers {
+            most,
+            allowed: self.allow_publish.clone(),
+            max_rate: self.max_publish_bitrate,
+            record_dir: self.record_dir.clone(),
+            record_size: self.record_size.unwrap_or(10_000_000_000),
+        })
     }
 
     /// Where it listens.

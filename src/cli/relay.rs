@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use udpstream::app::address::Origins;
 use udpstream::app::relay;
 
-use super::help::{CACHE, FIGURES, LIMITS, NETWORK};
+use super::help::{CACHE, FIGURES, LIMITS, NETWORK, RECORDING};
 use super::network::NetworkChoices;
 use super::program::Stats;
 use super::values::{bytes, number, seconds};
@@ -33,6 +33,14 @@ pub struct RelayArgs {
     /// How much the films may take together, such as 500M or 2G; the one used least recently gives way [default: 2G].
     #[arg(long, value_name = "BYTES", value_parser = bytes, requires = "cache", help_heading = CACHE)]
     pub cache_size: Option<u64>,
+    /// Record every stream that the origin lists, also while nobody watches, each into .mkv files of its own in this folder; they
+    /// are named by the stream and the moment (UTC) at which they began [default: record nothing].
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = RECORDING)]
+    pub record_dir: Option<PathBuf>,
+    /// How much all recordings in the folder may take together, such as 500M or 100G: the oldest is deleted first. What else
+    /// is there, and what was given another name, is left alone [default: 10G].
+    #[arg(long, value_name = "BYTES", value_parser = bytes, requires = "record_dir", help_heading = RECORDING)]
+    pub record_size: Option<u64>,
     /// Stop after so many seconds [default: no limit].
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
     pub duration: Option<Duration>,
@@ -51,6 +59,8 @@ impl RelayArgs {
             datagram: self.network.datagram.and_then(|datagram| datagram.0),
             cache: self.cache,
             cache_size: self.cache_size.unwrap_or(2_000_000_000),
+            record_dir: self.record_dir,
+            record_size: self.record_size.unwrap_or(10_000_000_000),
             duration: self.duration,
             stats: self.stats.map(Into::into).unwrap_or_default(),
             quiet,

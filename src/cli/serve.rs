@@ -64,8 +64,10 @@ impl ServeArgs {
         let mut named = together(first, file.streams, std::mem::take(&mut self.streams));
         self.settings = std::mem::take(&mut self.settings).or(file.settings);
         let hosts = self.settings.accept_publishers.is_some();
-        if !hosts && (self.settings.allow_publish.is_some() || self.settings.max_publish_bitrate.is_some()) {
-            return Err("--allow-publish and --max-publish-bitrate are about publishers, and none are taken; add --accept-publishers".to_owned());
+        if !hosts && self.settings.is_about_publishers() {
+            return Err("--allow-publish, --max-publish-bitrate, --record-dir and --record-size are about publishers, and none \
+                        are taken; add --accept-publishers"
+                .to_owned());
         }
         let Some(first) = named.first_mut() else {
             if hosts {

@@ -69,6 +69,15 @@ impl Object {
     }
 }
 
+/// Equal are those of the same bytes, wherever they lie.
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Object {}
+
 impl From<Vec<u8>> for Object {
     fn from(bytes: Vec<u8>) -> Self {
         let range = 0..bytes.len();
@@ -77,6 +86,7 @@ impl From<Vec<u8>> for Object {
 }
 
 /// All objects of one picture at one size class. Those that were cut here lie in one allocation.
+#[derive(Debug, PartialEq, Eq)]
 pub struct CutPicture {
     pub unit: Unit,
     objects: Vec<Object>,
@@ -124,7 +134,8 @@ impl CutPicture {
     }
 }
 
-/// A picture as it came from elsewhere: its objects, which go on as they are.
+/// A picture as it came from elsewhere: its objects, which go on as they are. A clone shares them.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassedPicture {
     /// In the order of their parts; of a picture that is not whole some are missing.
     pub cut: Arc<CutPicture>,

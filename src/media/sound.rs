@@ -161,7 +161,7 @@ impl Chunk {
 }
 
 /// An object of sound as it came from elsewhere, which goes on as it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassedSound {
     pub object: Object,
     pub rendition: Rendition,

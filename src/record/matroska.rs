@@ -189,6 +189,17 @@ impl<W: Write + Seek> Matroska<W> {
     }
 }
 
+/// Whether a file that begins like this was written here.
+pub(super) fn is_ours(beginning: &[u8]) -> bool {
+    let mut name = Vec::new();
+    append_id(id::WRITING_APP, &mut name);
+    // One byte of size follows.
+    let is_named = |at: &[u8]| at.starts_with(&name) && at[name.len() + 1..] == *PROGRAM.as_bytes();
+    let mut ebml = Vec::new();
+    append_id(id::EBML, &mut ebml);
+    beginning.starts_with(&ebml) && beginning.windows(name.len() + 1 + PROGRAM.len()).any(is_named)
+}
+
 /// Everything before the first cluster.
 fn header(tracks: Tracks) -> (Vec<u8>, Places) {
     let mut out = Vec::new();
@@ -221,12 +232,12 @@ fn header(tracks: Tracks) -> (Vec<u8>, Places) {
 
 /// The Info element, and where in it the length goes.
 fn information() -> (Vec<u8>, u64) {
-    let program = concat!("udpstream ", env!("CARGO_PKG_VERSION"));
+    let program = format!("{PROGRAM}{}", env!("CARGO_PKG_VERSION"));
     let mut out = Vec::new();
     master(id::INFO, &mut out, |out| {
         unsigned(id::TIMESTAMP_SCALE, TICK.as_nanos() as u64, out);
-        text(id::MUXING_APP, program, out);
-        text(id::WRITING_APP, program, out);
+        text(id::MUXING_APP, &program, out);
+        text(id::WRITING_APP, &program, out);
         void(LENGTH, out);
     });
     let place = (out.len() - LENGTH) as u64;
@@ -294,6 +305,10 @@ const TICK: Duration = Duration::from_micros(10);
 const CLUSTER: u64 = 25_000;
 /// Ticks between two cues.
 const CUE: u64 = 100_000;
+/// Who wrote a file; the version follows.
+const PROGRAM: &str = "udpstream ";
+/// So many bytes tell who it was.
+pub(super) const BEGINNING: u64 = 512;
 const PICTURES: u8 = 1;
 const SOUND: u8 = 2;
 /// Track, time and flags of a SimpleBlock.

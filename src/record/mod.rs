@@ -1,5 +1,6 @@
 //! What is kept: pictures and films as files.
 
+pub mod dated;
 mod ebml;
 pub mod film;
 mod matroska;

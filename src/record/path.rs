@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::RecordError;
-use super::still::safe;
+use super::still::{plain, safe};
 use crate::ffmpeg::Remux;
 
 /// A kind of file that can be recorded to.
@@ -76,8 +76,18 @@ impl RecordingPath {
         let (seconds, stem) = (time.as_secs(), safe(title));
         let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
         let path = folder.join(format!("{stem}-{hours:02}h{minutes:02}m{seconds:02}s.mkv"));
-        match Self::take(&path, false) {
-            Err(RecordError::Exists(_)) => Self::numbered(&path, 2),
+        Self::take_free(&path)
+    }
+
+    /// Takes `NAME MOMENT.mkv` in `folder`, with a number where that is taken. Names may come from strangers; what a moment
+    /// looks like is up to the [stamp](super::dated::stamp).
+    pub fn take_dated(folder: &Path, name: &str, stamp: &str) -> Result<Self, RecordError> {
+        Self::take_free(&folder.join(format!("{} {stamp}.mkv", plain(name))))
+    }
+
+    fn take_free(path: &Path) -> Result<Self, RecordError> {
+        match Self::take(path, false) {
+            Err(RecordError::Exists(_)) => Self::numbered(path, 2),
             other => other,
         }
     }

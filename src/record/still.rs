@@ -112,13 +112,22 @@ fn encode(canvas: &Canvas, kind: StillKind) -> Result<Vec<u8>, StillError> {
 /// A stream's title, which comes from the network, as the beginning of a file's name.
 pub(super) fn safe(title: &str) -> String {
     let is_ending = |end: &str| (1..=4).contains(&end.len()) && end.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let title = title.rsplit_once('.').filter(|(_, end)| is_ending(end)).map_or(title, |(stem, _)| stem);
+    plain(title.rsplit_once('.').filter(|(_, end)| is_ending(end)).map_or(title, |(stem, _)| stem))
+}
+
+/// Any text as the beginning of a file's name: nothing in it separates, hides or escapes, and it has no spaces.
+pub(super) fn plain(text: &str) -> String {
     let letter = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    let name: String = title.chars().map(letter).take(60).collect();
+    let mut name: String = text.chars().map(letter).take(60).collect();
+    while name.len() > MOST_BYTES {
+        name.pop();
+    }
     let name = name.trim_matches(['-', '.']);
     if name.is_empty() { "udpstream".to_owned() } else { name.to_owned() }
 }
 
+/// Names of files have 255 bytes at most, and something follows.
+const MOST_BYTES: usize = 180;
 /// A snapshot is kept: nearly without loss.
 const JPEG_QUALITY: u8 = 95;
 

@@ -13,7 +13,7 @@ use crate::machine::measured;
 use crate::program::{END, Film, Server, all_shown, figures, program, summary, watch};
 
 /// What ffprobe says of a film, its pictures counted; null if it says that this is none.
-fn probe(path: &Path) -> Value {
+pub fn probe(path: &Path) -> Value {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-of", "json", "-show_format", "-show_streams", "-count_packets"])
         .arg(path)
@@ -22,11 +22,11 @@ fn probe(path: &Path) -> Value {
     if output.status.success() { serde_json::from_slice(&output.stdout).unwrap() } else { Value::Null }
 }
 
-fn pictures(probed: &Value) -> u64 {
+pub fn pictures(probed: &Value) -> u64 {
     probed["streams"][0]["nb_read_packets"].as_str().map_or(0, |count| count.parse().unwrap())
 }
 
-fn length(probed: &Value) -> f64 {
+pub fn length(probed: &Value) -> f64 {
     probed["format"]["duration"].as_str().map_or(0.0, |seconds| seconds.parse().unwrap())
 }
 

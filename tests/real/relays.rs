@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::machine;
 use crate::program::{END, Film, Server, Watcher, figures, program, watch};
+use crate::records::{length, pictures, probe};
 
 /// A running `relay`, killed with the test.
 pub fn relay(origin: &str, arguments: &[&str]) -> Server {
@@ -93,6 +94,47 @@ fn a_film_reaches_the_end_of_a_chain_whole() {
     assert_eq!(code, 0);
 }
 
+#[test]
+fn a_relay_records_what_passes_although_nobody_watches() {
+    let folder = tempfile::tempdir().unwrap();
+    let recordings = folder.path().join("recordings");
+    let record = ["--record-dir", recordings.to_str().unwrap()];
+    let origin = Server::start(&["test:320x240@25", "--name", "halls/one"]);
+    let mut through = relay(&origin.address(), &record);
+    until(&mut through, "recorded", |line| line["recordings"]["pictures"].as_u64() >= Some(50));
+    // Nobody else may have the folder.
+    let second = program().args(["relay", "127.0.0.1", "--port", "0"]).args(record).output().unwrap();
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(second.status.code() == Some(1) && said.contains("is in use by process"), "{said}");
+    through.interrupt();
+    let (code, last) = through.end(END);
+    assert_eq!(
+        (code, &last["recordings"]["ended"], &last["recordings"]["running"]),
+        (0, &1.into(), &0.into()),
+        "{last}"
+    );
+    // A relay that is killed leaves what can be played.
+    let mut killed = relay(&origin.address(), &record);
+    until(&mut killed, "recorded", |line| line["recordings"]["pictures"].as_u64() >= Some(50));
+    drop(killed);
+    let mut files: Vec<_> = recordings.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "mkv"));
+    files.sort();
+    assert_eq!(files.len(), 2, "{files:?}");
+    assert!(
+        files.iter().all(|path| path.file_name().unwrap().to_str().unwrap().starts_with("halls-one 20")),
+        "{files:?}"
+    );
+    let [whole, cut] = [probe(&files[0]), probe(&files[1])];
+    assert_eq!(pictures(&whole), count(&last["recordings"], "pictures"), "{whole}");
+    assert!(pictures(&cut) >= 25 && length(&whole) > 1.0, "{whole} {cut}");
+    for probed in [whole, cut] {
+        let sound = probed["streams"].as_array().unwrap().iter().find(|stream| stream["codec_type"] == "audio");
+        let packets = sound.and_then(|sound| sound["nb_read_packets"].as_str()?.parse::<u64>().ok());
+        assert!(packets > Some(0), "{probed}");
+    }
+}
+
 /// A network beside that of the machine, and the way there; gone with the test.
 struct Beside {
     name: String,
@@ -168,9 +210,11 @@ fn what_a_user_may_get_wrong_is_told() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("letter"), "Dear reader").unwrap();
     let there = folder.path().to_str().unwrap();
-    let missing = Path::new(there).join("none");
+    let [missing, letter] = ["none", "letter"].map(|name| Path::new(there).join(name));
     for (arguments, part) in [
         (&["relay", "127.0.0.1", "--cache", there, "--port", "0"][..], "something else than films"),
+        (&["relay", "127.0.0.1", "--record-dir", letter.to_str().unwrap(), "--port", "0"], "is no folder"),
+        (&["relay", "127.0.0.1", "--record-dir", "/proc/none", "--port", "0"], "choose another folder"),
         (&["cache", "ls", there], "something else than films"),
         (&["cache", "ls", missing.to_str().unwrap()], "is no folder"),
     ] {
@@ -178,6 +222,8 @@ fn what_a_user_may_get_wrong_is_told() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(1) && said.contains(part), "{arguments:?}: {said}");
     }
-    let output = program().args(["relay", "127.0.0.1", "--cache", "x", "--cache-size", "5"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    for (folder, size) in [("--cache", "--cache-size"), ("--record-dir", "--record-size")] {
+        let output = program().args(["relay", "127.0.0.1", folder, "x", size, "5"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }

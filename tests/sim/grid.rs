@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use udpstream::app::relay::shelf::Shelf;
 use udpstream::proto::publisher::{self, Publisher};
-use udpstream::proto::relay::{self, Above, Relay};
+use udpstream::proto::relay::{self, Above, Relay, Tapped};
 use udpstream::proto::server::{self, Guard, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver, Server, Transmit, receiver};
 use udpstream::store::{Store, StoreError};
@@ -68,6 +68,8 @@ struct Place {
     /// What its relay told of streams above.
     above: Vec<(Time, Above)>,
     refused: Vec<String>,
+    /// What passed through it, if it tells.
+    pub passed: Vec<(StreamKey, Tapped)>,
     /// What its store had to say.
     pub troubles: Vec<StoreError>,
     /// How a relay is started again.
@@ -106,6 +108,8 @@ pub struct Grid {
     pub hash: Option<[u8; 32]>,
     /// Bytes that each relay's store may take.
     pub room: u64,
+    /// Relays tell what passes.
+    pub tapped: bool,
     /// The last unit that left a relay's stream.
     departed: BTreeMap<(Node, StreamKey), Unit>,
 }
@@ -132,13 +136,14 @@ impl Grid {
             started: 0,
             hash: None,
             room: 1 << 30,
+            tapped: false,
             departed: BTreeMap::new(),
         }
     }
 
     fn place(&mut self, machinery: Machinery) -> Node {
         let (wake, above, refused, again, troubles) = (self.now, Vec::new(), Vec::new(), None, Vec::new());
-        self.places.push(Place { machinery, wake, above, refused, troubles, again });
+        self.places.push(Place { machinery, wake, above, refused, passed: Vec::new(), troubles, again });
         self.places.len() - 1
     }
 
@@ -198,7 +203,8 @@ impl Grid {
         let mut server = server::Config::new(self.secret());
         server.sound_port = BASE + 1;
         let name = name.map(|name| StreamName::parse(name).expect("a name"));
-        let config = relay::Config { seed: self.secret(), server, id, origins, name, publishing: None };
+        let config =
+            relay::Config { seed: self.secret(), server, id, origins, name, publishing: None, tapped: self.tapped };
         let machinery = self.relaying(config.clone(), folder);
         let node = self.place(machinery);
         self.places[node].again = Some((config, folder.map(Path::to_owned)));

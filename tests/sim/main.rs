@@ -30,6 +30,7 @@ mod paths;
 mod plots;
 mod published;
 mod rates;
+mod recorded;
 mod relays;
 mod renditions;
 mod repair;

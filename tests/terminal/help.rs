@@ -114,6 +114,8 @@ const SLIPS: &[(&str, &str)] = &[
     ("relay robot --ecn=ce", "off, ect0 or ect1"),
     ("relay robot --cache-size 5G", "--cache <DIR>"),
     ("relay robot --cache films --cache-size 5X", "500M or 2G"),
+    ("relay robot --record-size 5G", "--record-dir <DIR>"),
+    ("relay robot --record-dir films --record-size 5X", "500M or 2G"),
     ("cache ls", "udpstream cache ls films"),
     ("cache rm films", "udpstream cache rm films --all"),
     ("serv film.mp4", "'serve'"),

@@ -14,7 +14,7 @@ use crate::queue::Pool;
 use crate::units::{Rate, Size, Time, Unit};
 use crate::wire::{ObjectView, SizeClass};
 
-const SIZE: Size = Size::new(333, 201);
+pub const SIZE: Size = Size::new(333, 201);
 
 fn tracks(fps: u32, sound: bool) -> Tracks {
     Tracks { size: SIZE, rate: Rate::new(fps, 1).expect("usual"), sound }
@@ -33,11 +33,11 @@ fn finish(recordings: &mut Recordings) -> (Vec<Said>, Value) {
     (recordings.news(), recordings.json())
 }
 
-fn coded(number: u32) -> CodedPicture {
+pub fn coded(number: u32) -> CodedPicture {
     coded_to(number, 0, 80)
 }
 
-fn coded_to(number: u32, rendition: u8, quality: u8) -> CodedPicture {
+pub fn coded_to(number: u32, rendition: u8, quality: u8) -> CodedPicture {
     let size = SIZE.rendition(rendition);
     let mut picture = Picture::from_pool(&Pool::new(1), SIZE, number, Time::ZERO);
     Card::new(SIZE, tracks(25, false).rate).draw(&mut picture, number);
@@ -234,7 +234,7 @@ fn sound_comes_along_and_a_failure_ends_it_with_a_sentence() {
 }
 
 /// All JPEGs in a file that lie in it one behind the other.
-fn jpegs(path: &Path) -> Vec<Vec<u8>> {
+pub fn jpegs(path: &Path) -> Vec<Vec<u8>> {
     let bytes = fs::read(path).expect("there");
     let starts = bytes.windows(3).enumerate().filter(|(_, at)| *at == [0xFF, 0xD8, 0xFF]).map(|(at, _)| at);
     let end = |from: &[u8]| from.windows(2).position(|at| at == [0xFF, 0xD9]).map(|end| from[..end + 2].to_vec());

@@ -4,13 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::Receiver;
 
-use super::renditions::Renditions;
+use super::pictures::{Pictures, What};
 use crate::media::sound::Frame;
-use crate::proto::receiver::Slice;
 use crate::record::RecordError;
 use crate::record::film::{Film, Totals, Tracks};
 use crate::record::path::RecordingPath;
-use crate::units::{MediaTime, Size};
+use crate::units::MediaTime;
 
 /// What goes to the thread that writes.
 pub(super) enum Message {
@@ -19,20 +18,12 @@ pub(super) enum Message {
     Sound(u64, Vec<Frame>),
 }
 
-/// One picture.
-pub(super) enum What {
-    Whole(Vec<u8>),
-    Slices(Size, Vec<Slice>),
-    Same,
-}
-
 impl Message {
     pub fn bytes(&self) -> usize {
         let content = match self {
-            Self::Picture(_, What::Whole(jpeg)) => jpeg.len(),
-            Self::Picture(_, What::Slices(_, slices)) => slices.iter().map(|slice| slice.jpeg.len()).sum(),
+            Self::Picture(_, what) => what.bytes(),
             Self::Sound(_, frames) => size_of_val(frames.as_slice()),
-            Self::Stream(..) | Self::Picture(_, What::Same) => 0,
+            Self::Stream(..) => 0,
         };
         content + size_of::<Self>()
     }
@@ -44,19 +35,14 @@ pub(super) struct Writer {
     path: Option<RecordingPath>,
     film: Option<Film>,
     stream: Option<(u64, Tracks)>,
-    /// The picture that was recorded last.
-    last: Vec<u8>,
-    /// The same as it came, if it was a smaller rendition.
-    small: Vec<u8>,
-    renditions: Renditions,
+    pictures: Pictures,
     files: Vec<Totals>,
 }
 
 impl Writer {
     /// Writes to `path`, once the stream is known.
     pub fn new(path: RecordingPath) -> Self {
-        let (last, small, renditions) = (Vec::new(), Vec::new(), Renditions::default());
-        Self { path: Some(path), film: None, stream: None, last, small, renditions, files: Vec::new() }
+        Self { path: Some(path), film: None, stream: None, pictures: Pictures::default(), files: Vec::new() }
     }
 
     /// Writes until the inbox is closed or something fails.
@@ -83,8 +69,7 @@ impl Writer {
         if self.stream.replace((id, tracks)) == Some((id, tracks)) {
             return Ok(());
         }
-        self.last.clear();
-        self.small.clear();
+        self.pictures.forget();
         let path = match (self.film.take(), self.path.take()) {
             (Some(mut film), _) => {
                 let path = film.next_path()?;
@@ -100,23 +85,8 @@ impl Writer {
 
     fn picture(&mut self, media: MediaTime, what: What) -> Result<(), RecordError> {
         let Some(film) = &mut self.film else { return Ok(()) };
-        match what {
-            What::Whole(jpeg) => self.last = jpeg,
-            What::Slices(size, slices) => {
-                let before = if self.small.is_empty() { &self.last } else { &self.small };
-                let Some(joined) = self.renditions.joined(size, &slices, before) else { return Ok(()) };
-                let full = film.tracks().size;
-                if size == full {
-                    (self.last, self.small) = (joined, Vec::new());
-                } else {
-                    let Some(enlarged) = self.renditions.enlarged(&joined, full) else { return Ok(()) };
-                    (self.last, self.small) = (enlarged, joined);
-                }
-            }
-            What::Same if self.last.is_empty() => return Ok(()),
-            What::Same => {}
-        }
-        film.picture(media, &self.last).map(drop)
+        let full = film.tracks().size;
+        self.pictures.take(full, what).map_or(Ok(()), |jpeg| film.picture(media, jpeg).map(drop))
     }
 
     fn sound(&mut self, first: u64, frames: &[Frame]) -> Result<(), RecordError> {

@@ -1,11 +1,13 @@
 //! Figures of `relay`: of each stream, and of all together.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::keeper::Kept;
 use crate::app::figures::{self, rounded};
+use crate::app::storing::StoringFigures;
 use crate::proto::relay::Above;
 use crate::units::Bitrate;
 use crate::wire::StreamName;
@@ -31,6 +33,8 @@ pub struct StreamFigures {
     pub hops: Vec<RelayHop>,
     /// How long after it was due the newest picture left here.
     pub age: Option<Duration>,
+    /// What it is recorded to.
+    pub file: Option<PathBuf>,
 }
 
 /// What is shown of a stream.
@@ -82,6 +86,7 @@ impl StreamFigures {
             "pictures": self.pictures, "damaged": self.damaged,
             "rtt_ms": self.round_trip.map(ms), "age_ms": self.age.map(ms),
             "hops": self.hops.iter().map(hop).collect::<Vec<_>>(),
+            "recording": self.file.as_ref().map(|file| file.display().to_string()),
         })
     }
 }
@@ -94,6 +99,8 @@ pub struct RelayFigures {
     pub refused: u64,
     /// `None`: nothing is kept.
     pub kept: Option<Kept>,
+    /// `None`: nothing is recorded.
+    pub stored: Option<StoringFigures>,
 }
 
 impl RelayFigures {
@@ -101,6 +108,7 @@ impl RelayFigures {
         let kept = self.kept.map(|kept| json!({ "films": kept.films, "complete": kept.complete, "bytes": kept.bytes }));
         json!({
             "watchers": self.watchers, "refused": self.refused, "cache": kept,
+            "recordings": self.stored.as_ref().map(StoringFigures::json),
             "streams": self.streams.iter().map(StreamFigures::json).collect::<Vec<_>>(),
             "cpu_seconds": rounded(figures::cpu_seconds(), 1e3), "rss_bytes": figures::rss_bytes(),
         })

@@ -17,6 +17,7 @@ use self::keeper::Keeper;
 use self::relaying::Relaying;
 use super::address::Origins;
 use super::figures::Output;
+use super::storing::{Folder, Storing};
 use super::{Exit, StatsFormat, ports};
 use crate::clock::now;
 use crate::net::{Loop, Marks};
@@ -40,6 +41,10 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// Bytes that they may take together.
     pub cache_size: u64,
+    /// Where every stream is recorded; `None`: nowhere.
+    pub record_dir: Option<PathBuf>,
+    /// Bytes that all recordings there may take together.
+    pub record_size: u64,
     pub duration: Option<Duration>,
     pub stats: StatsFormat,
     pub quiet: bool,
@@ -61,6 +66,7 @@ pub fn relay(options: Options) -> anyhow::Result<Exit> {
     }
     // Before anything listens: who names a wrong folder should see it.
     let store = options.cache.as_deref().map(|folder| Store::open(folder, options.cache_size)).transpose()?;
+    let folder = options.record_dir.as_deref().map(Folder::open).transpose()?;
     let socket = ports::bind(options.bind, options.marks, "--port")?;
     let local = socket.local_addr().context("the socket has no address")?;
     if let Some(own) = origins.iter().find(|origin| origin.ip().is_loopback() && origin.port() == local.port()) {
@@ -74,16 +80,18 @@ pub fn relay(options: Options) -> anyhow::Result<Exit> {
     let mut config = server::Config::new(random.seed());
     (config.datagram, config.sound_port) = (options.datagram, sound);
     let name = options.origins.stream.clone();
-    let (seed, id) = (random.seed(), random.id());
-    let config = Config { seed, server: config, id, origins, name, publishing: None };
+    let (seed, id, tapped) = (random.seed(), random.id(), folder.is_some());
+    let config = Config { seed, server: config, id, origins, name, publishing: None, tapped };
     let mut machine = Relay::new(config, now());
     let keeper = store.map(|store| Keeper::start(store, event_loop.waker())).transpose()?;
     for (name, description) in keeper.iter().flat_map(|keeper| keeper.complete()) {
         let open = Local::Open(name.clone(), description.clone());
         machine.handle(now(), Input::Local(open));
     }
+    let waker = event_loop.waker();
+    let storing = folder.map(|folder| Storing::start(folder, options.record_size, waker)).transpose()?;
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
-    let mut app = Relaying::new(options, output, keeper);
+    let mut app = Relaying::new(options, output, keeper, storing);
     app.announce(local, sound);
     event_loop.run(&mut machine, &mut app).context("the event loop failed")?;
     Ok(app.finish(&machine))

@@ -1,9 +1,11 @@
 //! The running relay: what the event loop tells, what is shown while nothing comes from above, and what is said each second.
 
 mod showing;
+mod taking;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -14,6 +16,7 @@ use super::keeper::{Answer, Keeper, Kept, Order};
 use super::{Options, words};
 use crate::app::Exit;
 use crate::app::figures::Output;
+use crate::app::storing::Storing;
 use crate::media::coded::PassedPicture;
 use crate::media::sound::PassedSound;
 use crate::net::{App, Flow};
@@ -68,6 +71,7 @@ pub struct Relaying {
     output: Output,
     keeper: Option<Keeper>,
     kept: Kept,
+    storing: Option<Storing>,
     /// What relays below ask for, by their sessions.
     lending: BTreeMap<u64, Lending>,
     stages: BTreeMap<StreamKey, Stage>,
@@ -81,7 +85,7 @@ pub struct Relaying {
 }
 
 impl Relaying {
-    pub fn new(options: Options, output: Output, keeper: Option<Keeper>) -> Self {
+    pub fn new(options: Options, output: Output, keeper: Option<Keeper>, storing: Option<Storing>) -> Self {
         let began = output.start();
         Self {
             options,
@@ -90,6 +94,7 @@ impl Relaying {
             output,
             keeper,
             kept: Kept::default(),
+            storing,
             lending: BTreeMap::new(),
             stages: BTreeMap::new(),
             most_watchers: 0,
@@ -105,6 +110,7 @@ impl Relaying {
         let fields = json!({
             "address": local.ip().to_string(), "port": local.port(), "audio_port": sound, "origin": origins,
             "cache": self.options.cache.as_ref().map(|folder| folder.display().to_string()),
+            "record_dir": self.options.record_dir.as_ref().map(|folder| folder.display().to_string()),
         });
         self.stopped |= self.output.event("listening", fields).is_err();
         let port = local.port();
@@ -220,6 +226,7 @@ impl Relaying {
             watchers: relay.server().watchers(),
             refused: relay.server().totals().refused,
             kept: self.keeper.as_ref().map(|_| self.kept),
+            stored: self.storing.as_ref().map(Storing::figures),
         }
     }
 
@@ -243,6 +250,7 @@ impl Relaying {
             round_trip: view.round_trip,
             hops: view.hops.clone(),
             age: view.age,
+            file: self.storing.as_ref().and_then(|storing| storing.file(view.key)).map(Path::to_owned),
         })
     }
 
@@ -258,11 +266,13 @@ impl Relaying {
 
     /// Says the last word.
     pub fn finish(mut self, relay: &Relay) -> Exit {
+        self.end_recordings();
         let figures = self.figures(relay, None);
         // What was fetched is written to its end.
         self.keeper = None;
         if !self.killed {
             self.output.conclude(&words::relayed(self.output.elapsed(), self.most_watchers, &figures));
+            figures.stored.iter().for_each(|stored| self.output.say(&stored.sentence()));
         }
         self.output.summary(figures.json());
         if self.killed { Exit::Killed } else { Exit::Done }
@@ -307,6 +317,7 @@ impl App<Relay> for Relaying {
                     keeper.fetched(key, fetched);
                 }
             }
+            Event::Tapped(key, tapped) => self.take(key, tapped),
             Event::Unlisted(failure) => {
                 tracing::info!(?failure, "list");
                 self.unlisted = failure.is_some();
@@ -328,6 +339,7 @@ impl App<Relay> for Relaying {
         self.take_answers(now, relay);
         self.lend(relay);
         self.mourn(now, relay);
+        self.tell_recordings();
         self.feed_all(now, relay);
         if now >= self.limit() {
             self.stop(now, relay, "The relay's time is up.");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::figures::{RelayFigures, StreamFigures, StreamState};
 use super::keeper::Kept;
+use crate::app::storing::StoringFigures;
 use crate::app::words::{counted, grouped, rate_text, seconds_text};
 use crate::units::Bitrate;
 
@@ -14,13 +15,16 @@ const COLUMNS: usize = 9;
 pub fn line(figures: &RelayFigures) -> Vec<String> {
     let sum = |of: fn(&StreamFigures) -> Bitrate| figures.streams.iter().map(|s| of(s).as_bps()).sum::<u64>() as f64;
     let flowing = figures.streams.iter().filter(|stream| stream.state == StreamState::Flows).count();
-    vec![
+    let kept = figures.kept.map(kept).unwrap_or_default();
+    let stored = figures.stored.as_ref().map(StoringFigures::line);
+    let fields = [
         format!("{flowing} of {}", counted(figures.streams.len() as u64, "stream")),
         counted(figures.watchers as u64, "watcher"),
         format!("{} in", rate_text(sum(|stream| stream.came))),
         format!("{} out", rate_text(sum(|stream| stream.sent))),
-        figures.kept.map(kept).unwrap_or_default(),
-    ]
+        kept,
+    ];
+    fields.into_iter().chain(stored).collect()
 }
 
 /// `3 films kept, 420 MB`.
@@ -126,6 +130,7 @@ mod tests {
             round_trip: Some(Duration::from_micros(20_400)),
             hops: vec![RelayHop { id: 1, age: Some(Duration::from_micros(1_200)) }],
             age: Some(Duration::from_micros(11_900)),
+            file: None,
         };
         let idle = StreamFigures {
             watchers: 0,
@@ -135,7 +140,8 @@ mod tests {
             ..stream("hall", StreamState::Idle)
         };
         let kept = Some(Kept { films: 3, complete: 2, bytes: 420_100_000 });
-        RelayFigures { streams: vec![stream("lobby", StreamState::Flows), idle], watchers: 12, refused: 0, kept }
+        let streams = vec![stream("lobby", StreamState::Flows), idle];
+        RelayFigures { streams, watchers: 12, refused: 0, kept, stored: None }
     }
 
     #[test]

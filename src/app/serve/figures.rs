@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::figures::{block, in_force, rounded};
 use crate::app::relay::figures::StreamFigures as Published;
+use crate::app::storing::StoringFigures;
 use crate::proto::server::{Adaptation, RepairStats};
 use crate::stats::Block;
 use crate::units::Size;
@@ -107,6 +108,8 @@ pub struct ServeFigures {
     pub streams: Vec<StreamFigures>,
     /// Those that others publish here; `None`: none are taken.
     pub published: Option<Vec<Published>>,
+    /// What is recorded of those.
+    pub stored: Option<StoringFigures>,
     /// Pictures of those since the start.
     pub passed: u64,
     /// Those with the greatest loss first.
@@ -254,6 +257,7 @@ impl ServeFigures {
             fields.extend(whole);
         }
         if let Some(published) = &self.published {
+            fields.insert("recordings".into(), self.stored.as_ref().map_or(Value::Null, StoringFigures::json));
             fields.insert("published".into(), published.iter().map(Published::json).collect());
         }
         if self.is_several() {

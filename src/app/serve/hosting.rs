@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -12,8 +13,9 @@ use crate::app::Exit;
 use crate::app::figures::Output;
 use crate::app::relay::card::{self, Shown};
 use crate::app::relay::figures::{StreamFigures, StreamState};
+use crate::app::storing::{self, Said, Storing};
 use crate::net::{App, Flow};
-use crate::proto::relay::{Above, Event, Local, Relay, StreamView};
+use crate::proto::relay::{Above, Event, Local, Relay, StreamView, Tapped};
 use crate::proto::server::{self, Adoption, Feed, Local as ServerLocal, StreamKey};
 use crate::proto::{Input, Machine};
 use crate::units::{Bitrate, Time};
@@ -37,12 +39,14 @@ pub struct Hosting {
     output: Output,
     published: BTreeMap<StreamKey, Published>,
     next_second: Time,
+    storing: Option<Storing>,
 }
 
 impl Hosting {
-    pub fn new(serving: Serving, output: Output) -> Self {
+    /// `storing`: what is published is recorded.
+    pub fn new(serving: Serving, output: Output, storing: Option<Storing>) -> Self {
         let next_second = output.start() + SECOND;
-        Self { serving, output, published: BTreeMap::new(), next_second }
+        Self { serving, output, published: BTreeMap::new(), next_second, storing }
     }
 
     /// What has become of a stream's publisher.
@@ -132,7 +136,22 @@ impl Hosting {
             round_trip: view.round_trip,
             hops: view.hops.clone(),
             age: view.age,
+            file: self.storing.as_ref().and_then(|storing| storing.file(view.key)).map(Path::to_owned),
         })
+    }
+
+    /// Something came that is recorded.
+    fn take(&mut self, key: StreamKey, tapped: Tapped) {
+        let (Some(storing), Some(published)) = (&mut self.storing, self.published.get(&key)) else { return };
+        storing.take(key, &published.name, tapped);
+    }
+
+    fn say_recordings(&mut self, said: Vec<Said>) {
+        for said in said {
+            if storing::say(&self.output, said).is_err() {
+                self.serving.interrupt();
+            }
+        }
     }
 
     /// Once a second: what the figures tell of published streams.
@@ -142,6 +161,7 @@ impl Hosting {
         }
         self.next_second = (self.next_second + SECOND).max(now);
         self.serving.published = Some(self.figures(relay, Some(SECOND)));
+        self.serving.stored = self.storing.as_ref().map(Storing::figures);
         for view in relay.streams() {
             let sent = relay.server().totals_of(view.key).bytes;
             self.published.get_mut(&view.key).into_iter().for_each(|it| it.before = (view.came.1, sent));
@@ -151,6 +171,9 @@ impl Hosting {
     /// Ends all threads and says the last word.
     pub fn finish(mut self, relay: &Relay) -> Exit {
         self.serving.published = Some(self.figures(relay, None));
+        let said = self.storing.as_mut().map(|storing| storing.end(self.serving.is_killed())).unwrap_or_default();
+        self.say_recordings(said);
+        self.serving.stored = self.storing.as_ref().map(Storing::figures);
         self.serving.finish(relay.server())
     }
 }
@@ -165,6 +188,7 @@ impl App<Relay> for Hosting {
                 self.published.insert(key, Published { name, publisher, above, card, before: (0, 0) });
             }
             Event::Above(key, above) => self.above(now, relay, key, above),
+            Event::Tapped(key, tapped) => self.take(key, tapped),
             // There is no server above.
             Event::Film(..) | Event::Fetched(..) | Event::Unlisted(_) => {}
         }
@@ -174,6 +198,8 @@ impl App<Relay> for Hosting {
     fn turn(&mut self, now: Time, relay: &mut Relay) -> Flow {
         self.feed_cards(now, relay);
         self.look(now, relay);
+        let said = self.storing.as_mut().map(Storing::news).unwrap_or_default();
+        self.say_recordings(said);
         self.serving.turn(now, relay.server_mut())
     }
 

@@ -15,6 +15,7 @@ use crate::app::Exit;
 use crate::app::figures::{self, Output};
 use crate::app::preview::{Act, Preview};
 use crate::app::relay::figures::StreamFigures as Published;
+use crate::app::storing::StoringFigures;
 use crate::app::watch::screen::Screen;
 use crate::net::{App, Flow};
 use crate::proto::server::{Event, Feed, Gone, Local, Server, SessionStats, SessionView, StreamKey};
@@ -49,6 +50,8 @@ pub struct Serving {
     second: Second,
     /// Streams that others publish here; `None`: none are taken.
     pub published: Option<Vec<Published>>,
+    /// What is recorded of those.
+    pub stored: Option<StoringFigures>,
     /// Who is sent the streams, if that is one server alone.
     pub whom: Option<String>,
     /// What to type to watch, where that is not plain.
@@ -96,9 +99,15 @@ impl Serving {
             most_watchers: 0,
             second: Second { begun: crate::clock::now(), sent: BTreeMap::new() },
             published: None,
+            stored: None,
             whom: None,
             watched_with: None,
         }
+    }
+
+    /// Somebody is in a hurry.
+    pub const fn is_killed(&self) -> bool {
+        self.killed
     }
 
     /// A sentence over the preview.
@@ -176,6 +185,7 @@ impl Serving {
         ServeFigures {
             passed: totals.pictures.saturating_sub(in_sessions(|stream| stream.pictures.sent)),
             published: self.published.clone(),
+            stored: self.stored.clone(),
             to_strangers: (datagrams, bytes),
             streams,
             watchers: self.watchers(now, server),
@@ -263,6 +273,9 @@ impl Serving {
         }
         if !self.killed {
             self.output.conclude(&words::served(self.took(), self.most_watchers, &figures, self.whom.as_deref()));
+        }
+        if !self.killed {
+            figures.stored.iter().for_each(|stored| self.output.say(&stored.sentence()));
         }
         let summary = self.summary(&figures);
         let exit = self.exit();

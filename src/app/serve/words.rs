@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use super::figures::{Activity, ServeFigures, StreamFigures};
 use crate::app::relay::figures::StreamFigures as Published;
+use crate::app::storing::StoringFigures;
 use crate::app::words::{Position, counted, fps_text, grouped, jitter_text, mishaps, rate_text, seconds_text, speed};
 
 /// The line; without a position nothing has been sent yet. Of several streams each is told with those who watch it.
 pub fn line(position: Option<Position>, figures: &ServeFigures, whom: Option<&str>) -> Vec<String> {
     let all = figures.together();
     if let Some(published) = figures.published.as_ref().filter(|_| figures.streams.is_empty()) {
-        return hosted(published);
+        let mut line = hosted(published);
+        line.extend(figures.stored.as_ref().map(StoringFigures::line));
+        return line;
     }
     let Some(position) = position else {
         return vec![match (all.watchers, whom) {

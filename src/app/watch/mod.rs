@@ -10,7 +10,7 @@ mod sizing;
 mod streams;
 pub(super) mod subject;
 mod trouble;
-mod unpacking;
+pub(super) mod unpacking;
 pub(super) mod viewing;
 pub(super) mod watching;
 mod words;

@@ -64,7 +64,8 @@ impl Between {
         let mut server = server::Config::new([1; 32]);
         server.sound_port = 9_689;
         let name = (choice & 1 == 0).then(|| super::world::name(0)).flatten();
-        let config = Config { seed: [2; 32], server, id: 7, origins: vec![ORIGIN.into()], name, publishing: None };
+        let (tapped, publishing) = (choice & 8 != 0, None);
+        let config = Config { seed: [2; 32], server, id: 7, origins: vec![ORIGIN.into()], name, publishing, tapped };
         let mut watching = receiver::Config::new([3; 32], vec![RELAY.into()]);
         (watching.stay, watching.sound) = (true, Some(crate::media::sound::Rendition::Stereo));
         let now = Time::from_millis(1_000);

@@ -66,7 +66,7 @@ impl Hearing {
 
     /// Takes a chunk or a coded unit in that came at `at` and was due at `due`. False: it is none that could come now.
     pub fn take(&mut self, receipt: Receipt, due: Option<Time>, object: &ObjectView<'_>) -> bool {
-        let (Some(came), at) = (came(object), receipt.at) else { return false };
+        let (Some(came), at) = (Came::of(object), receipt.at) else { return false };
         if !self.sound.can_be(came.first(), at, due) {
             return false;
         }
@@ -155,26 +155,28 @@ impl Hearing {
     }
 }
 
-/// What is to be heard of a sound object, if it is one that can be: whole, of a known rendition and format.
-fn came(object: &ObjectView<'_>) -> Option<Came> {
-    let header = &object.header;
-    let (number, rendition) = (header.unit.0, Rendition::of(header.rendition)?);
-    let (coding, length) = match rendition {
-        Rendition::Stereo | Rendition::Mono => (format::PCM_S16LE, FRAMES),
-        Rendition::Coded => (format::OPUS, CODED_FRAMES),
-    };
-    let known = header.format == coding && rendition.channels() == header.size.height;
-    let whole = header.part == 0 && header.parts_told() == 1;
-    let in_place = header.media_time == media_time(u64::from(number) * length as u64);
-    if !(known && whole && in_place) {
-        return None;
+impl Came {
+    /// What is to be heard of a sound object, if it is one that can be: whole, of a known rendition and format.
+    pub fn of(object: &ObjectView<'_>) -> Option<Self> {
+        let header = &object.header;
+        let (number, rendition) = (header.unit.0, Rendition::of(header.rendition)?);
+        let (coding, length) = match rendition {
+            Rendition::Stereo | Rendition::Mono => (format::PCM_S16LE, FRAMES),
+            Rendition::Coded => (format::OPUS, CODED_FRAMES),
+        };
+        let known = header.format == coding && rendition.channels() == header.size.height;
+        let whole = header.part == 0 && header.parts_told() == 1;
+        let in_place = header.media_time == media_time(u64::from(number) * length as u64);
+        if !(known && whole && in_place) {
+            return None;
+        }
+        let frames = header.size.width;
+        if rendition != Rendition::Coded {
+            return read(object.body, frames, header.size.height).map(|frames| Self::Chunk(number, frames));
+        }
+        let fits = (1..=CODED_FRAMES).contains(&usize::from(frames)) && (1..=PACKET_MAX).contains(&object.body.len());
+        fits.then(|| Self::Coded(CodedSound { number, frames, packet: object.body.to_vec() }))
     }
-    let frames = header.size.width;
-    if rendition != Rendition::Coded {
-        return read(object.body, frames, header.size.height).map(|frames| Came::Chunk(number, frames));
-    }
-    let fits = (1..=CODED_FRAMES).contains(&usize::from(frames)) && (1..=PACKET_MAX).contains(&object.body.len());
-    fits.then(|| Came::Coded(CodedSound { number, frames, packet: object.body.to_vec() }))
 }
 
 /// No packet of Opus of one frame is longer (RFC 6716, 3.4).

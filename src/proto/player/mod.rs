@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use assembly::{Ready, Slice};
 pub use counts::{PictureCounts, Repaired};
-pub use sound::SoundCounts;
+pub use sound::{Came, SoundCounts};
 
 use super::Soonest;
 use super::reception::{Receipt, Via};

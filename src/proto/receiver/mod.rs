@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub use super::client::{Secret, Trouble};
 pub use super::lister::ListFailure;
-pub use super::player::{Ready, Repaired, Slice, SoundCounts};
+pub use super::player::{Came, Ready, Repaired, Slice, SoundCounts};
 pub use counts::WatchCounts;
 pub use event::{Event, Over};
 

@@ -1,13 +1,20 @@
-//! Which streams there are above: the list is asked for again and again, and streams come and go with it.
+//! The list of streams above: asked for again and again, and what follows from it.
+
+use std::time::Duration;
 
 use super::upstream::Upstream;
-use super::{Event, LIST_EVERY, LIST_LIMIT, LISTS, LOOK, Relay, StreamKey};
+use super::{Event, LISTS, LOOK, Relay};
 use crate::proto::Transmit;
 use crate::proto::lister::Fetch;
+use crate::proto::server::StreamKey;
 use crate::seal::Random;
 use crate::units::{Rate, Size, Time};
 use crate::wire::message::{Entry, State};
 use crate::wire::{Description, StreamName};
+
+/// The list of streams above is asked for so often, and waited for so long.
+const LIST_EVERY: Duration = Duration::from_secs(2);
+const LIST_LIMIT: Duration = Duration::from_secs(1);
 
 impl Relay {
     pub(super) fn tend_list(&mut self, now: Time) {
@@ -44,6 +51,10 @@ impl Relay {
         let entries: Vec<Entry> = entries.iter().filter(wanted).cloned().collect();
         for entry in entries.iter().filter(|entry| entry.state != State::Ended) {
             self.open(entry.name.clone(), entry.description.clone(), entry.guarded);
+        }
+        let runs = |name: &StreamName| entries.iter().any(|entry| entry.name == *name && entry.state != State::Ended);
+        for Upstream { tap, name, .. } in &mut self.upstreams {
+            tap.iter_mut().for_each(|tap| tap.is_listed = runs(name));
         }
         if self.config.name.is_some() {
             return;

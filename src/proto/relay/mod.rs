@@ -19,7 +19,7 @@ use std::time::Duration;
 use publishing::Gate;
 pub use publishing::{KEPT, Publishing};
 use upstream::Upstream;
-pub use upstream::{Above, Fetched};
+pub use upstream::{Above, Fetched, Tapped};
 use vouching::Vouch;
 
 use listed::unknown;
@@ -34,9 +34,6 @@ use crate::wire::{Description, StreamName};
 
 /// A subscription goes on for so long after the last watcher has left.
 const LINGER: Duration = Duration::from_secs(10);
-/// The list of streams above is asked for so often, and waited for so long.
-const LIST_EVERY: Duration = Duration::from_secs(2);
-const LIST_LIMIT: Duration = Duration::from_secs(1);
 /// The port that lists are asked for from.
 const LISTS: Port = Port::ABOVE;
 /// So many ports are there before they are needed.
@@ -58,6 +55,8 @@ pub struct Config {
     pub name: Option<StreamName>,
     /// Which publishers are taken; `None`: none.
     pub publishing: Option<Publishing>,
+    /// All streams that are listed above are subscribed, and what comes is told as [`Event::Tapped`].
+    pub tapped: bool,
 }
 
 /// What the program around the relay tells it.
@@ -85,6 +84,8 @@ pub enum Event {
     Film(StreamKey, Description),
     /// What came of what was asked for.
     Fetched(StreamKey, Fetched),
+    /// What came of a stream, as it goes on; see [`Config::tapped`].
+    Tapped(StreamKey, Tapped),
     /// No list of streams came from above, for this reason; `None`: one came again.
     Unlisted(Option<ListFailure>),
 }
@@ -209,7 +210,7 @@ impl Relay {
             return None;
         }
         let key = self.server.open_guarded(name.clone(), listed, guard);
-        self.upstreams.push(Upstream::new(key, name.clone()));
+        self.upstreams.push(Upstream::new(key, name.clone(), self.config.tapped));
         self.events.push_back(Event::Opened(key, name));
         Some(key)
     }
@@ -351,9 +352,13 @@ impl Relay {
         }
     }
 
-    fn fetched(&mut self) -> Option<Event> {
-        let of = |upstream: &mut Upstream| Some(Event::Fetched(upstream.key, upstream.fetched.pop_front()?));
-        self.upstreams.iter_mut().find_map(of)
+    /// What came from above and is for the program around.
+    fn brought(&mut self) -> Option<Event> {
+        self.upstreams.iter_mut().find_map(|upstream| {
+            let fetched = upstream.fetched.pop_front().map(|fetched| Event::Fetched(upstream.key, fetched));
+            let tapped = || Some(Event::Tapped(upstream.key, upstream.tap.as_mut()?.told.pop_front()?));
+            fetched.or_else(tapped)
+        })
     }
 
     fn transmit(&mut self) -> Option<Transmit> {
@@ -400,7 +405,7 @@ impl Machine for Relay {
 
     fn poll(&mut self, now: Time) -> Output<Event> {
         self.tend(now);
-        if let Some(event) = self.events.pop_front().or_else(|| self.fetched()) {
+        if let Some(event) = self.events.pop_front().or_else(|| self.brought()) {
             return Output::Event(event);
         }
         if let Some(transmit) = self.transmit() {

@@ -205,7 +205,7 @@ impl Relay {
         }
         let listed = unknown(&name);
         let key = self.server.open_guarded(name.clone(), listed, guard);
-        self.upstreams.push(Upstream::new(key, name.clone()));
+        self.upstreams.push(Upstream::new(key, name.clone(), self.config.tapped));
         self.events.push_back(Event::Opened(key, name));
         Ok(self.upstreams.len() - 1)
     }

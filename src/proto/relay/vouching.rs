@@ -340,7 +340,7 @@ impl Relay {
             return None;
         }
         let key = self.server.open_guarded(name.clone(), unknown(&name), guard);
-        self.upstreams.push(Upstream::new(key, name.clone()));
+        self.upstreams.push(Upstream::new(key, name.clone(), false));
         self.events.push_back(Event::Opened(key, name));
         Some(self.upstreams.len() - 1)
     }

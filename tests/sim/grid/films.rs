@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use udpstream::app::relay::shelf::Shelf;
 use udpstream::media::sound::{Chunk, Rendition};
-use udpstream::proto::relay::{self, Above, Fetched, Relay};
+use udpstream::proto::relay::{self, Above, Fetched, Relay, Tapped};
 use udpstream::proto::server::{self, Adoption, Feed, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Server, Transmit};
+use udpstream::store::StoreError;
 use udpstream::units::{Time, Unit};
 use udpstream::wire::description::film_id;
 use udpstream::wire::message::NameRange;
@@ -19,6 +20,20 @@ use crate::net::{chunk, description};
 use crate::sources::Source;
 
 impl Grid {
+    pub fn shelf(&self, node: Node) -> &Shelf {
+        let Machinery::Relay { shelf: Some(shelf), .. } = &self.places[node].machinery else { panic!("no shelf") };
+        shelf
+    }
+
+    pub fn troubles(&self, node: Node) -> &[StoreError] {
+        &self.places[node].troubles
+    }
+
+    /// What passed through a relay since this was asked last.
+    pub fn passed(&mut self, node: Node) -> Vec<(StreamKey, Tapped)> {
+        std::mem::take(&mut self.places[node].passed)
+    }
+
     /// Bytes that went from one node to the other since a moment, of objects.
     pub fn object_bytes(&self, from: Node, to: Node, since: Time) -> usize {
         let of = |crossed: &&Crossed| (crossed.from, crossed.to, crossed.kind) == (from, to, Kind::OBJECT);
@@ -35,9 +50,8 @@ impl Grid {
             Output::Wait(at, reason) => wait = Some((at, reason)),
             Output::Event(relay::Event::Opened(key, name)) => drop(names.insert(key, name)),
             Output::Event(relay::Event::Film(key, description)) => {
-                let shelf = shelf.iter_mut();
-                shelf
-                    .for_each(|shelf| place.troubles.extend(shelf.fill(now, 7, key, &names[&key], &description).err()));
+                let fill = |shelf: &mut Box<Shelf>| shelf.fill(now, 7, key, &names[&key], &description).err();
+                place.troubles.extend(shelf.iter_mut().filter_map(fill));
             }
             Output::Event(relay::Event::Fetched(key, fetched)) => {
                 for shelf in shelf.iter_mut() {
@@ -47,6 +61,7 @@ impl Grid {
                     }
                 }
             }
+            Output::Event(relay::Event::Tapped(key, tapped)) => place.passed.push((key, tapped)),
             Output::Event(relay::Event::Above(key, above)) => {
                 let away = matches!(above, Above::Away(_));
                 place.above.push((now, above));

@@ -1,9 +1,7 @@
 //! What there is to see in a grid.
 
-use udpstream::app::relay::shelf::Shelf;
 use udpstream::proto::relay::{Above, Relay};
 use udpstream::proto::{Receiver, Server};
-use udpstream::store::StoreError;
 use udpstream::units::Time;
 
 use super::{Grid, Machinery, Node};
@@ -16,15 +14,6 @@ impl Grid {
             Machinery::Relay { relay, .. } => relay.server(),
             _ => panic!("node {node} is no server"),
         }
-    }
-
-    pub fn shelf(&self, node: Node) -> &Shelf {
-        let Machinery::Relay { shelf: Some(shelf), .. } = &self.places[node].machinery else { panic!("no shelf") };
-        shelf
-    }
-
-    pub fn troubles(&self, node: Node) -> &[StoreError] {
-        &self.places[node].troubles
     }
 
     pub fn relay_at(&self, node: Node) -> &Relay {

@@ -36,7 +36,8 @@ impl Grid {
         let mut server = server::Config::new(self.secret());
         server.sound_port = BASE + 1;
         let (origins, name) = (Vec::new(), None);
-        let config = relay::Config { seed: self.secret(), server, id, origins, name, publishing: Some(publishing) };
+        let (seed, tapped, publishing) = (self.secret(), self.tapped, Some(publishing));
+        let config = relay::Config { seed, server, id, origins, name, publishing, tapped };
         let machinery = self.relaying(config.clone(), None);
         let node = self.place(machinery);
         self.places[node].again = Some((config, None));

@@ -4,6 +4,7 @@ mod guarded;
 mod loops;
 mod passing;
 mod publisher;
+mod tapping;
 mod wanting;
 
 use std::collections::VecDeque;
@@ -11,6 +12,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use publisher::{Meter, Published};
+use tapping::Tap;
+pub use tapping::Tapped;
 
 use super::assembly::Assembly;
 use super::heard::Heard;
@@ -95,6 +98,7 @@ pub struct Upstream {
     held: bool,
     /// What came of what was asked for with Get.
     pub fetched: VecDeque<Fetched>,
+    pub tap: Option<Tap>,
     /// Datagrams and bytes that came in subscriptions that are no more.
     pub came: (u64, u64),
     /// Pictures that went on, and those of them that were not whole.
@@ -110,7 +114,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    pub fn new(key: StreamKey, name: StreamName) -> Self {
+    pub fn new(key: StreamKey, name: StreamName, tapped: bool) -> Self {
         Self {
             key,
             name,
@@ -135,6 +139,7 @@ impl Upstream {
             film: None,
             held: false,
             fetched: VecDeque::new(),
+            tap: tapped.then(Tap::default),
             came: (0, 0),
             passed: (0, 0),
             published: None,
@@ -196,7 +201,11 @@ impl Upstream {
         if now < self.next_look {
             return false;
         }
-        self.needs = server.needs(now, self.key);
+        let needs = server.needs(now, self.key);
+        self.needs = match &self.tap {
+            Some(tap) => needs.map(|needs| tap.needs(needs)),
+            None => needs,
+        };
         self.next_look = now + LOOK;
         let watched = self.needs.as_ref().is_some_and(|needs| needs.audience > 0);
         if self.no_relays.is_some_and(|until| now >= until) {
@@ -364,7 +373,10 @@ impl Upstream {
             self.shown = Some(stream.id);
             (self.assembly, self.heard) = Default::default();
             let (description, object) = (stream.description.clone(), Some(stream.object.clone()));
-            server.adopt(self.key, Adoption { id: stream.id, description, object, ended: None, prompt: true });
+            let tapped = Box::new(description.clone());
+            let id = stream.id;
+            server.adopt(self.key, Adoption { id, description, object, ended: None, prompt: true });
+            self.tap(|| Tapped::Stream(id, tapped));
             self.tell_time(now, server);
         }
         let film = self.film;
@@ -420,6 +432,8 @@ impl Upstream {
         self.client.iter_mut().for_each(|client| client.close(now));
         (self.above, self.shown, self.idle) = (Above::Over, None, None);
         self.assembly = Assembly::default();
+        self.tap.iter_mut().for_each(|tap| tap.is_listed = false);
+        self.tap(|| Tapped::Over);
     }
 
     pub fn transmit(&mut self) -> Option<Transmit> {
@@ -442,7 +456,8 @@ impl Upstream {
     /// For fuzzing: panics if something grows without bound.
     pub fn assert_sound(&self) {
         self.assembly.assert_sound();
-        assert!(self.fetched.is_empty(), "all is said");
+        let told = self.tap.as_ref().is_none_or(|tap| tap.told.is_empty());
+        assert!(self.fetched.is_empty() && told, "all is said");
     }
 
     pub fn soonest(&self, now: Time) -> Soonest {

@@ -1,6 +1,7 @@
 //! What comes from above, and goes on to those who watch here.
 
-use super::{Fetched, LOOK, Upstream};
+use super::{Fetched, LOOK, Tapped, Upstream};
+use crate::media::coded::PassedPicture;
 use crate::media::sound::{PassedSound, Rendition};
 use crate::proto::client::Client;
 use crate::proto::relay::LINGER;
@@ -26,14 +27,27 @@ impl Upstream {
         let header = came.map(|(_, object)| object.header);
         self.take_news(now, server);
         if let (Some(header), Some(raw)) = (header, raw) {
+            self.tap_sound(&header, raw);
             self.object(now, &header, raw, server);
         }
         while let Some((_, object)) = self.client.as_mut().and_then(|client| client.rebuilt(now)) {
             if let Ok(view) = ObjectView::parse_unchecked(object.bytes()) {
+                self.tap_sound(&view.header, object.bytes());
                 self.object(now, &view.header, object.bytes(), server);
             }
         }
         self.pass_on(now, server);
+    }
+
+    /// The tap is told the sound that comes with the pictures, and no further renditions of it.
+    fn tap_sound(&mut self, header: &ObjectHeader, raw: &[u8]) {
+        if header.kind == Type::SOUND
+            && self.shown == Some(header.stream)
+            && let Some(rendition) = Rendition::of(header.rendition)
+        {
+            let number = header.unit.0;
+            self.tap(|| Tapped::Sound(PassedSound { object: raw.to_vec().into(), rendition, number }));
+        }
     }
 
     fn object(&mut self, now: Time, header: &ObjectHeader, raw: &[u8], server: &mut Server) {
@@ -69,18 +83,20 @@ impl Upstream {
         let Some(client) = self.client.as_ref() else { return };
         let lasts = client.stream().map_or(LOOK, |stream| stream.description.rate.interval());
         let awaited = |unit| client.awaited(now, unit);
-        while let Some(picture) = self.assembly.next(now, lasts, &awaited) {
-            self.passed.0 += 1;
-            self.passed.1 += u64::from(!picture.is_whole);
-            server.handle(now, Input::Local(Local::Stream(self.key, Feed::Passed(picture))));
-        }
+        let pictures: Vec<_> = std::iter::from_fn(|| self.assembly.next(now, lasts, &awaited)).collect();
+        pictures.into_iter().for_each(|picture| self.pass(now, picture, server));
     }
 
     pub(super) fn flush(&mut self, now: Time, server: &mut Server) {
         while let Some(picture) = self.assembly.next(now + LINGER, LOOK, &|_| Some(now)) {
-            self.passed.0 += 1;
-            self.passed.1 += u64::from(!picture.is_whole);
-            server.handle(now, Input::Local(Local::Stream(self.key, Feed::Passed(picture))));
+            self.pass(now, picture, server);
         }
+    }
+
+    fn pass(&mut self, now: Time, picture: PassedPicture, server: &mut Server) {
+        self.passed.0 += 1;
+        self.passed.1 += u64::from(!picture.is_whole);
+        self.tap(|| Tapped::Picture(picture.clone()));
+        server.handle(now, Input::Local(Local::Stream(self.key, Feed::Passed(picture))));
     }
 }

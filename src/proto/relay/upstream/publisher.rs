@@ -86,6 +86,7 @@ impl Upstream {
         self.client = Some(Client::accepted(config, terms, self.name.clone(), seed, now));
         (self.port, self.above, self.idle, self.waits) = (Port::PICTURES, Above::Asked, None, false);
         (self.published, self.is_place, self.is_vacant) = (Some(published), true, false);
+        self.tap.iter_mut().for_each(|tap| tap.is_listed = true);
         self.look_soon();
         self.stirred = true;
     }
