@@ -2,11 +2,14 @@
 
 mod publishing;
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::thread::Builder;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use crossbeam_channel::{Receiver, bounded};
 
 use self::publishing::Publishing;
 use super::address::Address;
@@ -20,8 +23,10 @@ use crate::clock::now;
 use crate::net::Loop;
 use crate::proto::publisher::{Config, Publisher};
 use crate::proto::server::{self, Guard};
+use crate::queue::Waker;
 use crate::record::path::RecordingPath;
 use crate::seal::{self, Code, Grant, Key, Random};
+use crate::source::Input;
 
 /// What the user chose.
 #[derive(Clone, Debug)]
@@ -102,6 +107,24 @@ pub fn publish(options: Options) -> anyhow::Result<Exit> {
     if previewed { preview::run(waker, run) } else { run(Preview::default()) }
 }
 
+/// Lines of standard input, as they are typed. The thread ends with the program.
+fn typed(waker: Waker) -> anyhow::Result<Receiver<String>> {
+    let (lines, typed) = bounded(TYPED);
+    let read = move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if lines.send(line).is_err() {
+                return;
+            }
+            waker();
+        }
+    };
+    Builder::new().name("typed".into()).spawn(read).context("a thread could not be started")?;
+    Ok(typed)
+}
+
+/// Lines that wait for the event loop.
+const TYPED: usize = 16;
+
 /// All that is taken before the source is opened.
 struct Prepared {
     options: Options,
@@ -123,6 +146,7 @@ impl Prepared {
             }
             return Ok(Exit::Done);
         };
+        let stdin_is_free = stream.input != Input::Stdin && std::io::stdin().is_terminal();
         let mut random =
             Random::new(&seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?);
         let mut server = server::Config::new(random.seed());
@@ -142,6 +166,9 @@ impl Prepared {
         let channel = serve::start((key, id), stream, source, taps, place)?;
         let serving = Serving::new(options.serve.clone(), vec![channel], output.clone(), preview);
         let mut app = Publishing::new(options, identity, serving, output);
+        if stdin_is_free {
+            app.listen(typed(event_loop.waker())?);
+        }
         app.announce();
         event_loop.run(&mut machine, &mut app).context("the event loop failed")?;
         Ok(app.finish(machine.server()))

@@ -17,6 +17,7 @@ mod tap;
 #[cfg(test)]
 mod tests;
 mod voice;
+mod watchers;
 mod words;
 
 use std::net::SocketAddr;

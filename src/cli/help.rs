@@ -83,7 +83,7 @@ Examples:
 
 The code is drawn here. It is shown on the terminal, in large letters and as a QR code where that fits, and over the preview; \
 give it to those who are to watch: `udpstream watch HOST/CODE`. It never crosses the network, and the server does not know it. \
-Nothing is sent while nobody watches. A line that breaks is mended within ten seconds without anybody having to do \
+Nothing is sent while nobody watches. p and Enter pause the stream, and let it go on. A line that breaks is mended within ten seconds without anybody having to do \
 anything; with --keep the stream can even be started again in that time.";
 
 /// The keys are the help sheet's, from the one place where they are listed.

@@ -47,11 +47,11 @@ pub struct WatchArgs {
     /// pictures asks for smaller ones by itself [default: no limit].
     #[arg(long, value_name = "PIXELS", value_parser = number(16_u16, 16_384), help_heading = NETWORK)]
     pub max_width: Option<u16>,
-    /// The code of the stream, where it is not to stand behind HOST/: CODE, @FILE that it stands in, or - to be asked for it
+    /// The code of the stream, where it is not to stand behind HOST/: CODE, @FILE that holds it, or - to be asked
     /// [default: the one behind HOST/].
     #[arg(long, value_name = "CODE", conflicts_with = "password", help_heading = NETWORK)]
     pub code: Option<GivenCode>,
-    /// The password of the stream: the words, @FILE that they stand in, or - to be asked for them [default: none].
+    /// The password of the stream: WORDS, @FILE that holds them, or - to be asked [default: none].
     #[arg(long, value_name = "WORDS", help_heading = NETWORK)]
     pub password: Option<Given>,
     /// Receive buffer to ask of the system, in bytes [default: 4194304; the system may grant less].

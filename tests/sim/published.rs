@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use udpstream::proto::publisher::{Event, Local};
 use udpstream::proto::receiver::Secret;
-use udpstream::proto::relay::Publishing;
+use udpstream::proto::relay::{Above, Publishing};
 use udpstream::proto::server;
 use udpstream::seal::{Code, Grant, Key};
 use udpstream::units::{Bitrate, Rate, Size, Time};
@@ -331,6 +331,41 @@ fn who_sends_more_than_is_allowed_is_told_and_shown_out() {
     let dismissed = Event::Dismissed("The publisher sent more than the server allows.".to_owned());
     assert!(said.contains(&&dismissed), "{said:?}");
     assert!(grid.refused(watcher).iter().any(|said| said.contains("more than the server allows")));
+}
+
+#[test]
+fn a_publisher_may_pause_and_whoever_watches_is_told() {
+    for live in [true, false] {
+        let mut grid = grid(14);
+        grid.record = true;
+        let hub = grid.hub(OPEN);
+        let camera = grid.publish(&Published { live, ..public(hub, 1) });
+        grid.run(seconds(1));
+        let watcher = grid.watch(hub, Some("cam"));
+        grid.run(seconds(2));
+        let pause = |grid: &mut Grid, paused| {
+            let key = grid.publisher(camera).stream();
+            let feed = server::Local::Stream(key, server::Feed::Pause(paused));
+            grid.tell_publisher(camera, Local::Server(feed));
+        };
+        pause(&mut grid, true);
+        grid.run(seconds(1));
+        let (paused, cards) = (grid.now, grid.seen(watcher).playing.len());
+        grid.run(seconds(5));
+        assert_eq!(media_bytes(&grid, camera, hub, paused), 0, "live: {live}");
+        assert!(grid.above(hub).iter().any(|(_, above)| *above == Above::Paused));
+        // Who comes now sees the card.
+        let late = grid.watch(hub, Some("cam"));
+        grid.run(seconds(1));
+        assert!(!grid.seen(late).shown.is_empty() && cards >= 2);
+        pause(&mut grid, false);
+        let back = grid.now;
+        grid.run(seconds(3));
+        for node in [watcher, late] {
+            assert!(shown_since(&grid, node, back) > 55, "live: {live}: {}", shown_since(&grid, node, back));
+        }
+        assert_eq!(accepted(&grid, camera).len(), 1);
+    }
 }
 
 #[test]

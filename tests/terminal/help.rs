@@ -141,7 +141,7 @@ const SLIPS: &[(&str, &str)] = &[
     ("serve test:x", "write test:"),
     ("watch tcp://robot", "tcp://"),
     ("completions tcsh", "bash, elvish, fish, powershell, zsh"),
-    ("man film", "serve, watch, ls, relay, cache, extract, devices, doctor"),
+    ("man film", "serve, watch, publish, ls, relay, cache, extract, devices, doctor"),
     ("extract", "udpstream extract film.mp4"),
     ("serve test: --audio-gain loud", "-60 to 60"),
     ("serve test: --no-audio --mono", "cannot be used with"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crossbeam_channel::Receiver;
 use serde_json::json;
 
 use super::{Identity, Options};
@@ -12,7 +13,7 @@ use crate::app::secrets::GivenCode;
 use crate::app::serve::Serving;
 use crate::net::{App, Flow};
 use crate::proto::publisher::{Event, Local, Publisher, Trouble};
-use crate::proto::server::Server;
+use crate::proto::server::{self, Feed, Server};
 use crate::proto::{Input, Machine};
 use crate::units::Time;
 use crate::wire::StreamName;
@@ -35,13 +36,28 @@ pub struct Publishing {
     silent: Option<Time>,
     /// It ends without having published anything.
     failed: bool,
+    /// Lines that the user types.
+    typed: Option<Receiver<String>>,
+    paused: bool,
 }
 
 impl Publishing {
     pub fn new(options: Options, identity: Identity, mut serving: Serving, output: Output) -> Self {
         serving.whom = Some(options.server.typed());
         let silent = Some(output.start());
-        Self { options, identity, serving, output, refused: None, accepted: false, again: None, silent, failed: false }
+        Self {
+            options,
+            identity,
+            serving,
+            output,
+            refused: None,
+            accepted: false,
+            again: None,
+            silent,
+            failed: false,
+            typed: None,
+            paused: false,
+        }
     }
 
     /// Says what is about to be published, and where.
@@ -51,6 +67,35 @@ impl Publishing {
         self.output.say(&format!("{title}: publishing to {server} …"));
         let fields = json!({ "server": self.options.server.to_string(), "public": self.identity.code.is_none() });
         if self.output.event("publishing", fields).is_err() {
+            self.serving.interrupt();
+        }
+    }
+
+    /// Lines on the terminal pause the stream and let it go on.
+    pub fn listen(&mut self, typed: Receiver<String>) {
+        self.typed = Some(typed);
+    }
+
+    fn obey_typed(&mut self, now: Time, publisher: &mut Publisher) {
+        let typed: Vec<String> = self.typed.iter().flat_map(Receiver::try_iter).collect();
+        for line in typed {
+            match line.trim() {
+                "p" | "pause" => self.pause(now, publisher, !self.paused),
+                "" => {}
+                _ => self.output.say("Type p and Enter to pause, and again to go on; Ctrl-C ends the stream."),
+            }
+        }
+    }
+
+    fn pause(&mut self, now: Time, publisher: &mut Publisher, paused: bool) {
+        self.paused = paused;
+        let pause = server::Local::Stream(publisher.stream(), Feed::Pause(paused));
+        publisher.handle(now, Input::Local(Local::Server(pause)));
+        let text =
+            if paused { "Paused: nothing is sent, and those who watch are told. p goes on." } else { "It goes on." };
+        self.serving.notice(text);
+        self.output.say(text);
+        if self.output.event(if paused { "paused" } else { "resumed" }, json!({})).is_err() {
             self.serving.interrupt();
         }
     }
@@ -163,6 +208,7 @@ impl App<Publisher> for Publishing {
     }
 
     fn turn(&mut self, now: Time, publisher: &mut Publisher) -> Flow {
+        self.obey_typed(now, publisher);
         if self.again.is_some_and(|again| now >= again) {
             self.again = None;
             publisher.handle(now, Input::Local(Local::Grant(self.identity.grant())));

@@ -55,8 +55,14 @@ fn bounded(size: Size) -> Size {
 
 impl Shown {
     pub fn new(now: Time, title: &str, why: String, size: Size) -> Result<Self, CodecError> {
+        Self::with(now, title, &[&why, REASSURANCE], size)
+    }
+
+    /// A title and sentences; the first says why.
+    pub fn with(now: Time, title: &str, lines: &[&str], size: Size) -> Result<Self, CodecError> {
+        let why = lines.first().copied().unwrap_or_default().to_owned();
         let size = bounded(size);
-        let picture = text_card(size, title, &[&why, REASSURANCE]);
+        let picture = text_card(size, title, lines);
         let mut encoder = Encoder::new()?;
         let mcus = size.width.div_ceil(16);
         let mut layout = 0;

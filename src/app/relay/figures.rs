@@ -46,6 +46,8 @@ pub enum StreamState {
     Asked,
     /// As it comes from above.
     Flows,
+    /// A card, because its publisher pauses.
+    Paused,
     /// A card, because nothing comes.
     Away,
     /// Out of the cache.
@@ -59,6 +61,7 @@ impl StreamState {
             Above::Idle | Above::Over => Self::Idle,
             Above::Asked => Self::Asked,
             Above::Flows => Self::Flows,
+            Above::Paused => Self::Paused,
             Above::Away(_) => Self::Away,
         }
     }
@@ -69,6 +72,7 @@ impl StreamState {
             Self::Idle => "idle",
             Self::Asked => "asked",
             Self::Flows => "flows",
+            Self::Paused => "paused",
             Self::Away => "away",
             Self::Kept => "kept",
         }

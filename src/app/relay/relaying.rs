@@ -137,7 +137,8 @@ impl Relaying {
             Above::Idle | Above::Over => self.order(Order::Rest(key)),
             // What is known to be away need not be waited for.
             Above::Asked if self.unlisted && self.keeper.is_some() => self.away(now, relay, key),
-            Above::Asked => {}
+            // What is published here alone can be paused.
+            Above::Asked | Above::Paused => {}
         }
         tracing::info!(?above, "above");
     }

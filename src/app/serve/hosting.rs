@@ -59,7 +59,9 @@ impl Hosting {
             Above::Flows => {
                 published.card = None;
                 let address = publisher.map(|address| address.to_string()).unwrap_or_default();
-                let text = if matches!(before, Above::Away(_)) {
+                let text = if before == Above::Paused {
+                    format!("{name}: it goes on.")
+                } else if matches!(before, Above::Away(_)) {
                     format!("{name}: its publisher is back.")
                 } else if std::mem::replace(&mut published.publisher, publisher) != publisher {
                     format!("{name}: published from {address}.")
@@ -71,7 +73,11 @@ impl Hosting {
             }
             Above::Away(_) => {
                 self.output.say(&format!("{name}: its publisher has fallen silent; it is kept for ten seconds."));
-                self.show_card(now, relay, key);
+                self.show_card(now, relay, key, "is away", "Its publisher is not heard; it is waited for.");
+            }
+            Above::Paused => {
+                self.output.say(&format!("{name}: its publisher pauses."));
+                self.show_card(now, relay, key, "is paused", "It goes on when its publisher likes.");
             }
             Above::Over => {
                 published.publisher = None;
@@ -89,12 +95,12 @@ impl Hosting {
         }
     }
 
-    fn show_card(&mut self, now: Time, relay: &mut Relay, key: StreamKey) {
+    fn show_card(&mut self, now: Time, relay: &mut Relay, key: StreamKey, what: &str, why: &str) {
         let Some(published) = self.published.get_mut(&key) else { return };
         let Some(like) = relay.server().description(key).cloned() else { return };
-        let title = format!("{} is away", published.name);
+        let title = format!("{} {what}", published.name);
         let description = card::description(&title, &like);
-        match Shown::new(now, &title, "Its publisher is not heard.".to_owned(), like.size) {
+        match Shown::with(now, &title, &[why], like.size) {
             Ok(card) => {
                 published.card = Some(card);
                 let adoption = Adoption { id: 0, description, object: None, ended: None, prompt: true };

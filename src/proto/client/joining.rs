@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::retry::{Retry, steady};
+use super::retry::Retry;
 use super::session::Session;
 use super::wishes::{Wanting, Wishes};
 use super::{Client, Event, Found, Secret, Stream, Trouble};
@@ -12,11 +12,9 @@ use crate::proto::clocksync::ClockSync;
 use crate::proto::reception::{Reception, Terms, report_interval};
 use crate::proto::{Transmit, hop};
 use crate::units::Time;
-use crate::wire::message::{
-    Accept, COOKIE_LEN, Join, MAX_HOPS, Message, Refuse, RefuseCode, RelayHop, Role, Scheme, put_via, via,
-};
+use crate::wire::message::{Accept, COOKIE_LEN, Join, MAX_HOPS, Message, RelayHop, Role, Scheme, put_via, via};
 use crate::wire::object::ObjectView;
-use crate::wire::tlv::{self, Tlvs, kind, printable};
+use crate::wire::tlv::{self, Tlvs, kind};
 use crate::wire::{Description, Kind, StreamName, VERSION};
 
 /// After this much silence the server counts as lost.
@@ -25,18 +23,15 @@ const LOST_AFTER: Duration = Duration::from_millis(1_200);
 const SECOND_THOUGHTS: Duration = Duration::from_millis(100);
 /// Nobody may be slow to answer for longer than this without a word about it.
 const NOBODY_AFTER: Duration = Duration::from_secs(1);
-/// A stream that has ended is asked for as quickly as a server that has fallen silent for so long: another server may be
-/// about to take the place of the one that ends.
-const ENDED_HASTE: Duration = Duration::from_secs(3);
 /// Joins whose Accept is still taken. Each switch that replaces another leaves one behind.
 const MOST_ASKED: usize = 4;
 
 /// How far joining has got.
 pub struct Joining {
-    nonce: u64,
+    pub nonce: u64,
     /// The stream to switch to, while the session that there is goes on; `None`: any session will do.
-    switch: Option<Option<StreamName>>,
-    step: Step,
+    pub switch: Option<Option<StreamName>>,
+    pub step: Step,
     retry: Retry,
     since: Time,
     /// Datagrams of this try that could not be sent, and whether that was all of them the last time.
@@ -44,7 +39,7 @@ pub struct Joining {
     stuck: bool,
 }
 
-enum Step {
+pub enum Step {
     Hello,
     Join(PendingJoin),
     /// Accepted; until the Description is there, Join is repeated.
@@ -76,9 +71,9 @@ impl PendingJoin {
 /// What is known of the end of a stream that was seen.
 pub struct Ended {
     /// When it was first said.
-    since: Time,
+    pub since: Time,
     /// [`Event::Refused`] has been told.
-    told: bool,
+    pub told: bool,
 }
 
 impl Joining {
@@ -119,7 +114,7 @@ impl Joining {
 
 impl Client {
     /// Looks for a server from `first` on, whichever session there is.
-    fn search(&mut self, first: Time) {
+    pub(super) fn search(&mut self, first: Time) {
         self.asked.clear();
         self.joining = Joining::start(self.random.id(), first);
     }
@@ -196,13 +191,6 @@ impl Client {
         let refuses = |server: &SocketAddr| self.refusing.iter().any(|(other, until)| other == server && now < *until);
         let willing: Vec<_> = self.config.servers.iter().copied().filter(|server| !refuses(server)).collect();
         if willing.is_empty() { self.config.servers.clone() } else { willing }
-    }
-
-    /// Among several servers one that refuses is left out. Returns whether there are others to be asked.
-    fn leave_out(&mut self, now: Time, server: SocketAddr, wait: Duration) -> bool {
-        self.refusing.retain(|(other, until)| *other != server && now < *until);
-        self.refusing.push((server, now + wait));
-        self.config.several && self.refusing.len() < self.config.servers.len()
     }
 
     /// What is to be said about the silence by now, if anything.
@@ -392,43 +380,6 @@ impl Client {
         });
         self.config.stream.clone_from(&asked.stream);
         (self.trouble, self.switched, self.ended) = (None, false, None);
-    }
-
-    pub(super) fn refused(&mut self, now: Time, from: SocketAddr, refuse: &Refuse<'_>) {
-        if refuse.nonce != self.joining.nonce || matches!(self.joining.step, Step::Joined | Step::Describe(_)) {
-            return;
-        }
-        self.asked.retain(|asked| asked.nonce != refuse.nonce);
-        let code = if refuse.other_versions().is_some() { RefuseCode::VERSION } else { refuse.code };
-        let sentence = printable(refuse.sentence);
-        if let Some(session) = self.session.as_ref().filter(|_| self.joining.switch.is_some()) {
-            if session.described {
-                self.joining.finish(now)
-            } else {
-                self.search(now)
-            }
-            return self.events.push_back(Event::Refused { code, sentence, kept: true });
-        }
-        let wait = Duration::from_millis(u64::from(refuse.retry_after_ms.clamp(250, 60_000)));
-        if code == RefuseCode::ENDED && self.stream.is_some() && !self.switched && !self.config.several {
-            return self.refused_as_ended(now, wait, sentence);
-        }
-        let others = self.leave_out(now, from, wait);
-        self.search(if others { now } else { now + wait });
-        self.events.push_back(Event::Refused { code, sentence, kept: false });
-    }
-
-    /// The stream that was seen has ended. A server that has just said goodbye may not have gone yet: nothing is said of
-    /// that for a while.
-    fn refused_as_ended(&mut self, now: Time, wait: Duration, sentence: String) {
-        let expected = self.session.is_none();
-        let ended = self.ended.get_or_insert(Ended { since: now, told: false });
-        let hasty = now.since(ended.since) < ENDED_HASTE;
-        if !(ended.told || hasty && expected) {
-            ended.told = true;
-            self.events.push_back(Event::Refused { code: RefuseCode::ENDED, sentence, kept: false });
-        }
-        self.search(now + if hasty { steady() } else { wait });
     }
 
     /// A Description of the session: the first one ends joining.

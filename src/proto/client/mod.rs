@@ -4,6 +4,7 @@
 mod accepted;
 mod event;
 mod joining;
+mod refused;
 mod retry;
 mod secret;
 mod session;
@@ -24,7 +25,7 @@ use super::{Peer, Port, Reason, Received, Soonest, Transmit};
 use crate::media::coded::Object;
 use crate::seal::{Random, Seed};
 use crate::units::{Time, Unit};
-use crate::wire::message::{InForce, Message, NameRange, RelayHop, Role, bye};
+use crate::wire::message::{InForce, Message, NameRange, RelayHop, Role, State, bye};
 use crate::wire::object::{ObjectView, Type, flags};
 use crate::wire::tlv::Tlvs;
 use crate::wire::{Hop, Kind, StreamName};
@@ -181,6 +182,12 @@ impl Client {
     /// When media time 0 is, or was, due at the server, in our clock.
     pub fn zero(&self) -> Option<Time> {
         self.session.as_ref()?.zero()
+    }
+
+    /// The sender shows nothing just now, and says so.
+    pub fn is_paused(&self) -> bool {
+        let timeline = self.session.as_ref().and_then(|session| session.timeline);
+        timeline.is_some_and(|timeline| timeline.state == State::Paused)
     }
 
     /// Code and sentence of the server's goodbye.

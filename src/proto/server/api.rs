@@ -81,6 +81,8 @@ pub enum Feed {
     SoundEnded,
     /// The stream says goodbye with this sentence.
     Stop(String),
+    /// Nothing is to be shown for a while, or again.
+    Pause(bool),
     /// The source failed: the stream says so.
     Failed(String),
     /// A picture from elsewhere, of a stream that was [adopted](super::Server::adopt).

@@ -148,7 +148,9 @@ impl Server {
 
     /// Whether a [`Feed::Sound`] or [`Feed::SoundEnded`] would be taken now.
     pub fn wants_sound(&self, key: StreamKey) -> bool {
-        self.stream(key).is_some_and(Stream::wants_sound)
+        // What is captured goes on, and is dropped; a film's sound waits as its pictures do.
+        let waits = |stream: &Stream| stream.is_paused() && !stream.description().live;
+        self.stream(key).is_some_and(|stream| stream.wants_sound() && !waits(stream))
     }
 
     /// Whether somebody is to be sent coded sound: then [`Feed::CodedSound`] goes before the chunks. Whoever is to have it is
@@ -383,6 +385,10 @@ impl Machine for Server {
         match input {
             Input::Datagram(datagram) => self.datagram(now, datagram),
             Input::NotSent(_, to, failure) => self.not_sent(to, failure),
+            Input::Local(Local::Stream(key, Feed::Pause(paused))) => {
+                let stream = self.streams.get_mut(key.index());
+                stream.into_iter().for_each(|stream| stream.hold(paused, &mut self.sessions));
+            }
             Input::Local(Local::Stream(key, feed)) => {
                 if let Some(stream) = self.streams.get_mut(key.index()) {
                     stream.feed(now, feed, &self.sessions);

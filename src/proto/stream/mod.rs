@@ -113,6 +113,8 @@ pub struct Stream {
     members: Vec<usize>,
     /// Sessions that are not another one's sound.
     watchers: usize,
+    /// Its source has something to show, and does not want to.
+    paused: bool,
     /// Of a stream whose objects come from elsewhere.
     passing: Option<Passing>,
     pub totals: Totals,
@@ -140,6 +142,7 @@ impl Stream {
             ended: None,
             sound: Sound::new(config.description.sound),
             config,
+            paused: false,
             members: Vec::new(),
             watchers: 0,
             passing: None,
@@ -191,8 +194,23 @@ impl Stream {
         self.next.is_none() && self.ended.is_none() && self.phase == Phase::Running
     }
 
+    /// Nothing is shown until it goes on; who is sent the stream is told.
+    pub fn hold(&mut self, paused: bool, sessions: &mut Sessions) {
+        if std::mem::replace(&mut self.paused, paused) != paused {
+            self.look_again();
+            self.tell_timeline_to_all(sessions);
+        }
+    }
+
+    pub const fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// What the encoder should know before its next picture.
     pub fn demand(&self) -> Demand {
+        if self.paused {
+            return Demand::idle(self.config.quality, self.config.description.live);
+        }
         Demand {
             watched: !self.turns.is_empty(),
             wish: self.adapting.wish,
@@ -228,6 +246,10 @@ impl Stream {
 
     pub fn feed(&mut self, now: Time, feed: Feed, sessions: &Sessions) {
         self.look_again();
+        let media = matches!(feed, Feed::Picture(_) | Feed::Sound(_) | Feed::CodedSound(_));
+        if self.paused && media {
+            return;
+        }
         match feed {
             Feed::Picture(picture) if self.phase == Phase::Running => {
                 self.take(now, Content::Coded(Arc::new(picture)), sessions);
@@ -236,6 +258,8 @@ impl Stream {
             Feed::PassedSound(sound) => self.sound.take_passed(now, sound),
             Feed::Picture(_) => {}
             Feed::Ended(end) => self.ended = Some(end),
+            // The server's to obey: all who are there are told.
+            Feed::Pause(_) => {}
             Feed::Sound(chunk) => self.sound.take(now, chunk),
             Feed::CodedSound(unit) => self.sound.take_coded(unit),
             Feed::SoundEnded => self.sound.end(now),
@@ -278,10 +302,11 @@ impl Stream {
         let (generation, clock) = match (self.schedule, self.passed_timeline()) {
             (Some(schedule), _) => (before + schedule.generation(), schedule.start()),
             (None, Some(passed)) => passed,
-            (None, None) => (before + 1, self.live_zero?),
+            (None, None) => (before + 1, self.live_zero.or_else(|| self.paused.then_some(Time::ZERO))?),
         };
         let speed = Rate::new(1, 1)?;
-        Some(Timeline { generation, state: State::Playing, media: MediaTime::ZERO, clock, speed })
+        let state = if self.paused { State::Paused } else { State::Playing };
+        Some(Timeline { generation, state, media: MediaTime::ZERO, clock, speed })
     }
 
     /// Queues the timeline as a numbered update, to be repeated until it is acknowledged.

@@ -63,7 +63,7 @@ impl Grid {
             }
             Output::Event(relay::Event::Tapped(key, tapped)) => place.passed.push((key, tapped)),
             Output::Event(relay::Event::Above(key, above)) => {
-                let away = matches!(above, Above::Away(_));
+                let away = matches!(above, Above::Away(_) | Above::Paused);
                 place.above.push((now, above));
                 let at = self.departed.get(&(node, key)).map_or(Unit(0), |unit| unit.next());
                 let play = shelf.as_mut().filter(|_| away && !plays.contains(&key));

@@ -1,5 +1,6 @@
 //! One stream of a relay: a subscription above while somebody watches it here, and what becomes of all that comes.
 
+mod ending;
 mod guarded;
 mod loops;
 mod passing;
@@ -22,12 +23,12 @@ use super::vouching::Asked;
 use super::{Config, LINGER};
 use crate::media::sound::Rendition;
 use crate::proto::client::{self, Client, Event as Told, Wishes};
-use crate::proto::server::{Adoption, Feed, Local, Needs, StreamKey};
-use crate::proto::{Input, Machine, Port, Reason, Server, Soonest, Transmit};
+use crate::proto::server::{Adoption, Needs, StreamKey};
+use crate::proto::{Port, Reason, Server, Soonest, Transmit};
 use crate::seal::Random;
 use crate::units::{Bitrate, Time, Unit};
 use crate::wire::description::film_id;
-use crate::wire::message::{MAX_VIA, NameRange, Place, RefuseCode, RepairWish, Role, SoundWish, bye};
+use crate::wire::message::{MAX_VIA, NameRange, Place, RefuseCode, RepairWish, Role, SoundWish};
 use crate::wire::object::Type;
 use crate::wire::{Description, SizeClass, StreamName};
 
@@ -47,6 +48,8 @@ pub enum Above {
     /// Somebody does, and the server above is asked.
     Asked,
     Flows,
+    /// Its publisher shows nothing just now.
+    Paused,
     /// Nothing comes, for this reason.
     Away(String),
     /// It has ended above.
@@ -296,6 +299,7 @@ impl Upstream {
         client.tend(now, Duration::ZERO, &in_time);
         self.take_news(now, server);
         self.pass_on(now, server);
+        self.look_at_pause(now, server);
         self.tell_time(now, server);
         self.look_at_hops(now, server);
         if self.held || std::mem::take(&mut self.over) {
@@ -399,41 +403,6 @@ impl Upstream {
         if let Some(zero) = self.client.as_ref().and_then(Client::zero).filter(|_| self.flows()) {
             server.set_zero(now, self.key, zero);
         }
-    }
-
-    /// A goodbye above: of a stream that has ended it goes on to those who watch; a server that was stopped is looked for again.
-    fn consider_end(&mut self, now: Time, server: &mut Server) -> bool {
-        let Some(client) = self.client.as_mut() else { return false };
-        let Some((code, sentence)) = client.goodbye().cloned() else { return false };
-        if self.published.is_some() {
-            let why = if sentence.is_empty() { "The publisher has left." } else { &sentence };
-            self.end_here(now, server, why);
-            return true;
-        }
-        if code != bye::ENDED {
-            let why = if sentence.is_empty() { "The origin was stopped.".to_owned() } else { sentence };
-            if self.vouched.is_some() {
-                self.is_lost(server, why);
-                return false;
-            }
-            self.above = Above::Away(why);
-            client.look_again(now, AGAIN);
-            return false;
-        }
-        // What has not come by now was lost.
-        self.flush(now, server);
-        let feed = Feed::Goodbye(code, sentence);
-        server.handle(now, Input::Local(Local::Stream(self.key, feed)));
-        self.leave_ended(now);
-        true
-    }
-
-    fn leave_ended(&mut self, now: Time) {
-        self.client.iter_mut().for_each(|client| client.close(now));
-        (self.above, self.shown, self.idle) = (Above::Over, None, None);
-        self.assembly = Assembly::default();
-        self.tap.iter_mut().for_each(|tap| tap.is_listed = false);
-        self.tap(|| Tapped::Over);
     }
 
     pub fn transmit(&mut self) -> Option<Transmit> {

@@ -131,6 +131,16 @@ impl Upstream {
         self.published = None;
     }
 
+    /// A publisher that pauses is away by its own will, and comes back when it goes on.
+    pub(super) fn look_at_pause(&mut self, now: Time, server: &mut Server) {
+        let paused = self.published.is_some() && self.client.as_ref().is_some_and(Client::is_paused);
+        match (paused, &self.above) {
+            (true, Above::Flows | Above::Asked) => self.above = Above::Paused,
+            (false, Above::Paused) => self.described(now, server),
+            _ => {}
+        }
+    }
+
     /// Where answers to a publisher leave from.
     pub(super) fn answered(&self, transmit: Transmit) -> Transmit {
         Transmit { from: self.published.as_ref().and_then(|published| published.local).or(transmit.from), ..transmit }
