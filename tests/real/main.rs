@@ -19,6 +19,7 @@ mod films;
 mod hearing;
 mod in_step;
 mod preview;
+mod published;
 mod records;
 mod relays;
 mod screens;

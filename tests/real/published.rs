@@ -1,0 +1,291 @@
+//! The broadcast by code, from end to end: a server that takes publishers, publishers, and those who have the code; who has not; and
+//! what can be seen of a code.
+#![expect(clippy::disallowed_types, reason = "strangers knock from many addresses")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use serde_json::Value;
+use udpstream::seal::LookupId;
+use udpstream::wire::message::{Join, Message, Refuse, RefuseCode, Role};
+use udpstream::wire::tlv::{self, Tlvs, kind};
+use udpstream::wire::{Hop, Kind};
+
+use crate::machine::measured;
+use crate::program::{END, Server, Watcher, figures, program, summary, wait, watch};
+use crate::records::{pictures, probe};
+
+/// A server of what others publish.
+fn hub(arguments: &[&str]) -> Server {
+    Server::start(&[&["--accept-publishers"], arguments].concat())
+}
+
+/// A running `publish`, killed with the test.
+struct Publisher {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Publisher {
+    fn command(server: &str, arguments: &[&str]) -> Command {
+        let mut command = program();
+        command.args(["publish", server, "test:320x240@25", "--stats", "json"]).args(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Until the server takes it; the name is what it was granted.
+    fn start(server: &str, arguments: &[&str]) -> (Self, String) {
+        let mut child = Self::command(server, arguments).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut publisher = Self { child, stdout };
+        let accepted = publisher.until("accepted");
+        (publisher, accepted["name"].as_str().unwrap().to_owned())
+    }
+
+    /// The next event of this name.
+    fn until(&mut self, event: &str) -> Value {
+        let (start, mut line) = (Instant::now(), String::new());
+        loop {
+            line.clear();
+            assert!(self.stdout.read_line(&mut line).unwrap() > 0, "the publisher ended before it was {event}");
+            let value: Value = serde_json::from_str(&line).unwrap();
+            if value["event"] == event {
+                return value;
+            }
+            assert!(start.elapsed() < END * 2, "still not {event}: {value}");
+        }
+    }
+
+    /// Ends it as Ctrl-C does: its summary, and what it wrote for people.
+    fn end(mut self) -> (Value, String) {
+        let id = rustix::process::Pid::from_raw(self.child.id() as i32).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+        assert_eq!(wait(&mut self.child, END), 0);
+        let (mut figures, mut said) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut figures).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (summary(&figures), said)
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// The code that `--keep` has written.
+fn code(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap().lines().next().unwrap().to_owned()
+}
+
+/// The command line of a process, as everybody can read it.
+fn command_line(child: &Child) -> String {
+    String::from_utf8_lossy(&std::fs::read(format!("/proc/{}/cmdline", child.id())).unwrap()).into_owned()
+}
+
+#[test]
+fn a_camera_is_published_and_watched_by_its_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("code");
+    let hub = hub(&[]);
+    let (publisher, name) = Publisher::start(&hub.address(), &["--name", "cam", "--keep", file.to_str().unwrap()]);
+    let code = code(&file);
+    assert_eq!((name.as_str(), code.len()), ("cam", 24));
+    let address = format!("{}/{code}", hub.address());
+    let shown = figures(&watch(&address, &["--frames", "40"]));
+    assert_eq!(shown["pictures_shown"], 40, "{shown}");
+    // In any case and without dashes, and not on the command line.
+    let watcher = Watcher::start(&format!("{}/{}", hub.address(), code.replace('-', "").to_lowercase()));
+    let seen = command_line(&watcher.child);
+    assert!(!seen.to_uppercase().contains(&code[5..9]) && seen.contains('*'), "{seen}");
+    drop(watcher);
+    let listed = program().args(["ls", &hub.address()]).output().unwrap();
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("has no streams"));
+    for wrong in [format!("{}/cam", hub.address()), hub.address(), format!("{}Z", &address[..address.len() - 1])] {
+        let refused = watch(&wrong, &["--timeout", "2"]);
+        assert_eq!(refused.status.code(), Some(3), "{wrong}: {}", String::from_utf8_lossy(&refused.stderr));
+    }
+    let (last, said) = publisher.end();
+    assert!(last["pictures_sent"].as_u64() >= Some(40), "{last}");
+    assert!(said.contains(&format!("udpstream watch {address}")), "the code is told to whoever publishes: {said}");
+    hub.interrupt();
+    let (exit, last) = hub.end(END);
+    assert_eq!(exit, 0, "{last}");
+    assert!(!last.to_string().contains(&code[5..]), "{last}");
+}
+
+#[test]
+fn publisher_and_server_are_killed_in_turn_and_whoever_watches_sees_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("code");
+    let keep = ["--keep", file.to_str().unwrap()];
+    let mut hub = hub(&[]);
+    let (address, port) = (hub.address(), hub.port.to_string());
+    let (mut publisher, _) = Publisher::start(&address, &keep);
+    let mut watcher = Watcher::start(&format!("{address}/{}", code(&file)));
+    let mut sees_more = |what: &str| {
+        // A second after all are back, figures tell of full seconds again.
+        let (start, mut line) = (Instant::now(), String::new());
+        loop {
+            line.clear();
+            assert!(watcher.stdout.read_line(&mut line).unwrap() > 0, "the watcher ended: {what}");
+            let value: Value = serde_json::from_str(&line).unwrap();
+            if value["fps"].as_f64() > Some(15.0) {
+                return;
+            }
+            assert!(start.elapsed() < END, "{what}: {value}");
+        }
+    };
+    sees_more("at first");
+    drop(publisher);
+    std::thread::sleep(Duration::from_secs(2));
+    (publisher, _) = Publisher::start(&address, &keep);
+    sees_more("the publisher is back");
+    drop(hub);
+    std::thread::sleep(Duration::from_secs(2));
+    hub = Server::start(&["--accept-publishers", "--port", &port, "--audio-port", "0"]);
+    publisher.until("accepted");
+    sees_more("the server is back");
+    drop((publisher, hub));
+}
+
+#[test]
+fn a_film_is_guarded_by_a_code_in_a_file_or_by_a_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, words, wrong] = ["code", "words", "wrong"].map(|name| folder.path().join(name));
+    std::fs::write(&words, "correct horse battery\n").unwrap();
+    std::fs::write(&wrong, "correct horse batterz\n").unwrap();
+    let at = |path: &Path| format!("@{}", path.display());
+    let server = Server::start(&[
+        "--stream",
+        &format!("hidden=test:64x48@25,code={}", at(&file)),
+        "--stream",
+        &format!("words=test:64x48@25,password={}", at(&words)),
+    ]);
+    let address = server.address();
+    let code = code(&file);
+    let watches = |target: &str, arguments: &[&str]| {
+        watch(target, &[arguments, &["--frames", "3", "--timeout", "3"]].concat()).status.code()
+    };
+    assert_eq!(watches(&format!("{address}/{code}"), &[]), Some(0));
+    assert_eq!(watches(&address, &["--code", &at(&file)]), Some(0));
+    assert_eq!(watches(&format!("{address}/words"), &["--password", &at(&words)]), Some(0));
+    assert_eq!(watches(&format!("{address}/words"), &["--password", &at(&wrong)]), Some(3));
+    assert_eq!(watches(&format!("{address}/words"), &[]), Some(3));
+    assert_eq!(watches(&format!("{address}/hidden"), &[]), Some(3));
+    let listed = program().args(["ls", &address, "--json"]).output().unwrap();
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(listed.contains("\"guarded\":true") && !listed.contains("hidden"), "{listed}");
+}
+
+#[test]
+fn what_is_published_is_recorded_within_a_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let recordings = folder.path().join("recordings");
+    let hub = hub(&["--record-dir", recordings.to_str().unwrap(), "--record-size", "1G"]);
+    let (publisher, _) = Publisher::start(&hub.address(), &["--name", "hall", "--public"]);
+    std::thread::sleep(Duration::from_secs(3));
+    drop(publisher.end());
+    hub.interrupt();
+    let (exit, last) = hub.end(END);
+    assert_eq!(exit, 0, "{last}");
+    let mut files: Vec<_> = recordings.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "mkv"));
+    assert_eq!(files.len(), 1, "{files:?}");
+    let found = probe(&files[0]);
+    assert!(pictures(&found) >= 25, "nobody watched, and it is there: {found}");
+    assert_eq!(last["recordings"]["pictures"], pictures(&found), "{last}");
+}
+
+#[test]
+fn slips_of_publishers_get_a_sentence_and_the_right_exit_code() {
+    let hub = hub(&["--allow-publish", "K7QM-01AB-CDEF-GHJK-MNPQ"]);
+    let film = Server::start(&["test:64x48"]);
+    for (server, arguments, exit, part) in [
+        (hub.address(), &[][..], 3, "--allow-publish"),
+        (hub.address(), &["--allow-publish", "K7QM-01AB-CDEF-GHJK-MNPR"], 3, "--allow-publish"),
+        (film.address(), &[], 3, "--accept-publishers"),
+        ("127.0.0.1:1".to_owned(), &["--timeout", "1"], 3, "did not answer in time"),
+        (hub.address(), &["--password", "correct horse"], 2, "leave --password out"),
+        (hub.address(), &["--public", "--code", "new"], 2, "cannot be used with"),
+    ] {
+        let output = Publisher::command(&server, arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(exit), "{server} {arguments:?}: {said}");
+        assert!(said.contains(part), "{server} {arguments:?}: {said}");
+    }
+    let seen = command_line(&hub.child);
+    assert!(!seen.contains("01AB"), "{seen}");
+    let (publisher, _) = Publisher::start(&hub.address(), &["--allow-publish", "K7QM-01AB-CDEF-GHJK-MNPQ"]);
+    drop(publisher.end());
+}
+
+/// How long a wrong guess at this code takes to be answered, and the answer but for its stamp.
+fn guess(server: u16, n: u32, id: LookupId) -> anyhow::Result<(Duration, Vec<u8>)> {
+    // Each from a network of its own, as far as there are any.
+    let [_, _, a, b] = n.to_be_bytes();
+    let socket = UdpSocket::bind((Ipv4Addr::new(127, 1 + a % 200, b, 1), 0))?;
+    socket.set_read_timeout(Some(END))?;
+    socket.connect((Ipv4Addr::LOCALHOST, server))?;
+    let mut buffer = [0; 2_048];
+    let mut say = |message: &Message<'_>| -> anyhow::Result<(Duration, Vec<u8>)> {
+        let mut bytes = Hop::unsequenced(message.kind(), 0, 0).to_bytes().to_vec();
+        message.emit(&mut bytes);
+        let asked = Instant::now();
+        socket.send(&bytes)?;
+        let length = socket.recv(&mut buffer)?;
+        Ok((asked.elapsed(), buffer[..length].to_vec()))
+    };
+    let (_, answer) = say(&Message::Hello { highest: 1, lowest: 1, nonce: 7 })?;
+    let Message::Challenge { nonce, cookie, .. } = Message::parse(Kind::CHALLENGE, &answer[16..])? else {
+        anyhow::bail!("no challenge");
+    };
+    let mut tlvs = Vec::new();
+    tlv::put(&mut tlvs, kind::LOOKUP, &id.get().to_be_bytes());
+    tlv::put(&mut tlvs, kind::PROOF, &[n as u8; 32]);
+    let (role, fec, max_datagram, tlvs) = (Role::Watch, 0, 0, Tlvs::trusted(&tlvs));
+    let (took, answer) = say(&Message::Join(Join { nonce, cookie, role, fec, max_datagram, tlvs }))?;
+    let Message::Refuse(Refuse { code, .. }) = Message::parse(Kind::REFUSE, &answer[16..])? else {
+        anyhow::bail!("it was not refused");
+    };
+    ensure!(code == RefuseCode::NO_SUCH_STREAM, "{code:?}");
+    Ok((took, [&answer[..12], &answer[16..]].concat()))
+}
+
+/// Medians are compared: a single answer may wait for anything that this machine does beside.
+#[test]
+fn a_wrong_code_takes_as_long_as_one_that_leads_nowhere() {
+    const GUESSES: u32 = 2_000;
+    let there: udpstream::seal::Code = "K7QM-01AB-CDEF-GHJK-MNPQ".parse().unwrap();
+    let server = Server::start(&["test:64x48", "--code", &there.to_string()]);
+    let nowhere = LookupId::new(there.lookup().get() ^ 1).unwrap();
+    let mut round = 0;
+    measured(|| {
+        let mut took: [Vec<f64>; 2] = Default::default();
+        let mut answers = Vec::new();
+        for n in 0..2 * GUESSES {
+            let id = if n % 2 == 0 { there.lookup() } else { nowhere };
+            let (time, answer) = guess(server.port, round * 2 * GUESSES + n, id)?;
+            took[n as usize % 2].push(time.as_secs_f64() * 1e6);
+            answers.push(answer);
+        }
+        round += 1;
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "the same bytes");
+        let [there, nowhere] = took.map(|mut times| {
+            times.sort_by(f64::total_cmp);
+            let at = |share: f64| times[(times.len() as f64 * share) as usize];
+            // The error of a median, of a spread that the quartiles tell: 1.253 σ / √n, σ = their distance / 1.349.
+            (at(0.5), (at(0.75) - at(0.25)) / 1.349 * 1.253 / (times.len() as f64).sqrt())
+        });
+        let apart = (there.0 - nowhere.0).abs();
+        ensure!(apart <= 5.0 * there.1.hypot(nowhere.1), "{there:?} µs and {nowhere:?} µs");
+        Ok(())
+    });
+}
