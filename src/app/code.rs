@@ -29,10 +29,12 @@ pub fn tell(output: &Output, told: &Told<'_>) {
     output.say(&format!("{name} is watched by its code, and is in no list:"));
     if draws() {
         output.say("");
-        banner(&code.to_string()).iter().for_each(|row| output.say(row));
+        letters(&code.to_string(), terminal::columns()).iter().for_each(|row| output.say(row));
         output.say("");
         let address = format!("udp://{place}/{code}");
-        qr(&address).filter(|rows| fits(rows)).into_iter().flatten().for_each(|row| output.say(&row));
+        // Black on white, whatever the terminal's colours: not every reader takes it the other way round.
+        let shown = |row: String| output.say(&format!("\x1b[38;5;16;48;5;231m{row}\x1b[0m"));
+        qr(&address).filter(|rows| fits(rows)).into_iter().flatten().for_each(shown);
     }
     output.say(&format!("Watch with: udpstream watch {place}/{code}"));
 }
@@ -50,10 +52,31 @@ fn fits(rows: &[String]) -> bool {
     width < terminal::columns() && rows.len() + 2 < terminal::height()
 }
 
-/// One row of large letters, two dots wide and high in each character: 72 columns for a whole code.
-fn banner(text: &str) -> Vec<String> {
+/// The code in large letters: in two rows of square dots where there is room for them, else in one of narrow dots.
+fn letters(code: &str, columns: usize) -> Vec<String> {
+    let (first, second) = code.split_at(code.len() * 15 / 24);
+    if (Face::SMALLEST.width(first) as usize) < columns {
+        return [banner(first, &HALVES), vec![String::new()], banner(second, &HALVES)].concat();
+    }
+    banner(code, &QUADRANTS)
+}
+
+/// How dots become characters, each of two rows of dots: by the dots of the upper row, from the left, and then those of the lower.
+struct Blocks {
+    columns: usize,
+    characters: &'static [char],
+}
+
+const HALVES: Blocks = Blocks { columns: 1, characters: &[' ', '▀', '▄', '█'] };
+const QUADRANTS: Blocks = Blocks {
+    columns: 2,
+    characters: &[' ', '▘', '▝', '▀', '▖', '▌', '▞', '▛', '▗', '▚', '▐', '▜', '▄', '▙', '▟', '█'],
+};
+
+/// One row of large letters.
+fn banner(text: &str, blocks: &Blocks) -> Vec<String> {
     let (width, height) = (Face::SMALLEST.width(text) as usize, Face::SMALLEST.line_height() as usize);
-    let mut dots = vec![vec![false; width.next_multiple_of(2)]; height.next_multiple_of(2)];
+    let mut dots = vec![vec![false; width.next_multiple_of(blocks.columns)]; height.next_multiple_of(2)];
     Face::SMALLEST.draw(text, (0, 0), |x, y, _| {
         let dot = usize::try_from(y).ok().and_then(|y| dots.get_mut(y)).zip(usize::try_from(x).ok());
         if let Some(dot) = dot.and_then(|(row, x)| row.get_mut(x)) {
@@ -61,9 +84,9 @@ fn banner(text: &str) -> Vec<String> {
         }
     });
     let rows = dots.chunks(2).map(|two| {
-        let quarter = |x: usize| usize::from(two[0][x]) | usize::from(two[0][x + 1]) << 1;
-        let lower = |x: usize| usize::from(two[1][x]) << 2 | usize::from(two[1][x + 1]) << 3;
-        let row: String = (0..two[0].len()).step_by(2).map(|x| QUADRANTS[quarter(x) | lower(x)]).collect();
+        let bits = |x: usize| two.iter().flat_map(move |row| &row[x..x + blocks.columns]);
+        let index = |x: usize| bits(x).enumerate().map(|(bit, dot)| usize::from(*dot) << bit).sum::<usize>();
+        let row: String = (0..two[0].len()).step_by(blocks.columns).map(|x| blocks.characters[index(x)]).collect();
         row.trim_end().to_owned()
     });
     let rows: Vec<String> = rows.collect();
@@ -72,14 +95,10 @@ fn banner(text: &str) -> Vec<String> {
     rows[first..=last].to_vec()
 }
 
-/// Upper left is bit 0, upper right 1, lower left 2, lower right 3.
-const QUADRANTS: [char; 16] = [' ', '▘', '▝', '▀', '▖', '▌', '▞', '▛', '▗', '▚', '▐', '▜', '▄', '▙', '▟', '█'];
-
-/// Two modules in each character, with a quiet edge; light on dark, as terminals are.
+/// Two modules in each character, with a quiet edge.
 fn qr(text: &str) -> Option<Vec<String>> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
-    // A module that is light is drawn: the ground of most terminals is dark, and readers take either.
-    let drawn = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+    let drawn = code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build();
     Some(drawn.lines().map(str::to_owned).collect())
 }
 
@@ -97,10 +116,13 @@ mod tests {
 
     #[test]
     fn a_code_fits_eighty_columns_in_large_letters_and_each_letter_is_its_own() {
-        let rows = banner("K7QM-01AB-CDEF-GHJK-MNPQ");
-        assert!((3..=5).contains(&rows.len()) && rows.iter().all(|row| row.chars().count() <= 72), "{rows:#?}");
+        for (columns, high) in [(80, 3..=5), (91, 7..=11)] {
+            let rows = letters("K7QM-01AB-CDEF-GHJK-MNPQ", columns);
+            let fits = rows.iter().all(|row| row.chars().count() < columns);
+            assert!(high.contains(&rows.len()) && fits, "{rows:#?}");
+        }
         let letters: Vec<Vec<String>> =
-            "0123456789ABCDEFGHJKMNPQRSTVWXYZ-".chars().map(|letter| banner(&letter.to_string())).collect();
+            "0123456789ABCDEFGHJKMNPQRSTVWXYZ-".chars().map(|letter| banner(&letter.to_string(), &HALVES)).collect();
         for (n, letter) in letters.iter().enumerate() {
             assert!(!letter.is_empty() && letters[..n].iter().all(|other| other != letter), "{letter:#?}");
         }
