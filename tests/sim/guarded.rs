@@ -180,7 +180,7 @@ fn who_guesses_on_waits_longer_and_longer_and_others_do_not() {
         client
     };
     let mut busy = 0;
-    for n in 0..400 {
+    for n in 0..800 {
         let client = guess(&mut world, n, &Key::new([1; 32]));
         match refusal(&client, &world).expect("refused") {
             (RefuseCode::NO_SUCH_STREAM, ..) => {}
@@ -192,14 +192,14 @@ fn who_guesses_on_waits_longer_and_longer_and_others_do_not() {
         }
         world.run(ms(50));
     }
-    assert!(busy > 300, "{busy} of 400 were not even looked at");
-    let neighbour = guess(&mut world, 900, &code().key());
+    assert!(busy > 400, "{busy} of 800 were not even looked at");
+    let neighbour = guess(&mut world, 1_900, &code().key());
     assert_eq!(refusal(&neighbour, &world).map(|(code, ..)| code), Some(RefuseCode::BUSY), "of the same network");
     let stranger = Client::greet(&mut world, network(7), 9);
     stranger.ask_with(&mut world, 0, &stranger.proof(&code().key(), Subject::Code(id()), Role::Watch));
     assert!(accepted(&stranger, &world), "whom the guesses of others do not concern");
     world.run(seconds(40));
-    assert!(accepted(&guess(&mut world, 901, &code().key()), &world), "after a while");
+    assert!(accepted(&guess(&mut world, 1_901, &code().key()), &world), "after a while");
 }
 
 #[test]

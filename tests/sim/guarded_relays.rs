@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use udpstream::proto::receiver::Secret;
+use udpstream::proto::receiver::{self, Secret};
 use udpstream::proto::relay::Publishing;
 use udpstream::proto::server::Guard;
 use udpstream::seal::{Code, Key};
@@ -159,4 +159,79 @@ fn a_published_stream_goes_through_a_relay_by_its_code() {
     grid.run(seconds(4));
     assert!(shown_since(&grid, watcher, began) > 60, "{:?}", grid.refused(watcher));
     assert_eq!(grid.receiver(watcher).hops().len(), 2, "the server and the relay");
+}
+
+/// Somebody with a code of his own stays although he wants nothing, and waits for whatever comes into the place of his stream.
+#[test]
+fn who_waits_in_a_place_sees_nothing_of_the_next_stream_there() {
+    let mut grid = Grid::new(10, &Rc::new(Film::new(Size::new(320, 176), Rate::TYPICAL, 12)));
+    let hub = grid.hub(Publishing { most: 4, allowed: None, max_rate: None });
+    let relay = grid.relay(&[hub], None);
+    let other: Code = "ZZZZ-01AB-CDEF-GHJK-MNPQ".parse().expect("a code");
+    let published = |code: &Code, owner| Published {
+        at: hub,
+        name: Some("cam"),
+        grant: grant(code, owner),
+        allowed: None,
+        live: true,
+    };
+    grid.publish(&published(&other, 1));
+    grid.publish(&published(&code(), 2));
+    grid.run(seconds(3));
+    let waits = grid.watch_with(relay, None, |config| config.secret = Some(Secret::Code(other.lookup(), other.key())));
+    grid.run(seconds(2));
+    let ids = |grid: &Grid, node| -> Vec<u64> { grid.seen(node).playing.iter().map(|(_, id, _)| *id).collect() };
+    assert!(!ids(&grid, waits).is_empty());
+    grid.tell_watcher(waits, receiver::Local::Pause(true));
+    grid.tell_watcher(waits, receiver::Local::Sound(None));
+    grid.run(seconds(14));
+    let streams = grid.server(relay).keys().count();
+    let victim = by_code(&mut grid, relay, code().key());
+    grid.run(seconds(2));
+    grid.tell_watcher(waits, receiver::Local::Pause(false));
+    let began = grid.now;
+    grid.run(seconds(3));
+    let seen = ids(&grid, victim);
+    assert!(seen.len() == 1 && shown_since(&grid, victim, began) > 60);
+    assert!(!ids(&grid, waits).contains(&seen[0]), "nothing of another's stream");
+    let described = grid.names.keys().filter(|name| name.stream == seen[0]).count();
+    assert!(described > 0 && grid.server(relay).keys().count() <= streams + 1);
+}
+
+/// A relay that records all that is listed has no way to what is guarded, and stands in nobody's way.
+#[test]
+fn a_relay_that_records_lets_in_whoever_knows_a_password() {
+    let mut grid = Grid::new(11, &Rc::new(Film::new(Size::new(320, 176), Rate::TYPICAL, 12)));
+    grid.guards = vec![("words", Guard::Password(password())), ("hidden", Guard::Code(code().lookup(), code().key()))];
+    grid.tapped = true;
+    let origin = grid.origin(STREAMS);
+    let relay = grid.relay(&[origin], None);
+    grid.run(seconds(4));
+    let watchers = [by_password(&mut grid, relay, password()), by_code(&mut grid, relay, code().key())];
+    let began = grid.now;
+    grid.run(seconds(4));
+    for watcher in watchers {
+        assert!(shown_since(&grid, watcher, began) > 70, "{:?}", grid.refused(watcher));
+    }
+}
+
+/// A stream that was open, and has a password after its origin was started again, is nobody's who came before.
+#[test]
+fn who_came_while_it_was_open_has_to_prove_when_it_is_guarded() {
+    let mut grid = Grid::new(12, &Rc::new(Film::new(Size::new(320, 176), Rate::TYPICAL, 12)));
+    let origin = grid.origin(STREAMS);
+    let relay = grid.relay(&[origin], None);
+    grid.run(seconds(3));
+    let before = grid.watch(relay, Some("words"));
+    grid.run(seconds(2));
+    assert!(shown_since(&grid, before, Time::ZERO) > 20);
+    grid.kill(origin);
+    grid.guards = vec![("words", Guard::Password(password()))];
+    grid.start_origin(origin, STREAMS);
+    grid.run(seconds(8));
+    let guarded = grid.now;
+    let knows = by_password(&mut grid, relay, password());
+    grid.run(seconds(4));
+    assert_eq!(shown_since(&grid, before, guarded), 0);
+    assert!(shown_since(&grid, knows, guarded) > 70, "{:?}", grid.refused(knows));
 }

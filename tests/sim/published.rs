@@ -171,7 +171,7 @@ fn a_broken_line_is_mended_within_ten_seconds_and_the_watchers_stay() {
     let watcher = watch_by(&mut grid, hub, &code("MNPQ"));
     grid.run(seconds(3));
     let session = grid.server(hub).sessions().next().expect("a watcher").id;
-    for away in [800, 4_000, 8_500] {
+    for away in [800, 1_300, 1_600, 2_000, 2_800, 4_000, 8_500] {
         grid.path(camera, hub, Path { loss: 1.0, ..Path::GOOD });
         grid.run(ms(away));
         grid.path(camera, hub, Path::GOOD);
@@ -410,10 +410,18 @@ fn what_a_publisher_says_is_of_no_use_to_others() {
         grid.tape.take().expect("kept").into_iter().filter(|bytes| bytes[3] == Kind::JOIN.0).collect();
     assert!(!joins.is_empty());
     let peers: Vec<_> = grid.relay_at(hub).publishers().collect();
-    for join in joins {
-        grid.inject(hub, crate::grid::address(50), &join);
+    for join in &joins {
+        grid.inject(hub, crate::grid::address(50), join);
     }
     grid.run(seconds(1));
     assert_eq!(grid.relay_at(hub).publishers().collect::<Vec<_>>(), peers, "the same publisher, at the same place");
     assert!(grid.publisher(camera).is_accepted());
+    // Nor when it is gone, from its own address.
+    grid.kill(camera);
+    grid.run(seconds(13));
+    for join in &joins {
+        grid.inject(hub, crate::grid::address(camera), join);
+    }
+    grid.run(seconds(1));
+    assert_eq!(grid.relay_at(hub).publishers().count(), 0);
 }

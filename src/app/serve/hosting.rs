@@ -80,7 +80,7 @@ impl Hosting {
                 self.show_card(now, relay, key, "is paused", "It goes on when its publisher likes.");
             }
             Above::Over => {
-                published.publisher = None;
+                (published.publisher, published.card) = (None, None);
                 self.tell("unpublished", &name, None);
                 self.output.say(&format!("{name}: it is over."));
             }

@@ -99,6 +99,8 @@ struct Line {
 pub struct Storing {
     folder: Arc<Folder>,
     lines: BTreeMap<StreamKey, Line>,
+    /// Threads of streams in whose place another is.
+    past: Vec<JoinHandle<()>>,
     counts: Arc<Counts>,
     caretaker: Option<Caretaker>,
     waker: Waker,
@@ -117,11 +119,18 @@ impl Storing {
         let caretaker = Some(caretaker.context("a thread could not be started")?);
         let figures = StoringFigures { folder: folder.path().to_owned(), ..StoringFigures::default() };
         let (lines, counts, said) = (BTreeMap::new(), Arc::default(), Vec::new());
-        Ok(Self { folder, lines, counts, caretaker, waker, news, figures, said })
+        Ok(Self { folder, lines, past: Vec::new(), counts, caretaker, waker, news, figures, said })
     }
 
     /// What follows is of this stream. Another one than before, or one of another size or rate, goes into another file.
     pub fn stream(&mut self, key: StreamKey, name: &StreamName, id: u64, description: &Description) {
+        // A place may have another stream than before.
+        if self.lines.get(&key).is_some_and(|line| line.name != *name) {
+            self.over(key);
+            let past = self.lines.remove(&key).and_then(|line| line.thread);
+            self.past.retain(|thread| !thread.is_finished());
+            self.past.extend(past);
+        }
         if !self.lines.contains_key(&key) {
             match self.line(key, name) {
                 Ok(line) => drop(self.lines.insert(key, line)),
@@ -279,7 +288,8 @@ impl Storing {
 
     fn close(&mut self) {
         self.lines.values_mut().for_each(|line| line.inbox = None);
-        let threads: Vec<_> = self.lines.values_mut().filter_map(|line| line.thread.take()).collect();
+        let lines = self.lines.values_mut().filter_map(|line| line.thread.take());
+        let threads: Vec<_> = lines.chain(self.past.drain(..)).collect();
         for thread in threads {
             if thread.join().is_err() {
                 self.said.push(Said::Warning("a thread that records died: this is a bug".to_owned()));

@@ -227,7 +227,7 @@ impl Client {
         }
         if self.joining.is_search() {
             self.joining.finish(now);
-        } else if self.joining.switch.is_none() {
+        } else if self.joining.switch.is_none() && !self.accepted {
             return;
         }
         if self.trouble.take().is_some() {

@@ -210,6 +210,9 @@ impl Client {
     /// What is wished of each session to come, and of this one.
     pub fn wish(&mut self, now: Time, opening: Wishes, here: Wishes) {
         self.config.wishes = opening;
+        // Who is asked for nothing goes on saying what the stream is.
+        let waits = self.accepted && !self.is_joined();
+        let here = if waits { Wishes { paused: true, ..Wishes::NONE } } else { here };
         if let Some(session) = &mut self.session {
             session.wanting.wish(now, here);
         }

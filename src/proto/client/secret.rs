@@ -62,3 +62,83 @@ impl Secret {
         self.key().is_proven_by(Side::Accepting, &self.exchange(asked, role), proof)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::super::{Client, Config, Wishes};
+    use super::*;
+    use crate::proto::{Port, Received};
+    use crate::units::Time;
+    use crate::wire::message::{Accept, COOKIE_LEN, Message};
+    use crate::wire::{Ecn, Hop, Kind};
+
+    const COOKIE: [u8; COOKIE_LEN] = [3; COOKIE_LEN];
+
+    fn hear(client: &mut Client, tag: u32, message: &Message<'_>) {
+        let mut bytes = Hop::unsequenced(message.kind(), tag, 0).to_bytes().to_vec();
+        message.emit(&mut bytes);
+        let from = SocketAddr::from(([10, 0, 0, 1], 9));
+        let datagram = Received { port: Port::PICTURES, from, local: None, ecn: Ecn::Not, bytes: &bytes };
+        client.datagram(Time::from_millis(61_000), datagram);
+    }
+
+    fn said(client: &mut Client) -> Vec<(Kind, Vec<u8>)> {
+        let all = std::iter::from_fn(|| client.transmit());
+        all.map(|transmit| (Kind(transmit.hop[3]), transmit.body.bytes().to_vec())).collect()
+    }
+
+    /// As far as a Join; and what is proven back by somebody with this key.
+    fn joined(with: &Key, forge: impl Fn(&mut Vec<u8>)) -> bool {
+        let id = LookupId::new(77).expect("20 bits");
+        let config = Config {
+            servers: vec![SocketAddr::from(([10, 0, 0, 1], 9))],
+            several: false,
+            port: Port::PICTURES,
+            max_datagram: 0,
+            stream: None,
+            secret: Some(Secret::Code(id, Key::new([7; 32]))),
+            wishes: Wishes::NONE,
+            with_session: None,
+            memory: Duration::ZERO,
+            role: Role::Watch,
+            via: Vec::new(),
+            film: None,
+        };
+        let now = Time::from_millis(61_000);
+        let mut client = Client::new(config, &[1; 32], now);
+        client.tend(now, Duration::ZERO, &|_, _, _| None);
+        let hello = said(&mut client).remove(0);
+        let Ok(Message::Hello { nonce, .. }) = Message::parse(hello.0, &hello.1) else { panic!("{hello:?}") };
+        hear(&mut client, 0, &Message::Challenge { nonce, cookie: COOKIE, server_nonce: 5, publish_key: None });
+        client.tend(now, Duration::ZERO, &|_, _, _| None);
+        assert_eq!(said(&mut client).remove(0).0, Kind::JOIN);
+        let exchange = Exchange {
+            role: Role::Watch as u8,
+            subject: Subject::Code(id),
+            client_nonce: nonce,
+            server_nonce: 5,
+            cookie: &COOKIE,
+        };
+        let mut proof = with.prove(Side::Accepting, &exchange).to_vec();
+        forge(&mut proof);
+        let mut tlvs = Vec::new();
+        tlv::put(&mut tlvs, kind::PROOF, &proof);
+        let (session, clock, report_interval_ms, silence_limit_ms) = (9, 0, 50, 3_000);
+        let (sound_port, token, tlvs) = (0, 0, Tlvs::trusted(&tlvs));
+        let accept = Accept { nonce, session, clock, report_interval_ms, silence_limit_ms, sound_port, token, tlvs };
+        hear(&mut client, 9, &Message::Accept(accept));
+        client.heard().is_some()
+    }
+
+    #[test]
+    fn a_server_is_believed_that_has_the_key_and_no_other() {
+        let key = Key::new([7; 32]);
+        assert!(joined(&key, |_| {}));
+        assert!(!joined(&Key::new([8; 32]), |_| {}), "another key");
+        assert!(!joined(&key, Vec::clear), "no proof");
+        assert!(!joined(&key, |proof| proof[31] ^= 1), "one bit");
+    }
+}

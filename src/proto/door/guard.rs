@@ -110,7 +110,7 @@ impl Door {
         id: LookupId,
         key: Option<&Key>,
     ) -> Result<(), Refusal> {
-        let culprit = Culprit::new(from, Subject::Code(id));
+        let culprit = Culprit::new(from, Subject::Code(id), behalf(join).is_some());
         self.waits(now, culprit)?;
         let nobody = Key::new([0; Key::LENGTH]);
         let exchange = self.exchange(join, Subject::Code(id));
@@ -141,7 +141,7 @@ impl Door {
         };
         let Some(proof) = proof else { return Err(Refusal::password(name, false)) };
         let subject = Subject::Name(name.as_str());
-        let culprit = Culprit::new(from, subject);
+        let culprit = Culprit::new(from, subject, behalf(join).is_some());
         self.waits(now, culprit)?;
         if key.is_proven_by(Side::Joining, &self.exchange(join, subject), proof) {
             return Ok(());
@@ -152,12 +152,12 @@ impl Door {
 
     /// Whether a proof of something else is looked at now.
     pub fn may_try(&self, now: Time, from: Peer, subject: Subject<'_>) -> Result<(), Refusal> {
-        self.waits(now, Culprit::new(from, subject))
+        self.waits(now, Culprit::new(from, subject, false))
     }
 
     /// It was wrong.
     pub fn note_failure(&mut self, now: Time, from: Peer, subject: Subject<'_>) {
-        self.penalties.fails(now, Culprit::new(from, subject));
+        self.penalties.fails(now, Culprit::new(from, subject, false));
     }
 
     fn waits(&self, now: Time, culprit: Culprit) -> Result<(), Refusal> {

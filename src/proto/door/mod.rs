@@ -181,7 +181,7 @@ pub fn all_on(port: Port) -> RangeInclusive<Peer> {
 }
 
 /// The /24 or /48 that an address belongs to.
-fn network(ip: IpAddr) -> IpAddr {
+pub fn network(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(ip) => IpAddr::from((u32::from(ip) & 0xffff_ff00).to_be_bytes()),
         IpAddr::V6(ip) => IpAddr::from((u128::from(ip) & !0 << 80).to_be_bytes()),

@@ -201,10 +201,16 @@ impl Relay {
         let guard = if guarded { Guard::Elsewhere { listed: true } } else { Guard::Open };
         let known = |upstream: &&Upstream| upstream.name == name && !upstream.is_hidden();
         if let Some(known) = self.upstreams.iter().find(known) {
-            self.server.list_as(known.key, listed);
-            self.server.set_guard(known.key, guard);
-            self.server.withdraw(known.key, false);
-            return Some(known.key);
+            let key = known.key;
+            if self.server.is_checked_above(key) != guarded {
+                // Whoever came without a proof, or with one, begins anew.
+                self.server.forget_watchers(key);
+                self.upstreams.iter_mut().filter(|upstream| upstream.key == key).for_each(Upstream::is_given_up);
+            }
+            self.server.list_as(key, listed);
+            self.server.set_guard(key, guard);
+            self.server.withdraw(key, false);
+            return Some(key);
         }
         if self.upstreams.len() >= MOST_STREAMS {
             return None;
@@ -314,20 +320,23 @@ impl Relay {
             self.is_free(farewell.port, farewell.said);
         }
         let upstream = &mut self.upstreams[at];
-        if upstream.above != upstream.told {
+        // What is guarded above is neither kept nor played by anybody here.
+        let untold = upstream.vouched.is_some() && matches!(upstream.above, Above::Asked | Above::Away(_));
+        if upstream.above != upstream.told && !untold {
             upstream.told = upstream.above.clone();
             self.events.push_back(Event::Above(upstream.key, upstream.above.clone()));
             let film = upstream.described_above().filter(|description| description.film.is_some());
+            let film = film.filter(|_| upstream.vouched.is_none());
             self.events.extend(film.map(|description| Event::Film(upstream.key, description.clone())));
         }
         if self.server.is_over(upstream.key) && !upstream.is_subscribed() {
+            if upstream.is_hidden() {
+                return self.vacate(at);
+            }
             self.server.reopen(upstream.key);
             upstream.begins_anew();
+            upstream.vouched = None;
             upstream.bar(now, &mut self.server);
-            if upstream.is_place {
-                upstream.is_vacant = true;
-                self.server.withdraw(upstream.key, true);
-            }
         }
     }
 

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::upstream::{Meter, Published, Upstream};
+use super::upstream::{Published, Upstream};
 use super::{Event, Relay, unknown};
 use crate::proto::Received;
 use crate::proto::door::Refusal;
@@ -15,6 +15,7 @@ use crate::seal::{Code, Grant, GrantExchange, GrantKey, Key, Side, Subject};
 use crate::units::{Bitrate, Time};
 use crate::wire::message::Role;
 use crate::wire::message::{Accept, Join, Message, RefuseCode, put_via};
+use crate::wire::name::MAX_NAME;
 use crate::wire::tlv::{self, Tlvs, kind};
 use crate::wire::{Hop, Kind, StreamName};
 
@@ -24,6 +25,10 @@ pub const KEPT: Duration = Duration::from_secs(10);
 const AGAIN_MS: u32 = 5_000;
 /// How often the server reports to a publisher.
 pub const REPORTS: Duration = Duration::from_millis(50);
+const TOO_MUCH: &str = "The publisher sent more than the server allows.";
+/// Who has sent too much is not let in for so long; so many are remembered.
+const OUT: Duration = Duration::from_secs(30);
+const MOST_OUT: usize = 64;
 /// A publisher may send more than is allowed for so many seconds.
 const PATIENCE: u32 = 3;
 
@@ -41,11 +46,25 @@ pub struct Publishing {
 pub struct Gate {
     pub config: Publishing,
     key: GrantKey,
+    /// Owners who sent too much, and until when they are not let in.
+    out: Vec<(Key, Time)>,
 }
 
 impl Gate {
     pub const fn new(config: Publishing, key: GrantKey) -> Self {
-        Self { config, key }
+        Self { config, key, out: Vec::new() }
+    }
+
+    fn show_out(&mut self, now: Time, owner: Option<Key>) {
+        self.out.retain(|(_, until)| now < *until);
+        if self.out.len() >= MOST_OUT {
+            self.out.remove(0);
+        }
+        self.out.extend(owner.map(|owner| (owner, now + OUT)));
+    }
+
+    fn shown_out(&self, now: Time, owner: &Key) -> Option<Time> {
+        self.out.iter().find(|(out, until)| out == owner && now < *until).map(|(_, until)| *until)
     }
 }
 
@@ -108,6 +127,10 @@ impl Relay {
 
     fn let_in(&mut self, now: Time, datagram: Received<'_>, join: &Join<'_>) -> Result<(), Refusal> {
         let grant = self.grant(now, datagram, join)?;
+        if let Some(until) = self.gate.as_ref().and_then(|gate| gate.shown_out(now, &grant.owner)) {
+            let wait = u32::try_from(until.since(now).as_millis()).unwrap_or(AGAIN_MS).max(AGAIN_MS);
+            return Err(Refusal::new(RefuseCode::BUSY, TOO_MUCH, wait));
+        }
         let same = |upstream: &Upstream| upstream.published.as_ref().is_some_and(|published| published.grant == grant);
         let known = self.upstreams.iter().position(same);
         let at = match known {
@@ -131,7 +154,6 @@ impl Relay {
             cookie: join.cookie,
             accept: accept.clone(),
             most: self.gate.as_ref().and_then(|gate| gate.config.max_rate),
-            meter: Meter::new(now),
         };
         let seed = self.random.seed();
         upstream.take_publisher(now, published, &seed);
@@ -187,17 +209,16 @@ impl Relay {
     /// The name, or one with a number behind it where it is another's.
     fn free_name(&self, wished: StreamName) -> StreamName {
         let taken = |name: &StreamName| self.server.lists(name);
-        let numbered = (2..=u16::MAX).filter_map(|n| StreamName::parse(&format!("{wished}-{n}")).ok());
+        // A number has room behind the longest name, too.
+        let stem = tlv::shorten(wished.as_str(), MAX_NAME - 6).trim_end_matches(['-', '/', '.']);
+        let numbered = (2..=u16::MAX).filter_map(|n| StreamName::parse(&format!("{stem}-{n}")).ok());
         std::iter::once(wished.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(wished)
     }
 
     /// One whose stream is long over, or a new one.
     fn place_for(&mut self, name: StreamName, guard: Guard) -> Result<usize, Refusal> {
         if let Some(at) = self.upstreams.iter().position(|upstream| upstream.is_vacant) {
-            let upstream = &mut self.upstreams[at];
-            self.server.rename(upstream.key, name.clone(), guard);
-            (upstream.name, upstream.is_vacant) = (name.clone(), false);
-            self.events.push_back(Event::Opened(upstream.key, name));
+            self.take_place(at, name, guard);
             return Ok(at);
         }
         if self.upstreams.len() >= super::MOST_STREAMS {
@@ -217,7 +238,9 @@ impl Relay {
         if upstream.publisher_is_gone(now) {
             upstream.end(now, server, "The publisher was lost.");
         } else if upstream.sends_too_much(now, PATIENCE) {
-            upstream.end(now, server, "The publisher sent more than the server allows.");
+            let owner = upstream.published.as_ref().map(|published| published.grant.owner.clone());
+            upstream.end(now, server, TOO_MUCH);
+            self.gate.iter_mut().for_each(|gate| gate.show_out(now, owner.clone()));
         }
     }
 

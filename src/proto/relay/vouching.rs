@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::upstream::Upstream;
 use super::{Event, LISTS, Relay, unknown};
 use crate::proto::client::Retry;
-use crate::proto::door::{Refusal, lookup};
+use crate::proto::door::{Refusal, lookup, network};
 use crate::proto::server::Guard;
 use crate::proto::{Peer, Port, Reason, Received, Route, Soonest, Transmit, hop};
 use crate::seal::{LookupId, Proof, Subject};
@@ -21,8 +21,9 @@ use crate::wire::message::{
 use crate::wire::tlv::{self, Tlvs, kind, printable};
 use crate::wire::{Hop, Kind, StreamName, VERSION};
 
-/// So many are asked about at once.
-const MOST: usize = 64;
+/// So many are asked about at once, and of one network.
+const MOST: usize = 96;
+const MOST_OF_NETWORK: usize = 8;
 /// An origin that has not answered after so long is not waited for: who wants in asks again.
 const LIMIT: Duration = Duration::from_secs(3);
 
@@ -119,7 +120,7 @@ impl Relay {
                 // The origin's part was lost on the way.
                 vouch.challenge().into_iter().for_each(|message| self.server.say_to(datagram.route(), &message));
             } else {
-                self.ask_above(now, peer);
+                self.ask_above(now, (peer, nonce, cookie));
             }
             return true;
         }
@@ -150,6 +151,11 @@ impl Relay {
         let route = datagram.route();
         if let Err(refusal) = self.server.door_mut().may_try(now, route.peer, asked.subject()) {
             return self.server.turn_away(route, nonce, refusal);
+        }
+        let from = network(route.peer.address.ip());
+        let own = self.vouches.iter().filter(|vouch| network(vouch.route.peer.address.ip()) == from).count();
+        if own >= MOST_OF_NETWORK {
+            return;
         }
         // Whoever gets no answer asks again.
         let Some(port) = (self.vouches.len() < MOST).then(|| self.free_port()).flatten() else { return };
@@ -191,8 +197,9 @@ impl Relay {
     }
 
     /// The newest proof goes to the origin.
-    fn ask_above(&mut self, now: Time, peer: Peer) {
-        let Some(at) = self.vouches.iter().position(|vouch| vouch.route.peer == peer) else { return };
+    fn ask_above(&mut self, now: Time, of: (Peer, u64, [u8; COOKIE_LEN])) {
+        let same = |vouch: &Vouch| (vouch.route.peer, vouch.nonce, vouch.cookie) == of;
+        let Some(at) = self.vouches.iter().position(same) else { return };
         let vouch = &mut self.vouches[at];
         let Some(origin) = &mut vouch.origin else { return };
         if !std::mem::replace(&mut origin.asked, true) {
@@ -318,7 +325,7 @@ impl Relay {
         if let Some(at) = self.upstreams.iter().position(same) {
             return Some(at);
         }
-        let by_name = |upstream: &Upstream| *asked == Asked::Name(upstream.name.clone()) && !upstream.is_place;
+        let by_name = |upstream: &Upstream| *asked == Asked::Name(upstream.name.clone()) && !upstream.is_hidden();
         let at = match self.upstreams.iter().position(by_name) {
             Some(at) => at,
             None => self.new_guarded_place(name)?,
@@ -330,10 +337,7 @@ impl Relay {
     fn new_guarded_place(&mut self, name: StreamName) -> Option<usize> {
         let guard = Guard::Elsewhere { listed: false };
         if let Some(at) = self.upstreams.iter().position(|upstream| upstream.is_vacant) {
-            let upstream = &mut self.upstreams[at];
-            self.server.rename(upstream.key, name.clone(), guard);
-            (upstream.name, upstream.is_vacant) = (name.clone(), false);
-            self.events.push_back(Event::Opened(upstream.key, name));
+            self.take_place(at, name, guard);
             return Some(at);
         }
         if self.upstreams.len() >= super::MOST_STREAMS {
@@ -348,12 +352,40 @@ impl Relay {
     /// The last who watched has left, or the session above is gone.
     pub(super) fn is_guarded_no_more(&mut self, at: usize) {
         let upstream = &mut self.upstreams[at];
-        let Some(asked) = upstream.vouched.take() else { return };
-        upstream.begins_anew();
-        if matches!(asked, Asked::Code(_)) {
-            upstream.is_vacant = true;
-            self.server.withdraw(upstream.key, true);
+        // One that has ended takes its leave first.
+        if upstream.vouched.is_none() || !self.server.is_running(upstream.key) {
+            return;
         }
+        // Those who are there although they want nothing just now have to prove anew, too.
+        self.server.forget_watchers(upstream.key);
+        upstream.begins_anew();
+        if upstream.is_hidden() {
+            self.vacate(at);
+        } else {
+            upstream.vouched = None;
+        }
+    }
+
+    /// Nothing is left of the stream in this place.
+    pub(super) fn vacate(&mut self, at: usize) {
+        let Upstream { key, is_place, ref name, .. } = self.upstreams[at];
+        let (name, tapped) = (name.clone(), is_place && self.config.tapped);
+        self.server.renew(key, name.clone(), unknown(&name), Guard::Elsewhere { listed: false });
+        self.server.withdraw(key, true);
+        let told = std::mem::take(&mut self.upstreams[at].told);
+        self.upstreams[at] = Upstream::new(key, name, tapped);
+        let upstream = &mut self.upstreams[at];
+        (upstream.is_place, upstream.is_vacant) = (is_place, true);
+        (upstream.above, upstream.told) = (told.clone(), told);
+    }
+
+    /// Another stream is in this place from now on.
+    pub(super) fn take_place(&mut self, at: usize, name: StreamName, guard: Guard) {
+        let Upstream { key, is_place, .. } = self.upstreams[at];
+        self.server.renew(key, name.clone(), unknown(&name), guard);
+        self.upstreams[at] = Upstream::new(key, name.clone(), is_place && self.config.tapped);
+        self.upstreams[at].is_place = is_place;
+        self.events.push_back(Event::Opened(key, name));
     }
 
     /// Ports that are asked from at present.

@@ -95,6 +95,11 @@ impl Server {
         self.found().any(|stream| stream.name() == name && guarded(stream))
     }
 
+    /// Whether a stream's proofs are checked above.
+    pub(in crate::proto) fn is_checked_above(&self, key: StreamKey) -> bool {
+        self.streams.get(key.index()).is_some_and(|stream| matches!(stream.guard(), Guard::Elsewhere { .. }))
+    }
+
     /// A message to a stranger.
     pub(in crate::proto) fn say_to(&mut self, to: Route, message: &Message<'_>) {
         self.outbox.say(to, None, message);

@@ -53,16 +53,23 @@ impl Server {
         stream.await_adoption();
     }
 
-    /// A stream that was begun anew is another from now on.
-    pub fn rename(&mut self, key: StreamKey, name: StreamName, guard: Guard) {
-        self.streams.get_mut(key.index()).into_iter().for_each(|stream| stream.rename(name.clone(), guard.clone()));
+    /// Another stream takes the place of one, of which nothing is left: neither those who watched it nor what they were told.
+    pub fn renew(&mut self, key: StreamKey, name: StreamName, listed: Description, guard: Guard) {
+        self.forget_watchers(key);
+        if self.stopped.is_some() {
+            return;
+        }
+        let id = self.random.id();
+        if let Some(stream) = self.streams.get_mut(key.index()) {
+            *stream = Stream::new(key, id, StreamConfig { adapt: true, guard, ..StreamConfig::new(name, listed) });
+            stream.await_adoption();
+        }
     }
 
     /// Who may watch a stream from now on.
     pub fn set_guard(&mut self, key: StreamKey, guard: Guard) {
         if let Some(stream) = self.streams.get_mut(key.index()) {
-            let name = stream.name().clone();
-            stream.rename(name, guard);
+            stream.set_guard(guard);
         }
     }
 

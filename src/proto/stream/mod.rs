@@ -162,8 +162,8 @@ impl Stream {
         &self.config.name
     }
 
-    pub fn rename(&mut self, name: StreamName, guard: Guard) {
-        (self.config.name, self.config.guard) = (name, guard);
+    pub fn set_guard(&mut self, guard: Guard) {
+        self.config.guard = guard;
     }
 
     pub const fn guard(&self) -> &Guard {

@@ -20,7 +20,7 @@ impl Upstream {
         if code != bye::ENDED {
             let why = if sentence.is_empty() { "The origin was stopped.".to_owned() } else { sentence };
             if self.vouched.is_some() {
-                self.is_lost(server, why);
+                self.is_lost(server);
                 return false;
             }
             self.above = Above::Away(why);

@@ -64,9 +64,14 @@ impl Upstream {
         true
     }
 
+    /// There is no use in the session above any more.
+    pub const fn is_given_up(&mut self) {
+        (self.over, self.stirred) = (self.client.is_some(), true);
+    }
+
     /// The session above is gone, and those who watch have to prove anew.
-    pub(super) fn is_lost(&mut self, server: &mut Server, why: String) {
+    pub(super) fn is_lost(&mut self, server: &mut Server) {
         server.forget_watchers(self.key);
-        (self.over, self.above) = (true, Above::Away(why));
+        (self.over, self.above) = (true, Above::Idle);
     }
 }

@@ -12,7 +12,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use publisher::{Meter, Published};
+use publisher::Meter;
+pub use publisher::Published;
 use tapping::Tap;
 pub use tapping::Tapped;
 
@@ -106,6 +107,8 @@ pub struct Upstream {
     pub came: (u64, u64),
     /// Pictures that went on, and those of them that were not whole.
     pub passed: (u64, u64),
+    /// Whether whoever publishes it sends too much.
+    meter: Option<Meter>,
     /// Who sends it, if that is not a server above.
     pub published: Option<Published>,
     /// What it is asked for by here, if it is guarded above.
@@ -145,6 +148,7 @@ impl Upstream {
             tap: tapped.then(Tap::default),
             came: (0, 0),
             passed: (0, 0),
+            meter: None,
             published: None,
             vouched: None,
             is_place: false,
@@ -220,6 +224,7 @@ impl Upstream {
             server.bar(self.key, None);
         }
         let barred = self.held || self.barred.is_some() || self.is_single();
+        let barred = barred || server.is_checked_above(self.key);
         self.client.is_none() && watched && !barred && server.is_running(self.key)
     }
 
@@ -327,7 +332,9 @@ impl Upstream {
             return false;
         }
         self.leave(now, server);
-        self.above = Above::Idle;
+        if self.above != Above::Over {
+            self.above = Above::Idle;
+        }
         true
     }
 
@@ -354,7 +361,7 @@ impl Upstream {
         while let Some(told) = self.client.as_mut().and_then(Client::event) {
             match told {
                 Told::Described(_) | Told::HeardAgain => self.described(now, server),
-                Told::Trouble(_) if self.vouched.is_some() => self.is_lost(server, String::new()),
+                Told::Trouble(_) if self.vouched.is_some() => self.is_lost(server),
                 Told::Trouble(_) => self.above = Above::Away(String::new()),
                 Told::Gone(range) => self.fetched.push_back(Fetched::Gone(range)),
                 Told::Refused { code: RefuseCode::LOOP, sentence, .. } => self.found_loop(now, server, sentence),

@@ -32,7 +32,6 @@ pub struct Published {
     pub accept: Vec<u8>,
     /// Most that it may send.
     pub most: Option<Bitrate>,
-    pub meter: Meter,
 }
 
 /// Whether somebody sends too much.
@@ -45,8 +44,9 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub const fn new(now: Time) -> Self {
-        Self { began: (now, 0), above: 0 }
+    /// So many bytes have come before.
+    pub const fn new(now: Time, bytes: u64) -> Self {
+        Self { began: (now, bytes), above: 0 }
     }
 
     /// So many bytes have come in all; true once `patience` seconds in a row brought more than `most`.
@@ -111,8 +111,8 @@ impl Upstream {
     /// Whether its publisher has sent more than it may, for so many seconds.
     pub fn sends_too_much(&mut self, now: Time, patience: u32) -> bool {
         let bytes = self.traffic().1;
-        let Some(published) = self.published.as_mut() else { return false };
-        published.most.is_some_and(|most| published.meter.is_above(now, bytes, most, patience))
+        let Some(most) = self.published.as_ref().and_then(|published| published.most) else { return false };
+        self.meter.get_or_insert_with(|| Meter::new(now, bytes)).is_above(now, bytes, most, patience)
     }
 
     /// The stream ends: those who watch are told why, and so is the publisher, if it is there.
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn too_much_is_too_much_only_after_some_seconds_in_a_row() {
-        let (mut meter, most) = (Meter::new(Time::ZERO), Bitrate::bps(8_000_000));
+        let (mut meter, most) = (Meter::new(Time::ZERO, 0), Bitrate::bps(8_000_000));
         let mut bytes = 0;
         let mut second = |n: u64, megabytes: f64| {
             bytes += (megabytes * 1e6) as u64;
