@@ -48,6 +48,10 @@ pub enum AddressError {
     Number(String),
     #[error("{0}; `udpstream ls HOST` lists the streams of a server")]
     Name(NameError),
+    #[error(
+        "a relay needs no code: it passes on whatever is watched through it; name the server alone, and watch RELAY/CODE"
+    )]
+    CodeOfRelay,
     #[error("a code is watched at its server: write HOST/CODE")]
     NoHost,
     #[error("what stands behind {0}/ looks like a code, but {1}")]
@@ -124,6 +128,9 @@ impl FromStr for Origins {
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let parts: Vec<&str> = text.split(',').collect();
         let targets = parts.iter().map(|part| part.parse()).collect::<Result<Vec<Target>, _>>()?;
+        if targets.iter().any(|target| target.code.is_some()) {
+            return Err(AddressError::CodeOfRelay);
+        }
         let names: Vec<&StreamName> = targets.iter().filter_map(|target| target.stream.as_ref()).collect();
         // The name stands behind the last, or behind each.
         let stream = names.last().map(|name| (*name).clone());

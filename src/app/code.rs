@@ -21,11 +21,20 @@ pub struct Told<'a> {
     /// `HOST[:PORT]` as others would write it.
     pub place: &'a str,
     pub code: &'a Code,
+    /// Whoever runs this does not have it yet.
+    pub is_new: bool,
 }
 
 /// Tells people: where they can see it, large; elsewhere in a line.
 pub fn tell(output: &Output, told: &Told<'_>) {
-    let Told { name, place, code } = told;
+    let Told { name, place, code, is_new } = told;
+    if !is_new && !io::stderr().is_terminal() {
+        // What is not for eyes is kept somewhere, and the code is known.
+        let lookup = code.lookup();
+        return output.say(&format!(
+            "{name} is watched by its code, {lookup}-…, and is in no list: udpstream watch {place}/CODE"
+        ));
+    }
     output.say(&format!("{name} is watched by its code, and is in no list:"));
     if draws() {
         output.say("");

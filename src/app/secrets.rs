@@ -184,8 +184,9 @@ fn ask(prompt: &str) -> anyhow::Result<String> {
 }
 
 fn first_line(text: &str) -> Option<String> {
-    let line = text.lines().next()?.trim();
-    (!line.is_empty()).then(|| line.to_owned())
+    // Spaces may be part of a password.
+    let line = text.lines().next()?.trim_end_matches(['\r', '\n']);
+    (!line.trim().is_empty()).then(|| line.to_owned())
 }
 
 #[cfg(test)]

@@ -165,6 +165,11 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
     let folder = folder.map(Folder::open).transpose()?;
     let guards = options.streams.iter().map(|stream| stream.guard.guard(&stream.name));
     let guards = guards.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut lookups: Vec<_> = guards.iter().filter_map(|(_, code)| code.as_ref().map(Code::lookup)).collect();
+    lookups.sort_unstable();
+    if lookups.windows(2).any(|two| two[0] == two[1]) {
+        bail!("two streams have codes that begin with the same four letters; give one of them another code");
+    }
     let recorded = options.streams.iter().map(take).collect::<Result<Vec<_>, _>>()?;
     let socket = ports::bind(options.bind, options.marks, "--port")?;
     let local = socket.local_addr().context("the socket has no address")?;

@@ -32,7 +32,7 @@ fn secrets(arguments: &[OsString]) -> Vec<Vec<Range<usize>>> {
         if argument.to_str().is_none() {
             return Vec::new();
         }
-        if whole { value(&text, 0).into_iter().collect() } else { within(&text) }
+        if whole { value(&text, 0, false).into_iter().collect() } else { within(&text) }
     };
     arguments.iter().map(of).collect()
 }
@@ -41,11 +41,11 @@ fn secrets(arguments: &[OsString]) -> Vec<Vec<Range<usize>>> {
 fn within(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for name in SECRETS {
-        for start in [format!("--{name}="), format!(",{name}=")] {
-            let at = text.match_indices(&start).map(|(at, _)| at + start.len());
-            let at = at.filter(|at| start.starts_with(',') || *at == start.len());
-            found.extend(at.filter_map(|at| value(text, at)));
-        }
+        let alone = format!("--{name}=");
+        found.extend(text.starts_with(&alone).then(|| value(text, alone.len(), false)).flatten());
+        let behind = format!(",{name}=");
+        let at = text.match_indices(&behind).map(|(at, _)| at + behind.len());
+        found.extend(at.filter_map(|at| value(text, at, true)));
     }
     // HOST/CODE, or a code that stands where none should.
     let tail = text.rfind('/').map_or(0, |slash| slash + 1);
@@ -55,9 +55,10 @@ fn within(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// What is secret of a value that begins there: not a file's name, nor a word that stands for something else.
-fn value(text: &str, at: usize) -> Option<Range<usize>> {
-    let end = if at == 0 { text.len() } else { text[at..].find(',').map_or(text.len(), |comma| at + comma) };
+/// What is secret of a value that begins there, and ends at a comma if others follow: not a file's name, nor a word that stands for
+/// something else.
+fn value(text: &str, at: usize, others: bool) -> Option<Range<usize>> {
+    let end = text[at..].find(',').filter(|_| others).map_or(text.len(), |comma| at + comma);
     let value = &text[at..end];
     (!value.is_empty() && !value.starts_with('@') && !["new", "-"].contains(&value)).then_some(at..end)
 }
@@ -114,6 +115,7 @@ mod tests {
             ("watch robot --code CODE", "watch robot --code STARS"),
             ("watch robot --code=CODE -q", "watch robot --code=STARS -q"),
             ("watch robot/x --password words", "watch robot/x --password *****"),
+            ("watch robot/x --password=a,b,c", "watch robot/x --password=*****"),
             ("serve --stream a=test:,code=CODE,width=64", "serve --stream a=test:,code=STARS,width=64"),
             ("serve --allow-publish CODE --accept-publishers", "serve --allow-publish STARS --accept-publishers"),
             ("serve x --code new", "serve x --code new"),

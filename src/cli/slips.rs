@@ -6,7 +6,10 @@ use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use udpstream::app::address::{Address, Target};
+use udpstream::seal::Code;
 use udpstream::source::Input;
+
+use super::keys::SECRETS;
 
 /// The same error, with the command that was meant if we can tell.
 pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
@@ -40,8 +43,15 @@ fn unknown(error: &clap::Error, words: &[String]) -> Option<Vec<String>> {
     }
 }
 
-/// An address that was typed where it does not belong is shown without its password.
+/// An address that was typed where it does not belong is shown without its password, and no code or password at all.
 fn hide_secrets(error: &mut clap::Error) {
+    let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    let is_secret = SECRETS.iter().any(|name| argument.starts_with(&format!("--{name} ")));
+    let is_code = |text: &str| Code::is_meant(text.rsplit('/').next().unwrap_or(text));
+    let value = error.get(ContextKind::InvalidValue).map(ToString::to_string);
+    if value.is_some_and(|value| is_secret || is_code(&value)) {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("…".to_owned()));
+    }
     for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
         if let Some(ContextValue::String(text)) = error.get(kind)
             && text.contains("://")

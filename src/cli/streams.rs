@@ -121,10 +121,8 @@ fn apart(streams: &[Named], all: &[Choices]) -> Result<(), String> {
         return Err("standard input can be read once; name - for one stream, code or password only".to_owned());
     }
     let given = all.iter().filter_map(|choices| choices.code.as_ref()).filter(|code| **code != GivenCode::New);
-    let mut given: Vec<&GivenCode> = given.collect();
-    let count = given.len();
-    given.dedup();
-    if given.len() < count {
+    let given: Vec<&GivenCode> = given.collect();
+    if given.iter().enumerate().any(|(at, code)| given[..at].contains(code)) {
         return Err("each stream needs a code of its own; write --code new, or name each behind its stream".to_owned());
     }
     if let Some(Named { name, .. }) = streams.iter().find(|stream| Code::is_meant(stream.name.as_str())) {

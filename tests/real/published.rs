@@ -114,11 +114,33 @@ fn a_camera_is_published_and_watched_by_its_code() {
     }
     let (last, said) = publisher.end();
     assert!(last["pictures_sent"].as_u64() >= Some(40), "{last}");
-    assert!(said.contains(&format!("udpstream watch {address}")), "the code is told to whoever publishes: {said}");
+    assert!(said.contains(&format!("{}-…", &code[..4])) && !said.contains(&code[5..]), "it is kept: {said}");
     hub.interrupt();
     let (exit, last) = hub.end(END);
     assert_eq!(exit, 0, "{last}");
     assert!(!last.to_string().contains(&code[5..]), "{last}");
+}
+
+/// One that was drawn just now is told, wherever it may be read: nobody else knows it.
+#[test]
+fn a_code_that_was_drawn_is_told_once() {
+    let hub = hub(&["--allow-publish", "new"]);
+    let film = Server::start(&["test:64x48@25"]);
+    let said = |mut server: Server| {
+        server.interrupt();
+        assert_eq!(wait(&mut server.child, END), 0);
+        let mut said = String::new();
+        server.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        said
+    };
+    let told = said(hub);
+    let code = told.split_once("need the code ").expect("told").1.split(':').next().unwrap();
+    assert!(code.len() == 24 && code.parse::<udpstream::seal::Code>().is_ok(), "{told}");
+    assert!(!said(film).contains("code"));
+    let open = self::hub(&[]);
+    let (publisher, _) = Publisher::start(&open.address(), &[]);
+    let (_, told) = publisher.end();
+    assert_eq!(told.matches("udpstream watch 127.0.0.1").count(), 1, "{told}");
 }
 
 #[test]

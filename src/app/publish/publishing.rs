@@ -114,7 +114,8 @@ impl Publishing {
         }
         match &self.identity.code {
             Some(code) => {
-                code::tell(&self.output, &Told { name: name.as_str(), place: &server, code });
+                let is_new = self.options.keep.is_none() && matches!(self.options.code, None | Some(GivenCode::New));
+                code::tell(&self.output, &Told { name: name.as_str(), place: &server, code, is_new });
                 self.serving.watched_with = Some(format!("{server}/{code}"));
                 self.serving.show_code();
             }
@@ -134,6 +135,7 @@ impl Publishing {
             self.failed = true;
             return self.serving.signal(now, publisher.server_mut(), 0);
         }
+        self.silent = None;
         if self.refused.as_ref() != Some(&sentence) {
             self.output.warn(&format!("warning: {server} does not take the stream now: {sentence} It is asked again."));
             self.refused = Some(sentence);

@@ -1,5 +1,6 @@
 //! What is said once the server listens.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 
 use serde_json::{Map, Value, json};
@@ -7,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::channel::Channel;
 use super::serving::Serving;
 use crate::app::code::{self, Told};
-use crate::app::secrets::GuardChoice;
+use crate::app::secrets::{GivenCode, GuardChoice};
 use crate::seal::Code;
 use crate::source::Pace;
 
@@ -65,7 +66,8 @@ impl Serving {
         let place = code::place(local);
         for (channel, code) in self.channels.iter().zip(codes) {
             let name = channel.stream.name.as_str();
-            code.iter().for_each(|code| code::tell(&self.output, &Told { name, place: &place, code }));
+            let is_new = matches!(channel.stream.guard, GuardChoice::Code(GivenCode::New));
+            code.iter().for_each(|code| code::tell(&self.output, &Told { name, place: &place, code, is_new }));
         }
     }
 
@@ -80,7 +82,11 @@ impl Serving {
     /// Says the code that publishers need.
     pub fn announce_publishers(&self, local: SocketAddr, code: &Code) {
         let place = code::place(local);
-        self.output.say(&format!("Publishers need the code {code}: udpstream publish {place} INPUT --allow-publish -"));
+        let given = self.options.publishers.as_ref().and_then(|publishers| publishers.allowed.as_ref());
+        let is_new = given == Some(&GivenCode::New) || std::io::stderr().is_terminal();
+        let shown = if is_new { code.to_string() } else { format!("{}-…", code.lookup()) };
+        self.output
+            .say(&format!("Publishers need the code {shown}: udpstream publish {place} INPUT --allow-publish -"));
     }
 
     /// Says on both channels where what is served.

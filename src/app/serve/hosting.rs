@@ -28,6 +28,8 @@ struct Published {
     name: StreamName,
     publisher: Option<SocketAddr>,
     above: Above,
+    /// It was away since it flowed last.
+    away: bool,
     /// What is shown while its publisher is away.
     card: Option<Shown>,
     /// Bytes that had come and gone when the running second began.
@@ -61,7 +63,7 @@ impl Hosting {
                 let address = publisher.map(|address| address.to_string()).unwrap_or_default();
                 let text = if before == Above::Paused {
                     format!("{name}: it goes on.")
-                } else if matches!(before, Above::Away(_)) {
+                } else if std::mem::take(&mut published.away) {
                     format!("{name}: its publisher is back.")
                 } else if std::mem::replace(&mut published.publisher, publisher) != publisher {
                     format!("{name}: published from {address}.")
@@ -72,6 +74,7 @@ impl Hosting {
                 self.output.say(&text);
             }
             Above::Away(_) => {
+                published.away = true;
                 self.output.say(&format!("{name}: its publisher has fallen silent; it is kept for ten seconds."));
                 self.show_card(now, relay, key, "is away", "Its publisher is not heard; it is waited for.");
             }
@@ -80,7 +83,7 @@ impl Hosting {
                 self.show_card(now, relay, key, "is paused", "It goes on when its publisher likes.");
             }
             Above::Over => {
-                (published.publisher, published.card) = (None, None);
+                (published.publisher, published.card, published.away) = (None, None, false);
                 self.tell("unpublished", &name, None);
                 self.output.say(&format!("{name}: it is over."));
             }
@@ -191,7 +194,8 @@ impl App<Relay> for Hosting {
             Event::Server(event) => return self.serving.event(now, relay.server_mut(), event),
             Event::Opened(key, name) => {
                 let (publisher, above, card) = (None, Above::Idle, None);
-                self.published.insert(key, Published { name, publisher, above, card, before: (0, 0) });
+                let (away, before) = (false, (0, 0));
+                self.published.insert(key, Published { name, publisher, above, away, card, before });
             }
             Event::Above(key, above) => self.above(now, relay, key, above),
             Event::Tapped(key, tapped) => self.take(key, tapped),

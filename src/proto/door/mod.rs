@@ -120,6 +120,11 @@ impl Door {
         self.admitted.note(minute(now), cookie);
     }
 
+    /// Whether so many were admitted in this minute that no more can be.
+    pub fn admits_no_more(&self, now: Time) -> bool {
+        self.admitted.is_full(minute(now))
+    }
+
     /// Why there is no room for a session at this address; one that is there already does not count.
     pub fn lacks_room(&self, now: Time, from: Peer, sessions: &Sessions) -> Option<Refusal> {
         let own = usize::from(sessions.at(from).is_some());
@@ -130,7 +135,7 @@ impl Door {
             let why = "Your address already has as many watchers as the server allows.";
             return Some(Refusal::new(RefuseCode::TOO_MANY_FROM_ADDRESS, why, 5_000));
         }
-        self.admitted.is_full(minute(now)).then(Refusal::busy)
+        self.admits_no_more(now).then(Refusal::busy)
     }
 
     /// Counts a Join or List, and says whether it is above what its network may say this second.

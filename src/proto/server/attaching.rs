@@ -66,7 +66,7 @@ impl Server {
             self.totals.rejected += 1;
             return false;
         }
-        if self.door.is_one_too_many(now, datagram.peer()) {
+        if self.door.is_one_too_many(now, datagram.peer()) || self.door.admits_no_more(now) {
             self.refuse(datagram.route(), join.nonce, Refusal::busy());
             return false;
         }

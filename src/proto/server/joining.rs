@@ -194,7 +194,9 @@ impl Server {
             session.media.most = wishes.class;
             session.via = via(join.tlvs).into_iter().take(MAX_VIA).collect();
         }
-        if let Some(first) = self.first_session(peer.port, join)
+        let first = self.first_session(peer.port, join);
+        let same = |slot: &usize| self.sessions.get(*slot).is_some_and(|session| session.stream == key);
+        if let Some(first) = first.filter(same)
             && let Some(old) = self.sessions.tie(first, &mut session)
         {
             self.remove(old, Gone::Replaced);
