@@ -54,7 +54,7 @@ mod session;
 mod stream;
 
 #[doc(hidden)]
-pub use fuzz::{fuzz_receiver, fuzz_relay, fuzz_server};
+pub use fuzz::{fuzz_publish, fuzz_receiver, fuzz_relay, fuzz_server};
 pub use lister::Lister;
 pub use receiver::Receiver;
 pub use relay::Relay;

@@ -4,6 +4,7 @@
 //! counters add up.
 
 mod balance;
+mod broadcast;
 mod film;
 mod forge;
 mod relay;
@@ -14,6 +15,7 @@ mod world;
 
 use std::time::Duration;
 
+pub use broadcast::fuzz_publish;
 pub use relay::fuzz_relay;
 
 use super::{Port, SendFailure, receiver, server};
@@ -274,6 +276,11 @@ mod tests {
     #[test]
     fn mutated_scripts_do_not_upset_the_relay() {
         mutated(0x1357_9bdf_0246_8ace, fuzz_relay);
+    }
+
+    #[test]
+    fn mutated_scripts_do_not_upset_a_broadcast() {
+        mutated(0x0bad_cafe_1234_5678, fuzz_publish);
     }
 
     #[test]

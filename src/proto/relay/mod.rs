@@ -139,6 +139,7 @@ impl Relay {
         let gate = config.publishing.clone().map(|publishing| {
             let key = GrantKey::new(&config.seed);
             server.publish_key = Some(key.public());
+            server.settles = now + KEPT;
             Gate::new(publishing, key)
         });
         let mut relay = Self {

@@ -30,6 +30,8 @@ pub struct Config {
     pub sound_port: u16,
     /// The id of the relay that this is the server of. It goes on when all its streams are over.
     pub relay: Option<u64>,
+    /// Until then streams may still come back that were here before the server was started anew.
+    pub settles: Time,
     /// Told to whoever might want to publish here.
     pub publish_key: Option<[u8; PUBLIC_LEN]>,
 }
@@ -44,6 +46,7 @@ impl Config {
             max_joins_per_second: 200,
             sound_port: 0,
             relay: None,
+            settles: Time::ZERO,
             publish_key: None,
         }
     }

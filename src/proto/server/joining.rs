@@ -16,6 +16,10 @@ use crate::wire::{Kind, SizeClass, StreamName, VERSION};
 /// Said where no stream is listed, whether there are some with codes or not.
 const NONE: &str = "No stream is listed here; one that has a code is watched by it, as HOST/CODE.";
 
+/// Said while streams may still come back.
+const SETTLES: &str = "The server has just started, and its streams are on their way back.";
+const SETTLES_AGAIN_MS: u32 = 250;
+
 impl Server {
     /// Whether so much waits to be sent that strangers are not answered; each one who is not counts as rejected.
     fn is_backed_up(&mut self) -> bool {
@@ -64,7 +68,7 @@ impl Server {
         // It counts before anything is done for it: a refusal costs time too, and its cookie is not used up.
         let entrance = match self.door.is_one_too_many(now, from) {
             true => Err(Refusal::busy()),
-            false => self.wanted(now, from, join).and_then(|key| self.entrance(now, from, key, join)),
+            false => self.wanted_by_now(now, from, join).and_then(|key| self.entrance(now, from, key, join)),
         };
         let stream = match entrance {
             Ok(stream) => stream,
@@ -110,6 +114,15 @@ impl Server {
             return Err(Refusal::new(RefuseCode::FULL, why, 5_000));
         }
         self.door.lacks_room(now, from, &self.sessions).map_or(Ok(key), Err)
+    }
+
+    /// The same as below; who asks for what is not there is to ask again while streams may still come back.
+    fn wanted_by_now(&mut self, now: Time, from: Peer, join: &Join<'_>) -> Result<StreamKey, Refusal> {
+        let settles = now < self.config.settles;
+        self.wanted(now, from, join).map_err(|refusal| match refusal.code {
+            RefuseCode::NO_SUCH_STREAM if settles => Refusal::new(RefuseCode::BUSY, SETTLES, SETTLES_AGAIN_MS),
+            _ => refusal,
+        })
     }
 
     /// The stream that a Join asks for, and proves that it may watch.

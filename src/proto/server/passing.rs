@@ -61,6 +61,8 @@ impl Server {
         }
         let id = self.random.id();
         if let Some(stream) = self.streams.get_mut(key.index()) {
+            // What it has sent was sent by the server all the same.
+            self.totals.add(&stream.totals);
             *stream = Stream::new(key, id, StreamConfig { adapt: true, guard, ..StreamConfig::new(name, listed) });
             stream.await_adoption();
         }
