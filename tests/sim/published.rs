@@ -309,6 +309,11 @@ fn limits_are_kept_each_with_its_sentence() {
         refusals(&grid, third)[0],
         (RefuseCode::FULL, "The server takes 2 publishers, and has as many.".to_owned())
     );
+    // Nor is a code taken that is not asked for.
+    let open = grid.hub(OPEN);
+    let eager = grid.publish(&Published { at: open, ..may(public(open, 6)) });
+    grid.run(seconds(1));
+    assert!(refusals(&grid, eager)[0].1.contains("leave out --allow-publish"));
     // A place is free again.
     grid.kill(two[0]);
     grid.run(seconds(20));

@@ -28,6 +28,7 @@ struct Broadcast {
     hub: Relay,
     publisher: Publisher,
     watcher: Receiver,
+    allowed: Option<Key>,
     now: Time,
     /// Of the publisher's session, as its last datagram had it.
     tag: u32,
@@ -63,7 +64,7 @@ impl Broadcast {
         let now = Time::from_millis(1_000);
         let allowed = (choice & 1 == 0).then(|| Key::new([9; 32]));
         let max_rate = (choice & 2 == 0).then(|| Bitrate::bps(2_000_000));
-        let publishing = Some(Publishing { most: 2, allowed, max_rate });
+        let publishing = Some(Publishing { most: 2, allowed: allowed.clone(), max_rate });
         let mut server = server::Config::new([1; 32]);
         server.sound_port = 9_687;
         let (origins, tapped) = (Vec::new(), choice & 4 == 0);
@@ -73,7 +74,8 @@ impl Broadcast {
         watching.secret = LookupId::new(77).map(|id| receiver::Secret::Code(id, Key::new([7; 32])));
         let mut broadcast = Self {
             hub: Relay::new(config, now),
-            publisher: publishes(0, now)?,
+            publisher: publishes(0, now, allowed.clone())?,
+            allowed,
             watcher: Receiver::new(watching, now),
             now,
             tag: 0,
@@ -91,13 +93,13 @@ impl Broadcast {
         let (tag, sequence) = (self.tag, self.sequence);
         match script.choice(12) {
             0 | 1 => self.run(Duration::from_millis(u64::from(script.u8()) * 8)),
-            2..=4 => self.to_hub(PUBLISHER.into(), &forge::object(tag, sequence, script)),
-            5 => self.to_hub(PUBLISHER.into(), &forge::parity(tag, sequence, script)),
-            6 => self.to_hub(PUBLISHER.into(), &forge::chunk(tag, sequence, script)),
-            7 => self.to_hub(PUBLISHER.into(), &datagram(Kind(script.u8()), tag, script.bytes())),
-            8 => self.to_publisher(&datagram(Kind(script.u8()), tag, script.bytes())),
+            2..=4 => self.hub_hears(PUBLISHER.into(), &forge::object(tag, sequence, script)),
+            5 => self.hub_hears(PUBLISHER.into(), &forge::parity(tag, sequence, script)),
+            6 => self.hub_hears(PUBLISHER.into(), &forge::chunk(tag, sequence, script)),
+            7 => self.hub_hears(PUBLISHER.into(), &datagram(Kind(script.u8()), tag, script.bytes())),
+            8 => self.publisher_hears(&datagram(Kind(script.u8()), tag, script.bytes())),
             9 => self.again(script),
-            10 => self.to_hub(WATCHER.into(), &datagram(Kind(script.u8()), script.u32(), script.bytes())),
+            10 => self.hub_hears(WATCHER.into(), &datagram(Kind(script.u8()), script.u32(), script.bytes())),
             _ => self.turn(script),
         }
     }
@@ -110,7 +112,7 @@ impl Broadcast {
             bytes[at] ^= script.u8();
         }
         let from = if script.u8() < 64 { SocketAddr::from(([10, 0, 0, 9], 9)) } else { from };
-        self.to_hub(from, &bytes);
+        self.hub_hears(from, &bytes);
     }
 
     fn turn(&mut self, script: &mut Script<'_>) {
@@ -118,7 +120,7 @@ impl Broadcast {
             0 => self.broken = !self.broken,
             1 => {
                 self.started += 1;
-                if let Some(publisher) = publishes(self.started, self.now) {
+                if let Some(publisher) = publishes(self.started, self.now, self.allowed.clone()) {
                     self.publisher = publisher;
                 }
             }
@@ -135,12 +137,12 @@ impl Broadcast {
         self.publisher.handle(self.now, Input::Local(publisher::Local::Server(local)));
     }
 
-    fn to_hub(&mut self, from: SocketAddr, bytes: &[u8]) {
+    fn hub_hears(&mut self, from: SocketAddr, bytes: &[u8]) {
         let received = Received { port: Port::PICTURES, from, local: None, ecn: Ecn::Not, bytes };
         self.hub.handle(self.now, Input::Datagram(received));
     }
 
-    fn to_publisher(&mut self, bytes: &[u8]) {
+    fn publisher_hears(&mut self, bytes: &[u8]) {
         let received = Received { port: Port::PICTURES, from: HUB.into(), local: None, ecn: Ecn::Not, bytes };
         self.publisher.handle(self.now, Input::Datagram(received));
     }
@@ -168,7 +170,7 @@ impl Broadcast {
                 let bytes = whole(&transmit);
                 if transmit.to == SocketAddr::from(PUBLISHER) {
                     if !self.broken {
-                        self.to_publisher(&bytes);
+                        self.publisher_hears(&bytes);
                     }
                 } else if transmit.to.ip() == SocketAddr::from(WATCHER).ip() {
                     let port = Port((transmit.to.port() - WATCHER.1) as u8);
@@ -190,7 +192,7 @@ impl Broadcast {
                 self.tag = u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
                 self.keep(PUBLISHER.into(), &bytes);
                 if !self.broken {
-                    self.to_hub(PUBLISHER.into(), &bytes);
+                    self.hub_hears(PUBLISHER.into(), &bytes);
                 }
                 true
             }
@@ -235,7 +237,7 @@ fn whole(transmit: &Transmit) -> Vec<u8> {
 }
 
 /// A publisher of a live stream of which nothing is shown: what it sends of pictures the script makes up.
-fn publishes(started: u8, now: Time) -> Option<Publisher> {
+fn publishes(started: u8, now: Time, allowed: Option<Key>) -> Option<Publisher> {
     let description = Description {
         title: "A camera".to_owned(),
         size: Size::new(320, 240),
@@ -253,8 +255,24 @@ fn publishes(started: u8, now: Time) -> Option<Publisher> {
         servers: vec![HUB.into()],
         name: None,
         grant: grant(),
-        allowed: Some(Key::new([9; 32])),
+        allowed,
         server: server::Config::new([120 + started % 100; 32]),
     };
     Some(Publisher::new(config, StreamConfig::new(super::world::name(0)?, description), now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise the scripts would prove little.
+    #[test]
+    fn a_publisher_is_taken_and_its_watcher_let_in() {
+        for choice in [0, 1] {
+            let Some(mut broadcast) = Broadcast::new(&mut Script::new(&[choice])) else { panic!("no broadcast") };
+            broadcast.run(Duration::from_secs(2));
+            assert!(broadcast.publisher.is_accepted());
+            assert_eq!(broadcast.hub.server().watchers(), 1);
+        }
+    }
 }

@@ -254,7 +254,7 @@ fn not_allowed(asks: bool) -> Refusal {
     let why = if asks {
         "Publishing here needs the code of whoever runs the server, after --allow-publish."
     } else {
-        "The server could not read what the publisher wants: start the publisher again."
+        "The server cannot read what the publisher wants: it asks for no code of those who publish, so leave out --allow-publish."
     };
     Refusal::new(RefuseCode::GUARDED, why, AGAIN_MS)
 }
