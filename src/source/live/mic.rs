@@ -285,12 +285,14 @@ mod tests {
         let (zero, hearing) = (Arc::new(Watched::new(Some(clock::now()))), control.clone());
         let mut ear = super::ear("hw:987", SoundOptions::default());
         let thread = std::thread::spawn(move || ear.hear(&hearing, &zero, out, &tell));
+        // A busy machine takes its time to find out.
+        let told = news.recv_timeout(Duration::from_secs(20));
+        assert!(matches!(told, Ok(News::Lost(_))), "{told:?}");
         let heard = chunks(&consumer, 300);
         assert!(!heard.iter().any(is_loud));
         drop(consumer);
         thread.join().expect("no panic");
-        let news: Vec<_> = news.try_iter().collect();
-        assert!(matches!(&news[..], [News::Lost(_)]), "{news:?}");
+        assert_eq!(news.try_iter().count(), 0, "it is told once");
         assert_eq!(control.children(), [0_u32; 0]);
     }
 }
