@@ -211,9 +211,16 @@ fn a_film_is_guarded_by_a_code_in_a_file_or_by_a_password() {
 fn what_is_published_is_recorded_within_a_bound() {
     let folder = tempfile::tempdir().unwrap();
     let recordings = folder.path().join("recordings");
-    let hub = hub(&["--record-dir", recordings.to_str().unwrap(), "--record-size", "1G"]);
+    let mut hub = hub(&["--record-dir", recordings.to_str().unwrap(), "--record-size", "1G"]);
     let (publisher, _) = Publisher::start(&hub.address(), &["--name", "hall", "--public"]);
-    std::thread::sleep(Duration::from_secs(3));
+    let (start, mut line) = (Instant::now(), String::new());
+    while !serde_json::from_str::<Value>(&line).is_ok_and(|line| line["recordings"]["pictures"].as_u64() >= Some(50)) {
+        line.clear();
+        assert!(
+            hub.stdout.read_line(&mut line).unwrap() > 0 && start.elapsed() < END * 2,
+            "nothing is recorded: {line}"
+        );
+    }
     drop(publisher.end());
     hub.interrupt();
     let (exit, last) = hub.end(END);
