@@ -20,7 +20,9 @@ LENGTHS = {"short": {"kills": 20, "seconds": 15}, "long": {"kills": 200, "second
 PARTS = ("glass", "kills")
 # What is asked, in ms.
 GLASS_MS, BACK_MS = 25, 1_000
-SOURCE, SCREEN, FPS = "test:500x282@30", "1280x720", 30
+SOURCE, FPS = "test:500x282@30", 30
+# Of the processors so much has to be idle, or a picture waits for them and not for the network.
+BUSY_IDLE = 0.2
 # A watcher is given up that shows nothing for so long after all is back.
 GIVEN_UP_S = 15
 # One restart in so many comes late: by then a watcher has gone through all the stages of its search.
@@ -67,9 +69,9 @@ class Trials:
         self.row = self.table.row
         self.keep = pathlib.Path(os.environ["TMPDIR"]) / "code"
 
-    def serve(self, port=0):
-        sound = ("--audio-port", "0")
-        hub = Timed(self.options.program, "serve", "--accept-publishers", "--bind", HOME, "--port", str(port), *sound)
+    def serve(self, port=0, *what):
+        at = ("--bind", HOME, "--port", str(port), "--audio-port", "0")
+        hub = Timed(self.options.program, "serve", *(what or ("--accept-publishers",)), *at)
         ready = lambda: "listening" in hub.last or not hub.is_running()
         check(self.field.run(START_S, ready), "the server did not listen")
         check("listening" in hub.last, f"the server did not start: {''.join(hub.said).strip()}")
@@ -94,20 +96,37 @@ class Trials:
 
     def glass(self):
         check(self.options.examples, "glass needs --examples DIR")
-        shown, seen = Screen(SCREEN), Screen("1600x1000")
-        log, examples = self.keep.with_name("shown"), self.options.examples
+        print("ms from drawn on one screen to shown on the other")
+        self.through("screen → serve → watch", self.served, ())
+        self.through("screen → publish → serve → watch", self.published, (("p50", GLASS_MS),))
+
+    def served(self, screen):
+        """A screen that is served where it is."""
+        server = self.serve(0, screen, "--fps", str(FPS), "--no-pointer")
+        return f"{HOME}:{server.port}", [server]
+
+    def published(self, screen):
+        hub = self.serve()
+        publisher = self.publish(hub, screen, "--fps", str(FPS), "--no-pointer")
+        code = self.keep.read_text().split()[0]
+        self.keep.unlink()
+        return f"{HOME}:{hub.port}/{code}", [publisher, hub]
+
+    def through(self, way, stream, asked):
+        size, examples, log = self.options.size, self.options.examples, self.keep.with_name("shown")
+        shown, seen = Screen(size), Screen("1600x1000")
         try:
-            hub = self.serve()
-            screen = self.publish(hub, f"screen:{shown.name}", "--fps", str(FPS), "--no-pointer")
-            code = self.keep.read_text().split()[0]
-            watch = [self.options.program, "watch", f"{HOME}:{hub.port}/{code}", "--no-audio", "--stats", "json"]
+            address, programs = stream(f"screen:{shown.name}")
+            watch = [self.options.program, "watch", address, "--no-audio", "--stats", "json"]
             viewer = subprocess.Popen(watch, stdout=subprocess.PIPE, text=True, env=seen.environment)
-            command = [examples / "glass", SCREEN, str(self.options.seconds + 10)]
+            command = [examples / "glass", size, str(self.options.seconds + 10)]
             glass = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=seen.environment)
             time.sleep(2)
             pictures = str(self.options.seconds * FPS)
-            draw = ["--to", "screen", "--size", SCREEN, "--fps", str(FPS), "--pictures", pictures, "--log", log]
+            draw = ["--to", "screen", "--size", size, "--fps", str(FPS), "--pictures", pictures, "--log", log]
+            idle, since = idle_seconds(), time.monotonic()
             subprocess.run([examples / "barcode", *draw, "--range", "full"], check=True, env=shown.environment)
+            idle = (idle_seconds() - idle) / (time.monotonic() - since) / os.cpu_count()
             arrived = numbered(glass.communicate()[0])
             viewer.terminate()
             viewer.communicate()
@@ -115,13 +134,13 @@ class Trials:
             # Until everything has run once it is not what one gets used to.
             wanted = [number for number in drawn if number >= FPS]
             delays = [arrived[number] - drawn[number] for number in wanted if number in arrived]
-            check(delays, "nothing came from glass to glass")
-            missing = {"missing": len(wanted) - len(delays)}
-            print("ms from drawn on one screen to shown on the other")
-            self.row("glass", "screen → publish → serve → watch", spread(delays) | missing, (("p50", GLASS_MS),))
-            self.stop(screen, hub)
+            check(delays, f"nothing came from glass to glass: {way}")
+            values = spread(delays) | {"missing": len(wanted) - len(delays), "idle %": round(100 * idle)}
+            self.row("glass", way, values, asked)
+            if idle < BUSY_IDLE:
+                print(f"  says little: of the processors {100 * idle:.0f} % were idle; --size 960x240 asks for less")
+            self.stop(*programs)
             log.unlink()
-            self.keep.unlink()
         finally:
             shown.end()
             seen.end()
@@ -193,6 +212,11 @@ class Trials:
                 self.table.missed.append(f"kills: {who} grew from {was:.0f} to {now:.0f} {name}")
 
 
+def idle_seconds():
+    """For how long processors had nothing to do since the machine was started, added up (proc_stat(5))."""
+    return int(pathlib.Path("/proc/stat").read_text().split()[4]) / os.sysconf("SC_CLK_TCK")
+
+
 def numbered(text):
     """What `barcode` and `glass` note: pictures and their moments, in ms."""
     return {int(number): int(moment) / 1e6 for number, moment in map(str.split, text.splitlines())}
@@ -204,6 +228,7 @@ def options():
     parser.add_argument("--program", required=True, help="the udpstream to measure")
     parser.add_argument("--examples", type=pathlib.Path, help="where glass and barcode are, built")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--size", default="1280x720", metavar="WxH", help="of the screen that is published")
     for name in ("kills", "seconds"):
         parser.add_argument(f"--{name}", type=int, metavar="N")
     chosen = parser.parse_args()
