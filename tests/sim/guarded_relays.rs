@@ -235,3 +235,27 @@ fn who_came_while_it_was_open_has_to_prove_when_it_is_guarded() {
     assert_eq!(shown_since(&grid, before, guarded), 0);
     assert!(shown_since(&grid, knows, guarded) > 70, "{:?}", grid.refused(knows));
 }
+
+/// A film that is guarded passes through a relay that keeps films, and none of it stays there.
+#[test]
+fn a_guarded_film_is_not_kept_by_the_relay_it_passes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (guarded, kept) in [(true, 0), (false, 1)] {
+        let mut grid = Grid::new(13, &Rc::new(Film::new(Size::new(320, 176), Rate::TYPICAL, 12)));
+        grid.hash = Some([13; 32]);
+        if guarded {
+            grid.guards = vec![("words", Guard::Password(password()))];
+        }
+        let origin = grid.origin(&[("words", false)]);
+        for source in grid.sources(origin) {
+            (source.encoder.length, source.chunks) = (100, 690);
+        }
+        let relay = grid.relay_with(&[origin], None, Some(folder.path()));
+        grid.run(seconds(1));
+        let watcher =
+            if guarded { by_password(&mut grid, relay, password()) } else { grid.watch(relay, Some("words")) };
+        grid.run(seconds(8));
+        assert!(shown_since(&grid, watcher, Time::ZERO) > 70, "{:?}", grid.refused(watcher));
+        assert_eq!(grid.shelf(relay).store().films().count(), kept);
+    }
+}
