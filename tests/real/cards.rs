@@ -41,8 +41,7 @@ fn card(viewer: &Viewer, title: &str, lines: &[&str]) {
 
 /// Quits, and checks that the same words were said on stderr.
 fn quit(viewer: Viewer, sentences: &[&str]) {
-    viewer.key("q");
-    let (code, _, said) = viewer.end();
+    let (code, _, said) = viewer.quit();
     assert_eq!(code, 0, "{said}");
     for sentence in sentences {
         assert!(said.contains(sentence), "{sentence:?} in {said}");

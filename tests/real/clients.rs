@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::ensure;
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
-use serde_json::Value;
 use udpstream::units::{MediaTime, Rate, Size, Unit};
 use udpstream::wire::message::{Accept, Message, bye};
 use udpstream::wire::object::{ObjectHeader, Type, flags};
@@ -100,12 +99,11 @@ fn the_python_client_stays_to_the_end_and_says_goodbye() {
         let output = in_python(&[&server.address(), "--headless"]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let (code, sent) = server.end(END);
-        assert_eq!((code, &sent["pictures_sent"]), (0, &Value::from(25)));
+        assert_eq!(code, 0);
+        ensure!(sent["pictures_skipped"] == 0, "pictures were left out: {sent}");
+        assert_eq!(sent["pictures_sent"], 25);
         let (shown, last) = (number(&output, "shown"), number(&output, "last"));
-        ensure!(
-            (shown, last, &sent["pictures_skipped"]) == (25, 24, &0.into()),
-            "{shown} were shown, {last} last; {sent}"
-        );
+        ensure!((shown, last) == (25, 24), "{shown} were shown, {last} last; {sent}");
         Ok(())
     });
 }
@@ -129,12 +127,12 @@ fn the_python_client_says_in_one_sentence_what_is_wrong() {
 
 #[test]
 fn the_client_on_the_library_counts_pictures_and_leaves() {
-    let server = Server::start(&["test:320x180@25", "--frames", "25", "--datagram", "1200"]);
+    let server = Server::start(&["test:320x180@25", "--frames", "150", "--datagram", "1200"]);
     let address = server.address().parse().unwrap();
     let (shown, ended) = client::client(&address, Some(10)).unwrap();
     assert!(shown == 10 && ended.is_none(), "{shown} pictures, {ended:?}");
     let (shown, ended) = client::client(&address, None).unwrap();
-    assert!((1..=25).contains(&shown) && ended.is_none(), "{shown} pictures, {ended:?}");
+    assert!((1..=150).contains(&shown) && ended.is_none(), "{shown} pictures, {ended:?}");
     assert_eq!(server.end(END).0, 0);
 }
 

@@ -96,7 +96,7 @@ fn interrupting_the_server_ends_everybody_in_good_order() {
 fn a_watcher_that_stood_still_finds_its_server_again() {
     let server = Server::start(&["test:320x180@25"]);
     let mut command = program();
-    command.args(["watch", &server.address(), "--headless", "--stats", "json", "--timeout", "3", "--duration", "7"]);
+    command.args(["watch", &server.address(), "--headless", "--stats", "json", "--timeout", "3", "--duration", "15"]);
     let mut watcher = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut stdout = BufReader::new(watcher.stdout.take().unwrap());
     let signal = |name: &str| {

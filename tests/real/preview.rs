@@ -7,7 +7,7 @@ use anyhow::ensure;
 use image::RgbImage;
 
 use crate::machine::measured;
-use crate::program::{END, Server, all_shown, figures, wait, watch};
+use crate::program::{END, Server, all_shown, figures, handed, wait, watch};
 use crate::screen::{self, Viewer, until};
 
 fn said(child: &mut Child) -> String {
@@ -29,13 +29,13 @@ fn the_preview_shows_what_is_sent_and_may_be_closed() {
     until("the test card", || screen::grab(&id).is_some_and(|shot| grey(&shot)));
     until("why it stands still", || screen::title_of(&id).contains("waiting for the first watcher – preview"));
     let first = figures(&watch(&server.address(), &["--frames", "10"]));
-    assert_eq!(first["pictures_shown"], 10, "{first}");
+    assert_eq!(handed(&first), 10, "{first}");
     until("its fps in the title", || screen::title_of(&id).contains("fps – preview"));
     until("a moving picture", || screen::grab(&id) != screen::grab(&id));
     screen::xdotool(&["windowfocus", "--sync", &id]);
-    screen::xdotool(&["key", "q"]);
+    screen::until_done("no preview", || drop(screen::xdotool(&["key", "q"])), || screen::grab(&id).is_none());
     let shown = figures(&watch(&server.address(), &["--frames", "25"]));
-    assert_eq!((&shown["pictures_shown"], &shown["end"]), (&25.into(), &"limit".into()), "{shown}");
+    assert_eq!((handed(&shown), &shown["end"]), (25, &"limit".into()), "{shown}");
     server.interrupt();
     assert_eq!(wait(&mut server.child, END), 0);
     assert!(said(&mut server.child).contains("The preview is closed"));
@@ -78,8 +78,7 @@ fn records_while_r_says_so() -> anyhow::Result<()> {
     (0..2).for_each(|_| drop(viewer.event("stats")));
     viewer.key("r");
     viewer.seen(|shot| !red(shot));
-    viewer.key("q");
-    let (code, shown, said) = viewer.end();
+    let (code, shown, said) = viewer.quit();
     assert_eq!(code, 0, "{said}");
     let recorded = &shown["recorded"];
     let name = recorded["file"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();

@@ -200,6 +200,11 @@ pub fn watch(address: &str, arguments: &[&str]) -> Output {
     program().args(["watch", address, "--headless", "--stats", "json"]).args(arguments).output().unwrap()
 }
 
+/// How many pictures came to be shown: one gives way to the next where the machine stands still before it is decoded.
+pub fn handed(shown: &Value) -> u64 {
+    ["pictures_shown", "pictures_superseded"].map(|name| shown[name].as_u64().unwrap()).iter().sum()
+}
+
 pub fn figures(output: &Output) -> Value {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     summary(&String::from_utf8_lossy(&output.stdout))

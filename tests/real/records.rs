@@ -10,7 +10,7 @@ use anyhow::ensure;
 use serde_json::Value;
 
 use crate::machine::measured;
-use crate::program::{END, Film, Server, all_shown, figures, program, summary, watch};
+use crate::program::{END, Film, Server, all_shown, figures, handed, program, summary, watch};
 
 /// What ffprobe says of a film, its pictures counted; null if it says that this is none.
 pub fn probe(path: &Path) -> Value {
@@ -127,17 +127,13 @@ fn a_film_is_recorded_whole_on_both_sides_in_every_kind_of_file() {
     for ending in ["mkv", "avi", "mp4"] {
         let [mine, theirs] = ["mine", "theirs"].map(|name| folder.path().join(format!("{name}.{ending}")));
         let taken = measured(|| {
-            let server = Server::start(&[&film.path, "--force", "--record", mine.to_str().unwrap()]);
+            let server = Server::start(&[&film.path, "--no-adapt", "--force", "--record", mine.to_str().unwrap()]);
             let shown = figures(&watch(&server.address(), &["--force", "--record", theirs.to_str().unwrap()]));
             let (code, sent) = server.end(Duration::from_secs(10));
             assert_eq!(code, 0);
             // Even a film with gaps is recorded with all that there is.
-            let [sent_out, seen] = [&sent["pictures_sent"], &shown["pictures_shown"]];
-            assert_eq!(
-                [&sent["recorded"]["pictures"], &shown["recorded"]["pictures"]],
-                [sent_out, seen],
-                "{sent} {shown}"
-            );
+            let recorded = [&sent, &shown].map(|end| end["recorded"]["pictures"].as_u64().unwrap());
+            assert_eq!(recorded, [sent["pictures_sent"].as_u64().unwrap(), handed(&shown)], "{sent} {shown}");
             all_shown(film.pictures, &sent, &shown)?;
             Ok((sent, shown))
         });
@@ -193,12 +189,15 @@ fn killed((mut child, mut stdout): (Child, BufReader<ChildStdout>), path: &Path)
     child.kill().unwrap();
     child.wait().unwrap();
     let start = Instant::now();
-    while played(path) < 25 {
-        assert!(start.elapsed() < Duration::from_secs(10), "{} cannot be played", path.display());
+    // What writes it may be at it for a moment longer.
+    let mut seen = played(path);
+    while seen < 25 {
+        assert!(start.elapsed() < 3 * END, "{} cannot be played", path.display());
+        seen = played(path);
     }
     let probed = probe(path);
     assert!(length(&probed) > 0.8, "{}: {probed}", path.display());
-    assert!(played(path) <= pictures(&probed));
+    assert!(seen <= pictures(&probed));
 }
 
 #[test]
@@ -269,7 +268,8 @@ fn a_file_deleted_under_way_is_said_and_watching_goes_on() {
         stdout.read_to_string(&mut text).unwrap();
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("was deleted while it was being recorded"), "{said}");
+        // It is looked for once a second of film.
+        ensure!(said.contains("was deleted while it was being recorded"), "{said}");
         assert_eq!(output.status.code(), Some(1), "{said}");
         all_shown(75, &server.end(END).1, &summary(&text))
     });
@@ -298,6 +298,6 @@ fn names_that_cannot_be_recorded_to_are_refused_before_anything_begins() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     let server = Server::start(&["test:320x180@25", "--frames", "25"]);
     let shown = figures(&watch(&server.address(), &["--force", "--record", there.to_str().unwrap()]));
-    assert!(shown["recorded"]["pictures"] == shown["pictures_shown"], "{shown}");
-    assert_eq!(pictures(&probe(&there)), shown["pictures_shown"].as_u64().unwrap());
+    assert_eq!(shown["recorded"]["pictures"], handed(&shown), "{shown}");
+    assert_eq!(pictures(&probe(&there)), handed(&shown));
 }

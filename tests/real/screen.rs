@@ -237,6 +237,12 @@ impl Viewer {
         before
     }
 
+    /// Types what quits: exit code, summary and everything on stderr.
+    pub fn quit(mut self) -> (i32, Value, String) {
+        until_done("the end", || drop(xdotool(&["key", "q"])), || self.child.try_wait().unwrap().is_some());
+        self.end()
+    }
+
     /// Waits for the end: exit code, summary and everything on stderr.
     pub fn end(mut self) -> (i32, Value, String) {
         let code = wait(&mut self.child, PATIENCE);

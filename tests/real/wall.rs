@@ -1,6 +1,6 @@
 //! Several streams in one window: what each tile shows, which one is heard, and what becomes of one alone.
 
-use std::io::Read;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -98,8 +98,7 @@ fn each_tile_shows_its_own_picture_and_one_of_them_is_made_large_and_small_again
     viewer.key("s");
     let saved = || std::fs::read_dir(folder.path()).unwrap().find_map(|entry| image::open(entry.unwrap().path()).ok());
     until("a snapshot", || saved().is_some_and(|image| (image.width(), image.height()) == (320, 180)));
-    viewer.key("q");
-    let (code, summary, said) = viewer.end();
+    let (code, summary, said) = viewer.quit();
     assert_eq!((code, &summary["end"]), (0, &"interrupted".into()), "{said}");
 }
 
@@ -138,21 +137,15 @@ fn only_the_chosen_one_is_heard() {
     let viewer = wall(&servers, &[], folder.path());
     viewer.seen(|shot| all_show(shot, (2, 1), &films.map(|(_, colour, _)| colour)));
     let heard = |tone: u32| {
-        until(&format!("{tone} Hz"), || {
-            let recorder = sound::Recorder::start();
-            std::thread::sleep(Duration::from_millis(600));
-            pitch(&recorder.stop().0).abs_diff(tone) <= 40
-        });
+        let recorder = sound::Recorder::start();
+        std::thread::sleep(Duration::from_millis(600));
+        pitch(&recorder.stop().0).abs_diff(tone) <= 40
     };
-    heard(400);
-    viewer.key("Right");
-    heard(2_000);
-    viewer.key("Left");
-    heard(400);
-    viewer.key("m");
-    heard(0);
-    viewer.key("q");
-    assert_eq!(viewer.end().0, 0);
+    until("the first one's tone", || heard(400));
+    for (key, tone) in [("Right", 2_000), ("Left", 400), ("m", 0)] {
+        until_done(&format!("{tone} Hz after {key}"), || viewer.key(key), || heard(tone));
+    }
+    assert_eq!(viewer.quit().0, 0);
 }
 
 #[test]
@@ -172,8 +165,7 @@ fn a_server_that_is_killed_takes_its_tile_alone_and_brings_it_back() {
     let input = format!("camera:lavfi:color=0x{:06x}:size=320x180:rate=10", COLOURS[2]);
     servers.push(Server::start(&[&input, "--port", &port]));
     viewer.seen(|shot| all_show(shot, (2, 2), &COLOURS[..4]));
-    viewer.key("q");
-    let (code, _, said) = viewer.end();
+    let (code, _, said) = viewer.quit();
     assert_eq!(code, 0, "{said}");
     assert!(said.contains(&format!("127.0.0.1:{port} has fallen silent")) && said.contains("Back: "), "{said}");
 }
@@ -214,14 +206,15 @@ fn one_interrupt_ends_all_and_the_worst_end_counts() {
     let mut command = program();
     command.args(["watch", &server.address(), &server.address(), "--headless", "--stats", "json"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    std::thread::sleep(Duration::from_secs(2));
+    let (mut stdout, mut text) = (BufReader::new(child.stdout.take().unwrap()), String::new());
+    while text.matches("\"playing\"").count() < 2 {
+        assert!(stdout.read_line(&mut text).unwrap() > 0, "it ended before both played: {text}");
+    }
     rustix::process::kill_process(
         rustix::process::Pid::from_raw(child.id() as i32).unwrap(),
         rustix::process::Signal::INT,
     )
     .unwrap();
-    let mut text = String::new();
     stdout.read_to_string(&mut text).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let ends: Vec<Value> = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect();
@@ -234,7 +227,7 @@ fn a_server_that_is_missing_does_not_keep_the_others_away() {
     let server = Server::start(&["test:160x96@25"]);
     let mut command = program();
     command.args(["watch", &server.address(), "127.0.0.1:9/*", "nowhere.invalid", "--headless", "--stats", "json"]);
-    let output = command.args(["--timeout", "2", "--duration", "4"]).output().unwrap();
+    let output = command.args(["--timeout", "2", "--duration", "10"]).output().unwrap();
     let (text, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(
@@ -273,12 +266,12 @@ fn tab_and_the_list_lead_from_stream_to_stream() {
     until_done("back to the last", || viewer.key("shift+Tab"), || shown(blue));
     // The list covers the middle; its mark begins at what plays.
     until_done("a list", || viewer.key("l"), || !shown(blue));
-    viewer.key("Up");
+    let list = viewer.steady(|_| true);
+    until_done("a mark that moves", || viewer.key("Up"), || viewer.shot() != list);
     until_done("what was chosen", || viewer.key("Return"), || shown(green));
     until_done("a list", || viewer.key("l"), || !shown(green));
     until_done("no list", || viewer.key("Escape"), || shown(green));
-    viewer.key("q");
-    assert_eq!(viewer.end().0, 0);
+    assert_eq!(viewer.quit().0, 0);
 }
 
 #[test]
@@ -305,8 +298,7 @@ fn all_streams_of_a_server_and_those_that_nobody_sees() {
     until("a stream at rest", || rate(&mut viewer) < 1.0);
     until_done("all again", || viewer.key("Return"), || all_show(&viewer.shot(), (3, 1), &COLOURS[..3]));
     until("a stream that goes on", || rate(&mut viewer) > 2.0);
-    viewer.key("q");
-    assert_eq!(viewer.end().0, 0);
+    assert_eq!(viewer.quit().0, 0);
     let nobody = program().args(["watch", "127.0.0.1:9/*", "--timeout", "1"]).output().unwrap();
     assert_eq!(nobody.status.code(), Some(3));
 }

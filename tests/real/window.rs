@@ -55,7 +55,7 @@ fn freezing_snapshots_figures_and_help() {
 
 fn freezes_saves_and_explains() -> anyhow::Result<()> {
     let film = Film::clip();
-    let server = Server::start(&[&film.path, "--loop"]);
+    let server = Server::start(&[&film.path, "--loop", "--no-adapt"]);
     let folder = tempfile::tempdir().unwrap();
     let mut viewer = Viewer::start(&server.address(), &[], folder.path());
     viewer.event("stats");
@@ -94,10 +94,12 @@ fn freezes_saves_and_explains() -> anyhow::Result<()> {
             viewer.seen(|shot| differs(shot, (0, 640), (300, 80)));
         }
     }
-    viewer.key("space");
-    until("a moving picture again", || !viewer.title().contains("frozen") && viewer.shot() != viewer.shot());
-    viewer.key("q");
-    let (code, shown, _) = viewer.end();
+    until_done(
+        "a moving picture again",
+        || viewer.key("space"),
+        || !viewer.title().contains("frozen") && viewer.shot() != viewer.shot(),
+    );
+    let (code, shown, _) = viewer.quit();
     assert_eq!((code, &shown["end"]), (0, &"interrupted".into()));
     ensure!(shown["pictures_lost"] == 0, "{shown}");
     Ok(())
@@ -115,8 +117,7 @@ fn a_compositor_that_has_gone_leaves_the_window_to_x() {
     command.env("WAYLAND_DISPLAY", "wayland-9").env("XDG_RUNTIME_DIR", folder.path());
     let mut viewer = Viewer::of(command);
     viewer.event("stats");
-    viewer.key("q");
-    assert_eq!(viewer.end().0, 0);
+    assert_eq!(viewer.quit().0, 0);
 }
 
 #[test]
@@ -173,8 +174,7 @@ fn every_shape_is_shown_whole_and_in_proportion() {
         let (left, right) = (shot.get_pixel(2, 2).0, shot.get_pixel(size.0 - 2, 2).0);
         assert!(left.iter().all(|c| c.abs_diff(191) < 12), "{card}: {left:?}");
         assert!(right[0] < 40 && right[1] < 40 && right[2] > 150, "{card}: {right:?}");
-        viewer.key("q");
-        assert_eq!(viewer.end().0, 0, "{card}");
+        assert_eq!(viewer.quit().0, 0, "{card}");
     }
 }
 
@@ -203,8 +203,7 @@ fn resizing_leaves_no_hole_in_the_picture() {
             grey(&shot) && barred(&shot)
         });
     }
-    viewer.key("q");
-    assert_eq!(viewer.end().0, 0);
+    assert_eq!(viewer.quit().0, 0);
 }
 
 #[test]
@@ -219,8 +218,7 @@ fn a_snapshot_that_cannot_be_saved_is_a_notice() {
     let still = viewer.freeze();
     viewer.key("s");
     viewer.steady(|shot| part(shot, (0, 300), (300, 60)) != part(&still, (0, 300), (300, 60)));
-    viewer.key("q");
-    let (code, _, said) = viewer.end();
+    let (code, _, said) = viewer.quit();
     assert_eq!(code, 0);
     assert!(said.contains("could not be written"), "{said}");
 }
