@@ -223,6 +223,11 @@ impl<F: FnMut(Happened)> ApplicationHandler<()> for Viewer<F> {
         }
     }
 
+    /// The window goes while the loop still lives: what is asked of the window system later is sent at the program's end.
+    fn exiting(&mut self, _: &ActiveEventLoop) {
+        self.surface = None;
+    }
+
     fn about_to_wait(&mut self, event_loop: &ActiveEventLoop) {
         self.drain(event_loop);
         let surface = self.surface.as_ref().and_then(Surface::deadline);

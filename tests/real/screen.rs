@@ -245,7 +245,7 @@ impl Viewer {
 
     /// Waits for the end: exit code, summary and everything on stderr.
     pub fn end(mut self) -> (i32, Value, String) {
-        let code = wait(&mut self.child, PATIENCE);
+        let code = wait(&mut self.child, 3 * PATIENCE);
         let mut said = String::new();
         let last = self.lines.iter().last().unwrap_or_default();
         self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();

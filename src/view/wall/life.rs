@@ -88,6 +88,11 @@ impl<F: FnMut(WallEvent)> ApplicationHandler<()> for Wall<F> {
         }
     }
 
+    /// The window goes while the loop still lives: what is asked of the window system later is sent at the program's end.
+    fn exiting(&mut self, _: &ActiveEventLoop) {
+        self.surface = None;
+    }
+
     fn about_to_wait(&mut self, event_loop: &ActiveEventLoop) {
         self.drain(event_loop);
         self.wait(event_loop);
