@@ -64,6 +64,7 @@ impl Cli {
         let (verb, settled) = match &mut cli.command {
             Command::Serve(args) => ("serve", args.settle()),
             Command::Publish(args) => ("publish", args.settle()),
+            Command::Watch(args) => ("watch", args.settle()),
             _ => ("", Ok(())),
         };
         if let Err(advice) = settled {

@@ -10,7 +10,7 @@ mod proof;
 
 pub use code::{Code, CodeError, LookupId};
 pub use grant::{GRANT_LEN, Grant, GrantExchange, GrantKey, PUBLIC_LEN};
-pub use password::{LONGEST_PASSWORD, PasswordError, SHORTEST_PASSWORD};
+pub use password::{LONGEST_PASSWORD, PasswordError, SHORTEST_PASSWORD, check_password};
 pub use proof::{Exchange, Key, Proof, Side, Subject};
 use ring::hmac;
 

@@ -4,6 +4,7 @@
 use std::env;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use std::path::Path;
 
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
@@ -23,16 +24,19 @@ pub struct Told<'a> {
     pub code: &'a Code,
     /// Whoever runs this does not have it yet.
     pub is_new: bool,
+    /// Where it is kept.
+    pub file: Option<&'a Path>,
 }
 
 /// Tells people: where they can see it, large; elsewhere in a line.
 pub fn tell(output: &Output, told: &Told<'_>) {
-    let Told { name, place, code, is_new } = told;
+    let Told { name, place, code, is_new, file } = told;
     if !is_new && !io::stderr().is_terminal() {
         // What is not for eyes is kept somewhere, and the code is known.
         let lookup = code.lookup();
+        let kept = file.map(|file| format!(" (in {})", file.display())).unwrap_or_default();
         return output.say(&format!(
-            "{name} is watched by its code, {lookup}-…, and is in no list: udpstream watch {place}/CODE"
+            "{name} is watched by its code, {lookup}-…{kept}, and is in no list: udpstream watch {place}/CODE"
         ));
     }
     output.say(&format!("{name} is watched by its code, and is in no list:"));
@@ -61,13 +65,15 @@ fn fits(rows: &[String]) -> bool {
     width < terminal::columns() && rows.len() + 2 < terminal::height()
 }
 
-/// The code in large letters: in two rows of square dots where there is room for them, else in one of narrow dots.
+/// The code in large letters: in two rows of square dots where there is room for them, else in one of narrow dots; nothing
+/// where not even those fit.
 fn letters(code: &str, columns: usize) -> Vec<String> {
     let (first, second) = code.split_at(code.len() * 15 / 24);
     if (Face::SMALLEST.width(first) as usize) < columns {
         return [banner(first, &HALVES), vec![String::new()], banner(second, &HALVES)].concat();
     }
-    banner(code, &QUADRANTS)
+    let narrow = banner(code, &QUADRANTS);
+    if narrow.iter().all(|row| row.chars().count() < columns) { narrow } else { Vec::new() }
 }
 
 /// How dots become characters, each of two rows of dots: by the dots of the upper row, from the left, and then those of the lower.

@@ -127,7 +127,11 @@ fn cells(entry: &Entry) -> [String; 7] {
 
 /// A table, and what to type.
 fn text(entries: &[Entry], server: &str) -> String {
-    let Some(first) = entries.first() else { return format!("{server} has no streams.\n") };
+    let Some(first) = entries.first() else {
+        return format!(
+            "{server} lists no streams. One that has a code is watched with: udpstream watch {server}/CODE\n"
+        );
+    };
     let head = ["NAME", "TITLE", "SIZE", "FPS", "LENGTH", "SOUND", "WATCHERS"].map(str::to_owned);
     let rows: Vec<[String; 7]> = std::iter::once(head).chain(entries.iter().map(cells)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -183,7 +187,8 @@ mod tests {
         assert!(lines[3].contains("ended") && lines[4].contains("endless"), "{said}");
         let end = "Watch one with: udpstream watch robot/film, all of them with: udpstream watch 'robot/*'";
         assert_eq!(lines[5], end);
-        assert_eq!(text(&[], "robot"), "robot has no streams.\n");
+        let none = "robot lists no streams. One that has a code is watched with: udpstream watch robot/CODE\n";
+        assert_eq!(text(&[], "robot"), none);
         let fields = fields(&entries[0], "robot:7");
         assert_eq!((&fields["seconds"], &fields["watch"]), (&83.4.into(), &"robot:7/film".into()));
     }

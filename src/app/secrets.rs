@@ -16,6 +16,9 @@ use crate::wire::StreamName;
 /// Files with more bytes hold something else.
 const LONGEST_FILE: u64 = 4_096;
 
+/// Why `new` is no answer where a code is asked for.
+const NOT_DRAWN: &str = "new draws a code, and here one is needed that is known already";
+
 /// Where a password comes from. Its `Debug` tells no secret.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Given {
@@ -65,7 +68,10 @@ impl FromStr for Given {
             ("", _) | (_, Some("")) => return Err("write the password, @FILE, or - to be asked for it".to_owned()),
             ("-", _) => Self::Stdin,
             (_, Some(path)) => Self::File(path.into()),
-            _ => Self::Words(text.to_owned()),
+            _ => {
+                seal::check_password(text).map_err(|error| error.to_string())?;
+                Self::Words(text.to_owned())
+            }
         })
     }
 }
@@ -74,12 +80,10 @@ impl FromStr for GivenCode {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match (text, text.strip_prefix('@')) {
-            ("new", _) => Ok(Self::New),
-            ("-", _) => Ok(Self::Stdin),
-            (_, Some(path)) if !path.is_empty() => Ok(Self::File(path.into())),
-            _ => text.parse().map(Self::Code).map_err(|error| format!("{error}; write new, CODE, @FILE or -")),
+        if text == "new" {
+            return Ok(Self::New);
         }
+        Self::named(text).map_err(|error| format!("{error}; write new, CODE, @FILE or -"))
     }
 }
 
@@ -110,6 +114,22 @@ impl Given {
 }
 
 impl GivenCode {
+    /// The same of a code that must be there already, which `new` is not.
+    pub fn known(text: &str) -> Result<Self, String> {
+        if text == "new" {
+            return Err(format!("{NOT_DRAWN}; write CODE, @FILE or -"));
+        }
+        Self::named(text).map_err(|error| format!("{error}; write CODE, @FILE or -"))
+    }
+
+    fn named(text: &str) -> Result<Self, CodeError> {
+        match (text, text.strip_prefix('@')) {
+            ("-", _) => Ok(Self::Stdin),
+            (_, Some(path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            _ => text.parse().map(Self::Code),
+        }
+    }
+
     /// The code; a file that is not there is made, with a new one in it that nobody else can read.
     pub fn code_or_new(&self) -> anyhow::Result<Code> {
         match self {
@@ -126,7 +146,7 @@ impl GivenCode {
     /// The code, which must be there.
     pub fn code(&self) -> anyhow::Result<Code> {
         let (text, from) = match self {
-            Self::New => bail!("new draws a code, and here one is needed that is known already"),
+            Self::New => bail!(NOT_DRAWN),
             Self::Code(code) => return Ok(code.clone()),
             Self::File(path) => (read(path)?, format!("{}: ", path.display())),
             Self::Stdin => (ask("Code: ")?, String::new()),
@@ -156,7 +176,13 @@ pub fn kept(path: &Path, count: usize) -> anyhow::Result<Vec<Code>> {
 fn keep(path: &Path, codes: &[Code]) -> anyhow::Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let written = file.and_then(|mut file| codes.iter().try_for_each(|code| writeln!(file, "{code}")));
-    written.with_context(|| format!("the code could not be kept in {}", path.display()))
+    let shown = path.display();
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            bail!("the code cannot be kept in {shown}: its folder does not exist; create it, or name another file")
+        }
+        other => other.with_context(|| format!("the code could not be kept in {shown}")),
+    }
 }
 
 /// The first line of a file.
@@ -204,7 +230,12 @@ mod tests {
         let said = given("K7QM-01AB").expect_err("too short");
         assert!(said.contains("20 letters") && said.contains("@FILE") && !said.contains("01AB"), "{said}");
         assert_eq!("@pw".parse(), Ok(Given::File("pw".into())));
-        assert!("".parse::<Given>().is_err() && "@".parse::<Given>().is_err());
+        assert!(["", "@", "ninechars"].iter().all(|bad| bad.parse::<Given>().is_err()));
+        for (text, part) in [("new", "known already"), ("K7QM-01AB", "20 letters")] {
+            let said = GivenCode::known(text).expect_err(text);
+            assert!(said.contains(part) && said.ends_with("; write CODE, @FILE or -"), "{said}");
+        }
+        assert_eq!(GivenCode::known(code), given(code));
         let words: Given = "correct horse".parse().expect("words");
         assert!(!format!("{words:?}").contains("horse"));
     }
@@ -219,6 +250,8 @@ mod tests {
         let code = given.code_or_new().expect("made");
         assert_eq!((given.code_or_new().expect("read"), given.code().expect("read")), (code.clone(), code));
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        let nowhere = GivenCode::File(folder.path().join("none/code")).code_or_new().expect_err("no folder");
+        assert!(nowhere.to_string().contains("its folder does not exist"), "{nowhere}");
         fs::write(&path, "K7QM-01AB-CDEF-GHJK-MNP!\n").expect("written");
         let said = given.code().expect_err("no code").to_string();
         assert!(said.contains("code: '!', letter 20") && !said.contains("01AB"), "{said}");

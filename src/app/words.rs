@@ -30,6 +30,12 @@ pub fn recorded(files: &[Totals], dropped: u64) -> String {
     text + "."
 }
 
+/// A sentence that goes on behind a name and a colon: its first letter is a small one.
+pub fn lowered(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_lowercase(), letters.as_str()))
+}
+
 /// `83.4` seconds as 1:23.
 pub fn clock_text(time: Duration) -> String {
     let whole = time.as_secs();
@@ -116,6 +122,7 @@ mod tests {
             length: Duration::from_millis(100 * tenths),
         };
         assert_eq!(recorded(&[], 0), "Nothing was recorded.");
+        assert_eq!((lowered("Recorded it."), lowered("")), ("recorded it.".to_owned(), String::new()));
         assert_eq!(recorded(&[totals("a.wav", 0, 15)], 0), "Recorded 1.5 s of sound to a.wav.");
         let two = [totals("a.mkv", 1_000, 400), totals("a-2.mkv", 132, 53)];
         assert_eq!(recorded(&two, 7), "Recorded 1 132 pictures, 45.3 s, to a.mkv, a-2.mkv, 7 dropped.");

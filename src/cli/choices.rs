@@ -83,11 +83,11 @@ pub struct Choices {
     pub pace: Option<Pace>,
     /// Let only those watch who have this code, and list it nowhere: new draws one at each start, CODE is one that was drawn before,
     /// @FILE holds it and is made if it is not there, - asks for it [default: everybody may watch].
-    #[arg(long, value_name = "CODE", conflicts_with = "password", help_heading = GUARDS)]
+    #[arg(long, value_name = "CODE", help_heading = GUARDS)]
     pub code: Option<GivenCode>,
     /// Let only those watch who have this password, of ten characters or more: the words, @FILE that they stand in, or - to be asked
     /// for them. Whoever hears a watcher join can try out words at home, so a code is safer [default: everybody may watch].
-    #[arg(long, value_name = "WORDS", help_heading = GUARDS)]
+    #[arg(long, value_name = "WORDS", conflicts_with = "code", help_heading = GUARDS)]
     pub password: Option<Given>,
     /// Of one stream alone; on the command line `--record` is the first stream's.
     #[arg(skip)]
@@ -170,6 +170,35 @@ impl Choices {
         }
     }
 
+    /// The names of all that was said.
+    pub fn names(&self) -> Vec<&'static str> {
+        let said = [
+            ("width", self.width.is_some()),
+            ("fps", self.fps.is_some()),
+            ("size", self.size.is_some()),
+            ("no-pointer", self.no_pointer.is_some()),
+            ("loop", self.looped.is_some()),
+            ("quality", self.quality.is_some()),
+            ("min-quality", self.min_quality.is_some()),
+            ("max-bitrate", self.max_bitrate.is_some()),
+            ("no-adapt", self.no_adapt.is_some()),
+            ("queue", self.queue.is_some()),
+            ("denoise", self.denoise.is_some()),
+            ("audio-track", self.audio_track.is_some()),
+            ("audio-gain", self.audio_gain.is_some()),
+            ("mono", self.mono.is_some()),
+            ("no-audio", self.no_audio.is_some()),
+            ("no-wait", self.no_wait.is_some()),
+            ("on-demand", self.on_demand.is_some()),
+            ("pace", self.pace.is_some()),
+            ("code", self.code.is_some()),
+            ("password", self.password.is_some()),
+            ("record", self.record.is_some()),
+            ("title", self.title.is_some()),
+        ];
+        said.into_iter().filter(|(_, said)| *said).map(|(name, _)| name).collect()
+    }
+
     /// Whether standard input is read for the code or password.
     pub fn reads_stdin(&self) -> bool {
         self.code == Some(GivenCode::Stdin) || self.password == Some(Given::Stdin)
@@ -237,7 +266,8 @@ mod tests {
         }
         assert_eq!(all.clone().or(Choices { quality: Some(1), mono: Some(true), ..Choices::default() }), all);
         assert_eq!(Choices::default().or(all.clone()), all);
-        assert_eq!(Choices::KEYS.len(), 22, "all of them are tried above");
+        let names: Vec<&str> = Choices::KEYS.iter().map(|key| key.name).collect();
+        assert_eq!(all.names(), names, "all of them are tried above");
         for (name, text, part) in [
             ("quality", "101", "quality cannot be \"101\": write a whole number from 1 to 100"),
             ("pace", "fast", "auto, file or live"),

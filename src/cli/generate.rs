@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use udpstream::app::Exit;
@@ -12,8 +12,18 @@ use super::Cli;
 /// Prints the completions of one shell.
 pub fn completions(shell: Shell) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+    clap_complete::generate(shell, &mut completed(), NAME, &mut script);
     print(&script)
+}
+
+/// The program without the options of `publish` that no help shows: they are there to be refused with a sentence, and scripts would
+/// offer them all the same.
+fn completed() -> Command {
+    Cli::command().mut_subcommand(PUBLISH, |publish| {
+        let shown = publish.get_arguments().filter(|option| !option.is_hide_set()).cloned();
+        let about = publish.get_about().cloned().unwrap_or_default();
+        Command::new(PUBLISH).about(about).args(shown)
+    })
 }
 
 /// Prints the manual page: of one command, or one about everything.
@@ -33,12 +43,12 @@ pub fn man(command: Option<&str>) -> Exit {
 }
 
 /// A page that says which version it is of. The date is a space: an empty one would let what follows move up.
-fn titled(command: clap::Command) -> Man {
+fn titled(command: Command) -> Man {
     Man::new(command).date(" ").source(concat!("udpstream ", env!("CARGO_PKG_VERSION"))).manual("User Commands")
 }
 
 /// The program's sections, then all sections of each command, one level down.
-fn whole(program: clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
+fn whole(program: Command, page: &mut Vec<u8>) -> io::Result<()> {
     let commands: Vec<_> = program.get_subcommands().filter(|command| command.get_name() != "help").cloned().collect();
     let man = titled(program);
     man.render_title(page)?;
@@ -76,3 +86,19 @@ fn print(bytes: &[u8]) -> Exit {
 }
 
 const NAME: &str = "udpstream";
+const PUBLISH: &str = "publish";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_offer_no_option_that_is_always_refused() {
+        let mut all = completed();
+        all.build();
+        let publish = all.find_subcommand(PUBLISH).expect("a verb");
+        let names: Vec<&str> = publish.get_arguments().filter_map(|option| option.get_long()).collect();
+        assert!(["code", "keep", "quiet"].iter().all(|name| names.contains(name)), "{names:?}");
+        assert!(!names.contains(&"password"), "{names:?}");
+    }
+}

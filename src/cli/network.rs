@@ -8,7 +8,7 @@ use udpstream::net::Marks;
 use udpstream::wire::Ecn;
 
 use super::help::NETWORK;
-use super::values::{Datagram, datagram, dscp, ecn, number};
+use super::values::{Datagram, EcnParser, datagram, dscp, number};
 
 /// `None` where nothing was said.
 #[derive(Args, Clone, Debug, Default)]
@@ -24,8 +24,8 @@ pub struct NetworkChoices {
     pub datagram: Option<Datagram>,
     /// Let routers mark datagrams instead of dropping them: ect0 marks as TCP would be marked (RFC 3168), ect1 early and often,
     /// where routers know L4S (RFC 9331); --ecn alone is ect0 [default: off].
-    #[arg(long, value_name = "off|ect0|ect1", value_parser = ecn, num_args = 0..=1, require_equals = true,
-        default_missing_value = "ect0", help_heading = NETWORK)]
+    #[arg(long, value_name = "off|ect0|ect1", value_parser = EcnParser, num_args = 0..=1, require_equals = true,
+        default_missing_value = "ect0", hide_possible_values = true, help_heading = NETWORK)]
     pub ecn: Option<Ecn>,
     /// Differentiated services code point of all datagrams, 0 to 63 or a name such as af41, cs5 or ef [default: 0].
     #[arg(long, value_name = "N|NAME", value_parser = dscp, help_heading = NETWORK)]

@@ -4,7 +4,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
+use clap::{Arg, Args, ValueHint};
 use udpstream::app::address::Address;
 use udpstream::app::secrets::GivenCode;
 use udpstream::app::{publish, serve};
@@ -16,9 +16,10 @@ use super::choices::Choices;
 use super::help::{FIGURES, GUARDS, LIMITS, NETWORK, OUTPUT, STREAMS};
 use super::program::Stats;
 use super::streams::{self, Named};
-use super::values::{Datagram, beside, datagram, dscp, ecn, input, recording, seconds, title};
+use super::values::{Datagram, EcnParser, beside, datagram, dscp, input, recording, seconds, title};
 
 #[derive(Args, Debug)]
+#[command(mut_args(for_publishers))]
 pub struct PublishArgs {
     /// The server that passes it on, one that runs with --accept-publishers: HOST[:PORT]; the port is 9688 unless given.
     #[arg(value_name = "SERVER", value_hint = ValueHint::Hostname)]
@@ -45,7 +46,7 @@ pub struct PublishArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "code", help_heading = GUARDS)]
     pub keep: Option<PathBuf>,
     /// The code of those who may publish there, if the server asks for one: CODE, @FILE or - to be asked for it [default: none].
-    #[arg(long, value_name = "CODE", help_heading = GUARDS)]
+    #[arg(long, value_name = "CODE", value_parser = allowed, help_heading = GUARDS)]
     pub allow_publish: Option<GivenCode>,
     #[command(flatten)]
     pub choices: Choices,
@@ -57,8 +58,8 @@ pub struct PublishArgs {
     pub datagram: Option<Datagram>,
     /// Let routers mark datagrams instead of dropping them: ect0 as TCP would be marked (RFC 3168), ect1 for L4S (RFC 9331);
     /// --ecn alone is ect0 [default: off].
-    #[arg(long, value_name = "off|ect0|ect1", value_parser = ecn, num_args = 0..=1, require_equals = true,
-        default_missing_value = "ect0", help_heading = NETWORK)]
+    #[arg(long, value_name = "off|ect0|ect1", value_parser = EcnParser, num_args = 0..=1, require_equals = true,
+        default_missing_value = "ect0", hide_possible_values = true, help_heading = NETWORK)]
     pub ecn: Option<Ecn>,
     /// Differentiated services code point of all datagrams, 0 to 63 or a name such as af41, cs5 or ef [default: 0].
     #[arg(long, value_name = "N|NAME", value_parser = dscp, help_heading = NETWORK)]
@@ -88,6 +89,27 @@ pub struct PublishArgs {
     code: Option<GivenCode>,
 }
 
+/// What some of a stream's options are for whoever publishes: a code stands before the stream unless --public is said, and never a
+/// password, which [`PublishArgs::settle`] refuses with a sentence.
+fn for_publishers(option: Arg) -> Arg {
+    match option.get_id().as_str() {
+        "code" => option.help(CODE),
+        "password" => option.hide(true),
+        _ => option,
+    }
+}
+
+const CODE: &str = "Let those watch who have this code: new draws one at each start, CODE is one that was drawn before, @FILE \
+                    holds it and is made if it is not there, - asks for it [default: new]";
+
+/// The code of those who may publish, which is never drawn here.
+fn allowed(text: &str) -> Result<GivenCode, String> {
+    if text == "new" {
+        return Err("it comes from whoever runs the server; new is for --code".to_owned());
+    }
+    GivenCode::known(text)
+}
+
 impl PublishArgs {
     /// Checks that all fits; the error is one sentence with advice.
     pub fn settle(&mut self) -> Result<(), String> {
@@ -103,11 +125,6 @@ impl PublishArgs {
         let typed = [&self.code, &self.allow_publish].into_iter().filter(|given| **given == Some(GivenCode::Stdin));
         if typed.count() + usize::from(stdin) > 1 {
             return Err("standard input can be read once; name - for the input or for one code only".to_owned());
-        }
-        if self.allow_publish == Some(GivenCode::New) {
-            return Err(
-                "the code of those who may publish comes from whoever runs the server; new is for --code".to_owned()
-            );
         }
         self.settled = streams::settle(vec![named], &choices)?;
         Ok(())

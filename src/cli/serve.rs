@@ -19,7 +19,8 @@ pub struct ServeArgs {
     /// A film or URL that ffmpeg reads; camera:[DEVICE], screen:[DISPLAY][+X,Y,WxH] or mic:[DEVICE], as `udpstream
     /// devices` shows them; - for standard input (y4m, or anything that ffmpeg reads); test:[WxH][@FPS] for the test card
     /// (1280x720@30).
-    #[arg(value_hint = ValueHint::FilePath, value_parser = input(), required_unless_present_any = ["streams", "config", "accept_publishers"])]
+    #[arg(value_hint = ValueHint::FilePath, value_parser = input(), required_unless_present_any = ["streams", "config",
+        "accept_publishers", "allow_publish", "max_publish_bitrate", "record_dir", "record_size"])]
     pub input: Option<Input>,
     /// A microphone to be heard with it: mic:[DEVICE].
     #[arg(value_name = "MIC", value_parser = beside)]
@@ -59,6 +60,7 @@ impl ServeArgs {
     /// Brings command line and file together and checks that all fits; the error is one sentence with advice.
     pub fn settle(&mut self) -> Result<(), String> {
         let file = self.config.as_deref().map_or_else(|| Ok(config::ConfigFile::default()), config::read)?;
+        self.publishers_meant().map_or(Ok(()), Err)?;
         let first = self.input.take().map(|input| Named::of_input(input, self.ear.take(), self.name.take()));
         let first = first.transpose()?;
         let mut named = together(first, file.streams, std::mem::take(&mut self.streams));
@@ -92,16 +94,35 @@ impl ServeArgs {
         Ok(())
     }
 
+    /// `--accept-publishers 4`, whose number is an INPUT.
+    fn publishers_meant(&self) -> Option<String> {
+        let Some(Input::File(path)) = &self.input else { return None };
+        let number: u16 = path.to_str()?.parse().ok()?;
+        let meant = self.settings.accept_publishers.is_some() && !path.exists();
+        meant.then(|| {
+            format!("{number} was not found; if so many publishers are meant, write --accept-publishers={number}")
+        })
+    }
+
     /// There are only streams that others publish.
     fn hosts_alone(&self) -> Result<(), String> {
-        let said = std::mem::take(&mut self.choices.clone()).said();
-        let own = self.record.is_some() || self.title.is_some() || self.settings.preview == Some(true);
-        if own || said != Choices::default() {
-            return Err("an option of a stream is said, and there is none but those that others publish; name an INPUT, or leave it \
-                        out"
-                .to_owned());
-        }
-        Ok(())
+        let mut said: Vec<String> =
+            self.choices.clone().said().names().into_iter().map(|name| format!("--{name}")).collect();
+        let own = [
+            ("--record", self.record.is_some()),
+            ("--title", self.title.is_some()),
+            ("--preview", self.settings.preview == Some(true)),
+        ];
+        said.extend(own.into_iter().filter(|(_, said)| *said).map(|(name, _)| name.to_owned()));
+        let (are, them) = match said.len() {
+            0 => return Ok(()),
+            1 => ("is an option of a stream", "it"),
+            _ => ("are options of a stream", "them"),
+        };
+        Err(format!(
+            "{} {are}, and there is none but those that others publish; name an INPUT, or leave {them} out",
+            said.join(" and ")
+        ))
     }
 
     /// After [`ServeArgs::settle`].
@@ -197,6 +218,11 @@ mod tests {
             (&["-", "--stream", "b=-"], "read once"),
             (&["test:", "--record", "a.mkv", "--stream", "b=test:,record=./a.mkv"], "recorded to"),
             (&["test:", "--force"], "nothing is recorded"),
+            (&["--accept-publishers", "54321"], "write --accept-publishers=54321"),
+            (&["--allow-publish", "new"], "add --accept-publishers"),
+            (&["--record-dir", "rec"], "add --accept-publishers"),
+            (&["--accept-publishers", "--code", "new"], "--code is an option of a stream"),
+            (&["--accept-publishers", "--loop", "--preview"], "--loop and --preview are options of a stream"),
         ] {
             let said = settled(words).map(|options| format!("{options:?}")).expect_err(part);
             assert!(said.contains(part), "{words:?}: {said}");

@@ -17,7 +17,9 @@ pub fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
     let tips = match error.kind() {
         ErrorKind::InvalidSubcommand => without_verb(&words),
         ErrorKind::UnknownArgument => unknown(&error, &words),
-        ErrorKind::ValueValidation if is_about(&error, "MIC") => port_apart(&words),
+        ErrorKind::ValueValidation if is_about(&error, "MIC") => {
+            publishers_apart(&words).or_else(|| port_apart(&words))
+        }
         ErrorKind::ValueValidation if is_about(&error, "SERVER") && is_a_number(&error) => port_apart(&words),
         ErrorKind::MissingRequiredArgument if !is_about_flag(&error) => nothing_named(&words),
         _ => None,
@@ -49,7 +51,8 @@ fn hide_secrets(error: &mut clap::Error) {
     let is_secret = SECRETS.iter().any(|name| argument.starts_with(&format!("--{name} ")));
     let is_code = |text: &str| Code::is_meant(text.rsplit('/').next().unwrap_or(text));
     let value = error.get(ContextKind::InvalidValue).map(ToString::to_string);
-    if value.is_some_and(|value| is_secret || is_code(&value)) {
+    let has_secret = |text: &str| SECRETS.iter().any(|name| text.contains(&format!(",{name}=")));
+    if value.is_some_and(|value| is_secret || is_code(&value) || has_secret(&value)) {
         error.insert(ContextKind::InvalidValue, ContextValue::String("…".to_owned()));
     }
     for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
@@ -148,6 +151,13 @@ fn port_apart(words: &[String]) -> Option<Vec<String>> {
     Some(vec![format!("a port is written like this: {command}")])
 }
 
+/// `udpstream serve film.mp4 --accept-publishers 4`.
+fn publishers_apart(words: &[String]) -> Option<Vec<String>> {
+    let option = words.iter().position(|word| word == "--accept-publishers")?;
+    let number: u16 = words.get(option + 1)?.parse().ok()?;
+    Some(vec![format!("the number of publishers is written like this: --accept-publishers={number}")])
+}
+
 /// A verb alone: `udpstream serve`, `udpstream cache ls`.
 fn nothing_named(words: &[String]) -> Option<Vec<String>> {
     let verbs = ["serve", "watch", "publish", "ls", "relay", "cache", "extract"];
@@ -161,6 +171,7 @@ fn nothing_named(words: &[String]) -> Option<Vec<String>> {
             "name a film: udpstream serve film.mp4",
             "without a film there is the test card: udpstream serve test:",
             "from a pipe: … | udpstream serve -",
+            "or take what others publish: udpstream serve --accept-publishers",
         ],
         "relay" => &["name the server whose streams it is to pass on: udpstream relay 192.168.1.20"],
         "cache" if words.iter().any(|word| word == "rm") => &[
@@ -228,5 +239,7 @@ mod tests {
         assert!(tip("watch ::1 9688").ends_with("udpstream watch '[::1]:9688'"));
         assert!(tip("serve film.mp4 9688").ends_with("udpstream serve film.mp4 --port 9688"));
         assert_eq!(tip("watch robot --colour"), "");
+        let said = publishers_apart(&words("serve film.mp4 --accept-publishers 4"));
+        assert!(said.is_some_and(|tips| tips.concat().ends_with("like this: --accept-publishers=4")));
     }
 }

@@ -1,11 +1,13 @@
 //! Values of flags as people type them; an error says what to write instead.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser};
+use clap::{Arg, Command};
 use udpstream::record::path::RecordingKind;
 use udpstream::record::still::StillKind;
 use udpstream::source::{self, Input};
@@ -50,6 +52,22 @@ pub fn ecn(text: &str) -> Result<Ecn, String> {
         "ect1" => Ok(Ecn::Ect1),
         "off" | "no" | "false" => Ok(Ecn::Not),
         _ => Err("write off, ect0 or ect1".to_owned()),
+    }
+}
+
+/// `--ecn` as checked by [`ecn`]: completions offer what it is best written as.
+#[derive(Clone, Copy, Debug)]
+pub struct EcnParser;
+
+impl TypedValueParser for EcnParser {
+    type Value = Ecn;
+
+    fn parse_ref(&self, command: &Command, option: Option<&Arg>, value: &OsStr) -> Result<Ecn, clap::Error> {
+        TypedValueParser::parse_ref(&ecn, command, option, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(["off", "ect0", "ect1"].into_iter().map(PossibleValue::new)))
     }
 }
 

@@ -49,7 +49,8 @@ pub struct WatchArgs {
     pub max_width: Option<u16>,
     /// The code of the stream, where it is not to stand behind HOST/: CODE, @FILE that holds it, or - to be asked
     /// [default: the one behind HOST/].
-    #[arg(long, value_name = "CODE", conflicts_with = "password", help_heading = NETWORK)]
+    #[arg(long, value_name = "CODE", value_parser = GivenCode::known, conflicts_with = "password",
+        help_heading = NETWORK)]
     pub code: Option<GivenCode>,
     /// The password of the stream: WORDS, @FILE that holds them, or - to be asked [default: none].
     #[arg(long, value_name = "WORDS", help_heading = NETWORK)]
@@ -97,6 +98,11 @@ pub struct WatchArgs {
 }
 
 impl WatchArgs {
+    /// Checks that all fits; the error is one sentence with advice.
+    pub fn settle(&self) -> Result<(), String> {
+        watch::check_secrets(&self.servers, self.code.as_ref(), self.password.as_ref())
+    }
+
     pub fn options(self, quiet: bool) -> watch::Options {
         watch::Options {
             servers: self.servers,

@@ -28,17 +28,20 @@ pub enum PasswordError {
     Memory,
 }
 
+/// Whether these words are long enough for a password, and not too long.
+pub fn check_password(words: &str) -> Result<(), PasswordError> {
+    match words.chars().count() {
+        count if count < SHORTEST_PASSWORD => Err(PasswordError::Short(count)),
+        _ if words.len() > LONGEST_PASSWORD => Err(PasswordError::Long),
+        _ => Ok(()),
+    }
+}
+
 impl Key {
     /// The key that these words stand for, for the stream of this name: the same words make another key elsewhere. It takes some
     /// tenths of a second and 64 MiB.
     pub fn of_password(words: &str, name: &str) -> Result<Self, PasswordError> {
-        let count = words.chars().count();
-        if count < SHORTEST_PASSWORD {
-            return Err(PasswordError::Short(count));
-        }
-        if words.len() > LONGEST_PASSWORD {
-            return Err(PasswordError::Long);
-        }
+        check_password(words)?;
         let (memory, passes, lanes) = COST;
         let mut key = [0; Self::LENGTH];
         let salt = digest([PURPOSE, name.as_bytes()]);

@@ -107,7 +107,7 @@ fn a_camera_is_published_and_watched_by_its_code() {
     assert!(!seen.to_uppercase().contains(&code[5..9]) && seen.contains('*'), "{seen}");
     drop(watcher);
     let listed = program().args(["ls", &hub.address()]).output().unwrap();
-    assert!(String::from_utf8_lossy(&listed.stdout).contains("has no streams"));
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("lists no streams"));
     for wrong in [format!("{}/cam", hub.address()), hub.address(), format!("{}Z", &address[..address.len() - 1])] {
         let refused = watch(&wrong, &["--timeout", "2"]);
         assert_eq!(refused.status.code(), Some(3), "{wrong}: {}", String::from_utf8_lossy(&refused.stderr));

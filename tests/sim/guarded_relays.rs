@@ -127,6 +127,28 @@ fn an_origin_or_relay_that_comes_back_has_its_watchers_back() {
     }
 }
 
+/// What has fallen silent is not the relay that is asked.
+#[test]
+fn who_wants_in_while_the_origin_is_away_is_told_so_and_let_in_when_it_is_back() {
+    let (mut grid, origin) = grid(14);
+    let relay = grid.relay(&[origin], None);
+    let below = grid.relay(&[relay], None);
+    grid.run(seconds(2));
+    grid.kill(origin);
+    grid.run(seconds(4));
+    let watchers = [relay, below].map(|at| by_code(&mut grid, at, code().key()));
+    grid.run(seconds(4));
+    for watcher in watchers {
+        let said = grid.refused(watcher);
+        assert!(said.iter().all(|why| why.contains("is not heard")) && !said.is_empty(), "{said:?}");
+    }
+    grid.start_origin(origin, STREAMS);
+    grid.run(seconds(5));
+    let back = grid.now;
+    grid.run(seconds(2));
+    assert!(watchers.iter().all(|watcher| shown_since(&grid, *watcher, back) > 40));
+}
+
 #[test]
 fn a_bad_path_on_either_side_only_takes_longer() {
     for seed in 4..8 {

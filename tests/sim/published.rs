@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use udpstream::media::sound::Rendition;
 use udpstream::proto::publisher::{Event, Local};
 use udpstream::proto::receiver::Secret;
 use udpstream::proto::relay::{Above, Publishing};
@@ -58,11 +59,8 @@ fn gap_since(grid: &Grid, watcher: Node, since: Time) -> Duration {
 }
 
 fn accepted(grid: &Grid, publisher: Node) -> Vec<String> {
-    let names = grid.told(publisher).iter().filter_map(|(_, event)| match event {
-        Event::Accepted { name, .. } => Some(name.to_string()),
-        _ => None,
-    });
-    names.collect()
+    let name = |event: &Event| if let Event::Accepted { name, .. } = event { Some(name.to_string()) } else { None };
+    grid.told(publisher).iter().filter_map(|(_, event)| name(event)).collect()
 }
 
 fn refusals(grid: &Grid, publisher: Node) -> Vec<(RefuseCode, String)> {
@@ -162,6 +160,23 @@ fn two_publishers_with_one_name_are_told_apart() {
     assert_eq!((accepted(&grid, one), accepted(&grid, two)), (vec!["cam".to_owned()], vec!["cam".to_owned()]));
 }
 
+/// The second of two that have kept the same code is told so, and sends once the first is gone.
+#[test]
+fn two_publishers_with_one_code_do_not_take_it_from_each_other() {
+    let mut grid = grid(15);
+    let hub = grid.hub(OPEN);
+    let [first, second] = [camera(hub), camera(hub)].map(|published| grid.publish(&published));
+    grid.run(seconds(8));
+    let (one, other) = if accepted(&grid, first).is_empty() { (second, first) } else { (first, second) };
+    assert_eq!((accepted(&grid, one).len(), accepted(&grid, other).len()), (1, 0));
+    let said = refusals(&grid, other);
+    let twice = |said: &(RefuseCode, String)| said.0 == RefuseCode::BUSY && said.1.contains("stop one of the two");
+    assert!(said.iter().all(twice) && (10..20).contains(&said.len()), "each half second: {said:?}");
+    grid.kill(one);
+    grid.run(seconds(2));
+    assert_eq!(accepted(&grid, other).len(), 1);
+}
+
 #[test]
 fn a_broken_line_is_mended_within_ten_seconds_and_the_watchers_stay() {
     let mut grid = grid(4);
@@ -217,8 +232,8 @@ fn after_ten_seconds_the_stream_is_over_and_its_code_is_good_for_the_next_one() 
     grid.kill(camera);
     grid.run(seconds(12));
     assert!(grid.refused(watcher).iter().any(|said| said == "The publisher was lost."), "{:?}", grid.refused(watcher));
-    let (before, streams) = (grid.server(hub).keys().count(), 1);
-    assert_eq!(before, streams);
+    let before = grid.server(hub).keys().count();
+    assert_eq!(before, 1);
     grid.run(seconds(5));
     for _ in 0..3 {
         camera = grid.publish(&published);
@@ -328,8 +343,9 @@ fn who_sends_more_than_is_allowed_is_told_and_shown_out() {
     grid.run(seconds(1));
     let watcher = grid.watch_with(hub, Some("cam"), |_| {});
     grid.run(seconds(2));
-    let demand = grid.publisher(camera).server().sessions().next().expect("attached").wanted;
-    assert_eq!(demand.max_rate, Some(Bitrate::bps(200_000)), "it is told");
+    let session = grid.publisher(camera).server().sessions().next().expect("attached");
+    let told = (session.wanted.max_rate, session.sound);
+    assert_eq!(told, (Some(Bitrate::bps(200_000)), Some(Rendition::Coded)), "and sound takes little of it");
     grid.run(seconds(8));
     // The simulator's film is as large as it is, whatever is asked of it.
     let said: Vec<&Event> = grid.told(camera).iter().map(|(_, event)| event).collect();

@@ -160,6 +160,21 @@ const SLIPS: &[(&str, &str)] = &[
     ("watch robot/a+b", "`udpstream ls HOST`"),
     ("watch robot --grid 0x2", "such as 3x2"),
     ("ls robot/lobby", "leave out /lobby"),
+    ("serve test: --password ninechars", "at least 10 characters"),
+    ("serve test: --code K7QM-01AB", "write new, CODE, @FILE or -"),
+    ("watch robot/lobby --password ninechars", "at least 10 characters"),
+    ("watch robot --code K7QM-01AB", "; write CODE, @FILE or -"),
+    ("watch robot --code new", "known already"),
+    ("watch robot/lobby --code @door.code", "name the server alone"),
+    ("watch robot/K7QM-01AB-CDEF-GHJK-MNPQ --password @words", "a code or a password"),
+    ("watch robot --password @words", "robot/NAME"),
+    ("watch robot spare --code @door.code", "HOST/CODE"),
+    ("publish robot test: --allow-publish new", "whoever runs the server"),
+    ("serve", "udpstream serve --accept-publishers"),
+    ("serve --record-dir films", "add --accept-publishers"),
+    ("serve --accept-publishers 54321", "write --accept-publishers=54321"),
+    ("serve film.mp4 --accept-publishers 4", "like this: --accept-publishers=4"),
+    ("serve --accept-publishers --code new", "--code is an option of a stream"),
 ];
 
 #[test]

@@ -11,6 +11,7 @@ use crate::app::code::{self, Told};
 use crate::app::figures::Output;
 use crate::app::secrets::GivenCode;
 use crate::app::serve::Serving;
+use crate::app::words;
 use crate::net::{App, Flow};
 use crate::proto::publisher::{Event, Local, Publisher, Trouble};
 use crate::proto::server::{self, Feed, Server};
@@ -115,7 +116,11 @@ impl Publishing {
         match &self.identity.code {
             Some(code) => {
                 let is_new = self.options.keep.is_none() && matches!(self.options.code, None | Some(GivenCode::New));
-                code::tell(&self.output, &Told { name: name.as_str(), place: &server, code, is_new });
+                let file = match &self.options.code {
+                    Some(GivenCode::File(path)) => Some(path.as_path()),
+                    _ => self.options.keep.as_deref(),
+                };
+                code::tell(&self.output, &Told { name: name.as_str(), place: &server, code, is_new, file });
                 self.serving.watched_with = Some(format!("{server}/{code}"));
                 self.serving.show_code();
             }
@@ -131,13 +136,21 @@ impl Publishing {
         let for_good =
             matches!(code, RefuseCode::ROLE | RefuseCode::GUARDED | RefuseCode::VERSION | RefuseCode::NO_SUCH_STREAM);
         if for_good && !self.accepted {
+            // The server cannot tell a wrong code from none.
+            let sentence = match &self.options.allowed {
+                Some(_) if code == RefuseCode::GUARDED => {
+                    "the code after --allow-publish is not the one that it asks for."
+                }
+                _ => &words::lowered(&sentence),
+            };
             self.output.warn(&format!("error: {server} does not take the stream: {sentence}"));
             self.failed = true;
             return self.serving.signal(now, publisher.server_mut(), 0);
         }
         self.silent = None;
         if self.refused.as_ref() != Some(&sentence) {
-            self.output.warn(&format!("warning: {server} does not take the stream now: {sentence} It is asked again."));
+            let words = words::lowered(&sentence);
+            self.output.warn(&format!("warning: {server} does not take the stream now: {words} It is asked again."));
             self.refused = Some(sentence);
         }
         Flow::Continue
@@ -145,6 +158,7 @@ impl Publishing {
 
     /// Another code, or the same once more if it was given.
     fn taken(&mut self, now: Time, publisher: &mut Publisher) {
+        self.silent = None;
         let drawn = matches!(self.options.code, None | Some(GivenCode::New)) && self.options.keep.is_none();
         if !drawn {
             if self.refused.is_none() {
@@ -182,7 +196,8 @@ impl Publishing {
     /// Ends all threads and says the last word.
     pub fn finish(self, server: &Server) -> Exit {
         let exit = self.serving.finish(server);
-        if self.failed { Exit::Unreachable } else { exit }
+        let kept_out = !self.accepted && self.refused.is_some();
+        if self.failed || kept_out { Exit::Unreachable } else { exit }
     }
 
     fn limit(&self) -> Option<Time> {

@@ -52,7 +52,6 @@ impl Serving {
         let guarded = |channel: &Channel| matches!(channel.stream.guard, GuardChoice::Password(_));
         let listed: Vec<&Channel> =
             self.channels.iter().zip(codes).filter(|(_, code)| code.is_none()).map(|(channel, _)| channel).collect();
-        let taken = self.publishers();
         let how = match &listed[..] {
             [] => String::new(),
             [one] if guarded(one) => format!(" Watch with: udpstream watch {place}/{} --password -", one.stream.name),
@@ -62,21 +61,30 @@ impl Serving {
                 format!(" Watch with: udpstream watch {place}/{name}, all of them with: udpstream watch '{place}/*'")
             }
         };
-        self.output.say(&format!("Listening on port {port}.{how}{taken}"));
+        self.output.say(&format!("Listening on port {port}.{how}"));
+        if let Some(taken) = self.publishers(&place) {
+            self.output.say(&taken);
+        }
         let place = code::place(local);
         for (channel, code) in self.channels.iter().zip(codes) {
             let name = channel.stream.name.as_str();
             let is_new = matches!(channel.stream.guard, GuardChoice::Code(GivenCode::New));
-            code.iter().for_each(|code| code::tell(&self.output, &Told { name, place: &place, code, is_new }));
+            let file = match &channel.stream.guard {
+                GuardChoice::Code(GivenCode::File(path)) => Some(path.as_path()),
+                _ => None,
+            };
+            code.iter().for_each(|code| code::tell(&self.output, &Told { name, place: &place, code, is_new, file }));
         }
     }
 
     /// How others publish here, if they may.
-    fn publishers(&self) -> String {
-        let Some(publishers) = &self.options.publishers else { return String::new() };
+    fn publishers(&self, place: &str) -> Option<String> {
+        let publishers = self.options.publishers.as_ref()?;
         let most = crate::app::words::counted(publishers.most as u64, "publisher");
-        let code = if publishers.allowed.is_some() { " --allow-publish CODE" } else { "" };
-        format!(" Takes up to {most}: udpstream publish HOST INPUT{code}")
+        // Those who need a code are told with it.
+        let how =
+            if publishers.allowed.is_some() { String::new() } else { format!(": udpstream publish {place} INPUT") };
+        Some(format!("Takes up to {most}{how}"))
     }
 
     /// Says the code that publishers need.

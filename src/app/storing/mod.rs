@@ -234,7 +234,8 @@ impl Storing {
                 Some(Said::Plain(format!("{}: recorded to {file}.", name(key))))
             }
             News::Ended(key, Some(totals)) => {
-                Some(Said::Plain(format!("{}: {}", name(key), words::recorded(std::slice::from_ref(totals), 0))))
+                let recorded = words::recorded(std::slice::from_ref(totals), 0);
+                Some(Said::Plain(format!("{}: {}", name(key), words::lowered(&recorded))))
             }
             News::Failed(key, why) => {
                 Some(Said::Warning(format!("{} is not recorded just now: {why}; it is tried again", name(key))))

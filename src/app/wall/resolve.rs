@@ -39,6 +39,8 @@ type Answer = Result<Vec<Found>, Missing>;
 enum Missing {
     Name(AddressError),
     List(ListFailure, Vec<SocketAddr>),
+    /// The server lists no stream at all.
+    Unlisted,
     /// The system is out of something.
     Broken(anyhow::Error),
 }
@@ -90,11 +92,15 @@ fn works(answer: &Answer) -> bool {
 /// for as long as the wall is there, provided that another target works.
 fn sum(targets: &[Target], answers: Vec<Option<Answer>>, output: &Output) -> anyhow::Result<Result<Vec<Found>, Exit>> {
     let some_work = answers.iter().flatten().any(works);
-    let (mut all, mut unknown, mut failed) = (Vec::new(), None, false);
+    let (mut all, mut unknown, mut unlisted, mut failed) = (Vec::new(), None, Vec::new(), false);
     for (target, answer) in targets.iter().zip(answers) {
         let (text, servers) = match answer {
             Some(Ok(found)) => {
                 all.extend(found);
+                continue;
+            }
+            Some(Err(Missing::Unlisted)) => {
+                unlisted.push(target.address.typed());
                 continue;
             }
             Some(Err(Missing::Name(error @ AddressError::Unknown { .. }))) => {
@@ -123,11 +129,19 @@ fn sum(targets: &[Target], answers: Vec<Option<Answer>>, output: &Output) -> any
         None if some_work => Ok(Ok(all)),
         None => {
             if !failed {
-                output.warn("error: there is no stream to watch: all have ended");
+                output.warn(&format!("error: {}", nothing(&unlisted)));
             }
             Ok(Err(Exit::Unreachable))
         }
     }
+}
+
+/// Why there is nothing to watch although all servers have answered: these list no stream, and what the others list has ended.
+fn nothing(unlisted: &[String]) -> String {
+    if unlisted.is_empty() {
+        return "there is no stream to watch: all have ended".to_owned();
+    }
+    format!("no stream is listed at {}; one that has a code is watched as HOST/CODE", unlisted.join(", "))
 }
 
 /// Looks a target up, and asks which streams it stands for.
@@ -137,6 +151,7 @@ fn find(target: &Target, limit: Duration) -> Answer {
         return Ok(vec![Found { target: target.clone(), servers }]);
     }
     match ask(servers.clone(), limit).map_err(Missing::Broken)? {
+        Ok(entries) if entries.is_empty() => Err(Missing::Unlisted),
         Ok(entries) => Ok(of(target, entries, &servers).collect()),
         Err(failure) => Err(Missing::List(failure, servers)),
     }
@@ -204,6 +219,9 @@ mod tests {
         assert!(error.downcast_ref::<AddressError>().is_some_and(|error| error.exit() == Exit::Unreachable));
         let ended = sum(&targets[2..3], vec![Some(Ok(Vec::new()))], &output).expect("nothing is broken");
         assert_eq!(ended, Err(Exit::Unreachable), "all have ended");
+        let unlisted = sum(&targets[2..3], vec![Some(Err(Missing::Unlisted))], &output).expect("nothing is broken");
+        assert_eq!(unlisted, Err(Exit::Unreachable), "none is listed");
+        assert!(nothing(&[]).contains("ended") && nothing(&["silent".to_owned()]).contains("listed at silent; one"));
     }
 
     #[test]

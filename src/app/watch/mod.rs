@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::thread::Builder;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, Error, anyhow};
 use crossbeam_channel::{Sender, bounded};
 
 pub use self::hearing::Choice as Sound;
@@ -76,35 +76,50 @@ pub struct Options {
 
 /// Watches until the stream ends, a limit is reached or the user leaves.
 pub fn watch(options: Options) -> anyhow::Result<Exit> {
+    check_secrets(&options.servers, options.code.as_ref(), options.password.as_ref()).map_err(Error::msg)?;
     match &options.servers[..] {
         [only] if !only.all => {
             let only = with_code(only.clone(), options.code.as_ref())?;
             single(only, options)
         }
-        _ if options.code.is_some() => bail!("--code is of one stream: write each as HOST/CODE instead"),
-        _ if options.password.is_some() => bail!("--password is of one stream: name it, as in HOST/NAME"),
         _ => wall::watch(options),
     }
+}
+
+/// Whether code and password fit what is watched; the error is one sentence with advice.
+pub fn check_secrets(servers: &[Target], code: Option<&GivenCode>, password: Option<&Given>) -> Result<(), String> {
+    let Target { address, stream, code: own_code, .. } = match servers {
+        [only] if !only.all => only,
+        _ if code.is_some() => return Err("--code is of one stream: write each as HOST/CODE instead".to_owned()),
+        _ if password.is_some() => return Err("--password is of one stream: name it, as in HOST/NAME".to_owned()),
+        _ => return Ok(()),
+    };
+    let coded = code.is_some() || own_code.is_some();
+    if code.is_some() && (stream.is_some() || own_code.is_some()) {
+        return Err("--code says which stream is meant: name the server alone".to_owned());
+    }
+    if coded && password.is_some() {
+        return Err("a stream has a code or a password: leave one of them out".to_owned());
+    }
+    if password.is_some() && stream.is_none() {
+        return Err(format!("a password is of one stream: name it, as in {}/NAME", address.typed()));
+    }
+    Ok(())
 }
 
 /// The stream with this code, if one is given.
 fn with_code(target: Target, code: Option<&GivenCode>) -> anyhow::Result<Target> {
     let Some(code) = code else { return Ok(target) };
-    if target.stream.is_some() || target.code.is_some() {
-        bail!("--code says which stream is meant: name the server alone");
-    }
     Ok(Target { code: Some(code.code()?), ..target })
 }
 
 /// What is known of a guarded stream.
 fn secret(target: &Target, password: Option<&Given>) -> anyhow::Result<Option<Secret>> {
-    match (&target.code, &target.stream, password) {
-        (Some(_), _, Some(_)) => bail!("a stream has a code or a password: leave one of them out"),
-        (Some(code), ..) => Ok(Some(Secret::Code(code.lookup(), code.key()))),
-        (None, Some(name), Some(given)) => Ok(Some(Secret::Password(name.clone(), given.key(name.as_str())?))),
-        (None, None, Some(_)) => bail!("a password is of one stream: name it, as in {}/NAME", target.address.typed()),
-        (None, _, None) => Ok(None),
-    }
+    Ok(match (&target.code, &target.stream, password) {
+        (Some(code), ..) => Some(Secret::Code(code.lookup(), code.key())),
+        (None, Some(name), Some(given)) => Some(Secret::Password(name.clone(), given.key(name.as_str())?)),
+        _ => None,
+    })
 }
 
 /// One stream.

@@ -52,15 +52,20 @@ pub fn unknown(error: &AddressError, host: &str) -> Card {
     card(format!("No address is known for {host}"), &[&why, "Looking it up again, every five seconds."])
 }
 
-/// The server does not take us, in its own words, and what to do about it.
-pub fn refused(code: RefuseCode, words: &str, server: &str) -> Card {
+/// The server does not take us, in its own words, and what to do about it. `by_code`: the stream was asked for by its code.
+/// `again`: it is asked again.
+pub fn refused(code: RefuseCode, words: &str, server: &str, by_code: bool, again: bool) -> Card {
     let advice = match code {
+        // Its words say that the code may be wrong, and there is no name.
+        RefuseCode::NO_SUCH_STREAM if by_code => return card(format!("{server} refused"), &[words]),
         RefuseCode::VERSION => "Install the same release of udpstream on both machines.",
+        RefuseCode::FULL | RefuseCode::TOO_MANY_FROM_ADDRESS if !again => "Somebody has to leave first.",
         RefuseCode::FULL | RefuseCode::TOO_MANY_FROM_ADDRESS => "Somebody has to leave first; trying again by itself.",
         RefuseCode::BUSY => "Trying again in a moment.",
         RefuseCode::ENDED => "`udpstream ls` shows which streams run.",
         RefuseCode::NO_SUCH_STREAM => "Check the name behind the address.",
-        _ => "Trying again by itself.",
+        _ if again => "Trying again by itself.",
+        _ => return card(format!("{server} refused"), &[words]),
     };
     card(format!("{server} refused"), &[words, advice])
 }
@@ -111,7 +116,9 @@ mod tests {
         cards.extend([Trouble::Nobody, Trouble::Silent, Trouble::Network].map(|trouble| silence(trouble, server)));
         let nowhere = AddressError::Unknown { host: "nowhere".to_owned(), why: "no such host".to_owned() };
         cards.push(unknown(&nowhere, "nowhere"));
-        cards.extend((1..9).map(|code| refused(RefuseCode(code), "No room.", server)));
+        for (by_code, again) in [(false, true), (true, false)] {
+            cards.extend((1..9).map(|code| refused(RefuseCode(code), "No room.", server, by_code, again)));
+        }
         for card in cards {
             let text = sentence(&card);
             assert!(text.ends_with('.') && text.contains(". "), "{text}");

@@ -268,7 +268,7 @@ impl Watching {
         self.limits.detach();
         let (seen, leaves) = (self.playing.is_some(), !receiver.is_staying());
         let end = ending::after_refusal(code, seen, self.options.headless, leaves);
-        let server = self.subject.server();
+        let (server, by_code) = (self.subject.server(), self.subject.target.code.is_some());
         let flow = match (code, end) {
             (_, Some(End::Over)) => {
                 self.output.say(sentence);
@@ -277,7 +277,7 @@ impl Watching {
             // The goodbye said so, and why.
             (RefuseCode::ENDED, None) if self.parted => Flow::Continue,
             (RefuseCode::ENDED, None) if seen => self.trouble("over", trouble::over(Over::Ended, sentence, server)),
-            _ => self.trouble("refused", trouble::refused(code, sentence, server)),
+            _ => self.trouble("refused", trouble::refused(code, sentence, server, by_code, end.is_none())),
         };
         if let Some(end) = end {
             self.stop(now, receiver, end);

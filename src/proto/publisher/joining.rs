@@ -178,14 +178,14 @@ impl Publisher {
             return;
         }
         let code = if refuse.other_versions().is_some() { RefuseCode::VERSION } else { refuse.code };
+        // Enough has been said about its silence.
+        self.trouble.get_or_insert(crate::proto::client::Trouble::Nobody);
         if code == RefuseCode::TAKEN {
             (self.joining.step, self.joining.retry) = (Step::Waiting, Retry::none(now));
             return self.events.push_back(Event::Taken);
         }
         let wait = Duration::from_millis(u64::from(refuse.retry_after_ms.clamp(250, 60_000)));
         self.joining = Joining::start(self.random.id(), now + wait);
-        // Enough has been said about its silence.
-        self.trouble.get_or_insert(crate::proto::client::Trouble::Nobody);
         self.events.push_back(Event::Refused { code, sentence: printable(refuse.sentence) });
     }
 }

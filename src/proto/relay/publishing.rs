@@ -23,6 +23,11 @@ use crate::wire::{Hop, Kind, StreamName};
 pub const KEPT: Duration = Duration::from_secs(10);
 /// Who is not let in asks again after this, ms.
 const AGAIN_MS: u32 = 5_000;
+/// A publisher says something four times a second at least (its clock): after so much silence another may take its place.
+const HELD: Duration = Duration::from_millis(750);
+/// Who waits for that asks again after this, ms.
+const HELD_AGAIN_MS: u32 = 500;
+const TWICE: &str = "Another publisher sends this stream at present, under the same code: stop one of the two.";
 /// How often the server reports to a publisher.
 pub const REPORTS: Duration = Duration::from_millis(50);
 const TOO_MUCH: &str = "The publisher sent more than the server allows.";
@@ -134,6 +139,10 @@ impl Relay {
         let same = |upstream: &Upstream| upstream.published.as_ref().is_some_and(|published| published.grant == grant);
         let known = self.upstreams.iter().position(same);
         let at = match known {
+            // It would take the stream back at once, and so on without end.
+            Some(at) if self.upstreams[at].is_sent_from_elsewhere(now, datagram.from, HELD) => {
+                return Err(Refusal::new(RefuseCode::BUSY, TWICE, HELD_AGAIN_MS));
+            }
             Some(at) => at,
             None => self.new_place(join, &grant)?,
         };
@@ -185,7 +194,8 @@ impl Relay {
     fn new_place(&mut self, join: &Join<'_>, grant: &Grant) -> Result<usize, Refusal> {
         let most = self.gate.as_ref().map_or(0, |gate| gate.config.most);
         if self.upstreams.iter().filter(|upstream| upstream.published.is_some()).count() >= most {
-            let why = format!("The server takes {most} publishers, and has as many.");
+            let publishers = if most == 1 { "publisher" } else { "publishers" };
+            let why = format!("The server takes {most} {publishers}, and has as many.");
             return Err(Refusal::new(RefuseCode::FULL, why, AGAIN_MS));
         }
         if let Some((id, _)) = &grant.code

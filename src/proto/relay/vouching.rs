@@ -27,6 +27,12 @@ const MOST_OF_NETWORK: usize = 8;
 /// An origin that has not answered after so long is not waited for: who wants in asks again.
 const LIMIT: Duration = Duration::from_secs(3);
 
+/// An origin that is known to be away is waited for this long.
+const AWAY_AFTER: Duration = Duration::from_millis(500);
+const AWAY: &str = "The server that the streams come from is not heard, and it alone can let anybody in here.";
+/// Who wants in asks again after this, ms.
+const AWAY_AGAIN_MS: u32 = 1_000;
+
 /// What somebody asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
@@ -57,7 +63,7 @@ pub struct Vouch {
     /// Of our question.
     ours: u64,
     retry: Retry,
-    until: Time,
+    begun: Time,
     origin: Option<Origin>,
 }
 
@@ -159,9 +165,8 @@ impl Relay {
         }
         // Whoever gets no answer asks again.
         let Some(port) = (self.vouches.len() < MOST).then(|| self.free_port()).flatten() else { return };
-        let (ours, retry, until) = (self.random.id(), Retry::new(now), now + LIMIT);
-        let join = join.to_vec();
-        self.vouches.push(Vouch { asked, route, nonce, cookie, join, stale, port, ours, retry, until, origin: None });
+        let (ours, retry, begun, join) = (self.random.id(), Retry::new(now), now, join.to_vec());
+        self.vouches.push(Vouch { asked, route, nonce, cookie, join, stale, port, ours, retry, begun, origin: None });
         self.tend_vouches(now);
     }
 
@@ -169,8 +174,14 @@ impl Relay {
     pub(super) fn tend_vouches(&mut self, now: Time) {
         let mut over = Vec::new();
         for at in 0..self.vouches.len() {
+            let unlisted = self.unlisted;
             let vouch = &mut self.vouches[at];
-            if now >= vouch.until {
+            let patience = if unlisted { AWAY_AFTER } else { LIMIT };
+            if vouch.origin.is_none() && now >= vouch.begun + patience {
+                over.push(vouch.port);
+                let refusal = Refusal::new(RefuseCode::BUSY, AWAY, AWAY_AGAIN_MS);
+                self.server.turn_away(vouch.route, vouch.nonce, refusal);
+            } else if now >= vouch.begun + LIMIT {
                 over.push(vouch.port);
             } else if vouch.retry.is_due(now) {
                 match &vouch.origin {
@@ -184,8 +195,9 @@ impl Relay {
     }
 
     pub(super) fn vouches_soonest(&self) -> Soonest {
-        let all = self.vouches.iter().map(|vouch| vouch.retry.deadline().map_or(vouch.until, |at| at.min(vouch.until)));
-        Soonest::new().or(all.min(), Reason::Retry)
+        // One that is known to be away is asked more often than that patience lasts.
+        let due = |vouch: &Vouch| (vouch.begun + LIMIT).min(vouch.retry.deadline().unwrap_or(Time::NEVER));
+        Soonest::new().or(self.vouches.iter().map(due).min(), Reason::Retry)
     }
 
     fn say_hello(&mut self, now: Time, at: usize) {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::media::coded::{CodedPicture, Object, PassedPicture, Stamps};
-use crate::media::sound::{Chunk, CodedSound, PassedSound};
+use crate::media::sound::{Chunk, CodedSound, PassedSound, Rendition};
 use crate::proto::Transmit;
 use crate::proto::door::Limits;
 use crate::proto::sender::SessionStats;
@@ -175,6 +175,8 @@ pub struct SessionView {
     pub stream: StreamKey,
     pub class: SizeClass,
     pub stats: SessionStats,
+    /// The sound that it wants, if any.
+    pub sound: Option<Rendition>,
     /// Its own limits.
     pub wanted: WantedPictures,
     pub adaptation: Adaptation,

@@ -193,6 +193,7 @@ impl Server {
             stream: session.stream,
             class: session.media.class(),
             stats: session.stats(),
+            sound: session.sound,
             wanted: session.wanted,
             adaptation: self.adaptation(session),
         })

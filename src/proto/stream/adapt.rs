@@ -186,6 +186,7 @@ impl Stream {
             return match (self.adapting.wish.rung == limits.finest, finest) {
                 (true, true) => AdaptationReason::Full,
                 (true, false) => AdaptationReason::Wish,
+                (false, _) if session.wanted.max_rate.is_some() => AdaptationReason::Wish,
                 (false, _) => AdaptationReason::Others,
             };
         };
@@ -199,6 +200,9 @@ impl Stream {
         let own = control.budget(lasts, self.most(session));
         if all && self.adapting.least.is_some_and(|least| own > least * ALIKE) {
             return AdaptationReason::Others;
+        }
+        if session.wanted.max_rate.is_some() && control.budget(lasts, self.config.max_rate) > own * ALIKE {
+            return AdaptationReason::Wish;
         }
         match control.cause() {
             Move::Startup => AdaptationReason::Probing,

@@ -115,6 +115,8 @@ pub fn after_refusal(code: RefuseCode, seen: bool, headless: bool, leaves: bool)
     match code {
         RefuseCode::ENDED if seen && leaves => Some(End::Over),
         RefuseCode::NO_SUCH_STREAM if headless || seen && leaves => Some(End::Refused),
+        // It is a matter of a moment; how long is for --timeout.
+        RefuseCode::BUSY => None,
         _ if headless && !seen => Some(End::Refused),
         _ => None,
     }

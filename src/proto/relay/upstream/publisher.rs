@@ -18,6 +18,9 @@ const METER: Duration = Duration::from_secs(1);
 /// Probes and repair may take so much more than is allowed.
 const TOLERANCE: f64 = 1.25;
 
+/// Sound takes 1.4 Mb/s as it is, and 0.12 Mb/s coded: of less than this it would take more than a quarter.
+const ROOM_FOR_SOUND: Bitrate = Bitrate::bps(6_000_000);
+
 /// Who sends a stream.
 pub struct Published {
     pub grant: Grant,
@@ -102,6 +105,12 @@ impl Upstream {
         self.published.is_some() && self.client.as_ref().and_then(Client::heard).is_none_or(|at| now.since(at) >= KEPT)
     }
 
+    /// Whether a publisher at another address is there, and was heard within this time.
+    pub fn is_sent_from_elsewhere(&self, now: Time, from: SocketAddr, within: Duration) -> bool {
+        let elsewhere = self.published.as_ref().is_some_and(|published| published.peer != from);
+        elsewhere && self.client.as_ref().and_then(Client::heard).is_some_and(|at| now.since(at) < within)
+    }
+
     /// When that is.
     pub(super) fn publisher_deadline(&self) -> Option<Time> {
         self.published.as_ref()?;
@@ -144,6 +153,11 @@ impl Upstream {
     /// Where answers to a publisher leave from.
     pub(super) fn answered(&self, transmit: Transmit) -> Transmit {
         Transmit { from: self.published.as_ref().and_then(|published| published.local).or(transmit.from), ..transmit }
+    }
+
+    /// Whether what the publisher may send has no room for sound as it is beside the pictures.
+    pub(super) fn is_held_short(&self) -> bool {
+        self.published.as_ref().and_then(|published| published.most).is_some_and(|most| most < ROOM_FOR_SOUND)
     }
 
     /// What a publisher may send at most, of what is wanted.

@@ -23,6 +23,10 @@ impl Upstream {
         let needs = self.needs.as_ref()?;
         let mut wanted = all.zip(needs.sounds).filter_map(|(rendition, wanted)| wanted.then_some(rendition));
         if self.is_single() {
+            let any = needs.sounds.iter().any(|wanted| *wanted);
+            if self.is_held_short() {
+                return any.then_some(needs.coarsest);
+            }
             // It has one way for its sound: what the narrowest path here carries, if all can play it.
             return wanted.next_back().map(|coarsest| coarsest.min(needs.coarsest));
         }
