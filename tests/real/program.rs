@@ -202,7 +202,9 @@ pub fn watch(address: &str, arguments: &[&str]) -> Output {
 
 /// How many pictures came to be shown: one gives way to the next where the machine stands still before it is decoded.
 pub fn handed(shown: &Value) -> u64 {
-    ["pictures_shown", "pictures_superseded"].map(|name| shown[name].as_u64().unwrap()).iter().sum()
+    let [seen, gave_way] = ["pictures_shown", "pictures_superseded"].map(|name| shown[name].as_u64().unwrap());
+    assert!(seen > 0, "{shown}");
+    seen + gave_way
 }
 
 pub fn figures(output: &Output) -> Value {

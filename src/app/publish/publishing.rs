@@ -30,6 +30,8 @@ pub struct Publishing {
     output: Output,
     /// What was said last of a server that does not take the stream.
     refused: Option<String>,
+    /// So many refusals in a row were a matter of a moment.
+    busy: u32,
     accepted: bool,
     /// When the grant is tried again.
     again: Option<Time>,
@@ -52,6 +54,7 @@ impl Publishing {
             serving,
             output,
             refused: None,
+            busy: 0,
             accepted: false,
             again: None,
             silent,
@@ -108,7 +111,7 @@ impl Publishing {
         if self.output.event("accepted", fields).is_err() {
             self.serving.interrupt();
         }
-        (self.silent, self.refused, self.accepted) = (None, None, true);
+        (self.silent, self.refused, self.busy, self.accepted) = (None, None, 0, true);
         if again {
             self.serving.notice(&format!("{server} takes the stream again."));
             return self.output.say(&format!("{server} takes {name} again."));
@@ -138,7 +141,7 @@ impl Publishing {
         if for_good && !self.accepted {
             // The server cannot tell a wrong code from none.
             let sentence = match &self.options.allowed {
-                Some(_) if code == RefuseCode::GUARDED => {
+                Some(_) if code == RefuseCode::GUARDED && !sentence.contains("leave out") => {
                     "the code after --allow-publish is not the one that it asks for."
                 }
                 _ => &words::lowered(&sentence),
@@ -148,7 +151,9 @@ impl Publishing {
             return self.serving.signal(now, publisher.server_mut(), 0);
         }
         self.silent = None;
-        if self.refused.as_ref() != Some(&sentence) {
+        // Whoever is started again at once finds the place of its last run taken for a moment.
+        self.busy = if code == RefuseCode::BUSY { self.busy + 1 } else { 0 };
+        if self.busy != 1 && self.refused.as_ref() != Some(&sentence) {
             let words = words::lowered(&sentence);
             self.output.warn(&format!("warning: {server} does not take the stream now: {words} It is asked again."));
             self.refused = Some(sentence);
@@ -197,7 +202,7 @@ impl Publishing {
     pub fn finish(self, server: &Server) -> Exit {
         let exit = self.serving.finish(server);
         let kept_out = !self.accepted && self.refused.is_some();
-        if self.failed || kept_out { Exit::Unreachable } else { exit }
+        if self.failed || kept_out && exit == Exit::Done { Exit::Unreachable } else { exit }
     }
 
     fn limit(&self) -> Option<Time> {

@@ -128,7 +128,7 @@ fn sum(targets: &[Target], answers: Vec<Option<Answer>>, output: &Output) -> any
         Some(error) => Err(error.into()),
         None if some_work => Ok(Ok(all)),
         None => {
-            if !failed {
+            if !failed || !unlisted.is_empty() {
                 output.warn(&format!("error: {}", nothing(&unlisted)));
             }
             Ok(Err(Exit::Unreachable))

@@ -265,7 +265,7 @@ impl Watching {
 
     /// The server does not take us.
     fn refused(&mut self, now: Time, receiver: &mut Receiver, code: RefuseCode, sentence: &str) -> Flow {
-        self.limits.detach();
+        self.limits.refuse();
         let (seen, leaves) = (self.playing.is_some(), !receiver.is_staying());
         let end = ending::after_refusal(code, seen, self.options.headless, leaves);
         let (server, by_code) = (self.subject.server(), self.subject.target.code.is_some());

@@ -15,6 +15,8 @@ use crate::wire::{Kind, StreamName, VERSION};
 
 /// After a goodbye the server, or one in its place, is asked again so soon.
 pub const AGAIN: Duration = Duration::from_millis(250);
+/// Another code, or the same once more, comes within this time after one was taken.
+const WAITS: Duration = Duration::from_secs(2);
 /// A server that takes no publishers may be another one soon.
 const NO_KEY_AGAIN: Duration = Duration::from_secs(5);
 
@@ -132,6 +134,9 @@ impl Publisher {
             tlv::put(&mut tlvs, kind::STREAM, name.as_str().as_bytes());
         }
         tlv::put(&mut tlvs, kind::GRANT, &asked.grant);
+        if let Some(session) = &self.session {
+            tlv::put(&mut tlvs, kind::WITH_SESSION, &session.id.to_be_bytes());
+        }
         let message = Message::Join(Join {
             nonce: self.joining.nonce,
             cookie: asked.cookie,
@@ -178,13 +183,13 @@ impl Publisher {
             return;
         }
         let code = if refuse.other_versions().is_some() { RefuseCode::VERSION } else { refuse.code };
-        // Enough has been said about its silence.
-        self.trouble.get_or_insert(crate::proto::client::Trouble::Nobody);
+        let wait = Duration::from_millis(u64::from(refuse.retry_after_ms.clamp(250, 60_000)));
+        // Silence is looked at anew once it asks again.
+        (self.since, self.trouble) = (now + wait.max(WAITS), None);
         if code == RefuseCode::TAKEN {
             (self.joining.step, self.joining.retry) = (Step::Waiting, Retry::none(now));
             return self.events.push_back(Event::Taken);
         }
-        let wait = Duration::from_millis(u64::from(refuse.retry_after_ms.clamp(250, 60_000)));
         self.joining = Joining::start(self.random.id(), now + wait);
         self.events.push_back(Event::Refused { code, sentence: printable(refuse.sentence) });
     }

@@ -24,7 +24,7 @@ pub const KEPT: Duration = Duration::from_secs(10);
 /// Who is not let in asks again after this, ms.
 const AGAIN_MS: u32 = 5_000;
 /// A publisher says something four times a second at least (its clock): after so much silence another may take its place.
-const HELD: Duration = Duration::from_millis(750);
+const HELD: Duration = Duration::from_secs(1);
 /// Who waits for that asks again after this, ms.
 const HELD_AGAIN_MS: u32 = 500;
 const TWICE: &str = "Another publisher sends this stream at present, under the same code: stop one of the two.";
@@ -139,8 +139,11 @@ impl Relay {
         let same = |upstream: &Upstream| upstream.published.as_ref().is_some_and(|published| published.grant == grant);
         let known = self.upstreams.iter().position(same);
         let at = match known {
-            // It would take the stream back at once, and so on without end.
-            Some(at) if self.upstreams[at].is_sent_from_elsewhere(now, datagram.from, HELD) => {
+            // It would take the stream back at once, and so on without end. One that has only moved names its session.
+            Some(at)
+                if self.upstreams[at].is_sent_from_elsewhere(now, datagram.from, HELD)
+                    && !self.upstreams[at].is_session(join) =>
+            {
                 return Err(Refusal::new(RefuseCode::BUSY, TWICE, HELD_AGAIN_MS));
             }
             Some(at) => at,

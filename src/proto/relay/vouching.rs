@@ -28,7 +28,7 @@ const MOST_OF_NETWORK: usize = 8;
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// An origin that is known to be away is waited for this long.
-const AWAY_AFTER: Duration = Duration::from_millis(500);
+const AWAY_AFTER: Duration = Duration::from_secs(1);
 const AWAY: &str = "The server that the streams come from is not heard, and it alone can let anybody in here.";
 /// Who wants in asks again after this, ms.
 const AWAY_AGAIN_MS: u32 = 1_000;

@@ -49,6 +49,8 @@ pub struct Limits {
     killed: bool,
     /// A stream plays. Only then a datagram counts as heard: a server that merely refuses is as good as silent.
     attached: bool,
+    /// It was refused since a stream played.
+    refused: bool,
     /// Datagrams so far, when the last of a stream came, and when somebody looked.
     datagrams: u64,
     heard: Time,
@@ -63,6 +65,7 @@ impl Limits {
             end: None,
             killed: false,
             attached: false,
+            refused: false,
             datagrams: 0,
             heard: start,
             looked: start,
@@ -80,12 +83,17 @@ impl Limits {
 
     /// A stream plays from now on.
     pub const fn attach(&mut self, now: Time) {
-        (self.attached, self.heard) = (true, now);
+        (self.attached, self.refused, self.heard) = (true, false, now);
     }
 
     /// No stream plays any more.
     pub const fn detach(&mut self) {
         self.attached = false;
+    }
+
+    /// Nor is one to be had just now.
+    pub const fn refuse(&mut self) {
+        (self.attached, self.refused) = (false, true);
     }
 
     pub const fn is_attached(&self) -> bool {
@@ -158,12 +166,15 @@ impl Watching {
         if until.is_some_and(|until| now >= until) {
             self.stop(now, receiver, End::Limit);
         } else if timeout.is_some_and(|limit| now >= heard + limit) {
-            let seconds = now.since(heard).as_secs_f64();
-            self.output.warn(&format!(
-                "error: nothing was heard from {} for {seconds:.0} s: check that `udpstream serve` runs there, its port, \
-                 and firewalls in between",
-                self.subject.server()
-            ));
+            let (seconds, server) = (now.since(heard).as_secs_f64(), self.subject.server());
+            self.output.warn(&if self.limits.refused {
+                format!("error: {server} has not let anybody in here for {seconds:.0} s; it says why above")
+            } else {
+                format!(
+                    "error: nothing was heard from {server} for {seconds:.0} s: check that `udpstream serve` runs there, its \
+                     port, and firewalls in between"
+                )
+            });
             self.stop(now, receiver, End::Unreachable);
         } else if self.no_picture.is_some_and(|at| now >= at) {
             self.no_picture = None;
@@ -223,6 +234,7 @@ mod tests {
         assert_eq!(headless(Code::ENDED, true), Some(End::Over));
         assert_eq!(headless(Code::NO_SUCH_STREAM, true), Some(End::Refused));
         assert_eq!([Code::FULL, Code::BUSY].map(|code| headless(code, true)), [None; 2], "asked again");
+        assert_eq!([Code::FULL, Code::BUSY].map(|code| headless(code, false)), [Some(End::Refused), None]);
         let autoexit = |code, seen| after_refusal(code, seen, false, true);
         assert_eq!([Code::ENDED, Code::NO_SUCH_STREAM].map(|code| autoexit(code, false)), [None; 2]);
         assert_eq!(autoexit(Code::ENDED, true), Some(End::Over));
@@ -238,6 +250,7 @@ mod tests {
             end: None,
             killed: false,
             attached: false,
+            refused: false,
             datagrams: 0,
             heard: at(0),
             looked: at(0),

@@ -11,7 +11,8 @@ use crate::proto::server::{Feed, Local};
 use crate::proto::{Input, Machine, Peer, Port, Server, Transmit};
 use crate::seal::{Grant, Seed};
 use crate::units::{Bitrate, Time};
-use crate::wire::message::{COOKIE_LEN, Role, bye};
+use crate::wire::message::{COOKIE_LEN, Join, Role, bye};
+use crate::wire::tlv::kind;
 
 /// A publisher's rate is looked at so often.
 const METER: Duration = Duration::from_secs(1);
@@ -109,6 +110,12 @@ impl Upstream {
     pub fn is_sent_from_elsewhere(&self, now: Time, from: SocketAddr, within: Duration) -> bool {
         let elsewhere = self.published.as_ref().is_some_and(|published| published.peer != from);
         elsewhere && self.client.as_ref().and_then(Client::heard).is_some_and(|at| now.since(at) < within)
+    }
+
+    /// Whether whoever joins holds the session that there is.
+    pub fn is_session(&self, join: &Join<'_>) -> bool {
+        let named = join.tlvs.find(kind::WITH_SESSION);
+        self.published.as_ref().is_some_and(|published| named == Some(&published.session.to_be_bytes()[..]))
     }
 
     /// When that is.
