@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use udpstream::seal::LookupId;
 use udpstream::wire::message::{Join, Message, Refuse, RefuseCode, Role};
@@ -63,8 +64,7 @@ impl Publisher {
 
     /// Ends it as Ctrl-C does: its summary, and what it wrote for people.
     fn end(mut self) -> (Value, String) {
-        let id = rustix::process::Pid::from_raw(self.child.id() as i32).unwrap();
-        rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
         assert_eq!(wait(&mut self.child, END), 0);
         let (mut figures, mut said) = (String::new(), String::new());
         self.stdout.read_to_string(&mut figures).unwrap();
@@ -260,6 +260,22 @@ fn slips_of_publishers_get_a_sentence_and_the_right_exit_code() {
     assert!(!seen.contains("01AB"), "{seen}");
     let (publisher, _) = Publisher::start(&hub.address(), &["--allow-publish", "K7QM-01AB-CDEF-GHJK-MNPQ"]);
     drop(publisher.end());
+}
+
+/// It asks on until its user has enough, and then nothing was published.
+#[test]
+fn a_publisher_that_found_no_place_ends_with_an_error() {
+    let hub = Server::start(&["--accept-publishers=1"]);
+    let (_first, _) = Publisher::start(&hub.address(), &[]);
+    let mut child = Publisher::command(&hub.address(), &[]).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("does not take the stream now: the server takes 1 publisher") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "it ended unasked");
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(wait(&mut child, END), 3);
 }
 
 /// How long a wrong guess at this code takes to be answered, and the answer but for its stamp.

@@ -72,6 +72,8 @@ struct Place {
     pub passed: Vec<(StreamKey, Tapped)>,
     /// What its store had to say.
     pub troubles: Vec<StoreError>,
+    /// How often it has come by another address.
+    moved: u8,
     /// How a relay is started again.
     again: Option<(relay::Config, Option<PathBuf>)>,
 }
@@ -115,7 +117,11 @@ pub struct Grid {
 }
 
 pub fn address(node: Node) -> SocketAddr {
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 1, (node / 200) as u8, (node % 200) as u8 + 1)), BASE)
+    address_after(node, 0)
+}
+
+fn address_after(node: Node, moved: u8) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 1 + moved, (node / 200) as u8, (node % 200) as u8 + 1)), BASE)
 }
 
 impl Grid {
@@ -143,7 +149,7 @@ impl Grid {
 
     fn place(&mut self, machinery: Machinery) -> Node {
         let (wake, above, refused, again, troubles) = (self.now, Vec::new(), Vec::new(), None, Vec::new());
-        self.places.push(Place { machinery, wake, above, refused, passed: Vec::new(), troubles, again });
+        self.places.push(Place { machinery, wake, above, refused, passed: Vec::new(), troubles, moved: 0, again });
         self.places.len() - 1
     }
 
@@ -320,6 +326,9 @@ impl Grid {
         {
             let (from, to, bytes) = entry.remove();
             let Some(node) = node_at(to).filter(|node| *node < self.places.len()) else { continue };
+            if to.ip() != address_after(node, self.places[node].moved).ip() {
+                continue;
+            }
             let port = Port((to.port() - BASE) as u8);
             let datagram = Received { port, from, local: None, ecn: Ecn::Not, bytes: &bytes };
             let place = &mut self.places[node];
@@ -407,7 +416,7 @@ impl Grid {
             let (at, kind, bytes) = (self.now, hop.kind, transmit.len());
             self.crossed.push(Crossed { at, from: node, to, kind, bytes, name });
         }
-        let own = address(node);
+        let own = address_after(node, self.places[node].moved);
         let from = SocketAddr::new(own.ip(), BASE + u16::from(transmit.port.0));
         let bytes = [&transmit.hop[..], transmit.body.bytes()].concat();
         self.tape.iter_mut().for_each(|tape| tape.push(bytes.clone()));
@@ -434,6 +443,6 @@ impl Place {
 
 fn node_at(address: SocketAddr) -> Option<Node> {
     let IpAddr::V4(ip) = address.ip() else { return None };
-    let [10, 1, high, low] = ip.octets() else { return None };
+    let [10, _, high, low] = ip.octets() else { return None };
     Some(usize::from(high) * 200 + usize::from(low) - 1)
 }

@@ -204,6 +204,8 @@ fn who_waits_in_a_place_sees_nothing_of_the_next_stream_there() {
     grid.run(seconds(2));
     let ids = |grid: &Grid, node| -> Vec<u64> { grid.seen(node).playing.iter().map(|(_, id, _)| *id).collect() };
     assert!(!ids(&grid, waits).is_empty());
+    let carried = grid.relay_at(relay).throughput();
+    assert!(carried.came > 0 && carried.pictures > 20 && carried.sent > 0, "{carried:?}");
     grid.tell_watcher(waits, receiver::Local::Pause(true));
     grid.tell_watcher(waits, receiver::Local::Sound(None));
     grid.run(seconds(14));
@@ -218,6 +220,9 @@ fn who_waits_in_a_place_sees_nothing_of_the_next_stream_there() {
     assert!(!ids(&grid, waits).contains(&seen[0]), "nothing of another's stream");
     let described = grid.names.keys().filter(|name| name.stream == seen[0]).count();
     assert!(described > 0 && grid.server(relay).keys().count() <= streams + 1);
+    // What went through the place before counts on.
+    let (all, here) = (grid.relay_at(relay).throughput(), grid.relay_at(relay).streams().map(|view| view.came.1));
+    assert!(all.pictures > carried.pictures + 60 && all.came >= carried.came + here.sum::<u64>(), "{all:?}");
 }
 
 /// A relay that records all that is listed has no way to what is guarded, and stands in nobody's way.

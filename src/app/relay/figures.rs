@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::keeper::Kept;
 use crate::app::figures::{self, rounded};
 use crate::app::storing::StoringFigures;
-use crate::proto::relay::Above;
+use crate::proto::relay::{Above, Throughput};
 use crate::units::Bitrate;
 use crate::wire::StreamName;
 use crate::wire::message::RelayHop;
@@ -99,6 +99,8 @@ impl StreamFigures {
 #[derive(Clone, Debug)]
 pub struct RelayFigures {
     pub streams: Vec<StreamFigures>,
+    /// Since the start, with what streams have carried that are over and not among these.
+    pub all: Throughput,
     pub watchers: usize,
     pub refused: u64,
     /// `None`: nothing is kept.
@@ -112,6 +114,8 @@ impl RelayFigures {
         let kept = self.kept.map(|kept| json!({ "films": kept.films, "complete": kept.complete, "bytes": kept.bytes }));
         json!({
             "watchers": self.watchers, "refused": self.refused, "cache": kept,
+            "came_bytes": self.all.came, "sent_bytes": self.all.sent,
+            "pictures": self.all.pictures, "damaged": self.all.damaged,
             "recordings": self.stored.as_ref().map(StoringFigures::json),
             "streams": self.streams.iter().map(StreamFigures::json).collect::<Vec<_>>(),
             "cpu_seconds": rounded(figures::cpu_seconds(), 1e3), "rss_bytes": figures::rss_bytes(),

@@ -224,6 +224,7 @@ impl Relaying {
         let streams = relay.streams().filter_map(|view| self.stream(relay, &view, took));
         RelayFigures {
             streams: streams.collect(),
+            all: relay.throughput(),
             watchers: relay.server().watchers(),
             refused: relay.server().totals().refused,
             kept: self.keeper.as_ref().map(|_| self.kept),

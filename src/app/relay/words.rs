@@ -6,6 +6,7 @@ use super::figures::{RelayFigures, StreamFigures, StreamState};
 use super::keeper::Kept;
 use crate::app::storing::StoringFigures;
 use crate::app::words::{counted, grouped, rate_text, seconds_text};
+use crate::proto::relay::Throughput;
 use crate::units::Bitrate;
 
 const HEADING: [&str; COLUMNS] =
@@ -91,22 +92,20 @@ fn ms(time: Duration) -> String {
 
 /// The last sentence.
 pub fn relayed(took: Duration, most: usize, figures: &RelayFigures) -> String {
-    let sum = |of: fn(&StreamFigures) -> u64| figures.streams.iter().map(of).sum::<u64>();
-    let pictures = sum(|stream| stream.pictures);
+    let Throughput { came, sent, pictures, damaged } = figures.all;
     if pictures == 0 {
         return "Nothing was relayed.".to_owned();
     }
     let megabytes = |bytes: u64| grouped(bytes.div_ceil(1_000_000));
-    let damaged = sum(|stream| stream.damaged);
-    let damaged = if damaged > 0 { format!(", {} damaged", grouped(damaged)) } else { String::new() };
+    let damaged = if damaged > 0 { format!(" ({} damaged)", grouped(damaged)) } else { String::new() };
     let at_once =
         if most == 1 { "1 watcher".to_owned() } else { format!("up to {} watchers at once", grouped(most as u64)) };
     format!(
         "Relayed {}{damaged} in {} to {at_once}; {} MB came and {} MB went out.",
         counted(pictures, "picture"),
         seconds_text(took),
-        megabytes(sum(|stream| stream.came_bytes)),
-        megabytes(sum(|stream| stream.sent_bytes)),
+        megabytes(came),
+        megabytes(sent),
     )
 }
 
@@ -141,7 +140,9 @@ mod tests {
         };
         let kept = Some(Kept { films: 3, complete: 2, bytes: 420_100_000 });
         let streams = vec![stream("lobby", StreamState::Flows), idle];
-        RelayFigures { streams, watchers: 12, refused: 0, kept, stored: None }
+        // A third stream is over.
+        let all = Throughput { came: 16_000_000, sent: 180_000_000, pictures: 4_500, damaged: 2 };
+        RelayFigures { streams, all, watchers: 12, refused: 0, kept, stored: None }
     }
 
     #[test]
@@ -158,9 +159,9 @@ mod tests {
             ]
         );
         assert_eq!(rows(&figures, 3).last().map(String::as_str), Some("and 1 more"));
-        let said = "Relayed 3 000 pictures in 60.0 s to up to 12 watchers at once; 10 MB came and 120 MB went out.";
+        let said = "Relayed 4 500 pictures (2 damaged) in 60.0 s to up to 12 watchers at once; 16 MB came and 180 MB went out.";
         assert_eq!(relayed(Duration::from_secs(60), 12, &figures), said);
-        let none = RelayFigures { streams: Vec::new(), ..figures };
+        let none = RelayFigures { streams: Vec::new(), all: Throughput::default(), ..figures };
         assert_eq!(relayed(Duration::ZERO, 0, &none), "Nothing was relayed.");
     }
 }

@@ -7,6 +7,7 @@
 mod assembly;
 mod heard;
 mod listed;
+mod places;
 mod publishing;
 mod sounds;
 mod upstream;
@@ -16,6 +17,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use places::Past;
+pub use places::Throughput;
 use publishing::Gate;
 pub use publishing::{KEPT, Publishing};
 use upstream::Upstream;
@@ -127,6 +130,8 @@ pub struct Relay {
     gate: Option<Gate>,
     /// Those who want in to what is guarded above.
     vouches: Vec<Vouch>,
+    /// Of streams whose places others have taken.
+    past: Past,
 }
 
 /// So often it is looked who watches; sooner where somebody comes.
@@ -155,6 +160,7 @@ impl Relay {
             next_look: now,
             gate,
             vouches: Vec::new(),
+            past: Past::default(),
             config,
         };
         if let Some(name) = relay.config.name.clone() {

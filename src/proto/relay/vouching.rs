@@ -378,28 +378,6 @@ impl Relay {
         }
     }
 
-    /// Nothing is left of the stream in this place.
-    pub(super) fn vacate(&mut self, at: usize) {
-        let Upstream { key, is_place, ref name, .. } = self.upstreams[at];
-        let (name, tapped) = (name.clone(), is_place && self.config.tapped);
-        self.server.renew(key, name.clone(), unknown(&name), Guard::Elsewhere { listed: false });
-        self.server.withdraw(key, true);
-        let told = std::mem::take(&mut self.upstreams[at].told);
-        self.upstreams[at] = Upstream::new(key, name, tapped);
-        let upstream = &mut self.upstreams[at];
-        (upstream.is_place, upstream.is_vacant) = (is_place, true);
-        (upstream.above, upstream.told) = (told.clone(), told);
-    }
-
-    /// Another stream is in this place from now on.
-    pub(super) fn take_place(&mut self, at: usize, name: StreamName, guard: Guard) {
-        let Upstream { key, is_place, .. } = self.upstreams[at];
-        self.server.renew(key, name.clone(), unknown(&name), guard);
-        self.upstreams[at] = Upstream::new(key, name.clone(), is_place && self.config.tapped);
-        self.upstreams[at].is_place = is_place;
-        self.events.push_back(Event::Opened(key, name));
-    }
-
     /// Ports that are asked from at present.
     pub(super) fn is_vouching_on(&self, port: Port) -> bool {
         port > LISTS && self.vouches.iter().any(|vouch| vouch.port == port)

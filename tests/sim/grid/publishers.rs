@@ -92,6 +92,11 @@ impl Grid {
         }
     }
 
+    /// A node goes on under another address, as behind a router that was started anew.
+    pub fn relocate(&mut self, node: Node) {
+        self.places[node].moved += 1;
+    }
+
     /// A datagram reaches a server now, whoever sent it.
     pub fn inject(&mut self, node: Node, from: SocketAddr, bytes: &[u8]) {
         self.places[node].wake = self.now;
