@@ -244,7 +244,7 @@ fn slips_of_publishers_get_a_sentence_and_the_right_exit_code() {
     let (film, open) = (Server::start(&["test:64x48"]), self::hub(&[]));
     for (server, arguments, exit, part) in [
         (hub.address(), &[][..], 3, "needs the code of whoever runs the server"),
-        (hub.address(), &["--allow-publish", "K7QM-01AB-CDEF-GHJK-MNPR"], 3, "is not the one that it asks for"),
+        (hub.address(), &["--allow-publish", "K7QM-01AB-CDEF-GHJK-MNPR"], 3, "or a wrong one"),
         (film.address(), &[], 3, "--accept-publishers"),
         (open.address(), &["--allow-publish", "K7QM-01AB-CDEF-GHJK-MNPR"], 3, "leave out --allow-publish"),
         ("127.0.0.1:1".to_owned(), &["--timeout", "1"], 3, "did not answer in time"),

@@ -48,6 +48,17 @@ fn watch_by(grid: &mut Grid, at: Node, code: &Code) -> Node {
     grid.watch_with(at, None, |config| config.secret = Some(secret))
 }
 
+/// A server, the camera that is published to it, and somebody who has watched it by its code for some seconds.
+fn watched(seed: u64) -> (Grid, Node, Node, Node) {
+    let mut grid = grid(seed);
+    let hub = grid.hub(OPEN);
+    let camera = grid.publish(&camera(hub));
+    grid.run(seconds(1));
+    let watcher = watch_by(&mut grid, hub, &code("MNPQ"));
+    grid.run(seconds(3));
+    (grid, hub, camera, watcher)
+}
+
 /// When pictures were shown since a moment that were no card: those with sound beside them.
 fn shown_since(grid: &Grid, watcher: Node, since: Time) -> usize {
     grid.seen(watcher).shown.iter().filter(|(at, ..)| *at >= since).count()
@@ -208,7 +219,7 @@ fn limits_are_kept_each_with_its_sentence() {
     grid.run(seconds(2));
     for node in [stranger, guesser] {
         let said = refusals(&grid, node);
-        let why = "Publishing here needs the code of whoever runs the server, after --allow-publish.";
+        let why = "Publishing here needs the code of whoever runs the server, after --allow-publish; none came, or a wrong one.";
         assert_eq!(said[0], (RefuseCode::GUARDED, why.to_owned()));
         assert!(accepted(&grid, node).is_empty());
     }

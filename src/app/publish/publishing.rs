@@ -139,13 +139,7 @@ impl Publishing {
         let for_good =
             matches!(code, RefuseCode::ROLE | RefuseCode::GUARDED | RefuseCode::VERSION | RefuseCode::NO_SUCH_STREAM);
         if for_good && !self.accepted {
-            // The server cannot tell a wrong code from none.
-            let sentence = match &self.options.allowed {
-                Some(_) if code == RefuseCode::GUARDED && !sentence.contains("leave out") => {
-                    "the code after --allow-publish is not the one that it asks for."
-                }
-                _ => &words::lowered(&sentence),
-            };
+            let sentence = words::lowered(&sentence);
             self.output.warn(&format!("error: {server} does not take the stream: {sentence}"));
             self.failed = true;
             return self.serving.signal(now, publisher.server_mut(), 0);

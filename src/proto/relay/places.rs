@@ -5,7 +5,7 @@ use super::{Event, Relay, unknown};
 use crate::proto::server::Guard;
 use crate::wire::StreamName;
 
-/// What was relayed since the start, of all streams that are or have been here.
+/// What went through, of all streams that are or have been here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Throughput {
     /// Bytes of UDP payload that came from above, or from publishers.
@@ -26,6 +26,7 @@ pub struct Past {
 }
 
 impl Relay {
+    /// What was relayed since the start.
     pub fn throughput(&self) -> Throughput {
         let Past { came, damaged } = self.past;
         let sent = self.server.totals();
@@ -59,6 +60,7 @@ impl Relay {
         self.events.push_back(Event::Opened(key, name));
     }
 
+    /// Puts another subscription into this place.
     fn put(&mut self, at: usize, upstream: Upstream) {
         let before = std::mem::replace(&mut self.upstreams[at], upstream);
         self.past.came += before.traffic().1;

@@ -265,7 +265,8 @@ impl Relay {
 
 fn not_allowed(asks: bool) -> Refusal {
     let why = if asks {
-        "Publishing here needs the code of whoever runs the server, after --allow-publish."
+        // A wrong code cannot be told from none.
+        "Publishing here needs the code of whoever runs the server, after --allow-publish; none came, or a wrong one."
     } else {
         "The server cannot read what the publisher wants: it asks for no code of those who publish, so leave out --allow-publish."
     };

@@ -25,12 +25,7 @@ fn two_publishers_with_one_code_do_not_take_it_from_each_other() {
 /// A laptop that goes from one network to another need not wait until it is forgotten at the old address.
 #[test]
 fn a_publisher_that_comes_by_another_address_is_let_in_at_once() {
-    let mut grid = grid(16);
-    let hub = grid.hub(OPEN);
-    let camera = grid.publish(&camera(hub));
-    grid.run(seconds(1));
-    let watcher = watch_by(&mut grid, hub, &code("MNPQ"));
-    grid.run(seconds(3));
+    let (mut grid, _hub, camera, watcher) = watched(16);
     for moved in 1..=3 {
         let before = grid.now;
         grid.relocate(camera);
@@ -43,12 +38,7 @@ fn a_publisher_that_comes_by_another_address_is_let_in_at_once() {
 
 #[test]
 fn a_broken_line_is_mended_within_ten_seconds_and_the_watchers_stay() {
-    let mut grid = grid(4);
-    let hub = grid.hub(OPEN);
-    let camera = grid.publish(&camera(hub));
-    grid.run(seconds(1));
-    let watcher = watch_by(&mut grid, hub, &code("MNPQ"));
-    grid.run(seconds(3));
+    let (mut grid, hub, camera, watcher) = watched(4);
     let session = grid.server(hub).sessions().next().expect("a watcher").id;
     for away in [800, 1_300, 1_600, 2_000, 2_800, 4_000, 8_500] {
         grid.path(camera, hub, Path { loss: 1.0, ..Path::GOOD });
@@ -65,17 +55,11 @@ fn a_broken_line_is_mended_within_ten_seconds_and_the_watchers_stay() {
 
 #[test]
 fn a_publisher_that_is_started_again_has_its_code_and_its_watchers() {
-    let mut grid = grid(5);
-    let hub = grid.hub(OPEN);
-    let published = camera(hub);
-    let camera = grid.publish(&published);
-    grid.run(seconds(1));
-    let watcher = watch_by(&mut grid, hub, &code("MNPQ"));
-    grid.run(seconds(3));
+    let (mut grid, hub, camera, watcher) = watched(5);
     let session = grid.server(hub).sessions().next().expect("a watcher").id;
     grid.kill(camera);
     grid.run(seconds(5));
-    grid.start_publisher(camera, &published);
+    grid.start_publisher(camera, &super::camera(hub));
     let back = grid.now;
     grid.run(seconds(1));
     assert!(shown_since(&grid, watcher, back) > 5, "live within a second");
@@ -86,20 +70,14 @@ fn a_publisher_that_is_started_again_has_its_code_and_its_watchers() {
 
 #[test]
 fn after_ten_seconds_the_stream_is_over_and_its_code_is_good_for_the_next_one() {
-    let mut grid = grid(6);
-    let hub = grid.hub(OPEN);
-    let published = camera(hub);
-    let mut camera = grid.publish(&published);
-    grid.run(seconds(1));
-    let watcher = watch_by(&mut grid, hub, &code("MNPQ"));
-    grid.run(seconds(2));
+    let (mut grid, hub, mut camera, watcher) = watched(6);
     grid.kill(camera);
     grid.run(seconds(12));
     assert!(grid.refused(watcher).iter().any(|said| said == "The publisher was lost."), "{:?}", grid.refused(watcher));
     assert_eq!(grid.server(hub).keys().count(), 1);
     grid.run(seconds(5));
     for _ in 0..3 {
-        camera = grid.publish(&published);
+        camera = grid.publish(&super::camera(hub));
         grid.run(seconds(2));
         let back = grid.now;
         grid.run(seconds(2));
@@ -113,12 +91,7 @@ fn after_ten_seconds_the_stream_is_over_and_its_code_is_good_for_the_next_one() 
 
 #[test]
 fn a_server_that_is_started_again_has_publisher_and_watchers_back() {
-    let mut grid = grid(7);
-    let hub = grid.hub(OPEN);
-    let camera = grid.publish(&camera(hub));
-    grid.run(seconds(1));
-    let watcher = watch_by(&mut grid, hub, &code("MNPQ"));
-    grid.run(seconds(3));
+    let (mut grid, hub, camera, watcher) = watched(7);
     for away in [300, 3_000, 9_000] {
         grid.kill(hub);
         grid.run(ms(away));
