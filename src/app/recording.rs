@@ -26,6 +26,7 @@ use crate::queue::Waker;
 use crate::record::RecordError;
 use crate::record::film::{Totals, Tracks};
 use crate::record::path::{RecordingKind, RecordingPath};
+use crate::units::MediaTime;
 
 /// Where people are told something.
 pub type Ears<'a> = (&'a Output, &'a Screen);
@@ -225,6 +226,15 @@ impl Recordings {
     pub fn sound(&mut self, frames: &[Frame], first: u64) {
         if self.running.is_some() {
             self.put(Message::Sound(first, frames.to_vec()));
+        }
+    }
+
+    /// A line that somebody wrote at this media time, under a name that may be empty; it is recorded where the stream's
+    /// [`Tracks::talk`] says that it has such lines.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no stream carries lines yet"))]
+    pub fn line(&mut self, media: MediaTime, name: &str, text: &str) {
+        if self.running.is_some() {
+            self.put(Message::Line(media, name.to_owned(), text.to_owned()));
         }
     }
 

@@ -341,6 +341,6 @@ pub(super) fn start(
     (waker, output): (Waker, Output),
 ) -> anyhow::Result<Channel> {
     let info = source.info();
-    taps.recordings.stream(id, Tracks { size: info.size, rate: info.rate, sound: info.sound });
+    taps.recordings.stream(id, Tracks { size: info.size, rate: info.rate, sound: info.sound, talk: false });
     Channel::start(key, stream, source, taps, waker, output)
 }

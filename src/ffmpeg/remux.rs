@@ -13,19 +13,25 @@ use crate::units::Rate;
 /// A kind of file that ffmpeg is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Container {
-    /// In fragments, so that it can be played wherever it was cut off; sound is ALAC, which loses nothing.
+    /// In fragments, so that it can be played wherever it was cut off; sound is ALAC, which loses nothing. Of lines of text
+    /// that overlap, each takes the place of the one before.
     Mp4,
-    /// Sound is PCM.
+    /// Sound is PCM. There is no room for text.
     Avi,
 }
 
 impl Container {
     /// AVI knows no times, only a rate, and ffmpeg would take twice the true one.
-    fn arguments(self, rate: Rate) -> Vec<String> {
+    fn arguments(self, rate: Rate, has_text: bool) -> Vec<String> {
         let fragments = "-movflags +empty_moov+default_base_moof -frag_duration 1000000";
+        let text = if has_text {
+            format!("-c:s mov_text -max_interleave_delta {} ", APART.as_micros())
+        } else {
+            String::new()
+        };
         let words = match self {
-            Self::Mp4 => format!("-c:v copy -c:a alac {fragments} -f mp4"),
-            Self::Avi => format!("-c copy -r {}/{} -f avi", rate.num(), rate.den()),
+            Self::Mp4 => format!("-c:v copy -c:a alac {text}{fragments} -f mp4"),
+            Self::Avi => format!("-c copy -sn -r {}/{} -f avi", rate.num(), rate.den()),
         };
         words.split(' ').map(str::to_owned).collect()
     }
@@ -44,12 +50,12 @@ impl Remux {
         find("ffmpeg").map(drop)
     }
 
-    /// Starts ffmpeg, which writes over the file at `path`.
-    pub fn start(path: &Path, container: Container, rate: Rate) -> Result<Self, FfmpegError> {
+    /// Starts ffmpeg, which writes over the file at `path`; `has_text` says whether there is a track of text.
+    pub fn start(path: &Path, container: Container, rate: Rate, has_text: bool) -> Result<Self, FfmpegError> {
         let mut command = ffmpeg()?;
         // The header says everything about the tracks, so ffmpeg need not look far ahead.
         command.args(["-y", "-analyzeduration", "0", "-fpsprobesize", "0", "-f", "matroska", "-i", FED, "-map", "0"]);
-        command.args(container.arguments(rate)).arg(named(path));
+        command.args(container.arguments(rate, has_text)).arg(named(path));
         let named = Named { input: named(path).to_string_lossy().into_owned(), name: path.display().to_string() };
         let (process, Pipes { stdin, stdout }) = Process::start(&Control::new()?, &mut command, named)?;
         Ok(Self { process, stdin, output: stdout })
@@ -90,5 +96,8 @@ fn named(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// How far tracks may be apart before ffmpeg writes what it has. It holds back all of them until each has a packet, and
+/// often nobody talks; pictures and sound are fed at most a second apart.
+const APART: Duration = Duration::from_secs(1);
 /// The rest of a film that is written as it comes takes less.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -84,6 +84,8 @@ pub(super) mod id {
     pub const TRACK_UID: u32 = 0x73C5;
     pub const TRACK_TYPE: u32 = 0x83;
     pub const FLAG_LACING: u32 = 0x9C;
+    pub const FLAG_DEFAULT: u32 = 0x88;
+    pub const NAME: u32 = 0x536E;
     pub const LANGUAGE: u32 = 0x0022_B59C;
     pub const CODEC_ID: u32 = 0x86;
     pub const DEFAULT_DURATION: u32 = 0x0023_E383;
@@ -101,6 +103,9 @@ pub(super) mod id {
     pub const CLUSTER: u32 = 0x1F43_B675;
     pub const TIMESTAMP: u32 = 0xE7;
     pub const SIMPLE_BLOCK: u32 = 0xA3;
+    pub const BLOCK_GROUP: u32 = 0xA0;
+    pub const BLOCK: u32 = 0xA1;
+    pub const BLOCK_DURATION: u32 = 0x9B;
     pub const CUES: u32 = 0x1C53_BB6B;
     pub const CUE_POINT: u32 = 0xBB;
     pub const CUE_TIME: u32 = 0xB3;

@@ -1,5 +1,5 @@
-//! One recording: pictures and sound by their media time into a file of any kind that can be recorded to; nothing is
-//! encoded again. Whatever fails, what was written stays playable.
+//! One recording: pictures, sound and lines of talk by their media time into a file of any kind that can be recorded to;
+//! nothing is encoded again. Whatever fails, what was written stays playable.
 //!
 //! The file begins with the first picture, or with the sound where the stream itself begins with that: sound that a
 //! recording finds on its way when it begins in mid-stream belongs to a picture that it has missed.
@@ -16,6 +16,7 @@ use super::RecordError;
 use super::matroska::Matroska;
 use super::path::{RecordingKind, RecordingPath};
 use super::sound::{PendingSound, frame_after, frame_from};
+use super::talk::{Caption, PendingLines};
 use super::wav::WavWriter;
 use crate::ffmpeg::{Container, Remux};
 use crate::media::sound::{Frame, RATE, media_time};
@@ -30,6 +31,10 @@ pub struct Film {
     zero: Option<MediaTime>,
     last: Option<MediaTime>,
     pending: PendingSound,
+    /// Lines that nothing of their time or later was written behind.
+    lines: PendingLines,
+    /// The time in the file of the last picture or piece of sound.
+    written: Duration,
     /// Pictures that came before it is known where the file begins.
     waiting: VecDeque<(MediaTime, Vec<u8>)>,
     pictures: u64,
@@ -61,6 +66,8 @@ impl Film {
             zero: None,
             last: None,
             pending: PendingSound::default(),
+            lines: PendingLines::default(),
+            written: Duration::ZERO,
             waiting: VecDeque::new(),
             pictures: 0,
             length: Duration::ZERO,
@@ -118,13 +125,15 @@ impl Film {
 
     fn write_picture(&mut self, media: MediaTime, jpeg: &[u8]) -> Result<(), RecordError> {
         self.write_sound(frame_after(media))?;
-        let at = self.since_zero(media.micros().saturating_mul(1_000).into());
+        let at = self.time_of(media);
+        self.write_lines(at)?;
         let written = match &mut self.sink {
             Some(Sink::File(film)) => film.picture(at, jpeg),
             Some(Sink::Pipe(film)) => film.picture(at, jpeg),
             Some(Sink::Wav(_)) | None => Ok(()),
         };
         written.map_err(|why| self.failed(why))?;
+        self.written = at;
         self.pictures += 1;
         self.note_length();
         self.look_after()
@@ -158,12 +167,29 @@ impl Film {
         }
     }
 
+    /// A line that somebody wrote at this media time, under a name that may be empty; it is written before the first picture
+    /// that is not earlier. One that comes late is put where the file is now, at the time of the last picture written, for a
+    /// file does not go back; one from long before the file's beginning is left out, so that a recording begun in mid-stream
+    /// does not begin with all that was said before. False if it is left out, as where the stream has no talk, in a kind of
+    /// file without text, and where nothing is to be read or too many lines wait.
+    pub fn line(&mut self, media: MediaTime, name: &str, text: &str) -> Result<bool, RecordError> {
+        let is_old = self.zero.is_some_and(|zero| media < before(zero));
+        let Some(caption) = Caption::of(name, text).filter(|_| self.tracks_of_file().talk && !is_old) else {
+            return Ok(false);
+        };
+        let taken = self.lines.put(media, caption);
+        if self.zero.is_some() {
+            self.write_lines(self.written)?;
+        }
+        Ok(taken)
+    }
+
     /// Writes what is left and closes the file. `None` if nothing was recorded: then there is no file either. Also
     /// behind an error, to leave as much as there is.
     pub fn finish(mut self) -> (Option<Totals>, Result<(), RecordError>) {
         let first = self.waiting.front().map(|&(first, _)| first);
         let waited = first.map_or(Ok(()), |first| self.begin_at(first).and_then(|()| self.write_waiting()));
-        let rest = if self.sink.is_some() { self.write_sound(u64::MAX) } else { Ok(()) };
+        let rest = if self.sink.is_some() { self.write_rest() } else { Ok(()) };
         let path = self.path.path().to_owned();
         let outcome = match self.sink.take() {
             Some(Sink::File(mut film)) => {
@@ -190,20 +216,27 @@ impl Film {
             return Ok(());
         }
         let file = self.path.begin()?;
+        let tracks = self.tracks_of_file();
         let failed = |why| RecordError::of(self.path.path(), why);
         let piped = |container| -> Result<Sink, RecordError> {
-            let pipe = Pipe(Remux::start(self.path.path(), container, self.tracks.rate)?);
-            Matroska::begin(pipe, self.tracks, false).map(Sink::Pipe).map_err(failed)
+            let pipe = Pipe(Remux::start(self.path.path(), container, tracks.rate, tracks.talk)?);
+            Matroska::begin(pipe, tracks, false).map(Sink::Pipe).map_err(failed)
         };
         self.sink = Some(match self.path.kind() {
-            RecordingKind::Mkv => Sink::File(Matroska::begin(file, self.tracks, true).map_err(failed)?),
+            RecordingKind::Mkv => Sink::File(Matroska::begin(file, tracks, true).map_err(failed)?),
             RecordingKind::Mp4 => piped(Container::Mp4)?,
             RecordingKind::Avi => piped(Container::Avi)?,
             RecordingKind::Wav => Sink::Wav(WavWriter::over(file, self.path.path())?),
         });
         self.zero = Some(media);
         self.pending.forget(frame_from(media));
+        self.lines.forget(before(media));
         Ok(())
+    }
+
+    /// What of the stream this kind of file has room for.
+    fn tracks_of_file(&self) -> Tracks {
+        Tracks { talk: self.tracks.talk && self.path.kind().has_talk(), ..self.tracks }
     }
 
     /// Writes the sound that comes before this frame.
@@ -212,6 +245,7 @@ impl Film {
             && let Some((first, frames)) = self.pending.take(until)
         {
             let at = self.since_zero(i128::from(first) * 1_000_000_000 / i128::from(RATE));
+            self.write_lines(at)?;
             let written = match &mut self.sink {
                 Some(Sink::File(film)) => film.sound(at, &frames),
                 Some(Sink::Pipe(film)) => film.sound(at, &frames),
@@ -222,9 +256,46 @@ impl Film {
                 None => Ok(()),
             };
             written.map_err(|why| self.failed(why))?;
+            self.written = at;
             self.note_length();
         }
         Ok(())
+    }
+
+    /// Writes the lines of this time in the file or earlier.
+    fn write_lines(&mut self, until: Duration) -> Result<(), RecordError> {
+        while self.sink.is_some()
+            && self.lines.first().is_some_and(|media| self.time_of(media) <= until)
+            && let Some((media, Caption { text, lasts })) = self.lines.take()
+        {
+            let at = self.time_of(media).max(self.written);
+            self.write_line(at, lasts, &text)?;
+        }
+        Ok(())
+    }
+
+    fn write_line(&mut self, at: Duration, lasts: Duration, text: &str) -> Result<(), RecordError> {
+        let written = match &mut self.sink {
+            Some(Sink::File(film)) => film.line(at, lasts, text),
+            Some(Sink::Pipe(film)) => film.line(at, lasts, text),
+            Some(Sink::Wav(_)) | None => Ok(()),
+        };
+        written.map_err(|why| self.failed(why))
+    }
+
+    /// Writes all that still waits. Lines from after the end are put there, so that none is lost where a film is parted.
+    fn write_rest(&mut self) -> Result<(), RecordError> {
+        self.write_sound(u64::MAX)?;
+        self.write_lines(self.length)?;
+        while let Some((_, Caption { text, lasts })) = self.lines.take() {
+            self.write_line(self.length, lasts, &text)?;
+        }
+        Ok(())
+    }
+
+    /// A media time as a time in the file; what comes before its beginning is at the beginning.
+    fn time_of(&self, media: MediaTime) -> Duration {
+        self.since_zero(i128::from(media.micros()) * 1_000)
     }
 
     /// Nanoseconds of the stream as a time in the file.
@@ -266,6 +337,11 @@ impl Film {
     }
 }
 
+/// Lines from before this moment are left out of a file that begins at `zero`.
+fn before(zero: MediaTime) -> MediaTime {
+    MediaTime::from_micros(zero.micros().saturating_sub(JUST_SAID.as_micros() as i64))
+}
+
 fn told_by_ffmpeg(path: &RecordingPath, why: String) -> RecordError {
     let path = path.path().display().to_string();
     match why {
@@ -300,6 +376,9 @@ const AHEAD: usize = RATE as usize;
 const FIRST_SECOND: u64 = RATE as u64;
 /// How long pictures wait to see whether sound comes that belongs before them.
 const SOUND_LAGS: Duration = Duration::from_secs(1);
+/// What was said so shortly before a file begins is kept: it came between the end of one file and the picture that begins the
+/// next, or while that was on its way.
+const JUST_SAID: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A film as Matroska (RFC 9559) while it comes: motion JPEG and PCM, written once from front to back. Wherever it is cut
+//! A film as Matroska (RFC 9559) while it comes: motion JPEG, PCM and lines of text, written once from front to back. Wherever it is cut
 //! off it stays playable: clusters have no size until they end, and the length in the header is never older than a
 //! cluster. What is patched afterwards (sizes, length, cues) is left out where nothing can be patched, as in a pipe.
 
@@ -15,6 +15,8 @@ pub struct Tracks {
     pub size: Size,
     pub rate: Rate,
     pub sound: bool,
+    /// Lines that people write to each other; there may be none.
+    pub talk: bool,
 }
 
 /// A film in the making.
@@ -79,6 +81,25 @@ impl<W: Write + Seek> Matroska<W> {
         Ok(())
     }
 
+    /// Appends a line of text that is shown from this time on, as SubRip knows it without its times. Lines may overlap; none
+    /// makes the film longer.
+    pub fn line(&mut self, at: Duration, lasts: Duration, text: &str) -> io::Result<()> {
+        let ticks = ticks(at);
+        let near = self.near(ticks)?;
+        let mut block = vec![0x80 | TALK];
+        block.extend_from_slice(&near.to_be_bytes());
+        block.push(0);
+        block.extend_from_slice(text.as_bytes());
+        let mut group = Vec::with_capacity(block.len() + 24);
+        master(id::BLOCK_GROUP, &mut group, |out| {
+            element(id::BLOCK, &block, out);
+            unsigned(id::BLOCK_DURATION, self::ticks(lasts), out);
+        });
+        self.out.write_all(&group)?;
+        self.end += group.len() as u64;
+        Ok(())
+    }
+
     /// Ends the film: cues, length and sizes. Behind a failed write too: what was not written whole is written over.
     /// Returns the bytes of the film, behind which the file may be cut off.
     pub fn finish(&mut self) -> io::Result<u64> {
@@ -107,16 +128,9 @@ impl<W: Write + Seek> Matroska<W> {
         self.out
     }
 
-    /// One SimpleBlock, in the running cluster if that is near enough.
+    /// One SimpleBlock.
     fn block(&mut self, track: u8, ticks: u64, data: &[u8]) -> io::Result<()> {
-        let offset = |cluster: &Cluster| i16::try_from(ticks.cast_signed() - cluster.ticks.cast_signed()).ok();
-        let near = match self.cluster.as_ref().and_then(offset) {
-            Some(offset) => offset,
-            None => {
-                self.begin_cluster(ticks)?;
-                0
-            }
-        };
+        let near = self.near(ticks)?;
         let mut head = Vec::with_capacity(16);
         append_id(id::SIMPLE_BLOCK, &mut head);
         append_size(BLOCK_HEAD + data.len() as u64, &mut head);
@@ -127,6 +141,15 @@ impl<W: Write + Seek> Matroska<W> {
         self.out.write_all(data)?;
         self.end += (head.len() + data.len()) as u64;
         Ok(())
+    }
+
+    /// The time of a block in its cluster: the running one if that is near enough, else one that begins with it.
+    fn near(&mut self, ticks: u64) -> io::Result<i16> {
+        let offset = |cluster: &Cluster| i16::try_from(ticks.cast_signed() - cluster.ticks.cast_signed()).ok();
+        if let Some(offset) = self.cluster.as_ref().and_then(offset) {
+            return Ok(offset);
+        }
+        self.begin_cluster(ticks).map(|()| 0)
     }
 
     fn begin_cluster(&mut self, ticks: u64) -> io::Result<()> {
@@ -246,12 +269,12 @@ fn information() -> (Vec<u8>, u64) {
 
 fn append_tracks(tracks: Tracks, out: &mut Vec<u8>) {
     master(id::TRACKS, out, |out| {
-        append_track(PICTURES, "V_MJPEG", out, |out| {
+        append_track(PICTURES, PICTURES, "V_MJPEG", out, |out| {
             unsigned(id::DEFAULT_DURATION, tracks.rate.interval().as_nanos() as u64, out);
             master(id::VIDEO, out, |out| append_video(tracks.size, out));
         });
         if tracks.sound {
-            append_track(SOUND, "A_PCM/INT/LIT", out, |out| {
+            append_track(SOUND, SOUND, "A_PCM/INT/LIT", out, |out| {
                 master(id::AUDIO, out, |out| {
                     float(id::SAMPLING_FREQUENCY, RATE.into(), out);
                     unsigned(id::CHANNELS, 2, out);
@@ -259,15 +282,21 @@ fn append_tracks(tracks: Tracks, out: &mut Vec<u8>) {
                 });
             });
         }
+        if tracks.talk {
+            append_track(TALK, SUBTITLES, "S_TEXT/UTF8", out, |out| {
+                // Players show it without being asked, as it was on the screen, and can hide it.
+                unsigned(id::FLAG_DEFAULT, 1, out);
+                text(id::NAME, "Talk", out);
+            });
+        }
     });
 }
 
-/// The track's number is its type too: 1 is video, 2 is audio (RFC 9559, table 4).
-fn append_track(number: u8, codec: &str, out: &mut Vec<u8>, rest: impl FnOnce(&mut Vec<u8>)) {
+fn append_track(number: u8, kind: u8, codec: &str, out: &mut Vec<u8>, rest: impl FnOnce(&mut Vec<u8>)) {
     master(id::TRACK_ENTRY, out, |out| {
         unsigned(id::TRACK_NUMBER, number.into(), out);
         unsigned(id::TRACK_UID, number.into(), out);
-        unsigned(id::TRACK_TYPE, number.into(), out);
+        unsigned(id::TRACK_TYPE, kind.into(), out);
         unsigned(id::FLAG_LACING, 0, out);
         text(id::LANGUAGE, "und", out);
         text(id::CODEC_ID, codec, out);
@@ -309,8 +338,12 @@ const CUE: u64 = 100_000;
 const PROGRAM: &str = "udpstream ";
 /// So many bytes tell who it was.
 pub(super) const BEGINNING: u64 = 512;
+/// Numbers of tracks; the first two are their types too: 1 is video, 2 is audio (RFC 9559, table 4).
 const PICTURES: u8 = 1;
 const SOUND: u8 = 2;
+const TALK: u8 = 3;
+/// The type of a track of subtitles.
+const SUBTITLES: u8 = 17;
 /// Track, time and flags of a SimpleBlock.
 const BLOCK_HEAD: u64 = 4;
 const KEYFRAME: u8 = 0x80;

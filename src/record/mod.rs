@@ -7,6 +7,7 @@ mod matroska;
 pub mod path;
 mod sound;
 pub mod still;
+mod talk;
 pub mod wav;
 
 use std::io;

@@ -37,6 +37,11 @@ impl RecordingKind {
             _ => Err(RecordError::Kind(path.display().to_string())),
         }
     }
+
+    /// Whether such a file can hold what people write to each other.
+    pub const fn has_talk(self) -> bool {
+        matches!(self, Self::Mkv | Self::Mp4)
+    }
 }
 
 /// A file that is there to be recorded to. If it was made for that and is still empty when dropped, it goes again.

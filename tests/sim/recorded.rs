@@ -31,7 +31,7 @@ fn record(folder: &Folder, passed: Vec<(StreamKey, Tapped)>) -> (StoringFigures,
     let name = StreamName::parse("stream").expect("a name");
     for (key, tapped) in passed {
         match tapped {
-            Tapped::Stream(id, description) => storing.stream(key, &name, id, &description),
+            Tapped::Stream(id, description) => storing.stream(key, &name, id, &description, false),
             Tapped::Picture(picture) => storing.picture(key, picture),
             Tapped::Sound(sound) => storing.sound(key, sound),
             Tapped::Over => storing.over(key),

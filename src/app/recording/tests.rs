@@ -17,7 +17,7 @@ use crate::wire::{ObjectView, SizeClass};
 pub const SIZE: Size = Size::new(333, 201);
 
 fn tracks(fps: u32, sound: bool) -> Tracks {
-    Tracks { size: SIZE, rate: Rate::new(fps, 1).expect("usual"), sound }
+    Tracks { size: SIZE, rate: Rate::new(fps, 1).expect("usual"), sound, talk: false }
 }
 
 fn recordings(path: &Path) -> Recordings {

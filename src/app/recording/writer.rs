@@ -16,6 +16,8 @@ pub(super) enum Message {
     Stream(u64, Tracks),
     Picture(MediaTime, What),
     Sound(u64, Vec<Frame>),
+    /// Its media time, a name and a text.
+    Line(MediaTime, String, String),
 }
 
 impl Message {
@@ -23,6 +25,7 @@ impl Message {
         let content = match self {
             Self::Picture(_, what) => what.bytes(),
             Self::Sound(_, frames) => size_of_val(frames.as_slice()),
+            Self::Line(_, name, text) => name.len() + text.len(),
             Self::Stream(..) => 0,
         };
         content + size_of::<Self>()
@@ -62,6 +65,9 @@ impl Writer {
             Message::Stream(id, tracks) => self.stream(id, tracks),
             Message::Picture(media, what) => self.picture(media, what),
             Message::Sound(first, frames) => self.sound(first, &frames),
+            Message::Line(media, name, text) => {
+                self.film.as_mut().map_or(Ok(()), |film| film.line(media, &name, &text).map(drop))
+            }
         }
     }
 

@@ -160,7 +160,7 @@ mod tests {
     fn only_what_was_recorded_here_under_such_a_name_is_known() {
         let folder = tempfile::tempdir().expect("a folder");
         let place = |name: &str| folder.path().join(name);
-        let tracks = Tracks { size: Size::new(16, 16), rate: Rate::TYPICAL, sound: false };
+        let tracks = Tracks { size: Size::new(16, 16), rate: Rate::TYPICAL, sound: false, talk: false };
         let path = RecordingPath::take_dated(folder.path(), "../lobby 1", "2026-11-30 08.39.21").expect("free");
         let mut film = Film::new(path, tracks);
         film.picture(MediaTime::ZERO, &[0xFF, 0xD8, 0xFF, 0xD9]).expect("written");

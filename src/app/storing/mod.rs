@@ -33,6 +33,7 @@ use crate::proto::relay::Tapped;
 use crate::proto::server::StreamKey;
 use crate::queue::Waker;
 use crate::record::film::Totals;
+use crate::units::MediaTime;
 use crate::wire::{Description, StreamName};
 
 /// Something for people to know.
@@ -122,8 +123,9 @@ impl Storing {
         Ok(Self { folder, lines, past: Vec::new(), counts, caretaker, waker, news, figures, said })
     }
 
-    /// What follows is of this stream. Another one than before, or one of another size or rate, goes into another file.
-    pub fn stream(&mut self, key: StreamKey, name: &StreamName, id: u64, description: &Description) {
+    /// What follows is of this stream; `talk` says whether it has lines of talk, for which there is a track then. Another
+    /// stream than before, or one of another size or rate, goes into another file.
+    pub fn stream(&mut self, key: StreamKey, name: &StreamName, id: u64, description: &Description, talk: bool) {
         // A place may have another stream than before.
         if self.lines.get(&key).is_some_and(|line| line.name != *name) {
             self.over(key);
@@ -132,7 +134,7 @@ impl Storing {
             self.past.extend(past);
         }
         if !self.lines.contains_key(&key) {
-            match self.line(key, name) {
+            match self.start_line(key, name) {
                 Ok(line) => drop(self.lines.insert(key, line)),
                 Err(why) => {
                     return self
@@ -141,10 +143,10 @@ impl Storing {
                 }
             }
         }
-        self.send(key, Message::Stream(id, Box::new(description.clone())));
+        self.send(key, Message::Stream(id, Box::new(description.clone()), talk));
     }
 
-    fn line(&self, key: StreamKey, name: &StreamName) -> std::io::Result<Line> {
+    fn start_line(&self, key: StreamKey, name: &StreamName) -> std::io::Result<Line> {
         let outlets = Outlets {
             counts: Arc::clone(&self.counts),
             news: self.news.0.clone(),
@@ -161,7 +163,7 @@ impl Storing {
     /// What a relay tells of a stream that is recorded.
     pub fn take(&mut self, key: StreamKey, name: &StreamName, tapped: Tapped) {
         match tapped {
-            Tapped::Stream(id, description) => self.stream(key, name, id, &description),
+            Tapped::Stream(id, description) => self.stream(key, name, id, &description, false),
             Tapped::Picture(picture) => self.picture(key, picture),
             Tapped::Sound(sound) => self.sound(key, sound),
             Tapped::Over => self.over(key),
@@ -199,7 +201,17 @@ impl Storing {
 
     /// Sound of the stream, not always in order.
     pub fn sound(&mut self, key: StreamKey, sound: PassedSound) {
-        let message = Message::Sound(sound);
+        self.put(key, Message::Sound(sound));
+    }
+
+    /// A line that somebody wrote at this media time of the stream, under a name that may be empty; it is recorded where the
+    /// stream was said to have talk.
+    pub fn line(&mut self, key: StreamKey, media: MediaTime, name: &str, text: &str) {
+        self.put(key, Message::Line(media, name.to_owned(), text.to_owned()));
+    }
+
+    /// What a slow disk leaves no room for is left out.
+    fn put(&self, key: StreamKey, message: Message) {
         if self.counts.held.load(Ordering::Relaxed) + message.bytes() <= INBOX {
             self.send(key, message);
         }

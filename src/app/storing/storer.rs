@@ -24,15 +24,17 @@ use crate::record::RecordError;
 use crate::record::dated;
 use crate::record::film::{Film, Tracks};
 use crate::record::path::RecordingPath;
-use crate::units::Time;
+use crate::units::{MediaTime, Time};
 use crate::wire::Description;
 
 /// What goes to the thread.
 pub enum Message {
-    /// What follows is of the stream of this id.
-    Stream(u64, Box<Description>),
+    /// What follows is of the stream of this id; the flag says whether it has lines of talk.
+    Stream(u64, Box<Description>, bool),
     Picture(PassedPicture),
     Sound(PassedSound),
+    /// What somebody wrote: its media time, a name that may be empty, and a text.
+    Line(MediaTime, String, String),
     Over,
 }
 
@@ -41,6 +43,7 @@ impl Message {
         let content = match self {
             Self::Picture(picture) => picture.cut.total(),
             Self::Sound(sound) => sound.object.len(),
+            Self::Line(_, name, text) => name.len() + text.len(),
             Self::Stream(..) | Self::Over => 0,
         };
         content + size_of::<Self>()
@@ -71,6 +74,21 @@ impl Outlets {
     }
 }
 
+/// What is recorded.
+struct Stream {
+    id: u64,
+    description: Box<Description>,
+    /// It has lines of talk.
+    talk: bool,
+}
+
+impl Stream {
+    const fn tracks(&self) -> Tracks {
+        let Description { size, rate, sound, .. } = *self.description;
+        Tracks { size, rate, sound, talk: self.talk }
+    }
+}
+
 /// A file that is being written.
 struct Writing {
     film: Film,
@@ -85,7 +103,7 @@ pub struct Storer {
     name: String,
     folder: Arc<Folder>,
     outlets: Outlets,
-    stream: Option<(u64, Box<Description>)>,
+    stream: Option<Stream>,
     writing: Option<Writing>,
     pictures: Pictures,
     sound: SoundInOrder,
@@ -135,12 +153,13 @@ impl Storer {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Stream(id, description) => self.stream(id, description),
+            Message::Stream(id, description, talk) => self.stream(Stream { id, description, talk }),
             Message::Picture(picture) => self.picture(&picture),
             Message::Sound(sound) => {
                 let runs = self.sound.put(&sound);
                 self.sound(runs);
             }
+            Message::Line(media, name, text) => self.line(media, &name, &text),
             Message::Over => {
                 self.close();
                 self.stream = None;
@@ -148,23 +167,24 @@ impl Storer {
         }
     }
 
-    fn stream(&mut self, id: u64, description: Box<Description>) {
-        let same = |(before, known): &(u64, Box<Description>)| *before == id && tracks(known) == tracks(&description);
+    fn stream(&mut self, stream: Stream) {
+        let same = |before: &Stream| before.id == stream.id && before.tracks() == stream.tracks();
         if self.stream.as_ref().is_some_and(same) {
             return;
         }
         self.close();
         self.pictures.forget();
         (self.sound, self.torn) = (SoundInOrder::default(), true);
-        let fits = Canvas::fits(description.size);
+        let size = stream.description.size;
+        let fits = Canvas::fits(size);
         if !fits {
-            self.fail(&format!("its pictures of {} are larger than any that can be recorded", description.size));
+            self.fail(&format!("its pictures of {size} are larger than any that can be recorded"));
         }
-        self.stream = Some((id, description)).filter(|_| fits);
+        self.stream = Some(stream).filter(|_| fits);
     }
 
     fn picture(&mut self, picture: &PassedPicture) {
-        let Some((_, description)) = &self.stream else { return };
+        let Some(Stream { description, .. }) = &self.stream else { return };
         let what = passed::picture(picture, description);
         let usable = what.filter(|what| !(self.torn && matches!(what, What::Same)));
         let full = description.size;
@@ -186,7 +206,7 @@ impl Storer {
     }
 
     fn sound(&mut self, runs: Vec<passed::Run>) {
-        let heard = self.stream.as_ref().is_some_and(|(_, description)| description.sound);
+        let heard = self.stream.as_ref().is_some_and(|stream| stream.description.sound);
         for (first, frames) in runs {
             if !heard || !self.begin() {
                 return;
@@ -198,9 +218,20 @@ impl Storer {
         }
     }
 
+    /// Where a file has just been closed, a line begins the next one, which takes it in with its first picture.
+    fn line(&mut self, media: MediaTime, name: &str, text: &str) {
+        if !self.stream.as_ref().is_some_and(|stream| stream.talk) || !self.begin() {
+            return;
+        }
+        let written = self.writing.as_mut().map_or(Ok(false), |writing| writing.film.line(media, name, text));
+        if let Err(error) = written {
+            self.broken(&error);
+        }
+    }
+
     /// Begins a file if there is none; whether there is one now.
     fn begin(&mut self) -> bool {
-        let Some((_, description)) = self.stream.as_ref().filter(|_| self.writing.is_none()) else {
+        let Some(stream) = self.stream.as_ref().filter(|_| self.writing.is_none()) else {
             return self.writing.is_some();
         };
         if now() < self.not_before {
@@ -211,7 +242,7 @@ impl Storer {
             self.not_before = now() + AGAIN;
             return false;
         }
-        let tracks = tracks(description);
+        let tracks = stream.tracks();
         match RecordingPath::take_dated(self.folder.path(), &self.name, &dated::stamp(unix())) {
             Ok(path) => {
                 let (place, part) = (path.path().to_owned(), Arc::new(AtomicBool::new(false)));
@@ -259,10 +290,6 @@ impl Storer {
         self.outlets.order(Order::Ended(name_of(&path)));
         self.outlets.say(News::Ended(self.key, totals));
     }
-}
-
-const fn tracks(description: &Description) -> Tracks {
-    Tracks { size: description.size, rate: description.rate, sound: description.sound }
 }
 
 fn name_of(path: &std::path::Path) -> String {

@@ -12,7 +12,7 @@ use crate::proto::Server;
 use crate::proto::server::{Config, StreamConfig};
 use crate::record::film::{Film, Tracks};
 use crate::record::path::RecordingPath;
-use crate::units::{MediaTime, Rate, Size, Time};
+use crate::units::{Rate, Size, Time};
 use crate::wire::SizeClass;
 use crate::wire::object::ObjectView;
 
@@ -70,8 +70,8 @@ fn what_passes_is_written_as_it_was_and_gaps_are_filled() {
     let mut storing = storing(folder.path(), 1 << 30);
     let [key, other] = keys(2)[..] else { unreachable!() };
     storing.picture(key, passed(&coded(0), &[]));
-    storing.stream(key, &name("halls/one"), 7, &description(SIZE));
-    storing.stream(other, &name("two"), 8, &description(SIZE));
+    storing.stream(key, &name("halls/one"), 7, &description(SIZE), false);
+    storing.stream(other, &name("two"), 8, &description(SIZE), false);
     let all = [coded(0), coded(1), coded_to(2, 1, 80), coded(3), coded(4)];
     let lost: [&[u16]; 5] = [&[], &[1], &[], &[0, 2], &[]];
     for (picture, lost) in all.iter().zip(lost) {
@@ -104,7 +104,7 @@ fn another_size_or_id_goes_into_another_file_and_the_same_goes_on() {
     let mut storing = storing(folder.path(), 1 << 30);
     let (key, smaller) = (keys(1)[0], SIZE.rendition(1));
     for (id, size, numbers) in [(1, SIZE, 0..3), (1, SIZE, 3..5), (1, smaller, 5..6), (2, smaller, 0..2)] {
-        storing.stream(key, &name("cam"), id, &description(size));
+        storing.stream(key, &name("cam"), id, &description(size), false);
         for number in numbers {
             let picture = coded_to(number, u8::from(size != SIZE), 80);
             storing
@@ -118,9 +118,9 @@ fn another_size_or_id_goes_into_another_file_and_the_same_goes_on() {
     drop(storing);
     // What is not as large as was announced is not recorded.
     let mut again = self::storing(folder.path(), 1 << 30);
-    again.stream(key, &name("cam"), 3, &description(smaller));
+    again.stream(key, &name("cam"), 3, &description(smaller), false);
     again.picture(key, passed(&coded(0), &[]));
-    again.stream(key, &name("cam"), 4, &description(Size::new(60_000, 60_000)));
+    again.stream(key, &name("cam"), 4, &description(Size::new(60_000, 60_000)), false);
     again.picture(key, passed(&coded(0), &[]));
     let said = again.finish();
     assert!(
@@ -135,7 +135,7 @@ fn what_the_disk_has_no_time_for_is_dropped_and_said_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut storing = storing(folder.path(), 1 << 30);
     let key = keys(1)[0];
-    storing.stream(key, &name("cam"), 1, &description(SIZE));
+    storing.stream(key, &name("cam"), 1, &description(SIZE), false);
     storing.picture(key, passed(&coded(0), &[]));
     storing.counts.held.fetch_add(INBOX, Ordering::Relaxed);
     storing.picture(key, passed(&coded(1), &[]));
@@ -153,7 +153,7 @@ fn what_the_disk_has_no_time_for_is_dropped_and_said_once() {
 /// A recording of a former run.
 fn old(folder: &Path, stream: &str, stamp: &str) -> (PathBuf, u64) {
     let path = RecordingPath::take_dated(folder, stream, stamp).expect("free");
-    let mut film = Film::new(path, Tracks { size: SIZE, rate: Rate::TYPICAL, sound: false });
+    let mut film = Film::new(path, Tracks { size: SIZE, rate: Rate::TYPICAL, sound: false, talk: false });
     film.picture(MediaTime::ZERO, &coded(0).jpeg).expect("written");
     let path = film.finish().0.expect("a film").path;
     let bytes = fs::metadata(&path).expect("there").len();
@@ -172,7 +172,7 @@ fn the_oldest_recordings_go_and_what_is_somebody_elses_stays() {
     // Room for four of them and a running one.
     let mut storing = storing(folder.path(), all[0].1 * 5 + all[0].1 / 2);
     let key = keys(1)[0];
-    storing.stream(key, &name("cam"), 1, &description(SIZE));
+    storing.stream(key, &name("cam"), 1, &description(SIZE), false);
     storing.picture(key, passed(&coded(0), &[]));
     let said = storing.finish();
     let there: Vec<bool> = all.iter().map(|(path, _)| path.exists()).collect();
@@ -203,7 +203,7 @@ fn a_recording_is_parted_without_losing_a_picture() {
         counts.held.fetch_add(message.bytes(), Ordering::Relaxed);
         inbox.send(message).expect("it listens");
     };
-    send(Message::Stream(1, Box::new(description(SIZE))));
+    send(Message::Stream(1, Box::new(description(SIZE)), false));
     let mut names = Vec::new();
     for number in 0..3 {
         send(Message::Picture(passed(&coded(number), &[])));
@@ -234,7 +234,7 @@ fn what_cannot_be_written_is_told_once_and_does_not_end_the_thread() {
     let (counts, storer) = (Arc::clone(&outlets.counts), Storer::new(keys(1)[0], "cam", place, outlets));
     let (inbox, messages) = unbounded();
     fs::remove_dir_all(&below).expect("somebody removes it");
-    inbox.send(Message::Stream(1, Box::new(description(SIZE)))).expect("room");
+    inbox.send(Message::Stream(1, Box::new(description(SIZE)), false)).expect("room");
     for number in 0..5 {
         inbox.send(Message::Picture(passed(&coded(number), &[]))).expect("room");
     }

@@ -170,7 +170,7 @@ impl Watching {
         }
         let Description { title, size, rate, .. } = &description;
         let sound = description.sound && !self.options.sound.off;
-        self.wiring.recordings.stream(id, Tracks { size: *size, rate: *rate, sound });
+        self.wiring.recordings.stream(id, Tracks { size: *size, rate: *rate, sound, talk: false });
         self.screen.recording(self.wiring.recordings.is_running());
         let again = if rejoined { "Back: " } else { "" };
         let from = name.as_ref().map_or_else(|| self.subject.to_string(), |name| self.subject.of(name));

@@ -7,7 +7,7 @@ use super::*;
 use crate::units::{Rate, Size};
 
 fn tracks(sound: bool) -> Tracks {
-    Tracks { size: Size::new(16, 16), rate: Rate::new(25, 1).expect("usual"), sound }
+    Tracks { size: Size::new(16, 16), rate: Rate::new(25, 1).expect("usual"), sound, talk: false }
 }
 
 fn film(path: &Path, sound: bool) -> Film {

@@ -19,6 +19,8 @@ struct Found {
     seeks: Vec<(u32, u64)>,
     length: Option<f64>,
     tracks: usize,
+    /// How long each line is shown, in ticks.
+    lasts: Vec<u64>,
     segment: u64,
     /// The segment's size, once it has one.
     size: Option<u64>,
@@ -85,6 +87,13 @@ impl Found {
                 assert_eq!(body[3], KEYFRAME);
                 self.blocks.push((body[0] & 0x7F, time, body[4..].to_vec()));
             }
+            id::BLOCK => {
+                let base = self.clusters.last().expect("in a cluster").0.cast_signed();
+                let time = base + i64::from(i16::from_be_bytes([body[1], body[2]]));
+                assert_eq!(body[3], 0, "neither laced nor hidden");
+                self.blocks.push((body[0] & 0x7F, time, body[4..].to_vec()));
+            }
+            id::BLOCK_DURATION => self.lasts.push(number(body)),
             id::DURATION => self.length = Some(f64::from_be_bytes(body.try_into().expect("eight bytes"))),
             id::TRACK_NUMBER => self.tracks += 1,
             id::CUE_TIME => self.cues.push((number(body), 0)),
@@ -99,7 +108,7 @@ impl Found {
 fn cluster_end(bytes: &[u8], body: Range<usize>) -> usize {
     let mut at = body.start;
     while let Some((id, inner, _)) = next(bytes, at, body.end)
-        && [id::TIMESTAMP, id::SIMPLE_BLOCK].contains(&id)
+        && [id::TIMESTAMP, id::SIMPLE_BLOCK, id::BLOCK_GROUP].contains(&id)
     {
         at = inner.end;
     }
@@ -114,7 +123,7 @@ pub(in crate::record) fn first_picture(film: &[u8]) -> Option<u64> {
     Some(ticks.unsigned_abs() * TICK.as_micros() as u64 / 1_000)
 }
 
-const MASTERS: [u32; 12] = [
+const MASTERS: [u32; 13] = [
     id::EBML,
     id::SEGMENT,
     id::SEEK_HEAD,
@@ -124,6 +133,7 @@ const MASTERS: [u32; 12] = [
     id::TRACK_ENTRY,
     id::VIDEO,
     id::CLUSTER,
+    id::BLOCK_GROUP,
     id::CUES,
     id::CUE_POINT,
     id::CUE_POSITIONS,
@@ -140,9 +150,12 @@ fn picture(n: u64) -> Vec<u8> {
 /// Five seconds at 29.97 with sound, and what is expected to be found in it.
 fn film(patching: bool) -> (Vec<u8>, Vec<Block>) {
     let rate = rate(30_000, 1_001);
-    let mut film =
-        Matroska::begin(Cursor::new(Vec::new()), Tracks { size: Size::new(500, 282), rate, sound: true }, patching)
-            .expect("begun");
+    let mut film = Matroska::begin(
+        Cursor::new(Vec::new()),
+        Tracks { size: Size::new(500, 282), rate, sound: true, talk: false },
+        patching,
+    )
+    .expect("begun");
     let mut blocks = Vec::new();
     let mut heard = 0_u64;
     for n in 0..150 {
@@ -200,7 +213,7 @@ fn a_pipe_gets_the_same_blocks_and_nothing_is_sought_in_it() {
             Err(io::ErrorKind::NotSeekable.into())
         }
     }
-    let tracks = Tracks { size: Size::new(16, 16), rate: rate(25, 1), sound: false };
+    let tracks = Tracks { size: Size::new(16, 16), rate: rate(25, 1), sound: false, talk: false };
     let mut film = Matroska::begin(Pipe(Vec::new()), tracks, false).expect("begun");
     (0..50).for_each(|n| film.picture(tracks.rate.at(n), &picture(n)).expect("written"));
     film.finish().expect("finished");
@@ -211,7 +224,7 @@ fn a_pipe_gets_the_same_blocks_and_nothing_is_sought_in_it() {
 
 #[test]
 fn cut_off_anywhere_it_holds_all_that_was_whole() {
-    let tracks = Tracks { size: Size::new(16, 16), rate: rate(25, 1), sound: false };
+    let tracks = Tracks { size: Size::new(16, 16), rate: rate(25, 1), sound: false, talk: false };
     let mut film = Matroska::begin(Cursor::new(Vec::new()), tracks, true).expect("begun");
     for n in 0..30 {
         film.picture(tracks.rate.at(n), &picture(n)).expect("written");
@@ -253,7 +266,7 @@ impl Seek for SmallDisk {
 
 #[test]
 fn a_full_disk_leaves_a_film_that_can_be_finished() {
-    let tracks = Tracks { size: Size::new(16, 16), rate: rate(25, 1), sound: false };
+    let tracks = Tracks { size: Size::new(16, 16), rate: rate(25, 1), sound: false, talk: false };
     let mut finished = 0;
     for room in (600..12_000).step_by(97) {
         let mut film = Matroska::begin(SmallDisk(Cursor::new(Vec::new()), room), tracks, true).expect("begun");
@@ -270,4 +283,61 @@ fn a_full_disk_leaves_a_film_that_can_be_finished() {
     }
     // There is room for cues wherever a picture had none.
     assert!(finished > 60, "{finished}");
+}
+
+const TALKING: Tracks = Tracks { size: Size::new(16, 16), rate: Rate::TYPICAL, sound: false, talk: true };
+
+#[test]
+fn a_line_is_a_block_with_a_duration_and_its_track_is_announced() {
+    let mut film = Matroska::begin(Cursor::new(Vec::new()), TALKING, false).expect("begun");
+    let header = film.bytes() as usize;
+    film.picture(Duration::ZERO, b"jpeg").expect("written");
+    let from = film.bytes() as usize;
+    film.line(Duration::from_millis(20), Duration::from_millis(4_060), "Ada: hé").expect("written");
+    let bytes = film.into_inner().into_inner();
+    // Track 3 at 2 000 ticks of 10 µs, no flags; 406 000 ticks.
+    let block = [&[0xA1, 0x80 | 12, 0x83, 0x07, 0xD0, 0][..], "Ada: hé".as_bytes()].concat();
+    assert_eq!(bytes[from..], [&[0xA0, 0x80 | 19][..], &block, &[0x9B, 0x83, 0x06, 0x31, 0xF0]].concat());
+    // Number, UID, subtitles, no lacing, language, codec, shown by default, name.
+    let entry = [
+        &[0xAE, 0x80 | 43, 0xD7, 0x81, 3, 0x73, 0xC5, 0x81, 3, 0x83, 0x81, 0x11, 0x9C, 0x81, 0][..],
+        b"\x22\xB5\x9C\x83und\x86\x8BS_TEXT/UTF8\x88\x81\x01\x53\x6E\x84Talk",
+    ];
+    assert!(bytes[..header].ends_with(&entry.concat()), "{:x?}", &bytes[header - 60..header]);
+    assert_eq!(Found::of(&bytes).tracks, 2);
+    let silent = Matroska::begin(Cursor::new(Vec::new()), Tracks { talk: false, ..TALKING }, false).expect("begun");
+    assert_eq!(silent.bytes() as usize + entry.concat().len(), header, "and without talk nothing is");
+}
+
+#[test]
+fn lines_stand_among_pictures_make_no_film_longer_and_survive_where_it_is_cut_off() {
+    let mut film = Matroska::begin(Cursor::new(Vec::new()), TALKING, true).expect("begun");
+    let mut wanted = Vec::new();
+    // The first begins a cluster itself.
+    for n in 0..60 {
+        let at = TALKING.rate.at(n) + Duration::from_secs(1);
+        let ticks = |at: Duration| (at.as_micros() / 10) as i64;
+        if n % 7 == 0 {
+            let (at, text) = (at.saturating_sub(Duration::from_millis(10)), format!("line {n}"));
+            film.line(at, Duration::from_secs(n), &text).expect("written");
+            wanted.push((TALK, ticks(at), text.into_bytes()));
+        }
+        film.picture(at, &picture(n)).expect("written");
+        wanted.push((PICTURES, ticks(at), picture(n)));
+        let bytes = film.out.get_ref();
+        for cut in 1..=300 {
+            let left = Found::of(&bytes[..bytes.len() - cut]);
+            assert!(wanted.starts_with(&left.blocks) && wanted.len() - left.blocks.len() <= 3, "{cut} of {n}");
+        }
+    }
+    let length = film.length();
+    film.line(length, Duration::from_secs(9), "bye").expect("written");
+    assert_eq!(film.length(), length);
+    film.finish().expect("finished");
+    let found = Found::of(&film.into_inner().into_inner());
+    wanted.push((TALK, (length.as_nanos() as i64 + 5_000) / 10_000, b"bye".to_vec()));
+    assert_eq!(found.blocks, wanted);
+    let lasts: Vec<u64> = (0..60).step_by(7).chain([9]).map(|seconds| seconds * 100_000).collect();
+    assert_eq!(found.lasts, lasts);
+    assert!(found.cues.iter().all(|cue| found.clusters.contains(cue)) && found.cues.len() > 1, "{:?}", found.cues);
 }
