@@ -355,4 +355,4 @@ const ID_OF_FOUR: u64 = 4;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-pub(super) use self::tests::first_picture;
+pub(super) use self::tests::{blocks, first_picture};

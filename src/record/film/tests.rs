@@ -1,5 +1,7 @@
 //! Recordings from their first picture or sound to their end.
 
+mod talk;
+
 use std::fs;
 use std::path::Path;
 

@@ -118,9 +118,13 @@ fn cluster_end(bytes: &[u8], body: Range<usize>) -> usize {
 
 /// When the first picture of a film is shown, in milliseconds.
 pub(in crate::record) fn first_picture(film: &[u8]) -> Option<u64> {
-    let blocks = Found::of(film).blocks;
-    let (_, ticks, _) = blocks.iter().find(|&&(track, ..)| track == PICTURES)?;
-    Some(ticks.unsigned_abs() * TICK.as_micros() as u64 / 1_000)
+    blocks(film).into_iter().find(|&(track, ..)| track == PICTURES).map(|(_, at, _)| at)
+}
+
+/// The blocks of a film as they stand in it: track, milliseconds, and data.
+pub(in crate::record) fn blocks(film: &[u8]) -> Vec<(u8, u64, Vec<u8>)> {
+    let millis = |ticks: i64| ticks.unsigned_abs() * TICK.as_micros() as u64 / 1_000;
+    Found::of(film).blocks.into_iter().map(|(track, ticks, data)| (track, millis(ticks), data)).collect()
 }
 
 const MASTERS: [u32; 13] = [
