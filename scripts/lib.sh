@@ -5,9 +5,9 @@ RUST_NEEDED=1.88
 APT_PACKAGES=(
     ffmpeg cmake nasm pkg-config gcc g++ make xvfb xdotool x11-utils libxkbcommon-x11-0
     libx11-6 libx11-xcb1 libxcb1 libxcursor1 libxi6 libxrandr2 tshark python3-opencv
-    libasound2-dev libasound2-plugins pulseaudio pulseaudio-utils
+    libasound2-dev libasound2-plugins pulseaudio pulseaudio-utils mpv
 )
-APT_COMMANDS=(ffmpeg ffprobe cmake nasm pkg-config cc c++ make Xvfb xdotool xwininfo tshark pulseaudio pactl parec)
+APT_COMMANDS=(ffmpeg ffprobe cmake nasm pkg-config cc c++ make Xvfb xdotool xwininfo tshark pulseaudio pactl parec mpv)
 # Opened by the window at run time, so no linker would notice that they are missing.
 APT_LIBRARIES=(libxkbcommon-x11.so.0 libX11.so.6 libX11-xcb.so.1 libxcb.so.1 libXcursor.so.1 libXi.so.6 libXrandr.so.2)
 

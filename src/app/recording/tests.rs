@@ -274,3 +274,28 @@ fn what_is_recorded_has_one_size_whatever_came() {
     }
     assert!(jpegs[3] == jpegs[4]);
 }
+
+#[test]
+fn lines_go_into_the_file_of_their_stream_and_are_bounded_like_the_rest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [talking, silent] = ["film.mkv", "film-2.mkv"].map(|name| folder.path().join(name));
+    let mut recordings = recordings(&talking);
+    let at = |number: u32| tracks(25, false).rate.media_time(number.into());
+    recordings.line(at(0), "Ada", "before there is a stream");
+    recordings.stream(1, Tracks { talk: true, ..tracks(25, false) });
+    (0..3).for_each(|number| recordings.coded(&coded(number)));
+    recordings.line(at(2), "Ada", "in the first file");
+    let held = recordings.running.as_ref().map(|running| Arc::clone(&running.held)).expect("running");
+    held.fetch_add(INBOX, Ordering::Relaxed);
+    recordings.line(at(2), "Ada", "no room for this");
+    held.fetch_sub(INBOX, Ordering::Relaxed);
+    recordings.stream(1, tracks(25, false));
+    recordings.coded(&coded(3));
+    recordings.line(at(3), "Ada", "where there is no talk");
+    let (said, summary) = finish(&mut recordings);
+    assert_eq!((said.len(), &summary["dropped"]), (1, &0.into()), "{said:?}");
+    assert!(holds(&talking, b"Ada: in the first file") && !holds(&silent, b"Ada: "));
+    assert!(!holds(&talking, b"before there") && !holds(&talking, b"no room"));
+    assert_eq!([&talking, &silent].map(|path| holds(path, b"S_TEXT/UTF8")), [true, false]);
+    assert_eq!(held.load(Ordering::Relaxed), 0, "all that waited is accounted for");
+}

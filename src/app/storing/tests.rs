@@ -245,3 +245,63 @@ fn what_cannot_be_written_is_told_once_and_does_not_end_the_thread() {
     assert_eq!(ordered.try_recv().err(), Some(TryRecvError::Disconnected));
     assert_eq!((counts.pictures.load(Ordering::Relaxed), counts.dropped.load(Ordering::Relaxed)), (0, 5));
 }
+
+/// Whether a file holds these words.
+fn holds(path: &Path, words: &str) -> bool {
+    fs::read(path).expect("there").windows(words.len()).any(|window| window == words.as_bytes())
+}
+
+#[test]
+fn lines_are_recorded_where_the_stream_has_talk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut storing = storing(folder.path(), 1 << 30);
+    let [talking, silent] = keys(2)[..] else { unreachable!() };
+    storing.line(talking, MediaTime::ZERO, "Ada", "before there is a stream");
+    storing.stream(talking, &name("one"), 7, &description(SIZE), true);
+    storing.stream(silent, &name("two"), 8, &description(SIZE), false);
+    for key in [talking, silent] {
+        storing.line(key, MediaTime::ZERO, "Ada", "before the first picture");
+        (0..5).for_each(|number| storing.picture(key, passed(&coded(number), &[])));
+        storing.line(key, MediaTime::from_micros(160_000), "", "after it");
+    }
+    storing.counts.held.fetch_add(INBOX, Ordering::Relaxed);
+    storing.line(talking, MediaTime::ZERO, "Ada", "no room for this");
+    storing.counts.held.fetch_sub(INBOX, Ordering::Relaxed);
+    storing.over(talking);
+    storing.line(talking, MediaTime::ZERO, "Ada", "when all is over");
+    let said = storing.finish();
+    assert_eq!((storing.figures().pictures, storing.figures().ended), (10, 2), "{said:?}");
+    assert_eq!(storing.counts.held.load(Ordering::Relaxed), 0, "all that waited is accounted for");
+    let files = files(folder.path());
+    let [one, two] = [&files[0], &files[1]];
+    assert!(holds(one, "Ada: before the first picture") && holds(one, "after it") && holds(one, "S_TEXT/UTF8"));
+    assert!(["there is a stream", "no room", "all is over"].iter().all(|words| !holds(one, words)));
+    assert!(!holds(two, "Ada: ") && !holds(two, "S_TEXT/UTF8"));
+}
+
+#[test]
+fn no_line_is_lost_where_a_recording_is_parted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = Arc::new(Folder::open(folder.path()).expect("a folder"));
+    let (outlets, _told, ordered) = outlets();
+    let storer = Storer::new(keys(1)[0], "cam", place, outlets);
+    let (inbox, messages) = unbounded();
+    let thread = std::thread::spawn(move || storer.run(&messages));
+    let send = |message: Message| inbox.send(message).expect("it listens");
+    let line = |number: u32, text: &str| Message::Line(coded(number).media_time, String::new(), text.to_owned());
+    send(Message::Stream(1, Box::new(description(SIZE)), true));
+    send(Message::Picture(passed(&coded(0), &[])));
+    send(line(1, "waits for its picture"));
+    let Ok(Order::Begun(first, part)) = ordered.recv() else { panic!("no file is begun") };
+    part.store(true, Ordering::Relaxed);
+    assert!(matches!(ordered.recv(), Ok(Order::Ended(_))));
+    send(line(1, "comes between two files"));
+    send(Message::Picture(passed(&coded(2), &[])));
+    drop(inbox);
+    thread.join().expect("no bug");
+    let files = files(folder.path());
+    let (one, two): (Vec<_>, Vec<_>) = files.iter().partition(|path| path.ends_with(&first));
+    let (one, two) = (one[0], two[0]);
+    assert!(holds(one, "waits for its picture") ^ holds(two, "waits for its picture"));
+    assert!(holds(two, "comes between two files") && !holds(one, "comes between two files"));
+}

@@ -1,9 +1,5 @@
 //! Lines of talk in recordings, as they stand in the file and as ffmpeg and mpv read them.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "players are asked what they read, and ffmpeg is waited for"
-)]
+#![expect(clippy::disallowed_methods, reason = "players are asked what they read, and ffmpeg is waited for")]
 
 use std::process::{Command, Stdio};
 use std::thread::sleep;
