@@ -18,6 +18,7 @@ mod serve;
 mod slips;
 mod spec;
 mod streams;
+mod talk;
 mod values;
 mod watch;
 

@@ -22,6 +22,7 @@ pub mod relay;
 pub mod secrets;
 pub mod serve;
 pub mod storing;
+pub mod talk;
 pub mod terminal;
 mod wall;
 pub mod watch;

@@ -5,11 +5,7 @@ mod publishing;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::thread::Builder;
 use std::time::Duration;
-
-use anyhow::{Context, anyhow, bail};
-use crossbeam_channel::{Receiver, bounded};
 
 use self::publishing::Publishing;
 use super::address::Address;
@@ -18,15 +14,16 @@ use super::preview::{self, Preview};
 use super::recording::Recordings;
 use super::secrets::{self, GivenCode};
 use super::serve::{self, Serving, Taps};
+use super::talk::Console;
 use super::{Exit, opening, ports, terminal};
 use crate::clock::now;
 use crate::net::Loop;
 use crate::proto::publisher::{Config, Publisher};
 use crate::proto::server::{self, Guard};
-use crate::queue::Waker;
 use crate::record::path::RecordingPath;
 use crate::seal::{self, Code, Grant, Key, Random};
 use crate::source::Input;
+use anyhow::{Context, anyhow, bail};
 
 /// What the user chose.
 #[derive(Clone, Debug)]
@@ -107,24 +104,6 @@ pub fn publish(options: Options) -> anyhow::Result<Exit> {
     if previewed { preview::run(waker, run) } else { run(Preview::default()) }
 }
 
-/// Lines of standard input, as they are typed. The thread ends with the program.
-fn typed(waker: Waker) -> anyhow::Result<Receiver<String>> {
-    let (lines, typed) = bounded(TYPED);
-    let read = move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
-            if lines.send(line).is_err() {
-                return;
-            }
-            waker();
-        }
-    };
-    Builder::new().name("typed".into()).spawn(read).context("a thread could not be started")?;
-    Ok(typed)
-}
-
-/// Lines that wait for the event loop.
-const TYPED: usize = 16;
-
 /// All that is taken before the source is opened.
 struct Prepared {
     options: Options,
@@ -146,6 +125,7 @@ impl Prepared {
             }
             return Ok(Exit::Done);
         };
+        let talk = options.serve.talk.clone();
         let stdin_is_free = stream.input != Input::Stdin && std::io::stdin().is_terminal();
         let mut random =
             Random::new(&seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?);
@@ -157,18 +137,19 @@ impl Prepared {
         let (name, grant) = (Some(stream.name.clone()), identity.grant());
         let publisher = Config { seed: random.seed(), servers, name, grant, allowed, server };
         let mut machine = Publisher::new(publisher, config, now());
+        if !talk.off {
+            machine.listen(talk.name(&mut random));
+        }
         let output = Output::new(options.serve.stats, options.serve.quiet);
         let output = output.context("standard output could not be written to")?;
-        let mut taps = Taps::new(recordings);
+        let mut taps = Taps::new(recordings, !talk.off);
         preview.tap().into_iter().for_each(|tap| taps.add(tap));
         let place = (event_loop.waker(), output.clone());
         let (key, id) = (machine.stream(), machine.server().id(machine.stream()));
         let channel = serve::start((key, id), stream, source, taps, place)?;
         let serving = Serving::new(options.serve.clone(), vec![channel], output.clone(), preview);
-        let mut app = Publishing::new(options, identity, serving, output);
-        if stdin_is_free {
-            app.listen(typed(event_loop.waker())?);
-        }
+        let mut app = Publishing::new(options, identity, serving, output.clone());
+        app.listen(Console::of_publisher(&output, talk.typed, stdin_is_free, event_loop.waker())?);
         app.announce();
         event_loop.run(&mut machine, &mut app).context("the event loop failed")?;
         Ok(app.finish(machine.server()))

@@ -231,7 +231,6 @@ impl Recordings {
 
     /// A line that somebody wrote at this media time, under a name that may be empty; it is recorded where the stream's
     /// [`Tracks::talk`] says that it has such lines.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no stream carries lines yet"))]
     pub fn line(&mut self, media: MediaTime, name: &str, text: &str) {
         if self.running.is_some() {
             self.put(Message::Line(media, name.to_owned(), text.to_owned()));

@@ -13,6 +13,7 @@ mod pipeline;
 mod rest;
 pub(super) mod serving;
 mod table;
+mod talking;
 mod tap;
 #[cfg(test)]
 mod tests;
@@ -37,12 +38,13 @@ use super::preview::{self, Preview};
 use super::recording::Recordings;
 use super::secrets::{GivenCode, GuardChoice};
 use super::storing::{Folder, Storing};
+use super::talk::{Console, TalkOptions};
 use super::{Exit, StatsFormat, ports, terminal};
 use crate::clock::now;
 use crate::media::Canvas;
 use crate::net::{Loop, Marks};
 use crate::proto::relay::{self, Publishing, Relay};
-use crate::proto::server::{Config, Guard, Server, StreamConfig, StreamKey};
+use crate::proto::server::{Config, Guard, Server, StreamConfig, StreamKey, TalkRules};
 use crate::queue::Waker;
 use crate::record::film::Tracks;
 use crate::record::path::RecordingPath;
@@ -97,6 +99,10 @@ pub struct Options {
     pub check: Option<PathBuf>,
     /// Which publishers are taken; `None`: none.
     pub publishers: Option<Publishers>,
+    /// What whoever makes the streams says and hears.
+    pub talk: TalkOptions,
+    /// Whose lines are not taken.
+    pub rules: TalkRules,
     pub stats: StatsFormat,
     pub quiet: bool,
 }
@@ -225,6 +231,7 @@ impl Prepared {
             Config::new(seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?);
         config.datagram = options.datagram;
         config.sound_port = sound_port.unwrap_or(0);
+        config.talk = options.rules.clone();
         let mut host = match &publishing {
             None => Host::Server(Box::new(Server::new(config))),
             Some((publishing, _)) => Host::Relay(Box::new(relay(config, publishing.clone(), folder.is_some())?)),
@@ -235,7 +242,7 @@ impl Prepared {
         let codes: Vec<Option<Code>> = guards.iter().map(|(_, code)| code.clone()).collect();
         let all = options.streams.iter().zip(sources).zip(recordings).zip(guards);
         for (((stream, source), recordings), (guard, _)) in all {
-            let mut taps = Taps::new(recordings);
+            let mut taps = Taps::new(recordings, !options.rules.off);
             preview.tap().into_iter().for_each(|tap| taps.add(tap));
             let place = (event_loop.waker(), output.clone());
             channels.push(channel(host.server(), (stream.clone(), guard), source, taps, place)?);
@@ -243,7 +250,10 @@ impl Prepared {
         let most = options.publishers.as_ref().map_or(0, |publishers| publishers.record_size);
         let waker = event_loop.waker();
         let storing = folder.map(|folder| Storing::start(folder, most, waker)).transpose()?;
+        let storing = storing.map(|storing| storing.with_talk(!options.rules.off));
+        let console = Console::open(&output, options.talk.typed, event_loop.waker())?;
         let mut app = Serving::new(options, channels, output.clone(), preview);
+        app.console = Some(console);
         app.announce(local, sound_port, &codes);
         let asked = publishing.as_ref().and_then(|(_, code)| code.as_ref());
         asked.into_iter().for_each(|code| app.announce_publishers(local, code));
@@ -341,6 +351,7 @@ pub(super) fn start(
     (waker, output): (Waker, Output),
 ) -> anyhow::Result<Channel> {
     let info = source.info();
-    taps.recordings.stream(id, Tracks { size: info.size, rate: info.rate, sound: info.sound, talk: false });
+    let tracks = Tracks { size: info.size, rate: info.rate, sound: info.sound, talk: taps.talk };
+    taps.recordings.stream(id, tracks);
     Channel::start(key, stream, source, taps, waker, output)
 }

@@ -14,6 +14,7 @@ pub const TIMING: &str = "Timing";
 pub const LIMITS: &str = "Limits";
 pub const GUARDS: &str = "Who may watch";
 pub const PUBLISHERS: &str = "Publishers";
+pub const TALK: &str = "Talk";
 pub const WINDOW: &str = "Picture";
 pub const OUTPUT: &str = "Recording and preview";
 pub const CACHE: &str = "Cache";

@@ -12,9 +12,10 @@ use udpstream::app::serve::Publishers;
 use udpstream::units::Bitrate;
 
 use super::help::{FIGURES, LIMITS, NETWORK, OUTPUT, PUBLISHERS};
-use super::keys::{Key, Keyed, flag, value};
+use super::keys::{Key, Keyed, Set, flag, value};
 use super::network::NetworkChoices;
-use super::values::{bitrate, bytes, datagram, dscp, ecn, number, seconds};
+use super::talk::{self, TalkChoices};
+use super::values::{bitrate, bytes, datagram, dscp, ecn, number, seconds, talk_name};
 
 /// Figures on the way: a line for people, or JSON for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -42,6 +43,8 @@ pub struct ServerChoices {
     pub port: Option<u16>,
     #[command(flatten)]
     pub network: NetworkChoices,
+    #[command(flatten)]
+    pub talk: TalkChoices,
     /// Take streams that others publish here, N publishers at most: udpstream publish HOST INPUT [default: none; 16 without N].
     #[arg(long, value_name = "N", value_parser = number(1_u16, 1_000), num_args = 0..=1, require_equals = true,
         default_missing_value = "16", help_heading = PUBLISHERS)]
@@ -88,6 +91,9 @@ impl Keyed for ServerChoices {
         Key { name: "datagram", set: value!(network.datagram, datagram) },
         Key { name: "ecn", set: value!(network.ecn, ecn) },
         Key { name: "dscp", set: value!(network.dscp, dscp) },
+        Key { name: "no-talk", set: Set::Flag(|to| &mut to.talk.no_talk) },
+        Key { name: "mute", set: value!(talk.mute, talk::names) },
+        Key { name: "talk", set: value!(talk.talk, talk_name) },
         Key { name: "accept-publishers", set: value!(accept_publishers, number(1_u16, 1_000)) },
         Key { name: "allow-publish", set: value!(allow_publish, str::parse::<GivenCode>) },
         Key { name: "max-publish-bitrate", set: value!(max_publish_bitrate, bitrate) },
@@ -118,6 +124,7 @@ impl ServerChoices {
         Self {
             port: self.port.or(others.port),
             network: self.network.or(others.network),
+            talk: self.talk.or(others.talk),
             accept_publishers: self.accept_publishers.or(others.accept_publishers),
             allow_publish: self.allow_publish.or(others.allow_publish),
             max_publish_bitrate: self.max_publish_bitrate.or(others.max_publish_bitrate),

@@ -7,16 +7,18 @@ use std::time::Duration;
 use clap::{Arg, Args, ValueHint};
 use udpstream::app::address::Address;
 use udpstream::app::secrets::GivenCode;
+use udpstream::app::talk::TalkOptions;
 use udpstream::app::{publish, serve};
 use udpstream::net::Marks;
+use udpstream::proto::server::TalkRules;
 use udpstream::source::Input;
 use udpstream::wire::{Ecn, StreamName};
 
 use super::choices::Choices;
-use super::help::{FIGURES, GUARDS, LIMITS, NETWORK, OUTPUT, STREAMS};
+use super::help::{FIGURES, GUARDS, LIMITS, NETWORK, OUTPUT, STREAMS, TALK};
 use super::program::Stats;
 use super::streams::{self, Named};
-use super::values::{Datagram, EcnParser, beside, datagram, dscp, input, recording, seconds, title};
+use super::values::{Datagram, EcnParser, beside, datagram, dscp, input, recording, seconds, talk_name, title};
 
 #[derive(Args, Debug)]
 #[command(mut_args(for_publishers))]
@@ -79,6 +81,14 @@ pub struct PublishArgs {
     /// Give up when the server has not answered for so many seconds [default: never].
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
     pub timeout: Option<Duration>,
+    /// Say what is typed on standard input to those who watch, as NAME, and write what they say to standard output; /p pauses
+    /// then [default: neither; host without NAME].
+    #[arg(long, value_name = "NAME", value_parser = talk_name, num_args = 0..=1, require_equals = true,
+        default_missing_value = "host", conflicts_with = "no_talk", help_heading = TALK)]
+    pub talk: Option<String>,
+    /// Neither show nor record what those who watch say [default: show it in the preview].
+    #[arg(long, help_heading = TALK)]
+    pub no_talk: bool,
     /// Figures each second and at the end [default: text].
     #[arg(long, value_enum, help_heading = FIGURES)]
     pub stats: Option<Stats>,
@@ -123,8 +133,8 @@ impl PublishArgs {
         self.code = choices.code.take();
         let stdin = named.input == Input::Stdin;
         let typed = [&self.code, &self.allow_publish].into_iter().filter(|given| **given == Some(GivenCode::Stdin));
-        if typed.count() + usize::from(stdin) > 1 {
-            return Err("standard input can be read once; name - for the input or for one code only".to_owned());
+        if typed.count() + usize::from(stdin) + usize::from(self.talk.is_some()) > 1 {
+            return Err("standard input can be read once: by --talk, or by - for the input or for one code".to_owned());
         }
         self.settled = streams::settle(vec![named], &choices)?;
         Ok(())
@@ -144,6 +154,8 @@ impl PublishArgs {
             preview: self.preview,
             check: None,
             publishers: None,
+            talk: TalkOptions { typed: self.talk.is_some(), off: self.no_talk, name: self.talk },
+            rules: TalkRules::OPEN,
             stats: self.stats.map(Into::into).unwrap_or_default(),
             quiet,
         };

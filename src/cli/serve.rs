@@ -86,6 +86,10 @@ impl ServeArgs {
             return Err(format!("{} was not found; check its name and folder", path.display()));
         }
         self.settled = streams::settle(named, &defaults)?;
+        let takes_stdin = self.settled.iter().any(|stream| stream.input == Input::Stdin);
+        if self.settings.talk.talk.is_some() && takes_stdin {
+            return Err("standard input can be read once; leave out --talk, or name another input than -".to_owned());
+        }
         if self.settings.force == Some(true) && self.settled.iter().all(|stream| stream.record.is_none()) {
             return Err(
                 "--force lets a recording overwrite a file, and nothing is recorded; add --record FILE".to_owned()
@@ -139,6 +143,8 @@ impl ServeArgs {
             force: settings.force.unwrap_or(false),
             preview: settings.preview.unwrap_or(false),
             publishers: settings.publishers(),
+            talk: settings.talk.options(),
+            rules: settings.talk.rules(),
             check: config.filter(|_| check_config),
             stats: settings.stats.map(Into::into).unwrap_or_default(),
             quiet,

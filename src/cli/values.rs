@@ -146,6 +146,11 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "write a number of seconds above 0".to_owned())
 }
 
+/// The name of somebody who says something.
+pub fn talk_name(text: &str) -> Result<String, String> {
+    udpstream::app::talk::name(text)
+}
+
 pub fn decibels(text: &str) -> Result<f64, String> {
     let decibels = text.parse().ok().filter(|decibels: &f64| (-60.0..=60.0).contains(decibels));
     decibels.ok_or_else(|| "write a number of decibels from -60 to 60".to_owned())

@@ -6,14 +6,15 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use udpstream::app::address::Target;
 use udpstream::app::secrets::{Given, GivenCode};
+use udpstream::app::talk::TalkOptions;
 use udpstream::app::watch;
 use udpstream::proto::receiver::MAX_LATENCY;
 use udpstream::units::{Bitrate, Size};
 use udpstream::wire::message::WantedPictures;
 
-use super::help::{FIGURES, LIMITS, NETWORK, OUTPUT, SOUND, TIMING, WINDOW};
+use super::help::{FIGURES, LIMITS, NETWORK, OUTPUT, SOUND, TALK, TIMING, WINDOW};
 use super::program::Stats;
-use super::values::{bitrate, grid, number, recording, seconds, snapshot};
+use super::values::{bitrate, grid, number, recording, seconds, snapshot, talk_name};
 
 #[derive(Debug, Args)]
 pub struct WatchArgs {
@@ -92,6 +93,16 @@ pub struct WatchArgs {
     /// until the first answers; never in a window].
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
     pub timeout: Option<Duration>,
+    /// Say what is typed on standard input to all who watch the stream, and write what they say to standard output; in the window t
+    /// opens a line [default: only in the window].
+    #[arg(long, conflicts_with = "no_talk", help_heading = TALK)]
+    pub talk: bool,
+    /// Neither show nor record what others say, and say nothing [default: show it in the window].
+    #[arg(long, help_heading = TALK)]
+    pub no_talk: bool,
+    /// The name before what is said here, at most 64 bytes [default: guest and a number].
+    #[arg(long, value_name = "NAME", value_parser = talk_name, conflicts_with = "no_talk", help_heading = TALK)]
+    pub name: Option<String>,
     /// Figures each second and at the end.
     #[arg(long, value_enum, default_value_t = Stats::Text, help_heading = FIGURES)]
     pub stats: Stats,
@@ -100,6 +111,13 @@ pub struct WatchArgs {
 impl WatchArgs {
     /// Checks that all fits; the error is one sentence with advice.
     pub fn settle(&self) -> Result<(), String> {
+        let asked = self.code == Some(GivenCode::Stdin) || self.password == Some(Given::Stdin);
+        if self.talk && asked {
+            return Err("standard input can be read once; with --talk give code or password as @FILE".to_owned());
+        }
+        if self.talk && (self.servers.len() > 1 || self.servers.iter().any(|server| server.all)) {
+            return Err("what is said is said of one stream: name one with --talk".to_owned());
+        }
         watch::check_secrets(&self.servers, self.code.as_ref(), self.password.as_ref())
     }
 
@@ -127,6 +145,7 @@ impl WatchArgs {
             record: self.record,
             force: self.force,
             receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
+            talk: TalkOptions { typed: self.talk, off: self.no_talk, name: self.name },
             stats: self.stats.into(),
             quiet,
         }

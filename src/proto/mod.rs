@@ -52,6 +52,7 @@ pub mod server;
 pub mod servo;
 mod session;
 mod stream;
+mod talk;
 
 #[doc(hidden)]
 pub use fuzz::{fuzz_publish, fuzz_receiver, fuzz_relay, fuzz_server};

@@ -21,13 +21,16 @@ impl Kind {
     pub const UPDATE: Self = Self(0x09);
     pub const LIST: Self = Self(0x0a);
     pub const LISTING: Self = Self(0x0b);
+    pub const SAY: Self = Self(0x0c);
+    pub const TALK: Self = Self(0x0d);
+    pub const HEARD: Self = Self(0x0e);
+    pub const UNSAID: Self = Self(0x0f);
     pub const OBJECT: Self = Self(0x10);
     pub const PARITY: Self = Self(0x11);
     pub const PROBE: Self = Self(0x12);
     pub const REPORT: Self = Self(0x20);
     pub const NACK: Self = Self(0x21);
     pub const WANT: Self = Self(0x22);
-    pub const SAY: Self = Self(0x23);
     pub const GET: Self = Self(0x24);
     pub const GONE: Self = Self(0x25);
 

@@ -8,6 +8,7 @@ pub mod message;
 pub mod name;
 pub mod object;
 pub mod report;
+pub mod talk;
 pub mod tlv;
 
 pub use description::Description;
@@ -161,6 +162,10 @@ pub fn fuzz_wire(data: &[u8]) {
     }
     if let Ok(object) = ObjectView::parse_unchecked(rest) {
         object.header.name();
+        if let Ok(line) = talk::Line::read(&object) {
+            let bytes = line.object(object.header.stream);
+            assert_eq!(ObjectView::parse(&bytes).and_then(|object| talk::Line::read(&object)), Ok(line));
+        }
         if let Ok(description) = Description::parse(object.body) {
             let mut out = Vec::new();
             description.emit(&mut out);

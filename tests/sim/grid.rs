@@ -4,6 +4,7 @@
 mod films;
 mod looking;
 mod publishers;
+mod watchers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,12 +15,13 @@ use std::time::Duration;
 use udpstream::app::relay::shelf::Shelf;
 use udpstream::proto::publisher::{self, Publisher};
 use udpstream::proto::relay::{self, Above, Relay, Tapped};
-use udpstream::proto::server::{self, Guard, StreamKey};
+use udpstream::proto::server::{self, Guard, StreamKey, TalkRules};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver, Server, Transmit, receiver};
 use udpstream::store::{Store, StoreError};
 use udpstream::units::{Time, Unit};
 use udpstream::wire::message::NameRange;
 use udpstream::wire::object::Name;
+use udpstream::wire::talk::Line;
 use udpstream::wire::{Ecn, Hop, Kind, ObjectView, StreamName};
 
 use crate::jpeg::Film;
@@ -31,6 +33,7 @@ use crate::sources::Source;
 pub use films::is_media;
 use films::supply;
 pub use publishers::{Published, grant};
+use watchers::said;
 
 /// The first port of every node; its machine's port n is at this + n.
 const BASE: u16 = 9_688;
@@ -70,6 +73,8 @@ struct Place {
     refused: Vec<String>,
     /// What passed through it, if it tells.
     pub passed: Vec<(StreamKey, Tapped)>,
+    /// Lines that its server took in, or that the one above did.
+    pub said: Vec<Line>,
     /// What its store had to say.
     pub troubles: Vec<StoreError>,
     /// How often it has come by another address.
@@ -112,6 +117,8 @@ pub struct Grid {
     pub room: u64,
     /// Relays tell what passes.
     pub tapped: bool,
+    /// Of servers that are started from now on.
+    pub rules: TalkRules,
     /// The last unit that left a relay's stream.
     departed: BTreeMap<(Node, StreamKey), Unit>,
 }
@@ -143,13 +150,15 @@ impl Grid {
             hash: None,
             room: 1 << 30,
             tapped: false,
+            rules: TalkRules::OPEN,
             departed: BTreeMap::new(),
         }
     }
 
     fn place(&mut self, machinery: Machinery) -> Node {
         let (wake, above, refused, again, troubles) = (self.now, Vec::new(), Vec::new(), None, Vec::new());
-        self.places.push(Place { machinery, wake, above, refused, passed: Vec::new(), troubles, moved: 0, again });
+        let (passed, said) = (Vec::new(), Vec::new());
+        self.places.push(Place { machinery, wake, above, refused, passed, said, troubles, moved: 0, again });
         self.places.len() - 1
     }
 
@@ -166,7 +175,7 @@ impl Grid {
 
     fn serving(&mut self, streams: &[(&str, bool)]) -> Machinery {
         let mut config = server::Config::new(self.secret());
-        config.sound_port = BASE + 1;
+        (config.sound_port, config.talk) = (BASE + 1, self.rules.clone());
         let (mut server, now) = (Server::new(config), self.now);
         let open = |(name, live): &(&str, bool)| {
             let mut stream = streaming(name, &self.film);
@@ -227,20 +236,6 @@ impl Grid {
         Machinery::Relay { relay, shelf, plays: BTreeSet::new(), names: BTreeMap::new() }
     }
 
-    pub fn watch(&mut self, at: Node, name: Option<&str>) -> Node {
-        self.watch_with(at, name, |_| {})
-    }
-
-    pub fn watch_with(&mut self, at: Node, name: Option<&str>, configure: impl FnOnce(&mut receiver::Config)) -> Node {
-        let mut config = receiver::Config::new(self.secret(), vec![address(at)]);
-        config.stream = name.map(|name| StreamName::parse(name).expect("a name"));
-        config.sound = Some(udpstream::media::sound::Rendition::Stereo);
-        config.stay = true;
-        configure(&mut config);
-        let receiver = Box::new(Receiver::new(config, self.now));
-        self.place(Machinery::Watcher { receiver, seen: Box::default() })
-    }
-
     /// Both directions between two nodes from now on.
     pub fn path(&mut self, a: Node, b: Node, path: Way) {
         self.link(a, b).path = path;
@@ -274,13 +269,6 @@ impl Grid {
         (config.seed, config.server.seed, config.id) = (self.secret(), self.secret(), self.started + 77);
         self.places[node].machinery = self.relaying(config, folder.as_deref());
         self.places[node].wake = self.now;
-    }
-
-    pub fn tell_watcher(&mut self, node: Node, local: receiver::Local) {
-        self.places[node].wake = self.now;
-        if let Machinery::Watcher { receiver, .. } = &mut self.places[node].machinery {
-            receiver.handle(self.now, Input::Local(local));
-        }
     }
 
     /// An origin's process is told to end, by its user.
@@ -362,7 +350,10 @@ impl Grid {
                             asked.push_back((id, range));
                             continue;
                         }
-                        Output::Event(_) => continue,
+                        Output::Event(event) => {
+                            place.said.extend(said(event));
+                            continue;
+                        }
                         Output::Wait(..) if fed => continue,
                         Output::Wait(at, reason) => Err((at, reason)),
                     }

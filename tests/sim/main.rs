@@ -43,5 +43,6 @@ mod still;
 mod stored;
 mod streams;
 mod switching;
+mod talk;
 mod viewer;
 mod wants;

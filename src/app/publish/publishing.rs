@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
 use serde_json::json;
 
 use super::{Identity, Options};
@@ -11,6 +10,7 @@ use crate::app::code::{self, Told};
 use crate::app::figures::Output;
 use crate::app::secrets::GivenCode;
 use crate::app::serve::Serving;
+use crate::app::talk::{self, Console};
 use crate::app::words;
 use crate::net::{App, Flow};
 use crate::proto::publisher::{Event, Local, Publisher, Trouble};
@@ -19,6 +19,7 @@ use crate::proto::{Input, Machine};
 use crate::units::Time;
 use crate::wire::StreamName;
 use crate::wire::message::RefuseCode;
+use crate::wire::talk::Line;
 
 /// A code that was given is tried again after this, if it is taken: perhaps by this publisher's last run.
 const TAKEN_AGAIN: Duration = Duration::from_secs(1);
@@ -39,8 +40,8 @@ pub struct Publishing {
     silent: Option<Time>,
     /// It ends without having published anything.
     failed: bool,
-    /// Lines that the user types.
-    typed: Option<Receiver<String>>,
+    /// Lines that the user types, and lines that were said.
+    console: Option<Console>,
     paused: bool,
 }
 
@@ -59,7 +60,7 @@ impl Publishing {
             again: None,
             silent,
             failed: false,
-            typed: None,
+            console: None,
             paused: false,
         }
     }
@@ -75,19 +76,46 @@ impl Publishing {
         }
     }
 
-    /// Lines on the terminal pause the stream and let it go on.
-    pub fn listen(&mut self, typed: Receiver<String>) {
-        self.typed = Some(typed);
+    /// Lines on the terminal pause the stream and let it go on, or are said.
+    pub fn listen(&mut self, console: Console) {
+        self.console = Some(console);
     }
 
     fn obey_typed(&mut self, now: Time, publisher: &mut Publisher) {
-        let typed: Vec<String> = self.typed.iter().flat_map(Receiver::try_iter).collect();
+        let typed = self.console.as_ref().map(Console::typed).unwrap_or_default();
+        let talks = self.options.serve.talk.typed;
         for line in typed {
             match line.trim() {
+                "/p" | "/pause" => self.pause(now, publisher, !self.paused),
+                _ if talks => self.say(now, publisher, &line),
                 "p" | "pause" => self.pause(now, publisher, !self.paused),
                 "" => {}
                 _ => self.output.say("Type p and Enter to pause, and again to go on; Ctrl-C ends the stream."),
             }
+        }
+    }
+
+    fn say(&mut self, now: Time, publisher: &mut Publisher, text: &str) {
+        match talk::line(text) {
+            Ok(Some(line)) => publisher.handle(now, Input::Local(Local::Say(line))),
+            Ok(None) => {}
+            Err(why) => self.output.warn(&why),
+        }
+    }
+
+    /// Somebody has said something.
+    fn heard(&mut self, line: &Line) {
+        self.serving.heard(line);
+        let closed = self.console.as_ref().is_some_and(|console| console.said(line, None).is_err());
+        if closed {
+            self.serving.interrupt();
+        }
+    }
+
+    fn unsaid(&mut self, text: &str, sentence: &str) {
+        let closed = self.console.as_ref().is_some_and(|console| console.unsaid(text, sentence).is_err());
+        if closed {
+            self.serving.interrupt();
         }
     }
 
@@ -216,6 +244,12 @@ impl App<Publisher> for Publishing {
                 self.silent = None;
                 self.output.say(&format!("{} is heard again.", self.options.server.typed()));
             }
+            Event::Line(line) => self.heard(&line),
+            Event::Unsaid { text, sentence } => self.unsaid(&text, &sentence),
+            Event::NoTalk if self.options.serve.talk.typed => {
+                self.output.warn(&format!("warning: {} has no talk.", self.options.server.typed()));
+            }
+            Event::NoTalk => {}
             Event::Dismissed(sentence) => {
                 self.output.warn(&format!("warning: {} has ended the stream: {sentence}", self.options.server.typed()));
             }

@@ -90,6 +90,7 @@ pub fn relay(options: Options) -> anyhow::Result<Exit> {
     }
     let waker = event_loop.waker();
     let storing = folder.map(|folder| Storing::start(folder, options.record_size, waker)).transpose()?;
+    let storing = storing.map(|storing| storing.with_talk(true));
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let mut app = Relaying::new(options, output, keeper, storing);
     app.announce(local, sound);

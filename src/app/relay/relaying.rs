@@ -26,6 +26,7 @@ use crate::proto::{Input, Machine};
 use crate::units::{Bitrate, MediaTime, Time, Unit};
 use crate::wire::StreamName;
 use crate::wire::message::NameRange;
+use crate::wire::talk::Line;
 
 const TICK: Duration = Duration::from_secs(1);
 /// Of a film that plays out of the cache, so many pictures and chunks are read ahead.
@@ -122,6 +123,12 @@ impl Relaying {
         relay.handle(now, Input::Local(Local::Server(server::Local::Stream(key, feed))));
     }
 
+    /// Somebody has said something: it is recorded with its stream.
+    fn said(&mut self, key: StreamKey, line: &Line) {
+        let storing = self.storing.as_mut();
+        storing.into_iter().for_each(|storing| storing.line(key, line.media, &line.name, &line.text));
+    }
+
     /// What has become of a stream above.
     fn above(&mut self, now: Time, relay: &mut Relay, key: StreamKey, above: Above) {
         let Some(stage) = self.stages.get_mut(&key) else { return };
@@ -208,6 +215,7 @@ impl Relaying {
                 self.most_watchers = self.most_watchers.max(watchers);
                 tracing::info!(%address, watchers, "joined");
             }
+            server::Event::Said { stream, line } => self.said(stream, &line),
             server::Event::Left { address, why, .. } => tracing::info!(%address, ?why, "left"),
             server::Event::Refused { address, why } => tracing::info!(%address, why, "refused"),
             server::Event::Overload(true) => self.output.warn(

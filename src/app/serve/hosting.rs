@@ -20,6 +20,7 @@ use crate::proto::server::{self, Adoption, Feed, Local as ServerLocal, StreamKey
 use crate::proto::{Input, Machine};
 use crate::units::{Bitrate, Time};
 use crate::wire::StreamName;
+use crate::wire::talk::Line;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -155,6 +156,15 @@ impl Hosting {
         storing.take(key, &published.name, tapped);
     }
 
+    /// Somebody has said something, of a stream here or of one that others publish.
+    fn said(&mut self, key: StreamKey, line: &Line) {
+        let published = self.published.get(&key).map(|published| published.name.clone());
+        if let (Some(storing), Some(_)) = (&mut self.storing, &published) {
+            storing.line(key, line.media, &line.name, &line.text);
+        }
+        self.serving.said(key, published.as_ref(), line);
+    }
+
     fn say_recordings(&mut self, said: Vec<Said>) {
         for said in said {
             if storing::say(&self.output, said).is_err() {
@@ -191,6 +201,7 @@ impl App<Relay> for Hosting {
     fn event(&mut self, now: Time, relay: &mut Relay, event: Event) -> Flow {
         match event {
             Event::Server(server::Event::Finished) => return Flow::Stop,
+            Event::Server(server::Event::Said { stream, line }) => self.said(stream, &line),
             Event::Server(event) => return self.serving.event(now, relay.server_mut(), event),
             Event::Opened(key, name) => {
                 let (publisher, above, card) = (None, Above::Idle, None);

@@ -16,6 +16,7 @@ use crate::app::figures::Output;
 use crate::app::preview::{Act, Preview};
 use crate::app::relay::figures::StreamFigures as Published;
 use crate::app::storing::StoringFigures;
+use crate::app::talk::Console;
 use crate::app::watch::screen::Screen;
 use crate::net::{App, Flow};
 use crate::proto::server::{Event, Feed, Gone, Local, Server, StreamKey};
@@ -54,6 +55,8 @@ pub struct Serving {
     pub whom: Option<String>,
     /// What to type to watch, where that is not plain.
     pub watched_with: Option<String>,
+    /// Lines that are typed, and lines that were said.
+    pub console: Option<Console>,
 }
 
 impl Serving {
@@ -76,6 +79,7 @@ impl Serving {
             stored: None,
             whom: None,
             watched_with: None,
+            console: None,
         }
     }
 
@@ -275,6 +279,8 @@ impl Serving {
             Event::Skipped { stream, unit } => {
                 tracing::warn!(stream = self.name(*stream), unit = unit.0, "not cuttable to the datagram size");
             }
+            Event::Said { stream, line } => self.said(*stream, None, line),
+            Event::Unsaid { text, sentence, .. } => self.unsaid(text, sentence),
             Event::Started { .. }
             | Event::Departed { .. }
             | Event::Asked { .. }
@@ -352,6 +358,7 @@ impl App<Server> for Serving {
     }
 
     fn turn(&mut self, now: Time, server: &mut Server) -> Flow {
+        self.say_typed(now, server);
         self.feed(now, server, None);
         self.channels.iter_mut().for_each(|channel| channel.supply(now, server));
         self.hear_taps();

@@ -33,12 +33,14 @@ impl Tap for Recordings {
 /// All taps of one stream.
 pub struct Taps {
     pub recordings: Recordings,
+    /// Recordings keep what is said of the stream.
+    pub talk: bool,
     others: Vec<Box<dyn Tap>>,
 }
 
 impl Taps {
-    pub const fn new(recordings: Recordings) -> Self {
-        Self { recordings, others: Vec::new() }
+    pub const fn new(recordings: Recordings, talk: bool) -> Self {
+        Self { recordings, talk, others: Vec::new() }
     }
 
     pub fn add(&mut self, tap: impl Tap + 'static) {

@@ -82,7 +82,7 @@ fn departures(options: Options) -> usize {
     let (mut channels, stopper) = (Vec::new(), Stopper::new().expect("a pipe"));
     for stream in &options.streams {
         let source = source::open(&stream.input, None, &stream.source, &stopper).expect("a test card");
-        let mut taps = Taps::new(Recordings::new(Arc::clone(&waker)));
+        let mut taps = Taps::new(Recordings::new(Arc::clone(&waker)), false);
         taps.add(Onlooker);
         let place = (Arc::clone(&waker), output.clone());
         let opened = channel(&mut server, (stream.clone(), Guard::Open), source, taps, place);

@@ -109,6 +109,8 @@ pub struct Storing {
     figures: StoringFigures,
     /// What is to be said beside the news.
     said: Vec<Said>,
+    /// What is said of streams is recorded.
+    talk: bool,
 }
 
 impl Storing {
@@ -120,7 +122,13 @@ impl Storing {
         let caretaker = Some(caretaker.context("a thread could not be started")?);
         let figures = StoringFigures { folder: folder.path().to_owned(), ..StoringFigures::default() };
         let (lines, counts, said) = (BTreeMap::new(), Arc::default(), Vec::new());
-        Ok(Self { folder, lines, past: Vec::new(), counts, caretaker, waker, news, figures, said })
+        Ok(Self { folder, lines, past: Vec::new(), counts, caretaker, waker, news, figures, said, talk: false })
+    }
+
+    /// What is said of streams is recorded, or is not.
+    pub const fn with_talk(mut self, talk: bool) -> Self {
+        self.talk = talk;
+        self
     }
 
     /// What follows is of this stream; `talk` says whether it has lines of talk, for which there is a track then. Another
@@ -163,7 +171,7 @@ impl Storing {
     /// What a relay tells of a stream that is recorded.
     pub fn take(&mut self, key: StreamKey, name: &StreamName, tapped: Tapped) {
         match tapped {
-            Tapped::Stream(id, description) => self.stream(key, name, id, &description, false),
+            Tapped::Stream(id, description) => self.stream(key, name, id, &description, self.talk),
             Tapped::Picture(picture) => self.picture(key, picture),
             Tapped::Sound(sound) => self.sound(key, sound),
             Tapped::Over => self.over(key),

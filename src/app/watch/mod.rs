@@ -31,6 +31,7 @@ use super::address::Target;
 use super::figures::Output;
 use super::recording::Recordings;
 use super::secrets::{Given, GivenCode};
+use super::talk::TalkOptions;
 use super::{Exit, StatsFormat, leaving, wall};
 use crate::media::sound::Rendition;
 use crate::proto::receiver::Secret;
@@ -70,6 +71,7 @@ pub struct Options {
     /// Record over a file that is there.
     pub force: bool,
     pub receive_buffer: Option<usize>,
+    pub talk: TalkOptions,
     pub stats: StatsFormat,
     pub quiet: bool,
 }

@@ -4,9 +4,11 @@ use std::env;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
+use crate::app::talk;
 use crate::media::Canvas;
 use crate::record::still::{self, StillKind};
 use crate::view::{Handle, List, Order, Rates, Still};
+use crate::wire::talk::Line;
 
 /// The window, or none. A window that is gone hears nothing; its end comes by another way.
 #[derive(Clone, Default)]
@@ -34,6 +36,16 @@ impl Screen {
 
     pub fn figures(&self, lines: Vec<String>, rates: Vec<Rates>) {
         self.send(Order::Figures(lines, rates));
+    }
+
+    /// Somebody has said something.
+    pub fn line(&self, line: &Line) {
+        self.notice(&talk::written(line, None));
+    }
+
+    /// What was said here was not taken.
+    pub fn unsaid(&self, _text: &str, sentence: &str) {
+        self.notice(sentence);
     }
 
     /// Lines to choose from, or none any more.

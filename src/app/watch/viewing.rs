@@ -20,13 +20,14 @@ use crate::app::Exit;
 use crate::app::decode::{self, OnTheWay, Room, Saved, Shown};
 use crate::app::figures::Output;
 use crate::app::recording::Recordings;
+use crate::app::talk::Console;
 use crate::app::wall::Seat;
 use crate::net::{Loop, Options as SocketOptions, Socket};
 use crate::proto::receiver::{Config, Receiver};
 use crate::queue::Waker;
 use crate::record::path::RecordingPath;
 use crate::record::still::StillKind;
-use crate::seal;
+use crate::seal::{self, Random};
 use crate::units::Size;
 use crate::view::Happened;
 
@@ -166,6 +167,10 @@ impl Viewing {
         let decoder: JoinHandle<_> = decode::spawn(settings, Arc::clone(&work), remote.shown)
             .context("the decoder's thread could not be started")?;
         let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
+        // A tile of a wall has no room for it.
+        let talk = !options.talk.off
+            && seat.is_none()
+            && (screen.is_there() || options.talk.typed || options.record.is_some());
         let config = Config {
             stream: subject.target.stream.clone(),
             secret: subject.secret.clone(),
@@ -175,6 +180,7 @@ impl Viewing {
             sound: rendition(&options, hearing.is_heard(), &recordings),
             frames: options.frames,
             limits: options.limits,
+            talk: talk.then(|| options.talk.name(&mut Random::new(&seed))),
             ..Config::new(seed, subject.servers.clone())
         };
         let finder = subject.servers.is_empty().then(|| Finder::start(&subject, config.clone(), event_loop.waker()));
@@ -182,8 +188,10 @@ impl Viewing {
         // Its limits run out before the receiver has a word to say of the same silence.
         let start = crate::clock::now();
         let mut receiver = Receiver::new(config, start);
+        let console = Console::open(&output, options.talk.typed, event_loop.waker())?;
+        let stills = stills.1;
         let wiring =
-            Wiring { finder, work, figures: shown, stills: stills.1, acts, attention, hearing, recordings, seat };
+            Wiring { finder, work, figures: shown, stills, acts, attention, hearing, recordings, seat, console };
         let mut app = Watching::new(options, subject, output, screen, wiring, start);
         event_loop.run(&mut receiver, &mut app).context("the event loop failed")?;
         Ok(app.finish(&receiver, decoder))

@@ -2,6 +2,7 @@
 
 mod ending;
 mod finding;
+mod talking;
 mod telling;
 mod wishes;
 
@@ -26,6 +27,7 @@ use super::{Options, trouble};
 use crate::app::decode::{self, Saved, Show, Shown};
 use crate::app::figures::Output;
 use crate::app::recording::Recordings;
+use crate::app::talk::Console;
 use crate::app::wall::Seat;
 use crate::media::{Canvas, Eighths};
 use crate::net::{App, Flow};
@@ -59,6 +61,8 @@ pub struct Wiring {
     pub finder: Option<Finder>,
     /// In a wall: where figures of all tiles come together.
     pub seat: Option<Seat>,
+    /// Lines that are typed, and lines that were said.
+    pub console: Console,
 }
 
 pub struct Watching {
@@ -170,7 +174,8 @@ impl Watching {
         }
         let Description { title, size, rate, .. } = &description;
         let sound = description.sound && !self.options.sound.off;
-        self.wiring.recordings.stream(id, Tracks { size: *size, rate: *rate, sound, talk: false });
+        let talk = !self.options.talk.off && self.wiring.seat.is_none();
+        self.wiring.recordings.stream(id, Tracks { size: *size, rate: *rate, sound, talk });
         self.screen.recording(self.wiring.recordings.is_running());
         let again = if rejoined { "Back: " } else { "" };
         let from = name.as_ref().map_or_else(|| self.subject.to_string(), |name| self.subject.of(name));
@@ -362,6 +367,9 @@ impl App<Receiver> for Watching {
                 self.limits.detach();
                 return self.trouble("lost", trouble::silence(why, self.subject.server()));
             }
+            Event::Line(line) => return self.heard(&line),
+            Event::Unsaid { text, sentence } => return self.unsaid(&text, &sentence),
+            Event::NoTalk => return self.no_talk(),
             Event::Over { why, sentence } => self.over(now, why, &sentence, receiver.is_staying()),
             Event::Finished => return Flow::Stop,
         }
@@ -374,6 +382,7 @@ impl App<Receiver> for Watching {
             return Flow::Stop;
         }
         self.wiring.recordings.tell((&self.output, &self.screen));
+        self.say_typed(now, receiver);
         while let Ok(act) = self.wiring.acts.try_recv() {
             self.act(now, receiver, act);
         }

@@ -1,5 +1,6 @@
 //! What a client tells the machine around it.
 
+use crate::proto::talk::{Said, Told};
 use crate::wire::Description;
 use crate::wire::message::{NameRange, RefuseCode};
 
@@ -19,6 +20,15 @@ pub enum Event {
     Trouble(Trouble),
     /// Something that was asked for is not to be had.
     Gone(NameRange),
+    /// What is heard, or not taken, of what people say.
+    Talk(Told),
+    /// Whoever sends the stream says this.
+    Said(Said),
+    /// Whoever sends the stream listens, and has all lines before `next`.
+    Listens {
+        stream: u64,
+        next: u32,
+    },
 }
 
 /// What begins with a description.

@@ -8,6 +8,7 @@ mod refused;
 mod retry;
 mod secret;
 mod session;
+mod talking;
 mod wishes;
 
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ pub use wishes::Wishes;
 
 use super::hops::Hops;
 use super::reception::{InTime, Receipt, Taken, Traffic};
+use super::talk::Ear;
 use super::{Peer, Port, Reason, Received, Soonest, Transmit};
 use crate::media::coded::Object;
 use crate::seal::{Random, Seed};
@@ -86,6 +88,8 @@ pub struct Client {
     refusing: Vec<(SocketAddr, Time)>,
     /// The other end has asked for the session, and asks again if need be.
     accepted: bool,
+    /// What hears and says the lines of the stream.
+    ear: Option<Ear>,
     /// Said goodbye for good.
     closed: bool,
     out: VecDeque<Transmit>,
@@ -110,6 +114,7 @@ impl Client {
             ended: None,
             refusing: Vec::new(),
             accepted: false,
+            ear: None,
             closed: false,
             out: VecDeque::new(),
             events: VecDeque::new(),
@@ -288,11 +293,21 @@ impl Client {
                 self.description(now, &object, exact);
                 None
             }
+            Taken::Object(_, object) if object.header.kind == Type::TEXT => {
+                let exact = ObjectView::exact(body).unwrap_or(body);
+                if !self.hear(now, &object, exact) {
+                    self.reject();
+                }
+                None
+            }
             Taken::Object(receipt, object) => Some((receipt, object)),
         }
     }
 
     fn heed(&mut self, now: Time, message: &Message<'_>) {
+        if self.heed_talk(now, message) {
+            return;
+        }
         let Some(session) = self.session.as_mut() else { return };
         match message {
             // More of them than these wait for the socket: who asks will ask again.
@@ -354,6 +369,7 @@ impl Client {
         }
         self.look_for_server(now);
         self.send_want(now);
+        self.tend_talk(now);
         self.ask_for_missing(now, in_time);
         let report = self.session.as_mut().and_then(|session| session.reception.report(now, held));
         self.out.extend(report);
@@ -421,6 +437,7 @@ impl Client {
             .or(report, Reason::Report)
             .or(want, Reason::Retry)
             .or(repair, Reason::Repair)
+            .or(self.talk_deadline(), Reason::Retry)
             .or(self.alarm(), Reason::Retry)
     }
 

@@ -116,7 +116,7 @@ impl Broadcast {
     }
 
     fn turn(&mut self, script: &mut Script<'_>) {
-        match script.choice(5) {
+        match script.choice(6) {
             0 => self.broken = !self.broken,
             1 => {
                 self.started += 1;
@@ -128,6 +128,7 @@ impl Broadcast {
                 let pause = Feed::Pause(script.u8().is_multiple_of(2));
                 self.tell_publisher(server::Local::Stream(self.publisher.stream(), pause));
             }
+            4 => self.publisher.handle(self.now, Input::Local(publisher::Local::Say("hm".to_owned()))),
             3 => self.tell_publisher(server::Local::Stop("Stopped.".to_owned())),
             _ => self.watcher.handle(self.now, Input::Local(receiver::Local::Pause(script.u8().is_multiple_of(2)))),
         }

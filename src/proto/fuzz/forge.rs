@@ -5,10 +5,12 @@ use super::world::datagram;
 use crate::media::sound::{FRAMES, media_time};
 use crate::units::{MediaTime, Size, Unit};
 use crate::wire::message::{
-    ANY_CUT, COOKIE_LEN, Join, List, Message, NackName, Parity, Place, Role, Scheme, SoundWish,
+    ANY_CUT, COOKIE_LEN, Join, LineRange, List, Message, NackName, Parity, Place, Role, Say, Scheme, SoundWish, Unsaid,
+    UnsaidCode,
 };
 use crate::wire::object::{ObjectHeader, Type, flags};
 use crate::wire::report::{Arrival, MAX_SHIFT, Report};
+use crate::wire::talk::MAX_LINE;
 use crate::wire::tlv::{self, Tlvs, kind};
 use crate::wire::{Hop, Kind, SizeClass};
 
@@ -165,6 +167,23 @@ pub fn nack(session: u64, script: &mut Script<'_>) -> Vec<u8> {
     let mut body = Vec::new();
     Message::Nack { session, names }.emit(&mut body);
     datagram(Kind::NACK, session as u32, &body)
+}
+
+/// What may be said of talk in a session, by either end.
+pub fn talk(session: u64, script: &mut Script<'_>) -> Vec<u8> {
+    let (id, few) = (u64::from(script.u8()), u32::from(script.u8()));
+    let (stream, number) = if id % 2 == 0 { (stream_of(script), few) } else { (script.u64() % 2, script.u32()) };
+    let text = String::from_utf8_lossy(script.bytes()).into_owned();
+    let text = tlv::shorten(&text, MAX_LINE);
+    let message = match script.choice(4) {
+        0 => Message::Say(Say { session, id, author: few, name: tlv::shorten(text, 9), text }),
+        1 => Message::Talk { session, range: LineRange { stream, first: number / 4, next: number / 4 + few } },
+        2 => Message::Heard { session, stream, next: number },
+        _ => Message::Unsaid(Unsaid { session, id, code: UnsaidCode(few as u8), sentence: text }),
+    };
+    let mut body = Vec::new();
+    message.emit(&mut body);
+    datagram(message.kind(), session as u32, &body)
 }
 
 /// A repair symbol that is sound as such, and protects nothing that was sent.

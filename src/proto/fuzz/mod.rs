@@ -54,7 +54,7 @@ pub fn fuzz_server(data: &[u8]) {
 
 /// What is asked of the server on both ports, and what it is told.
 fn ask(world: &mut World, script: &mut Script<'_>) {
-    match script.choice(12) {
+    match script.choice(14) {
         0 => {
             let end = MediaTime::from_micros(i64::from(script.u16()) * 10_000);
             world.feed_server(0, server::Feed::Ended((end > MediaTime::ZERO).then_some(end)));
@@ -74,6 +74,11 @@ fn ask(world: &mut World, script: &mut Script<'_>) {
             let session = if script.u8() < 128 { world.session } else { world.second.0 };
             world.send_to(port, outside(host, 40_000 + u16::from(port.0)), forge::nack(session, script));
         }
+        12 => {
+            let host = script.u8() % 3;
+            world.send_server(outside(host, 40_000), forge::talk(world.session, script));
+        }
+        13 => wish(world, script),
         9 => world.describe(),
         10 => world.open(),
         11 => {
@@ -113,7 +118,7 @@ pub fn fuzz_receiver(data: &[u8]) {
         },
         _ => match script.u8() {
             n @ 0..128 => world.skip(n % 8),
-            n => mislead(world, n % 8, script),
+            n => mislead(world, n % 9, script),
         },
     });
 }
@@ -141,6 +146,11 @@ fn mislead(world: &mut World, how: u8, script: &mut Script<'_>) {
             world.send_ears(bytes);
         }
         6 => wish(world, script),
+        8 => {
+            world.betray();
+            let bytes = forge::talk(world.session, script);
+            world.send_watcher(script.choice(2), bytes);
+        }
         _ => {
             let needs = Some(Duration::from_millis(u64::from(script.u8()))).filter(|needs| !needs.is_zero());
             world.tell_watcher(script.choice(2), receiver::Local::Loudspeaker(needs));
@@ -151,8 +161,9 @@ fn mislead(world: &mut World, how: u8, script: &mut Script<'_>) {
 /// What a viewer may wish at any time.
 fn wish(world: &mut World, script: &mut Script<'_>) {
     let n = script.choice(2);
-    let local = match script.choice(7) {
+    let local = match script.choice(8) {
         0 => receiver::Local::Switch(None),
+        7 => receiver::Local::Say(String::from_utf8_lossy(script.bytes()).into_owned()),
         1 => receiver::Local::Switch(world::name(script.u8())),
         2 => receiver::Local::Pause(script.u8().is_multiple_of(2)),
         3 => receiver::Local::List,

@@ -67,6 +67,7 @@ impl Between {
         let (tapped, publishing) = (choice & 8 != 0, None);
         let config = Config { seed: [2; 32], server, id: 7, origins: vec![ORIGIN.into()], name, publishing, tapped };
         let mut watching = receiver::Config::new([3; 32], vec![RELAY.into()]);
+        watching.talk = Some("ann".to_owned());
         (watching.stay, watching.sound) = (true, Some(crate::media::sound::Rendition::Stereo));
         let now = Time::from_millis(1_000);
         let hash = (choice & 2 == 0).then_some([9; 32]);
@@ -88,6 +89,10 @@ impl Between {
             5 => self.say(port, forge::parity(tag, sequence, script)),
             6 => self.say(port, forge::chunk(tag, sequence, script)),
             7 => self.say(port, datagram(Kind(script.u8()), tag, script.bytes())),
+            8 if script.u8() < 64 => {
+                let session = self.told_at(port).map_or(0, |told| told.session);
+                self.say(port, forge::talk(session, script));
+            }
             8 => self.speak(port, script),
             _ => self.turn(script),
         }
@@ -127,7 +132,7 @@ impl Between {
 
     /// The origin changes, or the watcher does.
     fn turn(&mut self, script: &mut Script<'_>) {
-        match script.choice(6) {
+        match script.choice(7) {
             0 => self.refuses = !self.refuses,
             1 => self.stream = self.stream.wrapping_add(1),
             2 => self.hash = self.hash.map_or(Some([script.u8(); 32]), |_| None),
@@ -139,6 +144,7 @@ impl Between {
                 let get = |key| Local::Get(key, range);
                 keys.into_iter().for_each(|key| self.relay.handle(self.now, Input::Local(get(key))));
             }
+            5 => self.watcher.handle(self.now, Input::Local(receiver::Local::Say("hm".to_owned()))),
             _ => self.watcher.handle(self.now, Input::Local(receiver::Local::Sound(None))),
         }
     }

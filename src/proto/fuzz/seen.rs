@@ -21,6 +21,8 @@ pub struct Seen {
     shown: u64,
     damaged: u64,
     open: Vec<(Unit, u16, u16)>,
+    /// Ids of the lines of talk.
+    lines: Vec<u64>,
     over: bool,
     pub finished: bool,
     /// The server itself lies: its pictures need not be the origin's, and it may rename the stream at any time.
@@ -78,7 +80,11 @@ impl Seen {
             Event::SoundZero(_) => {}
             Event::Over { .. } => self.over = true,
             Event::Finished => self.finished = true,
-            Event::Listing(_) | Event::ListFailed(_) => {}
+            Event::Line(line) => {
+                assert!(!line.text.is_empty() && !self.lines.contains(&line.id), "each line once: {line:?}");
+                self.lines.push(line.id);
+            }
+            Event::Listing(_) | Event::ListFailed(_) | Event::Unsaid { .. } | Event::NoTalk => {}
             Event::Refused { .. } | Event::TooLarge(_) | Event::Trouble(_) => {}
         }
     }

@@ -89,6 +89,7 @@ impl World {
             sound: (bits & 128 != 0).then_some(Rendition::Stereo),
             limits: WantedPictures::ANY,
             frames: None,
+            talk: (bits & 64 == 0).then(|| n.to_string()),
         };
         let watcher = |n: u8| {
             let mut machine = Receiver::new(config(n), now);

@@ -2,6 +2,7 @@
 //! secret what the stream is to be, stays with it, and comes back under the same grant.
 
 mod joining;
+mod talking;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -11,10 +12,12 @@ use joining::Joining;
 
 pub use super::client::Trouble;
 use super::server::{self, Server, StreamConfig, StreamKey};
+use super::talk::{Ear, KnownLines};
 use super::{Input, Machine, Output, Port, Reason, Received, Transmit};
 use crate::seal::{Grant, Key, Random, Seed};
 use crate::units::Time;
 use crate::wire::message::{Message, RefuseCode, bye};
+use crate::wire::talk::Line;
 use crate::wire::{Hop, Kind, StreamName};
 
 /// After this much silence the server counts as lost, …
@@ -44,6 +47,8 @@ pub enum Local {
     Server(server::Local),
     /// Another code was drawn, as the one before is taken.
     Grant(Grant),
+    /// Says this to all who watch the stream.
+    Say(String),
 }
 
 /// What the publisher tells the program around it.
@@ -68,6 +73,15 @@ pub enum Event {
     HeardAgain,
     /// The server at the other end has said goodbye, with this sentence.
     Dismissed(String),
+    /// Somebody has said this of the stream.
+    Line(Line),
+    /// What was said here was not taken, for this reason.
+    Unsaid {
+        text: String,
+        sentence: String,
+    },
+    /// There is no talk at that server.
+    NoTalk,
 }
 
 /// The session with the server at the other end.
@@ -91,6 +105,8 @@ pub struct Publisher {
     trouble: Option<Trouble>,
     since: Time,
     finished: bool,
+    ear: Option<Ear>,
+    lines: KnownLines,
     out: VecDeque<Transmit>,
     events: VecDeque<Event>,
 }
@@ -110,6 +126,8 @@ impl Publisher {
             trouble: None,
             since: now,
             finished: false,
+            ear: None,
+            lines: KnownLines::default(),
             out: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -147,6 +165,7 @@ impl Publisher {
             (Kind::BYE, Ok(Message::Bye { session, code, sentence })) => {
                 self.bye(now, datagram, session, code, sentence)
             }
+            (Kind::OBJECT | Kind::TALK | Kind::UNSAID, _) => self.talk_datagram(now, datagram, hop, body),
             (Kind::REPORT | Kind::NACK | Kind::WANT | Kind::PATH_REPLY | Kind::GET, _)
                 if self.is_of_session(&datagram) =>
             {
@@ -194,6 +213,7 @@ impl Publisher {
                 Some(heard) => self.look_at_silence(now, now.since(heard)),
             }
         }
+        self.tend_talk(now);
         self.ask(now);
         let limit = if self.known { LOST_AFTER } else { NOBODY_AFTER };
         if self.session.is_none() && self.trouble.is_none() && now >= self.since + limit {
@@ -234,7 +254,7 @@ impl Publisher {
         let lost = heard.filter(|_| untold).map(|heard| heard + LOST_AFTER);
         let limit = if self.known { LOST_AFTER } else { NOBODY_AFTER };
         let nobody = (self.session.is_none() && untold).then(|| self.since + limit);
-        [self.joining.deadline(), suspect, lost, nobody].into_iter().flatten().min()
+        [self.joining.deadline(), suspect, lost, nobody, self.talk_deadline()].into_iter().flatten().min()
     }
 }
 
@@ -250,6 +270,7 @@ impl Machine for Publisher {
                 self.server.handle(now, Input::NotSent(port, to, failure));
             }
             Input::Local(Local::Server(local)) => self.server.handle(now, Input::Local(local)),
+            Input::Local(Local::Say(text)) => self.speak(now, text),
             Input::Local(Local::Grant(grant)) => {
                 self.config.grant = grant;
                 self.joining = Joining::start(self.random.id(), now);

@@ -7,6 +7,7 @@ use crate::media::sound::Piece;
 use crate::proto::player;
 use crate::units::{Size, Time};
 use crate::wire::message::{Entry, RefuseCode, bye};
+use crate::wire::talk::Line;
 use crate::wire::{Description, StreamName};
 
 /// What the receiver tells the program around it.
@@ -54,6 +55,15 @@ pub enum Event {
     /// The streams of the server, in its order.
     Listing(Vec<Entry>),
     ListFailed(ListFailure),
+    /// Somebody has said this of the stream; each line once, in the order of the server.
+    Line(Line),
+    /// What was said here was not taken, for this reason.
+    Unsaid {
+        text: String,
+        sentence: String,
+    },
+    /// There is no talk at this stream.
+    NoTalk,
     /// Nothing has been heard for a while; looking for the server.
     Trouble(Trouble),
     /// The stream ended, or the server stopped, with its sentence. Unless [`Config::stay`], `Finished` follows.

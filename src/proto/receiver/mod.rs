@@ -10,6 +10,7 @@ mod event;
 mod fuzz;
 mod listing;
 mod sound_path;
+mod talking;
 mod wanted;
 
 use std::collections::VecDeque;
@@ -27,6 +28,7 @@ use super::lister::Fetch;
 use super::player::{self, Clock, Player};
 pub use super::reception::RepairTraffic;
 use super::reception::Traffic;
+use super::talk::KnownLines;
 use super::{Input, Machine, Output, Port, Received, Soonest, Transmit};
 use crate::media::Canvas;
 use crate::media::sound::Rendition;
@@ -68,6 +70,8 @@ pub struct Config {
     pub limits: WantedPictures,
     /// After so many pictures say goodbye and finish; `None`: show all that come.
     pub frames: Option<u64>,
+    /// Hear what others say of the stream, and say things under this name; `None`: neither.
+    pub talk: Option<String>,
 }
 
 impl Config {
@@ -76,8 +80,8 @@ impl Config {
     pub const fn new(seed: Seed, servers: Vec<SocketAddr>) -> Self {
         let (stream, max_datagram, latency, stay) = (None, 0, Duration::ZERO, false);
         let limits = WantedPictures::ANY;
-        let (secret, patience, sound, frames) = (None, None, None, None);
-        Self { seed, servers, stream, secret, max_datagram, latency, patience, stay, sound, limits, frames }
+        let (secret, patience, sound, frames, talk) = (None, None, None, None, None);
+        Self { seed, servers, stream, secret, max_datagram, latency, patience, stay, sound, limits, frames, talk }
     }
 }
 
@@ -96,6 +100,8 @@ pub enum Local {
     Sound(Option<Rendition>),
     /// How much of the pictures is wanted at most from now on, of whichever stream.
     Limits(WantedPictures),
+    /// Say this to all who watch the stream; [`Event::Line`] or [`Event::Unsaid`] follows.
+    Say(String),
     /// Ask which streams the server has; [`Event::Listing`] or [`Event::ListFailed`] follows.
     List,
 }
@@ -124,6 +130,7 @@ pub struct Receiver {
     /// What came in sound sessions that are no more, or to nobody.
     gone: Traffic,
     phase: Phase,
+    lines: KnownLines,
     out: VecDeque<Transmit>,
     events: VecDeque<Event>,
 }
@@ -147,8 +154,10 @@ impl Receiver {
             via: Vec::new(),
             film: None,
         };
+        let mut client = Client::new(client, &config.seed, now);
+        config.talk.into_iter().for_each(|name| client.listen(name));
         Self {
-            client: Client::new(client, &config.seed, now),
+            client,
             player: Player::new(player::Config { latency, sound: config.sound.is_some(), frames: config.frames }),
             sound_path: SoundPath::default(),
             wanted,
@@ -159,6 +168,7 @@ impl Receiver {
             reconnects: 0,
             gone: Traffic::default(),
             phase: Phase::Running,
+            lines: KnownLines::default(),
             out: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -236,8 +246,9 @@ impl Receiver {
                 client::Event::Refused { code, sentence, kept } => {
                     self.events.push_back(Event::Refused { code, sentence, kept });
                 }
-                // Nothing is asked for so.
-                client::Event::Gone(_) => {}
+                client::Event::Talk(told) => self.take_told(told),
+                // Nothing is asked for so, and a server only answers.
+                client::Event::Gone(_) | client::Event::Said(_) | client::Event::Listens { .. } => {}
                 client::Event::Trouble(trouble) => self.events.push_back(Event::Trouble(trouble)),
             }
         }

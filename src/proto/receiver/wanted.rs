@@ -45,6 +45,7 @@ impl Receiver {
                 self.wanted.limits = limits;
                 self.tell_wishes(now);
             }
+            Local::Say(text) => self.client.speak(now, text),
             Local::List => self.list(now),
         }
     }

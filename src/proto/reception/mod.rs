@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::clocksync::ClockSync;
 use super::hops::{Hops, Seen};
-use super::{Peer, Received, Transmit, hop};
+use super::{Peer, Received, Route, Transmit, hop};
 use crate::media::coded::Object;
 use crate::units::{Time, Unit};
 use crate::wire::message::{ClockEcho, Message};
@@ -376,6 +376,13 @@ impl Reception {
     /// When the next report is due.
     pub fn report_deadline(&self) -> Option<Time> {
         self.reporting.deadline()
+    }
+
+    /// An object of this session to the other end, in the sequence of what is said.
+    pub fn send(&mut self, now: Time, kind: Kind, object: Object) -> Transmit {
+        self.sequence += 1;
+        let hop = Hop { sequence: self.sequence, ..hop(kind, self.id as u32, now) };
+        Transmit::new(Route { peer: self.peer, local: None }, hop, object)
     }
 
     /// A message of this session to the other end.

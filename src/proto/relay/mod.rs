@@ -10,6 +10,7 @@ mod listed;
 mod places;
 mod publishing;
 mod sounds;
+mod talking;
 mod upstream;
 mod vouching;
 
@@ -29,6 +30,7 @@ use listed::unknown;
 
 use super::lister::{Fetch, ListFailure};
 use super::server::{self, Adoption, Guard, Server, StreamKey};
+use super::talk::RoomState;
 use super::{Input, Machine, Output, Port, Reason, Received, SendFailure, Soonest, Transmit};
 use crate::seal::{GrantKey, Random, Seed};
 use crate::units::Time;
@@ -223,6 +225,7 @@ impl Relay {
             return None;
         }
         let key = self.server.open_guarded(name.clone(), listed, guard);
+        self.awaits_talk(key);
         self.upstreams.push(Upstream::new(key, name.clone(), self.config.tapped));
         self.events.push_back(Event::Opened(key, name));
         Some(key)
@@ -255,6 +258,7 @@ impl Relay {
                 self.server.handle(now, Input::Datagram(datagram));
                 // It may have made somebody ready.
                 self.upstreams.iter_mut().for_each(Upstream::look_if_it_waits);
+                self.pass_talk(now);
             }
             LISTS => {
                 let datagram = Received { port: Port::PICTURES, ..datagram };
@@ -341,6 +345,7 @@ impl Relay {
                 return self.vacate(at);
             }
             self.server.reopen(upstream.key);
+            self.server.set_room(upstream.key, RoomState::Awaited);
             upstream.begins_anew();
             upstream.vouched = None;
             upstream.bar(now, &mut self.server);
@@ -382,6 +387,7 @@ impl Relay {
     }
 
     fn note(&mut self, event: &server::Event) {
+        self.note_talk(event);
         if let server::Event::Joined { stream, .. } | server::Event::Left { stream, .. } = event {
             self.upstreams.iter_mut().filter(|upstream| upstream.key == *stream).for_each(|upstream| {
                 upstream.look_soon();

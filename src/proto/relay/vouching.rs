@@ -350,12 +350,14 @@ impl Relay {
         let guard = Guard::Elsewhere { listed: false };
         if let Some(at) = self.upstreams.iter().position(|upstream| upstream.is_vacant) {
             self.take_place(at, name, guard);
+            self.awaits_talk(self.upstreams[at].key);
             return Some(at);
         }
         if self.upstreams.len() >= super::MOST_STREAMS {
             return None;
         }
         let key = self.server.open_guarded(name.clone(), unknown(&name), guard);
+        self.awaits_talk(key);
         self.upstreams.push(Upstream::new(key, name.clone(), false));
         self.events.push_back(Event::Opened(key, name));
         Some(self.upstreams.len() - 1)

@@ -11,10 +11,12 @@ use crate::proto::sender::SessionStats;
 use crate::proto::server::Server;
 use crate::proto::session::Gone;
 use crate::proto::stream::StreamKey;
+use crate::proto::talk::TalkRules;
 use crate::seal::{PUBLIC_LEN, Seed};
 use crate::units::{Bitrate, MediaTime, Span, Time, Unit};
 use crate::wire::SizeClass;
 use crate::wire::message::{InForce, NameRange, WantedPictures};
+use crate::wire::talk::Line;
 
 /// What the operator chose for the server as a whole.
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub struct Config {
     pub settles: Time,
     /// Told to whoever might want to publish here.
     pub publish_key: Option<[u8; PUBLIC_LEN]>,
+    /// Of all its streams.
+    pub talk: TalkRules,
 }
 
 impl Config {
@@ -48,6 +52,7 @@ impl Config {
             relay: None,
             settles: Time::ZERO,
             publish_key: None,
+            talk: TalkRules::OPEN,
         }
     }
 
@@ -94,6 +99,11 @@ pub enum Feed {
     PassedSound(PassedSound),
     /// The stream says goodbye as the one above did: with its code and sentence.
     Goodbye(u16, String),
+    /// Whoever makes the stream says this to those who watch it.
+    Say {
+        name: String,
+        text: String,
+    },
 }
 
 /// What the server tells the program around it.
@@ -160,6 +170,17 @@ pub enum Event {
         stream: StreamKey,
         id: u64,
         range: NameRange,
+    },
+    /// Somebody has said something, and those who listen are told.
+    Said {
+        stream: StreamKey,
+        line: Line,
+    },
+    /// What whoever makes the stream said was not taken, for this reason.
+    Unsaid {
+        stream: StreamKey,
+        text: String,
+        sentence: String,
     },
     /// A stream has said its goodbyes.
     StreamOver(StreamKey),

@@ -10,6 +10,7 @@ impl Server {
         self.streams.iter().for_each(|stream| stream.assert_sound(&self.sessions));
         let members: usize = self.streams.iter().map(|stream| stream.members().len()).sum();
         assert_eq!(members, self.sessions.len(), "each session is of one stream");
+        self.talking.assert_sound();
         assert!(self.outbox.is_empty(), "all is said");
     }
 }

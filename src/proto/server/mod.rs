@@ -10,6 +10,7 @@ mod networks;
 mod outbox;
 mod passing;
 mod supplying;
+mod talking;
 mod upkeep;
 
 use std::collections::BTreeSet;
@@ -30,12 +31,14 @@ pub use super::session::Gone;
 use super::session::{Session, Sessions};
 pub use super::stream::{Adoption, Needs, StreamConfig, StreamKey};
 use super::stream::{Meter, Stream};
+pub use super::talk::TalkRules;
 use super::{Input, Machine, Output, Peer, Reason, Received, Route, SendFailure, Soonest, Transmit};
 use crate::proto::schedule::Demand;
 use crate::seal::{Random, Tokens};
 use crate::units::Time;
 use crate::wire::message::Message;
 use crate::wire::{Description, Hop, Report};
+use talking::Talking;
 
 /// How long a watcher may be silent. Only reports that echo something recent count as heard.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(3);
@@ -61,6 +64,7 @@ pub struct Server {
     networks: Networks,
     /// Slots of sessions that have asked for something with Get.
     supplied: BTreeSet<usize>,
+    talking: Talking,
     overloaded: bool,
     /// The sentence with which all was stopped.
     stopped: Option<String>,
@@ -88,6 +92,7 @@ impl Server {
             meter: Meter::default(),
             networks: Networks::default(),
             supplied: BTreeSet::new(),
+            talking: Talking::default(),
             overloaded: false,
             stopped: None,
             finished: false,
@@ -109,7 +114,7 @@ impl Server {
     /// the same name only the first is found.
     pub fn open(&mut self, config: StreamConfig) -> StreamKey {
         let key = StreamKey::new(self.streams.len());
-        let mut stream = Stream::new(key, self.random.id(), config);
+        let mut stream = Stream::new(key, self.random.id(), config, &self.config.talk);
         match &self.stopped {
             Some(sentence) => stream.cancel(sentence, &mut self.outbox.events),
             None => self.finished = false,
@@ -245,6 +250,8 @@ impl Server {
             Message::Want { session, number, tlvs } => self.want(now, from, session, number, tlvs),
             Message::Nack { session, names } => self.nack(now, from, session, &names),
             Message::Get { session, range } => self.get(from, session, range),
+            Message::Say(say) => self.say(now, from, &say),
+            Message::Heard { session, stream, next } => self.heard_lines(now, from, session, stream, next),
             // Watchers have nothing else to say yet; what later versions say is skipped.
             _ => self.totals.rejected += 1,
         }
@@ -295,40 +302,6 @@ impl Server {
             stream.feed(now, Feed::Stop(sentence.to_owned()), &self.sessions);
         }
         self.stopped = Some(sentence.to_owned());
-    }
-
-    fn remove(&mut self, slot: usize, why: Gone) {
-        let Some(session) = self.sessions.take(slot) else { return };
-        if let Some(control) =
-            session.control().filter(|control| !control.is_starting() && !control.is_deaf(self.polled))
-        {
-            self.networks.remember(session.heard, session.peer().address.ip(), control.rate());
-        }
-        let stream = &mut self.streams[session.stream.index()];
-        let missed = stream.remove(slot, &session);
-        if session.is_second() {
-            return self.sessions.untie(&session);
-        }
-        let mut stats = session.stats();
-        stats.thinned += missed;
-        let (id, address, watchers) = (session.id, session.peer().address, stream.watchers());
-        self.outbox.events.push_back(Event::Left { stream: session.stream, id, address, why, watchers, stats });
-        if let Some(second) = session.tied.and_then(|id| self.sessions.slot(id)) {
-            self.remove(second, why);
-        }
-    }
-
-    /// How often watchers report: 50 ms for few, a second for a thousand.
-    fn report_interval(&self) -> Duration {
-        Duration::from_millis((50 + self.sessions.len() as u64).min(1_000))
-    }
-
-    /// The same of one whose path is estimated, which would be half blind with less: 50 ms up to two hundred.
-    fn report_interval_of(&self, slot: usize) -> Duration {
-        let interval = self.report_interval();
-        let governed = self.sessions.get(slot).is_some_and(|session| session.media.is_governed);
-        let few = Duration::from_millis((self.sessions.len() as u64 / 4).max(50));
-        if governed { interval.min(few) } else { interval }
     }
 
     /// The datagram handed out last did not leave.
@@ -390,6 +363,7 @@ impl Machine for Server {
                 let stream = self.streams.get_mut(key.index());
                 stream.into_iter().for_each(|stream| stream.hold(paused, &mut self.sessions));
             }
+            Input::Local(Local::Stream(key, Feed::Say { name, text })) => self.speak(now, key, name, text),
             Input::Local(Local::Stream(key, feed)) => {
                 if let Some(stream) = self.streams.get_mut(key.index()) {
                     stream.feed(now, feed, &self.sessions);
@@ -422,7 +396,7 @@ impl Machine for Server {
         if let Some(transmit) = self.message(now) {
             return Output::Send(transmit);
         }
-        if let Some(transmit) = self.media(now) {
+        if let Some(transmit) = self.talk(now).or_else(|| self.media(now)) {
             self.meter.sends(now);
             return Output::Send(transmit);
         }

@@ -48,7 +48,7 @@ impl Server {
         let guard = stream.guard().clone();
         let config = StreamConfig { adapt: true, guard, ..StreamConfig::new(stream.name().clone(), description) };
         let totals = stream.totals;
-        *stream = Stream::new(key, self.random.id(), config);
+        *stream = Stream::new(key, self.random.id(), config, &self.config.talk);
         stream.totals = totals;
         stream.await_adoption();
     }
@@ -63,7 +63,8 @@ impl Server {
         if let Some(stream) = self.streams.get_mut(key.index()) {
             // What it has sent was sent by the server all the same.
             self.totals.add(&stream.totals);
-            *stream = Stream::new(key, id, StreamConfig { adapt: true, guard, ..StreamConfig::new(name, listed) });
+            let config = StreamConfig { adapt: true, guard, ..StreamConfig::new(name, listed) };
+            *stream = Stream::new(key, id, config, &self.config.talk);
             stream.await_adoption();
         }
     }

@@ -89,9 +89,44 @@ impl Server {
         if pictures {
             probes.into_iter().for_each(|class| self.send_probe(slot, class));
         }
+        self.wake_listener(now, slot);
         self.tell_clock(now, slot);
         self.repeat_bye(now, slot);
         true
+    }
+
+    pub(super) fn remove(&mut self, slot: usize, why: Gone) {
+        let Some(session) = self.sessions.take(slot) else { return };
+        if let Some(control) =
+            session.control().filter(|control| !control.is_starting() && !control.is_deaf(self.polled))
+        {
+            self.networks.remember(session.heard, session.peer().address.ip(), control.rate());
+        }
+        let stream = &mut self.streams[session.stream.index()];
+        let missed = stream.remove(slot, &session);
+        if session.is_second() {
+            return self.sessions.untie(&session);
+        }
+        let mut stats = session.stats();
+        stats.thinned += missed;
+        let (id, address, watchers) = (session.id, session.peer().address, stream.watchers());
+        self.outbox.events.push_back(Event::Left { stream: session.stream, id, address, why, watchers, stats });
+        if let Some(second) = session.tied.and_then(|id| self.sessions.slot(id)) {
+            self.remove(second, why);
+        }
+    }
+
+    /// How often watchers report: 50 ms for few, a second for a thousand.
+    pub(super) fn report_interval(&self) -> Duration {
+        Duration::from_millis((50 + self.sessions.len() as u64).min(1_000))
+    }
+
+    /// The same of one whose path is estimated, which would be half blind with less: 50 ms up to two hundred.
+    pub(super) fn report_interval_of(&self, slot: usize) -> Duration {
+        let interval = self.report_interval();
+        let governed = self.sessions.get(slot).is_some_and(|session| session.media.is_governed);
+        let few = Duration::from_millis((self.sessions.len() as u64 / 4).max(50));
+        if governed { interval.min(few) } else { interval }
     }
 
     /// Sound gives way where a path, or what is allowed, is small.

@@ -13,6 +13,7 @@ pub use wishes::Wishes;
 use super::door::NewPath;
 use super::sender::{Control, MediaSender, PathSize, SessionStats, ToldCell, budget};
 use super::stream::StreamKey;
+use super::talk::Outgoing;
 use super::{Peer, Port, Route};
 use crate::media::sound::Rendition;
 use crate::units::{Bitrate, Time, Unit};
@@ -124,6 +125,10 @@ pub struct Session {
     pub heard_stamp: Option<(u32, Time)>,
     /// The share of pictures that it is sent, of the last few.
     share: f32,
+    /// Which of all sessions it is, counted from 1.
+    pub number: u32,
+    /// The lines that it is sent, if it listens.
+    pub talk: Option<Box<Outgoing>>,
 }
 
 impl Session {
@@ -160,6 +165,8 @@ impl Session {
             leaving: None,
             heard_stamp: None,
             share: 1.0,
+            number: 0,
+            talk: None,
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Sessions {
     slots: Vec<Option<Session>>,
     by_id: BTreeMap<u64, usize>,
     by_peer: BTreeMap<Peer, usize>,
+    /// How many there have been.
+    count: u32,
     /// The session whose sequence the datagram handed out last is in.
     stamped: Option<u64>,
     /// When they are looked after next.
@@ -80,7 +82,9 @@ impl Sessions {
     }
 
     /// Returns its slot.
-    pub fn insert(&mut self, session: Session) -> usize {
+    pub fn insert(&mut self, mut session: Session) -> usize {
+        self.count = self.count.wrapping_add(1).max(1);
+        session.number = self.count;
         let slot = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
         if slot == self.slots.len() {
             self.slots.push(None);

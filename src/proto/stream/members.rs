@@ -112,6 +112,7 @@ impl Stream {
         let watchers = members.iter().filter_map(session).filter(|session| !session.is_second()).count();
         assert_eq!(self.watchers, watchers, "those counted are those there");
         self.sound.assert_sound();
+        self.room.assert_sound();
         let of =
             |is: fn(&Session) -> bool| members.iter().copied().filter(move |slot| sessions.get(*slot).is_some_and(is));
         let pictures = of(|session| session.pictures).collect();

@@ -33,6 +33,7 @@ use super::door::Guard;
 use super::schedule::{Demand, Schedule};
 use super::server::{Event, Feed, Totals};
 use super::session::Sessions;
+use super::talk::{Room, TalkRules};
 use super::{Reason, Soonest, Transmit};
 use crate::units::{Bitrate, MediaTime, Rate, Time, Unit};
 use crate::wire::message::{State, Timeline, bye};
@@ -117,11 +118,13 @@ pub struct Stream {
     paused: bool,
     /// Of a stream whose objects come from elsewhere.
     passing: Option<Passing>,
+    /// What those who watch it say.
+    pub room: Room,
     pub totals: Totals,
 }
 
 impl Stream {
-    pub fn new(key: StreamKey, id: u64, config: StreamConfig) -> Self {
+    pub fn new(key: StreamKey, id: u64, config: StreamConfig, talk: &TalkRules) -> Self {
         Self {
             key,
             id,
@@ -141,6 +144,7 @@ impl Stream {
             smallest: SizeClass::ANY,
             ended: None,
             sound: Sound::new(config.description.sound),
+            room: Room::new(talk.clone(), id),
             config,
             paused: false,
             members: Vec::new(),
@@ -259,7 +263,7 @@ impl Stream {
             Feed::Picture(_) => {}
             Feed::Ended(end) => self.ended = Some(end),
             // The server's to obey: all who are there are told.
-            Feed::Pause(_) => {}
+            Feed::Pause(_) | Feed::Say { .. } => {}
             Feed::Sound(chunk) => self.sound.take(now, chunk),
             Feed::CodedSound(unit) => self.sound.take_coded(unit),
             Feed::SoundEnded => self.sound.end(now),
@@ -307,6 +311,13 @@ impl Stream {
         let speed = Rate::new(1, 1)?;
         let state = if self.paused { State::Paused } else { State::Playing };
         Some(Timeline { generation, state, media: MediaTime::ZERO, clock, speed })
+    }
+
+    /// Its media time now; zero while it does not run.
+    pub fn media_now(&self, now: Time) -> MediaTime {
+        let passed = self.passed_timeline().map(|(_, clock)| clock);
+        let zero = self.schedule.map(|schedule| schedule.start()).or(passed).or(self.live_zero);
+        zero.map_or(MediaTime::ZERO, |zero| MediaTime::from_micros(now.micros() as i64 - zero.micros() as i64))
     }
 
     /// Queues the timeline as a numbered update, to be repeated until it is acknowledged.

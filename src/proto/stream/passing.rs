@@ -117,6 +117,9 @@ impl Stream {
         self.load = Load::new(description.rate.interval());
         self.sound = Sound::new(description.sound);
         self.adapting = Adapting::new(description.size, self.config.quality);
+        if self.id != id {
+            self.room.move_to(id);
+        }
         (self.id, self.config.description) = (id, description);
         for slot in &self.members {
             let Some(session) = sessions.get_mut(*slot) else { continue };

@@ -5,6 +5,7 @@ mod join;
 mod list;
 mod repair;
 mod sound;
+mod talk;
 mod timeline;
 mod via;
 mod wanted;
@@ -14,6 +15,7 @@ pub use join::{Accept, Join, Refuse, RefuseCode, Role};
 pub use list::{Entry, LISTING_HEAD, List, Listing};
 pub use repair::{ANY_CUT, NackName, NameRange, Parity, RepairWish, Scheme};
 pub use sound::{Place, SoundWish};
+pub use talk::{LineRange, Say, Unsaid, UnsaidCode};
 pub use timeline::{ClockEcho, State, Timeline};
 pub use via::{MAX_HOPS, MAX_VIA, RelayHop, hops, put_hops, put_via, via};
 pub use wanted::WantedPictures;
@@ -26,8 +28,6 @@ use super::{HOP_LEN, MIN_DATAGRAM, WireError};
 
 /// Length of a cookie: key id (1), minute (1), MAC (22).
 pub const COOKIE_LEN: usize = 24;
-/// Most bytes of UTF-8 in one Say.
-pub const MAX_SAY: usize = 500;
 /// Most names in one Nack.
 pub const MAX_NAMES: usize = 64;
 
@@ -80,10 +80,19 @@ pub enum Message<'a> {
         number: u32,
         tlvs: Tlvs<'a>,
     },
-    Say {
+    Say(Say<'a>),
+    /// Which lines there are.
+    Talk {
         session: u64,
-        text: &'a str,
+        range: LineRange,
     },
+    /// All lines before `next` have come. Of stream 0: whether there is talk is asked.
+    Heard {
+        session: u64,
+        stream: u64,
+        next: u32,
+    },
+    Unsaid(Unsaid<'a>),
     List(List),
     Listing(Listing<'a>),
     Get {
@@ -129,7 +138,10 @@ impl<'a> Message<'a> {
             Kind::REPORT => Self::Report(Report::parse(body)?),
             Kind::NACK => Self::nack(&mut r)?,
             Kind::WANT => Self::Want { session: r.u64()?, number: r.u32()?, tlvs: Tlvs::parse(r.rest())? },
-            Kind::SAY => Self::say(&mut r)?,
+            Kind::SAY => Self::Say(Say::parse(&mut r)?),
+            Kind::TALK => Self::Talk { session: r.u64()?, range: LineRange::parse(&mut r)? },
+            Kind::HEARD => Self::Heard { session: r.u64()?, stream: r.u64()?, next: r.u32()? },
+            Kind::UNSAID => Self::Unsaid(Unsaid::parse(&mut r)?),
             Kind::LIST => Self::List(List::parse(r)?),
             Kind::LISTING => Self::Listing(Listing::parse(r)?),
             Kind::GET => Self::Get { session: r.u64()?, range: NameRange::parse(&mut r)? },
@@ -150,14 +162,6 @@ impl<'a> Message<'a> {
             return Err(WireError::Value { what: "a probe's size" });
         }
         Ok(Self::Probe { size })
-    }
-
-    fn say(r: &mut Reader<'a>) -> Result<Self, WireError> {
-        let (session, text) = (r.u64()?, r.text()?);
-        if text.len() > MAX_SAY {
-            return Err(WireError::Value { what: "a text's length" });
-        }
-        Ok(Self::Say { session, text })
     }
 
     fn nack(r: &mut Reader<'a>) -> Result<Self, WireError> {
@@ -186,7 +190,10 @@ impl<'a> Message<'a> {
             Self::Report(_) => Kind::REPORT,
             Self::Nack { .. } => Kind::NACK,
             Self::Want { .. } => Kind::WANT,
-            Self::Say { .. } => Kind::SAY,
+            Self::Say(_) => Kind::SAY,
+            Self::Talk { .. } => Kind::TALK,
+            Self::Heard { .. } => Kind::HEARD,
+            Self::Unsaid(_) => Kind::UNSAID,
             Self::List(_) => Kind::LIST,
             Self::Listing(_) => Kind::LISTING,
             Self::Get { .. } => Kind::GET,
@@ -202,7 +209,8 @@ impl<'a> Message<'a> {
             | Self::Report(Report { session, .. })
             | Self::Nack { session, .. }
             | Self::Want { session, .. }
-            | Self::Say { session, .. }
+            | Self::Say(Say { session, .. })
+            | Self::Heard { session, .. }
             | Self::Get { session, .. }
             | Self::Gone { session, .. } => Some(*session),
             _ => None,
@@ -259,17 +267,24 @@ impl<'a> Message<'a> {
                 out.u32(*number);
                 out.extend_from_slice(tlvs.bytes());
             }
-            _ => self.emit_reserved(out),
+            _ => self.emit_further(out),
         }
     }
 
-    /// The kinds that nothing sends yet.
-    fn emit_reserved(&self, out: &mut Vec<u8>) {
+    /// Talk, and objects that are asked for.
+    fn emit_further(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Say { session, text } => {
+            Self::Say(say) => say.emit(out),
+            Self::Talk { session, range } => {
                 out.u64(*session);
-                out.text(tlv::shorten(text, MAX_SAY));
+                range.emit(out);
             }
+            Self::Heard { session, stream, next } => {
+                out.u64(*session);
+                out.u64(*stream);
+                out.u32(*next);
+            }
+            Self::Unsaid(unsaid) => unsaid.emit(out),
             Self::Get { session, range } | Self::Gone { session, range } => {
                 out.u64(*session);
                 range.emit(out);

@@ -14,6 +14,7 @@ use udpstream::wire::message::NameRange;
 use udpstream::wire::object::{Name, Type};
 use udpstream::wire::{Description, Kind, SizeClass};
 
+use super::watchers::said;
 use super::{Crossed, Grid, Machinery, Node};
 use crate::jpeg::Film;
 use crate::net::{chunk, description};
@@ -82,6 +83,7 @@ impl Grid {
                 self.departed.remove(&(node, key));
                 shelf.iter_mut().for_each(|shelf| shelf.stop(key));
             }
+            Output::Event(relay::Event::Server(event)) => place.said.extend(said(event)),
             Output::Event(_) => {}
         }
         let (mut at, reason) = wait?;

@@ -3,6 +3,7 @@
 use udpstream::proto::relay::{Above, Relay};
 use udpstream::proto::{Receiver, Server};
 use udpstream::units::Time;
+use udpstream::wire::talk::Line;
 
 use super::{Grid, Machinery, Node};
 use crate::net::Seen;
@@ -19,6 +20,11 @@ impl Grid {
     pub fn relay_at(&self, node: Node) -> &Relay {
         let Machinery::Relay { relay, .. } = &self.places[node].machinery else { panic!("node {node} is no relay") };
         relay
+    }
+
+    /// Lines that a server took in.
+    pub fn said(&self, node: Node) -> &[Line] {
+        &self.places[node].said
     }
 
     pub fn above(&self, node: Node) -> &[(Time, Above)] {

@@ -34,7 +34,7 @@ impl Grid {
     pub fn hub(&mut self, publishing: Publishing) -> Node {
         let id = u64::from_be_bytes(self.secret()[..8].try_into().expect("8 bytes"));
         let mut server = server::Config::new(self.secret());
-        server.sound_port = BASE + 1;
+        (server.sound_port, server.talk) = (BASE + 1, self.rules.clone());
         let (origins, name) = (Vec::new(), None);
         let (seed, tapped, publishing) = (self.secret(), self.tapped, Some(publishing));
         let config = relay::Config { seed, server, id, origins, name, publishing, tapped };
@@ -89,6 +89,14 @@ impl Grid {
             }
             Output::Wait(..) if fed => None,
             Output::Wait(at, reason) => Some(Err((at, reason))),
+        }
+    }
+
+    /// A publisher hears what is said of its stream, and says things under this name.
+    pub fn publisher_listens(&mut self, node: Node, name: &str) {
+        self.places[node].wake = self.now;
+        if let Machinery::Publisher { publisher, .. } = &mut self.places[node].machinery {
+            publisher.listen(name.to_owned());
         }
     }
 

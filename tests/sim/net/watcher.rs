@@ -10,6 +10,7 @@ use udpstream::proto::receiver::{self, Ready, WatchCounts};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver};
 use udpstream::units::{Time, Unit};
 use udpstream::wire::message::{Entry, WantedPictures};
+use udpstream::wire::talk::Line;
 use udpstream::wire::{Ecn, Hop, Kind};
 
 use super::{SERVER, SOCKET_BUFFER, State, World, address, chunk, packet, secret};
@@ -54,6 +55,12 @@ pub struct Seen {
     /// When frame 0 is to be heard, as was said at these times.
     pub zero: Vec<(Time, Time)>,
     pub last_report: Time,
+    /// What was said of the stream.
+    pub lines: Vec<Line>,
+    /// What this one said that was not taken, and why.
+    pub unsaid: Vec<(String, String)>,
+    /// How often it was told that there is no talk.
+    pub no_talk: usize,
     /// Slices since the last picture shown.
     open: Vec<(Unit, u16, u16)>,
 }
@@ -84,6 +91,7 @@ impl World {
             sound: Some(Rendition::Stereo),
             limits: WantedPictures::ANY,
             frames: None,
+            talk: None,
         };
         configure(&mut config);
         self.watchers.push(Watcher {
@@ -235,6 +243,9 @@ impl Seen {
             }
             receiver::Event::Show { picture, due } => self.show(now, picture, *due),
             receiver::Event::Refused { .. } | receiver::Event::TooLarge(_) => self.refused += 1,
+            receiver::Event::Line(line) => self.lines.push(line.clone()),
+            receiver::Event::Unsaid { text, sentence } => self.unsaid.push((text.clone(), sentence.clone())),
+            receiver::Event::NoTalk => self.no_talk += 1,
             receiver::Event::Listing(entries) => self.listings.push(entries.clone()),
             receiver::Event::ListFailed(_) => {}
             receiver::Event::Trouble(trouble) => {

@@ -57,7 +57,7 @@ impl Upstream {
             token: accept.token,
             memory,
         };
-        self.client = Some(Client::accepted(config, terms, self.name.clone(), seed, now));
+        self.client = Some(Self::listening(Client::accepted(config, terms, self.name.clone(), seed, now)));
         (self.port, self.above, self.idle, self.waits) = (port, Above::Asked, None, false);
         self.look_soon();
         self.stirred = true;

@@ -3,8 +3,10 @@
 mod ending;
 mod guarded;
 mod loops;
+mod news;
 mod passing;
 mod publisher;
+mod talking;
 mod tapping;
 mod wanting;
 
@@ -23,13 +25,13 @@ use super::sounds::{Farewell, Sounds};
 use super::vouching::Asked;
 use super::{Config, LINGER};
 use crate::media::sound::Rendition;
-use crate::proto::client::{self, Client, Event as Told, Wishes};
-use crate::proto::server::{Adoption, Needs, StreamKey};
+use crate::proto::client::{self, Client, Wishes};
+use crate::proto::server::{Needs, StreamKey};
+use crate::proto::talk::Outgoing;
 use crate::proto::{Port, Reason, Server, Soonest, Transmit};
 use crate::seal::Random;
 use crate::units::{Bitrate, Time, Unit};
-use crate::wire::description::film_id;
-use crate::wire::message::{MAX_VIA, NameRange, Place, RefuseCode, RepairWish, Role, SoundWish};
+use crate::wire::message::{MAX_VIA, NameRange, Place, RepairWish, Role, SoundWish};
 use crate::wire::object::Type;
 use crate::wire::{Description, SizeClass, StreamName};
 
@@ -111,6 +113,8 @@ pub struct Upstream {
     meter: Option<Meter>,
     /// Who sends it, if that is not a server above.
     pub published: Option<Published>,
+    /// The lines that its publisher is sent, if it listens.
+    listener: Option<Outgoing>,
     /// What it is asked for by here, if it is guarded above.
     pub vouched: Option<Asked>,
     /// It is a place for streams that are published, …
@@ -150,6 +154,7 @@ impl Upstream {
             passed: (0, 0),
             meter: None,
             published: None,
+            listener: None,
             vouched: None,
             is_place: false,
             is_vacant: false,
@@ -232,7 +237,7 @@ impl Upstream {
         self.waits = !is_live;
         let wishes = self.wishes(now);
         (self.port, self.above) = (port, Above::Asked);
-        self.client = Some(self.client_for(now, port, wishes, config, random));
+        self.client = Some(Self::listening(self.client_for(now, port, wishes, config, random)));
         self.stirred = true;
     }
 
@@ -303,6 +308,7 @@ impl Upstream {
         };
         client.tend(now, Duration::ZERO, &in_time);
         self.take_news(now, server);
+        self.talk_to_publisher(now, server);
         self.pass_on(now, server);
         self.look_at_pause(now, server);
         self.tell_time(now, server);
@@ -357,43 +363,6 @@ impl Upstream {
         std::iter::from_fn(|| client.transmit()).collect()
     }
 
-    fn take_news(&mut self, now: Time, server: &mut Server) {
-        while let Some(told) = self.client.as_mut().and_then(Client::event) {
-            match told {
-                Told::Described(_) | Told::HeardAgain => self.described(now, server),
-                Told::Trouble(_) if self.vouched.is_some() => self.is_lost(server),
-                Told::Trouble(_) => self.above = Above::Away(String::new()),
-                Told::Gone(range) => self.fetched.push_back(Fetched::Gone(range)),
-                Told::Refused { code: RefuseCode::LOOP, sentence, .. } => self.found_loop(now, server, sentence),
-                Told::Refused { sentence, .. } => self.above = Above::Away(sentence),
-            }
-        }
-    }
-
-    /// The stream above is there: it is shown here, if it was not.
-    fn described(&mut self, now: Time, server: &mut Server) {
-        let Some(stream) = self.client.as_ref().and_then(Client::stream) else { return };
-        self.above = Above::Flows;
-        self.film = stream.description.film.as_ref().map(film_id);
-        self.waits &= !stream.description.live;
-        self.next_look = now;
-        if stream.description.ended.is_some() {
-            server.note_end(self.key, stream.object.clone());
-        }
-        if self.shown != Some(stream.id) {
-            self.shown = Some(stream.id);
-            (self.assembly, self.heard) = Default::default();
-            let (description, object) = (stream.description.clone(), Some(stream.object.clone()));
-            let tapped = Box::new(description.clone());
-            let id = stream.id;
-            server.adopt(self.key, Adoption { id, description, object, ended: None, prompt: true });
-            self.tap(|| Tapped::Stream(id, tapped));
-            self.tell_time(now, server);
-        }
-        let film = self.film;
-        self.client.iter_mut().for_each(|client| client.set_film(film));
-    }
-
     /// The stream above, as its server describes it; `None` while nothing comes.
     pub fn described_above(&self) -> Option<&Description> {
         let there = self.flows() && self.above == Above::Flows;
@@ -442,6 +411,11 @@ impl Upstream {
         let passes = self.assembly.deadline(&awaited);
         let Soonest(at, why) = self.sounds.soonest();
         let gone = self.publisher_deadline();
-        client.soonest().or(passes, Reason::Departure).or(Some(at), why).or(gone, Reason::Housekeeping)
+        client
+            .soonest()
+            .or(self.listener_deadline(), Reason::Retry)
+            .or(passes, Reason::Departure)
+            .or(Some(at), why)
+            .or(gone, Reason::Housekeeping)
     }
 }

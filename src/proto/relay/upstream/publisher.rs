@@ -70,6 +70,7 @@ impl Upstream {
     /// It is sent by this publisher from now on.
     pub fn take_publisher(&mut self, now: Time, published: Published, seed: &Seed) {
         self.count_client();
+        self.listener = None;
         let peer = Peer { port: Port::PICTURES, address: published.peer };
         let config = client::Config {
             servers: vec![published.peer],

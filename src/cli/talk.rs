@@ -1,0 +1,51 @@
+//! What `serve` is told of talk.
+
+use clap::Args;
+use udpstream::app::talk::{self, TalkOptions};
+use udpstream::proto::server::TalkRules;
+
+use super::help::TALK;
+
+/// `None` where nothing was said.
+#[derive(Args, Clone, Debug, Default)]
+pub struct TalkChoices {
+    /// Let nobody write to others who watch [default: let them].
+    #[arg(long, action = clap::ArgAction::SetTrue, conflicts_with = "talk", help_heading = TALK)]
+    pub no_talk: Option<bool>,
+    /// Take no lines of this name; capitals and accents make no difference; can be given many times [default: take all].
+    #[arg(long, value_name = "NAME", value_parser = talk::name, help_heading = TALK)]
+    pub mute: Option<Vec<String>>,
+    /// Say what is typed on standard input to those who watch the first stream, as NAME, and write what is said of all streams to
+    /// standard output [default: neither; host without NAME].
+    #[arg(long, value_name = "NAME", value_parser = talk::name, num_args = 0..=1, require_equals = true,
+        default_missing_value = "host", help_heading = TALK)]
+    pub talk: Option<String>,
+}
+
+impl TalkChoices {
+    /// These, and `others` where nothing was said.
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            no_talk: self.no_talk.filter(|on| *on).or(others.no_talk),
+            mute: self.mute.or(others.mute),
+            talk: self.talk.or(others.talk),
+        }
+    }
+
+    pub fn options(&self) -> TalkOptions {
+        TalkOptions { typed: self.talk.is_some(), off: self.is_off(), name: self.talk.clone() }
+    }
+
+    pub fn rules(&self) -> TalkRules {
+        TalkRules { off: self.is_off(), muted: self.mute.clone().unwrap_or_default() }
+    }
+
+    fn is_off(&self) -> bool {
+        self.no_talk == Some(true)
+    }
+}
+
+/// Names as a file has them, with commas between them.
+pub fn names(text: &str) -> Result<Vec<String>, String> {
+    text.split(',').map(talk::name).collect()
+}

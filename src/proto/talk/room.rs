@@ -1,0 +1,252 @@
+//! The lines of one stream at one server: taken in here and numbered, or repeated as they come from above.
+
+use std::collections::VecDeque;
+
+use super::limits::TalkLimits;
+use super::{Heard, KEPT_LINES, KnownLines, Refused, Said};
+use crate::media::coded::Object;
+use crate::units::{MediaTime, Time, Unit};
+use crate::wire::message::LineRange;
+use crate::wire::talk::{Line, clean_line, clean_name, is_same_name};
+
+/// What the operator allows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TalkRules {
+    /// Nobody says anything.
+    pub off: bool,
+    /// What these names say is not taken.
+    pub muted: Vec<String>,
+}
+
+impl TalkRules {
+    /// Everybody may say anything.
+    pub const OPEN: Self = Self { off: false, muted: Vec::new() };
+}
+
+/// Where the lines of a stream come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RoomState {
+    /// They are taken in here.
+    #[default]
+    Here,
+    /// From above, of which nothing is known yet.
+    Awaited,
+    /// From above.
+    Above,
+    /// There are none.
+    Off,
+}
+
+/// See the head of this file.
+pub struct Room {
+    state: RoomState,
+    rules: TalkRules,
+    /// The first number of this room, which no other room of the same stream begins with: whoever makes a room anew makes no
+    /// name anew.
+    next: u32,
+    lines: VecDeque<(Line, Object)>,
+    known: KnownLines,
+    limits: TalkLimits,
+}
+
+impl Room {
+    /// `number` is random.
+    pub fn new(rules: TalkRules, number: u64) -> Self {
+        Self {
+            state: if rules.off { RoomState::Off } else { RoomState::Here },
+            rules,
+            // There is room for as many lines again before the numbers end.
+            next: (number as u32) >> 2,
+            lines: VecDeque::new(),
+            known: KnownLines::default(),
+            limits: TalkLimits::default(),
+        }
+    }
+
+    pub const fn state(&self) -> RoomState {
+        self.state
+    }
+
+    /// Lines come from above from now on, or none do. Those that are there stay.
+    pub fn set_state(&mut self, state: RoomState) {
+        if !self.rules.off {
+            self.state = state;
+        }
+    }
+
+    fn first(&self) -> u32 {
+        self.next - self.lines.len() as u32
+    }
+
+    /// Which lines there are.
+    pub fn range(&self, stream: u64) -> LineRange {
+        LineRange { stream, first: self.first(), next: self.next }
+    }
+
+    /// The line with this number.
+    pub fn line(&self, number: u32) -> Option<Object> {
+        let index = number.checked_sub(self.first())?;
+        self.lines.get(index as usize).map(|(_, object)| object.clone())
+    }
+
+    /// Takes a line in. Returns it as it is from now on; `None`: it was taken before.
+    pub fn take(&mut self, now: Time, stream: u64, media: MediaTime, said: &Said) -> Result<Option<Line>, Refused> {
+        if self.state == RoomState::Off {
+            return Err(Refused::OFF);
+        }
+        if self.known.has(said.id) {
+            return Ok(None);
+        }
+        let (name, text) = (clean_name(&said.name), clean_line(&said.text));
+        if text.is_empty() {
+            return Err(Refused::EMPTY);
+        }
+        if !said.is_maker && self.is_muted(&name) {
+            return Err(Refused::MUTED);
+        }
+        if !self.limits.allow(now, said.author) {
+            return Err(Refused::TOO_MANY);
+        }
+        let line = Line { unit: Unit(self.next), media, id: said.id, is_maker: said.is_maker, name, text };
+        self.known.note(said.id);
+        self.keep(line.clone(), line.object(stream).into());
+        Ok(Some(line))
+    }
+
+    /// Whether a line may go on to the server above; `None`: that one is not known yet.
+    pub fn may_pass(&mut self, now: Time, said: &Said) -> Option<Result<(), Refused>> {
+        match self.state {
+            RoomState::Awaited => return None,
+            RoomState::Off => return Some(Err(Refused::OFF)),
+            RoomState::Here | RoomState::Above => {}
+        }
+        if self.is_muted(&clean_name(&said.name)) {
+            return Some(Err(Refused::MUTED));
+        }
+        Some(if self.limits.allow(now, said.author) { Ok(()) } else { Err(Refused::TOO_MANY) })
+    }
+
+    fn is_muted(&self, name: &str) -> bool {
+        self.rules.muted.iter().any(|muted| is_same_name(muted, name))
+    }
+
+    /// The lines above begin with this one: what is here goes on, if it is of the same, or is forgotten.
+    pub fn begin_at(&mut self, first: u32) {
+        self.set_state(RoomState::Above);
+        if first > self.next || first < self.first() {
+            self.lines.clear();
+            self.next = first;
+        }
+    }
+
+    /// A line came from above. False if it is nothing new.
+    pub fn pass(&mut self, heard: &Heard) -> bool {
+        let number = heard.line.unit.0;
+        if number < self.next {
+            return false;
+        }
+        if number > self.next {
+            self.lines.clear();
+            self.next = number;
+        }
+        self.keep(heard.line.clone(), heard.object.clone().into());
+        self.known.note(heard.line.id)
+    }
+
+    /// The stream has another id from now on. What was taken in here goes on under that one, each line with its number; what came
+    /// from above comes again.
+    pub fn move_to(&mut self, stream: u64) {
+        if self.state == RoomState::Here {
+            self.lines.iter_mut().for_each(|(line, object)| *object = line.object(stream).into());
+        } else {
+            self.lines.clear();
+        }
+    }
+
+    fn keep(&mut self, line: Line, object: Object) {
+        if self.lines.len() == KEPT_LINES {
+            self.lines.pop_front();
+        }
+        self.lines.push_back((line, object));
+        self.next += 1;
+    }
+
+    /// For fuzzing: panics if something grows without bound.
+    pub fn assert_sound(&self) {
+        assert!(self.lines.len() <= KEPT_LINES);
+        self.known.assert_sound();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::talk::Author;
+
+    fn said(id: u64, name: &str, text: &str) -> Said {
+        let author = Author { session: id, behind: 0 };
+        Said { id, author, is_maker: false, name: name.to_owned(), text: text.to_owned() }
+    }
+
+    fn take(room: &mut Room, said: &Said) -> Result<Option<u32>, Refused> {
+        let taken = room.take(Time::ZERO, 7, MediaTime::ZERO, said);
+        taken.map(|line| line.map(|line| line.unit.0))
+    }
+
+    #[test]
+    fn each_line_is_taken_once_and_the_last_fifty_are_kept() {
+        let mut room = Room::new(TalkRules::default(), 0x1234_5678_9abc_def0);
+        let first = room.range(7).first;
+        for id in 0..60 {
+            assert_eq!(take(&mut room, &said(id, "a", "b")), Ok(Some(first + id as u32)));
+            assert_eq!(take(&mut room, &said(id, "a", "b")), Ok(None));
+        }
+        assert_eq!(room.range(7), LineRange { stream: 7, first: first + 10, next: first + 60 });
+        assert!(room.line(first + 9).is_none() && room.line(first + 10).is_some() && room.line(first + 60).is_none());
+        assert_ne!(Room::new(TalkRules::default(), 99).range(7).first, first);
+    }
+
+    #[test]
+    fn what_is_muted_empty_or_not_wanted_is_refused() {
+        let mut room = Room::new(TalkRules { muted: vec!["Eve".to_owned()], off: false }, 0);
+        assert_eq!(take(&mut room, &said(1, "eVé\u{200b}", "hi")), Err(Refused::MUTED));
+        assert_eq!(take(&mut room, &said(2, "", "\u{301}\u{200b} ")), Err(Refused::EMPTY));
+        assert_eq!(take(&mut room, &said(3, "Eva", "hi")), Ok(Some(0)));
+        assert_eq!(take(&mut room, &Said { is_maker: true, ..said(4, "eve", "hi") }), Ok(Some(1)));
+        let mut off = Room::new(TalkRules { off: true, muted: Vec::new() }, 0);
+        off.set_state(RoomState::Here);
+        assert_eq!(take(&mut off, &said(1, "", "hi")), Err(Refused::OFF));
+    }
+
+    #[test]
+    fn a_relays_room_repeats_the_one_above() {
+        let (mut above, mut room) = (Room::new(TalkRules::default(), 400), Room::new(TalkRules::default(), 1 << 31));
+        room.set_state(RoomState::Awaited);
+        assert_eq!(room.may_pass(Time::ZERO, &said(1, "", "hi")), None);
+        let mut heard = |id| {
+            let line = above.take(Time::ZERO, 7, MediaTime::ZERO, &said(id, "a", "b")).expect("taken").expect("new");
+            Heard { object: line.object(7), line }
+        };
+        let (one, two, _, four) = (heard(1), heard(2), heard(3), heard(4));
+        room.begin_at(100);
+        assert_eq!(room.may_pass(Time::ZERO, &said(1, "", "hi")), Some(Ok(())));
+        assert!(room.pass(&one) && room.pass(&two) && !room.pass(&one), "each once");
+        assert_eq!(room.range(7), LineRange { stream: 7, first: 100, next: 102 });
+        assert_eq!(room.line(101).map(|object| object.bytes().to_vec()), Some(two.object));
+        room.begin_at(100);
+        assert_eq!(room.range(7).first, 100, "the same again");
+        assert!(room.pass(&four));
+        assert_eq!(
+            room.range(7),
+            LineRange { stream: 7, first: 103, next: 104 },
+            "with a gap nothing before it counts"
+        );
+        room.move_to(8);
+        assert_eq!(room.range(8), LineRange { stream: 8, first: 104, next: 104 }, "it comes again from above");
+        above.move_to(8);
+        let moved = above.line(101).expect("it is kept");
+        assert_eq!(crate::wire::ObjectView::parse(moved.bytes()).expect("an object").header.stream, 8);
+        room.begin_at(9);
+        assert_eq!(room.range(7), LineRange { stream: 7, first: 9, next: 9 });
+    }
+}
