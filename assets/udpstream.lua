@@ -10,8 +10,9 @@ udpstream.prefs.crc = Pref.bool("Check the CRC-32 of objects", true, "Takes some
 local kinds = {
   [0x01] = "Hello", [0x02] = "Challenge", [0x03] = "Join", [0x04] = "Accept", [0x05] = "Refuse", [0x06] = "Bye",
   [0x07] = "PathCheck", [0x08] = "PathReply", [0x09] = "Update", [0x0a] = "List", [0x0b] = "Listing",
+  [0x0c] = "Say", [0x0d] = "Talk", [0x0e] = "Heard", [0x0f] = "Unsaid",
   [0x10] = "Object", [0x11] = "Parity", [0x12] = "Probe",
-  [0x20] = "Report", [0x21] = "Nack", [0x22] = "Want", [0x23] = "Say",
+  [0x20] = "Report", [0x21] = "Nack", [0x22] = "Want",
   [0x24] = "Get", [0x25] = "Gone",
 }
 local types = { [1] = "picture", [2] = "sound", [3] = "tables", [4] = "description", [5] = "text" }
@@ -29,6 +30,7 @@ local reasons = { [0] = "nothing limits it", [1] = "the path carries no more", [
   [4] = "another flow", [5] = "reports stay away", [6] = "another watcher's path", [7] = "no more is wanted",
   [8] = "the path is tried out" }
 local goodbyes = { [0] = "leaving", [1] = "ended", [2] = "stopped", [3] = "silent", [4] = "source failed" }
+local unsaid = { [1] = "no talk", [2] = "too many lines", [3] = "muted", [4] = "nothing to read" }
 local flags = { { 1, "SEALED" }, { 2, "LAST" }, { 4, "WHOLE" }, { 8, "CARD" }, { 16, "SAME" }, { 32, "DISCONTINUITY" } }
 
 -- Fields by their last name; {length, ProtoField, name, base or names}. Length nil: told by what comes before.
@@ -60,6 +62,8 @@ for _, f in ipairs {
   { "repair", 1, "Repair", HEX }, { "patience", 2, "Patience (ms)" }, { "latency", 2, "Latency (ms)" }, { "scheme", 1, "Scheme" }, { "k", 1, "Objects covered" }, { "m", 1, "Symbols made" }, { "index", 1, "Index" }, { "stride", 1, "Stride" },
   { "symbol_length", 2, "Symbol length" }, { "count", 1, "Count" }, { "bitmap", 8, "Bitmap", HEX },
   { "last", 4, "Last unit" }, { "generation", 4, "Generation" }, { "state", 1, "State", DEC, states },
+  { "line", 8, "Line id", HEX }, { "author", 4, "Author" }, { "first_line", 4, "First line" }, { "next_line", 4, "Next line" },
+  { "unsaid", 1, "Code", DEC, unsaid },
   { "total", 2, "Streams in all" }, { "index16", 2, "First stream" }, { "watchers", 4, "Watchers" }, { "num", 4, "Numerator" }, { "den", 4, "Denominator" }, { "tlv_type", 2, "Type" }, { "tlv_length", 2, "Length" },
   { "reserved8", 1, "Reserved", HEX }, { "reserved16", 2, "Reserved", HEX }, { "length", 2, "Text length" },
   { "number16", 2, "Value" }, { "number32", 4, "Value" }, { "number64", 8, "Value" },
@@ -92,7 +96,9 @@ local layouts = {
   [0x08] = "session token:8", [0x09] = "number *tlvs", [0x12] = "size *probe",
   [0x11] = "scheme type rendition cut stream unit part k m index stride symbol_length *symbol crc",
   [0x20] = "session number echo held first n shift update_ack buffer token:8 *cells", [0x21] = "session count *names",
-  [0x22] = "session number *tlvs", [0x23] = "session *text", [0x0a] = "nonce cookie:24 index16 *zeros",
+  [0x22] = "session number *tlvs", [0x0a] = "nonce cookie:24 index16 *zeros",
+  [0x0c] = "session line author *text *text", [0x0d] = "session stream first_line next_line",
+  [0x0e] = "session stream next_line", [0x0f] = "session line unsaid *text",
   [0x0b] = "nonce total index16 *tlvs", [0x24] = "session stream type rendition cut reserved8 unit last", [0x10] = "*object",
 }
 layouts[0x25] = layouts[0x24]
@@ -119,6 +125,7 @@ local description = {
   [4] = { "sound", "" }, [5] = { "ended after", "number32" }, [6] = { "live", "" },
   [7] = { "sound ended after", "number32" }, [8] = { "renditions", "*raw" }, [9] = { "film", "*raw" },
 }
+local line = { [1] = { "name", "*rest" }, [2] = { "text", "*rest" }, [3] = { "line id", "line" }, [4] = { "said by the maker", "" } }
 
 local crc_table = {}
 for n = 0, 255 do
@@ -299,6 +306,9 @@ function special.object(at, tree)
   if at.type == 4 then
     local item = part:add(udpstream, at.tvb(body, at.body_length), "Description")
     special.tlvs(within(at, at.body_length), item, description)
+  elseif at.type == 5 and bit.band(at.flags, 1) == 0 then
+    local item = part:add(udpstream, at.tvb(body, at.body_length), "Line of talk")
+    special.tlvs(within(at, at.body_length), item, line)
   elseif at.body_length > 0 and at.type == 1 and bit.band(at.flags, 1) == 0 then
     jpeg(at.tvb(body, at.body_length), part)
   elseif sound and bit.band(at.flags, 1) == 0 then
@@ -318,7 +328,7 @@ end
 
 local function info(at)
   if at.kind == 0x10 and at.parts then
-    local words = { [1] = ("picture %d, part %d of %d"):format(at.unit, at.part, at.parts),
+    local words = { [5] = ("line %d"):format(at.unit), [1] = ("picture %d, part %d of %d"):format(at.unit, at.part, at.parts),
       [2] = at.frames and ("sound, %s %d, %d frames, %d channels"):format(
         at.rendition == 2 and "unit" or "chunk", at.unit, at.frames, at.channels) }
     return words[at.type] or types[at.type] or "type " .. at.type

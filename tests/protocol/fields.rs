@@ -56,9 +56,14 @@ impl<'a> Walk<'a> {
         let start = self.at;
         self.fields(&header);
         assert_eq!(self.at - start, 4 * self.number("words") as usize);
-        if self.number("type") == 4 {
+        let heading = match self.number("type") {
+            4 => Some("### 3.3 Description"),
+            5 => Some("<!-- TLVs of texts. -->"),
+            _ => None,
+        };
+        if let Some(heading) = heading {
             let end = self.at + self.number("body length") as usize;
-            self.tlvs("### 3.3 Description", end);
+            self.tlvs(heading, end);
             self.fields(&behind[1..]);
         } else {
             self.fields(&behind);

@@ -6,11 +6,12 @@ use std::time::Duration;
 use udpstream::media::sound::CodedSound;
 use udpstream::units::{Bitrate, MediaTime, Rate, Size, Unit};
 use udpstream::wire::message::{
-    AdaptationReason, Entry, InForce, List, Listing, Message, NackName, NameRange, Parity, RelayHop, Scheme, State,
-    WantedPictures, put_hops,
+    AdaptationReason, Entry, InForce, LineRange, List, Listing, Message, NackName, NameRange, Parity, RelayHop, Say,
+    Scheme, State, Unsaid, UnsaidCode, WantedPictures, put_hops,
 };
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::report::{Arrival, Ecn};
+use udpstream::wire::talk::Line;
 use udpstream::wire::tlv::{Tlvs, kind};
 use udpstream::wire::{Description, Hop, Kind, ObjectView, Report, StreamName};
 
@@ -25,6 +26,7 @@ pub struct Sample {
 
 const STREAM: u64 = 0x5ca1_ab1e_0dba_115d;
 const SESSION: u64 = 0x0123_4567_89ab_cdef;
+const LINE: u64 = 0x1111_2222_3333_4444;
 
 pub fn samples() -> Vec<Sample> {
     let log = exchange();
@@ -119,7 +121,10 @@ fn made(name: &'static str, title: &'static str, message: &Message<'_>) -> Sampl
 
 fn bytes(message: &Message<'_>) -> Vec<u8> {
     let kind = message.kind();
-    let (tag, sequence) = if kind.is_sequenced() { (SESSION as u32, 7) } else { (0, 0) };
+    // What is said of talk is said in a session, and in no sequence.
+    let in_session = kind.is_sequenced() || (Kind::SAY..=Kind::UNSAID).contains(&kind);
+    let tag = if in_session { SESSION as u32 } else { 0 };
+    let sequence = if kind.is_sequenced() { 7 } else { 0 };
     let hop = Hop { kind, tag, sequence, sent_at: 60_000_000 };
     let mut bytes = hop.to_bytes().to_vec();
     message.emit(&mut bytes);
@@ -194,6 +199,14 @@ fn coded() -> Sample {
     }
 }
 
+/// What somebody has said of the stream.
+fn line() -> Sample {
+    let (name, text) = ("Ann".to_owned(), "Hello, all.".to_owned());
+    let line = Line { unit: Unit(736), media: MediaTime::from_micros(9_000_000), id: LINE, is_maker: true, name, text };
+    let hop = Hop { kind: Kind::OBJECT, tag: SESSION as u32, sequence: 7, sent_at: 60_000_000 };
+    Sample { name: "Line", title: "**Object: a text**", bytes: [&hop.to_bytes()[..], &line.object(STREAM)].concat() }
+}
+
 /// What nobody sends in the exchange, most of it because no server or watcher does yet.
 fn reserved() -> Vec<Sample> {
     let (session, kind_, nonce, cookie) = (SESSION, Type::PICTURE, 0xfeed_beef_0bad_cafe, [0x5a; 24]);
@@ -229,13 +242,23 @@ fn reserved() -> Vec<Sample> {
     };
     let name = StreamName::parse("lobby").unwrap();
     Entry { name, state: State::Playing, watchers: 2, guarded: true, description }.put(&mut listed);
+    let say = Say { session, id: LINE, author: 0, name: "Ann", text: "Hello, all." };
+    let unsaid = Unsaid { session, id: LINE, code: UnsaidCode::MUTED, sentence: "Muted." };
     let listing = Listing { nonce, total: 1, first: 0, tlvs: Tlvs::trusted(&listed) };
     vec![
         coded(),
         same(),
         made("Parity", "**Parity**", &Message::Parity(parity)),
         made("Nack", "**Nack**: parts 4 and 6", &Message::Nack { session, names: vec![missing] }),
-        made("Say", "**Say** (reserved)", &Message::Say { session, text: "Hello, all." }),
+        made("Say", "**Say**", &Message::Say(say)),
+        made(
+            "Talk",
+            "**Talk**",
+            &Message::Talk { session, range: LineRange { stream: STREAM, first: 731, next: 737 } },
+        ),
+        made("Heard", "**Heard**", &Message::Heard { session, stream: STREAM, next: 736 }),
+        made("Unsaid", "**Unsaid**", &Message::Unsaid(unsaid)),
+        line(),
         made("List", "**List** of the first page", &Message::List(List { nonce, cookie, first: 0 })),
         made("Listing", "**Listing** of one stream", &Message::Listing(listing)),
         made("Get", "**Get**", &Message::Get { session, range }),

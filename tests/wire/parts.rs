@@ -5,11 +5,12 @@ use proptest::prelude::*;
 
 use udpstream::units::{MediaTime, Rate, Size, Unit};
 use udpstream::wire::message::{
-    Accept, Join, List, Listing, Message, NackName, NameRange, Parity, Refuse, RefuseCode, Role, Scheme,
+    Accept, Join, LineRange, List, Listing, Message, NackName, NameRange, Parity, Refuse, RefuseCode, Role, Say,
+    Scheme, Unsaid, UnsaidCode,
 };
 use udpstream::wire::object::{ObjectHeader, Type};
 use udpstream::wire::report::Arrival;
-use udpstream::wire::tlv::{self, Tlvs};
+use udpstream::wire::tlv::{self, Tlvs, shorten};
 use udpstream::wire::{Hop, Kind, Report};
 
 pub fn tlvs() -> impl Strategy<Value = Vec<u8>> {
@@ -101,7 +102,16 @@ impl Parts {
             Message::Report(report),
             Message::Nack { session: a, names: vec![missing; usize::from(l) % 65] },
             Message::Want { session: a, number: n, tlvs },
-            Message::Say { session: a, text: &self.text },
+            Message::Say(Say {
+                session: a,
+                id: b,
+                author: n,
+                name: shorten(&self.text, 64),
+                text: shorten(&self.text, 500),
+            }),
+            Message::Talk { session: a, range: LineRange { stream: b, first: n / 4, next: n / 2 } },
+            Message::Heard { session: a, stream: b, next: n },
+            Message::Unsaid(Unsaid { session: a, id: b, code: UnsaidCode(i), sentence: &self.text }),
             Message::List(List { nonce: a, cookie, first: x }),
             Message::Listing(Listing { nonce: a, total: x, first: y, tlvs }),
             Message::Get { session: a, range },
