@@ -13,10 +13,11 @@ use crate::app::figures::Output;
 use crate::app::preview::Preview;
 use crate::app::recording::Recordings;
 use crate::app::secrets::GuardChoice;
+use crate::app::talk::TalkOptions;
 use crate::clock;
 use crate::media::coded::CodedPicture;
 use crate::net::{App, Flow, Marks};
-use crate::proto::server::{Config, Event, Guard, Server};
+use crate::proto::server::{Config, Event, Guard, Server, TalkRules};
 use crate::proto::{self, Machine};
 use crate::queue::Waker;
 use crate::source::{self, Input, Stopper};
@@ -66,6 +67,8 @@ fn options(streams: &[&str], frames: u64) -> Options {
         force: false,
         preview: false,
         publishers: None,
+        talk: TalkOptions::default(),
+        rules: TalkRules::OPEN,
         check: None,
         stats: StatsFormat::Text,
         quiet: true,
