@@ -11,9 +11,9 @@ use qrcode::{EcLevel, QrCode};
 
 use super::figures::Output;
 use super::terminal;
-use crate::media::text::Face;
 use crate::net::probe;
 use crate::seal::Code;
+use crate::text;
 
 /// What a code is for.
 pub struct Told<'a> {
@@ -69,35 +69,41 @@ fn fits(rows: &[String]) -> bool {
 /// where not even those fit.
 fn letters(code: &str, columns: usize) -> Vec<String> {
     let (first, second) = code.split_at(code.len() * 15 / 24);
-    if (Face::SMALLEST.width(first) as usize) < columns {
-        return [banner(first, &HALVES), vec![String::new()], banner(second, &HALVES)].concat();
+    let fits = |rows: &[String]| rows.iter().all(|row| row.chars().count() < columns);
+    let large = [banner(first, &HALVES), vec![String::new()], banner(second, &HALVES)].concat();
+    if fits(&large) {
+        return large;
     }
     let narrow = banner(code, &QUADRANTS);
-    if narrow.iter().all(|row| row.chars().count() < columns) { narrow } else { Vec::new() }
+    if fits(&narrow) { narrow } else { Vec::new() }
 }
 
 /// How dots become characters, each of two rows of dots: by the dots of the upper row, from the left, and then those of the lower.
 struct Blocks {
+    /// Dots of a letter's size.
+    size: f32,
     columns: usize,
     characters: &'static [char],
 }
 
-const HALVES: Blocks = Blocks { columns: 1, characters: &[' ', '▀', '▄', '█'] };
+const HALVES: Blocks = Blocks { size: 9.0, columns: 1, characters: &[' ', '▀', '▄', '█'] };
 const QUADRANTS: Blocks = Blocks {
+    size: 11.0,
     columns: 2,
     characters: &[' ', '▘', '▝', '▀', '▖', '▌', '▞', '▛', '▗', '▚', '▐', '▜', '▄', '▙', '▟', '█'],
 };
 
+const INK: u32 = 255;
+/// A dot that is covered more than this is one.
+const THRESHOLD: u32 = 110;
+
 /// One row of large letters.
 fn banner(text: &str, blocks: &Blocks) -> Vec<String> {
-    let (width, height) = (Face::SMALLEST.width(text) as usize, Face::SMALLEST.line_height() as usize);
-    let mut dots = vec![vec![false; width.next_multiple_of(blocks.columns)]; height.next_multiple_of(2)];
-    Face::SMALLEST.draw(text, (0, 0), |x, y, _| {
-        let dot = usize::try_from(y).ok().and_then(|y| dots.get_mut(y)).zip(usize::try_from(x).ok());
-        if let Some(dot) = dot.and_then(|(row, x)| row.get_mut(x)) {
-            *dot = true;
-        }
-    });
+    let words = text::set(&[text], blocks.size, None);
+    let (width, height) = ((words.width() as usize).next_multiple_of(blocks.columns), words.height() as usize);
+    let mut pixels = vec![0; width * height.next_multiple_of(2)];
+    words.draw(&mut pixels, width, (0, 0), &[INK], 1.0);
+    let dots: Vec<Vec<bool>> = pixels.chunks(width.max(1)).map(|row| row.iter().map(|&ink| ink > THRESHOLD).collect()).collect();
     let rows = dots.chunks(2).map(|two| {
         let bits = |x: usize| two.iter().flat_map(move |row| &row[x..x + blocks.columns]);
         let index = |x: usize| bits(x).enumerate().map(|(bit, dot)| usize::from(*dot) << bit).sum::<usize>();
@@ -143,6 +149,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn show() {
+        for size in [9.0_f32, 10.0, 11.0, 12.0, 13.0] {
+            for (mut b) in [HALVES, QUADRANTS] { b.size = size; println!("{size}");
+            for row in banner("K7QM-01AB-CDEF-GHJK-MNPQ", &b) { println!("{row}"); } }
+        }
+    }
     #[test]
     fn a_qr_code_of_an_address_fits_a_terminal() {
         let rows = qr("udp://192.168.100.200:9688/K7QM-01AB-CDEF-GHJK-MNPQ").expect("a code");
