@@ -29,7 +29,7 @@ mod tests {
             let card =
                 text_card(Size::new(width, height), "The film was not found", &["Check its name.", "Then try again."]);
             let [luma, ..] = card.planes();
-            assert!(width < 100 || luma.contains(&255), "{width}×{height} has a title");
+            assert!(width < 100 || luma.iter().any(|&luma| luma > 190), "{width}×{height} has a title");
         }
     }
 }

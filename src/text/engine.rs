@@ -75,7 +75,12 @@ impl Engine {
         }
     }
 
-    pub fn system(&self) -> Arc<System> {
+    /// Reads its folders, and waits until that is done.
+    pub fn wait(&self) {
+        self.system.wait();
+    }
+
+    pub(super) fn system(&self) -> Arc<System> {
         Arc::clone(&self.system)
     }
 
@@ -83,7 +88,7 @@ impl Engine {
     pub fn set(&mut self, spans: &[&str], size: f32, width: Option<u32>) -> Arc<Paragraph> {
         self.kept(spans, size, width, None, |engine| {
             let shaped = engine.shape(spans);
-            engine.lay(&shaped, size, width)
+            engine.lay(&shaped, size, width, true)
         })
     }
 
@@ -146,15 +151,15 @@ impl Engine {
         }
     }
 
-    /// Breaks and orders what is shaped.
-    pub(super) fn lay(&mut self, shaped: &Shaped, size: f32, width: Option<u32>) -> Arc<Paragraph> {
+    /// Breaks and orders what is shaped. What is only measured is not `drawn`, and has no images.
+    pub(super) fn lay(&mut self, shaped: &Shaped, size: f32, width: Option<u32>, drawn: bool) -> Arc<Paragraph> {
         let size = clamped(size);
         let (room, wrap) = match width {
             Some(width) => (Some(width.max(1) as f32), Wrap::WordOrGlyph),
             None => (None, Wrap::None),
         };
         let lines = shaped.line.layout(size, room, wrap, Some(Align::Left), None, Hinting::Disabled);
-        let mut budget = IMAGES;
+        let mut budget = if drawn { IMAGES } else { 0 };
         let rows: Vec<Row> = lines.iter().map(|line| self.row(line, shaped, &mut budget)).collect();
         let width = rows.iter().map(|row| row.width.ceil() as u32).max().unwrap_or(0);
         let Prepared { text, origins, incomplete, .. } = &shaped.prepared;
@@ -175,8 +180,8 @@ impl Engine {
         let mut letters = Vec::with_capacity(line.glyphs.len());
         for glyph in &line.glyphs {
             let placed = glyph.physical((-left, 0.0), 1.0);
-            let image = self.image(placed.cache_key).filter(|image| image.weight() <= *budget);
-            *budget -= image.as_ref().map_or(0, |image| image.weight());
+            let image = if *budget > 0 { self.image(placed.cache_key) } else { None };
+            *budget = budget.saturating_sub(image.as_ref().map_or(0, |image| image.weight()));
             letters.push(Letter {
                 image,
                 x: placed.x,
@@ -208,9 +213,9 @@ impl Engine {
     /// As much of a text as fits into one row.
     fn cut(&mut self, text: &str, size: f32, width: u32, keep: Keep) -> Arc<Paragraph> {
         let text = bounded(text, Some(keep));
-        let whole = self.row_of(text, size);
-        if whole.width <= width {
-            return whole;
+        let shaped = self.shape(&[text]);
+        if self.lay(&shaped, size, None, false).width <= width {
+            return self.lay(&shaped, size, None, true);
         }
         let letters: Vec<usize> = text.grapheme_indices(true).map(|(at, _)| at).chain([text.len()]).collect();
         let part = |count: usize| match keep {
@@ -219,22 +224,16 @@ impl Engine {
         };
         // The most letters that fit; each that is added makes it wider, but for what shaping joins.
         let (mut fits, mut over) = (0, letters.len() - 1);
-        let mut best = self.row_of(&part(0), size);
         while over - fits > 1 {
             let middle = usize::midpoint(fits, over);
-            let row = self.row_of(&part(middle), size);
-            if row.width <= width {
-                (fits, best) = (middle, row);
-            } else {
-                over = middle;
+            let shaped = self.shape(&[&part(middle)]);
+            match self.lay(&shaped, size, None, false).width <= width {
+                true => fits = middle,
+                false => over = middle,
             }
         }
-        best
-    }
-
-    fn row_of(&mut self, text: &str, size: f32) -> Arc<Paragraph> {
-        let shaped = self.shape(&[text]);
-        self.lay(&shaped, size, None)
+        let shaped = self.shape(&[&part(fits)]);
+        self.lay(&shaped, size, None, true)
     }
 
     #[cfg(test)]

@@ -33,20 +33,8 @@ impl TextLayout {
     pub fn with(engine: &mut Engine, size: Size, title: &str, lines: &[&str]) -> Self {
         let texts = [title].into_iter().chain(lines.iter().copied());
         let shaped: Vec<Shaped> = texts.map(|text| engine.shape(&[text])).collect();
-        let mut least: Option<Vec<Part>> = None;
-        let mut cutting: Option<Vec<Part>> = None;
-        for pixels in sizes(size) {
-            let parts = place(engine, &shaped, size, pixels);
-            let fits = parts.first().is_none_or(|part| part.at.1 >= 0)
-                && parts.last().is_none_or(|part| part.end() <= i32::from(size.height));
-            let whole = parts.iter().all(|part| !part.paragraph.cuts_words());
-            match (fits, whole) {
-                (true, true) if cutting.is_none() || pixels >= EASY => return Self { parts },
-                (true, _) if cutting.is_none() => cutting = Some(parts),
-                _ => least = Some(parts),
-            }
-        }
-        Self { parts: cutting.or(least).unwrap_or_default() }
+        let pixels = best(engine, &shaped, size);
+        Self { parts: place(engine, &shaped, size, pixels, true) }
     }
 
     pub fn parts(&self) -> &[Part] {
@@ -81,13 +69,31 @@ fn sizes(size: Size) -> impl Iterator<Item = f32> {
     std::iter::successors(Some(most), next)
 }
 
-fn place(engine: &mut Engine, shaped: &[Shaped], size: Size, pixels: f32) -> Vec<Part> {
+/// The largest size with which all fits and no word is cut; letters that are easily read come before whole words.
+fn best(engine: &mut Engine, shaped: &[Shaped], size: Size) -> f32 {
+    let mut cutting = None;
+    for pixels in sizes(size) {
+        let parts = place(engine, shaped, size, pixels, false);
+        if parts.last().is_some_and(|part| part.end() > i32::from(size.height)) {
+            continue;
+        }
+        let whole = parts.iter().all(|part| !part.paragraph.cuts_words());
+        if whole && (pixels >= EASY || cutting.is_none()) {
+            return pixels;
+        }
+        cutting.get_or_insert(pixels);
+    }
+    cutting.unwrap_or(SMALLEST)
+}
+
+fn place(engine: &mut Engine, shaped: &[Shaped], size: Size, pixels: f32, drawn: bool) -> Vec<Part> {
     let margin = (pixels * MARGIN).round() as u32;
     let width = u32::from(size.width);
     let room = width.saturating_sub(2 * margin).max(width / 2).max(1);
     let left = (width.saturating_sub(room) / 2) as i32;
     let gap = line_height(pixels) * 2 / 3;
-    let paragraphs: Vec<Arc<Paragraph>> = shaped.iter().map(|shaped| engine.lay(shaped, pixels, Some(room))).collect();
+    let paragraphs: Vec<Arc<Paragraph>> =
+        shaped.iter().map(|shaped| engine.lay(shaped, pixels, Some(room), drawn)).collect();
     let high: u32 = paragraphs.iter().map(|paragraph| paragraph.height()).sum();
     let high = high.saturating_add(gap * paragraphs.len().saturating_sub(1) as u32);
     let mut y = (i32::from(size.height) - high as i32).max(0) / 2;

@@ -33,8 +33,9 @@ pub fn run(
     let proxy = event_loop.create_proxy();
     let fonts = proxy.clone();
     let (handle, orders) = orders(move || proxy.send_event(()).is_ok());
-    // A window that is closed by then needs none.
-    text::on_fonts(move || drop(fonts.send_event(())));
+    text::on_fonts(move || {
+        let _closed_by_then = fonts.send_event(());
+    });
     on_ready(handle);
     let mut viewer = Viewer {
         pane: Pane::new(title, orders),

@@ -33,7 +33,7 @@ fn whole(layout: &TextLayout, texts: &[&str], size: Size) {
 fn no_word_is_lost_at_any_width() {
     let mut engine = engine();
     let texts: Vec<&str> = [TITLE].into_iter().chain(LINES).collect();
-    for width in (1..=2_000).step_by(if cfg!(debug_assertions) { 3 } else { 1 }).chain([2, 3, 5, 1_999]) {
+    for width in 1..=2_000 {
         let heights: &[u16] = if width % 90 == 1 { &[1, 9, 90, 240, 720, 2_000] } else { &[480] };
         for height in heights {
             let size = Size::new(width, *height);

@@ -60,8 +60,9 @@ pub fn run(
     let event_loop = super::life::event_loop()?;
     let proxy = event_loop.create_proxy();
     let fonts = proxy.clone();
-    // A window that is closed by then needs none.
-    text::on_fonts(move || drop(fonts.send_event(())));
+    text::on_fonts(move || {
+        let _closed_by_then = fonts.send_event(());
+    });
     let wake: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(move || proxy.send_event(()).is_ok());
     let pairs = options.names.iter().take(MOST).map(|name| {
         let wake = Arc::clone(&wake);
