@@ -14,7 +14,9 @@ const WINDOW: Size = Size::new(1_280, 720);
 
 /// Figures with both graphs, as after half a minute.
 fn overlay() -> Hud {
-    let mut hud = Hud { figures: true, label: "robot/door".to_owned(), ..Hud::default() };
+    let mut hud = Hud::default();
+    hud.figures = true;
+    "robot/door".clone_into(&mut hud.label);
     hud.lines = (0..11).map(|n| format!("network 1.{n}  wait 12.{n}  decode 3.4  present 0.{n} ms")).collect();
     hud.rates = vec![Rates { received: Bitrate::bps(5_000_000), estimate: Some(Bitrate::bps(9_000_000)) }; 30];
     (0..200).for_each(|n| hud.presented(Time::ZERO + Duration::from_millis(33 * n + n % 3)));
@@ -33,7 +35,9 @@ fn frames(c: &mut Criterion) {
     draw("help sheet", &Hud::explaining(HELP));
     let lines = vec!["Its program, its machine or the network has stopped.".to_owned()];
     let card = Card { title: "server.example:9688 has fallen silent".to_owned(), lines };
-    draw("card", &Hud { card: Some(card), ..Hud::default() });
+    let mut hud = Hud::default();
+    hud.card = Some(card);
+    draw("card", &hud);
     group.bench_function("card on a picture", |b| {
         b.iter(|| text_card(WINDOW, "robot is away", &["There is no answer from 192.0.2.7:9688."]));
     });

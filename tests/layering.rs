@@ -69,6 +69,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["app", "cli", "main"]),
     ("turbojpeg", &["codec"]),
     ("udpstream_resample", &["codec", "view"]),
+    ("unicode_linebreak", &["text"]),
     ("unicode_normalization", &["wire"]),
     ("unicode_segmentation", &["text"]),
     ("winit", &["view", "app"]),

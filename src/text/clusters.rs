@@ -41,6 +41,8 @@ pub struct Prepared {
     pub spans: Vec<Range<usize>>,
     /// Where each letter began in the last span as it was given, and begins in `text`; the end of both last.
     pub origins: Vec<(usize, usize)>,
+    /// It has letters that reach far above or below those of Europe.
+    pub is_tall: bool,
     /// A letter would have been looked for in the system's faces.
     pub incomplete: bool,
 }
@@ -115,7 +117,10 @@ impl Prepared {
             self.put(start..self.text.len(), place);
         }
         match place {
-            Place::System(at) => Some(at),
+            Place::System(at) => {
+                self.is_tall |= is_tall(first);
+                Some(at)
+            }
             Place::Letters | Place::Signs => before,
         }
     }
@@ -163,6 +168,11 @@ const fn is_drawn_as_emoji(letter: char) -> bool {
         | 0x2648..=0x2653 | 0x267f | 0x2693 | 0x26a1 | 0x26aa..=0x26ab | 0x26bd..=0x26be | 0x26c4..=0x26c5 | 0x26ce | 0x26d4
         | 0x26ea | 0x26f2..=0x26f3 | 0x26f5 | 0x26fa | 0x26fd | 0x2705 | 0x270a..=0x270b | 0x2728 | 0x274c | 0x274e
         | 0x2753..=0x2755 | 0x2757 | 0x2795..=0x2797 | 0x27b0 | 0x27bf | 0x2b1b..=0x2b1c | 0x2b50 | 0x2b55)
+}
+
+/// Letters of South and South-East Asia, and those of Arabic and its neighbours.
+const fn is_tall(letter: char) -> bool {
+    matches!(letter as u32, 0x600..=0x109f | 0x1780..=0x17ff | 0x1900..=0x1cff | 0xa800..=0xabff | 0xfb50..=0xfdff | 0xfe70..=0xfefc)
 }
 
 /// Whether the first letter that has a direction is one of a script that is written from the right.

@@ -1,10 +1,12 @@
 //! Sets words: chooses faces, has `cosmic-text` shape, order and break them, and keeps what was set lately.
 
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cosmic_text::fontdb::{Database, Family, FaceInfo, ID, Language, Source};
 use cosmic_text::skrifa::FontRef;
-use cosmic_text::{Align, Attrs, AttrsList, CacheKey, FontSystem, Hinting, LayoutLine, ShapeLine, Shaping, SwashCache, Wrap};
+use cosmic_text::{Attrs, AttrsList, CacheKey, FontSystem, ShapeGlyph, ShapeLine, Shaping, SwashCache};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::clusters::{self, Faces, LONGEST, Place, Prepared};
@@ -13,6 +15,7 @@ use super::generations::Generations;
 use super::glyph::Glyph;
 use super::index::{Index, Letters};
 use super::paragraph::{Letter, Paragraph, Row, clamped};
+use super::rows::{self, Cluster};
 
 /// Which end of a text is kept where it is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,8 +50,45 @@ struct Key {
 
 /// Words that are shaped and can be set in any size and width.
 pub(super) struct Shaped {
-    line: ShapeLine,
     prepared: Prepared,
+    is_right_to_left: bool,
+    /// In the order in which they are read, for letters of one pixel; each with its glyphs from left to right.
+    clusters: Vec<(Cluster, Vec<ShapeGlyph>)>,
+    /// The bytes in front of which a line may begin.
+    breaks: Vec<usize>,
+}
+
+impl Shaped {
+    /// cosmic-text's own layout lets the first word after a change of direction reach over the edge, and turns words about
+    /// whose letters are of several faces; so its glyphs are put into rows here.
+    fn new(line: ShapeLine, prepared: Prepared) -> Self {
+        let mut clusters: Vec<(Cluster, Vec<ShapeGlyph>)> = Vec::new();
+        for span in line.spans {
+            let level = span.level.number();
+            for mut word in span.words {
+                if line.rtl {
+                    // As it came from the shaper: from left to right.
+                    word.glyphs.reverse();
+                }
+                for glyph in word.glyphs {
+                    match clusters.last_mut() {
+                        Some((cluster, glyphs)) if cluster.bytes.start == glyph.start => {
+                            cluster.width += glyph.x_advance;
+                            cluster.bytes.end = cluster.bytes.end.max(glyph.end);
+                            glyphs.push(glyph);
+                        }
+                        _ => {
+                            let (bytes, width) = (glyph.start..glyph.end, glyph.x_advance);
+                            clusters.push((Cluster { bytes, width, level, is_blank: word.blank }, vec![glyph]));
+                        }
+                    }
+                }
+            }
+        }
+        clusters.sort_by_key(|(cluster, _)| cluster.bytes.start);
+        let breaks = unicode_linebreak::linebreaks(&prepared.text).map(|(at, _)| at).collect();
+        Self { prepared, is_right_to_left: line.rtl, clusters, breaks }
+    }
 }
 
 impl Engine {
@@ -97,6 +137,20 @@ impl Engine {
         self.kept(&[text], size, Some(width), Some(keep), |engine| engine.cut(text, size, width, keep))
     }
 
+    /// The files of those faces of the system that a text is set in, as far as they are read.
+    pub fn files(&self, text: &str) -> Vec<PathBuf> {
+        let Some(index) = self.system.index() else { return Vec::new() };
+        let prepared = Prepared::new(&[text], &self.faces(Some(&index)));
+        let path = |(_, place): &(_, Place)| match place {
+            Place::System(at) => index.face(*at)?.path().map(Path::to_owned),
+            Place::Letters | Place::Signs => None,
+        };
+        let mut files: Vec<PathBuf> = prepared.places.iter().filter_map(path).collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+
     /// See [`lacks_fonts`](super::lacks_fonts).
     pub fn lacks_fonts(&self, text: &str) -> bool {
         clusters::wants_system(text, &self.faces(None)) && self.system.index().is_none()
@@ -138,7 +192,7 @@ impl Engine {
             attributes.add_span(bytes.clone(), &Attrs::new().family(Family::Name(&name(*place))));
         }
         let line = ShapeLine::new(&mut self.fonts, &prepared.text, &attributes, Shaping::Advanced, 4);
-        Shaped { line, prepared }
+        Shaped::new(line, prepared)
     }
 
     fn load(&mut self, place: Place, index: &Index) {
@@ -154,49 +208,62 @@ impl Engine {
     /// Breaks and orders what is shaped. What is only measured is not `drawn`, and has no images.
     pub(super) fn lay(&mut self, shaped: &Shaped, size: f32, width: Option<u32>, drawn: bool) -> Arc<Paragraph> {
         let size = clamped(size);
-        let (room, wrap) = match width {
-            Some(width) => (Some(width.max(1) as f32), Wrap::WordOrGlyph),
-            None => (None, Wrap::None),
-        };
-        let lines = shaped.line.layout(size, room, wrap, Some(Align::Left), None, Hinting::Disabled);
+        let room = width.map_or(f32::INFINITY, |width| width.max(1) as f32);
+        let clusters: Vec<Cluster> = shaped.clusters.iter().map(|(cluster, _)| cluster.at_size(size)).collect();
         let mut budget = if drawn { IMAGES } else { 0 };
-        let rows: Vec<Row> = lines.iter().map(|line| self.row(line, shaped, &mut budget)).collect();
-        let width = rows.iter().map(|row| row.width.ceil() as u32).max().unwrap_or(0);
-        let Prepared { text, origins, incomplete, .. } = &shaped.prepared;
+        let mut set = Vec::new();
+        for row in rows::fill(&clusters, &shaped.breaks, room) {
+            set.push(self.row(&clusters, row, shaped, size, &mut budget));
+        }
+        let width = set.iter().map(|row| row.width.ceil() as u32).max().unwrap_or(0);
+        let Prepared { text, origins, incomplete, is_tall, .. } = &shaped.prepared;
         Arc::new(Paragraph {
-            rows,
+            rows: set,
             size,
             width,
-            is_right_to_left: shaped.line.rtl,
+            is_right_to_left: shaped.is_right_to_left,
             is_complete: !incomplete,
+            is_tall: *is_tall,
             text: text.clone(),
             origins: origins.clone(),
         })
     }
 
-    fn row(&mut self, line: &LayoutLine, shaped: &Shaped, budget: &mut usize) -> Row {
-        let left = line.glyphs.iter().map(|glyph| glyph.x).fold(f32::INFINITY, f32::min);
-        let left = if left.is_finite() { left } else { 0.0 };
-        let mut letters = Vec::with_capacity(line.glyphs.len());
-        for glyph in &line.glyphs {
-            let placed = glyph.physical((-left, 0.0), 1.0);
-            let image = if *budget > 0 { self.image(placed.cache_key) } else { None };
-            *budget = budget.saturating_sub(image.as_ref().map_or(0, |image| image.weight()));
-            letters.push(Letter {
-                image,
-                x: placed.x,
-                y: placed.y,
-                left: glyph.x - left,
-                width: glyph.w,
-                bytes: glyph.start..glyph.end,
-                is_right_to_left: glyph.level.is_rtl(),
-                span: shaped.prepared.spans.partition_point(|span| span.end <= glyph.start),
-            });
+    fn row(
+        &mut self,
+        clusters: &[Cluster],
+        row: Range<usize>,
+        shaped: &Shaped,
+        size: f32,
+        budget: &mut usize,
+    ) -> Row {
+        let end = shaped.prepared.text.len();
+        let first = clusters.get(row.start).map_or(end, |cluster| cluster.bytes.start);
+        let last = clusters[row.clone()].last().map_or(first, |cluster| cluster.bytes.end);
+        let mut letters = Vec::with_capacity(row.len());
+        let mut pen = 0.0;
+        for at in rows::order(clusters, row, shaped.is_right_to_left.into()) {
+            let (cluster, left) = (&clusters[at], pen);
+            for glyph in &shaped.clusters[at].1 {
+                let place = (pen + glyph.x_offset * size, (-glyph.y_offset * size).trunc());
+                let (font, weight, flags) = (glyph.font_id, glyph.font_weight, glyph.cache_key_flags);
+                let (key, x, y) = CacheKey::new(font, glyph.glyph_id, size, place, weight, flags);
+                let image = if *budget > 0 { self.image(key) } else { None };
+                *budget = budget.saturating_sub(image.as_ref().map_or(0, |image| image.weight()));
+                letters.push(Letter {
+                    image,
+                    x,
+                    y,
+                    left,
+                    width: cluster.width,
+                    bytes: cluster.bytes.clone(),
+                    is_right_to_left: cluster.level % 2 == 1,
+                    span: shaped.prepared.spans.partition_point(|span| span.end <= cluster.bytes.start),
+                });
+                pen += glyph.x_advance * size;
+            }
         }
-        let first = letters.iter().map(|letter| letter.bytes.start).min().unwrap_or(0);
-        let last = letters.iter().map(|letter| letter.bytes.end).max().unwrap_or(0);
-        let width = letters.iter().map(|letter| letter.left + letter.width).fold(0.0, f32::max);
-        Row { letters, width, bytes: first..last }
+        Row { letters, width: pen, bytes: first..last }
     }
 
     fn image(&mut self, key: CacheKey) -> Option<Arc<Glyph>> {

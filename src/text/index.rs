@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::path::Path;
 
 use cosmic_text::fontdb::{Database, FaceInfo, Source, Style};
 use cosmic_text::skrifa::raw::TableProvider;
@@ -139,7 +140,7 @@ impl Face {
     }
 
     /// The file it is read from.
-    pub fn path(&self) -> Option<&std::path::Path> {
+    pub fn path(&self) -> Option<&Path> {
         match &self.info.source {
             Source::File(path) | Source::SharedFile(path, _) => Some(path),
             Source::Binary(_) => None,

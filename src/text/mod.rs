@@ -1,4 +1,4 @@
-//! Words as pixels: shaped, ordered and broken by the engine of `cosmic-text`, in one bundled face and whatever fonts the
+//! Words as pixels: shaped by the engine of `cosmic-text`, in one bundled face and whatever fonts the
 //! system has for other scripts. It knows pictures and windows' pixels; not what is said.
 //!
 //! [`set`] breaks words to a width and keeps what it has set; [`Paragraph::draw`] blends that onto pixels without any lock.
@@ -15,6 +15,7 @@ mod index;
 pub mod layout;
 pub mod meter;
 mod paragraph;
+mod rows;
 pub mod test_card;
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,8 @@ pub struct Paragraph {
     pub(super) width: u32,
     pub(super) is_right_to_left: bool,
     pub(super) is_complete: bool,
+    /// Its letters reach far above or below those of Europe.
+    pub(super) is_tall: bool,
     pub(super) text: String,
     pub(super) origins: Vec<(usize, usize)>,
 }
@@ -81,9 +83,19 @@ impl Paragraph {
         self.line_height().saturating_mul(self.rows.len() as u32)
     }
 
-    /// Pixels of one row.
+    /// Pixels of one row: [`line_height`], and more where letters need it.
     pub fn line_height(&self) -> u32 {
-        line_height(self.size)
+        if self.is_tall { (self.size * TALL_LINE).ceil() as u32 } else { line_height(self.size) }
+    }
+
+    /// Pixels that its letters stand lower in their rows than those of a line of the usual height.
+    pub fn drop(&self) -> i32 {
+        self.base() - (self.size * ASCENT).round() as i32
+    }
+
+    /// Pixels from a row's upper edge to its base line.
+    fn base(&self) -> i32 {
+        (self.size * if self.is_tall { TALL_ASCENT } else { ASCENT }).round() as i32
     }
 
     /// What stands in each row, in the order in which it is read.
@@ -173,7 +185,7 @@ impl Paragraph {
         bounds: (usize, usize),
         mut draw: impl FnMut(&Letter, &Glyph, (i32, i32), &Clip),
     ) {
-        let (high, base) = (self.line_height() as i32, (self.size * ASCENT).round() as i32);
+        let (high, base) = (self.line_height() as i32, self.base());
         // Slanted letters and the marks of the outermost ones reach over.
         let over = (self.size / 2.0).ceil() as i32;
         for (at, row) in rows.iter().enumerate() {
@@ -220,6 +232,9 @@ impl Row {
 /// Noto Sans: 1069 of 1000 units above the base line, 293 below it.
 const ASCENT: f32 = 1.069;
 const LINE: f32 = 1.362;
+/// What Arabic, Thai, Khmer, Burmese and the scripts of India need in Noto's faces.
+const TALL_ASCENT: f32 = 1.35;
+const TALL_LINE: f32 = 2.05;
 /// Smaller ones cannot be read, larger ones are wider than a window.
 pub(super) const SMALLEST: f32 = 4.0;
 pub(super) const LARGEST: f32 = 400.0;

@@ -180,6 +180,16 @@ fn a_line_is_cut_at_either_end() {
 }
 
 #[test]
+fn letters_of_a_size_stay_what_they_are() {
+    let drawn = |engine: &mut Engine, text: &str| ink(&engine.set(&[text], 16.0, None), (200, 40), (3, 3));
+    let mut used = engine();
+    for size in 5..60 {
+        used.set(&["what was set before"], size as f32, None);
+    }
+    assert!(drawn(&mut used, "Quick zephyrs") == drawn(&mut engine(), "Quick zephyrs"), "another size's are drawn");
+}
+
+#[test]
 fn what_is_kept_is_bounded() {
     let mut engine = engine();
     let first = engine.set(&["first"], 16.0, None);

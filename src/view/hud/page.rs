@@ -51,10 +51,15 @@ impl<'a> Page<'a> {
         words.draw_aligned(self.target, width, at, (align, room), &[colour], 1.0);
     }
 
+    /// Draws one of several rows that are [`line_height`] apart: all have their base line at the same height.
+    pub fn put_row(&mut self, words: &Paragraph, (x, y): (i32, i32), room: u32, colour: u32) {
+        self.put(words, (x, y - words.drop()), (Align::Left, room), colour);
+    }
+
     /// Draws one line from its left end.
     pub fn text(&mut self, at: (i32, i32), size: f32, colour: u32, text: &str) {
         let words = set(&[text], size, None);
-        self.put(&words, at, (Align::Left, words.width()), colour);
+        self.put_row(&words, at, words.width(), colour);
     }
 
     pub fn shade(&mut self, at: (i32, i32), size: (u32, u32)) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::page::{Page, SMALLEST, margin};
 use super::{Help, List, WHITE, YELLOW};
-use crate::text::{Align, Keep, fit, line_height, set};
+use crate::text::{Keep, fit, line_height, set};
 
 /// A sheet: a title, and rows of cells.
 struct Table<'a> {
@@ -55,7 +55,7 @@ impl Page<'_> {
         let mut y = top + margin as i32;
         if !table.title.is_empty() {
             let words = fit(table.title, size, wide - 2 * margin, Keep::Start);
-            self.put(&words, (left + margin as i32, y), (Align::Left, words.width()), WHITE);
+            self.put_row(&words, (left + margin as i32, y), words.width(), WHITE);
             y += line as i32 * 3 / 2;
         }
         for (row, cells) in table.rows.iter().enumerate() {
@@ -63,7 +63,7 @@ impl Page<'_> {
             let colour = if Some(row) == table.marked { YELLOW } else { WHITE };
             for (cell, room) in cells.iter().zip(&columns) {
                 let words = fit(cell, size, *room, Keep::Start);
-                self.put(&words, (x, y), (Align::Left, *room), colour);
+                self.put_row(&words, (x, y), *room, colour);
                 x += (room + gap(size)) as i32;
             }
             y += line as i32;
