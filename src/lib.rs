@@ -24,6 +24,8 @@ pub mod source;
 pub mod stats;
 #[cfg(feature = "app")]
 pub mod store;
+#[cfg(feature = "app")]
+pub mod text;
 pub mod units;
 #[cfg(feature = "app")]
 pub mod view;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use udpstream::codec::{Decoder, Encoder};
-use udpstream::media::card::Card;
+use udpstream::text::test_card::Card;
 use udpstream::media::coded::{CodedPicture, Stamps};
 use udpstream::media::jpeg::{header_of_slice, index, join_over, plan, restart_interval};
 use udpstream::media::{Canvas, Picture};

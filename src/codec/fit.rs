@@ -126,7 +126,7 @@ fn inside(picture: Size, room: Size) -> Size {
 mod tests {
     use super::*;
     use crate::codec::Encoder;
-    use crate::media::card::Card;
+    use crate::text::test_card::Card;
     use crate::media::jpeg;
     use crate::units::{Rate, Time};
 

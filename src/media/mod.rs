@@ -1,14 +1,12 @@
-//! What the packets are about: pictures, coded pictures and their slices, canvases, cards, sound, y4m. Bytes and numbers
+//! What the packets are about: pictures, coded pictures and their slices, canvases, sound, y4m. Bytes and numbers
 //! only; no IO, no clock.
 
 pub mod canvas;
-pub mod card;
 pub mod coded;
 pub mod conceal;
 pub mod convert;
 pub mod eighths;
 pub mod jpeg;
-pub mod meter;
 pub mod nut;
 pub mod paint;
 pub mod parity;
@@ -16,11 +14,10 @@ pub mod picture;
 pub mod raw;
 pub mod shrink;
 pub mod sound;
-pub mod text;
 pub mod tone;
 pub mod tonemap;
 pub mod y4m;
 
 pub use canvas::Canvas;
 pub use eighths::Eighths;
-pub use picture::Picture;
+pub use picture::{Painter, Picture};

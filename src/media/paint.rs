@@ -1,7 +1,6 @@
-//! Rectangles and words on the planes of a picture, in the colours that cards are made of.
+//! Rectangles on the planes of a picture, in the colours that cards are made of, and on the pixels of a window.
 
 use crate::media::Picture;
-use crate::media::text::{Face, fill};
 
 /// Fills a rectangle; chroma covers every sample it touches from its even corner on.
 pub fn paint(picture: &mut Picture, (x, y): (i32, i32), (w, h): (u32, u32), colour: [u8; 3]) {
@@ -19,11 +18,33 @@ pub fn paint(picture: &mut Picture, (x, y): (i32, i32), (w, h): (u32, u32), colo
     }
 }
 
-/// Writes one line in this luma; colour stays what it was.
-pub fn write(picture: &mut Picture, at: (i32, i32), face: Face, value: u8, text: &str) {
-    let width = usize::from(picture.size.width);
-    let [luma, ..] = picture.split_mut();
-    face.draw(text, at, |x, y, side| fill(luma, width, (x, y), (side, side), value));
+/// One plane of `width` bytes a row: fills a rectangle, cut to the plane.
+pub fn fill(plane: &mut [u8], width: usize, (x, y): (i32, i32), (w, h): (u32, u32), value: u8) {
+    fill_any(plane, width, (x, y), (w, h), |pixels| pixels.fill(value));
+}
+
+/// Fills a rectangle of a BGRX buffer, cut to the buffer.
+pub fn fill_bgrx(pixels: &mut [u32], width: usize, at: (i32, i32), size: (u32, u32), colour: u32) {
+    fill_any(pixels, width, at, size, |row| row.fill(colour));
+}
+
+/// Darkens a rectangle of a BGRX buffer to a quarter, so that text on it can be read over any picture.
+pub fn shade_bgrx(pixels: &mut [u32], width: usize, at: (i32, i32), size: (u32, u32)) {
+    fill_any(pixels, width, at, size, |row| row.iter_mut().for_each(|pixel| *pixel = *pixel >> 2 & 0x003f_3f3f));
+}
+
+fn fill_any<T>(plane: &mut [T], width: usize, (x, y): (i32, i32), (w, h): (u32, u32), mut paint: impl FnMut(&mut [T])) {
+    let cut = |from: i32, length: u32, end: usize| {
+        let last = i64::from(from) + i64::from(length);
+        (i64::from(from).clamp(0, end as i64) as usize, last.clamp(0, end as i64) as usize)
+    };
+    let (left, right) = cut(x, w, width);
+    let (top, bottom) = cut(y, h, plane.len() / width.max(1));
+    if left < right {
+        for row in top..bottom {
+            paint(&mut plane[row * width + left..row * width + right]);
+        }
+    }
 }
 
 /// Full-range BT.601 (ITU-T T.871).
@@ -38,3 +59,19 @@ pub const WHITE: [u8; 3] = [255, 128, 128];
 pub const GREY: u8 = 190;
 /// A very dark blue, so that a card is not taken for a dead screen.
 pub const DARK: [u8; 3] = [28, 134, 126];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rectangles_are_cut_at_every_edge() {
+        let mut pixels = vec![4_u32; 40 * 30];
+        for at in [(-15, -9), (35, 25), (i32::MAX, i32::MIN), (i32::MIN, 3), (0, 0)] {
+            fill_bgrx(&mut pixels, 40, at, (7, 7), 8);
+            shade_bgrx(&mut pixels, 40, at, (u32::MAX, u32::MAX));
+        }
+        assert_eq!((pixels[0], pixels[40 * 29 + 39], pixels[7]), (2, 0, 1));
+        fill_bgrx(&mut [], 0, (0, 0), (1, 1), 7);
+    }
+}

@@ -2,9 +2,17 @@
 
 use std::sync::Arc;
 
-use super::card::Card;
 use crate::queue::{Pool, Pooled};
 use crate::units::{Size, Span, Time};
+
+/// Draws pictures that may never be wanted.
+pub trait Painter: Send + Sync {
+    /// Of all its pictures.
+    fn size(&self) -> Size;
+
+    /// Draws picture `number` over whatever `picture` held.
+    fn draw(&self, picture: &mut Picture, number: u32);
+}
 
 /// Three planes, tightly packed one after the other: Y (w × h), then U and V (⌈w/2⌉ × ⌈h/2⌉ each).
 pub struct Picture {
@@ -25,8 +33,8 @@ enum Pixels {
     /// Those of another picture that shows the same.
     Shared(Arc<Pooled<Vec<u8>>>),
     Jpeg(Pooled<Vec<u8>>),
-    /// What the card will show; the pool has the planes for it.
-    Undrawn(Arc<Card>, Pool<Vec<u8>>),
+    /// What the painter will draw; the pool has the planes for it.
+    Undrawn(Arc<dyn Painter>, Pool<Vec<u8>>),
 }
 
 impl Picture {
@@ -52,19 +60,20 @@ impl Picture {
         Self { number, captured, span: None, size, content: number, pixels: Pixels::Jpeg(jpeg) }
     }
 
-    /// A picture of the test card, which is drawn only by [`Picture::draw`]: nobody may want to see it.
-    pub fn undrawn(card: &Arc<Card>, pool: &Pool<Vec<u8>>, number: u32, captured: Time) -> Self {
-        let pixels = Pixels::Undrawn(Arc::clone(card), pool.clone());
-        Self { number, captured, span: None, size: card.size(), content: number, pixels }
+    /// A picture that is drawn only by [`Picture::draw`]: nobody may want to see it.
+    pub fn undrawn(painter: Arc<dyn Painter>, pool: &Pool<Vec<u8>>, number: u32, captured: Time) -> Self {
+        let size = painter.size();
+        let pixels = Pixels::Undrawn(painter, pool.clone());
+        Self { number, captured, span: None, size, content: number, pixels }
     }
 
     /// Draws it, if that is still to be done. Until then it has no planes.
     pub fn draw(&mut self) {
-        if let Pixels::Undrawn(card, pool) = &self.pixels {
-            let (card, mut planes) = (Arc::clone(card), pool.take(Vec::new));
+        if let Pixels::Undrawn(painter, pool) = &self.pixels {
+            let (painter, mut planes) = (Arc::clone(painter), pool.take(Vec::new));
             planes.resize(Self::bytes(self.size), 0);
             self.pixels = Pixels::Own(planes);
-            card.draw(self, self.number);
+            painter.draw(self, self.number);
         }
     }
 

@@ -8,7 +8,7 @@ use super::{Finished, Guard, Info, Options, Pace, PaceChoice, SoundOptions, Sour
 use crate::clock;
 use crate::ffmpeg::Control;
 use crate::media::Picture;
-use crate::media::card::Card;
+use crate::text::test_card::Card;
 use crate::media::sound::{Chunk, FRAMES, RATE};
 use crate::media::tone::Tone;
 use crate::queue::{Pool, Producer};
@@ -86,7 +86,7 @@ impl Drawing {
 
     /// `false` if the queue was closed.
     fn hand_out(&self, number: u32) -> bool {
-        let mut picture = Picture::undrawn(&self.card, &self.pool, number, clock::now());
+        let mut picture = Picture::undrawn(Arc::<Card>::clone(&self.card), &self.pool, number, clock::now());
         picture.span = Some(self.rate.span(number.into()));
         self.out.push(picture).is_ok()
     }

@@ -8,7 +8,7 @@ use super::voice::Chunks;
 use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError};
 use crate::ffmpeg::{Control, Reading, Tap};
 use crate::media::Picture;
-use crate::media::meter::{Level, Meter};
+use crate::text::meter::{Level, Meter};
 use crate::media::sound::{Chunk, Frame, frame_at};
 use crate::queue::{Pool, Producer};
 use crate::units::{Rate, Size, Time};
@@ -89,8 +89,9 @@ struct Stage {
 impl Tune {
     fn source(mut self, pass: SoundPass, info: Info, guard: Guard) -> Source {
         let Info { size, rate, sound: wanted, .. } = info;
-        let meter = Meter::new(size, &info.title);
+        let title = info.title.clone();
         let work = Box::new(move |out: Producer<Picture>, sound: Option<Producer<Chunk>>| {
+            let meter = Meter::new(size, &title);
             let chunks = Chunks::new(sound.filter(|_| wanted));
             let mut stage = Stage { meter, size, rate, pool: Pool::new(POOL), out, chunks };
             self.passes(pass, &mut stage)?;

@@ -27,6 +27,13 @@ use std::sync::Arc;
 use crate::media::Canvas;
 use crate::units::{Size, Time};
 
+/// What the benches measure.
+#[doc(hidden)]
+pub mod inside {
+    pub use super::hud::Hud;
+    pub use super::keys::HELP;
+}
+
 /// One picture.
 pub struct Frame {
     pub canvas: Arc<Canvas>,

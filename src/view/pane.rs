@@ -7,6 +7,7 @@ use super::hud::Hud;
 use super::orders::{Orders, Waiting};
 use super::scale::Scaler;
 use super::{Frame, Happened, Still};
+use crate::text;
 use crate::units::{Size, Time};
 
 /// A picture, its title, and everything over it.
@@ -21,6 +22,8 @@ pub struct Pane {
     /// The newest frame that came while the picture was frozen.
     withheld: Option<Frame>,
     scaler: Scaler,
+    /// What was drawn last waits for the system's fonts.
+    is_unfinished: bool,
 }
 
 /// What came of the orders since the last time.
@@ -57,6 +60,7 @@ impl Pane {
             drawn: false,
             withheld: None,
             scaler: Scaler::default(),
+            is_unfinished: false,
         }
     }
 
@@ -67,7 +71,8 @@ impl Pane {
         let mut taken = Taken { close, fullscreen, retitled: title.is_some(), ..Taken::default() };
         title.into_iter().for_each(|title| self.title = title);
         let newest = orders.frame.take();
-        let changed = self.words(orders, now);
+        let more_letters = self.is_unfinished && text::fonts_are_read();
+        let changed = self.words(orders, now) || more_letters;
         if changed {
             taken.draw = Draw::Again;
         }
@@ -136,12 +141,12 @@ impl Pane {
     }
 
     /// Draws the frame, or black, and what lies over it, on all of `pixels`, which are as many as `size` has.
-    pub fn draw(&mut self, pixels: &mut [u32], size: Size, zoom: u32) {
+    pub fn draw(&mut self, pixels: &mut [u32], size: Size, scale: f32) {
         match &self.shown {
             Some(frame) => self.scaler.draw(frame, pixels, size),
             None => pixels.fill(0),
         }
-        self.hud.draw(pixels, size, zoom);
+        self.is_unfinished = !self.hud.draw(pixels, size, scale);
     }
 
     /// Freezes the picture, or goes on with the newest.

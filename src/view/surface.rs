@@ -66,22 +66,21 @@ impl Surface {
         }
     }
 
-    /// How many of the window's pixels a dot of a letter takes: a screen of twice the usual density gets letters of twice
-    /// the dots.
-    pub fn zoom(&self) -> u32 {
-        self.window.scale_factor().round().clamp(1.0, 8.0) as u32
+    /// How many of the window's pixels one of a usual screen takes.
+    pub fn scale(&self) -> f32 {
+        self.window.scale_factor() as f32
     }
 
     /// Lets `draw` change the window's pixels, and hands to the screen what it says it has changed. False while the window
     /// has no area (minimised).
     pub fn present(&mut self, draw: impl FnOnce(Sheet<'_>) -> Changed) -> Result<bool, SoftBufferError> {
-        let (size, zoom) = (self.size(), self.zoom());
+        let (size, scale) = (self.size(), self.scale());
         let sides = (NonZeroU32::new(size.width.into()), NonZeroU32::new(size.height.into()));
         let (Some(width), Some(height)) = sides else { return Ok(false) };
         self.surface.resize(width, height)?;
         let mut buffer = self.surface.buffer_mut()?;
         let age = buffer.age();
-        let changed = draw(Sheet { pixels: &mut buffer, size, zoom, age });
+        let changed = draw(Sheet { pixels: &mut buffer, size, scale, age });
         let parts = match changed {
             Changed::All => vec![Rect { x: 0, y: 0, size }],
             Changed::Parts(parts) => parts,
@@ -146,7 +145,7 @@ impl Surface {
 pub struct Sheet<'a> {
     pub pixels: &'a mut [u32],
     pub size: Size,
-    pub zoom: u32,
+    pub scale: f32,
     /// What is on it: that which was presented so many times ago, 0: nothing.
     pub age: u8,
 }

@@ -15,7 +15,7 @@ use super::orders::{Handle, orders};
 use super::pane::{Draw, Pane};
 use super::surface::{Changed, Surface};
 use super::{Happened, ViewError, life};
-use crate::clock;
+use crate::{clock, text};
 use crate::units::{Size, Time};
 
 /// Opens a window for pictures of `size_hint` and lives in it until the user quits or a [`Close`](super::Order::Close)
@@ -31,7 +31,11 @@ pub fn run(
 ) -> Result<(), ViewError> {
     let event_loop = life::event_loop()?;
     let proxy = event_loop.create_proxy();
+    let fonts = proxy.clone();
     let (handle, orders) = orders(move || proxy.send_event(()).is_ok());
+    text::on_fonts(move || {
+        let _closed_by_then = fonts.send_event(());
+    });
     on_ready(handle);
     let mut viewer = Viewer {
         pane: Pane::new(title, orders),
@@ -131,7 +135,7 @@ impl<F: FnMut(Happened)> Viewer<F> {
     fn present(&mut self, event_loop: &ActiveEventLoop) -> bool {
         let Self { surface: Some(surface), pane, .. } = self else { return false };
         let presented = surface.present(|sheet| {
-            pane.draw(sheet.pixels, sheet.size, sheet.zoom);
+            pane.draw(sheet.pixels, sheet.size, sheet.scale);
             Changed::All
         });
         match presented {

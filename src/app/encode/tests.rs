@@ -5,7 +5,7 @@ use super::layout::TRY_LARGER;
 use super::*;
 use crate::codec::{Decoder, Encoder};
 use crate::media::Canvas;
-use crate::media::card::Card;
+use crate::text::test_card::Card;
 use crate::queue::{self, Pool, Pooled, WhenFull};
 
 const SIZE: Size = Size::new(320, 240);
@@ -103,7 +103,7 @@ fn what_is_not_drawn_yet_is_drawn_when_it_is_encoded() {
     bench.put(bench.picture(7));
     let drawn = bench.got().jpeg;
     // Another picture that looks the same.
-    let mut undrawn = Picture::undrawn(&card, &bench.pool, 7, Time::from_millis(1_007));
+    let mut undrawn = Picture::undrawn(card.clone(), &bench.pool, 7, Time::from_millis(1_007));
     undrawn.content = 8;
     bench.put(undrawn);
     assert!(bench.got().jpeg == drawn, "to the byte");

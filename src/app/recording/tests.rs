@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::codec::{Encoder, Fitter};
 use crate::media::Picture;
-use crate::media::card::Card;
+use crate::text::test_card::Card;
 use crate::media::coded::Stamps;
 use crate::media::jpeg::{index, restart_interval};
 use crate::media::shrink::shrink;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::clock::now;
 use crate::codec::{CodecError, Encoder};
-use crate::media::card::text_card;
+use crate::text::card::text_card;
+use crate::text::lacks_fonts;
 use crate::media::coded::{CodedPicture, Stamps};
 use crate::media::jpeg::{self, plan, restart_interval};
 use crate::units::{MediaTime, Size, Time, Unit};
@@ -21,6 +22,9 @@ pub struct Shown {
     pub why: String,
     size: Size,
     jpeg: Vec<u8>,
+    /// What it says, if that is to be drawn again because the system's fonts were not read yet. Nothing waits for them here:
+    /// this thread sends other streams.
+    unfinished: Option<Vec<String>>,
     began: Time,
     next: Time,
     unit: u32,
@@ -62,21 +66,10 @@ impl Shown {
     pub fn with(now: Time, title: &str, lines: &[&str], size: Size) -> Result<Self, CodecError> {
         let why = lines.first().copied().unwrap_or_default().to_owned();
         let size = bounded(size);
-        let picture = text_card(size, title, lines);
-        let mut encoder = Encoder::new()?;
-        let mcus = size.width.div_ceil(16);
-        let mut layout = 0;
-        let jpeg = loop {
-            let interval = restart_interval(mcus, layout).unwrap_or(1);
-            let jpeg = encoder.encode(&picture, QUALITY, interval)?;
-            let fits =
-                jpeg::index(&jpeg).is_ok_and(|index| plan(&index, jpeg.len(), SizeClass::ANY.body_max()).is_ok());
-            if fits || restart_interval(mcus, layout + 1).is_none() {
-                break jpeg;
-            }
-            layout += 1;
-        };
-        Ok(Self { why, size, jpeg, began: now, next: now, unit: 0 })
+        let words: Vec<String> = [title].iter().chain(lines).map(|&words| words.to_owned()).collect();
+        let (jpeg, complete) = drawn(size, &words)?;
+        let unfinished = (!complete).then_some(words);
+        Ok(Self { why, size, jpeg, unfinished, began: now, next: now, unit: 0 })
     }
 
     /// The picture, if it is to be shown now.
@@ -85,6 +78,9 @@ impl Shown {
             return None;
         }
         self.next = at + AGAIN;
+        if let Some((jpeg, true)) = self.unfinished.as_ref().and_then(|words| drawn(self.size, words).ok()) {
+            (self.jpeg, self.unfinished) = (jpeg, None);
+        }
         let index = jpeg::index(&self.jpeg).ok()?;
         let (unit, quality) = (Unit(self.unit), index.quality.unwrap_or(QUALITY));
         self.unit += 1;
@@ -107,6 +103,26 @@ impl Shown {
 
     pub const fn deadline(&self) -> Time {
         self.next
+    }
+}
+
+/// A title and sentences as a JPEG that can be cut, and whether all of their letters could be drawn.
+fn drawn(size: Size, words: &[String]) -> Result<(Vec<u8>, bool), CodecError> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let complete = !lacks_fonts(&words);
+    let (title, lines) = words.split_first().map_or(("", &[][..]), |(title, lines)| (*title, lines));
+    let picture = text_card(size, title, lines);
+    let mut encoder = Encoder::new()?;
+    let mcus = size.width.div_ceil(16);
+    let mut layout = 0;
+    loop {
+        let interval = restart_interval(mcus, layout).unwrap_or(1);
+        let jpeg = encoder.encode(&picture, QUALITY, interval)?;
+        let fits = jpeg::index(&jpeg).is_ok_and(|index| plan(&index, jpeg.len(), SizeClass::ANY.body_max()).is_ok());
+        if fits || restart_interval(mcus, layout + 1).is_none() {
+            return Ok((jpeg, complete));
+        }
+        layout += 1;
     }
 }
 

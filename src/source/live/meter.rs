@@ -6,8 +6,9 @@ use super::{AGAIN, Device, Grabber, Mode};
 use crate::clock;
 use crate::ffmpeg::Control;
 use crate::media::Picture;
-use crate::media::card::text_card;
-use crate::media::meter::{Level, Meter};
+use crate::text::card::text_card;
+use crate::text::wait_for_fonts;
+use crate::text::meter::{Level, Meter};
 use crate::media::sound::{Frame, RATE};
 use crate::queue::Pool;
 use crate::source::{Options, SourceError, tune};
@@ -118,6 +119,7 @@ impl OpenCard {
     fn say(&mut self, why: String, number: u32) -> Option<Picture> {
         let kept = self.away.take().filter(|(said, _)| *said == why);
         let (why, card) = kept.unwrap_or_else(|| {
+            wait_for_fonts(&[&self.name, &why]);
             let mut card = text_card(self.mode.size, &self.name, &[&why, AGAIN]);
             card.content = number;
             (why, card)

@@ -34,7 +34,8 @@ use super::{Finished, Guard, Info, Options, Pace, Source, SourceError};
 use crate::clock;
 use crate::ffmpeg::Control;
 use crate::media::Picture;
-use crate::media::card::text_card;
+use crate::text::card::text_card;
+use crate::text::wait_for_fonts;
 use crate::media::sound::Chunk;
 use crate::queue::{Pool, Producer, Watched};
 use crate::units::{Rate, Size, Time};
@@ -242,6 +243,7 @@ impl Steady<'_> {
 
     /// Shows a card for as long as `pause` and until opening the device has come to something.
     fn wait(&mut self, why: &str, pause: Duration) -> Result<Result<Box<dyn Grabber>, SourceError>, Closed> {
+        wait_for_fonts(&[&self.name, why]);
         let mut card = text_card(self.size, &self.name, &[why, AGAIN]);
         card.content = self.pictures;
         let until = clock::now() + pause;

@@ -2,7 +2,7 @@
 
 use super::sound::{assert_same, both, decoded, film, frames, with_sound};
 use super::*;
-use crate::media::meter;
+use crate::text::meter;
 
 #[test]
 fn a_song_is_shown_as_a_card_that_follows_it() {

@@ -1,7 +1,7 @@
 //! Sound out of sources, held against ffmpeg's own decoding of the same files, sample by sample.
 
 use super::*;
-use crate::media::card::Card;
+use crate::text::test_card::Card;
 use crate::media::sound::{FRAMES, Frame, RATE, frame_at, frame_of};
 use crate::media::tone::BEEP;
 use crate::units::MediaTime;

@@ -1,7 +1,8 @@
 //! The graph of the last half minute: what came, and what the path is believed to carry, as two lines.
 
-use super::{GREEN, GREY, Page, YELLOW};
-use crate::media::text::{Face, fill_bgrx};
+use super::page::Page;
+use super::{GREEN, GREY, YELLOW};
+use crate::text::{Align, line_height, set};
 use crate::units::Bitrate;
 
 /// Seconds that the graph shows.
@@ -19,20 +20,22 @@ pub struct Rates {
 
 impl Page<'_> {
     /// The newest second is on the right; the highest rate of all reaches the upper edge.
-    pub(super) fn rates(&mut self, at: (i32, i32), wide: u32, face: Face, rates: &[Rates]) {
+    pub fn rates(&mut self, at: (i32, i32), wide: u32, size: f32, rates: &[Rates]) {
         let rates = &rates[rates.len().saturating_sub(SECONDS)..];
         let both = |rates: &Rates| rates.received.max(rates.estimate.unwrap_or_default()).as_bps();
         let most = rates.iter().map(both).max().unwrap_or(0);
-        let ((x, y), line) = (at, face.line_height());
-        for (text, column, colour) in [("received", 0, GREEN), ("path", 10, YELLOW)] {
-            self.text((x + column * face.letter_width() as i32, y), face, colour, text);
+        let ((x, y), line) = (at, line_height(size));
+        let mut column = x;
+        for (text, colour) in [("received", GREEN), ("path", YELLOW)] {
+            let words = set(&[text], size, None);
+            self.put(&words, (column, y), (Align::Left, words.width()), colour);
+            column += words.width() as i32 + size as i32;
         }
-        let scale = format!("{:.1} Mb/s", most as f64 / 1e6);
-        let right = x + wide as i32 - face.width(&scale) as i32;
-        self.text((right.max(x), y), face, GREY, &scale);
+        let scale = set(&[&format!("{:.1} Mb/s", most as f64 / 1e6)], size, None);
+        let right = x + wide as i32 - scale.width() as i32;
+        self.put(&scale, (right.max(x), y), (Align::Left, scale.width()), GREY);
         let area = Area { x, y: y + line as i32 * 5 / 4, wide, high: (LINES as u32 - 2) * line, most };
-        let width = self.width();
-        fill_bgrx(self.target, width, (area.x, area.y + area.high as i32), (wide, 1), GREY);
+        self.fill((area.x, area.y + area.high as i32), (wide, 1), GREY);
         if most > 0 {
             let estimates: Vec<Option<u64>> = rates.iter().map(|rates| rates.estimate.map(Bitrate::as_bps)).collect();
             let received: Vec<Option<u64>> = rates.iter().map(|rates| Some(rates.received.as_bps())).collect();
@@ -43,7 +46,6 @@ impl Page<'_> {
 
     /// A line through the values; where one is missing there is a gap.
     fn curve(&mut self, area: &Area, values: &[Option<u64>], colour: u32) {
-        let width = self.width();
         let first = SECONDS - values.len().min(SECONDS);
         let thick = (area.high / 40).max(1);
         for (n, pair) in values.windows(2).enumerate() {
@@ -54,7 +56,7 @@ impl Page<'_> {
                 let part = f64::from(x - left) / f64::from((right - left).max(1));
                 let row = area.row(from as f64 + (to as f64 - from as f64) * part);
                 let (top, bottom) = (before.min(row), before.max(row));
-                fill_bgrx(self.target, width, (x, top), (1, (bottom - top) as u32 + thick), colour);
+                self.fill((x, top), (1, (bottom - top) as u32 + thick), colour);
                 before = row;
             }
         }
@@ -90,7 +92,7 @@ mod tests {
 
     fn drawn(rates: Vec<Rates>, size: Size) -> Vec<u32> {
         let mut target = vec![0x0080_8080; size.pixels()];
-        Hud { figures: true, rates, ..Hud::default() }.draw(&mut target, size, 1);
+        Hud { figures: true, rates, ..Hud::default() }.draw(&mut target, size, 1.0);
         target
     }
 
@@ -101,7 +103,7 @@ mod tests {
 
     /// Rows of a window of 640 pixels in which the colour stands right of the words.
     fn rows(pixels: &[u32], colour: u32) -> Vec<usize> {
-        let right = |row: &[u32]| row[160..].contains(&colour);
+        let right = |row: &[u32]| row[230..].contains(&colour);
         pixels.chunks(640).enumerate().filter(|(_, row)| right(row)).map(|(at, _)| at).collect()
     }
 

@@ -23,7 +23,7 @@ use super::pane::{Draw, Taken};
 use super::surface::{Changed, Sheet, Surface};
 use super::window::Clicks;
 use super::{Happened, ViewError};
-use crate::clock;
+use crate::{clock, text};
 use crate::units::Size;
 
 /// The most tiles that a wall has.
@@ -59,6 +59,10 @@ pub fn run(
 ) -> Result<(), ViewError> {
     let event_loop = super::life::event_loop()?;
     let proxy = event_loop.create_proxy();
+    let fonts = proxy.clone();
+    text::on_fonts(move || {
+        let _closed_by_then = fonts.send_event(());
+    });
     let wake: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(move || proxy.send_event(()).is_ok());
     let pairs = options.names.iter().take(MOST).map(|name| {
         let wake = Arc::clone(&wake);
@@ -178,9 +182,9 @@ impl<F: FnMut(WallEvent)> Wall<F> {
     /// Draws the pixels of some tiles anew.
     fn render(&mut self, which: impl Fn(usize) -> bool) {
         let Some(surface) = &self.surface else { return };
-        let (zoom, several) = (surface.zoom(), !self.large && self.tiles.len() > 1);
+        let (scale, several) = (surface.scale(), !self.large && self.tiles.len() > 1);
         for (at, tile) in self.tiles.iter_mut().enumerate().filter(|(at, _)| which(*at)) {
-            tile.render(zoom, several && at == self.chosen);
+            tile.render(scale, several && at == self.chosen);
         }
     }
 
@@ -298,7 +302,7 @@ impl<F: FnMut(WallEvent)> Wall<F> {
 
 /// Brings tiles onto the window's pixels; `all`: also those that have not changed, and the ground between them.
 fn compose(sheet: Sheet<'_>, tiles: &mut [Tile], number: u64, all: bool, help: bool) -> Changed {
-    let Sheet { pixels, size, zoom, age } = sheet;
+    let Sheet { pixels, size, scale, age } = sheet;
     let age = if all { 0 } else { age };
     if age == 0 {
         pixels.fill(0);
@@ -309,7 +313,7 @@ fn compose(sheet: Sheet<'_>, tiles: &mut [Tile], number: u64, all: bool, help: b
         parts.extend(tile.place.filter(|_| new));
     }
     if help {
-        Hud::explaining(keys::HELP).draw(pixels, size, zoom);
+        Hud::explaining(keys::HELP).draw(pixels, size, scale);
     }
     if age == 0 { Changed::All } else { Changed::Parts(parts) }
 }

@@ -3,7 +3,7 @@
 use super::super::orders::Orders;
 use super::super::pane::Pane;
 use super::super::scale::Rect;
-use crate::media::text::fill_bgrx;
+use crate::media::paint::fill_bgrx;
 
 /// A tile.
 pub struct Tile {
@@ -28,12 +28,12 @@ impl Tile {
     }
 
     /// Draws it anew, with a border if it is the chosen one of several.
-    pub fn render(&mut self, zoom: u32, bordered: bool) {
+    pub fn render(&mut self, scale: f32, bordered: bool) {
         let Some(place) = self.place else { return };
         self.pixels.resize(place.size.pixels(), 0);
-        self.pane.draw(&mut self.pixels, place.size, zoom);
+        self.pane.draw(&mut self.pixels, place.size, scale);
         if bordered {
-            border(&mut self.pixels, place, BORDER * zoom);
+            border(&mut self.pixels, place, (BORDER * scale).round() as u32);
         }
         self.changed = true;
     }
@@ -77,7 +77,7 @@ fn border(pixels: &mut [u32], place: Rect, wide: u32) {
 }
 
 /// Pixels of the chosen tile's border on a screen of the usual density.
-const BORDER: u32 = 3;
+const BORDER: f32 = 3.0;
 /// Its colour.
 pub const CHOSEN: u32 = 0x00FF_E066;
 
@@ -92,7 +92,7 @@ mod tests {
         let (_handle, orders) = orders(|| true);
         let mut tile = Tile::new("one", orders);
         tile.place = Some(Rect { x: 1, y: 1, size: Size::new(2, 1) });
-        tile.render(1, true);
+        tile.render(1.0, true);
         let put = |tile: &mut Tile, presentation, age| {
             let mut sheet = [0; 12];
             let new = tile.put(&mut sheet, 4, presentation, age);

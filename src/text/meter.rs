@@ -1,9 +1,9 @@
 //! The card that stands in for pictures where there is only sound: its name, and how loud left and right are.
 
+use super::paragraph::{Align, line_height};
 use crate::media::Picture;
-use crate::media::paint::{BLACK, DARK, GREY, WHITE, paint, write, yuv};
+use crate::media::paint::{BLACK, DARK, GREY, WHITE, paint, yuv};
 use crate::media::sound::Frame;
-use crate::media::text::{Face, wrap};
 use crate::queue::Pool;
 use crate::units::{Size, Time};
 
@@ -37,7 +37,9 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// Waits for the system's fonts if the title needs them.
     pub fn new(size: Size, title: &str) -> Self {
+        super::wait_for_fonts(&[title]);
         let mut picture = Picture::from_pool(&Pool::new(1), size, 0, Time::ZERO);
         paint(&mut picture, (0, 0), (u32::from(size.width), u32::from(size.height)), DARK);
         write_title(&mut picture, title);
@@ -89,25 +91,30 @@ fn draw_bar(picture: &mut Picture, ((x, y), (width, height)): ((i32, i32), (u32,
     }
 }
 
+/// The size of letters whose rows are this high.
+fn pixels(row: f32) -> f32 {
+    row * 100.0 / line_height(100.0) as f32
+}
+
+/// At most three rows of it.
 fn write_title(picture: &mut Picture, title: &str) {
-    let (width, height) = (u32::from(picture.size.width), u32::from(picture.size.height));
-    let face = Face::of_height((height / 12).min(width / 12));
-    let columns = (width / face.letter_width()).saturating_sub(2) as usize;
-    for (row, line) in (0..3).zip(wrap(title, columns)) {
-        let x = (width as i32 - face.width(&line) as i32) / 2;
-        write(picture, (x, height as i32 / 10 + row * face.line_height() as i32), face, WHITE[0], &line);
-    }
+    let (width, height) = (f32::from(picture.size.width), f32::from(picture.size.height));
+    let size = pixels((height / 10.0).min(width / 14.0));
+    let room = (width - 2.0 * size).max(1.0) as u32;
+    let at = (size as i32, height as i32 / 10);
+    super::set(&[title], size, Some(room)).draw_luma_rows(picture, at, (Align::Centre, room), WHITE[0], 3);
 }
 
 /// Decibels below the lower bar.
 fn write_scale(picture: &mut Picture) {
-    let face = Face::of_height((u32::from(picture.size.height) / 18).min(u32::from(picture.size.width) / 24));
+    let size = pixels((f32::from(picture.size.height) / 18.0).min(f32::from(picture.size.width) / 24.0));
     let ((x, y), (width, height)) = bar(picture.size, 1);
     for decibels in [-60_i32, -48, -36, -24, -12, 0] {
-        let text = decibels.to_string();
+        // The sign of a number, which is as wide as a digit.
+        let text = super::set(&[&decibels.to_string().replace('-', "\u{2212}")], size, None);
         let at = (1.0 + f64::from(decibels) / RANGE) * f64::from(width);
-        let left = x + at as i32 - face.width(&text) as i32 / 2;
-        write(picture, (left, y + height as i32 + height as i32 / 4), face, GREY, &text);
+        let left = x + at as i32 - text.width() as i32 / 2;
+        text.draw_luma(picture, (left, y + height as i32 + height as i32 / 4), (Align::Left, text.width()), GREY);
     }
 }
 
