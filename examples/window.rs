@@ -24,6 +24,7 @@ fn main() -> std::process::ExitCode {
         }
         Happened::Withheld { id } => println!("frame {id} could not be seen"),
         Happened::Snapshot { id, .. } => println!("frame {id} is to be saved"),
+        Happened::Said(text) => println!("said: {text}"),
         Happened::Wished(wish) => println!("wished: {wish:?}"),
         Happened::Quit => println!("quit"),
     };

@@ -71,7 +71,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("udpstream_resample", &["codec", "view"]),
     ("unicode_linebreak", &["text"]),
     ("unicode_normalization", &["wire"]),
-    ("unicode_segmentation", &["text"]),
+    ("unicode_segmentation", &["text", "view"]),
     ("winit", &["view", "app"]),
     ("x11rb", &["source"]),
     ("x25519_dalek", &["seal"]),

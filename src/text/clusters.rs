@@ -157,7 +157,8 @@ const fn is_hidden(letter: char) -> bool {
 fn is_emoji(cluster: &str) -> bool {
     let first = cluster.chars().next().is_some_and(is_drawn_as_emoji);
     let says = |letter: char| cluster.chars().skip(1).any(|other| other == letter);
-    let keycap = says('\u{20e3}') && cluster.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '#' | '*'));
+    let keycap =
+        says('\u{20e3}') && cluster.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '#' | '*'));
     says('\u{fe0f}') || keycap || (first && !says('\u{fe0e}'))
 }
 
@@ -177,8 +178,6 @@ const fn is_tall(letter: char) -> bool {
 
 /// Whether the first letter that has a direction is one of a script that is written from the right.
 fn begins_right_to_left(text: &str) -> bool {
-    let right = |letter: char| {
-        matches!(letter as u32, 0x590..=0x8ff | 0xfb1d..=0xfdff | 0xfe70..=0xfeff | 0x10800..=0x10fff | 0x1e800..=0x1efff)
-    };
+    let right = |letter: char| matches!(letter as u32, 0x590..=0x8ff | 0xfb1d..=0xfdff | 0xfe70..=0xfeff | 0x10800..=0x10fff | 0x1e800..=0x1efff);
     text.chars().take(LONGEST).find(|letter| letter.is_alphabetic()).is_some_and(right)
 }

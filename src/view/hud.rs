@@ -5,14 +5,19 @@ mod figures;
 mod page;
 mod rates;
 mod sheet;
+mod talk;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 pub use rates::Rates;
 
+use std::cell::Cell;
+
 use page::Page;
 
+use super::scale::Rect;
+use super::talk::Talk;
 use crate::units::{Size, Time};
 
 /// Instead of a picture: what is the matter, and what to do about it.
@@ -50,6 +55,10 @@ pub struct Hud {
     pub lines: Vec<String>,
     /// The last seconds of the path, oldest first; none where there is no path.
     pub rates: Vec<Rates>,
+    /// What people say.
+    pub talk: Talk,
+    /// Where the caret of the typed line was drawn.
+    pub caret: Cell<Option<Rect>>,
     notices: VecDeque<(String, Time)>,
     intervals: VecDeque<Duration>,
     last: Option<Time>,
@@ -70,16 +79,16 @@ impl Hud {
         }
     }
 
-    /// Drops notices whose time is over; true if there were any.
+    /// Drops notices whose time is over, and lets lines fade; true if something is to be drawn again for that.
     pub fn expire(&mut self, now: Time) -> bool {
         let before = self.notices.len();
         self.notices.retain(|(_, until)| *until > now);
-        self.notices.len() != before
+        self.talk.tick(now) | (self.notices.len() != before)
     }
 
-    /// When the next notice goes.
+    /// When the next notice goes, or a line fades.
     pub fn expiry(&self) -> Option<Time> {
-        self.notices.iter().map(|(_, until)| *until).min()
+        self.notices.iter().map(|(_, until)| *until).chain(self.talk.change()).min()
     }
 
     /// A picture came onto the screen: a bar for the graph.
@@ -115,7 +124,13 @@ impl Hud {
         if self.recording {
             page.dot();
         }
-        page.notices(self.notices.iter().map(|(text, _)| text.as_str()), &self.label);
+        if self.talk.history.is_some() {
+            page.history(&self.talk);
+        }
+        let bottom = page.notices(self.notices.iter().map(|(text, _)| text.as_str()), &self.label);
+        if self.talk.history.is_none() || self.talk.typed().is_some() {
+            self.caret.set(page.talk(&self.talk, bottom));
+        }
         if let Some(list) = &self.list {
             page.list(list);
         }
@@ -235,7 +250,10 @@ mod tests {
     fn letters_grow_with_the_screens_scale() {
         let ink = |scale| {
             let hud = Hud { recording: true, frozen: true, label: "door".to_owned(), ..Hud::default() };
-            drawn(&hud, Size::new(3_840, 2_160), scale).iter().filter(|pixel| [YELLOW, WHITE, RED].contains(pixel)).count()
+            drawn(&hud, Size::new(3_840, 2_160), scale)
+                .iter()
+                .filter(|pixel| [YELLOW, WHITE, RED].contains(pixel))
+                .count()
         };
         let one = ink(1.0) as f64;
         for scale in [1.25, 1.5, 2.0, 3.0] {

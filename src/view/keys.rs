@@ -15,6 +15,12 @@ pub enum Action {
     Freeze,
     Help,
     Snapshot(Still),
+    /// The line that is typed.
+    Talk,
+    /// All that was said.
+    History,
+    /// A page of what was said: back, or on.
+    Page(bool),
     Wish(Wish),
 }
 
@@ -25,7 +31,10 @@ pub fn action(key: &Key, shift: bool, repeated: bool, listing: bool) -> Option<A
         Some(turn) => Action::Wish(Wish::Streams(turn)),
         None => meaning(key, shift)?,
     };
-    let repeats = matches!(action, Action::Wish(Wish::Louder | Wish::Quieter | Wish::Streams(Turn::Up | Turn::Down)));
+    let repeats = matches!(
+        action,
+        Action::Page(_) | Action::Wish(Wish::Louder | Wish::Quieter | Wish::Streams(Turn::Up | Turn::Down))
+    );
     (!repeated || repeats).then_some(action)
 }
 
@@ -44,6 +53,10 @@ fn meaning(key: &Key, shift: bool) -> Option<Action> {
         Key::Character("s") => Action::Snapshot(Still::Png),
         Key::Character("S") => Action::Snapshot(Still::Jpeg),
         Key::Character("m" | "M") => Action::Wish(Wish::Mute),
+        Key::Character("t") => Action::Talk,
+        Key::Character("T") => Action::History,
+        Key::Named(NamedKey::PageUp) => Action::Page(true),
+        Key::Named(NamedKey::PageDown) => Action::Page(false),
         Key::Character("r" | "R") => Action::Wish(Wish::Record),
         _ => return None,
     })
@@ -74,6 +87,8 @@ pub const HELP: &[(&str, &str)] = &[
     ("Tab, Shift+Tab", "next, previous stream of the server"),
     ("l", "list its streams: arrows and Enter choose"),
     ("i", "figures and graph"),
+    ("t", "say something to all who watch"),
+    ("T", "all that was said; Page Up, Page Down"),
     ("?, h", "these keys"),
 ];
 

@@ -6,6 +6,7 @@
 //! place. One frame waits for it, the newest. No picture ever waits on time; only notices do, to go.
 
 pub mod display;
+mod editor;
 mod guard;
 mod hud;
 pub mod keys;
@@ -14,12 +15,15 @@ mod orders;
 mod pane;
 mod scale;
 mod surface;
+mod talk;
+mod typing;
 pub mod wall;
 mod window;
 
 pub use hud::{Card, List, Rates};
 pub use orders::{Handle, Orders, orders};
 pub use scale::{Rect, fit, letterbox};
+pub use talk::TalkLine;
 pub use window::run;
 
 use std::sync::Arc;
@@ -53,6 +57,10 @@ pub enum Order {
     Recording(bool),
     /// Lines to choose from; while they are shown, arrows, Enter and Esc are wishes about them.
     List(Option<List>),
+    /// Somebody has said something: a line that fades, and stays in the history.
+    Line(TalkLine),
+    /// Whether something can be said: then the t key opens a line for it.
+    Talk(bool),
     Title(String),
     /// Fill the screen, as the f key does.
     Fullscreen,
@@ -72,6 +80,8 @@ pub enum Happened {
     Withheld { id: u64 },
     /// The user wants the picture on the screen in a file.
     Snapshot { canvas: Arc<Canvas>, id: u64, still: Still },
+    /// The user has typed this to be said.
+    Said(String),
     /// The user wants what is not the window's to give.
     Wished(Wish),
     /// The user closed the window; [`run`] returns next. Not told after [`Order::Close`].

@@ -4,10 +4,13 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::talk::TalkLine;
 use super::{Card, Frame, Gone, List, Order, Rates};
 
 /// Notices that wait: as many as are shown at once.
 const NOTICES: usize = 4;
+/// Lines that people have said and that wait; of more the oldest are left out.
+const LINES: usize = 256;
 
 /// Tells the window, from any thread. Never waits.
 #[derive(Clone)]
@@ -31,6 +34,10 @@ pub struct Waiting {
     pub recording: Option<bool>,
     /// A list to choose from, or, with `None`, that there is none any more.
     pub list: Option<Option<List>>,
+    /// What people have said, oldest first.
+    pub lines: VecDeque<TalkLine>,
+    /// Whether something can be said.
+    pub talk: Option<bool>,
     pub title: Option<String>,
     pub fullscreen: bool,
     pub close: bool,
@@ -94,6 +101,13 @@ impl Waiting {
             Order::Figures(lines, rates) => self.figures = Some((lines, rates)),
             Order::Recording(runs) => self.recording = Some(runs),
             Order::List(list) => self.list = Some(list),
+            Order::Line(line) => {
+                self.lines.push_back(line);
+                if self.lines.len() > LINES {
+                    self.lines.pop_front();
+                }
+            }
+            Order::Talk(open) => self.talk = Some(open),
             Order::Title(title) => self.title = Some(title),
             Order::Fullscreen => self.fullscreen = true,
             Order::Close => self.close = true,

@@ -109,6 +109,11 @@ impl Pane {
             changed |= hud.list != list;
             hud.list = list;
         }
+        changed |= !orders.lines.is_empty();
+        orders.lines.into_iter().for_each(|line| hud.talk.push(line, now));
+        if let Some(open) = orders.talk {
+            hud.talk.is_open = open;
+        }
         if let Some((lines, rates)) = orders.figures {
             (hud.lines, hud.rates) = (lines, rates);
             // Pictures redraw them anyway, where there are any.

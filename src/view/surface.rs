@@ -52,6 +52,13 @@ impl Surface {
         Ok(Self { window, surface, asked, full: None, blended })
     }
 
+    /// Where the caret of a typed line stands: there an input method shows what it offers.
+    pub fn set_caret(&self, caret: Rect) {
+        let at = PhysicalPosition::new(i32::from(caret.x), i32::from(caret.y));
+        let size = PhysicalSize::new(u32::from(caret.size.width), u32::from(caret.size.height));
+        self.window.set_ime_cursor_area(at, size);
+    }
+
     pub fn size(&self) -> Size {
         let size = self.window.inner_size();
         let side = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX);

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use winit::application::ApplicationHandler;
-use winit::event::{ElementState, KeyEvent, Modifiers, MouseButton, StartCause, WindowEvent};
+use winit::event::{ElementState, Ime, KeyEvent, Modifiers, MouseButton, StartCause, WindowEvent};
 use winit::event_loop::{ActiveEventLoop, ControlFlow};
 use winit::window::WindowId;
 
@@ -14,9 +14,10 @@ use super::keys::{self, Action};
 use super::orders::{Handle, orders};
 use super::pane::{Draw, Pane};
 use super::surface::{Changed, Surface};
+use super::typing::{Typing, typing};
 use super::{Happened, ViewError, life};
-use crate::{clock, text};
 use crate::units::{Size, Time};
+use crate::{clock, text};
 
 /// Opens a window for pictures of `size_hint` and lives in it until the user quits or a [`Close`](super::Order::Close)
 /// comes.
@@ -138,6 +139,9 @@ impl<F: FnMut(Happened)> Viewer<F> {
             pane.draw(sheet.pixels, sheet.size, sheet.scale);
             Changed::All
         });
+        if let Some(caret) = self.pane.hud.caret.get() {
+            surface.set_caret(caret);
+        }
         match presented {
             Ok(presented) => {
                 self.pane.set_drawn(presented);
@@ -163,6 +167,7 @@ impl<F: FnMut(Happened)> Viewer<F> {
     fn act(&mut self, event_loop: &ActiveEventLoop, action: Action) {
         let Some(surface) = &mut self.surface else { return };
         match action {
+            Action::Leave if self.pane.hud.talk.history.is_some() => self.pane.hud.talk.history = None,
             Action::Leave if surface.is_fullscreen() => surface.toggle_fullscreen(clock::now()),
             Action::Leave | Action::Quit => return self.quit(event_loop),
             Action::Fullscreen => surface.toggle_fullscreen(clock::now()),
@@ -172,7 +177,61 @@ impl<F: FnMut(Happened)> Viewer<F> {
             Action::Snapshot(still) => {
                 self.pane.snapshot(still, clock::now()).into_iter().for_each(&mut self.happened);
             }
+            Action::Talk => self.open_line(),
+            Action::History => self.pane.hud.talk.toggle_history(),
+            Action::Page(back) => {
+                self.pane.hud.talk.scroll(PAGE, back);
+            }
             Action::Wish(wish) => (self.happened)(Happened::Wished(wish)),
+        }
+        self.present(event_loop);
+    }
+
+    /// A line is typed from now on, if anybody is to hear it.
+    fn open_line(&mut self) {
+        if !self.pane.hud.talk.is_open {
+            return self.pane.hud.notice("There is no talk at this stream.".to_owned(), clock::now());
+        }
+        self.pane.hud.talk.open();
+        self.surface.iter().for_each(|surface| surface.window.set_ime_allowed(true));
+    }
+
+    fn close_line(&mut self) {
+        self.pane.hud.talk.close();
+        self.surface.iter().for_each(|surface| surface.window.set_ime_allowed(false));
+    }
+
+    /// A key was pressed.
+    fn key(&mut self, event_loop: &ActiveEventLoop, event: &KeyEvent) {
+        let state = self.modifiers.state();
+        let KeyEvent { logical_key, repeat, text, .. } = event;
+        let Some(line) = self.pane.hud.talk.typed_mut() else {
+            let listing = self.pane.hud.list.is_some();
+            let action = keys::action(logical_key, state.shift_key(), *repeat, listing);
+            return action.into_iter().for_each(|action| self.act(event_loop, action));
+        };
+        let flipped = text::set(&[&line.shown().0], 16.0, None).is_right_to_left();
+        match typing(logical_key, text.as_deref(), state.control_key(), flipped) {
+            Some(Typing::Insert(letters)) => line.insert(&letters),
+            Some(Typing::Edit(edit)) => line.edit(edit),
+            Some(Typing::Say) => {
+                let said = line.take();
+                self.close_line();
+                (self.happened)(Happened::Said(said));
+            }
+            Some(Typing::Close) => self.close_line(),
+            None => return,
+        }
+        self.present(event_loop);
+    }
+
+    /// An input method has something to show, or has decided.
+    fn compose(&mut self, event_loop: &ActiveEventLoop, ime: Ime) {
+        let Some(line) = self.pane.hud.talk.typed_mut() else { return };
+        match ime {
+            Ime::Preedit(text, caret) => line.compose(&text, caret.map(|(_, end)| end)),
+            Ime::Commit(text) => line.insert(&text),
+            Ime::Enabled | Ime::Disabled => line.compose("", None),
         }
         self.present(event_loop);
     }
@@ -256,16 +315,10 @@ impl<F: FnMut(Happened)> ApplicationHandler<()> for Viewer<F> {
             WindowEvent::RedrawRequested => {
                 self.present(event_loop);
             }
-            WindowEvent::KeyboardInput {
-                event: KeyEvent { logical_key, state: ElementState::Pressed, repeat, .. },
-                is_synthetic: false,
-                ..
-            } => {
-                let shift = self.modifiers.state().shift_key();
-                if let Some(action) = keys::action(&logical_key, shift, repeat, self.pane.hud.list.is_some()) {
-                    self.act(event_loop, action);
-                }
+            WindowEvent::KeyboardInput { event, is_synthetic: false, .. } if event.state == ElementState::Pressed => {
+                self.key(event_loop, &event);
             }
+            WindowEvent::Ime(ime) => self.compose(event_loop, ime),
             WindowEvent::ModifiersChanged(modifiers) => self.modifiers = modifiers,
             WindowEvent::MouseInput { state: ElementState::Pressed, button: MouseButton::Left, .. } => self.click(),
             _ => {}
@@ -293,5 +346,7 @@ impl Clicks {
     }
 }
 
+/// Lines of the history that a key goes by.
+const PAGE: usize = 8;
 /// The usual default of desktops.
 const DOUBLE_CLICK: Duration = Duration::from_millis(400);

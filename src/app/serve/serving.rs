@@ -23,6 +23,7 @@ use crate::proto::server::{Event, Feed, Gone, Local, Server, StreamKey};
 use crate::proto::{Input as MachineInput, Machine};
 use crate::units::Time;
 use crate::view::Wish;
+use crate::wire::talk::Line;
 
 const TICK: Duration = Duration::from_secs(1);
 /// What the preview says of other streams.
@@ -91,6 +92,11 @@ impl Serving {
     /// A sentence over the preview.
     pub fn notice(&self, text: &str) {
         self.preview.screen.notice(text);
+    }
+
+    /// What was said, over the preview.
+    pub(super) fn preview_line(&self, line: &Line) {
+        self.preview.screen.line(line);
     }
 
     /// How to watch, over the preview.

@@ -34,7 +34,7 @@ impl Serving {
 
     /// What was said of the first stream, over the preview.
     pub fn heard(&self, line: &Line) {
-        self.notice(&talk::written(line, None));
+        self.preview_line(line);
     }
 
     fn record_line(&mut self, key: StreamKey, line: &Line) {

@@ -4,10 +4,9 @@ use std::env;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-use crate::app::talk;
 use crate::media::Canvas;
 use crate::record::still::{self, StillKind};
-use crate::view::{Handle, List, Order, Rates, Still};
+use crate::view::{Handle, List, Order, Rates, Still, TalkLine};
 use crate::wire::talk::Line;
 
 /// The window, or none. A window that is gone hears nothing; its end comes by another way.
@@ -40,7 +39,13 @@ impl Screen {
 
     /// Somebody has said something.
     pub fn line(&self, line: &Line) {
-        self.notice(&talk::written(line, None));
+        let Line { name, text, is_maker, .. } = line.clone();
+        self.send(Order::Line(TalkLine { name, text, is_maker }));
+    }
+
+    /// Whether something can be said.
+    pub fn talk(&self, open: bool) {
+        self.send(Order::Talk(open));
     }
 
     /// What was said here was not taken.

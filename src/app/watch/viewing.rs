@@ -223,6 +223,7 @@ impl Remote {
             // Nobody sees when a frozen picture would have been shown: it is in no figure.
             Happened::Withheld { id } => drop(self.on_the_way.take(id)),
             Happened::Snapshot { canvas, id, still } => self.act(Act::Snapshot { canvas, id, still }),
+            Happened::Said(text) => self.act(Act::Say(text)),
             Happened::Wished(wish) => self.act(Act::Wish(wish)),
             Happened::Quit => self.quit(),
         }

@@ -45,6 +45,7 @@ const PICTURE_PATIENCE: Duration = Duration::from_secs(2);
 /// What the user does at the window.
 pub enum Act {
     Snapshot { canvas: Arc<Canvas>, id: u64, still: Still },
+    Say(String),
     Wish(Wish),
 }
 
@@ -175,6 +176,9 @@ impl Watching {
         let Description { title, size, rate, .. } = &description;
         let sound = description.sound && !self.options.sound.off;
         let talk = !self.options.talk.off && self.wiring.seat.is_none();
+        if other {
+            self.screen.talk(talk);
+        }
         self.wiring.recordings.stream(id, Tracks { size: *size, rate: *rate, sound, talk });
         self.screen.recording(self.wiring.recordings.is_running());
         let again = if rejoined { "Back: " } else { "" };
@@ -247,6 +251,7 @@ impl Watching {
                 let title = self.description().map_or_else(String::new, |description| description.title.clone());
                 self.screen.save(&mut self.savers, canvas, title, id, still);
             }
+            Act::Say(text) => self.say(now, receiver, &text),
             Act::Wish(Wish::Record) => self.toggle_recording(),
             Act::Wish(Wish::Mute) => self.screen.notice(&self.wiring.hearing.mute()),
             Act::Wish(Wish::Streams(turn)) => {

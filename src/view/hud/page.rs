@@ -1,7 +1,7 @@
 //! A window's pixels while they are drawn on: sizes, margins, and what stands at the edges.
 
 use super::{Card, GREY, RED, WHITE, YELLOW};
-use crate::media::paint::{fill_bgrx, shade_bgrx};
+use crate::media::paint::{fill_bgrx, shade_bgrx, shade_bgrx_by};
 use crate::text::layout::TextLayout;
 use crate::text::{Align, Keep, Paragraph, fit, line_height, set};
 use crate::units::Size;
@@ -66,6 +66,27 @@ impl<'a> Page<'a> {
         shade_bgrx(self.target, self.window.width.into(), at, size);
     }
 
+    /// The same, less with an `opacity` below 1.
+    pub fn shade_by(&mut self, at: (i32, i32), size: (u32, u32), opacity: f32) {
+        shade_bgrx_by(self.target, self.window.width.into(), at, size, opacity);
+    }
+
+    /// Draws words of several colours, one for each span.
+    pub fn put_spans(&mut self, words: &Paragraph, at: (i32, i32), colours: &[u32], opacity: f32) {
+        self.is_complete &= words.is_complete();
+        words.draw(self.target, self.window.width.into(), at, colours, opacity);
+    }
+
+    /// Draws words from their left, no higher and no lower than between `top` and `bottom`.
+    pub fn put_within(&mut self, words: &Paragraph, (x, y): (i32, i32), (top, bottom): (i32, i32), colour: u32) {
+        self.is_complete &= words.is_complete();
+        let (width, height) = (usize::from(self.window.width), i32::from(self.window.height));
+        let (top, bottom) = (top.clamp(0, height), bottom.clamp(0, height));
+        if let Some(rows) = self.target.get_mut(top as usize * width..bottom.max(top) as usize * width) {
+            words.draw_aligned(rows, width, (x, y - top), (Align::Left, words.width()), &[colour], 1.0);
+        }
+    }
+
     pub fn fill(&mut self, at: (i32, i32), size: (u32, u32), colour: u32) {
         fill_bgrx(self.target, self.window.width.into(), at, size, colour);
     }
@@ -81,8 +102,8 @@ impl<'a> Page<'a> {
         self.is_complete &= layout.is_complete();
     }
 
-    /// From the lower edge upwards: which picture it is, and what is said of it.
-    pub fn notices<'s>(&mut self, texts: impl DoubleEndedIterator<Item = &'s str>, label: &str) {
+    /// From the lower edge upwards: which picture it is, and what is said of it. Returns where that begins.
+    pub fn notices<'s>(&mut self, texts: impl DoubleEndedIterator<Item = &'s str>, label: &str) -> i32 {
         let mut y = self.height() as i32;
         if !label.is_empty() {
             y = self.label(label);
@@ -96,6 +117,7 @@ impl<'a> Page<'a> {
             y -= words.height() as i32;
             self.shaded(y, size, YELLOW, &words);
         }
+        y
     }
 
     /// Words at the left, on a dark ground.

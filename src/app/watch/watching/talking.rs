@@ -24,6 +24,7 @@ impl Watching {
 
     /// There is no talk at this stream, which is worth a word to those who came for it.
     pub(super) fn no_talk(&self) -> Flow {
+        self.screen.talk(false);
         if self.options.talk.typed {
             self.output.warn("warning: there is no talk at this stream: its server was started with --no-talk.");
         }
