@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use udpstream::text::{Engine, Folders};
 use udpstream::text::card::text_card;
+use udpstream::text::{Engine, Folders};
 use udpstream::units::{Bitrate, Size, Time};
 use udpstream::view::inside::{HELP, Hud};
 use udpstream::view::{Card, Rates};
@@ -49,7 +49,8 @@ fn lines(c: &mut Criterion) {
     let mut number = 0_u32;
     let mut engine = Engine::new(Folders::System);
     engine.wait();
-    for (name, words) in [("of figures", "latency 6.5 ms  p99 9.1 ms"), ("in Arabic", "انقطع الاتصال بالخادم")] {
+    for (name, words) in [("of figures", "latency 6.5 ms  p99 9.1 ms"), ("in Arabic", "انقطع الاتصال بالخادم")]
+    {
         let mut set = || {
             number += 1;
             engine.set(&[&format!("{words} {number}")], 16.0, Some(400))

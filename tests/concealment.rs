@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use udpstream::codec::{Decoder, Encoder};
-use udpstream::text::test_card::Card;
 use udpstream::media::coded::{CodedPicture, Stamps};
 use udpstream::media::jpeg::{header_of_slice, index, join_over, plan, restart_interval};
 use udpstream::media::{Canvas, Picture};
 use udpstream::queue::Pool;
+use udpstream::text::test_card::Card;
 use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
 use udpstream::wire::{ObjectView, SizeClass};
 

@@ -126,8 +126,8 @@ fn inside(picture: Size, room: Size) -> Size {
 mod tests {
     use super::*;
     use crate::codec::Encoder;
-    use crate::text::test_card::Card;
     use crate::media::jpeg;
+    use crate::text::test_card::Card;
     use crate::units::{Rate, Time};
 
     fn card(size: Size) -> Picture {

@@ -8,10 +8,10 @@ use super::{Finished, Guard, Info, Options, Pace, PaceChoice, SoundOptions, Sour
 use crate::clock;
 use crate::ffmpeg::Control;
 use crate::media::Picture;
-use crate::text::test_card::Card;
 use crate::media::sound::{Chunk, FRAMES, RATE};
 use crate::media::tone::Tone;
 use crate::queue::{Pool, Producer};
+use crate::text::test_card::Card;
 use crate::units::{Rate, Size, Time};
 
 pub(super) fn open(size: Size, rate: Rate, options: &Options, guard: Guard) -> Result<Source, SourceError> {

@@ -8,9 +8,9 @@ use super::voice::Chunks;
 use super::{Finished, Guard, Info, Options, Pace, PaceChoice, Source, SourceError};
 use crate::ffmpeg::{Control, Reading, Tap};
 use crate::media::Picture;
-use crate::text::meter::{Level, Meter};
 use crate::media::sound::{Chunk, Frame, frame_at};
 use crate::queue::{Pool, Producer};
+use crate::text::meter::{Level, Meter};
 use crate::units::{Rate, Size, Time};
 
 /// A file or an address.

@@ -90,7 +90,9 @@ impl Prepared {
         let covers = |letters: &Letters| seen.chars().all(|letter| is_hidden(letter) || letters.has(letter));
         let first = seen.chars().next().unwrap_or(' ');
         let start = self.text.len();
-        let place = if first.is_whitespace() || seen.chars().all(is_hidden) || (!wants_emoji && covers(faces.letters)) {
+        let place = if let Some(at) = self.follows(seen, faces) {
+            Place::System(at)
+        } else if first.is_whitespace() || seen.chars().all(is_hidden) || (!wants_emoji && covers(faces.letters)) {
             Place::Letters
         } else if !wants_emoji && covers(faces.signs) {
             Place::Signs
@@ -125,6 +127,14 @@ impl Prepared {
         }
     }
 
+    /// The system's face that the letter before stands in, if what follows is a space, which is as wide as the face has it.
+    fn follows(&self, seen: &str, faces: &Faces<'_>) -> Option<usize> {
+        let Some((bytes, Place::System(at))) = self.places.last() else { return None };
+        let face = faces.system.and_then(|index| index.face(*at))?;
+        let fits = seen.chars().all(|space| space.is_whitespace() && face.has(space));
+        (fits && !face.is_emoji && bytes.end == self.text.len()).then_some(*at)
+    }
+
     fn put(&mut self, bytes: Range<usize>, place: Place) {
         match self.places.last_mut() {
             Some((last, same)) if last.end == bytes.start && *same == place => last.end = bytes.end,
@@ -157,7 +167,8 @@ const fn is_hidden(letter: char) -> bool {
 fn is_emoji(cluster: &str) -> bool {
     let first = cluster.chars().next().is_some_and(is_drawn_as_emoji);
     let says = |letter: char| cluster.chars().skip(1).any(|other| other == letter);
-    let keycap = says('\u{20e3}') && cluster.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '#' | '*'));
+    let keycap =
+        says('\u{20e3}') && cluster.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '#' | '*'));
     says('\u{fe0f}') || keycap || (first && !says('\u{fe0e}'))
 }
 
@@ -177,8 +188,6 @@ const fn is_tall(letter: char) -> bool {
 
 /// Whether the first letter that has a direction is one of a script that is written from the right.
 fn begins_right_to_left(text: &str) -> bool {
-    let right = |letter: char| {
-        matches!(letter as u32, 0x590..=0x8ff | 0xfb1d..=0xfdff | 0xfe70..=0xfeff | 0x10800..=0x10fff | 0x1e800..=0x1efff)
-    };
+    let right = |letter: char| matches!(letter as u32, 0x590..=0x8ff | 0xfb1d..=0xfdff | 0xfe70..=0xfeff | 0x10800..=0x10fff | 0x1e800..=0x1efff);
     text.chars().take(LONGEST).find(|letter| letter.is_alphabetic()).is_some_and(right)
 }

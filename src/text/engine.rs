@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cosmic_text::fontdb::{Database, Family, FaceInfo, ID, Language, Source};
+use cosmic_text::fontdb::{Database, FaceInfo, Family, ID, Language, Source};
 use cosmic_text::skrifa::FontRef;
 use cosmic_text::{Attrs, AttrsList, CacheKey, FontSystem, ShapeGlyph, ShapeLine, Shaping, SwashCache};
 use unicode_segmentation::UnicodeSegmentation;
@@ -229,14 +229,7 @@ impl Engine {
         })
     }
 
-    fn row(
-        &mut self,
-        clusters: &[Cluster],
-        row: Range<usize>,
-        shaped: &Shaped,
-        size: f32,
-        budget: &mut usize,
-    ) -> Row {
+    fn row(&mut self, clusters: &[Cluster], row: Range<usize>, shaped: &Shaped, size: f32, budget: &mut usize) -> Row {
         let end = shaped.prepared.text.len();
         let first = clusters.get(row.start).map_or(end, |cluster| cluster.bytes.start);
         let last = clusters[row.clone()].last().map_or(first, |cluster| cluster.bytes.end);

@@ -103,7 +103,8 @@ impl Glyph {
                 }
                 Ink::Colour(pixels) => {
                     for (pixel, &[red, green, blue, cover]) in row.iter_mut().zip(&pixels[part]) {
-                        *pixel = mix(*pixel, u32::from_be_bytes([0, red, green, blue]), u32::from(cover) * opacity >> 8);
+                        *pixel =
+                            mix(*pixel, u32::from_be_bytes([0, red, green, blue]), u32::from(cover) * opacity >> 8);
                     }
                 }
             }

@@ -21,7 +21,7 @@ pub struct Face {
     pub info: FaceInfo,
     pub letters: Letters,
     name: String,
-    is_emoji: bool,
+    pub is_emoji: bool,
     rank: usize,
 }
 
@@ -68,7 +68,8 @@ impl Region {
         if has('\u{ac00}', '\u{d7a3}') {
             return Self::Korea;
         }
-        let said = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env::var(name).ok().filter(|it| !it.is_empty()));
+        let said =
+            ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env::var(name).ok().filter(|it| !it.is_empty()));
         match said.as_deref().unwrap_or_default() {
             said if said.starts_with("ja") => Self::Japan,
             said if said.starts_with("ko") => Self::Korea,
@@ -134,7 +135,6 @@ impl Index {
 }
 
 impl Face {
-    /// Marks that are not written by themselves are no letters.
     pub fn has(&self, letter: char) -> bool {
         self.letters.has(letter)
     }
@@ -151,7 +151,8 @@ impl Face {
 /// The letters of a face that can be drawn: one with outlines, or with coloured pictures.
 fn readable(data: &[u8], index: u32) -> Option<Letters> {
     let font = FontRef::from_index(data, index).ok()?;
-    let drawn = font.glyf().is_ok() || font.cff().is_ok() || font.cff2().is_ok() || font.cbdt().is_ok() || font.sbix().is_ok();
+    let drawn =
+        font.glyf().is_ok() || font.cff().is_ok() || font.cff2().is_ok() || font.cbdt().is_ok() || font.sbix().is_ok();
     drawn.then(|| Letters::of(&font))
 }
 
@@ -163,11 +164,21 @@ fn plainness(info: &FaceInfo) -> (bool, u16, u16) {
 /// Faces that go with the bundled one come first, those for a special purpose last.
 fn rank(name: &str) -> usize {
     const SPECIAL: [&str; 12] = [
-        "Mono", "Serif", "UI", "Display", "Nastaliq", "Kufi", "Rashi", "Looped", "Unjoined", "Condensed", "Symbols", "Math",
+        "Mono",
+        "Serif",
+        "UI",
+        "Display",
+        "Nastaliq",
+        "Kufi",
+        "Rashi",
+        "Looped",
+        "Unjoined",
+        "Condensed",
+        "Symbols",
+        "Math",
     ];
-    const KNOWN: [&str; 9] = [
-        "Noto Sans", "Segoe UI", "Arial", "PingFang", "Hiragino", "Geeza Pro", "Microsoft", "Tahoma", "Droid Sans",
-    ];
+    const KNOWN: [&str; 9] =
+        ["Noto Sans", "Segoe UI", "Arial", "PingFang", "Hiragino", "Geeza Pro", "Microsoft", "Tahoma", "Droid Sans"];
     let special = SPECIAL.iter().any(|word| name.split(' ').any(|part| part == *word));
     match KNOWN.iter().position(|known| name.starts_with(known)) {
         Some(at) if !special => at,

@@ -97,7 +97,10 @@ mod tests {
     fn rows_end_at_blanks_and_long_words_are_cut() {
         assert_eq!(set("the film could not be opened", 10.0, 0), ["the film", "could not", "be opened"]);
         assert_eq!(set("a /very/long/path b", 6.0, 0), ["a", "/very/", "long/p", "ath b"]);
-        assert_eq!((set("", 5.0, 0), set("abc", 0.0, 0)), (vec![String::new()], ["a", "b", "c"].map(String::from).to_vec()));
+        assert_eq!(
+            (set("", 5.0, 0), set("abc", 0.0, 0)),
+            (vec![String::new()], ["a", "b", "c"].map(String::from).to_vec())
+        );
         assert_eq!(set("ab ABC de", 5.0, 0), ["ab", "CBA", "de"], "a word of another direction does not reach over");
     }
 

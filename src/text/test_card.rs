@@ -30,7 +30,8 @@ impl Card {
         draw_ramp(&mut picture);
         let row = (f32::from(size.height) / 8.0).min(f32::from(size.width) / 12.0);
         let pixels = row * 100.0 / line_height(100.0) as f32;
-        let digits: Vec<_> = GLYPHS.chars().map(|digit| super::set(&[digit.encode_utf8(&mut [0; 4])], pixels, None)).collect();
+        let digits: Vec<_> =
+            GLYPHS.chars().map(|digit| super::set(&[digit.encode_utf8(&mut [0; 4])], pixels, None)).collect();
         let cell = digits.iter().map(|digit| digit.width()).max().unwrap_or(0);
         Self { size, rate, background: picture.planes_mut().to_vec(), digits, cell }
     }

@@ -235,7 +235,10 @@ mod tests {
     fn letters_grow_with_the_screens_scale() {
         let ink = |scale| {
             let hud = Hud { recording: true, frozen: true, label: "door".to_owned(), ..Hud::default() };
-            drawn(&hud, Size::new(3_840, 2_160), scale).iter().filter(|pixel| [YELLOW, WHITE, RED].contains(pixel)).count()
+            drawn(&hud, Size::new(3_840, 2_160), scale)
+                .iter()
+                .filter(|pixel| [YELLOW, WHITE, RED].contains(pixel))
+                .count()
         };
         let one = ink(1.0) as f64;
         for scale in [1.25, 1.5, 2.0, 3.0] {

@@ -15,8 +15,8 @@ use super::orders::{Handle, orders};
 use super::pane::{Draw, Pane};
 use super::surface::{Changed, Surface};
 use super::{Happened, ViewError, life};
-use crate::{clock, text};
 use crate::units::{Size, Time};
+use crate::{clock, text};
 
 /// Opens a window for pictures of `size_hint` and lives in it until the user quits or a [`Close`](super::Order::Close)
 /// comes.

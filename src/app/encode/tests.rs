@@ -5,8 +5,8 @@ use super::layout::TRY_LARGER;
 use super::*;
 use crate::codec::{Decoder, Encoder};
 use crate::media::Canvas;
-use crate::text::test_card::Card;
 use crate::queue::{self, Pool, Pooled, WhenFull};
+use crate::text::test_card::Card;
 
 const SIZE: Size = Size::new(320, 240);
 

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::codec::{Encoder, Fitter};
 use crate::media::Picture;
-use crate::text::test_card::Card;
 use crate::media::coded::Stamps;
 use crate::media::jpeg::{index, restart_interval};
 use crate::media::shrink::shrink;
 use crate::queue::Pool;
+use crate::text::test_card::Card;
 use crate::units::{Rate, Size, Time, Unit};
 use crate::wire::{ObjectView, SizeClass};
 

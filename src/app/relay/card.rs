@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::clock::now;
 use crate::codec::{CodecError, Encoder};
-use crate::text::card::text_card;
-use crate::text::lacks_fonts;
 use crate::media::coded::{CodedPicture, Stamps};
 use crate::media::jpeg::{self, plan, restart_interval};
+use crate::text::card::text_card;
+use crate::text::lacks_fonts;
 use crate::units::{MediaTime, Size, Time, Unit};
 use crate::wire::{Description, SizeClass};
 

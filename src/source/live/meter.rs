@@ -6,12 +6,12 @@ use super::{AGAIN, Device, Grabber, Mode};
 use crate::clock;
 use crate::ffmpeg::Control;
 use crate::media::Picture;
-use crate::text::card::text_card;
-use crate::text::wait_for_fonts;
-use crate::text::meter::{Level, Meter};
 use crate::media::sound::{Frame, RATE};
 use crate::queue::Pool;
 use crate::source::{Options, SourceError, tune};
+use crate::text::card::text_card;
+use crate::text::meter::{Level, Meter};
+use crate::text::wait_for_fonts;
 use crate::units::{Rate, Size, Time};
 
 /// What an ear hands to the card that shows it.

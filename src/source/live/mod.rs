@@ -34,10 +34,10 @@ use super::{Finished, Guard, Info, Options, Pace, Source, SourceError};
 use crate::clock;
 use crate::ffmpeg::Control;
 use crate::media::Picture;
-use crate::text::card::text_card;
-use crate::text::wait_for_fonts;
 use crate::media::sound::Chunk;
 use crate::queue::{Pool, Producer, Watched};
+use crate::text::card::text_card;
+use crate::text::wait_for_fonts;
 use crate::units::{Rate, Size, Time};
 
 /// What an open device gives.

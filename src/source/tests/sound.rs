@@ -1,9 +1,9 @@
 //! Sound out of sources, held against ffmpeg's own decoding of the same files, sample by sample.
 
 use super::*;
-use crate::text::test_card::Card;
 use crate::media::sound::{FRAMES, Frame, RATE, frame_at, frame_of};
 use crate::media::tone::BEEP;
+use crate::text::test_card::Card;
 use crate::units::MediaTime;
 
 pub(super) fn with_sound() -> Options {

@@ -38,7 +38,8 @@ fn digits_are_of_one_width() {
 #[test]
 fn the_bundled_faces_have_what_europe_writes() {
     let mut engine = engine();
-    let all = "Grüße, Ærøskøbing, Łódź, Žižkov, İstanbul, Ὀδυσσεύς, Вій, їжак, ǅ ẞ ṩ → ↔ − ≤ ≈ € ₽ ₴ ½ № … “a” ─│█ e\u{301}";
+    let all =
+        "Grüße, Ærøskøbing, Łódź, Žižkov, İstanbul, Ὀδυσσεύς, Вій, їжак, ǅ ẞ ṩ → ↔ − ≤ ≈ € ₽ ₴ ½ № … “a” ─│█ e\u{301}";
     let set = engine.set(&[all], 16.0, None);
     assert!(set.is_complete() && !set.text.contains('\u{fffd}'), "{}", set.text);
     assert!(!engine.system().is_read(), "no other face was looked for");
@@ -50,7 +51,8 @@ fn without_fonts_of_the_system_a_sign_stands_for_each_letter() {
     assert!(engine.lacks_fonts("שלום"));
     engine.system().wait();
     assert!(!engine.lacks_fonts("שלום"));
-    for text in ["שלום", "สวัสดี", "日本語", "👩‍👩‍👧‍👦", "\u{e000}\u{10ffff}", "नमस्ते"] {
+    for text in ["שלום", "สวัสดี", "日本語", "👩‍👩‍👧‍👦", "\u{e000}\u{10ffff}", "नमस्ते"]
+    {
         let set = engine.set(&[text], 16.0, None);
         assert!(set.is_complete() && lit(&ink(&set, (300, 30), (5, 5))) > 10, "{text}");
         assert!(set.text.chars().all(|letter| letter == '\u{fffd}'), "{text}: {}", set.text);
@@ -76,11 +78,13 @@ fn hostile_words_are_set_and_stay_in_their_rows() {
     let families = "👨‍👩‍👧‍👦🏳️‍🌈👍🏽🇩🇪".repeat(300);
     let (word, joiners) = ("W".repeat(1_000_000), "\u{200d}".repeat(9_000));
     let controls: String = (0..0xa0).filter_map(char::from_u32).collect();
-    let unpaired = "\u{202e}\u{2066}\u{2067}abc\u{2069}\u{2069}\u{202c}\u{2068}אבג\u{202b}\u{2029}\u{2028}\n\r\u{85}\u{1c}\t\0";
+    let unpaired =
+        "\u{202e}\u{2066}\u{2067}abc\u{2069}\u{2069}\u{202c}\u{2068}אבג\u{202b}\u{2029}\u{2028}\n\r\u{85}\u{1c}\t\0";
     let tags = "\u{1f3f4}\u{e0067}\u{e0062}\u{e007f}\u{fe0f}\u{fe0f}\u{20e3}";
     for text in [&marks, &families, &word, &joiners, &controls, unpaired, tags, "", " ", "\u{300}", "\0", "\u{feff}"] {
         for size in [f32::NAN, -1.0, 0.0, 5.5, 16.0, 10_000.0, f32::INFINITY] {
-            let widths: &[Option<u32>] = if text.len() > 9_999 { &[Some(90)] } else { &[None, Some(0), Some(7), Some(u32::MAX)] };
+            let widths: &[Option<u32>] =
+                if text.len() > 9_999 { &[Some(90)] } else { &[None, Some(0), Some(7), Some(u32::MAX)] };
             for width in widths {
                 let set = engine.set(&[text, text], size, *width);
                 let (high, line) = (set.height() as usize, set.line_height() as usize);

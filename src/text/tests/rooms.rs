@@ -20,7 +20,8 @@ fn whole(layout: &TextLayout, texts: &[&str], size: Size) {
         assert_eq!(read, squeezed(text), "{size}");
         let rows = 0..part.paragraph.rows.len();
         // A letter that is wider than the window cannot be helped.
-        let widest = part.paragraph.rows.iter().flat_map(|row| &row.letters).map(|letter| letter.width as u32 + 1).max();
+        let widest =
+            part.paragraph.rows.iter().flat_map(|row| &row.letters).map(|letter| letter.width as u32 + 1).max();
         for row in rows.filter(|_| widest.unwrap_or(0) <= part.room) {
             let x = part.at.0 + part.paragraph.indent(row, Align::Centre, part.room);
             let end = x + part.paragraph.rows[row].width as i32;

@@ -23,8 +23,8 @@ use super::pane::{Draw, Taken};
 use super::surface::{Changed, Sheet, Surface};
 use super::window::Clicks;
 use super::{Happened, ViewError};
-use crate::{clock, text};
 use crate::units::Size;
+use crate::{clock, text};
 
 /// The most tiles that a wall has.
 pub const MOST: usize = 36;
