@@ -13,7 +13,7 @@ APT_COMMANDS=(ffmpeg ffprobe cmake nasm pkg-config cc c++ make Xvfb xdotool xwin
 APT_LIBRARIES=(libxkbcommon-x11.so.0 libX11.so.6 libX11-xcb.so.1 libxcb.so.1 libXcursor.so.1 libXi.so.6 libXrandr.so.2)
 
 # What letters are compared in, by the languages that fontconfig knows; the last one is emoji.
-FONT_LANGUAGES=(ar he hi th zh-cn ja und-zsye)
+FONT_LANGUAGES=(ar he hi th ja und-zsye)
 
 # What the Python client imports.
 PYTHON_MODULES=(numpy cv2)

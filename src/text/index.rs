@@ -106,7 +106,7 @@ impl Index {
             }
         }
         let face = |(name, info): (String, &FaceInfo)| {
-            let letters = database.with_face_data(info.id, |data, index| readable(data, index))??;
+            let letters = database.with_face_data(info.id, readable)??;
             let (is_emoji, rank) = (name.contains("Emoji"), rank(&name));
             Some(Face { info: info.clone(), letters, name, is_emoji, rank })
         };
