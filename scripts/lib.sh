@@ -6,10 +6,14 @@ APT_PACKAGES=(
     ffmpeg cmake nasm pkg-config gcc g++ make xvfb xdotool x11-utils libxkbcommon-x11-0
     libx11-6 libx11-xcb1 libxcb1 libxcursor1 libxi6 libxrandr2 tshark python3-opencv
     libasound2-dev libasound2-plugins pulseaudio pulseaudio-utils mpv
+    fontconfig pango1.0-tools fonts-dejavu-core fonts-lohit-deva fonts-tlwg-loma-ttf fonts-droid-fallback fonts-noto-color-emoji
 )
-APT_COMMANDS=(ffmpeg ffprobe cmake nasm pkg-config cc c++ make Xvfb xdotool xwininfo tshark pulseaudio pactl parec mpv)
+APT_COMMANDS=(ffmpeg ffprobe cmake nasm pkg-config cc c++ make Xvfb xdotool xwininfo tshark pulseaudio pactl parec mpv fc-list pango-view)
 # Opened by the window at run time, so no linker would notice that they are missing.
 APT_LIBRARIES=(libxkbcommon-x11.so.0 libX11.so.6 libX11-xcb.so.1 libxcb.so.1 libXcursor.so.1 libXi.so.6 libXrandr.so.2)
+
+# What letters are compared in, by the languages that fontconfig knows; the last one is emoji.
+FONT_LANGUAGES=(ar he hi th ja und-zsye)
 
 # What the Python client imports.
 PYTHON_MODULES=(numpy cv2)
@@ -46,6 +50,9 @@ missing() {
         case "$libraries" in *"$name"*) ;; *) printf '%s\n' "$name" ;; esac
     done
     pkg-config --exists alsa 2>/dev/null || printf '%s\n' "ALSA's headers"
+    for name in "${FONT_LANGUAGES[@]}"; do
+        [ -n "$(fc-list ":lang=$name" 2>/dev/null || true)" ] || printf 'a font for %s\n' "$name"
+    done
     # The system's Python has what apt installs; another one on PATH may have the modules of its own.
     for name in "${PYTHON_MODULES[@]}"; do
         /usr/bin/python3 -c "import $name" >/dev/null 2>&1 || python3 -c "import $name" >/dev/null 2>&1 ||

@@ -90,7 +90,9 @@ impl Prepared {
         let covers = |letters: &Letters| seen.chars().all(|letter| is_hidden(letter) || letters.has(letter));
         let first = seen.chars().next().unwrap_or(' ');
         let start = self.text.len();
-        let place = if first.is_whitespace() || seen.chars().all(is_hidden) || (!wants_emoji && covers(faces.letters)) {
+        let place = if let Some(at) = self.follows(seen, faces) {
+            Place::System(at)
+        } else if first.is_whitespace() || seen.chars().all(is_hidden) || (!wants_emoji && covers(faces.letters)) {
             Place::Letters
         } else if !wants_emoji && covers(faces.signs) {
             Place::Signs
@@ -123,6 +125,14 @@ impl Prepared {
             }
             Place::Letters | Place::Signs => before,
         }
+    }
+
+    /// The system's face that the letter before stands in, if what follows is a space, which is as wide as the face has it.
+    fn follows(&self, seen: &str, faces: &Faces<'_>) -> Option<usize> {
+        let Some((bytes, Place::System(at))) = self.places.last() else { return None };
+        let face = faces.system.and_then(|index| index.face(*at))?;
+        let fits = seen.chars().all(|space| space.is_whitespace() && face.has(space));
+        (fits && !face.is_emoji && bytes.end == self.text.len()).then_some(*at)
     }
 
     fn put(&mut self, bytes: Range<usize>, place: Place) {

@@ -1,6 +1,7 @@
 //! The bundled faces, and the system's, which a thread reads when they are wanted for the first time.
 
 use std::env;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
@@ -24,8 +25,11 @@ pub enum Folders {
 impl Folders {
     /// `UDPSTREAM_FONTS`, a list of folders like `PATH`, stands for the system's; an empty one for none.
     pub fn from_environment() -> Self {
-        let Some(list) = env::var_os("UDPSTREAM_FONTS") else { return Self::System };
-        Self::These(env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect())
+        env::var_os("UDPSTREAM_FONTS").map_or(Self::System, |list| Self::listed(&list))
+    }
+
+    fn listed(list: &OsStr) -> Self {
+        Self::These(env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).collect())
     }
 }
 
@@ -111,5 +115,17 @@ impl Drop for Reading {
         if !self.0.is_read() {
             self.0.finish(Index::default());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_list_of_folders_is_no_font() {
+        assert_eq!(Folders::listed(OsStr::new("")), Folders::These(Vec::new()));
+        let list = env::join_paths(["/a", "/b c"]).expect("without separators");
+        assert_eq!(Folders::listed(&list), Folders::These(vec!["/a".into(), "/b c".into()]));
     }
 }

@@ -95,7 +95,7 @@ impl Glyph {
             match &self.ink {
                 Ink::Cover(cover) => {
                     for (pixel, cover) in row.iter_mut().zip(&cover[part]) {
-                        match u32::from(*cover) * opacity >> 8 {
+                        match (u32::from(*cover) * opacity) >> 8 {
                             0 => {}
                             part => *pixel = mix(*pixel, colour, part),
                         }
@@ -104,7 +104,7 @@ impl Glyph {
                 Ink::Colour(pixels) => {
                     for (pixel, &[red, green, blue, cover]) in row.iter_mut().zip(&pixels[part]) {
                         *pixel =
-                            mix(*pixel, u32::from_be_bytes([0, red, green, blue]), u32::from(cover) * opacity >> 8);
+                            mix(*pixel, u32::from_be_bytes([0, red, green, blue]), (u32::from(cover) * opacity) >> 8);
                     }
                 }
             }

@@ -21,7 +21,7 @@ pub struct Face {
     pub info: FaceInfo,
     pub letters: Letters,
     name: String,
-    is_emoji: bool,
+    pub is_emoji: bool,
     rank: usize,
 }
 
@@ -106,7 +106,7 @@ impl Index {
             }
         }
         let face = |(name, info): (String, &FaceInfo)| {
-            let letters = database.with_face_data(info.id, |data, index| readable(data, index))??;
+            let letters = database.with_face_data(info.id, readable)??;
             let (is_emoji, rank) = (name.contains("Emoji"), rank(&name));
             Some(Face { info: info.clone(), letters, name, is_emoji, rank })
         };
@@ -135,7 +135,6 @@ impl Index {
 }
 
 impl Face {
-    /// Marks that are not written by themselves are no letters.
     pub fn has(&self, letter: char) -> bool {
         self.letters.has(letter)
     }

@@ -73,6 +73,11 @@ pub(super) struct Letter {
 }
 
 impl Paragraph {
+    /// Pixels of its letters.
+    pub const fn size(&self) -> f32 {
+        self.size
+    }
+
     /// Pixels of its widest row.
     pub const fn width(&self) -> u32 {
         self.width

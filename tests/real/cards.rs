@@ -5,8 +5,8 @@ use std::net::UdpSocket;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use image::RgbImage;
-use udpstream::media::text::TextLayout;
+use image::{Rgb, RgbImage};
+use udpstream::text::layout::TextLayout;
 use udpstream::units::Size;
 use udpstream::wire::message::{Message, Refuse, RefuseCode};
 use udpstream::wire::tlv::Tlvs;
@@ -15,23 +15,22 @@ use udpstream::wire::{Hop, Kind};
 use crate::program::{SAMPLE, Server};
 use crate::screen::{self, Viewer, until};
 
-/// Whether these words, and no others, stand on the screen, letter by letter.
+/// Whether these words, and no others, stand on the screen, pixel by pixel; behind them is what was there before, dark.
 fn reads(shot: &RgbImage, title: &str, lines: &[&str]) -> bool {
     let size = Size::new(shot.width() as u16, shot.height() as u16);
-    let layout = TextLayout::new(size, title, lines);
-    let mut expected = vec![false; size.pixels()];
-    for (row, at) in layout.placed() {
-        layout.face.draw(&row.text, at, |x, y, side| {
-            for (x, y) in (0..side as i32).flat_map(|dy| (0..side as i32).map(move |dx| (x + dx, y + dy))) {
-                if (0..i32::from(size.width)).contains(&x) && (0..i32::from(size.height)).contains(&y) {
-                    expected[y as usize * usize::from(size.width) + x as usize] = true;
-                }
-            }
-        });
-    }
-    let lit = shot.pixels().map(|pixel| pixel.0.iter().all(|c| *c > 180));
-    lit.eq(expected)
+    let mut expected = vec![0; size.pixels()];
+    TextLayout::new(size, title, lines).draw(&mut expected, size.width.into(), WHITE, GREY);
+    let near = |(pixel, wanted): (&Rgb<u8>, &u32)| {
+        let wanted = [wanted >> 16, wanted >> 8, *wanted].map(|part| part as u8);
+        pixel.0.iter().zip(wanted).all(|(part, wanted)| part.abs_diff(wanted) <= DARK)
+    };
+    shot.pixels().zip(&expected).all(near)
 }
+
+const WHITE: u32 = 0x00FF_FFFF;
+const GREY: u32 = 0x00BE_BEBE;
+/// The brightest that a picture behind a card is.
+const DARK: u8 = 16;
 
 fn card(viewer: &Viewer, title: &str, lines: &[&str]) {
     until(title, || reads(&viewer.shot(), title, lines));

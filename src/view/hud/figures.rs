@@ -22,7 +22,9 @@ impl Page<'_> {
         self.shade((margin as i32, margin as i32), (wide + 2 * margin, high + margin));
         let (x, mut y) = (2 * margin as i32, margin as i32 + line as i32 / 4);
         for text in lines {
-            self.text((x, y), size, WHITE, text);
+            // A line that belongs to the one above begins with a space.
+            let indent = if text.starts_with(' ') { size as i32 } else { 0 };
+            self.text((x + indent, y), size, WHITE, text.trim_start());
             y += line as i32;
         }
         y += line as i32 / 2;

@@ -38,7 +38,7 @@ impl<'a> Page<'a> {
 
     /// The window's letters, or smaller ones with which a block fits that would be `wide` pixels and `rows` rows then.
     pub fn fitting(&self, wide: u32, rows: f32) -> f32 {
-        let across = f32::from(self.window.width) / (wide as f32 + 4.0 * self.size / 2.0);
+        let across = f32::from(self.window.width) / (wide as f32 + ROUND * self.size);
         let down = f32::from(self.window.height) / ((rows + 2.0) * line_height(self.size) as f32);
         let part = across.min(down);
         if part >= 1.0 { self.size } else { ((self.size * part * 4.0).floor() / 4.0).max(SMALLEST) }
@@ -164,6 +164,8 @@ pub fn margin(size: f32) -> u32 {
     (size * 0.6).round() as u32
 }
 
+/// Letters' sizes that are left free around a block: margins within its ground and without.
+const ROUND: f32 = 2.6;
 /// Pixels of a letter on a usual screen.
 const LETTERS: f32 = 16.0;
 /// Smaller letters cannot be read.

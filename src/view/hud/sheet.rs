@@ -14,18 +14,24 @@ struct Table<'a> {
 }
 
 impl Page<'_> {
-    pub fn list(&mut self, list: &List) {
+    pub fn list<'l>(&mut self, list: &'l List) {
         let count = list.lines.len();
         let shown = around(list.marked, count, self.list_room());
         let all = shown.len() == count;
         let title = if all { list.title.clone() } else { format!("{} ({} of {count})", list.title, list.marked + 1) };
         let marked = list.marked.saturating_sub(shown.start);
-        let cells = |(at, line): (usize, &'_ String)| {
-            let mark = if at == marked { "›" } else { "" };
-            [mark].into_iter().chain(cells(line)).map(str::to_owned).collect::<Vec<String>>()
+        let row = |(at, line): (usize, &'l String)| {
+            let (shows, mut cells) = cells(line);
+            let mark = match (at == marked, shows) {
+                (true, true) => "› ▶",
+                (true, false) => "›",
+                (false, true) => "▶",
+                (false, false) => "",
+            };
+            cells.insert(0, mark);
+            cells
         };
-        let lines: Vec<Vec<String>> = list.lines[shown].iter().enumerate().map(cells).collect();
-        let rows = lines.iter().map(|cells| cells.iter().map(String::as_str).collect()).collect();
+        let rows = list.lines[shown].iter().enumerate().map(row).collect();
         self.sheet(&Table { title: &title, rows, marked: Some(marked) });
     }
 
@@ -102,11 +108,10 @@ fn gap(size: f32) -> u32 {
     (size * 1.2).round() as u32
 }
 
-/// The cells of a list's line: its mark, and what stands two spaces or more apart.
-fn cells(line: &str) -> impl Iterator<Item = &str> {
+/// Whether a list's line is of what is shown, and its cells.
+fn cells(line: &str) -> (bool, Vec<&str>) {
     let (mark, rest) = line.split_once(' ').filter(|(mark, _)| matches!(*mark, "" | "*")).unwrap_or(("", line));
-    let mark = if mark.is_empty() { "" } else { "▶" };
-    [mark].into_iter().chain(rest.splitn(CELLS, "  ").map(str::trim).filter(|cell| !cell.is_empty()))
+    (mark == "*", rest.splitn(CELLS, "  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
 }
 
 /// The lines to show where only `room` of `count` fit: the marked one is among them, in the middle if it can be.
@@ -137,9 +142,10 @@ mod tests {
 
     #[test]
     fn a_line_of_a_list_has_a_mark_and_cells() {
-        let all = |line| cells(line).collect::<Vec<_>>();
-        assert_eq!(all("* yard   640×360    1:23     2 watchers"), ["▶", "yard", "640×360", "1:23", "2 watchers"]);
-        assert_eq!(all("  desk   640×360    live     2 watchers"), ["", "desk", "640×360", "live", "2 watchers"]);
-        assert_eq!((all("stream 7"), all("")), (vec!["", "stream 7"], vec![""]));
+        let of = |cells: &[&'static str]| cells.to_vec();
+        let (yard, desk) = ("* yard   640×360    1:23     2 watchers", "  desk   640×360    live     2 watchers");
+        assert_eq!(cells(yard), (true, of(&["yard", "640×360", "1:23", "2 watchers"])));
+        assert_eq!(cells(desk), (false, of(&["desk", "640×360", "live", "2 watchers"])));
+        assert_eq!((cells("stream 7"), cells("")), ((false, of(&["stream 7"])), (false, of(&[]))));
     }
 }
