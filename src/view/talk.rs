@@ -7,9 +7,9 @@ use super::editor::Editor;
 use crate::units::Time;
 
 /// A line is shown for so long, …
-const SHOWN: Duration = Duration::from_secs(8);
+const SHOWN: Duration = Duration::from_secs(7);
 /// … and then fades for so long, …
-const FADES: Duration = Duration::from_millis(1_200);
+const FADES: Duration = Duration::from_secs(1);
 /// … in steps of this.
 const STEP: Duration = Duration::from_millis(60);
 /// Lines of the history.
@@ -157,10 +157,10 @@ mod tests {
         assert_eq!(talk.change(), None);
         talk.push(line("one"), at(1_000));
         talk.push(line("two"), at(3_000));
-        assert_eq!((opacities(&talk), talk.change()), (vec![1.0, 1.0], Some(at(9_000))));
-        assert!(!talk.tick(at(8_999)) && talk.tick(at(9_000)));
-        assert_eq!(talk.change(), Some(at(9_060)));
-        talk.tick(at(9_600));
+        assert_eq!((opacities(&talk), talk.change()), (vec![1.0, 1.0], Some(at(8_000))));
+        assert!(!talk.tick(at(7_999)) && talk.tick(at(8_000)));
+        assert_eq!(talk.change(), Some(at(8_060)));
+        talk.tick(at(8_500));
         assert_eq!(opacities(&talk), [1.0, 0.5]);
         assert!(talk.tick(at(20_000)));
         assert_eq!((opacities(&talk), talk.change()), (vec![0.0, 0.0], None));

@@ -25,6 +25,7 @@ mod relays;
 mod screens;
 mod sound;
 mod stalled;
+mod talk;
 mod urls;
 mod wall;
 mod window;

@@ -21,18 +21,18 @@ use crate::program::{END, Server, Watcher, figures, handed, program, summary, wa
 use crate::records::{pictures, probe};
 
 /// A server of what others publish.
-fn hub(arguments: &[&str]) -> Server {
+pub fn hub(arguments: &[&str]) -> Server {
     Server::start(&[&["--accept-publishers"], arguments].concat())
 }
 
 /// A running `publish`, killed with the test.
-struct Publisher {
+pub struct Publisher {
     child: Child,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Publisher {
-    fn command(server: &str, arguments: &[&str]) -> Command {
+    pub fn command(server: &str, arguments: &[&str]) -> Command {
         let mut command = program();
         command.args(["publish", server, "test:320x240@25", "--stats", "json"]).args(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -81,7 +81,7 @@ impl Drop for Publisher {
 }
 
 /// The code that `--keep` has written.
-fn code(file: &Path) -> String {
+pub fn code(file: &Path) -> String {
     std::fs::read_to_string(file).unwrap().lines().next().unwrap().to_owned()
 }
 

@@ -10,7 +10,10 @@ use crate::text::{line_height, set};
 impl Page<'_> {
     pub fn figures(&mut self, lines: &[String], intervals: &VecDeque<Duration>, rates: &[Rates]) {
         let rows = lines.len() + GRAPH_LINES + if rates.is_empty() { 0 } else { rates::LINES };
-        let widest = |size| lines.iter().map(|line| set(&[line], size, None).width()).max().unwrap_or(0);
+        // A line that belongs to the one above begins with a space.
+        let indent = |line: &str, size: f32| if line.starts_with(' ') { size as u32 } else { 0 };
+        let wide = |line: &String, size| set(&[line.trim_start()], size, None).width() + indent(line, size);
+        let widest = |size| lines.iter().map(|line| wide(line, size)).max().unwrap_or(0);
         let least = |size: f32| (size * LEAST_WIDTH) as u32;
         let natural = widest(self.size()).max(least(self.size()));
         let size = self.fitting(natural, rows as f32);
@@ -22,9 +25,7 @@ impl Page<'_> {
         self.shade((margin as i32, margin as i32), (wide + 2 * margin, high + margin));
         let (x, mut y) = (2 * margin as i32, margin as i32 + line as i32 / 4);
         for text in lines {
-            // A line that belongs to the one above begins with a space.
-            let indent = if text.starts_with(' ') { size as i32 } else { 0 };
-            self.text((x + indent, y), size, WHITE, text.trim_start());
+            self.text((x + indent(text, size) as i32, y), size, WHITE, text.trim_start());
             y += line as i32;
         }
         y += line as i32 / 2;

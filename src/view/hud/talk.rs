@@ -39,7 +39,8 @@ impl Page<'_> {
         if line.name.is_empty() {
             return set(&["", &line.text], size, Some(room));
         }
-        set(&[&format!("{}: ", line.name), &line.text], size, Some(room))
+        // The space is of neither: it stands between them whichever way they run.
+        set(&[&format!("{}:", line.name), " ", &line.text], size, Some(room))
     }
 
     fn talk_room(&self, size: f32) -> u32 {
@@ -116,8 +117,9 @@ impl Page<'_> {
 
 /// One of a few colours that are easily read on dark ground, always the same for a name.
 fn colour_of(name: &str) -> u32 {
-    let sum = name.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-    COLOURS[sum as usize % COLOURS.len()]
+    // FNV-1a, which tells short names apart.
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    COLOURS[(hash >> 16) as usize % COLOURS.len()]
 }
 
 const COLOURS: [u32; 6] = [0x0080_C8FF, 0x0090_E090, 0x00FF_A8A0, 0x00D8_B0FF, 0x0070_E0D8, 0x00F0_C890];
