@@ -77,12 +77,12 @@ mod tests {
 
     #[test]
     fn rectangles_are_cut_at_every_edge() {
-        let mut pixels = vec![4_u32; 40 * 30];
+        let mut pixels = vec![0x40_u32; 40 * 30];
         for at in [(-15, -9), (35, 25), (i32::MAX, i32::MIN), (i32::MIN, 3), (0, 0)] {
             fill_bgrx(&mut pixels, 40, at, (7, 7), 8);
             shade_bgrx(&mut pixels, 40, at, (u32::MAX, u32::MAX));
         }
-        assert_eq!((pixels[0], pixels[40 * 29 + 39], pixels[7]), (2, 0, 1));
+        assert_eq!((pixels[0], pixels[40 * 29 + 39], pixels[7]), (2, 0, 4));
         fill_bgrx(&mut [], 0, (0, 0), (1, 1), 7);
     }
 

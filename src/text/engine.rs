@@ -167,11 +167,13 @@ impl Engine {
         let texts = spans.iter().map(|span| bounded(span, keep).to_owned()).collect();
         let read = self.system.is_read();
         let key = Key { spans: texts, size: clamped(size).to_bits(), width, keep, read };
-        if let Some(paragraph) = self.paragraphs.find(&key, |_| 1) {
+        let weigh = |paragraph: &Arc<Paragraph>| paragraph.weight().max(PARAGRAPHS / MOST_PARAGRAPHS);
+        if let Some(paragraph) = self.paragraphs.find(&key, weigh) {
             return paragraph;
         }
         let paragraph = set(self);
-        self.paragraphs.keep(key, Arc::clone(&paragraph), 1);
+        let weight = weigh(&paragraph);
+        self.paragraphs.keep(key, Arc::clone(&paragraph), weight);
         paragraph
     }
 
@@ -329,6 +331,8 @@ fn name(place: Place) -> String {
 const LETTERS_NAME: &str = "letters";
 const SIGNS_NAME: &str = "signs";
 /// Paragraphs that are kept: an overlay with its help sheet has about 60.
-const PARAGRAPHS: usize = 512;
+const MOST_PARAGRAPHS: usize = 512;
+/// Bytes of them with their images, each counted for every letter that is drawn with it.
+const PARAGRAPHS: usize = 16 << 20;
 /// Bytes of images that are kept, and that one paragraph may have: all letters of a window of 3840×2160 in colour.
 const IMAGES: usize = 32 << 20;

@@ -62,7 +62,7 @@ impl System {
         self.state().index.is_some()
     }
 
-    /// What there is, if it is read; reading begins otherwise.
+    /// What there is, if it is read; the first call begins reading.
     pub fn index(self: &Arc<Self>) -> Option<Arc<Index>> {
         let mut state = self.state();
         if !std::mem::replace(&mut state.begun, true) {
@@ -73,7 +73,7 @@ impl System {
                 let index = Index::read(&reading.0.folders);
                 reading.0.finish(index);
             });
-            state = self.state();
+            return None;
         }
         state.index.clone()
     }

@@ -117,6 +117,13 @@ impl Paragraph {
         self.is_complete
     }
 
+    /// Bytes that it takes, with the images of all its letters.
+    pub(super) fn weight(&self) -> usize {
+        let letters = self.rows.iter().flat_map(|row| &row.letters);
+        let image = |letter: &Letter| letter.image.as_ref().map_or(0, |image| image.weight());
+        2 * self.text.len() + letters.map(|letter| size_of::<Letter>() + image(letter)).sum::<usize>()
+    }
+
     /// Whether a row ends within a word of a script that has spaces between words.
     pub(super) fn cuts_words(&self) -> bool {
         let is_letter = |letter: char| letter.is_alphanumeric() && u32::from(letter) < 0xe00;

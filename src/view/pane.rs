@@ -184,6 +184,18 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_fonts_is_drawn_again_when_they_are_read() {
+        let (_handle, orders) = orders(|| true);
+        let mut pane = Pane::new("one", orders);
+        pane.is_unfinished = true;
+        text::wait_for_fonts(&["日本"]);
+        assert_eq!(pane.take(Time::ZERO).draw, Draw::Again);
+        pane.hud.label = "日本 one".to_owned();
+        pane.draw(&mut [0; 100 * 100], Size::new(100, 100), 1.0);
+        assert_eq!(pane.take(Time::ZERO).draw, Draw::Nothing, "all fonts are there");
+    }
+
+    #[test]
     fn what_is_on_the_screen_already_is_not_drawn_again() {
         let (handle, orders) = orders(|| true);
         let mut pane = Pane::new("one", orders);

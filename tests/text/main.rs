@@ -131,3 +131,42 @@ fn emoji_have_colours() {
     let red = pixels.iter().filter(|pixel| **pixel >> 16 > 0xb0 && **pixel & 0xff < 0x60).count();
     assert!(red > 300, "{red} red pixels");
 }
+
+#[test]
+fn any_words_are_set() {
+    let mut engine = engine();
+    let mut seed = 1_u64;
+    let mut next = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    // Letters of many scripts, what orders and joins them, and marks.
+    let ranges: [(u64, u64); 12] = [
+        (0x00, 0x80),
+        (0x300, 0x40),
+        (0x590, 0x120),
+        (0x900, 0x500),
+        (0xe00, 0x60),
+        (0x1000, 0x100),
+        (0x1780, 0x80),
+        (0x2000, 0x70),
+        (0x3000, 0x100),
+        (0xfe00, 0x10),
+        (0x1f300, 0x400),
+        (0, 0x11_0000),
+    ];
+    for round in 0..400 {
+        let length = next(40);
+        let letter = |_| {
+            let (first, count) = ranges[next(12) as usize];
+            char::from_u32((first + next(count)) as u32)
+        };
+        let words: String = (0..length).filter_map(letter).collect();
+        let (size, width) = (next(60) as f32, Some(next(300) as u32).filter(|_| round % 3 > 0));
+        let set = engine.set(&[words.as_str(), &words][..1 + round % 2], size, width);
+        let mut pixels = vec![0; 60 * 60];
+        set.draw(&mut pixels, 60, (next(90) as i32 - 30, next(90) as i32 - 30), &[0x00ff_ffff], 1.0);
+        assert!((0..=words.len()).all(|at| set.caret(at).height == set.line_height()), "{words:?}");
+        engine.fit(&words, size, width.unwrap_or(50), udpstream::text::Keep::End);
+    }
+}

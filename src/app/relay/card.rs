@@ -141,4 +141,14 @@ mod tests {
             assert_eq!(shown.picture(Time::from_millis(2_000)).map(|picture| picture.unit), Some(Unit(1)));
         }
     }
+
+    #[test]
+    fn a_card_is_drawn_again_when_fonts_are_read() {
+        let mut shown = Shown::new(Time::ZERO, "robot", "away".to_owned(), Size::new(64, 48)).expect("drawn");
+        let before = shown.picture(Time::ZERO).expect("at once").jpeg;
+        shown.unfinished = Some(vec!["日本".to_owned(), "no answer".to_owned()]);
+        crate::text::wait_for_fonts(&["日本"]);
+        let after = shown.picture(Time::from_millis(2_000)).expect("again").jpeg;
+        assert!(before != after && shown.unfinished.is_none());
+    }
 }

@@ -203,6 +203,10 @@ fn what_is_kept_is_bounded() {
     }
     let (paragraphs, images) = engine.kept_count();
     assert!(paragraphs <= 1_024 && images < 10_000, "{paragraphs} and {images}");
+    for n in 0..300 {
+        engine.set(&[&"WM@".repeat(900), &n.to_string()], 60.0, Some(1_000));
+    }
+    assert!(engine.kept_count().0 < 30, "large ones are fewer");
 }
 
 #[test]
