@@ -16,7 +16,7 @@ use udpstream::app::relay::shelf::Shelf;
 use udpstream::proto::publisher::{self, Publisher};
 use udpstream::proto::relay::{self, Above, Relay, Tapped};
 use udpstream::proto::server::{self, Guard, StreamKey, TalkRules};
-use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver, Server, Transmit, receiver};
+use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver, Server, Transmit};
 use udpstream::store::{Store, StoreError};
 use udpstream::units::{Time, Unit};
 use udpstream::wire::message::NameRange;
@@ -33,7 +33,7 @@ use crate::sources::Source;
 pub use films::is_media;
 use films::supply;
 pub use publishers::{Published, grant};
-use watchers::said;
+use watchers::{refusal, said};
 
 /// The first port of every node; its machine's port n is at this + n.
 const BASE: u16 = 9_688;
@@ -346,12 +346,11 @@ impl Grid {
                     fed |= supply(now, server, sources, asked, &self.film);
                     match server.poll(now) {
                         Output::Send(transmit) => Ok(transmit),
-                        Output::Event(server::Event::Asked { id, range, .. }) => {
-                            asked.push_back((id, range));
-                            continue;
-                        }
                         Output::Event(event) => {
-                            place.said.extend(said(event));
+                            match event {
+                                server::Event::Asked { id, range, .. } => asked.push_back((id, range)),
+                                event => place.said.extend(said(event)),
+                            }
                             continue;
                         }
                         Output::Wait(..) if fed => continue,
@@ -369,11 +368,7 @@ impl Grid {
                 Machinery::Watcher { receiver, seen } => match receiver.poll(now) {
                     Output::Send(transmit) => Ok(transmit),
                     Output::Event(event) => {
-                        if let receiver::Event::Refused { sentence, .. } | receiver::Event::Over { sentence, .. } =
-                            &event
-                        {
-                            place.refused.push(sentence.clone());
-                        }
+                        place.refused.extend(refusal(&event));
                         seen.take(now, &event, &self.film);
                         continue;
                     }

@@ -90,6 +90,7 @@ impl Parts {
             arrivals,
         };
         let mut all = self.joining();
+        all.extend(self.talking());
         all.extend([
             Message::Hello { highest: i, lowest: j, nonce: a },
             Message::Challenge { nonce: a, cookie, server_nonce: b, publish_key: None },
@@ -102,6 +103,18 @@ impl Parts {
             Message::Report(report),
             Message::Nack { session: a, names: vec![missing; usize::from(l) % 65] },
             Message::Want { session: a, number: n, tlvs },
+            Message::List(List { nonce: a, cookie, first: x }),
+            Message::Listing(Listing { nonce: a, total: x, first: y, tlvs }),
+            Message::Get { session: a, range },
+            Message::Gone { session: a, range },
+        ]);
+        all
+    }
+
+    /// What is said of talk.
+    fn talking(&self) -> [Message<'_>; 4] {
+        let ((a, b, _), (n, ..), (i, ..)) = (self.ids, self.numbers, self.bytes);
+        [
             Message::Say(Say {
                 session: a,
                 id: b,
@@ -112,12 +125,7 @@ impl Parts {
             Message::Talk { session: a, range: LineRange { stream: b, first: n / 4, next: n / 2 } },
             Message::Heard { session: a, stream: b, next: n },
             Message::Unsaid(Unsaid { session: a, id: b, code: UnsaidCode(i), sentence: &self.text }),
-            Message::List(List { nonce: a, cookie, first: x }),
-            Message::Listing(Listing { nonce: a, total: x, first: y, tlvs }),
-            Message::Get { session: a, range },
-            Message::Gone { session: a, range },
-        ]);
-        all
+        ]
     }
 
     /// Join and its answers.

@@ -34,12 +34,13 @@ impl Client {
         self.out.push_back(session.reception.say(now, &Message::Say(say)));
     }
 
-    /// Takes an object of type text in. False: it is none that is awaited.
-    pub(super) fn hear(&mut self, now: Time, object: &ObjectView<'_>, bytes: &[u8]) -> bool {
-        let told = self.ear.as_mut().and_then(|ear| ear.object(now, object, bytes));
-        let awaited = told.is_some();
-        self.events.extend(told.unwrap_or_default().into_iter().map(Event::Talk));
-        awaited
+    /// Takes an object of type text in, and what follows the hop header with it.
+    pub(super) fn hear(&mut self, now: Time, object: &ObjectView<'_>, body: &[u8]) {
+        let exact = ObjectView::exact(body).unwrap_or(body);
+        match self.ear.as_mut().and_then(|ear| ear.object(now, object, exact)) {
+            Some(told) => self.events.extend(told.into_iter().map(Event::Talk)),
+            None => self.reject(),
+        }
     }
 
     /// Heeds what is said of talk; false: the message is of something else.

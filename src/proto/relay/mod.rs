@@ -30,7 +30,6 @@ use listed::unknown;
 
 use super::lister::{Fetch, ListFailure};
 use super::server::{self, Adoption, Guard, Server, StreamKey};
-use super::talk::RoomState;
 use super::{Input, Machine, Output, Port, Reason, Received, SendFailure, Soonest, Transmit};
 use crate::seal::{GrantKey, Random, Seed};
 use crate::units::Time;
@@ -345,7 +344,6 @@ impl Relay {
                 return self.vacate(at);
             }
             self.server.reopen(upstream.key);
-            self.server.set_room(upstream.key, RoomState::Awaited);
             upstream.begins_anew();
             upstream.vouched = None;
             upstream.bar(now, &mut self.server);

@@ -4,6 +4,7 @@ use super::{Guard, Server};
 use crate::proto::door::Refusal;
 use crate::proto::session::Gone;
 use crate::proto::stream::{Adoption, Needs, Stream, StreamConfig, StreamKey};
+use crate::proto::talk::RoomState;
 use crate::units::Time;
 use crate::wire::message::{Join, MAX_HOPS, Message, RefuseCode, RelayHop, Role, bye, put_hops, put_via, via};
 use crate::wire::{Description, StreamName};
@@ -50,6 +51,7 @@ impl Server {
         let totals = stream.totals;
         *stream = Stream::new(key, self.random.id(), config, &self.config.talk);
         stream.totals = totals;
+        stream.room.set_state(RoomState::Awaited);
         stream.await_adoption();
     }
 

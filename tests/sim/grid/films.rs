@@ -14,7 +14,7 @@ use udpstream::wire::message::NameRange;
 use udpstream::wire::object::{Name, Type};
 use udpstream::wire::{Description, Kind, SizeClass};
 
-use super::watchers::said;
+use super::watchers::said_by;
 use super::{Crossed, Grid, Machinery, Node};
 use crate::jpeg::Film;
 use crate::net::{chunk, description};
@@ -83,8 +83,7 @@ impl Grid {
                 self.departed.remove(&(node, key));
                 shelf.iter_mut().for_each(|shelf| shelf.stop(key));
             }
-            Output::Event(relay::Event::Server(event)) => place.said.extend(said(event)),
-            Output::Event(_) => {}
+            Output::Event(event) => place.said.extend(said_by(event)),
         }
         let (mut at, reason) = wait?;
         if let Some(shelf) = shelf {

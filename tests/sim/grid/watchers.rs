@@ -1,6 +1,6 @@
 //! Those who watch, and what is said.
 
-use udpstream::proto::{Input, Machine, Receiver, receiver, server};
+use udpstream::proto::{Input, Machine, Receiver, receiver, relay, server};
 use udpstream::wire::StreamName;
 use udpstream::wire::talk::Line;
 
@@ -41,4 +41,17 @@ impl Grid {
 /// The line, if that is what a server tells.
 pub fn said(event: server::Event) -> Option<Line> {
     if let server::Event::Said { line, .. } = event { Some(line) } else { None }
+}
+
+/// The same of a relay.
+pub fn said_by(event: relay::Event) -> Option<Line> {
+    if let relay::Event::Server(event) = event { said(event) } else { None }
+}
+
+/// Why nothing is shown, if that is what a watcher is told.
+pub fn refusal(event: &receiver::Event) -> Option<String> {
+    match event {
+        receiver::Event::Refused { sentence, .. } | receiver::Event::Over { sentence, .. } => Some(sentence.clone()),
+        _ => None,
+    }
 }
