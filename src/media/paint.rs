@@ -38,7 +38,7 @@ pub fn shade_bgrx_by(pixels: &mut [u32], width: usize, at: (i32, i32), size: (u3
     let keeps = 256 - (192.0 * opacity.clamp(0.0, 1.0)).round() as u32;
     // Red and blue in one go: neither reaches the other.
     let darker = |pixel: u32| {
-        let (outer, green) = ((pixel & 0x00ff_00ff) * keeps >> 8, (pixel & 0xff00) * keeps >> 8);
+        let (outer, green) = (((pixel & 0x00ff_00ff) * keeps) >> 8, ((pixel & 0xff00) * keeps) >> 8);
         outer & 0x00ff_00ff | green & 0xff00
     };
     fill_any(pixels, width, at, size, |row| row.iter_mut().for_each(|pixel| *pixel = darker(*pixel)));
