@@ -3,7 +3,7 @@
 //! one window that has the picture's size; then one row of its pixels is read. So the measurement costs next to
 //! nothing. It ends when the number has stood still for a second, or after SECONDS.
 //!
-//! `glass 1280x720 SECONDS`
+//! `glass 1280x720 SECONDS [upper]`: the code in the lower left corner, which a decoder reaches last, or the one in the upper right.
 
 use std::io::Write;
 use std::time::Duration;
@@ -36,6 +36,7 @@ fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let size = arguments.next().as_deref().and_then(code::size).ok_or("which size?")?;
     let seconds = arguments.next().and_then(|text| text.parse().ok()).ok_or("how many seconds?")?;
+    let corner_read = usize::from(arguments.next().as_deref() != Some("upper"));
     let until = clock::now() + Duration::from_secs_f64(seconds);
     let (connection, screen) = x11rb::connect(None)?;
     let glass = Glass { root: connection.setup().roots[screen].root, connection, size };
@@ -48,11 +49,11 @@ fn main() -> Result<(), Failure> {
             (since, seen) = (clock::now(), clock::now());
             continue;
         };
-        let number = glass.read(corner, 1)?;
+        let number = glass.read(corner, corner_read)?;
         let at = clock::now();
         looks += 1;
         if number.is_some() && number != last {
-            if last.is_none() && glass.read(corner, 0)?.is_none() {
+            if last.is_none() && glass.read(corner, 1 - corner_read)?.is_none() {
                 return Err("the picture is not shown at 1:1".into());
             }
             (last, seen) = (number, at);
