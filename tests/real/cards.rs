@@ -7,19 +7,28 @@ use std::time::{Duration, Instant};
 
 use image::{Rgb, RgbImage};
 use udpstream::text::layout::TextLayout;
+use udpstream::text::{Engine, Folders};
 use udpstream::units::Size;
 use udpstream::wire::message::{Message, Refuse, RefuseCode};
 use udpstream::wire::tlv::Tlvs;
 use udpstream::wire::{Hop, Kind};
 
-use crate::program::{SAMPLE, Server};
+use crate::program::{SAMPLE, Server, program};
 use crate::screen::{self, Viewer, until};
 
 /// Whether these words, and no others, stand on the screen, pixel by pixel; behind them is what was there before, dark.
 fn reads(shot: &RgbImage, title: &str, lines: &[&str]) -> bool {
-    let size = Size::new(shot.width() as u16, shot.height() as u16);
+    is_set_as(shot, &TextLayout::new(size_of(shot), title, lines))
+}
+
+fn size_of(shot: &RgbImage) -> Size {
+    Size::new(shot.width() as u16, shot.height() as u16)
+}
+
+fn is_set_as(shot: &RgbImage, layout: &TextLayout) -> bool {
+    let size = size_of(shot);
     let mut expected = vec![0; size.pixels()];
-    TextLayout::new(size, title, lines).draw(&mut expected, size.width.into(), WHITE, GREY);
+    layout.draw(&mut expected, size.width.into(), WHITE, GREY);
     let near = |(pixel, wanted): (&Rgb<u8>, &u32)| {
         let wanted = [wanted >> 16, wanted >> 8, *wanted].map(|part| part as u8);
         pixel.0.iter().zip(wanted).all(|(part, wanted)| part.abs_diff(wanted) <= DARK)
@@ -152,6 +161,33 @@ fn each_refusal_is_a_card() {
         let viewer = Viewer::start(&address, &[], folder.path());
         card(&viewer, &format!("{address} refused"), &[words, advice]);
         quit(viewer, &[&format!("{address} refused. {words} {advice}")]);
+    }
+}
+
+#[test]
+fn words_of_every_script_stand_on_the_screen_as_they_are_set_with_the_systems_fonts_and_without() {
+    if !screen::is_there() {
+        return;
+    }
+    const WORDS: &str = "Ελλάδα и Россия: مرحبا، שלום, नमस्ते, สวัสดี, 中文, 日本語 👍";
+    let folder = tempfile::tempdir().unwrap();
+    for folders in [Folders::from_environment(), Folders::These(Vec::new())] {
+        let has_fonts = folders != Folders::These(Vec::new());
+        let mut engine = Engine::new(folders);
+        engine.wait();
+        let address = format!("127.0.0.1:{}", refuser(RefuseCode(999), (1, 1), WORDS));
+        let mut command = program();
+        command.args(["watch", &address, "--stats", "json"]).current_dir(folder.path());
+        if !has_fonts {
+            command.env("UDPSTREAM_FONTS", "");
+        }
+        let viewer = Viewer::of(command);
+        let (title, lines) = (format!("{address} refused"), [WORDS, "Trying again by itself."]);
+        until("words of every script", || {
+            let shot = viewer.shot();
+            is_set_as(&shot, &TextLayout::with(&mut engine, size_of(&shot), &title, &lines))
+        });
+        quit(viewer, &[WORDS]);
     }
 }
 

@@ -99,3 +99,42 @@ impl<'a> Unsaid<'a> {
         out.text(self.sentence);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Kind;
+    use crate::wire::message::Message;
+
+    fn said(name: &[u8], text: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![7; 20];
+        for part in [name, text] {
+            bytes.u16(part.len() as u16);
+            bytes.extend_from_slice(part);
+        }
+        bytes
+    }
+
+    #[test]
+    fn what_is_no_text_or_too_long_is_no_line() {
+        let parsed = |bytes: &[u8]| Message::parse(Kind::SAY, bytes).is_ok();
+        let long = [b'x'; MAX_LINE + 1];
+        assert!(parsed(&said("Zoë".as_bytes(), &long[1..])) && parsed(&said(b"", b"")));
+        // Half of a surrogate pair, as UTF-16 has them, and a letter that is cut off.
+        for wrong in [&b"\xed\xa0\x80"[..], b"\xed\xbf\xbf", b"\xf0\x9f\x91", &long] {
+            assert!(!parsed(&said(b"", wrong)), "{wrong:?}");
+        }
+        assert!(!parsed(&said(&long[..=MAX_NAME], b"hi")) && !parsed(&said(b"a", b"hi")[..24]));
+    }
+
+    #[test]
+    fn numbers_of_lines_do_not_wrap() {
+        let parsed = |first: u32, next: u32| {
+            let mut bytes = Vec::new();
+            Message::Talk { session: 1, range: LineRange { stream: 2, first, next } }.emit(&mut bytes);
+            Message::parse(Kind::TALK, &bytes).is_ok()
+        };
+        assert!(parsed(0, 0) && parsed(5, u32::MAX / 2));
+        assert!(!parsed(2, 1) && !parsed(0, u32::MAX / 2 + 1));
+    }
+}
