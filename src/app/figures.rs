@@ -31,18 +31,27 @@ pub struct Output {
     quiet: bool,
     /// Which of several streams it is about.
     stream: Option<String>,
+    /// Somebody types at the terminal: nothing there is drawn anew.
+    typed: bool,
 }
 
 impl Output {
     pub fn new(format: StatsFormat, quiet: bool) -> io::Result<Self> {
         let lines = if format == StatsFormat::Json { Some(Arc::new(Lines::to(io::stdout())?)) } else { None };
-        Ok(Self { lines, start: now(), quiet, stream: None })
+        Ok(Self { lines, start: now(), quiet, stream: None, typed: false })
     }
 
     /// The same for one of several streams: each line has a field `stream`, sentences say which one they are about, and
     /// the line that updates itself is left to all together.
     pub fn of_stream(&self, name: &str) -> Self {
-        Self { lines: self.lines.clone(), start: self.start, quiet: self.quiet, stream: Some(name.to_owned()) }
+        let stream = Some(name.to_owned());
+        Self { lines: self.lines.clone(), start: self.start, quiet: self.quiet, stream, typed: self.typed }
+    }
+
+    /// The same without the line that updates itself, which would rub out what somebody types at the terminal.
+    pub const fn with_typing(mut self, typed: bool) -> Self {
+        self.typed = typed;
+        self
     }
 
     pub const fn start(&self) -> Time {
@@ -96,16 +105,20 @@ impl Output {
         format!("{}\n", Value::Object(object))
     }
 
+    fn has_status(&self) -> bool {
+        !self.quiet && !self.is_json() && self.stream.is_none() && !self.typed
+    }
+
     /// The line that updates itself, made of fields in order of importance.
     pub fn status(&self, fields: &[String]) {
-        if !self.quiet && !self.is_json() && self.stream.is_none() {
+        if self.has_status() {
             terminal::status(fields);
         }
     }
 
     /// The line, and below it rows of a table, as many as the terminal has room for; they are asked for with that number.
     pub fn status_with(&self, fields: &[String], rows: impl FnOnce(usize) -> Vec<String>) {
-        if !self.quiet && !self.is_json() && self.stream.is_none() {
+        if self.has_status() {
             terminal::table(fields, rows);
         }
     }

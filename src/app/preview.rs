@@ -115,6 +115,7 @@ impl Preview {
         let lines = vec!["Pictures are shown here while they are sent.".to_owned()];
         window.send(Order::Card(Card { title: "Waiting for the first picture".to_owned(), lines })).ok();
         let screen = Screen(Some(window.clone()));
+        screen.talk(Err("Lines are typed at the terminal here: start with --talk."));
         let thread = Builder::new().name("preview".into()).spawn(move || decode_all(&window, &coded));
         let thread = thread.inspect_err(|error| screen.notice(&format!("Nothing can be shown ({error})."))).ok();
         let open = Arc::new(AtomicBool::new(true));

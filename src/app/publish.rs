@@ -141,7 +141,7 @@ impl Prepared {
             machine.listen(talk.name(&mut random));
         }
         let output = Output::new(options.serve.stats, options.serve.quiet);
-        let output = output.context("standard output could not be written to")?;
+        let output = output.context("standard output could not be written to")?.with_typing(talk.typed);
         let mut taps = Taps::new(recordings, !talk.off);
         preview.tap().into_iter().for_each(|tap| taps.add(tap));
         let place = (event_loop.waker(), output.clone());

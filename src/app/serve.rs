@@ -238,6 +238,7 @@ impl Prepared {
         };
 
         let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
+        let output = output.with_typing(options.talk.typed);
         let mut channels = Vec::new();
         let codes: Vec<Option<Code>> = guards.iter().map(|(_, code)| code.clone()).collect();
         let all = options.streams.iter().zip(sources).zip(recordings).zip(guards);

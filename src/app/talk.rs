@@ -42,12 +42,15 @@ pub fn name(text: &str) -> Result<String, String> {
 }
 
 /// A line as it may be said; `None`: there is nothing in it. The error is one sentence.
-pub fn line(text: &str) -> Result<Option<String>, String> {
+fn line(text: &str) -> Result<Option<String>, String> {
     if text.trim().len() > MAX_LINE {
         return Err(format!("A line has {MAX_LINE} bytes at most, and this one has {}: say less.", text.trim().len()));
     }
     Ok(Some(clean_line(text)).filter(|line| !line.is_empty()))
 }
+
+/// The name of whoever serves, unless another is chosen.
+pub const HOST: &str = "host";
 
 /// Where lines come from and go to.
 pub struct Console {
@@ -83,9 +86,22 @@ impl Console {
         self.typed.is_some()
     }
 
-    /// Lines that were typed since this was asked last.
+    /// Lines that were typed since this was asked last, whatever they are.
     pub fn typed(&self) -> Vec<String> {
         self.typed.iter().flat_map(Receiver::try_iter).collect()
+    }
+
+    /// The same of lines that are to be said.
+    pub fn lines(&self) -> Vec<String> {
+        self.typed().iter().filter_map(|text| self.checked(text)).collect()
+    }
+
+    /// A line as it is said; nothing of an empty one, nor of one that is too long, which is told.
+    pub fn checked(&self, text: &str) -> Option<String> {
+        line(text).unwrap_or_else(|why| {
+            self.output.warn(&why);
+            None
+        })
     }
 
     /// Somebody has said something; `stream`: of which of several streams.
@@ -115,9 +131,9 @@ impl Console {
 }
 
 /// A line as people read it.
-pub fn written(Line { name, text, .. }: &Line, stream: Option<&str>) -> String {
+pub fn written(line: &Line, stream: Option<&str>) -> String {
     let of = stream.map(|stream| format!("[{stream}] ")).unwrap_or_default();
-    if name.is_empty() { format!("{of}{text}") } else { format!("{of}{name}: {text}") }
+    format!("{of}{}: {}", line.signed_name(), line.text)
 }
 
 /// Lines of standard input, as they are typed. The thread ends with the program.
@@ -140,7 +156,11 @@ pub fn read(waker: Waker) -> anyhow::Result<Receiver<String>> {
 fn next_line(input: &mut impl io::BufRead) -> Option<String> {
     let mut bytes = Vec::new();
     loop {
-        let part = input.fill_buf().ok()?;
+        let part = match input.fill_buf() {
+            Ok(part) => part,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => return None,
+        };
         let end = part.iter().position(|byte| *byte == b'\n');
         let taken = end.map_or(part.len(), |end| end + 1);
         let room = LONGEST.saturating_sub(bytes.len());
@@ -186,6 +206,6 @@ mod tests {
         let (name, text) = ("Ann".to_owned(), "hi".to_owned());
         let line = Line { unit: Unit(0), media: MediaTime::ZERO, id: 1, is_maker: false, name, text };
         assert_eq!(written(&line, Some("desk")), "[desk] Ann: hi");
-        assert_eq!(written(&Line { name: String::new(), ..line }, None), "hi");
+        assert_eq!(written(&Line { is_maker: true, ..line }, None), "★ Ann: hi");
     }
 }

@@ -18,7 +18,7 @@ pub struct TalkChoices {
     /// Say what is typed on standard input to those who watch the first stream, as NAME, and write what is said of all streams to
     /// standard output [default: neither; host without NAME].
     #[arg(long, value_name = "NAME", value_parser = talk::name, num_args = 0..=1, require_equals = true,
-        default_missing_value = "host", help_heading = TALK)]
+        default_missing_value = talk::HOST, help_heading = TALK)]
     pub talk: Option<String>,
 }
 

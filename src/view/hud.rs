@@ -124,13 +124,7 @@ impl Hud {
         if self.recording {
             page.dot();
         }
-        if self.talk.history.is_some() {
-            page.history(&self.talk);
-        }
-        let bottom = page.notices(self.notices.iter().map(|(text, _)| text.as_str()), &self.label);
-        if self.talk.history.is_none() || self.talk.typed().is_some() {
-            self.caret.set(page.talk(&self.talk, bottom));
-        }
+        self.draw_talk(&mut page);
         if let Some(list) = &self.list {
             page.list(list);
         }
@@ -138,6 +132,19 @@ impl Hud {
             page.help(help);
         }
         page.is_complete
+    }
+}
+
+impl Hud {
+    /// From the lower edge upwards: notices, the typed line, and what was said.
+    fn draw_talk(&self, page: &mut Page<'_>) {
+        let history = self.talk.history.is_some();
+        if history {
+            (0..2).for_each(|_| page.shade((0, 0), (page.width(), page.height())));
+        }
+        let mut y = page.notices(self.notices.iter().map(|(text, _)| text.as_str()), &self.label);
+        self.caret.set(self.talk.typed().map(|typed| page.typed_line(typed, &mut y)));
+        if history { page.history(&self.talk, y) } else { page.recent(&self.talk, y) }
     }
 }
 

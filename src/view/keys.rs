@@ -53,8 +53,13 @@ fn meaning(key: &Key, shift: bool) -> Option<Action> {
         Key::Character("s") => Action::Snapshot(Still::Png),
         Key::Character("S") => Action::Snapshot(Still::Jpeg),
         Key::Character("m" | "M") => Action::Wish(Wish::Mute),
-        Key::Character("t") => Action::Talk,
-        Key::Character("T") => Action::History,
+        Key::Character("t" | "T") => {
+            if shift {
+                Action::History
+            } else {
+                Action::Talk
+            }
+        }
         Key::Named(NamedKey::PageUp) => Action::Page(true),
         Key::Named(NamedKey::PageDown) => Action::Page(false),
         Key::Character("r" | "R") => Action::Wish(Wish::Record),

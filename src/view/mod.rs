@@ -23,7 +23,7 @@ mod window;
 pub use hud::{Card, List, Rates};
 pub use orders::{Handle, Orders, orders};
 pub use scale::{Rect, fit, letterbox};
-pub use talk::TalkLine;
+pub use talk::{NO_TALK, TalkLine};
 pub use window::run;
 
 use std::sync::Arc;
@@ -59,8 +59,8 @@ pub enum Order {
     List(Option<List>),
     /// Somebody has said something: a line that fades, and stays in the history.
     Line(TalkLine),
-    /// Whether something can be said: then the t key opens a line for it.
-    Talk(bool),
+    /// Something can be said: then the t key opens a line for it; or it cannot, for this reason.
+    Talk(Result<(), &'static str>),
     Title(String),
     /// Fill the screen, as the f key does.
     Fullscreen,

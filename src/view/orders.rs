@@ -37,7 +37,7 @@ pub struct Waiting {
     /// What people have said, oldest first.
     pub lines: VecDeque<TalkLine>,
     /// Whether something can be said.
-    pub talk: Option<bool>,
+    pub talk: Option<Result<(), &'static str>>,
     pub title: Option<String>,
     pub fullscreen: bool,
     pub close: bool,

@@ -112,7 +112,7 @@ impl Pane {
         changed |= !orders.lines.is_empty();
         orders.lines.into_iter().for_each(|line| hud.talk.push(line, now));
         if let Some(open) = orders.talk {
-            hud.talk.is_open = open;
+            hud.talk.closed = open.err();
         }
         if let Some((lines, rates)) = orders.figures {
             (hud.lines, hud.rates) = (lines, rates);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::editor::Editor;
 use crate::units::Time;
+use crate::wire::talk::MAX_LINE;
 
 /// A line is shown for so long, …
 const SHOWN: Duration = Duration::from_secs(7);
@@ -12,10 +13,11 @@ const SHOWN: Duration = Duration::from_secs(7);
 const FADES: Duration = Duration::from_secs(1);
 /// … in steps of this.
 const STEP: Duration = Duration::from_millis(60);
+/// Why nothing can be said where nobody listens.
+pub const NO_TALK: &str = "There is no talk at this stream.";
+
 /// Lines of the history.
 const KEPT: usize = 500;
-/// Most bytes of a line.
-const LONGEST: usize = 500;
 /// So many are over the picture at most, …
 const RECENT: usize = 12;
 /// … and so many while something is typed.
@@ -32,10 +34,9 @@ pub struct TalkLine {
 }
 
 /// See the head of this file.
-#[derive(Default)]
 pub struct Talk {
-    /// What is typed may be said.
-    pub is_open: bool,
+    /// Why nothing can be said, if that is so.
+    pub closed: Option<&'static str>,
     /// Oldest first, and when each came.
     lines: VecDeque<(TalkLine, Time)>,
     /// All of them are shown, those that lie so many lines back.
@@ -46,6 +47,13 @@ pub struct Talk {
     rested: Option<Editor>,
     /// How late it is.
     now: Time,
+}
+
+impl Default for Talk {
+    fn default() -> Self {
+        let (lines, history, typed, rested, now) = (VecDeque::new(), None, None, None, Time::ZERO);
+        Self { closed: Some(NO_TALK), lines, history, typed, rested, now }
+    }
 }
 
 impl Talk {
@@ -67,12 +75,13 @@ impl Talk {
     /// Opens the line that is typed; what was typed there before is still there.
     pub fn open(&mut self) {
         let rested = self.rested.take();
-        self.typed.get_or_insert_with(|| rested.unwrap_or_else(|| Editor::new(LONGEST)));
+        self.typed.get_or_insert_with(|| rested.unwrap_or_else(|| Editor::new(MAX_LINE)));
     }
 
     /// Puts it away.
     pub fn close(&mut self) {
         self.rested = self.typed.take().or(self.rested.take());
+        self.rested.iter_mut().for_each(|line| line.compose("", None));
     }
 
     pub const fn typed(&self) -> Option<&Editor> {

@@ -46,6 +46,7 @@ pub fn run(
         clicks: Clicks::default(),
         modifiers: Modifiers::default(),
         start_fullscreen: false,
+        opens: false,
         failed: None,
     };
     let ended = life::live(event_loop, &mut viewer);
@@ -62,6 +63,8 @@ struct Viewer<F> {
     clicks: Clicks,
     modifiers: Modifiers,
     start_fullscreen: bool,
+    /// The key that has opened the typed line is still held.
+    opens: bool,
     failed: Option<ViewError>,
 }
 
@@ -189,9 +192,10 @@ impl<F: FnMut(Happened)> Viewer<F> {
 
     /// A line is typed from now on, if anybody is to hear it.
     fn open_line(&mut self) {
-        if !self.pane.hud.talk.is_open {
-            return self.pane.hud.notice("There is no talk at this stream.".to_owned(), clock::now());
+        if let Some(why) = self.pane.hud.talk.closed {
+            return self.pane.hud.notice(why.to_owned(), clock::now());
         }
+        self.opens = true;
         self.pane.hud.talk.open();
         self.surface.iter().for_each(|surface| surface.window.set_ime_allowed(true));
     }
@@ -205,13 +209,19 @@ impl<F: FnMut(Happened)> Viewer<F> {
     fn key(&mut self, event_loop: &ActiveEventLoop, event: &KeyEvent) {
         let state = self.modifiers.state();
         let KeyEvent { logical_key, repeat, text, .. } = event;
+        // The key that has opened the line may be held a little longer.
+        self.opens &= *repeat;
+        if self.opens {
+            return;
+        }
         let Some(line) = self.pane.hud.talk.typed_mut() else {
             let listing = self.pane.hud.list.is_some();
             let action = keys::action(logical_key, state.shift_key(), *repeat, listing);
             return action.into_iter().for_each(|action| self.act(event_loop, action));
         };
         let flipped = text::set(&[&line.shown().0], 16.0, None).is_right_to_left();
-        match typing(logical_key, text.as_deref(), state.control_key(), flipped) {
+        match typing(logical_key, text.as_deref(), state.control_key() || state.alt_key() || state.super_key(), flipped)
+        {
             Some(Typing::Insert(letters)) => line.insert(&letters),
             Some(Typing::Edit(edit)) => line.edit(edit),
             Some(Typing::Say) => {

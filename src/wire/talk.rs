@@ -16,6 +16,9 @@ pub const MAX_NAME: usize = 64;
 /// So many marks may stand on one letter: no script has more, and a pile of them hides the lines around it.
 const MAX_MARKS: usize = 8;
 
+/// What stands before the name of whoever makes the stream, and in no other name or line.
+pub const MAKER_SIGN: char = '★';
+
 const NAME: u16 = 1;
 const TEXT: u16 = 2;
 const ID: u16 = 3;
@@ -88,6 +91,13 @@ impl Line {
     }
 }
 
+impl Line {
+    /// The name as people read it where it has no colour: whoever makes the stream has a star before it.
+    pub fn signed_name(&self) -> String {
+        if self.is_maker { format!("{MAKER_SIGN} {}", self.name).trim_end().to_owned() } else { self.name.clone() }
+    }
+}
+
 /// What is left to read of what somebody wrote: no control characters, nothing that turns or hides what stands around it, no
 /// pile of marks, no space at its ends. Of more than [`MAX_LINE`] bytes the first.
 pub fn clean_line(text: &str) -> String {
@@ -103,7 +113,7 @@ fn clean(text: &str, most: usize) -> String {
     let (mut out, mut marks) = (String::with_capacity(text.len()), 0);
     for c in text.chars() {
         let c = if is_space(c) { ' ' } else { c };
-        if is_hidden(c) {
+        if is_hidden(c) || c == MAKER_SIGN {
             continue;
         }
         // A mark needs a letter that it stands on, and a joiner one that it joins.
@@ -146,10 +156,18 @@ fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}'
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{70f}'
+                | '\u{180e}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{feff}'
         )
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}')
-        || matches!(c, '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' | '\u{fdd0}'..='\u{fdef}')
+        || matches!(c, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' | '\u{fdd0}'..='\u{fdef}')
         || code & 0xfffe == 0xfffe
 }
 
@@ -203,6 +221,8 @@ mod tests {
             ("two\r\nlines\u{2028}three", "two  lines three"),
             ("\u{202e}gnp.exe\u{202c} \u{2067}x\u{2069}", "gnp.exe x"),
             ("zero\u{200b}width\u{feff}\u{ad}", "zerowidth"),
+            ("e\u{70f}v\u{1bca0}e", "eve"),
+            ("★ Maria", "Maria"),
             ("tags\u{e0041}\u{e007f}", "tags"),
             ("\u{301}\u{302}", ""),
             ("\u{200d}\u{200c} \u{3000}\u{2800}\u{3164}", ""),

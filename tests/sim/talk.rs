@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use udpstream::proto::publisher;
+use udpstream::proto::publisher::{self, TalkNews};
 use udpstream::proto::receiver::Secret;
 use udpstream::proto::relay::Publishing;
 use udpstream::proto::server::{Feed, Guard, Local, TalkRules};
@@ -215,7 +215,7 @@ fn what_is_muted_or_not_wanted_is_told_to_who_says_it() {
     grid.run(seconds(2));
     for watcher in watchers {
         let seen = grid.seen(watcher);
-        assert_eq!((seen.no_talk, seen.lines.len(), seen.unsaid.len()), (1, 0, 1), "{watcher}");
+        assert_eq!((&seen.talk_open[..], seen.lines.len(), seen.unsaid.len()), (&[false][..], 0, 1), "{watcher}");
         assert!(seen.unsaid[0].1.contains("no talk"));
     }
 }
@@ -295,7 +295,7 @@ fn publisher_and_watchers_of_a_stream_with_a_code_talk_and_nobody_else_hears() {
 fn publisher_heard(grid: &Grid, publisher: Node) -> Vec<String> {
     let told = grid.told(publisher).iter();
     told.filter_map(|(_, event)| match event {
-        publisher::Event::Line(line) => Some(format!("{}: {}", line.name, line.text)),
+        publisher::Event::Talk(TalkNews::Line(line)) => Some(format!("{}: {}", line.name, line.text)),
         _ => None,
     })
     .collect()
@@ -359,4 +359,81 @@ fn lines_cost_little_and_none_is_sent_to_who_has_it() {
     assert_eq!(watchers.iter().map(|watcher| text(*watcher)).collect::<Vec<_>>(), [20, 20]);
     let says = grid.crossed.iter().filter(|crossed| crossed.kind == Kind::SAY).count();
     assert_eq!(says, 20, "each is said once where nothing is lost");
+}
+
+#[test]
+fn who_comes_by_a_path_that_turns_everything_round_hears_all_of_it() {
+    for seed in 0..12 {
+        let mut grid = grid(40 + seed);
+        let origin = grid.origin(LIVE);
+        let watchers = talkers(&mut grid, &[origin, origin]);
+        let late = grid.watch_talking(origin, "late");
+        let bad = Path { loss: 0.05, duplicate: 0.3, reorder: 0.3, held_back: ms(1_500), ..Path::GOOD };
+        grid.path(origin, late, bad);
+        talk(&mut grid, &watchers, 6);
+        grid.path(origin, late, Path::GOOD);
+        grid.run(seconds(20));
+        let (all, own) = (heard(&grid, watchers[0]), heard(&grid, late));
+        assert_eq!((all.len(), own), (12, all), "seed {seed}");
+    }
+}
+
+#[test]
+fn talk_that_begins_with_another_start_of_the_server_is_heard_behind_a_relay_too() {
+    let mut grid = grid(60);
+    grid.rules = TalkRules { off: true, muted: Vec::new() };
+    let origin = grid.origin(LIVE);
+    let relay = grid.relay(&[origin], None);
+    grid.run(seconds(2));
+    let watchers = talkers(&mut grid, &[relay, origin]);
+    assert!(watchers.iter().all(|watcher| grid.seen(*watcher).talk_open == [false]));
+    grid.kill(origin);
+    grid.run(seconds(1));
+    grid.rules = TalkRules::OPEN;
+    grid.start_origin(origin, LIVE);
+    grid.run(seconds(6));
+    assert!(watchers.iter().all(|watcher| grid.seen(*watcher).talk_open == [false, true]));
+    watchers.iter().for_each(|watcher| grid.say(*watcher, "at last"));
+    grid.run(seconds(2));
+    let mut lines = heard(&grid, watchers[0]);
+    assert_eq!(heard(&grid, watchers[1]), lines);
+    lines.sort();
+    assert_eq!(lines, ["w0: at last", "w1: at last"]);
+    assert!(watchers.iter().all(|watcher| grid.seen(*watcher).unsaid.is_empty()));
+}
+
+#[test]
+fn what_is_meant_for_one_stream_is_not_said_in_another() {
+    let mut grid = grid(61);
+    let origin = grid.origin(&[("a", true), ("b", true)]);
+    let in_b = grid.watch_with(origin, Some("b"), |config| config.talk = Some("eve".to_owned()));
+    let watcher = grid.watch_talking(origin, "ann");
+    grid.run(seconds(2));
+    grid.one_way(watcher, origin, Path { loss: 0.9, ..Path::GOOD });
+    (0..4).for_each(|n| grid.say(watcher, &n.to_string()));
+    let other = udpstream::wire::StreamName::parse("b").expect("a name");
+    grid.tell_watcher(watcher, udpstream::proto::receiver::Local::Switch(Some(other)));
+    grid.run(seconds(1));
+    grid.one_way(watcher, origin, Path::GOOD);
+    grid.run(seconds(6));
+    grid.say(watcher, "hello, b");
+    grid.run(seconds(2));
+    assert_eq!(heard(&grid, in_b), ["ann: hello, b"]);
+    assert!(!grid.seen(watcher).unsaid.is_empty(), "who said it is told");
+}
+
+#[test]
+fn after_a_goodbye_a_line_is_tried_at_the_server_that_comes_and_given_up_in_time() {
+    let mut grid = grid(62);
+    let origin = grid.origin(LIVE);
+    let watchers = talkers(&mut grid, &[origin]);
+    grid.tell_origin(origin, Local::Stop("Stopped.".to_owned()));
+    grid.run(seconds(3));
+    grid.say(watchers[0], "lost");
+    grid.run(seconds(21));
+    assert_eq!(grid.seen(watchers[0]).unsaid.len(), 1, "in its time, although nobody is there");
+    grid.say(watchers[0], "kept");
+    grid.start_origin(origin, LIVE);
+    grid.run(seconds(8));
+    assert_eq!(heard(&grid, watchers[0]), ["w0: kept"]);
 }

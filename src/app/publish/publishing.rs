@@ -10,10 +10,10 @@ use crate::app::code::{self, Told};
 use crate::app::figures::Output;
 use crate::app::secrets::GivenCode;
 use crate::app::serve::Serving;
-use crate::app::talk::{self, Console};
+use crate::app::talk::Console;
 use crate::app::words;
 use crate::net::{App, Flow};
-use crate::proto::publisher::{Event, Local, Publisher, Trouble};
+use crate::proto::publisher::{Event, Local, Publisher, TalkNews, Trouble};
 use crate::proto::server::{self, Feed, Server};
 use crate::proto::{Input, Machine};
 use crate::units::Time;
@@ -96,11 +96,8 @@ impl Publishing {
     }
 
     fn say(&mut self, now: Time, publisher: &mut Publisher, text: &str) {
-        match talk::line(text) {
-            Ok(Some(line)) => publisher.handle(now, Input::Local(Local::Say(line))),
-            Ok(None) => {}
-            Err(why) => self.output.warn(&why),
-        }
+        let line = self.console.as_ref().and_then(|console| console.checked(text));
+        line.into_iter().for_each(|line| publisher.handle(now, Input::Local(Local::Say(line))));
     }
 
     /// Somebody has said something.
@@ -244,12 +241,13 @@ impl App<Publisher> for Publishing {
                 self.silent = None;
                 self.output.say(&format!("{} is heard again.", self.options.server.typed()));
             }
-            Event::Line(line) => self.heard(&line),
-            Event::Unsaid { text, sentence } => self.unsaid(&text, &sentence),
-            Event::NoTalk if self.options.serve.talk.typed => {
-                self.output.warn(&format!("warning: {} has no talk.", self.options.server.typed()));
+            Event::Talk(TalkNews::Line(line)) => self.heard(&line),
+            Event::Talk(TalkNews::Unsaid(unspoken)) => self.unsaid(&unspoken.text, &unspoken.sentence),
+            Event::Talk(TalkNews::Open(open)) => {
+                if !open && self.options.serve.talk.typed {
+                    self.output.warn(&format!("warning: {} has no talk.", self.options.server.typed()));
+                }
             }
-            Event::NoTalk => {}
             Event::Dismissed(sentence) => {
                 self.output.warn(&format!("warning: {} has ended the stream: {sentence}", self.options.server.typed()));
             }

@@ -126,7 +126,7 @@ impl Relaying {
     /// Somebody has said something: it is recorded with its stream.
     fn said(&mut self, key: StreamKey, line: &Line) {
         let storing = self.storing.as_mut();
-        storing.into_iter().for_each(|storing| storing.line(key, line.media, &line.name, &line.text));
+        storing.into_iter().for_each(|storing| storing.line(key, line.media, &line.signed_name(), &line.text));
     }
 
     /// What has become of a stream above.

@@ -160,7 +160,7 @@ impl Hosting {
     fn said(&mut self, key: StreamKey, line: &Line) {
         let published = self.published.get(&key).map(|published| published.name.clone());
         if let (Some(storing), Some(_)) = (&mut self.storing, &published) {
-            storing.line(key, line.media, &line.name, &line.text);
+            storing.line(key, line.media, &line.signed_name(), &line.text);
         }
         self.serving.said(key, published.as_ref(), line);
     }

@@ -8,9 +8,6 @@ use crate::units::Time;
 use crate::wire::StreamName;
 use crate::wire::talk::Line;
 
-/// The name of whoever makes the streams, unless another is chosen.
-const MAKER: &str = "host";
-
 impl Serving {
     /// Somebody has said something of one of the streams here, or of one that others publish.
     pub(super) fn said(&mut self, key: StreamKey, published: Option<&StreamName>, line: &Line) {
@@ -39,23 +36,17 @@ impl Serving {
 
     fn record_line(&mut self, key: StreamKey, line: &Line) {
         let own = self.channels.iter_mut().filter(|channel| channel.key == key);
-        own.for_each(|channel| channel.taps.recordings.line(line.media, &line.name, &line.text));
+        own.for_each(|channel| channel.taps.recordings.line(line.media, &line.signed_name(), &line.text));
     }
 
     /// Says the lines that were typed: of the first stream.
     pub(super) fn say_typed(&mut self, now: Time, server: &mut Server) {
-        let typed = self.console.as_ref().map(Console::typed).unwrap_or_default();
+        let typed = self.console.as_ref().map(Console::lines).unwrap_or_default();
         let Some(key) = self.channels.first().map(|channel| channel.key) else { return };
-        let name = self.options.talk.name.clone().unwrap_or_else(|| MAKER.to_owned());
+        let name = self.options.talk.name.clone().unwrap_or_else(|| talk::HOST.to_owned());
         for text in typed {
-            match talk::line(&text) {
-                Ok(Some(text)) => {
-                    let say = Feed::Say { name: name.clone(), text };
-                    server.handle(now, Input::Local(Local::Stream(key, say)));
-                }
-                Ok(None) => {}
-                Err(why) => self.output.warn(&why),
-            }
+            let say = Feed::Say { name: name.clone(), text };
+            server.handle(now, Input::Local(Local::Stream(key, say)));
         }
     }
 }

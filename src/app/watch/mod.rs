@@ -131,6 +131,7 @@ fn single(target: Target, options: Options) -> anyhow::Result<Exit> {
     let subject = Subject::new(target, None, servers).with(secret);
     let (headless, fullscreen) = (options.headless, options.fullscreen);
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
+    let output = output.with_typing(options.talk.typed);
     let title = format!("connecting to {} – udpstream", subject.server());
     let mut viewing = Viewing::prepare(options, subject, output, None)?;
     viewing.catch_signals()?;

@@ -43,14 +43,15 @@ impl Screen {
         self.send(Order::Line(TalkLine { name, text, is_maker }));
     }
 
-    /// Whether something can be said.
-    pub fn talk(&self, open: bool) {
+    /// Something can be said, or cannot, for this reason.
+    pub fn talk(&self, open: Result<(), &'static str>) {
         self.send(Order::Talk(open));
     }
 
-    /// What was said here was not taken.
-    pub fn unsaid(&self, _text: &str, sentence: &str) {
-        self.notice(sentence);
+    /// What is said from now on is of another stream.
+    pub fn talk_of(&self, name: &str) {
+        let (name, text) = (String::new(), format!("— {name} —"));
+        self.send(Order::Line(TalkLine { name, text, is_maker: false }));
     }
 
     /// Lines to choose from, or none any more.

@@ -167,6 +167,9 @@ impl Viewing {
         let decoder: JoinHandle<_> = decode::spawn(settings, Arc::clone(&work), remote.shown)
             .context("the decoder's thread could not be started")?;
         let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
+        // Not of the receiver's seed, whose numbers are its own.
+        let drawn = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
+        let name = options.talk.name(&mut Random::new(&drawn));
         // A tile of a wall has no room for it.
         let talk = !options.talk.off
             && seat.is_none()
@@ -180,7 +183,7 @@ impl Viewing {
             sound: rendition(&options, hearing.is_heard(), &recordings),
             frames: options.frames,
             limits: options.limits,
-            talk: talk.then(|| options.talk.name(&mut Random::new(&seed))),
+            talk: talk.then_some(name),
             ..Config::new(seed, subject.servers.clone())
         };
         let finder = subject.servers.is_empty().then(|| Finder::start(&subject, config.clone(), event_loop.waker()));

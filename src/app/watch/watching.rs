@@ -176,8 +176,8 @@ impl Watching {
         let Description { title, size, rate, .. } = &description;
         let sound = description.sound && !self.options.sound.off;
         let talk = !self.options.talk.off && self.wiring.seat.is_none();
-        if other {
-            self.screen.talk(talk);
+        if self.options.talk.off {
+            self.screen.talk(Err("Talk is off here: leave out --no-talk."));
         }
         self.wiring.recordings.stream(id, Tracks { size: *size, rate: *rate, sound, talk });
         self.screen.recording(self.wiring.recordings.is_running());
@@ -372,9 +372,7 @@ impl App<Receiver> for Watching {
                 self.limits.detach();
                 return self.trouble("lost", trouble::silence(why, self.subject.server()));
             }
-            Event::Line(line) => return self.heard(&line),
-            Event::Unsaid { text, sentence } => return self.unsaid(&text, &sentence),
-            Event::NoTalk => return self.no_talk(),
+            Event::Talk(news) => return self.talk(news),
             Event::Over { why, sentence } => self.over(now, why, &sentence, receiver.is_staying()),
             Event::Finished => return Flow::Stop,
         }

@@ -412,5 +412,8 @@ impl Client {
             None => self.stream = Some(Stream { id, description, object: exact.to_vec() }),
         }
         self.events.push_back(Event::Described(found));
+        if found == Some(Found::Switched) {
+            self.take_back_lines();
+        }
     }
 }

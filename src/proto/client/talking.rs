@@ -6,6 +6,9 @@ use crate::units::Time;
 use crate::wire::message::{Message, Say, Unsaid, UnsaidCode};
 use crate::wire::{Kind, ObjectView};
 
+/// What is told to whoever has said something just before.
+const SWITCHED: &str = "Another stream was chosen before it was said.";
+
 impl Client {
     /// Listens from now on, and says what it says under this name.
     pub fn listen(&mut self, name: String) {
@@ -27,7 +30,7 @@ impl Client {
     /// Says a line of somebody who watches here, once.
     pub fn pass_on(&mut self, now: Time, said: &Said) {
         let Some(session) = self.session.as_mut().filter(|session| session.described) else { return };
-        // Each relay names those behind it anew: its own number, and of one behind another relay that one's too.
+        // Each relay names those behind it anew, also those of another relay there: two that share a name share a limit, and no more.
         let author = (said.author.session as u32).wrapping_mul(31).wrapping_add(said.author.behind).max(1);
         let Said { id, name, text, .. } = said;
         let say = Say { session: session.reception.id(), id: *id, author, name, text };
@@ -48,8 +51,8 @@ impl Client {
         let room = self.events.len() < MOST_WAITING;
         match *message {
             Message::Talk { .. } | Message::Unsaid(_) => {
-                let told = self.ear.as_mut().and_then(|ear| ear.message(now, message));
-                self.events.extend(told.map(Event::Talk));
+                let told = self.ear.as_mut().filter(|_| room).map(|ear| ear.message(now, message));
+                self.events.extend(told.into_iter().flatten().map(Event::Talk));
             }
             // Only of one that was accepted: a server says nothing.
             Message::Say(Say { session, id, name, text, .. }) if self.is_own(session) && room => {
@@ -72,16 +75,23 @@ impl Client {
 
     /// Says what is due.
     pub(super) fn tend_talk(&mut self, now: Time) {
-        let Self { ear: Some(ear), session: Some(session), out, events, .. } = self else { return };
-        if session.described {
-            ear.listen_in(now, session.reception.id());
-        }
-        while ear.next(now, &mut |message| out.push_back(session.reception.say(now, message))) {}
+        let Self { ear: Some(ear), session, out, events, .. } = self else { return };
         events.extend(std::iter::from_fn(|| ear.give_up(now)).map(Event::Talk));
+        let Some(session) = session.as_mut().filter(|session| session.described) else { return };
+        ear.listen_in(now, session.reception.id());
+        while ear.next(now, &mut |message| out.push_back(session.reception.say(now, message))) {}
+    }
+
+    /// Another stream was chosen: what was meant for the one before is not said there.
+    pub(super) fn take_back_lines(&mut self) {
+        let back = self.ear.iter_mut().flat_map(|ear| ear.take_back(SWITCHED));
+        self.events.extend(back.map(Event::Talk));
     }
 
     pub(super) fn talk_deadline(&self) -> Option<Time> {
-        self.ear.as_ref().filter(|_| self.session.is_some()).and_then(Ear::deadline)
+        let ear = self.ear.as_ref()?;
+        let due = ear.deadline().filter(|_| self.is_joined());
+        [due, ear.patience()].into_iter().flatten().min()
     }
 
     /// Sends a line, or the word which there are, to whoever sends the stream.

@@ -3,7 +3,7 @@
 use super::film::Film;
 use super::sources::{packet, sound};
 use crate::media::sound::{CODED_FRAMES, FRAMES, Frame, Piece, mono};
-use crate::proto::receiver::{Event, Local, SoundCounts, WatchCounts};
+use crate::proto::receiver::{Event, Local, SoundCounts, TalkNews, WatchCounts};
 use crate::units::Unit;
 
 #[derive(Default)]
@@ -80,11 +80,11 @@ impl Seen {
             Event::SoundZero(_) => {}
             Event::Over { .. } => self.over = true,
             Event::Finished => self.finished = true,
-            Event::Line(line) => {
+            Event::Talk(TalkNews::Line(line)) => {
                 assert!(!line.text.is_empty() && !self.lines.contains(&line.id), "each line once: {line:?}");
                 self.lines.push(line.id);
             }
-            Event::Listing(_) | Event::ListFailed(_) | Event::Unsaid { .. } | Event::NoTalk => {}
+            Event::Listing(_) | Event::ListFailed(_) | Event::Talk(_) => {}
             Event::Refused { .. } | Event::TooLarge(_) | Event::Trouble(_) => {}
         }
     }

@@ -12,12 +12,12 @@ use joining::Joining;
 
 pub use super::client::Trouble;
 use super::server::{self, Server, StreamConfig, StreamKey};
+pub use super::talk::TalkNews;
 use super::talk::{Ear, KnownLines};
 use super::{Input, Machine, Output, Port, Reason, Received, Transmit};
 use crate::seal::{Grant, Key, Random, Seed};
 use crate::units::Time;
 use crate::wire::message::{Message, RefuseCode, bye};
-use crate::wire::talk::Line;
 use crate::wire::{Hop, Kind, StreamName};
 
 /// After this much silence the server counts as lost, …
@@ -73,15 +73,8 @@ pub enum Event {
     HeardAgain,
     /// The server at the other end has said goodbye, with this sentence.
     Dismissed(String),
-    /// Somebody has said this of the stream.
-    Line(Line),
-    /// What was said here was not taken, for this reason.
-    Unsaid {
-        text: String,
-        sentence: String,
-    },
-    /// There is no talk at that server.
-    NoTalk,
+    /// What people say of the stream.
+    Talk(TalkNews),
 }
 
 /// The session with the server at the other end.

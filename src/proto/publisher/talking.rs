@@ -34,34 +34,27 @@ impl Publisher {
             exact.and_then(|exact| ear.object(now, &object, exact)).unwrap_or_default()
         } else {
             let message = Message::parse(hop.kind, body).ok();
-            message.and_then(|message| ear.message(now, &message)).into_iter().collect()
+            message.map(|message| ear.message(now, &message)).unwrap_or_default()
         };
         told.into_iter().for_each(|told| self.take_told(told));
     }
 
     fn take_told(&mut self, told: Told) {
-        match told {
-            Told::Line(heard) if !heard.line.text.is_empty() && self.lines.note(heard.line.id) => {
-                self.events.push_back(Event::Line(heard.line));
-            }
-            Told::Unsaid(unspoken) => {
-                self.events.push_back(Event::Unsaid { text: unspoken.text, sentence: unspoken.sentence });
-            }
-            Told::Off => self.events.push_back(Event::NoTalk),
-            Told::Line(_) | Told::Begins(_) | Told::Unpassed { .. } => {}
-        }
+        self.events.extend(self.lines.news(told).map(Event::Talk));
     }
 
     pub(super) fn tend_talk(&mut self, now: Time) {
-        let Self { ear: Some(ear), session: Some(Session { id, .. }), server, .. } = self else { return };
-        ear.listen_in(now, *id);
-        while ear.next(now, &mut |message| server.tell(*id, message)) {}
         while let Some(told) = self.ear.as_mut().and_then(|ear| ear.give_up(now)) {
             self.take_told(told);
         }
+        let Self { ear: Some(ear), session: Some(Session { id, .. }), server, .. } = self else { return };
+        ear.listen_in(now, *id);
+        while ear.next(now, &mut |message| server.tell(*id, message)) {}
     }
 
     pub(super) fn talk_deadline(&self) -> Option<Time> {
-        self.ear.as_ref().filter(|_| self.session.is_some()).and_then(Ear::deadline)
+        let ear = self.ear.as_ref()?;
+        let due = ear.deadline().filter(|_| self.session.is_some());
+        [due, ear.patience()].into_iter().flatten().min()
     }
 }

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use super::{ListFailure, Ready, Slice, Trouble};
 use crate::media::sound::Piece;
 use crate::proto::player;
+use crate::proto::talk::TalkNews;
 use crate::units::{Size, Time};
 use crate::wire::message::{Entry, RefuseCode, bye};
-use crate::wire::talk::Line;
 use crate::wire::{Description, StreamName};
 
 /// What the receiver tells the program around it.
@@ -55,15 +55,8 @@ pub enum Event {
     /// The streams of the server, in its order.
     Listing(Vec<Entry>),
     ListFailed(ListFailure),
-    /// Somebody has said this of the stream; each line once, in the order of the server.
-    Line(Line),
-    /// What was said here was not taken, for this reason.
-    Unsaid {
-        text: String,
-        sentence: String,
-    },
-    /// There is no talk at this stream.
-    NoTalk,
+    /// What people say of the stream.
+    Talk(TalkNews),
     /// Nothing has been heard for a while; looking for the server.
     Trouble(Trouble),
     /// The stream ended, or the server stopped, with its sentence. Unless [`Config::stay`], `Finished` follows.

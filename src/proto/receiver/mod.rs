@@ -10,7 +10,6 @@ mod event;
 mod fuzz;
 mod listing;
 mod sound_path;
-mod talking;
 mod wanted;
 
 use std::collections::VecDeque;
@@ -29,6 +28,7 @@ use super::player::{self, Clock, Player};
 pub use super::reception::RepairTraffic;
 use super::reception::Traffic;
 use super::talk::KnownLines;
+pub use super::talk::{TalkNews, Unspoken};
 use super::{Input, Machine, Output, Port, Received, Soonest, Transmit};
 use crate::media::Canvas;
 use crate::media::sound::Rendition;
@@ -100,7 +100,7 @@ pub enum Local {
     Sound(Option<Rendition>),
     /// How much of the pictures is wanted at most from now on, of whichever stream.
     Limits(WantedPictures),
-    /// Say this to all who watch the stream; [`Event::Line`] or [`Event::Unsaid`] follows.
+    /// Say this to all who watch the stream; it comes back as a line, or is refused ([`Event::Talk`]).
     Say(String),
     /// Ask which streams the server has; [`Event::Listing`] or [`Event::ListFailed`] follows.
     List,
@@ -246,7 +246,7 @@ impl Receiver {
                 client::Event::Refused { code, sentence, kept } => {
                     self.events.push_back(Event::Refused { code, sentence, kept });
                 }
-                client::Event::Talk(told) => self.take_told(told),
+                client::Event::Talk(told) => self.events.extend(self.lines.news(told).map(Event::Talk)),
                 // Nothing is asked for so, and a server only answers.
                 client::Event::Gone(_) | client::Event::Said(_) | client::Event::Listens { .. } => {}
                 client::Event::Trouble(trouble) => self.events.push_back(Event::Trouble(trouble)),

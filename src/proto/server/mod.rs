@@ -396,7 +396,7 @@ impl Machine for Server {
         if let Some(transmit) = self.message(now) {
             return Output::Send(transmit);
         }
-        if let Some(transmit) = self.talk(now).or_else(|| self.media(now)) {
+        if let Some(transmit) = self.line_or_media(now) {
             self.meter.sends(now);
             return Output::Send(transmit);
         }

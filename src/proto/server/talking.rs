@@ -15,6 +15,8 @@ use crate::wire::message::{Message, Say, Unsaid, UnsaidCode};
 const FORWARDS: usize = 64;
 /// So many that went there are known, so that what becomes of them can be told.
 const PASSED: usize = 256;
+/// For so long: nobody says a line for longer.
+const PASSED_FOR: Duration = Duration::from_secs(30);
 /// A line that is repeated goes on again only after so long.
 const PASSED_AGAIN: Duration = Duration::from_millis(100);
 
@@ -25,8 +27,20 @@ pub(super) struct Talking {
     awake: BTreeSet<usize>,
     /// Lines for the server above.
     forwards: VecDeque<(StreamKey, Said)>,
-    /// Lines that went there: their ids, who said them, and when they went last.
-    passed: VecDeque<(u64, u64, Time)>,
+    /// Lines that went there.
+    passed: VecDeque<PassedLine>,
+    /// What left last was a line: then it is a picture's turn.
+    was_line: bool,
+}
+
+/// A line that went to the server above.
+struct PassedLine {
+    id: u64,
+    /// Who said it here.
+    session: u64,
+    /// When it went first, and last.
+    first: Time,
+    last: Time,
 }
 
 impl Talking {
@@ -81,10 +95,10 @@ impl Server {
 
     fn pass_up(&mut self, now: Time, key: StreamKey, session: u64, said: Said) -> Option<Refused> {
         let Talking { forwards, passed, .. } = &mut self.talking;
-        let before = passed.iter_mut().find(|(id, by, _)| (*id, *by) == (said.id, session));
-        match before {
-            Some((_, _, at)) if now.since(*at) < PASSED_AGAIN => return None,
-            Some((_, _, at)) => *at = now,
+        passed.retain(|line| now.since(line.first) < PASSED_FOR);
+        match passed.iter_mut().find(|line| (line.id, line.session) == (said.id, session)) {
+            Some(line) if now.since(line.last) < PASSED_AGAIN => return None,
+            Some(line) => line.last = now,
             None => {
                 if let Err(refused) = self.streams[key.index()].room.may_pass(now, &said)? {
                     return Some(refused);
@@ -92,7 +106,7 @@ impl Server {
                 if passed.len() == PASSED {
                     passed.pop_front();
                 }
-                passed.push_back((said.id, session, now));
+                passed.push_back(PassedLine { id: said.id, session, first: now, last: now });
             }
         }
         if forwards.len() < FORWARDS {
@@ -108,9 +122,9 @@ impl Server {
 
     /// The server above has not taken a line: whoever said it here is told.
     pub(in crate::proto) fn unsay_passed(&mut self, id: u64, code: UnsaidCode, sentence: &str) {
-        let known = self.talking.passed.iter().position(|(passed, ..)| *passed == id);
-        if let Some((_, session, _)) = known.and_then(|at| self.talking.passed.remove(at)) {
-            self.unsay(session, id, &Refused { code, sentence: sentence.to_owned().into() });
+        let known = self.talking.passed.iter().position(|line| line.id == id);
+        if let Some(line) = known.and_then(|at| self.talking.passed.remove(at)) {
+            self.unsay(line.session, id, &Refused { code, sentence: sentence.to_owned().into() });
         }
     }
 
@@ -130,10 +144,13 @@ impl Server {
             return;
         };
         let room = &self.streams[session.stream.index()].room;
-        match (room.state(), stream) {
-            (RoomState::Off, _) => return self.unsay(id, 0, &Refused::OFF),
-            (_, 0) => session.talk = Some(Box::default()),
-            _ => session.talk.iter_mut().for_each(|talk| talk.heard(now, stream, next, room)),
+        match stream {
+            // It listens, and is told when there is talk, if there is none now.
+            0 => session.talk.get_or_insert_default().ask(now),
+            stream => session.talk.iter_mut().for_each(|talk| talk.heard(now, stream, next, room)),
+        }
+        if room.state() == RoomState::Off {
+            return self.unsay(id, 0, &Refused::OFF);
         }
         self.talking.awake.insert(slot);
     }
@@ -153,8 +170,18 @@ impl Server {
         }
     }
 
+    /// The next line or datagram of a stream, in turns: many who listen hold no picture up.
+    pub(super) fn line_or_media(&mut self, now: Time) -> Option<Transmit> {
+        if std::mem::take(&mut self.talking.was_line) {
+            return self.media(now).or_else(|| self.talk(now));
+        }
+        let line = self.talk(now);
+        self.talking.was_line = line.is_some();
+        line.or_else(|| self.media(now))
+    }
+
     /// The next line that leaves, or the word which there are.
-    pub(super) fn talk(&mut self, now: Time) -> Option<Transmit> {
+    fn talk(&mut self, now: Time) -> Option<Transmit> {
         while let Some(slot) = self.talking.awake.first().copied() {
             if let Some(transmit) = self.talk_to(now, slot) {
                 return Some(transmit);
@@ -188,9 +215,18 @@ impl Server {
         if let Some(stream) = self.streams.get_mut(key.index()) {
             let before = stream.room.state();
             stream.room.set_state(state);
-            if before != state && state == RoomState::Off {
-                self.tell_off(key);
+            match stream.room.state() {
+                same if same == before => {}
+                RoomState::Off => self.tell_off(key),
+                _ => self.wake_listeners(key),
             }
+        }
+    }
+
+    /// There is talk above after all.
+    pub(in crate::proto) fn open_room(&mut self, key: StreamKey) {
+        if self.stream(key).is_some_and(|stream| stream.room.state() == RoomState::Off) {
+            self.set_room(key, RoomState::Above);
         }
     }
 
@@ -213,8 +249,11 @@ impl Server {
     /// A line has come from above.
     pub(in crate::proto) fn pass_line(&mut self, key: StreamKey, heard: Heard) {
         let Some(stream) = self.streams.get_mut(key.index()) else { return };
-        if stream.room.pass(&heard) {
+        let (grew, is_new) = stream.room.pass(&heard);
+        if is_new {
             self.outbox.events.push_back(Event::Said { stream: key, line: heard.line });
+        }
+        if grew {
             self.wake_listeners(key);
         }
     }
@@ -231,13 +270,15 @@ impl Server {
         now: Time,
         key: StreamKey,
         outgoing: &mut Outgoing,
-        (stream, next): (u64, u32),
+        stream: u64,
+        next: u32,
     ) -> bool {
         let Some(room) = self.stream(key).map(|stream| &stream.room) else { return false };
         if stream == 0 {
-            *outgoing = Outgoing::default();
+            outgoing.ask(now)
+        } else {
+            outgoing.heard(now, stream, next, room)
         }
-        outgoing.heard(now, stream, next, room);
         room.state() != RoomState::Off
     }
 

@@ -10,8 +10,8 @@ use crate::wire::{MIN_DATAGRAM, ObjectView};
 
 /// Whether there is talk is asked again after this, and then after twice as long each time …
 const ASK: Duration = Duration::from_millis(100);
-/// … up to this: the other end may not know yet.
-const ASK_SLOWLY: Duration = Duration::from_secs(2);
+/// … up to this: the other end may not know such a question at all.
+const ASK_SLOWLY: Duration = Duration::from_secs(30);
 
 /// See the head of this file.
 #[derive(Default)]
@@ -44,8 +44,8 @@ pub enum Told {
         code: UnsaidCode,
         sentence: String,
     },
-    /// There is no talk.
-    Off,
+    /// Whether there is talk, as far as it is news: said with the first answer in each session.
+    Open(bool),
 }
 
 impl Ear {
@@ -74,25 +74,28 @@ impl Ear {
     }
 
     /// Takes in what the other end says of talk in this session.
-    pub fn message(&mut self, now: Time, message: &Message<'_>) -> Option<Told> {
+    pub fn message(&mut self, now: Time, message: &Message<'_>) -> Vec<Told> {
         match *message {
             Message::Talk { session, range } if session == self.session => self.range(range),
             Message::Unsaid(Unsaid { session, id: 0, .. }) if session == self.session => {
                 self.ask = None;
-                (!std::mem::replace(&mut self.off, true)).then_some(Told::Off)
+                if std::mem::replace(&mut self.off, true) { Vec::new() } else { vec![Told::Open(false)] }
             }
             Message::Unsaid(Unsaid { session, id, code, sentence }) if session == self.session => {
                 let sentence = printable(sentence);
                 let own = self.speaker.refused(now, id, &sentence).map(Told::Unsaid);
-                Some(own.unwrap_or(Told::Unpassed { id, code, sentence }))
+                vec![own.unwrap_or(Told::Unpassed { id, code, sentence })]
             }
-            _ => None,
+            _ => Vec::new(),
         }
     }
 
-    fn range(&mut self, range: LineRange) -> Option<Told> {
-        (self.ask, self.owes, self.off) = (None, true, false);
-        self.incoming.range(range).then_some(Told::Begins(range.first))
+    fn range(&mut self, range: LineRange) -> Vec<Told> {
+        let is_news = self.ask.take().is_some() | std::mem::take(&mut self.off);
+        self.owes = true;
+        let open = is_news.then_some(Told::Open(true));
+        let begins = self.incoming.range(range).then_some(Told::Begins(range.first));
+        open.into_iter().chain(begins).collect()
     }
 
     /// Takes an object of type text in: the lines whose turn it is. `None`: it is no line that is awaited.
@@ -118,7 +121,7 @@ impl Ear {
             return true;
         }
         if self.ask.is_some_and(|at| now >= at) {
-            self.ask = Some(now + (ASK * (1 << self.tries.min(5))).min(ASK_SLOWLY));
+            self.ask = Some(now + (ASK * (1 << self.tries.min(9))).min(ASK_SLOWLY));
             self.tries += 1;
             say(&Message::Heard { session, stream: 0, next: 0 });
             return true;
@@ -129,14 +132,25 @@ impl Ear {
         true
     }
 
+    /// Nothing that waits is to be said any more, for this reason.
+    pub fn take_back(&mut self, sentence: &str) -> impl Iterator<Item = Told> + use<> {
+        self.speaker.take_back(sentence).into_iter().map(Told::Unsaid)
+    }
+
     /// A line that is given up.
     pub fn give_up(&mut self, now: Time) -> Option<Told> {
         self.speaker.give_up(now).map(Told::Unsaid)
     }
 
+    /// When it has something to say in its session.
     pub fn deadline(&self) -> Option<Time> {
         let owes = self.owes.then_some(Time::ZERO);
         [owes, self.ask, self.speaker.deadline()].into_iter().flatten().min().filter(|_| self.session != 0)
+    }
+
+    /// When a line is given up, in a session or without one.
+    pub fn patience(&self) -> Option<Time> {
+        self.speaker.patience()
     }
 }
 

@@ -2,8 +2,22 @@
 
 use std::collections::VecDeque;
 
+use super::{Told, Unspoken};
+use crate::wire::talk::Line;
+
 /// So many are known again.
 const MOST: usize = 1_024;
+
+/// What is told of talk to people and programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TalkNews {
+    /// Whether there is talk at this stream.
+    Open(bool),
+    /// Somebody has said this of the stream; each line once, in the order of the server.
+    Line(Line),
+    /// What was said here was not taken, for this reason.
+    Unsaid(Unspoken),
+}
 
 /// See the head of this file.
 #[derive(Default)]
@@ -24,6 +38,18 @@ impl KnownLines {
             self.0.push_back(id);
         }
         is_new
+    }
+
+    /// What is news of what an ear tells.
+    pub fn news(&mut self, told: Told) -> Option<TalkNews> {
+        match told {
+            Told::Open(open) => Some(TalkNews::Open(open)),
+            Told::Line(heard) if heard.line.text.is_empty() || !self.note(heard.line.id) => None,
+            Told::Line(heard) => Some(TalkNews::Line(heard.line)),
+            Told::Unsaid(unspoken) => Some(TalkNews::Unsaid(unspoken)),
+            // Of use to who passes lines on.
+            Told::Begins(_) | Told::Unpassed { .. } => None,
+        }
     }
 
     /// For fuzzing: panics if it grows without bound.

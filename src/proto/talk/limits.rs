@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::Author;
+use super::{Author, Refused};
 use crate::units::Time;
 
 /// Lines are counted for so long.
@@ -20,17 +20,20 @@ const OF_ALL: usize = 200;
 pub struct TalkLimits(VecDeque<(Time, Author)>);
 
 impl TalkLimits {
-    /// Whether this author may say a line now, which then counts.
-    pub fn allow(&mut self, now: Time, author: Author) -> bool {
+    /// Whether this author may say a line now, which then counts. `is_maker`: the crowd does not silence it.
+    pub fn allow(&mut self, now: Time, author: Author, is_maker: bool) -> Result<(), Refused> {
         self.0.retain(|(at, _)| now.since(*at) < SPAN);
         let count = |of: &dyn Fn(&Author) -> bool| self.0.iter().filter(|(_, author)| of(author)).count();
         let own = count(&|other| *other == author);
         let relay = count(&|other| other.session == author.session);
-        let allowed = own < OF_ONE && relay < OF_RELAY && self.0.len() < OF_ALL;
-        if allowed {
-            self.0.push_back((now, author));
+        if own >= OF_ONE {
+            return Err(Refused::TOO_MANY);
         }
-        allowed
+        if !is_maker && (relay >= OF_RELAY || self.0.len() >= OF_ALL) {
+            return Err(Refused::CROWDED);
+        }
+        self.0.push_back((now, author));
+        Ok(())
     }
 }
 
@@ -43,12 +46,17 @@ mod tests {
         let mut limits = TalkLimits::default();
         let one = Author { session: 1, behind: 0 };
         let at = |tenths: u64| Time::from_millis(tenths * 100);
-        let allowed: Vec<bool> = (0..8).map(|n| limits.allow(at(n), one)).collect();
+        let allowed: Vec<bool> = (0..8).map(|n| limits.allow(at(n), one, false).is_ok()).collect();
         assert_eq!(allowed, [true, true, true, true, true, false, false, false]);
-        assert!(!limits.allow(at(99), one) && limits.allow(at(100), one) && !limits.allow(at(100), one));
+        assert!(
+            limits.allow(at(99), one, false) == Err(Refused::TOO_MANY) && limits.allow(at(100), one, false).is_ok()
+        );
         let relayed = (1..=20).flat_map(|behind| [Author { session: 2, behind }; 5]);
-        assert_eq!(relayed.filter(|author| limits.allow(at(101), *author)).count(), 50);
+        assert_eq!(relayed.filter(|author| limits.allow(at(101), *author, false).is_ok()).count(), 50);
         let all = (3..=200).map(|session| Author { session, behind: 0 });
-        assert_eq!(all.filter(|author| limits.allow(at(102), *author)).count(), 200 - 50 - 3);
+        assert_eq!(all.filter(|author| limits.allow(at(102), *author, false).is_ok()).count(), 200 - 50 - 3);
+        let late = Author { session: 999, behind: 0 };
+        assert_eq!(limits.allow(at(102), late, false), Err(Refused::CROWDED));
+        assert_eq!(limits.allow(at(102), late, true), Ok(()), "whoever makes the stream is heard");
     }
 }

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 pub use ear::{Ear, Told};
 pub use incoming::Incoming;
-pub use known::KnownLines;
+pub use known::{KnownLines, TalkNews};
 pub use outgoing::{Next, Outgoing};
 pub use room::{Room, RoomState, TalkRules};
 pub use speaker::{Speaker, Unspoken};
@@ -71,6 +71,8 @@ impl Refused {
     pub const OFF: Self = Self::new(UnsaidCode::OFF, "There is no talk at this stream.");
     pub const TOO_MANY: Self =
         Self::new(UnsaidCode::TOO_MANY, "Five lines in ten seconds are the most: wait a moment, then say it again.");
+    pub const CROWDED: Self =
+        Self::new(UnsaidCode::TOO_MANY, "Too much is said here at once: wait a moment, then say it again.");
     pub const MUTED: Self = Self::new(UnsaidCode::MUTED, "Nobody hears this name here: it is muted.");
     pub const EMPTY: Self = Self::new(UnsaidCode::EMPTY, "There is nothing to read in this line.");
 }

@@ -13,6 +13,8 @@ const WINDOW: u32 = 8;
 const REPEAT: Duration = Duration::from_millis(200);
 /// … up to this.
 const SLOWEST: Duration = Duration::from_secs(2);
+/// What has come already is sent once more only so often.
+const BACK: Duration = Duration::from_millis(200);
 
 /// What is to be sent next.
 pub enum Next {
@@ -28,23 +30,28 @@ pub struct Outgoing {
     wanted: u32,
     /// The next to send.
     next: u32,
-    /// Up to here the listener knows that there is nothing before.
-    told_first: Option<u32>,
+    /// The listener has said from which line on it listens.
+    is_agreed: bool,
     /// The range was sent, and its answer is awaited.
     asked: bool,
     repeat_at: Time,
     tries: u32,
+    /// It does not go back before then: whoever says that little has come is sent much.
+    back_at: Time,
 }
 
 impl Outgoing {
     /// What is to be sent now.
     pub fn next(&mut self, now: Time, stream: u64, room: &Room) -> Option<Next> {
         let range = room.range(stream);
-        self.follow(range);
+        // The room may have become another one, or have forgotten what was not sent yet.
+        if self.stream != range.stream || !(range.first..=range.next).contains(&self.wanted) {
+            self.begin_again(range);
+        }
         if now >= self.repeat_at && self.is_waiting() {
             (self.asked, self.next) = (false, self.wanted);
         }
-        if self.told_first.is_none() {
+        if !self.is_agreed {
             if std::mem::replace(&mut self.asked, true) {
                 return None;
             }
@@ -62,12 +69,9 @@ impl Outgoing {
         Some(Next::Line(line))
     }
 
-    /// The room may have become another one, or have forgotten what was not sent yet.
-    fn follow(&mut self, range: LineRange) {
-        let other = self.stream != range.stream || self.wanted > range.next;
-        if other || self.wanted < range.first {
-            *self = Self { stream: range.stream, wanted: range.first, next: range.first, ..Self::default() };
-        }
+    fn begin_again(&mut self, range: LineRange) {
+        let LineRange { stream, first, .. } = range;
+        *self = Self { stream, wanted: first, next: first, back_at: self.back_at, ..Self::default() };
     }
 
     fn wait(&mut self, now: Time) {
@@ -80,19 +84,45 @@ impl Outgoing {
         self.asked || self.next > self.wanted
     }
 
+    /// Whether it may go back now, which it then does not for a while.
+    fn may_go_back(&mut self, now: Time) -> bool {
+        let may = now >= self.back_at;
+        if may {
+            self.back_at = now + BACK;
+        }
+        may
+    }
+
+    /// The listener asks whether there is talk: it knows nothing.
+    pub fn ask(&mut self, now: Time) {
+        if self.may_go_back(now) {
+            *self = Self { back_at: self.back_at, ..Self::default() };
+        }
+    }
+
     /// The listener has all lines before this one.
     pub fn heard(&mut self, now: Time, stream: u64, next: u32, room: &Room) {
-        let range = room.range(stream);
-        if stream != self.stream || next > range.next || next < self.wanted {
+        let range = room.range(self.stream);
+        if stream != self.stream || !(range.first..=range.next).contains(&next) {
+            // What it listens to is not what there is, perhaps because of something that came late: it is told again.
+            if self.is_agreed && self.may_go_back(now) {
+                self.begin_again(range);
+            }
             return;
         }
-        let news = next > self.wanted || self.told_first.is_none();
-        (self.told_first, self.asked) = (Some(range.first), false);
+        // Less than before: this came late, or the listener began anew.
+        if next < self.wanted && self.is_agreed && !self.may_go_back(now) {
+            return;
+        }
+        let is_news = next != self.wanted || !self.is_agreed;
+        (self.is_agreed, self.asked) = (true, false);
+        self.next = if next < self.wanted { next } else { self.next.max(next) };
         self.wanted = next;
-        self.next = self.next.max(next);
-        if news {
+        if is_news {
             self.tries = 0;
-            self.wait(now);
+            if self.is_waiting() {
+                self.wait(now);
+            }
         }
     }
 

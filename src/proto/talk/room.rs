@@ -1,6 +1,7 @@
 //! The lines of one stream at one server: taken in here and numbered, or repeated as they come from above.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::limits::TalkLimits;
 use super::{Heard, KEPT_LINES, KnownLines, Refused, Said};
@@ -37,6 +38,17 @@ pub enum RoomState {
     Off,
 }
 
+/// The name of a line, which is never empty: without one it could be taken for somebody's.
+fn name_of(name: &str) -> String {
+    Some(clean_name(name)).filter(|name| !name.is_empty()).unwrap_or_else(|| NOBODY.to_owned())
+}
+
+/// Who gives no name is called so.
+const NOBODY: &str = "guest";
+/// So many refused lines are known again, for so long.
+const REFUSED: usize = 64;
+const REMEMBERED: Duration = Duration::from_secs(5);
+
 /// See the head of this file.
 pub struct Room {
     state: RoomState,
@@ -46,6 +58,8 @@ pub struct Room {
     next: u32,
     lines: VecDeque<(Line, Object)>,
     known: KnownLines,
+    /// Lines that were refused lately, and why: another copy of one may come while its author has not been told yet.
+    refused: VecDeque<(u64, Refused, Time)>,
     limits: TalkLimits,
 }
 
@@ -59,6 +73,7 @@ impl Room {
             next: (number as u32) >> 2,
             lines: VecDeque::new(),
             known: KnownLines::default(),
+            refused: VecDeque::new(),
             limits: TalkLimits::default(),
         }
     }
@@ -97,16 +112,8 @@ impl Room {
         if self.known.has(said.id) {
             return Ok(None);
         }
-        let (name, text) = (clean_name(&said.name), clean_line(&said.text));
-        if text.is_empty() {
-            return Err(Refused::EMPTY);
-        }
-        if !said.is_maker && self.is_muted(&name) {
-            return Err(Refused::MUTED);
-        }
-        if !self.limits.allow(now, said.author) {
-            return Err(Refused::TOO_MANY);
-        }
+        self.may_say(now, said)?;
+        let (name, text) = (name_of(&said.name), clean_line(&said.text));
         let line = Line { unit: Unit(self.next), media, id: said.id, is_maker: said.is_maker, name, text };
         self.known.note(said.id);
         self.keep(line.clone(), line.object(stream).into());
@@ -120,10 +127,29 @@ impl Room {
             RoomState::Off => return Some(Err(Refused::OFF)),
             RoomState::Here | RoomState::Above => {}
         }
-        if self.is_muted(&clean_name(&said.name)) {
-            return Some(Err(Refused::MUTED));
+        Some(self.may_say(now, said))
+    }
+
+    /// Whether a line may be said now, which then counts; the same answer to each copy of it.
+    fn may_say(&mut self, now: Time, said: &Said) -> Result<(), Refused> {
+        self.refused.retain(|(_, _, at)| now.since(*at) < REMEMBERED);
+        if let Some((_, refused, _)) = self.refused.iter().find(|(id, ..)| *id == said.id) {
+            return Err(refused.clone());
         }
-        Some(if self.limits.allow(now, said.author) { Ok(()) } else { Err(Refused::TOO_MANY) })
+        let allowed = if clean_line(&said.text).is_empty() {
+            Err(Refused::EMPTY)
+        } else if !said.is_maker && self.is_muted(&name_of(&said.name)) {
+            Err(Refused::MUTED)
+        } else {
+            self.limits.allow(now, said.author, said.is_maker)
+        };
+        if let Err(refused) = &allowed {
+            if self.refused.len() == REFUSED {
+                self.refused.pop_front();
+            }
+            self.refused.push_back((said.id, refused.clone(), now));
+        }
+        allowed
     }
 
     fn is_muted(&self, name: &str) -> bool {
@@ -139,25 +165,28 @@ impl Room {
         }
     }
 
-    /// A line came from above. False if it is nothing new.
-    pub fn pass(&mut self, heard: &Heard) -> bool {
+    /// A line came from above. Returns whether it is here only now, and whether it is new: it may have come under another stream's id.
+    pub fn pass(&mut self, heard: &Heard) -> (bool, bool) {
         let number = heard.line.unit.0;
         if number < self.next {
-            return false;
+            return (false, false);
         }
         if number > self.next {
             self.lines.clear();
             self.next = number;
         }
         self.keep(heard.line.clone(), heard.object.clone().into());
-        self.known.note(heard.line.id)
+        (true, self.known.note(heard.line.id))
     }
 
-    /// The stream has another id from now on. What was taken in here goes on under that one, each line with its number; what came
-    /// from above comes again.
+    /// The stream has another id from now on. What was taken in here goes on under that one, each line with its number, but its moment is
+    /// none of that one's; what came from above comes again.
     pub fn move_to(&mut self, stream: u64) {
         if self.state == RoomState::Here {
-            self.lines.iter_mut().for_each(|(line, object)| *object = line.object(stream).into());
+            for (line, object) in &mut self.lines {
+                line.media = MediaTime::ZERO;
+                *object = line.object(stream).into();
+            }
         } else {
             self.lines.clear();
         }
@@ -173,7 +202,7 @@ impl Room {
 
     /// For fuzzing: panics if something grows without bound.
     pub fn assert_sound(&self) {
-        assert!(self.lines.len() <= KEPT_LINES);
+        assert!(self.lines.len() <= KEPT_LINES && self.refused.len() <= REFUSED);
         self.known.assert_sound();
     }
 }
@@ -219,6 +248,20 @@ mod tests {
     }
 
     #[test]
+    fn copies_of_a_line_have_one_answer() {
+        let mut room = Room::new(TalkRules::default(), 0);
+        let by_one = |id| Said { author: Author::default(), ..said(id, "", "hi") };
+        (1..=5).for_each(|id| assert!(take(&mut room, &by_one(id)).is_ok()));
+        let at = |millis| Time::from_millis(millis);
+        let again = |room: &mut Room, millis| room.take(at(millis), 7, MediaTime::ZERO, &by_one(6)).map(drop);
+        assert_eq!(again(&mut room, 9_900), Err(Refused::TOO_MANY));
+        assert_eq!(again(&mut room, 10_100), Err(Refused::TOO_MANY), "a copy that was on its way");
+        assert_eq!(again(&mut room, 15_000), Ok(()), "long after that it is another attempt");
+        let name = room.lines.back().map(|(line, _)| line.name.clone());
+        assert_eq!(name.as_deref(), Some(NOBODY), "no line is without a name");
+    }
+
+    #[test]
     fn a_relays_room_repeats_the_one_above() {
         let (mut above, mut room) = (Room::new(TalkRules::default(), 400), Room::new(TalkRules::default(), 1 << 31));
         room.set_state(RoomState::Awaited);
@@ -230,12 +273,16 @@ mod tests {
         let (one, two, _, four) = (heard(1), heard(2), heard(3), heard(4));
         room.begin_at(100);
         assert_eq!(room.may_pass(Time::ZERO, &said(1, "", "hi")), Some(Ok(())));
-        assert!(room.pass(&one) && room.pass(&two) && !room.pass(&one), "each once");
+        assert_eq!(
+            [&one, &two, &one].map(|line| room.pass(line)),
+            [(true, true), (true, true), (false, false)],
+            "each once"
+        );
         assert_eq!(room.range(7), LineRange { stream: 7, first: 100, next: 102 });
         assert_eq!(room.line(101).map(|object| object.bytes().to_vec()), Some(two.object));
         room.begin_at(100);
         assert_eq!(room.range(7).first, 100, "the same again");
-        assert!(room.pass(&four));
+        assert_eq!(room.pass(&four), (true, true));
         assert_eq!(
             room.range(7),
             LineRange { stream: 7, first: 103, next: 104 },

@@ -72,7 +72,7 @@ impl Speaker {
     /// A line that is given up.
     pub fn give_up(&mut self, now: Time) -> Option<Unspoken> {
         let id = self.waiting.front().filter(|first| now.since(first.since) >= GIVEN_UP)?.id;
-        self.refused(now, id, "It was not said: no answer came from the server.")
+        self.refused(now, id, "No answer came: perhaps nobody has heard it.")
     }
 
     fn take(&mut self, now: Time, id: u64) -> Option<String> {
@@ -83,13 +83,25 @@ impl Speaker {
         self.waiting.remove(at).map(|pending| pending.text)
     }
 
+    /// Nothing that waits is to be said any more, for this reason.
+    pub fn take_back(&mut self, sentence: &str) -> Vec<Unspoken> {
+        let back = |pending: Pending| Unspoken { text: pending.text, sentence: sentence.to_owned() };
+        self.waiting.drain(..).map(back).collect()
+    }
+
     /// The session is new: what waits is said there at once.
     pub const fn begin_again(&mut self, now: Time) {
         (self.tries, self.next) = (0, now);
     }
 
+    /// When the next line is to be said.
     pub fn deadline(&self) -> Option<Time> {
-        self.waiting.front().map(|first| self.next.min(first.since + GIVEN_UP))
+        self.waiting.front().map(|_| self.next)
+    }
+
+    /// When one is given up.
+    pub fn patience(&self) -> Option<Time> {
+        self.waiting.front().map(|first| first.since + GIVEN_UP)
     }
 }
 

@@ -71,19 +71,20 @@ impl<'a> Page<'a> {
         shade_bgrx_by(self.target, self.window.width.into(), at, size, opacity);
     }
 
-    /// Draws words of several colours, one for each span.
-    pub fn put_spans(&mut self, words: &Paragraph, at: (i32, i32), colours: &[u32], opacity: f32) {
-        self.is_complete &= words.is_complete();
-        words.draw(self.target, self.window.width.into(), at, colours, opacity);
-    }
-
-    /// Draws words from their left, no higher and no lower than between `top` and `bottom`.
-    pub fn put_within(&mut self, words: &Paragraph, (x, y): (i32, i32), (top, bottom): (i32, i32), colour: u32) {
+    /// Draws words in the colours of their spans, no higher and no lower than between `top` and `bottom`.
+    pub fn put_within(
+        &mut self,
+        words: &Paragraph,
+        (x, y): (i32, i32),
+        (top, bottom): (i32, i32),
+        colours: &[u32],
+        opacity: f32,
+    ) {
         self.is_complete &= words.is_complete();
         let (width, height) = (usize::from(self.window.width), i32::from(self.window.height));
         let (top, bottom) = (top.clamp(0, height), bottom.clamp(0, height));
         if let Some(rows) = self.target.get_mut(top as usize * width..bottom.max(top) as usize * width) {
-            words.draw_aligned(rows, width, (x, y - top), (Align::Left, words.width()), &[colour], 1.0);
+            words.draw(rows, width, (x, y - top), colours, opacity);
         }
     }
 

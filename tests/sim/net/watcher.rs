@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use udpstream::media::sound::{CODED_FRAMES, FRAMES, Frame, Piece, Rendition};
-use udpstream::proto::receiver::{self, Ready, WatchCounts};
+use udpstream::proto::receiver::{self, Ready, TalkNews, WatchCounts};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver};
 use udpstream::units::{Time, Unit};
 use udpstream::wire::message::{Entry, WantedPictures};
@@ -59,8 +59,8 @@ pub struct Seen {
     pub lines: Vec<Line>,
     /// What this one said that was not taken, and why.
     pub unsaid: Vec<(String, String)>,
-    /// How often it was told that there is no talk.
-    pub no_talk: usize,
+    /// Whether there is talk, each time that it was told.
+    pub talk_open: Vec<bool>,
     /// Slices since the last picture shown.
     open: Vec<(Unit, u16, u16)>,
 }
@@ -243,9 +243,11 @@ impl Seen {
             }
             receiver::Event::Show { picture, due } => self.show(now, picture, *due),
             receiver::Event::Refused { .. } | receiver::Event::TooLarge(_) => self.refused += 1,
-            receiver::Event::Line(line) => self.lines.push(line.clone()),
-            receiver::Event::Unsaid { text, sentence } => self.unsaid.push((text.clone(), sentence.clone())),
-            receiver::Event::NoTalk => self.no_talk += 1,
+            receiver::Event::Talk(TalkNews::Line(line)) => self.lines.push(line.clone()),
+            receiver::Event::Talk(TalkNews::Unsaid(line)) => {
+                self.unsaid.push((line.text.clone(), line.sentence.clone()))
+            }
+            receiver::Event::Talk(TalkNews::Open(open)) => self.talk_open.push(*open),
             receiver::Event::Listing(entries) => self.listings.push(entries.clone()),
             receiver::Event::ListFailed(_) => {}
             receiver::Event::Trouble(trouble) => {

@@ -86,7 +86,9 @@ impl Watching {
     pub(super) fn switched(&mut self, name: Option<StreamName>) {
         let title = self.description().map(|description| description.title.clone()).unwrap_or_default();
         let said = name.as_ref().map_or_else(|| title.clone(), |name| format!("{name}: {title}"));
+        let shown = name.as_ref().map_or_else(|| title.clone(), |name| name.to_string());
         if self.streams.playing(name) {
+            self.screen.talk_of(&shown);
             self.screen.notice(&said);
         }
     }

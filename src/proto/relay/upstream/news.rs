@@ -2,7 +2,7 @@
 
 use super::{Above, Fetched, Tapped, Upstream};
 use crate::proto::Server;
-use crate::proto::client::{Client, Event as Told};
+use crate::proto::client::{self, Client};
 use crate::proto::server::Adoption;
 use crate::units::Time;
 use crate::wire::description::film_id;
@@ -12,17 +12,19 @@ impl Upstream {
     pub(super) fn take_news(&mut self, now: Time, server: &mut Server) {
         while let Some(told) = self.client.as_mut().and_then(Client::event) {
             match told {
-                Told::Described(_) | Told::HeardAgain => self.described(now, server),
-                Told::Trouble(_) if self.vouched.is_some() => self.is_lost(server),
-                Told::Trouble(_) => self.above = Above::Away(String::new()),
-                Told::Talk(told) => self.told_of_talk(told, server),
+                client::Event::Described(_) | client::Event::HeardAgain => self.described(now, server),
+                client::Event::Trouble(_) if self.vouched.is_some() => self.is_lost(server),
+                client::Event::Trouble(_) => self.above = Above::Away(String::new()),
+                client::Event::Talk(told) => self.told_of_talk(told, server),
                 // Of a server above that is nothing: it answers, and says nothing of its own.
-                Told::Said(_) | Told::Listens { .. } if self.published.is_none() => {}
-                Told::Said(said) => self.publisher_says(now, &said, server),
-                Told::Listens { stream, next } => self.publisher_hears(now, (stream, next), server),
-                Told::Gone(range) => self.fetched.push_back(Fetched::Gone(range)),
-                Told::Refused { code: RefuseCode::LOOP, sentence, .. } => self.found_loop(now, server, sentence),
-                Told::Refused { sentence, .. } => self.above = Above::Away(sentence),
+                client::Event::Said(_) | client::Event::Listens { .. } if self.published.is_none() => {}
+                client::Event::Said(said) => self.publisher_says(now, &said, server),
+                client::Event::Listens { stream, next } => self.publisher_hears(now, stream, next, server),
+                client::Event::Gone(range) => self.fetched.push_back(Fetched::Gone(range)),
+                client::Event::Refused { code: RefuseCode::LOOP, sentence, .. } => {
+                    self.found_loop(now, server, sentence)
+                }
+                client::Event::Refused { sentence, .. } => self.above = Above::Away(sentence),
             }
         }
     }

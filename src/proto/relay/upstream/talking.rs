@@ -18,7 +18,8 @@ impl Upstream {
         match told {
             Told::Begins(first) => server.begin_lines(self.key, first),
             Told::Line(heard) => server.pass_line(self.key, heard),
-            Told::Off => server.set_room(self.key, RoomState::Off),
+            Told::Open(true) => server.open_room(self.key),
+            Told::Open(false) => server.set_room(self.key, RoomState::Off),
             Told::Unpassed { id, code, sentence } => server.unsay_passed(id, code, &sentence),
             // A relay says nothing of its own.
             Told::Unsaid(_) => {}
@@ -33,9 +34,9 @@ impl Upstream {
     }
 
     /// The publisher listens, and has all lines before `next`.
-    pub(super) fn publisher_hears(&mut self, now: Time, (stream, next): (u64, u32), server: &Server) {
+    pub(super) fn publisher_hears(&mut self, now: Time, stream: u64, next: u32, server: &Server) {
         let listener = self.listener.get_or_insert_with(Outgoing::default);
-        if !server.note_heard(now, self.key, listener, (stream, next)) {
+        if !server.note_heard(now, self.key, listener, stream, next) {
             let Refused { code, sentence } = Refused::OFF;
             self.client.iter_mut().for_each(|client| client.unsay(now, 0, code, &sentence));
         }
