@@ -86,6 +86,7 @@ impl ServeArgs {
             return Err(format!("{} was not found; check its name and folder", path.display()));
         }
         self.settled = streams::settle(named, &defaults)?;
+        self.settings.talk.settle()?;
         let takes_stdin = self.settled.iter().any(|stream| stream.input == Input::Stdin);
         if self.settings.talk.talk.is_some() && takes_stdin {
             return Err("standard input can be read once; leave out --talk, or name another input than -".to_owned());

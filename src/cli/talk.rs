@@ -32,6 +32,14 @@ impl TalkChoices {
         }
     }
 
+    /// Checks what command line and file say together; the error is one sentence.
+    pub fn settle(&self) -> Result<(), String> {
+        if self.is_off() && self.talk.is_some() {
+            return Err("talk and no-talk exclude each other: leave one of them out".to_owned());
+        }
+        Ok(())
+    }
+
     pub fn options(&self) -> TalkOptions {
         TalkOptions { typed: self.talk.is_some(), off: self.is_off(), name: self.talk.clone() }
     }
@@ -48,4 +56,24 @@ impl TalkChoices {
 /// Names as a file has them, with commas between them.
 pub fn names(text: &str) -> Result<Vec<String>, String> {
     text.split(',').map(talk::name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_a_file_stand_between_commas() {
+        assert_eq!(names("Eve, Mallory "), Ok(vec!["Eve".to_owned(), "Mallory".to_owned()]));
+        assert!(names("Eve,,").is_err() && names("\u{202e}").is_err());
+    }
+
+    #[test]
+    fn talk_and_none_exclude_each_other() {
+        let said = |no_talk, talk: Option<&str>| TalkChoices { no_talk, mute: None, talk: talk.map(str::to_owned) };
+        assert!(said(Some(true), Some("Ann")).settle().is_err());
+        assert!(said(Some(false), Some("Ann")).settle().is_ok() && said(Some(true), None).settle().is_ok());
+        let both = said(Some(true), None).or(said(Some(false), Some("Ann")));
+        assert!(both.rules().off && both.options().off && both.settle().is_err());
+    }
 }

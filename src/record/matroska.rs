@@ -15,7 +15,8 @@ pub struct Tracks {
     pub size: Size,
     pub rate: Rate,
     pub sound: bool,
-    /// Lines that people write to each other; there may be none.
+    /// Lines that people write to each other; there may be none. Where the header can be patched, their track is in it only if there
+    /// are some.
     pub talk: bool,
 }
 
@@ -41,6 +42,8 @@ struct Places {
     segment: u64,
     cues: u64,
     length: u64,
+    /// Where the track of lines is announced with the first of them.
+    talk: Option<u64>,
 }
 
 /// The cluster that blocks are being put into.
@@ -52,7 +55,7 @@ struct Cluster {
 impl<W: Write + Seek> Matroska<W> {
     /// Writes the header. Without `patching` nothing is ever sought in `out`.
     pub fn begin(mut out: W, tracks: Tracks, patching: bool) -> io::Result<Self> {
-        let (bytes, places) = header(tracks);
+        let (bytes, places) = header(tracks, patching);
         out.write_all(&bytes)?;
         let end = bytes.len() as u64;
         let (cues, length) = (Vec::new(), Duration::ZERO);
@@ -84,6 +87,10 @@ impl<W: Write + Seek> Matroska<W> {
     /// Appends a line of text that is shown from this time on, as SubRip knows it without its times. Lines may overlap; none
     /// makes the film longer.
     pub fn line(&mut self, at: Duration, lasts: Duration, text: &str) -> io::Result<()> {
+        if let Some(place) = self.places.talk {
+            self.patch(place, &talk_track())?;
+            self.places.talk = None;
+        }
         let ticks = ticks(at);
         let near = self.near(ticks)?;
         let mut block = vec![0x80 | TALK];
@@ -224,7 +231,7 @@ pub(super) fn is_ours(beginning: &[u8]) -> bool {
 }
 
 /// Everything before the first cluster.
-fn header(tracks: Tracks) -> (Vec<u8>, Places) {
+fn header(tracks: Tracks, patching: bool) -> (Vec<u8>, Places) {
     let mut out = Vec::new();
     master(id::EBML, &mut out, |out| {
         unsigned(id::EBML_VERSION, 1, out);
@@ -247,10 +254,15 @@ fn header(tracks: Tracks) -> (Vec<u8>, Places) {
         append_seek(id::TRACKS, info + information.len() as u64, out);
         void(SEEK, out);
     });
-    let places = Places { segment_size, segment, cues: segment + info - SEEK as u64, length: segment + info + length };
+    let (cues, length) = (segment + info - SEEK as u64, segment + info + length);
     out.extend_from_slice(&information);
-    append_tracks(tracks, &mut out);
-    (out, places)
+    let track = if tracks.talk { talk_track() } else { Vec::new() };
+    append_tracks(tracks, &mut out, |out| {
+        if patching && tracks.talk { void(track.len(), out) } else { out.extend_from_slice(&track) }
+    });
+    // It is the last of the tracks, which are the last of the header.
+    let talk = (patching && tracks.talk).then(|| (out.len() - track.len()) as u64);
+    (out, Places { segment_size, segment, cues, length, talk })
 }
 
 /// The Info element, and where in it the length goes.
@@ -267,7 +279,7 @@ fn information() -> (Vec<u8>, u64) {
     (out, place)
 }
 
-fn append_tracks(tracks: Tracks, out: &mut Vec<u8>) {
+fn append_tracks(tracks: Tracks, out: &mut Vec<u8>, talk: impl FnOnce(&mut Vec<u8>)) {
     master(id::TRACKS, out, |out| {
         append_track(PICTURES, PICTURES, "V_MJPEG", out, |out| {
             unsigned(id::DEFAULT_DURATION, tracks.rate.interval().as_nanos() as u64, out);
@@ -282,14 +294,19 @@ fn append_tracks(tracks: Tracks, out: &mut Vec<u8>) {
                 });
             });
         }
-        if tracks.talk {
-            append_track(TALK, SUBTITLES, "S_TEXT/UTF8", out, |out| {
-                // Players show it without being asked, as it was on the screen, and can hide it.
-                unsigned(id::FLAG_DEFAULT, 1, out);
-                text(id::NAME, "Talk", out);
-            });
-        }
+        talk(out);
     });
+}
+
+/// The track of lines.
+fn talk_track() -> Vec<u8> {
+    let mut track = Vec::new();
+    append_track(TALK, SUBTITLES, "S_TEXT/UTF8", &mut track, |out| {
+        // Players show it without being asked, as it was on the screen, and can hide it.
+        unsigned(id::FLAG_DEFAULT, 1, out);
+        text(id::NAME, "Talk", out);
+    });
+    track
 }
 
 fn append_track(number: u8, kind: u8, codec: &str, out: &mut Vec<u8>, rest: impl FnOnce(&mut Vec<u8>)) {

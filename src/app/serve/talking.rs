@@ -8,6 +8,10 @@ use crate::units::Time;
 use crate::wire::StreamName;
 use crate::wire::talk::Line;
 
+/// Who only takes what others publish has nothing to speak of.
+const NO_STREAM: &str =
+    "Not said: this server has no stream of its own; those that others publish are spoken of by who watches them.";
+
 impl Serving {
     /// Somebody has said something of one of the streams here, or of one that others publish.
     pub(super) fn said(&mut self, key: StreamKey, published: Option<&StreamName>, line: &Line) {
@@ -42,7 +46,9 @@ impl Serving {
     /// Says the lines that were typed: of the first stream.
     pub(super) fn say_typed(&mut self, now: Time, server: &mut Server) {
         let typed = self.console.as_ref().map(Console::lines).unwrap_or_default();
-        let Some(key) = self.channels.first().map(|channel| channel.key) else { return };
+        let Some(key) = self.channels.first().map(|channel| channel.key) else {
+            return typed.iter().for_each(|_| self.output.warn(NO_STREAM));
+        };
         let name = self.options.talk.name.clone().unwrap_or_else(|| talk::HOST.to_owned());
         for text in typed {
             let say = Feed::Say { name: name.clone(), text };

@@ -314,6 +314,22 @@ fn a_line_is_a_block_with_a_duration_and_its_track_is_announced() {
 }
 
 #[test]
+fn a_film_without_lines_has_no_track_of_them_and_the_first_line_announces_it() {
+    let mut film = Matroska::begin(Cursor::new(Vec::new()), TALKING, true).expect("begun");
+    film.picture(Duration::ZERO, &picture(0)).expect("written");
+    let silent = film.out.get_ref().clone();
+    assert_eq!(Found::of(&silent).tracks, 1);
+    film.line(Duration::ZERO, Duration::from_secs(1), "now").expect("written");
+    let (found, spoken) = (Found::of(film.out.get_ref()), film.out.get_ref());
+    assert_eq!((found.tracks, found.blocks.len()), (2, 2));
+    // Where it is announced was void, and nothing else has moved.
+    let changed: Vec<usize> = (0..silent.len()).filter(|at| silent[*at] != spoken[*at]).collect();
+    let track = talk_track().len();
+    assert!(changed.last().expect("announced") - changed[0] < track, "{changed:?}");
+    assert_eq!(Found::of(&silent).blocks, found.blocks[..1]);
+}
+
+#[test]
 fn lines_stand_among_pictures_make_no_film_longer_and_survive_where_it_is_cut_off() {
     let mut film = Matroska::begin(Cursor::new(Vec::new()), TALKING, true).expect("begun");
     let mut wanted = Vec::new();
