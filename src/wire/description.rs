@@ -2,9 +2,9 @@
 
 use super::WireError;
 use super::bytes::{Put, Reader};
-use super::object::{ObjectHeader, Type, flags};
+use super::object::{ObjectHeader, Type};
 use super::tlv::{self, Tlvs, printable};
-use crate::units::{self, MediaTime, Rate, Size, Unit};
+use crate::units::{self, Rate, Size, Unit};
 
 const TITLE: u16 = 1;
 const PICTURES: u16 = 2;
@@ -118,22 +118,8 @@ impl Description {
 
     /// The Description object of a stream: unit 0 of one that runs, unit 1 of one that has ended. One name, one byte string.
     pub fn object(&self, stream: u64) -> Vec<u8> {
-        let header = ObjectHeader {
-            kind: Type::DESCRIPTION,
-            flags: flags::LAST,
-            stream,
-            rendition: 0,
-            cut: 0,
-            tables: 0,
-            format: 0,
-            unit: Unit(u32::from(self.ended.is_some())),
-            part: 0,
-            parts: 1,
-            media_time: MediaTime::ZERO,
-            size: self.size,
-            x8: 0,
-            y8: 0,
-        };
+        let unit = Unit(u32::from(self.ended.is_some()));
+        let header = ObjectHeader { size: self.size, ..ObjectHeader::whole(Type::DESCRIPTION, stream, unit) };
         let mut object = Vec::with_capacity(160);
         header.emit(&mut object, |out| self.emit(out));
         object

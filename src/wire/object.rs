@@ -76,6 +76,28 @@ pub struct ObjectHeader {
     pub y8: u16,
 }
 
+impl ObjectHeader {
+    /// Of an object that is whole in itself, and neither picture nor sound; what else there is to say of it is 0.
+    pub(super) const fn whole(kind: Type, stream: u64, unit: Unit) -> Self {
+        Self {
+            kind,
+            flags: flags::LAST,
+            stream,
+            rendition: 0,
+            cut: 0,
+            tables: 0,
+            format: 0,
+            unit,
+            part: 0,
+            parts: 1,
+            media_time: MediaTime::ZERO,
+            size: Size::new(0, 0),
+            x8: 0,
+            y8: 0,
+        }
+    }
+}
+
 /// Values of [`ObjectHeader::format`]: subsampling of pictures, samples of sound.
 pub mod format {
     pub const YUV420: u8 = 0;

@@ -5,9 +5,9 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 use super::WireError;
-use super::object::{ObjectHeader, ObjectView, Type, flags};
+use super::object::{ObjectHeader, ObjectView, Type};
 use super::tlv::{self, Tlvs, shorten};
-use crate::units::{MediaTime, Size, Unit};
+use crate::units::{MediaTime, Unit};
 
 /// Most bytes of UTF-8 in one line.
 pub const MAX_LINE: usize = 500;
@@ -43,22 +43,8 @@ pub struct Line {
 impl Line {
     /// The whole object.
     pub fn object(&self, stream: u64) -> Vec<u8> {
-        let header = ObjectHeader {
-            kind: Type::TEXT,
-            flags: flags::LAST,
-            stream,
-            rendition: 0,
-            cut: 0,
-            tables: 0,
-            format: 0,
-            unit: self.unit,
-            part: 0,
-            parts: 1,
-            media_time: self.media,
-            size: Size::new(0, 0),
-            x8: 0,
-            y8: 0,
-        };
+        let whole = ObjectHeader::whole(Type::TEXT, stream, self.unit);
+        let header = ObjectHeader { media_time: self.media, ..whole };
         let mut out = Vec::with_capacity(64 + self.name.len() + self.text.len());
         header.emit(&mut out, |out| {
             tlv::put(out, NAME, shorten(&self.name, MAX_NAME).as_bytes());

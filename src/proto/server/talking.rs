@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Event, Server, StreamKey};
 use crate::proto::sender::Cargo;
-use crate::proto::talk::{Author, Heard, Next, Outgoing, Refused, RoomState, Said};
+use crate::proto::talk::{Author, HeardLine, Next, Outgoing, Refused, RoomState, Said};
 use crate::proto::{Peer, Transmit};
 use crate::units::Time;
 use crate::wire::Kind;
@@ -247,7 +247,7 @@ impl Server {
     }
 
     /// A line has come from above.
-    pub(in crate::proto) fn pass_line(&mut self, key: StreamKey, heard: Heard) {
+    pub(in crate::proto) fn pass_line(&mut self, key: StreamKey, heard: HeardLine) {
         let Some(stream) = self.streams.get_mut(key.index()) else { return };
         let (grew, is_new) = stream.room.pass(&heard);
         if is_new {

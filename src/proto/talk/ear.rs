@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Heard, Incoming, Speaker, Unspoken};
+use super::{HeardLine, Incoming, Speaker, Unspoken};
 use crate::units::Time;
 use crate::wire::message::{LineRange, Message, Say, Unsaid, UnsaidCode};
 use crate::wire::tlv::printable;
@@ -35,7 +35,7 @@ pub struct Ear {
 pub enum Told {
     /// The lines of the other end begin with this one.
     Begins(u32),
-    Line(Heard),
+    Line(HeardLine),
     /// A line that was said here was not taken.
     Unsaid(Unspoken),
     /// A line that was passed on by here was not taken.

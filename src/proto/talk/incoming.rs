@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Heard;
+use super::HeardLine;
 use crate::wire::ObjectView;
 use crate::wire::message::LineRange;
 use crate::wire::talk::Line;
@@ -16,7 +16,7 @@ pub struct Incoming {
     stream: u64,
     /// The line whose turn it is; `None` until it was told which there are.
     next: Option<u32>,
-    early: BTreeMap<u32, Heard>,
+    early: BTreeMap<u32, HeardLine>,
 }
 
 impl Incoming {
@@ -36,17 +36,17 @@ impl Incoming {
     }
 
     /// Takes an object in. Returns the lines whose turn it is; `None` if it was no line of this stream.
-    pub fn take(&mut self, object: &ObjectView<'_>, bytes: &[u8]) -> Option<Vec<Heard>> {
+    pub fn take(&mut self, object: &ObjectView<'_>, bytes: &[u8]) -> Option<Vec<HeardLine>> {
         let line = Line::read(object).ok().filter(|_| object.header.stream == self.stream)?;
         let (next, number) = (self.next?, line.unit.0);
         if number < next || number - next >= EARLY as u32 {
             return Some(Vec::new());
         }
-        self.early.insert(number, Heard { line, object: bytes.to_vec() });
+        self.early.insert(number, HeardLine { line, object: bytes.to_vec() });
         Some(self.due())
     }
 
-    fn due(&mut self) -> Vec<Heard> {
+    fn due(&mut self) -> Vec<HeardLine> {
         let mut due = Vec::new();
         while let Some(next) = &mut self.next
             && let Some(heard) = self.early.remove(next)

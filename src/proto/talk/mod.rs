@@ -51,7 +51,7 @@ pub struct Author {
 
 /// A line as it came, and its object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub struct HeardLine {
     pub line: Line,
     pub object: Vec<u8>,
 }

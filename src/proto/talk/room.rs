@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::limits::TalkLimits;
-use super::{Heard, KEPT_LINES, KnownLines, Refused, Said};
+use super::{HeardLine, KEPT_LINES, KnownLines, Refused, Said};
 use crate::media::coded::Object;
 use crate::units::{MediaTime, Time, Unit};
 use crate::wire::message::LineRange;
@@ -166,7 +166,7 @@ impl Room {
     }
 
     /// A line came from above. Returns whether it is here only now, and whether it is new: it may have come under another stream's id.
-    pub fn pass(&mut self, heard: &Heard) -> (bool, bool) {
+    pub fn pass(&mut self, heard: &HeardLine) -> (bool, bool) {
         let number = heard.line.unit.0;
         if number < self.next {
             return (false, false);
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(room.may_pass(Time::ZERO, &said(1, "", "hi")), None);
         let mut heard = |id| {
             let line = above.take(Time::ZERO, 7, MediaTime::ZERO, &said(id, "a", "b")).expect("taken").expect("new");
-            Heard { object: line.object(7), line }
+            HeardLine { object: line.object(7), line }
         };
         let (one, two, _, four) = (heard(1), heard(2), heard(3), heard(4));
         room.begin_at(100);
