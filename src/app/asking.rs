@@ -21,7 +21,7 @@ pub fn ask(
     limit: Duration,
 ) -> anyhow::Result<Option<Result<Vec<Entry>, ListFailure>>> {
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
-    let mut lister = Lister::new(Config { seed, servers, limit }, now());
+    let mut lister = Lister::new(Config { seed, servers: servers.into(), limit }, now());
     let mut asking = Asking::default();
     event_loop.run(&mut lister, &mut asking).context("the event loop failed")?;
     Ok(asking.answer)

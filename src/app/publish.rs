@@ -135,7 +135,7 @@ impl Prepared {
         // Whoever passes it on has no film to fetch.
         config.description.film = None;
         let (name, grant) = (Some(stream.name.clone()), identity.grant());
-        let publisher = Config { seed: random.seed(), servers, name, grant, allowed, server };
+        let publisher = Config { seed: random.seed(), servers: servers.into(), name, grant, allowed, server };
         let mut machine = Publisher::new(publisher, config, now());
         if !talk.off {
             machine.listen(talk.name(&mut random));

@@ -301,8 +301,15 @@ fn relay(server: Config, publishing: Publishing, tapped: bool) -> anyhow::Result
     let mut random =
         Random::new(&seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?);
     let (seed, id) = (random.seed(), random.id());
-    let config =
-        relay::Config { seed, server, id, origins: Vec::new(), name: None, publishing: Some(publishing), tapped };
+    let config = relay::Config {
+        seed,
+        server,
+        id,
+        origins: Vec::new().into(),
+        name: None,
+        publishing: Some(publishing),
+        tapped,
+    };
     Ok(Relay::new(config, now()))
 }
 

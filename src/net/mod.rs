@@ -1,6 +1,7 @@
 //! `run` drives any protocol machine: one mio loop over its sockets, a precise timer, signals, and a waker for other
 //! threads. It knows nothing of what the machine does.
 
+mod connections;
 mod local;
 pub mod probe;
 #[cfg(target_os = "linux")]
@@ -17,6 +18,8 @@ use std::time::Duration;
 use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook_mio::v1_0::Signals;
 
+pub use connections::Listener;
+use connections::{Connections, Sent};
 use local::Came;
 use socket::Buffer;
 pub use socket::{Marks, Options, Socket, plain};
@@ -82,7 +85,9 @@ pub struct Loop {
     timer: timer::Timer,
     signals: Option<Signals>,
     hung_up: bool,
-    sockets: Vec<Line>,
+    /// By their ports; `None`: the machine has this one only for connections.
+    sockets: Vec<Option<Line>>,
+    connections: Connections,
     sending: Sending,
 }
 
@@ -103,8 +108,10 @@ impl Loop {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let timer = timer::Timer::new(poll.registry(), TIMER)?;
+        let connections = Connections::new(poll.registry().try_clone()?);
         let mut this = Self {
             poll,
+            connections,
             waker,
             timer,
             signals: None,
@@ -120,8 +127,18 @@ impl Loop {
     pub fn add(&mut self, mut socket: Socket) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut socket.udp, Token(self.sockets.len()), interest)?;
-        self.sockets.push(Line { socket, readable: true });
+        self.sockets.push(Some(Line { socket, readable: true }));
         Ok(())
+    }
+
+    /// No socket for the machine's next port.
+    pub fn leave_out(&mut self) {
+        self.sockets.push(None);
+    }
+
+    /// Accepts connections, as the other half of this port of the machine's.
+    pub fn listen(&mut self, port: Port, listener: Listener) -> io::Result<()> {
+        self.connections.listen(port, listener)
     }
 
     /// Handles Ctrl-C, SIGTERM and the end of the terminal in this loop from now on.
@@ -155,14 +172,17 @@ impl Loop {
             while self.sockets.len() < app.ports(machine) {
                 self.add(Socket::bind(Options::on(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))))?)?;
             }
-            let sockets = &self.sockets;
+            let (sockets, connections) = (&self.sockets, &mut self.connections);
             let send = |transmit: &Transmit| {
-                let line = sockets.get(usize::from(transmit.port.0));
-                line.map_or(Ok(()), |line| line.socket.send(transmit).map(drop))
+                if transmit.port.is_connections() {
+                    return connections.send(now(), transmit);
+                }
+                let line = sockets.get(usize::from(transmit.port.0)).and_then(Option::as_ref);
+                line.map_or(Ok(Sent::Taken), |line| line.socket.send(transmit).map(|_| Sent::Taken))
             };
             let turned = self.sending.turn(machine, app, now, send);
             let until = match turned {
-                Turned::Idle(until) => until.min(app.deadline()),
+                Turned::Idle(until) => until.min(app.deadline()).min(self.connections.deadline()),
                 Turned::Busy => Time::ZERO,
                 Turned::Blocked => app.deadline(),
                 Turned::Stop => return Ok(()),
@@ -179,11 +199,12 @@ impl Loop {
             }
             let reading = if turned == Turned::Busy { READING } else { Duration::ZERO };
             self.receive(machine, &mut buffer, reading);
+            self.connections.receive(now(), &mut buffer, machine);
         }
     }
 
     fn timeout(&mut self, until: Time) -> Option<Duration> {
-        if self.sockets.iter().any(|port| port.readable) {
+        if self.sockets.iter().flatten().any(|port| port.readable) || self.connections.is_readable(now()) {
             return Some(Duration::ZERO);
         }
         self.timer.arm(until, now())
@@ -197,8 +218,9 @@ impl Loop {
                 let signals: Vec<i32> = self.signals.as_mut().map_or_else(Vec::new, |s| s.pending().collect());
                 return self.caught(&signals, machine, app);
             }
+            token if Connections::owns(token) => self.connections.happened(now(), event, machine),
             Token(port) => {
-                if let Some(port) = self.sockets.get_mut(port) {
+                if let Some(Some(port)) = self.sockets.get_mut(port) {
                     port.readable |= event.is_readable() || event.is_error();
                 }
             }
@@ -222,7 +244,8 @@ impl Loop {
     /// Takes datagrams in, but not for long, so that sending is never held up.
     fn receive<M: Machine>(&mut self, machine: &mut M, buffer: &mut Buffer, reading: Duration) {
         let until = now() + reading;
-        for (i, port) in self.sockets.iter_mut().enumerate().filter(|(_, port)| port.readable) {
+        let sockets = self.sockets.iter_mut().enumerate().filter_map(|(i, port)| Some((i, port.as_mut()?)));
+        for (i, port) in sockets.filter(|(_, port)| port.readable) {
             for count in 1.. {
                 if count % BATCH == 0 && now() >= until {
                     break;
@@ -230,7 +253,7 @@ impl Loop {
                 match port.socket.receive(buffer) {
                     Ok(Came { length, from, local, ecn }) => {
                         let bytes = &buffer.bytes[..length];
-                        let received = Received { port: Port(i as u8), from, local, ecn, bytes };
+                        let received = Received { port: Port(i as u16), from, local, ecn, bytes };
                         machine.handle(now(), Input::Datagram(received));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

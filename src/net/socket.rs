@@ -67,7 +67,7 @@ impl Marks {
 impl Socket {
     /// Binds; `[::]` takes both families and falls back to IPv4 where there is no IPv6.
     pub fn bind(options: Options) -> io::Result<Self> {
-        let any6 = options.address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let any6 = is_any6(options.address);
         match Self::bind_to(options) {
             Err(error) if any6 && is_no_ipv6(&error) => {
                 let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, options.address.port()));
@@ -80,7 +80,7 @@ impl Socket {
     fn bind_to(Options { address, receive_buffer, marks }: Options) -> io::Result<Self> {
         let raw = Raw::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         if address.is_ipv6() {
-            raw.set_only_v6(address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED))?;
+            raw.set_only_v6(!is_any6(address))?;
         }
         raw.set_nonblocking(true)?;
         receive_room(&raw, receive_buffer)?;
@@ -90,7 +90,7 @@ impl Socket {
             local::mark(&raw, address, marks.tos())?;
         }
         raw.bind(&address.into())?;
-        let (udp, dual) = (UdpSocket::from_std(raw.into()), address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        let (udp, dual) = (UdpSocket::from_std(raw.into()), is_any6(address));
         local::tell(&udp, address)?;
         Ok(Self { udp, dual })
     }
@@ -136,6 +136,11 @@ fn receive_room(raw: &Raw, wanted: Option<usize>) -> io::Result<()> {
         return Ok(());
     }
     raw.set_recv_buffer_size(wanted.unwrap_or(BUFFER))
+}
+
+/// Every address of both families.
+pub fn is_any6(address: SocketAddr) -> bool {
+    address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
 }
 
 /// ::ffff:a.b.c.d is a.b.c.d.

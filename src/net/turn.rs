@@ -4,8 +4,9 @@
 use std::io;
 use std::time::Duration;
 
+use super::connections::Sent;
 use super::{App, Flow};
-use crate::proto::{Input, Machine, Output, SendFailure, Transmit};
+use crate::proto::{ConnectionState, Input, Machine, Output, Peer, SendFailure, Transmit};
 use crate::units::Time;
 
 /// A machine is asked for no longer than this before sockets are read again. Reports come fifty milliseconds apart, and
@@ -39,7 +40,7 @@ impl Sending {
         machine: &mut M,
         app: &mut impl App<M>,
         clock: impl Fn() -> Time,
-        mut send: impl FnMut(&Transmit) -> io::Result<()>,
+        mut send: impl FnMut(&Transmit) -> io::Result<Sent>,
     ) -> Turned {
         let until = clock() + BUDGET;
         if let Some(transmit) = self.waiting.take()
@@ -74,10 +75,15 @@ impl Sending {
         machine: &mut M,
         now: Time,
         transmit: Transmit,
-        send: &mut impl FnMut(&Transmit) -> io::Result<()>,
+        send: &mut impl FnMut(&Transmit) -> io::Result<Sent>,
     ) -> bool {
         match send(&transmit) {
-            Ok(()) => true,
+            Ok(Sent::Taken) => true,
+            Ok(Sent::Full) => {
+                let peer = Peer { port: transmit.port, address: transmit.to };
+                machine.handle(now, Input::Connection(peer, ConnectionState::Full));
+                true
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.waiting = Some(transmit);
                 false
@@ -121,7 +127,7 @@ mod tests {
             if self.next == self.count {
                 return Output::Wait(Time::NEVER, Reason::Idle);
             }
-            let (port, to) = (Port(self.next % 2), ([127, 0, 0, 1], 1).into());
+            let (port, to) = (Port((self.next % 2).into()), ([127, 0, 0, 1], 1).into());
             let transmit = Transmit { port, to, from: None, hop: [0; HOP_LEN], body: vec![self.next].into() };
             self.next += 1;
             Output::Send(transmit)
@@ -146,7 +152,7 @@ mod tests {
         };
         let turned = Sending::default().turn(&mut machine, &mut ignore(), clock, |_| {
             sent += 1;
-            Ok(())
+            Ok(Sent::Taken)
         });
         assert_eq!((turned, sent), (Turned::Busy, BUDGET.as_micros() as u32 / 200 - 1));
     }
@@ -167,7 +173,7 @@ mod tests {
                         return Err(io::ErrorKind::WouldBlock.into());
                     }
                     sent.push(transmit.body.bytes()[0]);
-                    Ok(())
+                    Ok(Sent::Taken)
                 },
             );
             match turned {
@@ -193,7 +199,7 @@ mod tests {
                 match tries {
                     1 => Err(rustix::io::Errno::MSGSIZE.into()),
                     2 => Err(rustix::io::Errno::NETUNREACH.into()),
-                    _ => Ok(()),
+                    _ => Ok(Sent::Taken),
                 }
             },
         );

@@ -37,6 +37,7 @@ use crate::wire::{Ecn, HOP_LEN, Hop, Kind};
 mod client;
 mod clocksync;
 mod door;
+pub mod framing;
 mod fuzz;
 mod hops;
 pub mod ladder;
@@ -49,6 +50,7 @@ pub mod relay;
 pub mod schedule;
 mod sender;
 pub mod server;
+mod servers;
 pub mod servo;
 mod session;
 mod stream;
@@ -60,10 +62,11 @@ pub use lister::Lister;
 pub use receiver::Receiver;
 pub use relay::Relay;
 pub use server::Server;
+pub use servers::{Servers, Transport};
 
-/// Which of a program's sockets: 0 is the picture port, 1 the sound port.
+/// Which of a program's sockets: 0 is the picture port, 1 the sound port. Each has a half for TCP, see [`Port::connections`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Port(pub u8);
+pub struct Port(pub u16);
 
 /// One end of a conversation: which of our sockets, and who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,7 +121,20 @@ pub enum Input<'a, L> {
     Datagram(Received<'a>),
     /// The last transmit to this address failed; given before the next poll.
     NotSent(Port, SocketAddr, SendFailure),
+    /// Of a TCP connection. Datagrams that are sent to a full one are kept, so that nothing large should be.
+    Connection(Peer, ConnectionState),
     Local(L),
+}
+
+/// What has become of a TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// About one picture waits to be sent: the next one is to be newer.
+    Full,
+    /// There is room again.
+    Ready,
+    /// It is gone. Another one to the same peer would be opened by the next datagram, if it was opened here.
+    Closed,
 }
 
 /// What to do next.
@@ -149,6 +165,28 @@ impl Port {
     pub const SOUND: Self = Self(1);
     /// The first of those that a relay asks servers above from.
     pub const ABOVE: Self = Self(2);
+    const TCP: u16 = 0x100;
+
+    /// The half of this port that speaks through TCP connections.
+    #[must_use]
+    pub const fn connections(self) -> Self {
+        Self(self.0 | Self::TCP)
+    }
+
+    /// The half of it that is a UDP socket.
+    #[must_use]
+    pub const fn socket(self) -> Self {
+        Self(self.0 & !Self::TCP)
+    }
+
+    pub const fn is_connections(self) -> bool {
+        self.0 & Self::TCP != 0
+    }
+
+    /// Whether pictures are joined here. Sound alone has a port of its own, and none for TCP.
+    pub const fn is_for_pictures(self) -> bool {
+        self.socket().0 == Self::PICTURES.0
+    }
 }
 
 impl Transmit {

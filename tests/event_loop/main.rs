@@ -76,7 +76,7 @@ impl Machine for Flood {
             return Output::Send(answer);
         }
         self.sent += 1;
-        let port = Port((self.sent % 2) as u8);
+        let port = Port((self.sent % 2) as u16);
         Output::Send(Transmit { port, to: self.sink, from: None, hop: [0; HOP_LEN], body: vec![0; 1_000].into() })
     }
 }

@@ -196,7 +196,7 @@ impl Exchange {
         {
             let Packet { from, to, bytes, .. } = entry.remove();
             if let Some(port) = [SERVER, SOUND].iter().position(|other| *other == to) {
-                let received = Received { port: Port(port as u8), from, local: None, ecn: Ecn::Not, bytes: &bytes };
+                let received = Received { port: Port(port as u16), from, local: None, ecn: Ecn::Not, bytes: &bytes };
                 self.server.handle(self.now, Input::Datagram(received));
             } else if let Some(watcher) =
                 self.watchers.iter_mut().find(|watcher| [watcher.address, watcher.ears].contains(&to))

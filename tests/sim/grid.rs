@@ -317,7 +317,7 @@ impl Grid {
             if to.ip() != address_after(node, self.places[node].moved).ip() {
                 continue;
             }
-            let port = Port((to.port() - BASE) as u8);
+            let port = Port(to.port() - BASE);
             let datagram = Received { port, from, local: None, ecn: Ecn::Not, bytes: &bytes };
             let place = &mut self.places[node];
             place.wake = self.now;

@@ -114,7 +114,7 @@ fn mono_is_half_the_bytes_and_sound_alone_is_enough() {
     assert_eq!((bytes(Rendition::Stereo), bytes(Rendition::Mono)), (Some(1_088), Some(576)));
 
     let mut world = world(5);
-    let n = world.watch_with(Path::GOOD, |config| config.servers = vec![SOUND]);
+    let n = world.watch_with(Path::GOOD, |config| config.servers = vec![SOUND].into());
     world.run(seconds(3));
     assert!(heard(&world, n).0.len() > 400, "whoever joins the sound port hears");
     assert_eq!((world.counts(n).pictures.shown, world.departures().len()), (0, 0), "nothing is encoded for ears");
@@ -143,7 +143,7 @@ fn a_stream_without_sound_and_a_watcher_without_ears_open_no_second_lane() {
     world.run(seconds(1));
     assert!(world.sent.iter().all(|sent| sent.to != SOUND) && world.watchers[n].seen.sound.is_empty());
     // Whoever asks on the sound port all the same is told.
-    let n = world.watch_with(Path::GOOD, |config| config.servers = vec![SOUND]);
+    let n = world.watch_with(Path::GOOD, |config| config.servers = vec![SOUND].into());
     world.run(seconds(1));
     assert!(world.watchers[n].seen.refused > 0);
 }

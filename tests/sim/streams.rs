@@ -161,9 +161,9 @@ fn sound_is_of_the_stream_of_its_pictures_and_only_told_of_where_there_is_some()
     assert!(world.sent.iter().all(|sent| sent.from != ears));
     assert_eq!(world.server.machine.watchers_of(desk), 1);
     // Who only listens, and names no stream, hears the first; who names a silent one is refused.
-    let ear = world.watch_with(Path::GOOD, |config| config.servers = vec![SOUND]);
+    let ear = world.watch_with(Path::GOOD, |config| config.servers = vec![SOUND].into());
     let deaf = world.watch_with(Path::GOOD, |config| {
-        (config.servers, config.stream) = (vec![SOUND], Some(name("desk")));
+        (config.servers, config.stream) = (vec![SOUND].into(), Some(name("desk")));
     });
     world.run(seconds(1));
     assert_eq!((world.server.machine.watchers_of(first), world.watchers[ear].seen.refused), (1, 0));

@@ -51,7 +51,7 @@ fn a_switch_asks_the_server_that_plays_and_of_a_silent_one_all_its_addresses() {
     for (silence, addresses) in [(0, 1), (3_000, 2)] {
         let mut told = Told::with(|config| {
             (config.stream, config.stay) = (Some(name("a")), true);
-            config.servers.push(address(99, 9_688));
+            config.servers.udp.push(address(99, 9_688));
         });
         let nonce = told.hello();
         told.challenge(nonce);
@@ -374,7 +374,7 @@ struct Asking {
 impl Asking {
     fn new(limit: Duration) -> Self {
         let servers = vec![address(1, 9_688), address(2, 9_688)];
-        let machine = Lister::new(lister::Config { seed: [5; 32], servers, limit }, Time::ZERO);
+        let machine = Lister::new(lister::Config { seed: [5; 32], servers: servers.into(), limit }, Time::ZERO);
         let mut asking = Self { machine, now: Time::ZERO, sent: Vec::new(), events: Vec::new() };
         asking.wait(Duration::ZERO);
         asking

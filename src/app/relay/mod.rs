@@ -81,7 +81,7 @@ pub fn relay(options: Options) -> anyhow::Result<Exit> {
     (config.datagram, config.sound_port) = (options.datagram, sound);
     let name = options.origins.stream.clone();
     let (seed, id, tapped) = (random.seed(), random.id(), folder.is_some());
-    let config = Config { seed, server: config, id, origins, name, publishing: None, tapped };
+    let config = Config { seed, server: config, id, origins: origins.into(), name, publishing: None, tapped };
     let mut machine = Relay::new(config, now());
     let keeper = store.map(|store| Keeper::start(store, event_loop.waker())).transpose()?;
     for (name, description) in keeper.iter().flat_map(|keeper| keeper.complete()) {

@@ -1,7 +1,6 @@
 //! Finding a server and staying with it: Hello, Challenge, Join, Accept, and all that again when it falls silent, or when
 //! another of its streams is wanted. Meanwhile the session that there is goes on.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::retry::Retry;
@@ -10,7 +9,7 @@ use super::wishes::{Wanting, Wishes};
 use super::{Client, Event, Found, Secret, Stream, Trouble};
 use crate::proto::clocksync::ClockSync;
 use crate::proto::reception::{Reception, Terms, report_interval};
-use crate::proto::{Transmit, hop};
+use crate::proto::{Peer, Transmit, hop};
 use crate::units::Time;
 use crate::wire::message::{Accept, COOKIE_LEN, Join, MAX_HOPS, Message, RelayHop, Role, Scheme, put_via, via};
 use crate::wire::object::ObjectView;
@@ -31,9 +30,11 @@ pub struct Joining {
     pub nonce: u64,
     /// The stream to switch to, while the session that there is goes on; `None`: any session will do.
     pub switch: Option<Option<StreamName>>,
+    /// That is only to leave a connection for a socket.
+    pub returns: bool,
     pub step: Step,
-    retry: Retry,
-    since: Time,
+    pub retry: Retry,
+    pub since: Time,
     /// Datagrams of this try that could not be sent, and whether that was all of them the last time.
     failures: usize,
     stuck: bool,
@@ -51,7 +52,7 @@ pub enum Step {
 #[derive(Clone)]
 pub struct PendingJoin {
     pub nonce: u64,
-    server: SocketAddr,
+    server: Peer,
     pub cookie: [u8; COOKIE_LEN],
     pub server_nonce: u64,
     stream: Option<StreamName>,
@@ -62,7 +63,7 @@ pub struct PendingJoin {
 
 impl PendingJoin {
     /// Whether it is to prove what it proves to somebody behind the server, and does so from now on.
-    fn takes(&mut self, nonce: u64, server: SocketAddr, cookie: [u8; COOKIE_LEN], server_nonce: u64) -> bool {
+    fn takes(&mut self, nonce: u64, server: Peer, cookie: [u8; COOKIE_LEN], server_nonce: u64) -> bool {
         let same = (self.nonce, self.server, self.cookie) == (nonce, server, cookie) && self.secret.is_some();
         same && std::mem::replace(&mut self.server_nonce, server_nonce) != server_nonce
     }
@@ -80,7 +81,7 @@ impl Joining {
     /// The first Hello leaves at `first`.
     pub const fn start(nonce: u64, first: Time) -> Self {
         let retry = Retry::new(first);
-        Self { nonce, switch: None, step: Step::Hello, retry, since: first, failures: 0, stuck: false }
+        Self { nonce, switch: None, returns: false, step: Step::Hello, retry, since: first, failures: 0, stuck: false }
     }
 
     /// A datagram of this try could not be sent.
@@ -107,7 +108,7 @@ impl Joining {
     }
 
     pub fn finish(&mut self, now: Time) {
-        self.switch = None;
+        (self.switch, self.returns) = (None, false);
         self.step(Step::Joined, Retry::none(now));
     }
 }
@@ -184,13 +185,17 @@ impl Client {
     }
 
     /// Whom a Hello goes to: in a switch the server that plays, unless that has fallen silent.
-    fn asked_servers(&self, now: Time) -> Vec<SocketAddr> {
+    fn asked_servers(&self, now: Time) -> Vec<Peer> {
         if let (Some(session), Some(_), None) = (&self.session, &self.joining.switch, self.trouble) {
-            return vec![session.reception.peer().address];
+            let peer = session.reception.peer();
+            return vec![Peer { port: if self.joining.returns { peer.port.socket() } else { peer.port }, ..peer }];
         }
-        let refuses = |server: &SocketAddr| self.refusing.iter().any(|(other, until)| other == server && now < *until);
-        let willing: Vec<_> = self.config.servers.iter().copied().filter(|server| !refuses(server)).collect();
-        if willing.is_empty() { self.config.servers.clone() } else { willing }
+        let waited = now.since(self.joining.since);
+        let asked = self.config.servers.asked(self.config.port, waited, self.returning.was_connected());
+        let refuses =
+            |server: &Peer| self.refusing.iter().any(|(other, until)| *other == server.address && now < *until);
+        let willing: Vec<_> = asked.iter().copied().filter(|server| !refuses(server)).collect();
+        if willing.is_empty() { asked } else { willing }
     }
 
     /// What is to be said about the silence by now, if anything.
@@ -259,7 +264,7 @@ impl Client {
 
     fn send_hello(&mut self, now: Time) {
         let message = Message::Hello { highest: VERSION, lowest: VERSION, nonce: self.joining.nonce };
-        let hellos = self.asked_servers(now).into_iter().map(|to| self.peer(to));
+        let hellos = self.asked_servers(now).into_iter();
         let hellos: Vec<_> = hellos.map(|to| Transmit::message(to, hop(Kind::HELLO, 0, now), &message)).collect();
         self.out.extend(hellos);
     }
@@ -290,13 +295,13 @@ impl Client {
             max_datagram: self.config.max_datagram,
             tlvs: Tlvs::trusted(&tlvs),
         });
-        self.out.push_back(Transmit::message(self.peer(asked.server), hop(Kind::JOIN, 0, now), &message));
+        self.out.push_back(Transmit::message(asked.server, hop(Kind::JOIN, 0, now), &message));
     }
 
     pub(super) fn challenge(
         &mut self,
         now: Time,
-        server: SocketAddr,
+        server: Peer,
         nonce: u64,
         (cookie, server_nonce): ([u8; COOKIE_LEN], u64),
     ) {
@@ -315,7 +320,7 @@ impl Client {
             return;
         }
         let stream = self.joining.switch.clone().unwrap_or_else(|| self.config.stream.clone());
-        let switch = self.joining.switch.is_some() || self.switched;
+        let switch = self.joining.switch.is_some() && !self.joining.returns || self.switched;
         let secret = self.config.secret.clone().filter(|secret| secret.is_of(stream.as_ref()));
         let wishes = self.config.wishes;
         let asked = PendingJoin { nonce, server, cookie, server_nonce, stream, secret, wishes, switch };
@@ -327,7 +332,7 @@ impl Client {
     }
 
     /// Takes up a session that a server has made, for the Join in hand or for one that another switch has replaced.
-    pub(super) fn accept(&mut self, now: Time, from: SocketAddr, tag: u32, accept: &Accept<'_>) {
+    pub(super) fn accept(&mut self, now: Time, from: Peer, tag: u32, accept: &Accept<'_>) {
         let ours = |asked: &PendingJoin| asked.nonce == accept.nonce && asked.server == from;
         let Some(at) = self.asked.iter().position(ours).filter(|_| tag == accept.session as u32) else { return };
         let secret = self.asked[at].secret.as_ref();
@@ -347,7 +352,7 @@ impl Client {
         self.begin_session(now, &asked, accept, clock);
         if in_hand {
             self.asked.clear();
-            self.joining.switch = None;
+            (self.joining.switch, self.joining.returns) = (None, false);
             self.joining.step(Step::Describe(asked), Retry::soon(now));
         }
     }
@@ -355,7 +360,7 @@ impl Client {
     fn begin_session(&mut self, now: Time, asked: &PendingJoin, accept: &Accept<'_>, clock: ClockSync) {
         let terms = Terms {
             id: accept.session,
-            peer: self.peer(asked.server),
+            peer: asked.server,
             report_interval: report_interval(accept.report_interval_ms),
             token: accept.token,
             memory: self.config.memory,
@@ -363,6 +368,7 @@ impl Client {
         let mut wanting = Wanting::new(asked.wishes);
         // What was wished since the Join left.
         wanting.wish(now, self.config.wishes);
+        self.leave_elsewhere(now, asked.server);
         let old = self.session.take();
         self.before = match &old {
             Some(old) if !old.described => self.before.take(),
@@ -379,6 +385,7 @@ impl Client {
             ..Session::new(Reception::new(terms, clock, now), wanting)
         });
         self.config.stream.clone_from(&asked.stream);
+        self.returning.begins(now, asked.server);
         (self.trouble, self.switched, self.ended) = (None, false, None);
     }
 

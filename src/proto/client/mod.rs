@@ -6,6 +6,7 @@ mod event;
 mod joining;
 mod refused;
 mod retry;
+mod returning;
 mod secret;
 mod session;
 mod talking;
@@ -17,13 +18,14 @@ use std::time::Duration;
 
 pub use event::{Event, Found, Stream, Trouble};
 pub use retry::{Retry, steady};
+pub use returning::{RETURN_PATIENCE, Returning};
 pub use secret::Secret;
 pub use wishes::Wishes;
 
 use super::hops::Hops;
 use super::reception::{InTime, Receipt, Taken, Traffic};
 use super::talk::Ear;
-use super::{Peer, Port, Reason, Received, Soonest, Transmit};
+use super::{Peer, Port, Reason, Received, Servers, Soonest, Transmit};
 use crate::media::coded::Object;
 use crate::seal::{Random, Seed};
 use crate::units::{Time, Unit};
@@ -41,10 +43,10 @@ const MOST_WAITING: usize = 4_096;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where the server may be: all are asked, the first to answer is taken.
-    pub servers: Vec<SocketAddr>,
+    pub servers: Servers,
     /// They are servers of their own: one that refuses is left out for a while, and the others are asked.
     pub several: bool,
-    /// Over which of our sockets.
+    /// Over which of our sockets, or through connections of which port.
     pub port: Port,
     /// Largest datagram wanted; 0: no limit.
     pub max_datagram: u16,
@@ -88,6 +90,8 @@ pub struct Client {
     refusing: Vec<(SocketAddr, Time)>,
     /// The other end has asked for the session, and asks again if need be.
     accepted: bool,
+    /// The way back from a connection to UDP.
+    returning: Returning,
     /// What hears and says the lines of the stream.
     ear: Option<Ear>,
     /// Said goodbye for good.
@@ -114,6 +118,7 @@ impl Client {
             ended: None,
             refusing: Vec::new(),
             accepted: false,
+            returning: Returning::default(),
             ear: None,
             closed: false,
             out: VecDeque::new(),
@@ -154,10 +159,15 @@ impl Client {
         self.session.as_ref().filter(|session| session.described)
     }
 
-    /// Id, server and sound port of the session, once it is described.
+    /// Id, server and sound port of the session, once it is described. Through a connection, sound comes with the pictures.
     pub fn session(&self) -> Option<(u64, SocketAddr, u16)> {
         let session = self.joined()?;
         Some((session.reception.id(), session.reception.peer().address, session.sound_port))
+    }
+
+    /// Whether the session goes through a TCP connection.
+    pub fn is_connected(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.reception.peer().port.is_connections())
     }
 
     /// The name of the stream that was joined.
@@ -166,8 +176,8 @@ impl Client {
     }
 
     /// Where a server is asked for something outside any session: where the session is, or wherever it may be.
-    pub fn servers(&self) -> Vec<SocketAddr> {
-        self.session.as_ref().map_or_else(|| self.config.servers.clone(), |s| vec![s.reception.peer().address])
+    pub fn servers(&self) -> Servers {
+        self.session.as_ref().map_or_else(|| self.config.servers.clone(), |s| Servers::at(s.reception.peer()))
     }
 
     pub fn rtt(&self) -> Option<Duration> {
@@ -208,10 +218,6 @@ impl Client {
         Some(hops.missing_between(after, before))
     }
 
-    fn peer(&self, address: SocketAddr) -> Peer {
-        Peer { port: self.config.port, address }
-    }
-
     /// What is wished of each session to come, and of this one.
     pub fn wish(&mut self, now: Time, opening: Wishes, here: Wishes) {
         self.config.wishes = opening;
@@ -235,7 +241,7 @@ impl Client {
 
     /// Takes a datagram in; if it brought an object of the session other than a description, that is the answer.
     pub fn datagram<'a>(&mut self, now: Time, datagram: Received<'a>) -> Option<(Receipt, ObjectView<'a>)> {
-        if !self.config.servers.contains(&datagram.from) {
+        if !self.config.servers.has(datagram.peer()) {
             return None;
         }
         let Ok((hop, body)) = Hop::parse(datagram.bytes) else {
@@ -244,13 +250,13 @@ impl Client {
         };
         self.traffic.came(datagram.bytes.len());
         if matches!(hop.kind, Kind::CHALLENGE | Kind::ACCEPT | Kind::REFUSE) {
-            self.outside_session(now, datagram.from, hop, body);
+            self.outside_session(now, datagram.peer(), hop, body);
             return None;
         }
         self.in_session(now, datagram, hop, body)
     }
 
-    fn outside_session(&mut self, now: Time, from: SocketAddr, hop: Hop, body: &[u8]) {
+    fn outside_session(&mut self, now: Time, from: Peer, hop: Hop, body: &[u8]) {
         match Message::parse(hop.kind, body) {
             // They belong to no session yet: with a tag they are nobody's.
             Ok(Message::Challenge { .. } | Message::Refuse(_)) if hop.tag != 0 => self.traffic.rejected += 1,
@@ -258,7 +264,7 @@ impl Client {
                 self.challenge(now, from, nonce, (cookie, server_nonce));
             }
             Ok(Message::Accept(accept)) => self.accept(now, from, hop.tag, &accept),
-            Ok(Message::Refuse(refuse)) => self.refused(now, from, &refuse),
+            Ok(Message::Refuse(refuse)) => self.refused(now, from.address, &refuse),
             Ok(_) => {}
             Err(_) => self.traffic.rejected += 1,
         }
@@ -365,6 +371,7 @@ impl Client {
             return;
         }
         self.look_for_server(now);
+        self.look_for_socket(now);
         self.send_want(now);
         self.tend_talk(now);
         self.ask_for_missing(now, in_time);
@@ -436,6 +443,7 @@ impl Client {
             .or(repair, Reason::Repair)
             .or(self.talk_deadline(), Reason::Retry)
             .or(self.alarm(), Reason::Retry)
+            .or(self.return_deadline(), Reason::Retry)
     }
 
     /// For fuzzing: panics if something grows without bound.

@@ -22,6 +22,10 @@ impl Client {
         self.asked.retain(|asked| asked.nonce != refuse.nonce);
         let code = if refuse.other_versions().is_some() { RefuseCode::VERSION } else { refuse.code };
         let sentence = printable(refuse.sentence);
+        if self.joining.returns {
+            // The connection goes on.
+            return self.joining.finish(now);
+        }
         if let Some(session) = self.session.as_ref().filter(|_| self.joining.switch.is_some()) {
             if session.described {
                 self.joining.finish(now)
@@ -56,6 +60,6 @@ impl Client {
     fn leave_out(&mut self, now: Time, server: SocketAddr, wait: Duration) -> bool {
         self.refusing.retain(|(other, until)| *other != server && now < *until);
         self.refusing.push((server, now + wait));
-        self.config.several && self.refusing.len() < self.config.servers.len()
+        self.config.several && self.refusing.len() < self.config.servers.addresses().len()
     }
 }

@@ -94,7 +94,7 @@ mod tests {
     fn joined(with: &Key, forge: impl Fn(&mut Vec<u8>)) -> bool {
         let id = LookupId::new(77).expect("20 bits");
         let config = Config {
-            servers: vec![SocketAddr::from(([10, 0, 0, 1], 9))],
+            servers: vec![SocketAddr::from(([10, 0, 0, 1], 9))].into(),
             several: false,
             port: Port::PICTURES,
             max_datagram: 0,

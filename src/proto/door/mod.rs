@@ -159,7 +159,8 @@ fn subject(datagram: Received<'_>, nonce: u64) -> Vec<u8> {
         IpAddr::V6(ip) => subject.extend_from_slice(&ip.octets()),
     }
     subject.extend_from_slice(&datagram.from.port().to_be_bytes());
-    subject.push(datagram.port.0);
+    // Connections are no socket's peers, though their addresses look the same.
+    subject.push(datagram.port.socket().0 as u8 | u8::from(datagram.port.is_connections()) << 7);
     subject.extend_from_slice(&nonce.to_be_bytes());
     subject
 }

@@ -68,7 +68,8 @@ impl Broadcast {
         let mut server = server::Config::new([1; 32]);
         server.sound_port = 9_687;
         let (origins, tapped) = (Vec::new(), choice & 4 == 0);
-        let config = relay::Config { seed: [2; 32], server, id: 7, origins, name: None, publishing, tapped };
+        let config =
+            relay::Config { seed: [2; 32], server, id: 7, origins: origins.into(), name: None, publishing, tapped };
         let mut watching = receiver::Config::new([3; 32], vec![HUB.into()]);
         watching.stay = true;
         watching.secret = LookupId::new(77).map(|id| receiver::Secret::Code(id, Key::new([7; 32])));
@@ -174,8 +175,8 @@ impl Broadcast {
                         self.publisher_hears(&bytes);
                     }
                 } else if transmit.to.ip() == SocketAddr::from(WATCHER).ip() {
-                    let port = Port((transmit.to.port() - WATCHER.1) as u8);
-                    let from = SocketAddr::from((HUB.0, HUB.1 - u16::from(transmit.port.0)));
+                    let port = Port(transmit.to.port() - WATCHER.1);
+                    let from = SocketAddr::from((HUB.0, HUB.1 - transmit.port.0));
                     let received = Received { port, from, local: None, ecn: Ecn::Not, bytes: &bytes };
                     self.watcher.handle(self.now, Input::Datagram(received));
                 }
@@ -206,7 +207,7 @@ impl Broadcast {
         match self.watcher.poll(self.now) {
             Output::Send(transmit) => {
                 let (ip, port) = WATCHER;
-                let from = SocketAddr::from((ip, port + u16::from(transmit.port.0)));
+                let from = SocketAddr::from((ip, port + transmit.port.0));
                 let bytes = whole(&transmit);
                 self.keep(from, &bytes);
                 let received = Received { port: transmit.port, from, local: None, ecn: Ecn::Not, bytes: &bytes };
@@ -253,7 +254,7 @@ fn publishes(started: u8, now: Time, allowed: Option<Key>) -> Option<Publisher> 
     };
     let config = publisher::Config {
         seed: [20 + started % 100; 32],
-        servers: vec![HUB.into()],
+        servers: vec![HUB.into()].into(),
         name: None,
         grant: grant(),
         allowed,

@@ -65,14 +65,14 @@ fn ask(world: &mut World, script: &mut Script<'_>) {
         4 => {
             let (host, port, session) =
                 (script.u8() % 3, port(script), if script.u8() < 128 { world.session } else { world.second.0 });
-            world.send_to(port, outside(host, 40_000 + u16::from(port.0)), forge::want(session, script));
+            world.send_to(port, outside(host, 40_000 + port.0), forge::want(session, script));
         }
         5 => world.knock(outside(script.u8() % 8, script.u16() % 3), port(script), script),
         8 => world.list(outside(script.u8() % 8, script.u16() % 3), port(script), script),
         6 => {
             let (host, port) = (script.u8() % 3, port(script));
             let session = if script.u8() < 128 { world.session } else { world.second.0 };
-            world.send_to(port, outside(host, 40_000 + u16::from(port.0)), forge::nack(session, script));
+            world.send_to(port, outside(host, 40_000 + port.0), forge::nack(session, script));
         }
         12 => {
             let host = script.u8() % 3;

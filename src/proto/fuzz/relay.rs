@@ -65,7 +65,8 @@ impl Between {
         server.sound_port = 9_689;
         let name = (choice & 1 == 0).then(|| super::world::name(0)).flatten();
         let (tapped, publishing) = (choice & 8 != 0, None);
-        let config = Config { seed: [2; 32], server, id: 7, origins: vec![ORIGIN.into()], name, publishing, tapped };
+        let config =
+            Config { seed: [2; 32], server, id: 7, origins: vec![ORIGIN.into()].into(), name, publishing, tapped };
         let mut watching = receiver::Config::new([3; 32], vec![RELAY.into()]);
         watching.talk = Some("ann".to_owned());
         (watching.stay, watching.sound) = (true, Some(crate::media::sound::Rendition::Stereo));
@@ -78,7 +79,7 @@ impl Between {
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
-        let port = Port(2 + script.u8() % 6);
+        let port = Port(u16::from(2 + script.u8() % 6));
         let (tag, sequence) = self.told_at(port).map_or((0, 0), |told| {
             told.sequence += 1;
             (told.session as u32, told.sequence)
@@ -217,7 +218,7 @@ impl Between {
             Output::Send(transmit) => {
                 let bytes = [&transmit.hop[..], transmit.body.bytes()].concat();
                 let (ip, port) = WATCHER;
-                let from = SocketAddr::from((ip, port + u16::from(transmit.port.0)));
+                let from = SocketAddr::from((ip, port + transmit.port.0));
                 let received = Received { port: transmit.port, from, local: None, ecn: Ecn::Not, bytes: &bytes };
                 self.relay.handle(self.now, Input::Datagram(received));
             }
@@ -234,7 +235,7 @@ impl Between {
     fn deliver(&mut self, transmit: &Transmit) {
         if transmit.port.0 < 2 {
             let bytes = [&transmit.hop[..], transmit.body.bytes()].concat();
-            let port = Port((transmit.to.port() - WATCHER.1) as u8);
+            let port = Port(transmit.to.port() - WATCHER.1);
             let (ip, base) = RELAY;
             let from = SocketAddr::from((ip, if transmit.port == Port::SOUND { 9_689 } else { base }));
             let received = Received { port, from, local: None, ecn: Ecn::Not, bytes: &bytes };

@@ -80,7 +80,7 @@ impl World {
         let config = |n: u8| receiver::Config {
             secret: None,
             seed: [n; 32],
-            servers: vec![SERVER],
+            servers: vec![SERVER].into(),
             stream: other.clone().filter(|_| n == 2),
             max_datagram: if bits & 32 == 0 { 0 } else { 1_452 },
             latency: if bits & 4 == 0 { Duration::ZERO } else { Duration::from_millis(100) },
@@ -386,8 +386,7 @@ impl World {
             let watcher = &mut self.watchers[n];
             match watcher.machine.poll(self.now) {
                 Output::Send(transmit) => {
-                    let from =
-                        SocketAddr::new(watcher.address.ip(), watcher.address.port() + u16::from(transmit.port.0));
+                    let from = SocketAddr::new(watcher.address.ip(), watcher.address.port() + transmit.port.0);
                     self.launch(from, &transmit);
                 }
                 Output::Event(event) => watcher.seen.event(&event, &self.film),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::proto::client::Retry;
-use crate::proto::{Peer, Port, Reason, Received, Soonest, Transmit, hop};
+use crate::proto::{Peer, Port, Reason, Received, Servers, Soonest, Transmit, hop};
 use crate::seal::Random;
 use crate::units::Time;
 use crate::wire::message::{COOKIE_LEN, Entry, List, Listing, Message, Refuse, RefuseCode};
@@ -37,12 +37,15 @@ type Answer = Result<(SocketAddr, Vec<Entry>), ListFailure>;
 #[derive(Clone, Copy)]
 enum Step {
     Hello,
-    List { server: SocketAddr, cookie: [u8; COOKIE_LEN] },
+    List { server: Peer, cookie: [u8; COOKIE_LEN] },
 }
 
-/// One list being fetched, over the socket of the pictures.
+/// One list being fetched, over the port of the pictures.
 pub struct Fetch {
-    servers: Vec<SocketAddr>,
+    servers: Servers,
+    begun: Time,
+    /// Connections are tried beside sockets from the beginning.
+    at_once: bool,
     random: Random,
     nonce: u64,
     step: Step,
@@ -59,11 +62,13 @@ pub struct Fetch {
 }
 
 impl Fetch {
-    /// Begins now, and gives up after `limit`.
-    pub fn new(servers: Vec<SocketAddr>, mut random: Random, now: Time, limit: Duration) -> Self {
+    /// Begins now, and gives up after `limit`; `at_once`: sockets have brought nothing lately.
+    pub fn new(servers: Servers, at_once: bool, mut random: Random, now: Time, limit: Duration) -> Self {
         Self {
             nonce: random.id(),
             servers,
+            begun: now,
+            at_once,
             random,
             step: Step::Hello,
             retry: Retry::new(now),
@@ -88,7 +93,7 @@ impl Fetch {
 
     /// Takes a datagram in; false: it has nothing to do with this.
     pub fn datagram(&mut self, now: Time, datagram: Received<'_>) -> bool {
-        if datagram.port != Port::PICTURES || !self.servers.contains(&datagram.from) {
+        if !datagram.port.is_for_pictures() || !self.servers.has(datagram.peer()) {
             return false;
         }
         let Ok((hop, body)) = Hop::parse(datagram.bytes) else { return false };
@@ -97,20 +102,20 @@ impl Fetch {
         }
         match Message::parse(hop.kind, body) {
             Ok(Message::Challenge { nonce, cookie, .. }) if nonce == self.nonce => {
-                self.challenge(now, datagram.from, cookie);
+                self.challenge(now, datagram.peer(), cookie);
             }
             Ok(Message::Refuse(refuse)) if refuse.nonce == self.nonce => self.refused(&refuse),
-            Ok(Message::Listing(listing)) if listing.nonce == self.nonce => self.page(now, datagram.from, &listing),
+            Ok(Message::Listing(listing)) if listing.nonce == self.nonce => self.page(now, datagram.peer(), &listing),
             _ => return false,
         }
         true
     }
 
-    fn challenge(&mut self, now: Time, server: SocketAddr, cookie: [u8; COOKIE_LEN]) {
+    fn challenge(&mut self, now: Time, server: Peer, cookie: [u8; COOKIE_LEN]) {
         if matches!(self.step, Step::Hello) {
             (self.step, self.retry) = (Step::List { server, cookie }, Retry::new(now));
             // A cookie is good where it came from.
-            self.servers = vec![server];
+            self.servers = Servers::at(server);
         }
     }
 
@@ -119,7 +124,7 @@ impl Fetch {
         self.answer.get_or_insert(Err(ListFailure::Refused { code, sentence: printable(refuse.sentence) }));
     }
 
-    fn page(&mut self, now: Time, from: SocketAddr, listing: &Listing<'_>) {
+    fn page(&mut self, now: Time, from: Peer, listing: &Listing<'_>) {
         let asked = matches!(self.step, Step::List { server, .. } if server == from);
         if !asked || usize::from(listing.first) != self.entries.len() {
             return;
@@ -133,7 +138,7 @@ impl Fetch {
         self.retry = Retry::new(now);
         if self.entries.len() >= total.min(MOST_ENTRIES) {
             self.entries.truncate(total.min(MOST_ENTRIES));
-            self.answer.get_or_insert(Ok((from, std::mem::take(&mut self.entries))));
+            self.answer.get_or_insert(Ok((from.address, std::mem::take(&mut self.entries))));
         }
     }
 
@@ -155,11 +160,15 @@ impl Fetch {
             return;
         }
         if now >= self.until {
-            let stuck = self.failures >= self.servers.len();
+            let stuck = self.failures >= self.asked(now).len();
             self.answer = Some(Err(if stuck { ListFailure::Network } else { ListFailure::Nobody }));
         } else if self.retry.is_due(now) {
             self.ask(now);
         }
+    }
+
+    fn asked(&self, now: Time) -> Vec<Peer> {
+        self.servers.asked(Port::PICTURES, now.since(self.begun), self.at_once)
     }
 
     fn ask(&mut self, now: Time) {
@@ -168,16 +177,15 @@ impl Fetch {
             self.retry.is_due(now);
         }
         self.failures = 0;
-        let peer = |address| Peer { port: Port::PICTURES, address };
         match self.step {
             Step::Hello => {
                 let hello = Message::Hello { highest: VERSION, lowest: VERSION, nonce: self.nonce };
-                let to = self.servers.iter();
-                self.out.extend(to.map(|to| Transmit::message(peer(*to), hop(Kind::HELLO, 0, now), &hello)));
+                let to = self.asked(now).into_iter();
+                self.out.extend(to.map(|to| Transmit::message(to, hop(Kind::HELLO, 0, now), &hello)));
             }
             Step::List { server, cookie } => {
                 let list = Message::List(List { nonce: self.nonce, cookie, first: self.entries.len() as u16 });
-                self.out.push_back(Transmit::message(peer(server), hop(Kind::LIST, 0, now), &list));
+                self.out.push_back(Transmit::message(server, hop(Kind::LIST, 0, now), &list));
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub(super) use fetch::Fetch;
 pub use fetch::ListFailure;
 
-use super::{Input, Machine, Output, Port, Reason, Soonest};
+use super::{Input, Machine, Output, Reason, Servers, Soonest};
 use crate::seal::{Random, Seed};
 use crate::units::Time;
 use crate::wire::message::Entry;
@@ -18,7 +18,7 @@ use crate::wire::message::Entry;
 pub struct Config {
     pub seed: Seed,
     /// Where the server may be: all are asked, the first to answer is taken.
-    pub servers: Vec<SocketAddr>,
+    pub servers: Servers,
     /// Nobody has answered in full for so long: then it ends.
     pub limit: Duration,
 }
@@ -49,7 +49,7 @@ pub struct Lister {
 
 impl Lister {
     pub fn new(config: Config, now: Time) -> Self {
-        let fetch = Fetch::new(config.servers, Random::new(&config.seed), now, config.limit);
+        let fetch = Fetch::new(config.servers, false, Random::new(&config.seed), now, config.limit);
         Self { fetch: Some(fetch), said: false, answer: None }
     }
 
@@ -73,8 +73,8 @@ impl Machine for Lister {
         let Some(fetch) = &mut self.fetch else { return };
         match input {
             Input::Datagram(datagram) => drop(fetch.datagram(now, datagram)),
-            Input::NotSent(Port::PICTURES, ..) => fetch.not_sent(),
-            Input::NotSent(..) => {}
+            Input::NotSent(port, ..) if port.is_for_pictures() => fetch.not_sent(),
+            Input::NotSent(..) | Input::Connection(..) => {}
             Input::Local(Local::Stop) => self.fetch = None,
         }
     }

@@ -1,12 +1,11 @@
 //! How a publisher is let in: Hello, Challenge with the server's half of a key, Join with the grant, Accept.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Event, Publisher, Session};
-use crate::proto::client::Retry;
+use crate::proto::client::{RETURN_PATIENCE, Retry};
 use crate::proto::server::Attachment;
-use crate::proto::{Peer, Port, Received, Route, Transmit, hop};
+use crate::proto::{Peer, Port, Received, Route, Transmit, Transport, hop};
 use crate::seal::{Exchange, GrantExchange, PUBLIC_LEN, Side, Subject};
 use crate::units::Time;
 use crate::wire::message::{Accept, COOKIE_LEN, Join, Message, Refuse, RefuseCode, Role, Scheme, via};
@@ -25,6 +24,9 @@ pub struct Joining {
     nonce: u64,
     step: Step,
     retry: Retry,
+    since: Time,
+    /// Only to leave a connection for a socket.
+    pub returns: bool,
     failures: usize,
     stuck: bool,
 }
@@ -38,7 +40,7 @@ enum Step {
 }
 
 struct PendingJoin {
-    server: SocketAddr,
+    server: Peer,
     cookie: [u8; COOKIE_LEN],
     server_nonce: u64,
     grant: Vec<u8>,
@@ -46,7 +48,8 @@ struct PendingJoin {
 
 impl Joining {
     pub const fn start(nonce: u64, first: Time) -> Self {
-        Self { nonce, step: Step::Hello, retry: Retry::new(first), failures: 0, stuck: false }
+        let (step, retry) = (Step::Hello, Retry::new(first));
+        Self { nonce, step, retry, since: first, returns: false, failures: 0, stuck: false }
     }
 
     pub const fn is_over(&self) -> bool {
@@ -72,7 +75,7 @@ impl Joining {
     }
 
     pub fn finish(&mut self, now: Time) {
-        (self.step, self.retry) = (Step::Joined, Retry::none(now));
+        (self.step, self.retry, self.returns) = (Step::Joined, Retry::none(now), false);
     }
 }
 
@@ -82,7 +85,7 @@ impl Publisher {
         if !self.joining.retry.is_due(now) {
             return;
         }
-        let servers = self.config.servers.len();
+        let servers = self.asked_servers(now).len();
         let joining = &mut self.joining;
         joining.stuck = joining.retry.tries() > 1 && joining.failures >= servers;
         joining.failures = 0;
@@ -98,10 +101,44 @@ impl Publisher {
         }
     }
 
+    fn asked_servers(&self, now: Time) -> Vec<Peer> {
+        if let Some(session) = self.session.as_ref().filter(|_| self.joining.returns) {
+            return vec![Peer { port: session.server.port.socket(), ..session.server }];
+        }
+        let (waited, connected) = (now.since(self.joining.since), self.returning.was_connected());
+        self.config.servers.asked(Port::PICTURES, waited, connected)
+    }
+
+    /// Asks for UDP if it is time for that, and gives it up again if nobody answers.
+    pub(super) fn look_for_socket(&mut self, now: Time) {
+        if self.joining.returns {
+            if now >= self.joining.since + RETURN_PATIENCE {
+                self.joining.finish(now);
+            }
+        } else if self.may_return() && self.returning.is_due(now) {
+            self.joining = Joining::start(self.random.id(), now);
+            self.joining.returns = true;
+        }
+    }
+
+    fn may_return(&self) -> bool {
+        let connected = self.session.as_ref().is_some_and(|session| session.server.port.is_connections());
+        let auto = self.config.servers.transport == Transport::Auto;
+        connected && auto && self.joining.is_over() && self.trouble.is_none()
+    }
+
+    /// When UDP is to be asked for, or given up.
+    pub(super) fn return_deadline(&self) -> Option<Time> {
+        if self.joining.returns {
+            return Some(self.joining.since + RETURN_PATIENCE);
+        }
+        self.may_return().then(|| self.returning.next())
+    }
+
     fn say_hello(&mut self, now: Time) {
         let message = Message::Hello { highest: VERSION, lowest: VERSION, nonce: self.joining.nonce };
-        for server in &self.config.servers {
-            self.out.push_back(Transmit::message(peer(*server), hop(Kind::HELLO, 0, now), &message));
+        for server in self.asked_servers(now) {
+            self.out.push_back(Transmit::message(server, hop(Kind::HELLO, 0, now), &message));
         }
     }
 
@@ -123,7 +160,7 @@ impl Publisher {
             self.joining = Joining::start(self.random.id(), now + NO_KEY_AGAIN);
             return;
         };
-        let asked = PendingJoin { server: datagram.from, cookie, server_nonce, grant };
+        let asked = PendingJoin { server: datagram.peer(), cookie, server_nonce, grant };
         (self.joining.step, self.joining.retry) = (Step::Join(asked), Retry::new(now));
     }
 
@@ -145,12 +182,13 @@ impl Publisher {
             max_datagram: 0,
             tlvs: Tlvs::trusted(&tlvs),
         });
-        self.out.push_back(Transmit::message(peer(asked.server), hop(Kind::JOIN, 0, now), &message));
+        self.out.push_back(Transmit::message(asked.server, hop(Kind::JOIN, 0, now), &message));
     }
 
     pub(super) fn accept(&mut self, now: Time, datagram: Received<'_>, tag: u32, accept: &Accept<'_>) {
         let Step::Join(asked) = &self.joining.step else { return };
-        let ours = accept.nonce == self.joining.nonce && asked.server == datagram.from && tag == accept.session as u32;
+        let ours =
+            accept.nonce == self.joining.nonce && asked.server == datagram.peer() && tag == accept.session as u32;
         let name = accept.tlvs.text(kind::STREAM).and_then(|name| StreamName::parse(name).ok());
         let (true, Some(name)) = (ours, name) else { return };
         let exchange = Exchange {
@@ -166,21 +204,26 @@ impl Publisher {
             return;
         }
         let server = asked.server;
-        let route = Route { peer: peer(server), local: datagram.local };
+        let route = Route { peer: server, local: datagram.local };
         let attachment = Attachment { id: accept.session, route, via: via(accept.tlvs) };
         self.server.attach(now, self.key, attachment);
+        self.returning.begins(now, server);
         self.session = Some(Session { id: accept.session, server });
         self.joining.finish(now);
         // It goes by this name from now on, also after the server was started anew.
         self.config.name = Some(name.clone());
         let again = std::mem::replace(&mut self.known, true);
         self.trouble = None;
-        self.events.push_back(Event::Accepted { server, name, again });
+        self.events.push_back(Event::Accepted { server: server.address, name, again });
     }
 
     pub(super) fn refused(&mut self, now: Time, refuse: &Refuse<'_>) {
         if refuse.nonce != self.joining.nonce || !self.joining.is_search() {
             return;
+        }
+        if self.joining.returns {
+            // The connection goes on.
+            return self.joining.finish(now);
         }
         let code = if refuse.other_versions().is_some() { RefuseCode::VERSION } else { refuse.code };
         let wait = Duration::from_millis(u64::from(refuse.retry_after_ms.clamp(250, 60_000)));
@@ -193,8 +236,4 @@ impl Publisher {
         self.joining = Joining::start(self.random.id(), now + wait);
         self.events.push_back(Event::Refused { code, sentence: printable(refuse.sentence) });
     }
-}
-
-const fn peer(address: SocketAddr) -> Peer {
-    Peer { port: Port::PICTURES, address }
 }

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use joining::Joining;
 
+use super::client::Returning;
 pub use super::client::Trouble;
 use super::server::{self, Server, StreamConfig, StreamKey};
 pub use super::talk::TalkNews;
 use super::talk::{Ear, KnownLines};
-use super::{Input, Machine, Output, Port, Reason, Received, Transmit};
+use super::{Input, Machine, Output, Peer, Reason, Received, Servers, Transmit};
 use crate::seal::{Grant, Key, Random, Seed};
 use crate::units::Time;
 use crate::wire::message::{Message, RefuseCode, bye};
@@ -32,7 +33,7 @@ const NOBODY_AFTER: Duration = Duration::from_secs(1);
 pub struct Config {
     pub seed: Seed,
     /// Where the server may be: all are asked, the first to answer is taken.
-    pub servers: Vec<SocketAddr>,
+    pub servers: Servers,
     /// What the stream is to be called there.
     pub name: Option<StreamName>,
     pub grant: Grant,
@@ -81,7 +82,7 @@ pub enum Event {
 #[derive(Clone, Debug)]
 struct Session {
     id: u64,
-    server: SocketAddr,
+    server: Peer,
 }
 
 /// See the head of this file.
@@ -91,6 +92,8 @@ pub struct Publisher {
     config: Config,
     random: Random,
     joining: Joining,
+    /// The way back from a connection to UDP.
+    returning: Returning,
     session: Option<Session>,
     /// It was accepted before.
     known: bool,
@@ -112,6 +115,7 @@ impl Publisher {
             server,
             key,
             joining: Joining::start(random.id(), now),
+            returning: Returning::default(),
             config,
             random,
             session: None,
@@ -145,7 +149,7 @@ impl Publisher {
     }
 
     fn datagram(&mut self, now: Time, datagram: Received<'_>) {
-        if !self.config.servers.contains(&datagram.from) {
+        if !self.config.servers.has(datagram.peer()) {
             return;
         }
         let Ok((hop, body)) = Hop::parse(datagram.bytes) else { return };
@@ -169,12 +173,12 @@ impl Publisher {
     }
 
     fn is_of_session(&self, datagram: &Received<'_>) -> bool {
-        self.session.as_ref().is_some_and(|session| session.server == datagram.from)
+        self.session.as_ref().is_some_and(|session| session.server == datagram.peer())
     }
 
     /// The server will not have the stream any more, or is stopped; or it answers our own goodbye.
     fn bye(&mut self, now: Time, datagram: Received<'_>, id: u64, code: u16, sentence: &str) {
-        if !self.session.as_ref().is_some_and(|session| session.id == id && session.server == datagram.from) {
+        if !self.session.as_ref().is_some_and(|session| session.id == id && session.server == datagram.peer()) {
             return;
         }
         self.server.handle(now, Input::Datagram(datagram));
@@ -207,6 +211,7 @@ impl Publisher {
             }
         }
         self.tend_talk(now);
+        self.look_for_socket(now);
         self.ask(now);
         let limit = if self.known { LOST_AFTER } else { NOBODY_AFTER };
         if self.session.is_none() && self.trouble.is_none() && now >= self.since + limit {
@@ -217,7 +222,7 @@ impl Publisher {
 
     fn look_at_silence(&mut self, now: Time, silent: Duration) {
         if silent < SUSPECT_AFTER {
-            if self.joining.is_search() {
+            if self.joining.is_search() && !self.joining.returns {
                 self.joining.finish(now);
             }
             if self.trouble.take().is_some() {
@@ -247,7 +252,10 @@ impl Publisher {
         let lost = heard.filter(|_| untold).map(|heard| heard + LOST_AFTER);
         let limit = if self.known { LOST_AFTER } else { NOBODY_AFTER };
         let nobody = (self.session.is_none() && untold).then(|| self.since + limit);
-        [self.joining.deadline(), suspect, lost, nobody, self.talk_deadline()].into_iter().flatten().min()
+        [self.joining.deadline(), suspect, lost, nobody, self.return_deadline(), self.talk_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
@@ -262,6 +270,7 @@ impl Machine for Publisher {
                 self.joining.not_sent();
                 self.server.handle(now, Input::NotSent(port, to, failure));
             }
+            Input::Connection(peer, state) => self.server.handle(now, Input::Connection(peer, state)),
             Input::Local(Local::Server(local)) => self.server.handle(now, Input::Local(local)),
             Input::Local(Local::Say(text)) => self.speak(now, text),
             Input::Local(Local::Grant(grant)) => {
@@ -280,7 +289,7 @@ impl Machine for Publisher {
             return Output::Event(event);
         }
         match self.server.poll(now) {
-            Output::Send(transmit) => Output::Send(Transmit { port: Port::PICTURES, ..transmit }),
+            Output::Send(transmit) => Output::Send(transmit),
             Output::Event(event) => {
                 self.finished |= event == server::Event::Finished;
                 Output::Event(Event::Server(event))

@@ -18,7 +18,7 @@ impl Receiver {
             return;
         }
         let random = Random::new(&self.random.seed());
-        self.fetch = Some(Fetch::new(self.client.servers(), random, now, LIST_LIMIT));
+        self.fetch = Some(Fetch::new(self.client.servers(), false, random, now, LIST_LIMIT));
     }
 
     /// Whether the datagram answers what is asked beside the session.

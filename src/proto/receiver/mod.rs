@@ -13,7 +13,6 @@ mod sound_path;
 mod wanted;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use super::client::{Secret, Trouble};
@@ -29,7 +28,7 @@ pub use super::reception::RepairTraffic;
 use super::reception::Traffic;
 use super::talk::KnownLines;
 pub use super::talk::{TalkNews, Unspoken};
-use super::{Input, Machine, Output, Port, Received, Soonest, Transmit};
+use super::{Input, Machine, Output, Port, Received, Servers, Soonest, Transmit};
 use crate::media::Canvas;
 use crate::media::sound::Rendition;
 use crate::seal::{Random, Seed};
@@ -50,7 +49,7 @@ const MOST_WAITING: usize = 4_096;
 pub struct Config {
     pub seed: Seed,
     /// Where the server may be: all are asked, the first to answer is taken.
-    pub servers: Vec<SocketAddr>,
+    pub servers: Servers,
     /// Which of its streams; `None`: its first.
     pub stream: Option<StreamName>,
     /// What is known of it, if it is guarded.
@@ -77,7 +76,8 @@ pub struct Config {
 impl Config {
     /// The first stream, datagrams of any size, no sound, every picture as soon as it is there, and the end of the stream is
     /// the end.
-    pub const fn new(seed: Seed, servers: Vec<SocketAddr>) -> Self {
+    pub fn new(seed: Seed, servers: impl Into<Servers>) -> Self {
+        let servers = servers.into();
         let (stream, max_datagram, latency, stay) = (None, 0, Duration::ZERO, false);
         let limits = WantedPictures::ANY;
         let (secret, patience, sound, frames, talk) = (None, None, None, None, None);
@@ -366,7 +366,7 @@ impl Machine for Receiver {
         match input {
             Input::Datagram(datagram) if datagram.port == Port::SOUND => self.sound_datagram(now, datagram),
             Input::Datagram(datagram) => self.datagram(now, datagram),
-            Input::NotSent(Port::PICTURES, ..) => {
+            Input::NotSent(port, ..) if port.is_for_pictures() => {
                 self.client.not_sent();
                 self.fetch.iter_mut().for_each(Fetch::not_sent);
             }
@@ -374,6 +374,7 @@ impl Machine for Receiver {
                 Some(client) => client.not_sent(),
                 None => self.gone.send_errors += 1,
             },
+            Input::Connection(peer, state) => self.client.connection(now, peer, state),
             Input::Local(local) => self.obey(now, local),
         }
     }

@@ -99,7 +99,7 @@ impl Receiver {
 
     fn sound_client(&mut self, now: Time, with: u64, server: SocketAddr) -> Client {
         let wishes = self.wanted.wishes(Place::SoundPort).of_sound();
-        let (servers, port, with_session) = (vec![server], Port::SOUND, Some(with));
+        let (servers, port, with_session) = (vec![server].into(), Port::SOUND, Some(with));
         let config = client::Config { servers, port, wishes, with_session, ..self.client.config().clone() };
         Client::new(config, &self.random.seed(), now)
     }

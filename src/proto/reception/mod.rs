@@ -277,7 +277,7 @@ impl Reception {
 
     /// What the hop header says of a datagram of this session; `None` of any other. What is not sequenced is always new.
     fn arrived(&mut self, now: Time, datagram: Received<'_>, hop: Hop, traffic: &mut Traffic) -> Option<Seen> {
-        if self.id as u32 != hop.tag || self.peer.address != datagram.from {
+        if self.id as u32 != hop.tag || self.peer != datagram.peer() {
             return None;
         }
         self.heard = now;

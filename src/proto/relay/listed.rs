@@ -20,12 +20,16 @@ impl Relay {
     pub(super) fn tend_list(&mut self, now: Time) {
         if self.fetch.is_none() && now >= self.next_list {
             let seed = self.random.seed();
-            self.fetch = Some(Fetch::new(self.config.origins.clone(), Random::new(&seed), now, LIST_LIMIT));
+            let (origins, random) = (self.config.origins.clone(), Random::new(&seed));
+            self.fetch = Some(Fetch::new(origins, self.unlisted, random, now, LIST_LIMIT));
             self.next_list = now + LIST_EVERY;
         }
         let Some(fetch) = &mut self.fetch else { return };
         fetch.tend(now);
-        let sent = std::iter::from_fn(|| fetch.transmit()).map(|transmit| Transmit { port: LISTS, ..transmit });
+        let sent = std::iter::from_fn(|| fetch.transmit()).map(|transmit| {
+            let port = if transmit.port.is_connections() { LISTS.connections() } else { LISTS };
+            Transmit { port, ..transmit }
+        });
         self.out.extend(sent);
         let Some(answer) = fetch.answer() else { return };
         self.fetch = None;

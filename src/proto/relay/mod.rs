@@ -30,7 +30,9 @@ use listed::unknown;
 
 use super::lister::{Fetch, ListFailure};
 use super::server::{self, Adoption, Guard, Server, StreamKey};
-use super::{Input, Machine, Output, Port, Reason, Received, SendFailure, Soonest, Transmit};
+use super::{
+    ConnectionState, Input, Machine, Output, Peer, Port, Reason, Received, SendFailure, Servers, Soonest, Transmit,
+};
 use crate::seal::{GrantKey, Random, Seed};
 use crate::units::Time;
 use crate::wire::message::{NameRange, RelayHop};
@@ -40,6 +42,8 @@ use crate::wire::{Description, StreamName};
 const LINGER: Duration = Duration::from_secs(10);
 /// The port that lists are asked for from.
 const LISTS: Port = Port::ABOVE;
+/// The last of those that there may be.
+const LAST: Port = Port(239);
 /// So many ports are there before they are needed.
 const SPARE: usize = 4;
 /// Streams that are known at once.
@@ -54,7 +58,7 @@ pub struct Config {
     pub id: u64,
     /// Servers above: all are asked, the first to answer is taken, and another when that falls silent. Without any there is
     /// only what is published here.
-    pub origins: Vec<SocketAddr>,
+    pub origins: Servers,
     /// The one stream that is passed on; `None`: all that are listed above.
     pub name: Option<StreamName>,
     /// Which publishers are taken; `None`: none.
@@ -250,7 +254,7 @@ impl Relay {
     }
 
     fn datagram(&mut self, now: Time, datagram: Received<'_>) {
-        match datagram.port {
+        match datagram.port.socket() {
             Port::PICTURES if self.is_for_publishing(now, datagram) => {}
             Port::PICTURES | Port::SOUND if self.is_to_be_vouched(now, datagram) => {}
             Port::PICTURES | Port::SOUND => {
@@ -260,7 +264,9 @@ impl Relay {
                 self.pass_talk(now);
             }
             LISTS => {
-                let datagram = Received { port: Port::PICTURES, ..datagram };
+                let pictures = Port::PICTURES;
+                let port = if datagram.port.is_connections() { pictures.connections() } else { pictures };
+                let datagram = Received { port, ..datagram };
                 self.fetch.iter_mut().for_each(|fetch| {
                     fetch.datagram(now, datagram);
                 });
@@ -275,7 +281,7 @@ impl Relay {
     }
 
     fn not_sent(&mut self, now: Time, port: Port, to: SocketAddr, failure: SendFailure) {
-        match port {
+        match port.socket() {
             Port::PICTURES | Port::SOUND => self.server.handle(now, Input::NotSent(port, to, failure)),
             LISTS => self.fetch.iter_mut().for_each(Fetch::not_sent),
             port => {
@@ -283,6 +289,14 @@ impl Relay {
                 own.for_each(|upstream| upstream.not_sent(port));
             }
         }
+    }
+
+    /// A connection is of somebody who watches or publishes here, or goes to a server above.
+    fn connection(&mut self, now: Time, peer: Peer, state: ConnectionState) {
+        if peer.port.is_for_pictures() {
+            self.server.handle(now, Input::Connection(peer, state));
+        }
+        self.upstreams.iter_mut().for_each(|upstream| upstream.connection(now, peer, state));
     }
 
     /// Does what is due above.
@@ -353,7 +367,7 @@ impl Relay {
     /// A port for one more subscription; `None`: all are in use.
     fn free_port(&mut self) -> Option<Port> {
         let slot = self.ports.iter().position(|used| !used).unwrap_or(self.ports.len());
-        let port = u8::try_from(usize::from(LISTS.0) + 1 + slot).ok()?;
+        let port = u16::try_from(usize::from(LISTS.0) + 1 + slot).ok().filter(|port| *port <= LAST.0)?;
         if slot == self.ports.len() {
             self.ports.push(false);
         }
@@ -419,6 +433,7 @@ impl Machine for Relay {
         match input {
             Input::Datagram(datagram) => self.datagram(now, datagram),
             Input::NotSent(port, to, failure) => self.not_sent(now, port, to, failure),
+            Input::Connection(peer, state) => self.connection(now, peer, state),
             Input::Local(local) => self.obey(now, local),
         }
     }

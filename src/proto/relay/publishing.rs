@@ -93,7 +93,7 @@ impl Relay {
         }
         let from = |upstream: &Upstream| {
             let published = upstream.published.as_ref();
-            published.is_some_and(|it| it.peer == datagram.from && it.session as u32 == u32::from_be_bytes(tag))
+            published.is_some_and(|it| it.peer == datagram.peer() && it.session as u32 == u32::from_be_bytes(tag))
         };
         self.upstreams.iter().position(from)
     }
@@ -122,7 +122,7 @@ impl Relay {
     /// The Accept was lost on the way: the same again.
     fn welcome_again(&mut self, datagram: Received<'_>, join: &Join<'_>) -> bool {
         let published = self.upstreams.iter().filter_map(|upstream| upstream.published.as_ref());
-        let same = |it: &&Published| it.peer == datagram.from && (it.nonce, it.cookie) == (join.nonce, join.cookie);
+        let same = |it: &&Published| it.peer == datagram.peer() && (it.nonce, it.cookie) == (join.nonce, join.cookie);
         let Some((id, accept)) = published.into_iter().find(same).map(|it| (it.session, it.accept.clone())) else {
             return false;
         };
@@ -141,7 +141,7 @@ impl Relay {
         let at = match known {
             // It would take the stream back at once, and so on without end. One that has only moved names its session.
             Some(at)
-                if self.upstreams[at].is_sent_from_elsewhere(now, datagram.from, HELD)
+                if self.upstreams[at].is_sent_from_elsewhere(now, datagram.peer(), HELD)
                     && !self.upstreams[at].is_session(join) =>
             {
                 return Err(Refusal::new(RefuseCode::BUSY, TWICE, HELD_AGAIN_MS));
@@ -159,7 +159,7 @@ impl Relay {
         let route = datagram.route();
         let published = Published {
             grant,
-            peer: datagram.from,
+            peer: datagram.peer(),
             local: datagram.local,
             session,
             nonce: join.nonce,
@@ -259,7 +259,7 @@ impl Relay {
 
     /// The address of each publisher, of use to limits and figures.
     pub fn publishers(&self) -> impl Iterator<Item = (super::StreamKey, SocketAddr)> {
-        self.upstreams.iter().filter_map(|upstream| Some((upstream.key, upstream.published.as_ref()?.peer)))
+        self.upstreams.iter().filter_map(|upstream| Some((upstream.key, upstream.published.as_ref()?.peer.address)))
     }
 }
 

@@ -6,7 +6,7 @@ use super::heard::Heard;
 use super::{LINGER, Port};
 use crate::media::sound::Rendition;
 use crate::proto::client::Client;
-use crate::proto::{Received, Soonest, Transmit};
+use crate::proto::{ConnectionState, Peer, Received, Soonest, Transmit};
 use crate::units::Time;
 use crate::wire::HOP_LEN;
 use crate::wire::object::{ObjectHeader, ObjectView, Type};
@@ -90,7 +90,7 @@ impl Sounds {
 
     /// Takes a datagram in, if it came to one of these; with an object that it brought.
     pub fn datagram<'a>(&mut self, now: Time, datagram: Received<'a>) -> Option<(ObjectHeader, &'a [u8])> {
-        let line = self.lines.iter_mut().find(|line| line.port == datagram.port)?;
+        let line = self.lines.iter_mut().find(|line| line.port == datagram.port.socket())?;
         let (_, object) = line.client.datagram(now, datagram)?;
         let raw = ObjectView::exact(datagram.bytes.get(HOP_LEN..)?)?;
         Some((object.header, raw))
@@ -102,6 +102,10 @@ impl Sounds {
 
     pub fn has(&self, port: Port) -> bool {
         self.lines.iter().any(|line| line.port == port)
+    }
+
+    pub fn connection(&mut self, now: Time, peer: Peer, state: ConnectionState) {
+        self.lines.iter_mut().for_each(|line| line.client.connection(now, peer, state));
     }
 
     pub fn not_sent(&mut self, port: Port) {

@@ -4,12 +4,11 @@
 //! to the origin with all that it is about, and what the origin proves back goes to whoever asked. Each one who joins is vouched for so,
 //! and again when the way to the origin breaks: those who watch have the key, and the relay has not.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::upstream::Upstream;
 use super::{Event, LISTS, Relay, unknown};
-use crate::proto::client::Retry;
+use crate::proto::client::{Client, Retry};
 use crate::proto::door::{Refusal, lookup, network};
 use crate::proto::server::Guard;
 use crate::proto::{Peer, Port, Reason, Received, Route, Soonest, Transmit, hop};
@@ -68,7 +67,7 @@ pub struct Vouch {
 }
 
 struct Origin {
-    address: SocketAddr,
+    peer: Peer,
     cookie: [u8; COOKIE_LEN],
     nonce: u64,
     /// The Join goes there.
@@ -76,10 +75,6 @@ struct Origin {
 }
 
 impl Vouch {
-    fn peer(&self, address: SocketAddr) -> Peer {
-        Peer { port: self.port, address }
-    }
-
     /// The origin's part, for whoever asks.
     fn challenge(&self) -> Option<Message<'static>> {
         let origin = self.origin.as_ref()?;
@@ -203,8 +198,11 @@ impl Relay {
     fn say_hello(&mut self, now: Time, at: usize) {
         let vouch = &self.vouches[at];
         let message = Message::Hello { highest: VERSION, lowest: VERSION, nonce: vouch.ours };
-        for origin in &self.config.origins {
-            self.out.push_back(Transmit::message(vouch.peer(*origin), hop(Kind::HELLO, 0, now), &message));
+        // Where lists come through connections alone, the rest does too.
+        let connected = self.upstreams.iter().filter_map(Upstream::client).any(Client::is_connected);
+        let waited = now.since(vouch.begun);
+        for origin in self.config.origins.asked(vouch.port, waited, connected || self.unlisted) {
+            self.out.push_back(Transmit::message(origin, hop(Kind::HELLO, 0, now), &message));
         }
     }
 
@@ -245,19 +243,19 @@ impl Relay {
             max_datagram: 0,
             tlvs: Tlvs::trusted(&tlvs),
         });
-        self.out.push_back(Transmit::message(vouch.peer(origin.address), hop(Kind::JOIN, 0, now), &message));
+        self.out.push_back(Transmit::message(origin.peer, hop(Kind::JOIN, 0, now), &message));
     }
 
     /// What an origin says to this.
     pub(super) fn vouch_datagram(&mut self, now: Time, datagram: Received<'_>) {
-        if !self.config.origins.contains(&datagram.from) {
+        if !self.config.origins.has(datagram.peer()) {
             return;
         }
-        let Some(at) = self.vouches.iter().position(|vouch| vouch.port == datagram.port) else { return };
+        let Some(at) = self.vouches.iter().position(|vouch| vouch.port == datagram.port.socket()) else { return };
         let Ok((hop, body)) = Hop::parse(datagram.bytes) else { return };
         match Message::parse(hop.kind, body) {
             Ok(Message::Challenge { nonce, cookie, server_nonce, .. }) => {
-                self.challenged(at, datagram.from, nonce, (cookie, server_nonce));
+                self.challenged(at, datagram.peer(), nonce, (cookie, server_nonce));
             }
             Ok(Message::Accept(accept)) => self.vouched(now, at, datagram, hop.tag, &accept),
             Ok(Message::Refuse(refuse)) => self.not_vouched(now, at, &refuse),
@@ -266,11 +264,11 @@ impl Relay {
     }
 
     /// The origin's part is there, or another's above it: it is handed on.
-    fn challenged(&mut self, at: usize, from: SocketAddr, nonce: u64, (cookie, theirs): ([u8; COOKIE_LEN], u64)) {
+    fn challenged(&mut self, at: usize, from: Peer, nonce: u64, (cookie, theirs): ([u8; COOKIE_LEN], u64)) {
         let vouch = &mut self.vouches[at];
         let first = vouch.origin.is_none();
         let again = vouch.origin.as_ref().is_some_and(|origin| {
-            (origin.address, origin.cookie) == (from, cookie) && origin.asked && origin.nonce != theirs
+            (origin.peer, origin.cookie) == (from, cookie) && origin.asked && origin.nonce != theirs
         });
         if nonce != vouch.ours || !(first || again) {
             return;
@@ -278,7 +276,7 @@ impl Relay {
         if let Ok(Message::Join(join)) = Message::parse(Kind::JOIN, &vouch.join) {
             vouch.stale = proof(&join).unwrap_or(vouch.stale);
         }
-        vouch.origin = Some(Origin { address: from, cookie, nonce: theirs, asked: false });
+        vouch.origin = Some(Origin { peer: from, cookie, nonce: theirs, asked: false });
         let route = vouch.route;
         vouch.challenge().into_iter().for_each(|message| self.server.say_to(route, &message));
     }
@@ -297,13 +295,12 @@ impl Relay {
             return self.server.turn_away(route, join.nonce, Refusal::busy());
         };
         let seed = self.random.seed();
-        let kept = self.upstreams[place].take_session(now, (port, datagram.from), accept, &seed);
+        let kept = self.upstreams[place].take_session(now, (port, datagram.peer()), accept, &seed);
         self.vouches.retain(|vouch| vouch.port != port);
         if !kept {
             let (session, code) = (accept.session, bye::LEAVING);
             let goodbye = Message::Bye { session, code, sentence: "" };
-            let peer = Peer { port, address: datagram.from };
-            self.is_free(port, vec![Transmit::message(peer, hop(Kind::BYE, session as u32, now), &goodbye)]);
+            self.is_free(port, vec![Transmit::message(datagram.peer(), hop(Kind::BYE, session as u32, now), &goodbye)]);
         }
         let key = self.upstreams[place].key;
         self.server.withdraw(key, false);

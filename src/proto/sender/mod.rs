@@ -96,6 +96,8 @@ pub struct MediaSender {
     sending: Option<Sending>,
     /// No larger datagrams are wanted for pictures.
     pub most: Option<SizeClass>,
+    /// The connection that it is reached by takes no media just now.
+    pub is_full: bool,
     stats: SessionStats,
     history: History,
     on_screen: OnScreen,
@@ -135,6 +137,7 @@ impl MediaSender {
             path,
             sending: None,
             most: None,
+            is_full: false,
             stats: SessionStats::default(),
             history: History::default(),
             on_screen: OnScreen::default(),
@@ -289,6 +292,9 @@ impl MediaSender {
 
     /// The next datagram that is to leave: first what is sent again, then the picture on its way.
     pub fn next_part(&mut self, now: Time) -> Part {
+        if self.is_full {
+            return Part::Nothing;
+        }
         let paced = self.control.as_ref().map_or(now, |control| control.release(now));
         if paced > now && self.has_more() {
             return Part::Paced(paced);
@@ -329,7 +335,8 @@ impl MediaSender {
 
     /// The next of what it asked for with Get, if that may leave now.
     pub fn next_supply(&mut self, now: Time) -> Option<Transmit> {
-        if self.control.as_ref().is_some_and(|control| control.release(now) > now) || self.has_more() {
+        let paced = self.control.as_ref().is_some_and(|control| control.release(now) > now);
+        if paced || self.is_full || self.has_more() {
             return None;
         }
         let object = self.supply.next(now, self.control.as_deref())?;
@@ -338,7 +345,7 @@ impl MediaSender {
 
     /// When the next of what it asked for with Get may leave, as things stand.
     pub fn supply_at(&self, now: Time) -> Option<Time> {
-        let at = self.supply.release()?;
+        let at = self.supply.release().filter(|_| !self.is_full)?;
         Some(self.control.as_ref().map_or(at, |control| at.max(control.release(now))))
     }
 
@@ -361,6 +368,11 @@ impl MediaSender {
         self.stats.datagrams -= 1;
         self.stats.bytes -= u64::from(sent.bytes);
         self.path.too_large(usize::from(sent.bytes));
+    }
+
+    /// Whether every round trip of the last seconds took longer than this.
+    pub fn is_beyond(&self, limit: Duration) -> bool {
+        self.shortest > limit && self.report.is_some_and(|number| number >= MANY_REPORTS)
     }
 
     /// The receiver lacks a part of what it should have on its screen.
@@ -401,6 +413,8 @@ impl MediaSender {
 
 /// Losses that meet a full queue are still asked for and reported so long afterwards. They are obeyed, and not repaired.
 const CONGESTED: Duration = Duration::from_millis(500);
+/// So many reports tell what round trips are like.
+const MANY_REPORTS: u32 = 40;
 /// More than one part in so many of a picture, and than so many parts, are rarely lost by chance.
 const MUCH: usize = 4;
 const LITTLE: usize = 4;

@@ -1,5 +1,6 @@
 //! Sessions that we have asked for ourselves, at a server that takes a stream of ours; and what such a server needs of this one.
 
+use super::connections;
 use super::joining::present;
 use super::{Guard, Server, StreamKey};
 use crate::proto::door::{Door, Refusal};
@@ -28,8 +29,10 @@ impl Server {
             return;
         }
         self.detach();
-        let limit = self.config.datagram.unwrap_or(SizeClass::LOOPBACK);
-        let given = self.config.datagram.is_some();
+        let peer = route.peer;
+        let connected = peer.port.is_connections().then(|| connections::class(peer.address.ip()));
+        let given = self.config.datagram.or(connected);
+        let (limit, given) = (given.unwrap_or(SizeClass::LOOPBACK), given.is_some());
         let beginning = Beginning { nonce: id, cookie: [0; COOKIE_LEN], at: now, limit, given };
         let mut session = Session::new(id, key, route, beginning);
         (session.pictures, session.describe_again) = (false, true);

@@ -2,7 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Config, Event, SILENCE_LIMIT, Server, Stream, StreamKey};
+use super::connections::{self, silence_limit};
+use super::{Config, Event, Server, Stream, StreamKey};
 use crate::proto::door::{Door, NewPath, Refusal, lookup, page};
 use crate::proto::sender::Control;
 use crate::proto::session::{Beginning, Gone, Session, Wishes};
@@ -188,9 +189,9 @@ impl Server {
 
     /// `proof`: what the origin proves, if the stream is guarded there.
     pub(super) fn admit(&mut self, now: Time, from: Route, key: StreamKey, join: &Join<'_>, proof: Option<Proof>) {
-        let mut session = Session::new(self.random.id(), key, from, self.beginning(now, from.peer.port, join));
+        let mut session = Session::new(self.random.id(), key, from, self.beginning(now, from.peer, join));
         let (id, peer) = (session.id, from.peer);
-        session.welcome = self.accept(now, id, key, join, proof);
+        session.welcome = self.accept(now, (id, peer), key, join, proof);
         session.describe_again = join.tlvs.find(kind::ON_BEHALF).is_some();
         session.set_default_sound();
         let wishes = Wishes::of_join(join.tlvs);
@@ -201,7 +202,7 @@ impl Server {
         session.pictures &= wishes.pictures != Some(false);
         self.govern(now, &mut session);
         session.wanted = session.wanted.changed_by(wishes.limits);
-        session.media.protection.wish = wishes.repair.unwrap_or_default();
+        session.set_repair(wishes.repair);
         session.media.protection.schemes = join.fec;
         if join.role == Role::Relay {
             session.media.most = wishes.class;
@@ -237,13 +238,25 @@ impl Server {
         if !stream.adapts() || ip.is_loopback() || session.media.class() == SizeClass::LOOPBACK {
             return;
         }
-        let interval = stream.description().rate.interval();
-        let mut control = Control::new(now, interval, self.networks.start(now, ip));
-        control.set_report_interval(self.report_interval());
-        (session.media.control, session.media.is_governed) = (Some(Box::new(control)), true);
+        (session.media.control, session.media.is_governed) = (Some(Box::new(self.control_of(now, session))), true);
     }
 
-    fn accept(&self, now: Time, session: u64, key: StreamKey, join: &Join<'_>, proof: Option<Proof>) -> Vec<u8> {
+    /// What is to find out what its path carries.
+    pub(super) fn control_of(&self, now: Time, session: &Session) -> Control {
+        let interval = self.streams[session.stream.index()].description().rate.interval();
+        let mut control = Control::new(now, interval, self.networks.start(now, session.peer().address.ip()));
+        control.set_report_interval(self.report_interval());
+        control
+    }
+
+    fn accept(
+        &self,
+        now: Time,
+        (session, peer): (u64, Peer),
+        key: StreamKey,
+        join: &Join<'_>,
+        proof: Option<Proof>,
+    ) -> Vec<u8> {
         let stream = &self.streams[key.index()];
         let mut tlvs = Vec::with_capacity(104);
         tlv::put(&mut tlvs, kind::STREAM, stream.name().as_str().as_bytes());
@@ -257,8 +270,9 @@ impl Server {
             session,
             clock: now.micros(),
             report_interval_ms: self.report_interval().as_millis() as u16,
-            silence_limit_ms: SILENCE_LIMIT.as_millis() as u16,
-            sound_port: if sound { self.config.sound_port } else { 0 },
+            silence_limit_ms: silence_limit(peer).as_millis() as u16,
+            // Through a connection sound comes with the pictures.
+            sound_port: if sound && !peer.port.is_connections() { self.config.sound_port } else { 0 },
             token: self.tokens.token(now, session),
             tlvs: Tlvs::trusted(&tlvs),
         };
@@ -268,13 +282,14 @@ impl Server {
     }
 
     /// What its path is to be: the operator's choice, the client's wish, or whatever is found.
-    fn beginning(&self, now: Time, port: Port, join: &Join<'_>) -> Beginning {
+    fn beginning(&self, now: Time, peer: Peer, join: &Join<'_>) -> Beginning {
         let Config { datagram, .. } = self.config;
         let most = if join.max_datagram == 0 { usize::from(u16::MAX) } else { usize::from(join.max_datagram) };
         let fits = |class: &SizeClass| class.datagram() <= most;
         let wish = SizeClass::ALL.into_iter().find(fits).unwrap_or(SizeClass::ANY);
-        // Sound fits the smallest.
-        let given = datagram.filter(|_| port == Port::PICTURES);
+        // Sound fits the smallest. A connection carries any.
+        let connected = peer.port.is_connections().then(|| connections::class(peer.address.ip()));
+        let given = datagram.or(connected).filter(|_| peer.port.is_for_pictures());
         let limit = given.map_or(wish, |given| if fits(&given) { given } else { wish });
         Beginning { nonce: join.nonce, cookie: join.cookie, at: now, limit, given: given.is_some() }
     }
@@ -375,7 +390,7 @@ impl Server {
             session.set_sound(wish);
         }
         session.wanted = session.wanted.changed_by(wishes.limits);
-        session.media.protection.wish = wishes.repair.unwrap_or(session.media.protection.wish);
+        session.set_repair(wishes.repair);
         if !session.via.is_empty() {
             session.media.most = wishes.class.or(session.media.most);
         }

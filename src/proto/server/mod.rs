@@ -4,6 +4,7 @@
 
 mod api;
 mod attaching;
+mod connections;
 mod fuzz;
 mod joining;
 mod networks;
@@ -276,6 +277,7 @@ impl Server {
                 return;
             };
             self.sessions.tell_control(now, slot, hop.sent_at, report, &told);
+            self.look_for_tunnel(now, slot);
             self.allow_sound(slot);
             self.streams[stream.index()].is_to_be_reconsidered();
             if first || again.is_some() {
@@ -359,6 +361,7 @@ impl Machine for Server {
         match input {
             Input::Datagram(datagram) => self.datagram(now, datagram),
             Input::NotSent(_, to, failure) => self.not_sent(to, failure),
+            Input::Connection(peer, state) => self.connection(peer, state),
             Input::Local(Local::Stream(key, Feed::Pause(paused))) => {
                 let stream = self.streams.get_mut(key.index());
                 stream.into_iter().for_each(|stream| stream.hold(paused, &mut self.sessions));

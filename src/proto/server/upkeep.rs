@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Event, SILENCE_LIMIT, Server, Stream, UPKEEP};
+use super::connections::silence_limit;
+use super::{Event, Server, Stream, UPKEEP};
 use crate::proto::Peer;
 use crate::proto::sender::Control;
 use crate::proto::session::{FIRST_REPORT, Gone, Session};
@@ -64,7 +65,7 @@ impl Server {
         }
         self.allow_sound(slot);
         let Some(session) = self.sessions.get_mut(slot) else { return false };
-        if now.since(session.heard) > SILENCE_LIMIT {
+        if now.since(session.heard) > silence_limit(session.peer()) {
             self.remove(slot, Gone::Silent);
             return false;
         }

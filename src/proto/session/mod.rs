@@ -14,7 +14,7 @@ use super::door::NewPath;
 use super::sender::{Control, MediaSender, PathSize, SessionStats, ToldCell, budget};
 use super::stream::StreamKey;
 use super::talk::Outgoing;
-use super::{Peer, Port, Route};
+use super::{Peer, Route};
 use crate::media::sound::Rendition;
 use crate::units::{Bitrate, Time, Unit};
 use crate::wire::message::{COOKIE_LEN, WantedPictures};
@@ -138,7 +138,7 @@ impl Session {
             id,
             stream,
             ready: false,
-            pictures: route.peer.port == Port::PICTURES,
+            pictures: route.peer.port.is_for_pictures(),
             sound: None,
             wanted: WantedPictures::ANY,
             sound_coarsest: Rendition::Mono,
@@ -205,7 +205,7 @@ impl Session {
 
     /// Whether it is on the picture port, paused or not.
     pub fn is_for_pictures(&self) -> bool {
-        self.peer().port == Port::PICTURES
+        self.peer().port.is_for_pictures()
     }
 
     /// Whether it is the sound of another session that is still there.
@@ -241,7 +241,7 @@ impl Session {
     /// Whether it can be sent this departure's picture now.
     pub fn may_start(&self, departure: u64) -> bool {
         let new = self.departure.is_none_or(|last| last < departure);
-        self.ready && self.pictures && !self.media.is_sending() && new
+        self.ready && self.pictures && !self.media.is_sending() && !self.media.is_full && new
     }
 
     /// Notes that it is sent this departure's picture. Returns how many it was not sent since the one before.
@@ -304,7 +304,8 @@ impl Session {
 
     /// Whether its own path is what holds its next picture back, and not this machine.
     pub fn is_held_by_path(&self, now: Time) -> bool {
-        self.media.is_sending() && self.control().is_some_and(|control| control.release(now) > now)
+        let paced = || self.control().is_some_and(|control| control.release(now) > now);
+        self.media.is_full || self.media.is_sending() && paced()
     }
 
     /// It is owed no picture up to this departure. Later ones are sent to it, even one that it had before, unless one is

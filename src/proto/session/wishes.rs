@@ -56,6 +56,18 @@ impl Session {
         self.sound_coarsest = Rendition::of(wish.coarsest).unwrap_or(Rendition::Coded);
     }
 
+    /// Whether sound that leaves now is for it: of what a full connection would keep nothing would be heard in time.
+    pub const fn takes_sound_now(&self) -> bool {
+        self.ready && self.sound.is_some() && !self.media.is_full
+    }
+
+    /// What it wishes of repair. Connections lose nothing.
+    pub fn set_repair(&mut self, wish: Option<RepairWish>) {
+        if let Some(wish) = wish.filter(|_| !self.peer().port.is_connections()) {
+            self.media.protection.wish = wish;
+        }
+    }
+
     /// Which sound is to be sent to it, if any: the coarser of what it wants and what its path allows.
     pub fn sound_rendition(&self) -> Option<Rendition> {
         self.sound.map(|wanted| wanted.max(self.sound_allowed.min(self.sound_coarsest)))

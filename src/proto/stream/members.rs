@@ -69,6 +69,14 @@ impl Stream {
         }
     }
 
+    /// The connection that a session comes by takes media again. What was begun is sent to its end, and then the newest picture.
+    pub fn has_room(&mut self, slot: usize, session: &Session) {
+        let (begun, lacks) = (session.media.has_more(), session.missed(self.totals.pictures) > 0);
+        if begun || session.pictures && lacks {
+            self.turns.has_room(slot, begun);
+        }
+    }
+
     /// A session lacks these. Returns whether any of them had been sent to it.
     pub fn answer(&mut self, now: Time, slot: usize, session: &mut Session, names: &[NackName]) -> bool {
         if self.has_said_goodbye() {

@@ -385,7 +385,7 @@ impl Stream {
         loop {
             if let Some((slot, kind, object)) = sending.left.pop_front() {
                 // Between two objects its session may have left, and another one come in its place.
-                let hears = sessions.get(slot).is_some_and(|session| session.ready && session.sound.is_some());
+                let hears = sessions.get(slot).is_some_and(Session::takes_sound_now);
                 if !hears || self.members.binary_search(&slot).is_err() {
                     continue;
                 }
@@ -395,7 +395,7 @@ impl Stream {
             let next = self.members.partition_point(|slot| *slot < sending.from);
             let Some(&slot) = self.members.get(next) else { break };
             sending.from = slot + 1;
-            if let Some(session) = sessions.get_mut(slot).filter(|session| session.ready) {
+            if let Some(session) = sessions.get_mut(slot).filter(|session| session.takes_sound_now()) {
                 sending.serve(self.id, slot, session);
                 let waits = if self.config.description.live { LIVE_WAITS } else { LATEST };
                 sending.protect(now, &self.sound.sent, slot, waits, session);

@@ -64,6 +64,17 @@ impl Turns {
         self.late.push_back(slot);
     }
 
+    /// It can send again after it could not: what it had begun, or, if that was nothing, the departing picture.
+    pub fn has_room(&mut self, slot: usize, begun: bool) {
+        self.ready.retain(|other| *other != slot);
+        self.paced.retain(|(_, other)| *other != slot);
+        if begun {
+            self.ready.push_back(slot);
+        } else if !self.late.contains(&slot) {
+            self.late.push_back(slot);
+        }
+    }
+
     /// It has something to send.
     pub fn is_ready(&mut self, slot: usize) {
         self.ready.push_back(slot);

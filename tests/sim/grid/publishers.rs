@@ -37,7 +37,7 @@ impl Grid {
         (server.sound_port, server.talk) = (BASE + 1, self.rules.clone());
         let (origins, name) = (Vec::new(), None);
         let (seed, tapped, publishing) = (self.secret(), self.tapped, Some(publishing));
-        let config = relay::Config { seed, server, id, origins, name, publishing, tapped };
+        let config = relay::Config { seed, server, id, origins: origins.into(), name, publishing, tapped };
         let machinery = self.relaying(config.clone(), None);
         let node = self.place(machinery);
         self.places[node].again = Some((config, None));
@@ -61,7 +61,7 @@ impl Grid {
         (stream.description.live, stream.description.sound, stream.adapt) = (live, true, true);
         let config = publisher::Config {
             seed: self.secret(),
-            servers: vec![address(at)],
+            servers: vec![address(at)].into(),
             name: name.map(|name| StreamName::parse(name).expect("a name")),
             grant,
             allowed,

@@ -81,7 +81,7 @@ impl World {
         let purpose = 1_000 + 10 * n as u64;
         let mut config = receiver::Config {
             seed: secret(self.seed, purpose),
-            servers: vec![SERVER],
+            servers: vec![SERVER].into(),
             stream: None,
             secret: None,
             max_datagram: 0,

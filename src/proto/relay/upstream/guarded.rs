@@ -1,14 +1,13 @@
 //! A stream that is guarded above: its session was made for somebody who proved that he may watch, and cannot be made again without
 //! one.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Above, Upstream};
 use crate::proto::client::{self, Client, Wishes};
 use crate::proto::reception::{Terms, report_interval};
 use crate::proto::relay::vouching::Asked;
-use crate::proto::{Peer, Port, Server};
+use crate::proto::{Peer, Port, Server, Servers};
 use crate::seal::Seed;
 use crate::units::Time;
 use crate::wire::message::{Accept, Role};
@@ -25,19 +24,13 @@ impl Upstream {
     }
 
     /// Takes a session that was made for somebody who watches here; false: there is one already.
-    pub fn take_session(
-        &mut self,
-        now: Time,
-        (port, server): (Port, SocketAddr),
-        accept: &Accept<'_>,
-        seed: &Seed,
-    ) -> bool {
+    pub fn take_session(&mut self, now: Time, (port, server): (Port, Peer), accept: &Accept<'_>, seed: &Seed) -> bool {
         if self.client.is_some() {
             return false;
         }
         let memory = Duration::from_secs(1);
         let config = client::Config {
-            servers: vec![server],
+            servers: Servers::at(server),
             several: false,
             port,
             max_datagram: 0,
@@ -52,7 +45,7 @@ impl Upstream {
         };
         let terms = Terms {
             id: accept.session,
-            peer: Peer { port, address: server },
+            peer: server,
             report_interval: report_interval(accept.report_interval_ms),
             token: accept.token,
             memory,

@@ -11,7 +11,6 @@ mod tapping;
 mod wanting;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use publisher::Meter;
@@ -28,7 +27,7 @@ use crate::media::sound::Rendition;
 use crate::proto::client::{self, Client, Wishes};
 use crate::proto::server::{Needs, StreamKey};
 use crate::proto::talk::Outgoing;
-use crate::proto::{Port, Reason, Server, Soonest, Transmit};
+use crate::proto::{ConnectionState, Peer, Port, Reason, Server, Servers, Soonest, Transmit};
 use crate::seal::Random;
 use crate::units::{Bitrate, Time, Unit};
 use crate::wire::message::{MAX_VIA, NameRange, Place, RepairWish, Role, SoundWish};
@@ -245,8 +244,8 @@ impl Upstream {
         let via = self.needs.iter().flat_map(|needs| needs.via.iter().copied());
         let config = client::Config {
             // All of a stream comes from one server.
-            servers: self.origin().map_or_else(|| config.origins.clone(), |origin| vec![origin]),
-            several: config.origins.len() > 1,
+            servers: self.way_above().unwrap_or_else(|| config.origins.clone()),
+            several: config.origins.addresses().len() > 1,
             port,
             max_datagram: 0,
             stream: Some(self.name.clone()),
@@ -261,9 +260,9 @@ impl Upstream {
         Client::new(config, &random.seed(), now)
     }
 
-    /// Which server above the stream comes from.
-    pub fn origin(&self) -> Option<SocketAddr> {
-        self.client.as_ref()?.session().map(|(_, server, _)| server)
+    /// Which server above the stream comes from, as it is reached.
+    fn way_above(&self) -> Option<Servers> {
+        self.client.as_ref().filter(|client| client.is_joined()).map(Client::servers)
     }
 
     /// A further rendition of sound that is to be subscribed now.
@@ -389,6 +388,13 @@ impl Upstream {
     /// Whether one of its subscriptions is on this port.
     pub fn is_on(&self, port: Port) -> bool {
         self.client.is_some() && self.port == port || self.sounds.has(port)
+    }
+
+    /// What has become of a connection, perhaps of one of its subscriptions.
+    pub fn connection(&mut self, now: Time, peer: Peer, state: ConnectionState) {
+        self.client.iter_mut().for_each(|client| client.connection(now, peer, state));
+        self.sounds.connection(now, peer, state);
+        self.stirred |= state == ConnectionState::Closed;
     }
 
     pub fn not_sent(&mut self, port: Port) {

@@ -1,6 +1,6 @@
 //! A stream whose sender has come by itself.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Above, Upstream};
@@ -8,7 +8,7 @@ use crate::proto::client::{self, Client, Wishes};
 use crate::proto::reception::Terms;
 use crate::proto::relay::publishing::{KEPT, REPORTS};
 use crate::proto::server::{Feed, Local};
-use crate::proto::{Input, Machine, Peer, Port, Server, Transmit};
+use crate::proto::{Input, Machine, Peer, Port, Server, Servers, Transmit};
 use crate::seal::{Grant, Seed};
 use crate::units::{Bitrate, Time};
 use crate::wire::message::{COOKIE_LEN, Join, Role, bye};
@@ -25,7 +25,7 @@ const ROOM_FOR_SOUND: Bitrate = Bitrate::bps(6_000_000);
 /// Who sends a stream.
 pub struct Published {
     pub grant: Grant,
-    pub peer: SocketAddr,
+    pub peer: Peer,
     /// Which of our addresses answers leave from.
     pub local: Option<IpAddr>,
     pub session: u64,
@@ -71,9 +71,9 @@ impl Upstream {
     pub fn take_publisher(&mut self, now: Time, published: Published, seed: &Seed) {
         self.count_client();
         self.listener = None;
-        let peer = Peer { port: Port::PICTURES, address: published.peer };
+        let peer = published.peer;
         let config = client::Config {
-            servers: vec![published.peer],
+            servers: Servers::at(peer),
             several: false,
             port: Port::PICTURES,
             max_datagram: 0,
@@ -108,7 +108,7 @@ impl Upstream {
     }
 
     /// Whether a publisher at another address is there, and was heard within this time.
-    pub fn is_sent_from_elsewhere(&self, now: Time, from: SocketAddr, within: Duration) -> bool {
+    pub fn is_sent_from_elsewhere(&self, now: Time, from: Peer, within: Duration) -> bool {
         let elsewhere = self.published.as_ref().is_some_and(|published| published.peer != from);
         elsewhere && self.client.as_ref().and_then(Client::heard).is_some_and(|at| now.since(at) < within)
     }

@@ -1,0 +1,283 @@
+//! One TCP connection: datagrams in, datagrams out, each behind its length. What the system does not take at once is kept, and whoever
+//! sends is told that it is full.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::event::Source;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, SockRef, Socket as Raw, Type};
+
+use crate::proto::framing::{self, BadLength, Deframer};
+use crate::proto::{Peer, Transmit};
+use crate::units::{Bitrate, Time};
+use crate::wire::HOP_LEN;
+
+/// What the system may hold that was not read yet, as it is asked for; it grants twice as much. More would only grow old: at a round
+/// trip of 50 ms it carries 80 Mb/s.
+pub const RECEIVE_ROOM: usize = 256 << 10;
+/// The system may hold so much that is not on its way yet, …
+const LEAST_UNSENT: u32 = 32 << 10;
+const MOST_UNSENT: u32 = 512 << 10;
+/// … which is what leaves in this time: about a picture.
+const PICTURE: Duration = Duration::from_millis(40);
+/// So often the rate is measured.
+const MEASURED: Duration = Duration::from_millis(500);
+/// Bytes that are kept for a connection that is full. Messages are small and few; it is never sent a picture then.
+const MOST_KEPT: usize = 1 << 20;
+/// The same before it is there: a few questions.
+const KEPT_AT_FIRST: usize = 16 << 10;
+/// The system gives up a connection that has taken nothing for so long.
+const STUCK: Duration = Duration::from_secs(40);
+/// It may be kept open without a word for so long before the system asks whether the other end is there.
+const QUIET: Duration = Duration::from_secs(15);
+/// A connection that is opened here must be there within this time, …
+const OPENING: Duration = Duration::from_secs(5);
+/// … one that was accepted let in, …
+const STRANGE: Duration = Duration::from_secs(5);
+/// … and a datagram that has begun whole.
+const WHOLE: Duration = Duration::from_secs(10);
+/// One in which nothing has come for so long is closed: of ours, where whoever opened it speaks by other means now, …
+const IDLE_OURS: Duration = Duration::from_secs(20);
+/// … and of others. Sessions in connections live for 30 s without a word.
+const IDLE: Duration = Duration::from_secs(45);
+
+/// What became of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is in the system's hands, or waits behind others.
+    Taken,
+    /// It was the one after which there is no more room for media.
+    Full,
+}
+
+/// See the head of this file.
+pub struct Connection {
+    stream: TcpStream,
+    pub peer: Peer,
+    /// Opened here, and not accepted.
+    pub ours: bool,
+    connecting: bool,
+    /// It has been sent something of a session.
+    pub let_in: bool,
+    pub readable: bool,
+    full: bool,
+    /// What the system has not taken, from `taken` on.
+    kept: Vec<u8>,
+    taken: usize,
+    deframer: Deframer,
+    /// When the datagram began of which the rest is still to come.
+    within: Option<Time>,
+    begun: Time,
+    heard: Time,
+    meter: Meter,
+}
+
+/// How much leaves.
+struct Meter {
+    since: Time,
+    bytes: u64,
+    unsent: u32,
+}
+
+impl Connection {
+    /// Opens one to a peer; whether that works shows later.
+    pub fn open(now: Time, peer: Peer) -> io::Result<Self> {
+        let address = peer.address;
+        let raw = Raw::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        raw.set_nonblocking(true)?;
+        raw.set_recv_buffer_size(RECEIVE_ROOM)?;
+        match raw.connect(&address.into()) {
+            Err(error) if !is_under_way(&error) => return Err(error),
+            _ => {}
+        }
+        let mut this = Self::new(now, TcpStream::from_std(raw.into()), peer)?;
+        (this.ours, this.connecting) = (true, true);
+        Ok(this)
+    }
+
+    /// One that was accepted.
+    pub fn new(now: Time, stream: TcpStream, peer: Peer) -> io::Result<Self> {
+        let socket = SockRef::from(&stream);
+        socket.set_tcp_nodelay(true)?;
+        socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(QUIET))?;
+        #[cfg(target_os = "linux")]
+        {
+            socket.set_tcp_user_timeout(Some(STUCK))?;
+            socket.set_tcp_notsent_lowat(LEAST_UNSENT)?;
+        }
+        let meter = Meter { since: now, bytes: 0, unsent: LEAST_UNSENT };
+        Ok(Self {
+            stream,
+            peer,
+            ours: false,
+            connecting: false,
+            let_in: false,
+            readable: true,
+            full: false,
+            kept: Vec::new(),
+            taken: 0,
+            deframer: Deframer::default(),
+            within: None,
+            begun: now,
+            heard: now,
+            meter,
+        })
+    }
+
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.stream.register(registry, token, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    pub fn deregister(&mut self, registry: &Registry) {
+        // It is gone either way.
+        self.stream.deregister(registry).ok();
+    }
+
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.stream.local_addr().ok()
+    }
+
+    /// Sends a datagram, or keeps it.
+    pub fn send(&mut self, now: Time, transmit: &Transmit) -> io::Result<Sent> {
+        let most = if self.connecting { KEPT_AT_FIRST } else { MOST_KEPT };
+        if self.kept.len() - self.taken > most {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.let_in |= transmit.hop[4..8] != [0; 4];
+        let (length, body) = (framing::length(transmit.len()), transmit.body.bytes());
+        let took = if self.connecting || self.is_keeping() {
+            0
+        } else {
+            let parts = [IoSlice::new(&length), IoSlice::new(&transmit.hop), IoSlice::new(body)];
+            taken(self.stream.write_vectored(&parts))?
+        };
+        let mut before = 0;
+        for part in [&length[..], &transmit.hop, body] {
+            self.kept.extend_from_slice(part.get(took.saturating_sub(before).min(part.len())..).unwrap_or_default());
+            before += part.len();
+        }
+        self.measure(now, framing::LENGTH + HOP_LEN + body.len());
+        let full = self.is_keeping() && !self.connecting;
+        Ok(if full && !std::mem::replace(&mut self.full, full) { Sent::Full } else { Sent::Taken })
+    }
+
+    /// It can be written to, or has failed. Returns whether there is room again after there was none.
+    pub fn flush(&mut self) -> io::Result<bool> {
+        if self.connecting {
+            if let Some(error) = self.stream.take_error()? {
+                return Err(error);
+            }
+            match self.stream.peer_addr() {
+                Ok(_) => self.connecting = false,
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        while self.is_keeping() {
+            match taken(self.stream.write(&self.kept[self.taken..]))? {
+                0 => return Ok(false),
+                took => self.taken += took,
+            }
+        }
+        self.kept.clear();
+        self.kept.shrink_to(KEPT_AT_FIRST);
+        self.taken = 0;
+        Ok(std::mem::take(&mut self.full))
+    }
+
+    /// Reads once; `whole` is given each datagram that has come to its end. `None`: there is nothing more, or nobody.
+    pub fn read(&mut self, now: Time, room: &mut [u8], mut whole: impl FnMut(&[u8])) -> Result<(), Gone> {
+        let count = match self.stream.read(room) {
+            Ok(0) => return Err(Gone::Ended),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                return Ok(());
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) if self.connecting && error.kind() == io::ErrorKind::NotConnected => {
+                self.readable = false;
+                return Ok(());
+            }
+            Err(error) => return Err(Gone::Failed(error)),
+        };
+        let mut some = false;
+        self.deframer.take(&room[..count], |datagram| {
+            some = true;
+            whole(datagram);
+        })?;
+        if some {
+            (self.heard, self.within) = (now, None);
+        }
+        self.within = self.deframer.is_within().then(|| self.within.unwrap_or(now));
+        Ok(())
+    }
+
+    /// Whether it is of no use any more.
+    pub fn is_overdue(&self, now: Time) -> bool {
+        let strange = !self.ours && !self.let_in && now.since(self.begun) > STRANGE;
+        let opening = self.connecting && now.since(self.begun) > OPENING;
+        let cut_off = self.within.is_some_and(|since| now.since(since) > WHOLE);
+        let idle = now.since(self.heard) > if self.ours { IDLE_OURS } else { IDLE };
+        strange || opening || cut_off || idle
+    }
+
+    pub const fn is_connecting(&self) -> bool {
+        self.connecting
+    }
+
+    const fn is_keeping(&self) -> bool {
+        self.taken < self.kept.len()
+    }
+
+    /// The system holds about a picture, whatever its size.
+    fn measure(&mut self, now: Time, bytes: usize) {
+        let Meter { since, bytes: before, unsent } = &mut self.meter;
+        *before += bytes as u64;
+        let took = now.since(*since);
+        if took < MEASURED {
+            return;
+        }
+        let rate = Bitrate::of(*before, took).unwrap_or_default();
+        (*since, *before) = (now, 0);
+        let picture = rate.as_bps() as f64 / 8.0 * PICTURE.as_secs_f64();
+        let wanted = (picture as u32).clamp(LEAST_UNSENT, MOST_UNSENT);
+        if wanted.abs_diff(*unsent) > *unsent / 4 {
+            *unsent = wanted;
+            // Where that cannot be set it stays as it was.
+            #[cfg(target_os = "linux")]
+            SockRef::from(&self.stream).set_tcp_notsent_lowat(wanted).ok();
+        }
+    }
+}
+
+/// Why a connection is over.
+#[derive(Debug)]
+pub enum Gone {
+    Ended,
+    Failed(io::Error),
+    /// What comes cannot be read.
+    Unreadable(BadLength),
+}
+
+impl From<BadLength> for Gone {
+    fn from(error: BadLength) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+/// How much the system took.
+fn taken(result: io::Result<usize>) -> io::Result<usize> {
+    match result {
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
+        other => other,
+    }
+}
+
+fn is_under_way(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::INPROGRESS | Errno::AGAIN | Errno::INTR))
+}

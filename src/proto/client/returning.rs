@@ -1,0 +1,104 @@
+//! From a TCP connection back to UDP, which is quicker, once that gets through: it is asked for now and then, while the connection goes
+//! on.
+
+use std::time::Duration;
+
+use super::Client;
+use super::joining::{Joining, Step};
+use crate::proto::{ConnectionState, Peer, Transport};
+use crate::units::Time;
+
+/// UDP is asked for again after so long, then after twice as long each time, …
+const FIRST: Duration = Duration::from_secs(10);
+/// … up to this.
+const LAST: Duration = Duration::from_secs(60);
+/// So long an answer is waited for.
+pub const RETURN_PATIENCE: Duration = Duration::from_secs(1);
+
+/// When UDP is asked for again.
+pub struct Returning {
+    /// The last session went through a connection.
+    connected: bool,
+    next: Time,
+    wait: Duration,
+}
+
+impl Default for Returning {
+    fn default() -> Self {
+        Self { connected: false, next: Time::NEVER, wait: FIRST }
+    }
+}
+
+impl Returning {
+    /// Whether connections are known to work, and sockets not.
+    pub const fn was_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// A session begins with this server.
+    pub fn begins(&mut self, now: Time, server: Peer) {
+        self.connected = server.port.is_connections();
+        self.postpone(now);
+    }
+
+    pub const fn next(&self) -> Time {
+        self.next
+    }
+
+    /// Whether it is asked for now; it counts as done.
+    pub fn is_due(&mut self, now: Time) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.postpone(now);
+        }
+        due
+    }
+
+    fn postpone(&mut self, now: Time) {
+        self.next = if self.connected { now + self.wait } else { Time::NEVER };
+        self.wait = if self.connected { (self.wait * 2).min(LAST) } else { self.wait };
+    }
+}
+
+impl Client {
+    /// Asks for UDP if it is time for that, and gives it up again if nobody answers.
+    pub(super) fn look_for_socket(&mut self, now: Time) {
+        if self.joining.returns {
+            let unheard = matches!(self.joining.step, Step::Hello) && now >= self.joining.since + RETURN_PATIENCE;
+            if unheard || self.joining.retry.is_stale() {
+                self.joining.finish(now);
+            }
+        } else if self.may_return() && self.returning.is_due(now) {
+            self.joining = Joining::start(self.random.id(), now);
+            (self.joining.switch, self.joining.returns) = (Some(self.config.stream.clone()), true);
+        }
+    }
+
+    fn may_return(&self) -> bool {
+        let idle = self.joining.is_over() && self.trouble.is_none() && !self.accepted;
+        idle && self.is_joined() && self.is_connected() && self.config.servers.transport == Transport::Auto
+    }
+
+    /// When UDP is to be asked for, or given up.
+    pub(super) fn return_deadline(&self) -> Option<Time> {
+        if self.joining.returns {
+            return matches!(self.joining.step, Step::Hello).then(|| self.joining.since + RETURN_PATIENCE);
+        }
+        self.may_return().then_some(self.returning.next)
+    }
+
+    /// Says goodbye to a server that is left for one that is reached another way.
+    pub(super) fn leave_elsewhere(&mut self, now: Time, next: Peer) {
+        if self.session.as_ref().is_some_and(|session| session.reception.peer() != next) {
+            self.say_goodbye(now);
+        }
+    }
+
+    /// A connection is full, has room again, or is gone: then the server is looked for.
+    pub fn connection(&mut self, now: Time, peer: Peer, state: ConnectionState) {
+        let ours = self.session.as_ref().is_some_and(|session| session.reception.peer() == peer);
+        if ours && state == ConnectionState::Closed && !self.accepted && !self.closed {
+            self.search(now);
+        }
+    }
+}

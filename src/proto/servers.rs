@@ -1,0 +1,116 @@
+//! Where a server may be, and how it is asked: over UDP, and, where that brings nothing, through TCP connections beside it, in the
+//! manner of happy eyeballs (RFC 8305). The first way that works is taken.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{Peer, Port};
+
+/// UDP has brought nothing for so long: TCP is tried too.
+pub const UDP_PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// What datagrams travel by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    #[default]
+    Udp,
+    /// UDP, and TCP where that does not get through.
+    Auto,
+    Tcp,
+}
+
+/// See the head of this file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Servers {
+    pub transport: Transport,
+    /// Addresses for UDP: all are asked.
+    pub udp: Vec<SocketAddr>,
+    /// Addresses for TCP.
+    pub tcp: Vec<SocketAddr>,
+}
+
+/// Over UDP alone.
+impl From<Vec<SocketAddr>> for Servers {
+    fn from(addresses: Vec<SocketAddr>) -> Self {
+        Self::new(Transport::Udp, addresses)
+    }
+}
+
+impl FromIterator<SocketAddr> for Servers {
+    fn from_iter<I: IntoIterator<Item = SocketAddr>>(addresses: I) -> Self {
+        Self::from(addresses.into_iter().collect::<Vec<_>>())
+    }
+}
+
+impl Servers {
+    /// At these addresses, whichever the transport.
+    pub fn new(transport: Transport, addresses: Vec<SocketAddr>) -> Self {
+        Self { transport, tcp: addresses.clone(), udp: addresses }
+    }
+
+    /// One that is known, at the other end of a socket or a connection.
+    pub fn at(peer: Peer) -> Self {
+        let transport = if peer.port.is_connections() { Transport::Tcp } else { Transport::Udp };
+        Self::new(transport, vec![peer.address])
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.udp.is_empty() && self.tcp.is_empty()
+    }
+
+    /// All that may ever be asked, each once.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let mut all = if self.transport == Transport::Tcp { Vec::new() } else { self.udp.clone() };
+        let tcp = if self.transport == Transport::Udp { &[][..] } else { &self.tcp };
+        all.extend(tcp.iter().filter(|address| self.transport == Transport::Tcp || !self.udp.contains(address)));
+        all
+    }
+
+    /// Whether somebody who is heard on this port of ours is one of them.
+    pub fn has(&self, peer: Peer) -> bool {
+        match (peer.port.is_connections(), self.transport) {
+            (false, Transport::Udp | Transport::Auto) => self.udp.contains(&peer.address),
+            (true, Transport::Tcp | Transport::Auto) => self.tcp.contains(&peer.address),
+            _ => false,
+        }
+    }
+
+    /// Whom to ask on this port of ours after so long without an answer; `at_once`: connections are known to work.
+    pub fn asked(&self, port: Port, waited: Duration, at_once: bool) -> Vec<Peer> {
+        let tcp = match self.transport {
+            Transport::Udp => false,
+            Transport::Auto => at_once || waited >= UDP_PATIENCE,
+            Transport::Tcp => true,
+        };
+        let sockets = self.udp.iter().filter(|_| self.transport != Transport::Tcp);
+        let sockets = sockets.map(|address| Peer { port: port.socket(), address: *address });
+        let connections = self.tcp.iter().filter(|_| tcp);
+        sockets.chain(connections.map(|address| Peer { port: port.connections(), address: *address })).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tcp_is_tried_beside_udp_when_that_has_brought_nothing() {
+        let (four, six) = (SocketAddr::from(([10, 0, 0, 1], 9_688)), SocketAddr::from(([0; 8], 9_688)));
+        let mut servers = Servers::new(Transport::Auto, vec![four, six]);
+        let asked = |servers: &Servers, millis, at_once| {
+            let peers = servers.asked(Port::PICTURES, Duration::from_millis(millis), at_once);
+            assert!(peers.iter().all(|peer| servers.has(*peer)));
+            peers.iter().map(|peer| peer.port.is_connections()).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(&servers, 1_499, false), [false, false]);
+        assert_eq!(asked(&servers, 1_500, false), [false, false, true, true]);
+        assert_eq!(asked(&servers, 0, true), [false, false, true, true]);
+        assert_eq!(servers.addresses(), [four, six]);
+        servers.transport = Transport::Tcp;
+        assert_eq!((asked(&servers, 0, false), servers.addresses().len()), (vec![true, true], 2));
+        servers.transport = Transport::Udp;
+        assert_eq!(asked(&servers, 9_000, true), [false, false]);
+        assert!(!servers.has(Peer { port: Port::PICTURES.connections(), address: four }));
+    }
+}
