@@ -3,6 +3,7 @@
 
 mod local;
 pub mod probe;
+pub mod question;
 #[cfg(target_os = "linux")]
 pub mod slice;
 mod socket;
