@@ -10,6 +10,8 @@ pub mod clock;
 #[cfg(feature = "app")]
 pub mod codec;
 #[cfg(feature = "app")]
+pub mod discovery;
+#[cfg(feature = "app")]
 pub mod ffmpeg;
 pub mod media;
 #[cfg(feature = "app")]

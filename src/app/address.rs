@@ -1,12 +1,16 @@
-//! `[udp://]HOST[:PORT][/NAME]` or `…/CODE` as people type it, and addresses of this machine; link-local ones with their interface, as in
-//! `fe80::1%eth0` (RFC 4007, section 11).
+//! `[udp://]HOST[:PORT][/NAME]` or `…/CODE` as people type it, or `udpstream://…` as they click it, and addresses of this machine;
+//! link-local ones with their interface, as in `fe80::1%eth0` (RFC 4007, section 11).
+
+mod lookup;
+mod scheme;
 
 use std::fs;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+pub use self::lookup::{Places, local};
+pub use self::scheme::Scheme;
 use super::Exit;
-use crate::net::plain;
 use crate::seal::{Code, CodeError};
 use crate::wire::StreamName;
 use crate::wire::name::NameError;
@@ -17,7 +21,8 @@ pub const DEFAULT_PORT: u16 = 9_688;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     pub host: String,
-    pub port: u16,
+    /// `None`: none was typed, and the name's SRV records may know better than [`DEFAULT_PORT`].
+    pub port: Option<u16>,
 }
 
 /// What to watch of which server.
@@ -40,6 +45,12 @@ pub enum AddressError {
     Tcp,
     #[error("{0}:// cannot be watched: serve it with `udpstream serve`, and watch the machine that does")]
     Scheme(String),
+    #[error(
+        "a link has no {0:?} in it: it is written udpstream://HOST, udpstream://HOST:PORT or udpstream://HOST/NAME"
+    )]
+    Link(char),
+    #[error("the escapes (%XX) of this link are no text: write it as udpstream://HOST/NAME")]
+    Escapes,
     #[error("{0:?} is not a host: write HOST, HOST:PORT, 192.0.2.7:9688 or [2001:db8::7]:9688")]
     Host(String),
     #[error("{0:?} is not a port: ports are numbers from 1 to 65535")]
@@ -62,7 +73,7 @@ pub enum AddressError {
     Names(StreamName, StreamName),
     #[error("{0:?} is not an IP address: write 0.0.0.0, 192.0.2.7, :: or fe80::1%INTERFACE")]
     NotIp(String),
-    #[error("{address} is valid on every link: name the interface as well, as in {address}%{}", example(.interfaces))]
+    #[error("{address} is valid on every link: name the interface as well, as in {address}%{}", lookup::example(.interfaces))]
     NoInterface { address: Ipv6Addr, interfaces: Vec<String> },
     #[error("no network interface is called {name:?}: there are {}", .interfaces.join(", "))]
     UnknownInterface { name: String, interfaces: Vec<String> },
@@ -92,14 +103,9 @@ impl FromStr for Target {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        if text.starts_with("tcp://") {
-            return Err(AddressError::Tcp);
-        }
-        let rest = text.strip_prefix("udp://").unwrap_or(text);
-        if let Some((scheme, _)) = rest.split_once("://") {
-            return Err(AddressError::Scheme(scheme.to_owned()));
-        }
-        let (place, name) = rest.split_once('/').unwrap_or((rest, ""));
+        let (scheme, rest) = Scheme::split(text)?;
+        let (place, name) = scheme.parts(rest)?;
+        let (place, name) = (&*place, &*name);
         if !name.is_empty() && fs::exists(text).unwrap_or(false) {
             return Err(AddressError::File(text.to_owned()));
         }
@@ -177,7 +183,7 @@ impl FromStr for Address {
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { host, port } = self;
+        let (host, port) = (&self.host, self.port());
         if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
 }
@@ -207,85 +213,25 @@ impl Address {
         }
         let (host, port) = split(place).ok_or_else(|| AddressError::Host(text.to_owned()))?;
         let number = |port: &str| port.parse().ok().filter(|port| *port != 0);
-        let port = match port {
-            Some(port) => number(port).ok_or_else(|| AddressError::Port(port.to_owned()))?,
-            None => DEFAULT_PORT,
-        };
+        let port = port.map(|port| number(port).ok_or_else(|| AddressError::Port(port.to_owned()))).transpose()?;
         Ok(Self { host: host.to_owned(), port })
+    }
+
+    /// The one that was typed, or the usual one.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(DEFAULT_PORT)
     }
 
     /// As one would type it.
     pub fn typed(&self) -> String {
-        let Self { host, port } = self;
-        match (host.contains(':'), *port == DEFAULT_PORT) {
+        let host = &self.host;
+        match (host.contains(':'), self.port() == DEFAULT_PORT) {
             (true, true) => format!("[{host}]"),
             (false, true) => host.clone(),
             _ => self.to_string(),
         }
     }
-
-    /// All socket addresses of the host.
-    pub fn look_up(&self) -> Result<Vec<SocketAddr>, AddressError> {
-        if let Some(address) = numeric(&self.host, self.port)? {
-            return Ok(vec![plain(address)]);
-        }
-        let unknown = |why| AddressError::Unknown { host: self.host.clone(), why }.unless_file(&self.host);
-        let found = (self.host.as_str(), self.port).to_socket_addrs().map_err(|error| unknown(error.to_string()))?;
-        let mut all: Vec<SocketAddr> = found.map(plain).collect();
-        all.dedup();
-        if all.is_empty() { Err(unknown("the name has no address".to_owned())) } else { Ok(all) }
-    }
 }
-
-/// An address to listen on, without a port.
-pub fn local(text: &str) -> Result<SocketAddr, AddressError> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    numeric(bare, 0)?.ok_or_else(|| AddressError::NotIp(text.to_owned()))
-}
-
-/// The address that `text` writes out; `None` if it is a name.
-fn numeric(text: &str, port: u16) -> Result<Option<SocketAddr>, AddressError> {
-    let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
-    let Ok(ip) = address.parse() else { return Ok(None) };
-    match (ip, zone) {
-        (IpAddr::V4(_), Some(_)) => Err(AddressError::NotIp(text.to_owned())),
-        (IpAddr::V6(ip), Some(zone)) => {
-            let index = interface(zone)?;
-            // Anywhere else the system leaves it out of what it reports, and the address would not be known again.
-            let scope = if ip.is_unicast_link_local() { index } else { 0 };
-            Ok(Some(SocketAddrV6::new(ip, port, 0, scope).into()))
-        }
-        (IpAddr::V6(address), None) if address.is_unicast_link_local() => {
-            Err(AddressError::NoInterface { address, interfaces: interfaces() })
-        }
-        (ip, None) => Ok(Some(SocketAddr::new(ip, port))),
-    }
-}
-
-/// The system's number of an interface, which may be given itself.
-fn interface(name: &str) -> Result<u32, AddressError> {
-    let interfaces = interfaces();
-    // Only a name that was listed becomes part of a path.
-    let listed = interfaces.iter().any(|listed| listed == name);
-    let index = if listed { fs::read_to_string(format!("{INTERFACES}/{name}/ifindex")).ok() } else { None };
-    let index = index.as_deref().unwrap_or(name).trim().parse().ok().filter(|&index| index > 0);
-    index.ok_or_else(|| AddressError::UnknownInterface { name: name.to_owned(), interfaces })
-}
-
-/// The names of all interfaces; none where the system does not tell.
-fn interfaces() -> Vec<String> {
-    let entries = fs::read_dir(INTERFACES).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    names
-}
-
-fn example(interfaces: &[String]) -> &str {
-    interfaces.iter().find(|name| *name != "lo").map_or("eth0", String::as_str)
-}
-
-/// One folder an interface, by name (sysfs, Documentation/ABI/testing/sysfs-class-net).
-const INTERFACES: &str = "/sys/class/net";
 
 #[cfg(test)]
 mod tests {
@@ -295,12 +241,17 @@ mod tests {
     fn what_people_type() {
         let address = |text: &str| text.parse::<Address>().map(|a| (a.host, a.port));
         let good = |host: &str, port| Ok((host.to_owned(), port));
-        assert_eq!(address("127.0.0.1:9688"), good("127.0.0.1", 9_688));
-        assert_eq!(address("robot"), good("robot", 9_688));
-        assert_eq!(address("udp://robot:7/"), good("robot", 7));
-        assert_eq!(address("[::1]:5"), good("::1", 5));
-        assert_eq!(address("[fe80::1%eth0]"), good("fe80::1%eth0", 9_688));
-        assert_eq!(address("::1"), good("::1", 9_688));
+        assert_eq!(address("127.0.0.1:9688"), good("127.0.0.1", Some(9_688)));
+        assert_eq!(address("robot"), good("robot", None));
+        assert_eq!(address("udp://robot:7/"), good("robot", Some(7)));
+        assert_eq!(address("[::1]:5"), good("::1", Some(5)));
+        assert_eq!(address("[fe80::1%eth0]"), good("fe80::1%eth0", None));
+        assert_eq!(address("::1"), good("::1", None));
+        assert_eq!(address("UDPSTREAM://robot:7/"), good("robot", Some(7)));
+        assert_eq!(address("udpstream://[fe80::1%25eth0]"), good("fe80::1%eth0", None));
+        assert_eq!(address("udpstream://me@robot"), Err(AddressError::Link('@')));
+        assert_eq!(address("udpstream://robot?x=1"), Err(AddressError::Link('?')));
+        assert_eq!(address("udpstream://"), Err(AddressError::Host("udpstream://".to_owned())));
         assert_eq!(address("tcp://robot"), Err(AddressError::Tcp));
         assert_eq!(address("rtsp://me:word@robot"), Err(AddressError::Scheme("rtsp".to_owned())));
         assert_eq!(address("robot/door"), Err(AddressError::Streams("door".to_owned())));
@@ -321,15 +272,19 @@ mod tests {
             ("robot:7/lobby", "robot:7", Some("lobby"), false),
             ("[::1]/hall/west.2", "[::1]:9688", Some("hall/west.2"), false),
             ("10.0.0.1/*", "10.0.0.1:9688", None, true),
+            ("udpstream://robot/%E5%BA%AD/a", "robot:9688", Some("庭/a"), false),
+            ("udpstream://robot/lobby/", "robot:9688", Some("lobby"), false),
         ] {
             let found = target(text).expect(text);
             let name = found.stream.as_ref().map(|name| name.as_str().to_owned());
             assert_eq!((found.address.to_string().as_str(), name.as_deref(), found.all), (host, stream, all), "{text}");
-            assert_eq!(target(&found.to_string()), Ok(found));
+            assert_eq!(target(&found.to_string()).map(|again| again.to_string()), Ok(found.to_string()));
         }
         for bad in ["robot/a b", "robot/../x", "robot//", "robot/lobby/"] {
             assert!(matches!(target(bad), Err(AddressError::Name(_))), "{bad}");
         }
+        assert_eq!(target("udpstream://robot/%ff"), Err(AddressError::Escapes));
+        assert!(matches!(target("udpstream://robot/a%20b"), Err(AddressError::Name(_))));
         assert!(matches!(target("src/lib.rs"), Err(AddressError::File(_))));
     }
 
@@ -342,35 +297,5 @@ mod tests {
         assert_eq!(origins("robot").expect("one").stream, None);
         assert!(matches!(origins("a/x,b/y"), Err(AddressError::Names(..))));
         assert!(origins("a,").is_err() && origins("").is_err());
-    }
-
-    #[test]
-    fn link_local_addresses_have_an_interface() {
-        let look_up = |text: &str| text.parse::<Address>().and_then(|address| address.look_up());
-        let scoped = |port, scope| SocketAddr::from(SocketAddrV6::new("fe80::1".parse().unwrap(), port, 0, scope));
-        assert_eq!(look_up("[fe80::1%7]:9"), Ok(vec![scoped(9, 7)]));
-        assert_eq!(local("fe80::1%7"), Ok(scoped(0, 7)));
-        assert_eq!(local("[fe80::1%7]"), Ok(scoped(0, 7)));
-        if let Ok(index) = fs::read_to_string("/sys/class/net/lo/ifindex") {
-            assert_eq!(local("fe80::1%lo"), Ok(scoped(0, index.trim().parse().unwrap())));
-        }
-        assert!(matches!(look_up("fe80::1"), Err(AddressError::NoInterface { .. })));
-        assert!(matches!(local("fe80::1"), Err(AddressError::NoInterface { .. })));
-        for zone in ["no such", "", "0", "../net/lo", "-1"] {
-            let error = local(&format!("fe80::1%{zone}"));
-            assert!(matches!(error, Err(AddressError::UnknownInterface { .. })), "{zone}: {error:?}");
-        }
-    }
-
-    #[test]
-    fn addresses_of_this_machine() {
-        for text in ["0.0.0.0", "::", "192.0.2.7", "2001:db8::7"] {
-            assert_eq!(local(text).map(|address| address.ip().to_string()).as_deref(), Ok(text));
-        }
-        // Nothing but link-local addresses needs an interface, and the system reports none for them.
-        assert_eq!(local("::1%1"), local("::1"));
-        for bad in ["", "robot", "192.0.2.7%1", "192.0.2.7:9", "[::1"] {
-            assert!(matches!(local(bad), Err(AddressError::NotIp(_))), "{bad:?}");
-        }
     }
 }

@@ -43,7 +43,7 @@ pub fn tell(output: &Output, told: &Told<'_>) {
         output.say("");
         letters(&code.to_string(), terminal::columns()).iter().for_each(|row| output.say(row));
         output.say("");
-        let address = format!("udp://{place}/{code}");
+        let address = format!("udpstream://{place}/{code}");
         // Black on white, whatever the terminal's colours: not every reader takes it the other way round.
         let shown = |row: String| output.say(&format!("\x1b[38;5;16;48;5;231m{row}\x1b[0m"));
         qr(&address).filter(|rows| fits(rows)).into_iter().flatten().for_each(shown);
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_qr_code_of_an_address_fits_a_terminal() {
-        let rows = qr("udp://192.168.100.200:9688/K7QM-01AB-CDEF-GHJK-MNPQ").expect("a code");
+        let rows = qr("udpstream://192.168.100.200:9688/K7QM-01AB-CDEF-GHJK-MNPQ").expect("a code");
         assert!(rows.len() <= 24 && rows.iter().all(|row| row.chars().count() <= 48), "{}", rows.len());
     }
 }

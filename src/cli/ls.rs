@@ -10,7 +10,7 @@ use super::values::seconds;
 
 #[derive(Args, Debug)]
 pub struct LsArgs {
-    /// The server: [udp://]HOST[:PORT], an IPv6 address as [ADDR]:PORT; the port is 9688 unless given.
+    /// The server: [udp://]HOST[:PORT] or udpstream://HOST[:PORT], an IPv6 address as [ADDR]:PORT; the port is 9688 unless given.
     #[arg(value_name = "SERVER", value_hint = ValueHint::Hostname)]
     pub server: Address,
     /// One JSON object a line on standard output [default: text].

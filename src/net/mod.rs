@@ -4,6 +4,7 @@
 mod connections;
 mod local;
 pub mod probe;
+pub mod question;
 #[cfg(target_os = "linux")]
 pub mod slice;
 mod socket;

@@ -18,6 +18,7 @@ mod ends;
 mod films;
 mod hearing;
 mod in_step;
+mod names;
 mod preview;
 mod published;
 mod records;
