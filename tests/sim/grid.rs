@@ -403,7 +403,7 @@ impl Grid {
             self.crossed.push(Crossed { at, from: node, to, kind, bytes, name });
         }
         let own = address_after(node, self.places[node].moved);
-        let from = SocketAddr::new(own.ip(), BASE + u16::from(transmit.port.0));
+        let from = SocketAddr::new(own.ip(), BASE + transmit.port.0);
         let bytes = [&transmit.hop[..], transmit.body.bytes()].concat();
         self.tape.iter_mut().for_each(|tape| tape.push(bytes.clone()));
         let now = self.now;

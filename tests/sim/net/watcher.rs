@@ -326,7 +326,7 @@ impl Watcher {
 
     /// Its address on one of its ports.
     pub fn on(&self, port: Port) -> SocketAddr {
-        SocketAddr::new(self.address.ip(), self.address.port() + u16::from(port.0))
+        SocketAddr::new(self.address.ip(), self.address.port() + port.0)
     }
 }
 
