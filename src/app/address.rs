@@ -1,4 +1,4 @@
-//! `[udp://]HOST[:PORT][/NAME]` or `…/CODE` as people type it, or `udpstream://…` as they click it, and addresses of this machine;
+//! `[udp://|tcp://]HOST[:PORT][/NAME]` or `…/CODE` as people type it, or `udpstream://…` as they click it, and addresses of this machine;
 //! link-local ones with their interface, as in `fe80::1%eth0` (RFC 4007, section 11).
 
 mod lookup;
@@ -11,6 +11,7 @@ use std::str::FromStr;
 pub use self::lookup::{Places, local};
 pub use self::scheme::Scheme;
 use super::Exit;
+use crate::proto::Transport;
 use crate::seal::{Code, CodeError};
 use crate::wire::StreamName;
 use crate::wire::name::NameError;
@@ -23,6 +24,8 @@ pub struct Address {
     pub host: String,
     /// `None`: none was typed, and the name's SRV records may know better than [`DEFAULT_PORT`].
     pub port: Option<u16>,
+    /// `None`: whichever works.
+    pub transport: Option<Transport>,
 }
 
 /// What to watch of which server.
@@ -41,8 +44,6 @@ pub struct Target {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    #[error("tcp:// is not there yet: leave it out to watch over UDP")]
-    Tcp,
     #[error("{0}:// cannot be watched: serve it with `udpstream serve`, and watch the machine that does")]
     Scheme(String),
     #[error(
@@ -110,6 +111,7 @@ impl FromStr for Target {
             return Err(AddressError::File(text.to_owned()));
         }
         let address = Address::at(place, if name.is_empty() { text } else { place })?;
+        let address = Address { transport: scheme.transport(), ..address };
         if Code::is_meant(name) {
             let code = name.parse().map_err(|error| AddressError::Code(address.typed(), error))?;
             return Ok(Self { address, stream: None, code: Some(code), all: false });
@@ -184,6 +186,7 @@ impl FromStr for Address {
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (host, port) = (&self.host, self.port());
+        f.write_str(self.scheme())?;
         if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
 }
@@ -214,7 +217,7 @@ impl Address {
         let (host, port) = split(place).ok_or_else(|| AddressError::Host(text.to_owned()))?;
         let number = |port: &str| port.parse().ok().filter(|port| *port != 0);
         let port = port.map(|port| number(port).ok_or_else(|| AddressError::Port(port.to_owned()))).transpose()?;
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self { host: host.to_owned(), port, transport: None })
     }
 
     /// The one that was typed, or the usual one.
@@ -222,12 +225,17 @@ impl Address {
         self.port.unwrap_or(DEFAULT_PORT)
     }
 
+    /// What is to stand before it.
+    const fn scheme(&self) -> &'static str {
+        if matches!(self.transport, Some(Transport::Tcp)) { "tcp://" } else { "" }
+    }
+
     /// As one would type it.
     pub fn typed(&self) -> String {
-        let host = &self.host;
+        let (scheme, host) = (self.scheme(), &self.host);
         match (host.contains(':'), self.port() == DEFAULT_PORT) {
-            (true, true) => format!("[{host}]"),
-            (false, true) => host.clone(),
+            (true, true) => format!("{scheme}[{host}]"),
+            (false, true) => format!("{scheme}{host}"),
             _ => self.to_string(),
         }
     }
@@ -252,7 +260,7 @@ mod tests {
         assert_eq!(address("udpstream://me@robot"), Err(AddressError::Link('@')));
         assert_eq!(address("udpstream://robot?x=1"), Err(AddressError::Link('?')));
         assert_eq!(address("udpstream://"), Err(AddressError::Host("udpstream://".to_owned())));
-        assert_eq!(address("tcp://robot"), Err(AddressError::Tcp));
+        assert_eq!(address("tcp://robot"), good("robot", None));
         assert_eq!(address("rtsp://me:word@robot"), Err(AddressError::Scheme("rtsp".to_owned())));
         assert_eq!(address("robot/door"), Err(AddressError::Streams("door".to_owned())));
         assert_eq!(address("9688"), Err(AddressError::Number("9688".to_owned())));
@@ -273,6 +281,7 @@ mod tests {
             ("[::1]/hall/west.2", "[::1]:9688", Some("hall/west.2"), false),
             ("10.0.0.1/*", "10.0.0.1:9688", None, true),
             ("udpstream://robot/%E5%BA%AD/a", "robot:9688", Some("庭/a"), false),
+            ("tcp://robot:7/lobby", "tcp://robot:7", Some("lobby"), false),
             ("udpstream://robot/lobby/", "robot:9688", Some("lobby"), false),
         ] {
             let found = target(text).expect(text);

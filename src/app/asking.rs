@@ -1,6 +1,5 @@
 //! Asks a server which streams it has, for `ls` and for `HOST/*`.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -8,7 +7,7 @@ use anyhow::{Context, anyhow};
 use crate::clock::now;
 use crate::net::{App, Flow, Loop};
 use crate::proto::lister::{Config, Event, ListFailure, Lister, Local};
-use crate::proto::{Input, Machine};
+use crate::proto::{Input, Machine, Servers};
 use crate::seal;
 use crate::units::Time;
 use crate::wire::message::Entry;
@@ -17,11 +16,11 @@ use crate::wire::message::Entry;
 /// `event_loop` catches came first.
 pub fn ask(
     event_loop: Loop,
-    servers: Vec<SocketAddr>,
+    servers: Servers,
     limit: Duration,
 ) -> anyhow::Result<Option<Result<Vec<Entry>, ListFailure>>> {
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
-    let mut lister = Lister::new(Config { seed, servers: servers.into(), limit }, now());
+    let mut lister = Lister::new(Config { seed, servers, limit }, now());
     let mut asking = Asking::default();
     event_loop.run(&mut lister, &mut asking).context("the event loop failed")?;
     Ok(asking.answer)

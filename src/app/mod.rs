@@ -14,7 +14,7 @@ mod leaving;
 mod lines;
 pub mod ls;
 mod opening;
-mod ports;
+pub mod ports;
 mod preview;
 pub mod publish;
 mod recording;

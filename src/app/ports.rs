@@ -5,30 +5,102 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, anyhow};
 
-use crate::net::{Loop, Marks, Options, Socket};
+use crate::net::{Listener, Loop, Marks, Options, Socket};
+use crate::proto::Port;
 
 /// Binds; `flag` is the one that chooses another port.
 pub fn bind(address: SocketAddr, marks: Marks, flag: &str) -> anyhow::Result<Socket> {
-    Socket::bind(Options { marks, ..Options::on(address) }).map_err(|error| {
-        let port = address.port();
-        match error.kind() {
-            ErrorKind::AddrInUse => {
-                anyhow!("port {port} is in use: stop the other program, or choose another with {flag}")
-            }
-            ErrorKind::PermissionDenied => {
-                anyhow!("port {port} is reserved for the system: choose one above 1023 with {flag}")
-            }
-            ErrorKind::AddrNotAvailable => {
-                anyhow!("{} is not an address of this machine: choose one that is with --bind", address.ip())
-            }
-            ErrorKind::Unsupported => anyhow!("this system cannot mark datagrams: leave out --ecn and --dscp"),
-            _ => anyhow!("{address} cannot be listened on ({error}): choose another address with --bind"),
-        }
-    })
+    Socket::bind(Options { marks, ..Options::on(address) }).map_err(|error| explain(&error, address, flag))
 }
 
-/// Sound has a port of its own, unless another is named the one below that of the pictures. Returns its number.
-pub fn add_sound(event_loop: &mut Loop, pictures: SocketAddr, named: Option<u16>, marks: Marks) -> anyhow::Result<u16> {
+fn explain(error: &std::io::Error, address: SocketAddr, flag: &str) -> anyhow::Error {
+    let port = address.port();
+    match error.kind() {
+        ErrorKind::AddrInUse => {
+            anyhow!("port {port} is in use: stop the other program, or choose another with {flag}")
+        }
+        ErrorKind::PermissionDenied => {
+            anyhow!("port {port} is reserved for the system: choose one above 1023 with {flag}")
+        }
+        ErrorKind::AddrNotAvailable => {
+            anyhow!("{} is not an address of this machine: choose one that is with --bind", address.ip())
+        }
+        ErrorKind::Unsupported => anyhow!("this system cannot mark datagrams: leave out --ecn and --dscp"),
+        _ => anyhow!("{address} cannot be listened on ({error}): choose another address with --bind"),
+    }
+}
+
+/// What watchers may come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transports {
+    pub udp: bool,
+    pub tcp: bool,
+}
+
+impl Default for Transports {
+    fn default() -> Self {
+        Self { udp: true, tcp: true }
+    }
+}
+
+/// A loop that listens.
+pub struct Opened {
+    pub event_loop: Loop,
+    pub local: SocketAddr,
+    /// One sentence if TCP could not be had.
+    pub warning: Option<String>,
+}
+
+/// Free ports are drawn so often until one is free for UDP and TCP.
+const DRAWS: usize = 16;
+
+/// Opens the picture port for UDP, TCP, or both.
+pub fn open(address: SocketAddr, marks: Marks, transports: Transports) -> anyhow::Result<Opened> {
+    if !transports.udp {
+        let listener = Listener::bind(address).map_err(|error| explain(&error, address, "--port"))?;
+        let local = listener.local_addr().context("the socket has no address")?;
+        let mut event_loop = Loop::new(Vec::new()).context("the event loop could not be started")?;
+        event_loop.leave_out();
+        event_loop.listen(Port::PICTURES, listener).context("the event loop could not be started")?;
+        return Ok(Opened { event_loop, local, warning: None });
+    }
+    let (mut socket, mut listener) = (bind(address, marks, "--port")?, None);
+    for _ in 0..if transports.tcp { DRAWS } else { 0 } {
+        let place = socket.local_addr().context("the socket has no address")?;
+        listener = Some(Listener::bind(place));
+        if address.port() != 0 || !matches!(listener, Some(Err(_))) {
+            break;
+        }
+        socket = bind(address, marks, "--port")?;
+    }
+    let local = socket.local_addr().context("the socket has no address")?;
+    let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
+    let warning = match listener {
+        Some(Ok(listener)) => {
+            event_loop.listen(Port::PICTURES, listener).context("the event loop could not be started")?;
+            None
+        }
+        Some(Err(error)) => Some(format!(
+            "TCP port {} cannot be listened on ({error}): nobody can come by TCP; choose another --port, or say --no-tcp",
+            local.port()
+        )),
+        None => None,
+    };
+    Ok(Opened { event_loop, local, warning })
+}
+
+/// Sound has a port of its own, unless another is named the one below that of the pictures. Returns its number; 0 where there is no
+/// UDP: through connections it comes with the pictures.
+pub fn add_sound(
+    event_loop: &mut Loop,
+    (pictures, transports): (SocketAddr, Transports),
+    named: Option<u16>,
+    marks: Marks,
+) -> anyhow::Result<u16> {
+    if !transports.udp {
+        event_loop.leave_out();
+        return Ok(0);
+    }
     let mut address = pictures;
     address.set_port(named.unwrap_or_else(|| pictures.port().saturating_sub(1)));
     let socket = bind(address, marks, "--audio-port")?;

@@ -3,7 +3,6 @@
 mod publishing;
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use super::talk::Console;
 use super::{Exit, opening, ports, terminal};
 use crate::clock::now;
 use crate::net::Loop;
+use crate::proto::Servers;
 use crate::proto::publisher::{Config, Publisher};
 use crate::proto::server::{self, Guard};
 use crate::record::path::RecordingPath;
@@ -107,7 +107,7 @@ pub fn publish(options: Options) -> anyhow::Result<Exit> {
 /// All that is taken before the source is opened.
 struct Prepared {
     options: Options,
-    servers: Vec<SocketAddr>,
+    servers: Servers,
     identity: Identity,
     allowed: Option<Key>,
     waiting: Loop,
@@ -135,7 +135,7 @@ impl Prepared {
         // Whoever passes it on has no film to fetch.
         config.description.film = None;
         let (name, grant) = (Some(stream.name.clone()), identity.grant());
-        let publisher = Config { seed: random.seed(), servers: servers.into(), name, grant, allowed, server };
+        let publisher = Config { seed: random.seed(), servers, name, grant, allowed, server };
         let mut machine = Publisher::new(publisher, config, now());
         if !talk.off {
             machine.listen(talk.name(&mut random));

@@ -34,15 +34,17 @@ pub use self::tap::Tap;
 pub(super) use self::tap::Taps;
 use super::figures::Output;
 use super::opening::{self, NotOpened, Request};
+use super::ports::{self, Opened, Transports};
 use super::preview::{self, Preview};
 use super::recording::Recordings;
 use super::secrets::{GivenCode, GuardChoice};
 use super::storing::{Folder, Storing};
 use super::talk::{Console, TalkOptions};
-use super::{Exit, StatsFormat, ports, terminal};
+use super::{Exit, StatsFormat, terminal};
 use crate::clock::now;
 use crate::media::Canvas;
 use crate::net::{Loop, Marks};
+use crate::proto::Servers;
 use crate::proto::relay::{self, Publishing, Relay};
 use crate::proto::server::{Config, Guard, Server, StreamConfig, StreamKey, TalkRules};
 use crate::queue::Waker;
@@ -88,6 +90,8 @@ pub struct Options {
     pub marks: Marks,
     /// For sound; `None`: the one below that of the pictures.
     pub audio_port: Option<u16>,
+    /// What watchers may come by.
+    pub transports: Transports,
     pub datagram: Option<SizeClass>,
     /// Of all streams together.
     pub frames: Option<u64>,
@@ -177,15 +181,13 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
         bail!("two streams have codes that begin with the same four letters; give one of them another code");
     }
     let recorded = options.streams.iter().map(take).collect::<Result<Vec<_>, _>>()?;
-    let socket = ports::bind(options.bind, options.marks, "--port")?;
-    let local = socket.local_addr().context("the socket has no address")?;
+    let Opened { mut event_loop, local, warning } = ports::open(options.bind, options.marks, options.transports)?;
     let waiting = opening::listen()?;
-    let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
     event_loop.catch_signals().context("signals could not be caught")?;
     let recordings = recorded.into_iter().map(|path| recordings(path, event_loop.waker()));
     let recordings = recordings.collect::<anyhow::Result<Vec<_>>>()?;
     let (previewed, waker) = (options.preview, event_loop.waker());
-    let prepared = Prepared { options, waiting, event_loop, local, recordings, guards, folder };
+    let prepared = Prepared { options, waiting, event_loop, local, warning, recordings, guards, folder };
     let stream = move |preview| prepared.run(preview);
     if previewed { preview::run(waker, stream) } else { stream(Preview::default()) }
 }
@@ -203,6 +205,8 @@ struct Prepared {
     waiting: Loop,
     event_loop: Loop,
     local: SocketAddr,
+    /// Of something that could not be had, and is not needed.
+    warning: Option<String>,
     /// Those of each stream.
     recordings: Vec<Recordings>,
     /// Of each stream, and the code if it has one.
@@ -213,7 +217,7 @@ struct Prepared {
 
 impl Prepared {
     fn run(self, mut preview: Preview) -> anyhow::Result<Exit> {
-        let Self { options, waiting, mut event_loop, local, recordings, guards, folder } = self;
+        let Self { options, waiting, mut event_loop, local, warning, recordings, guards, folder } = self;
         let Some(sources) = open(&options, waiting)? else {
             if !options.quiet {
                 terminal::conclude("Nothing was sent.");
@@ -223,7 +227,12 @@ impl Prepared {
         let publishing = options.publishers.as_ref().map(Publishers::settled).transpose()?;
         let sound = publishing.is_some() || sources.iter().any(|source| source.info().sound);
         let sound_port = if sound {
-            Some(ports::add_sound(&mut event_loop, options.bind, options.audio_port, options.marks)?)
+            Some(ports::add_sound(
+                &mut event_loop,
+                (options.bind, options.transports),
+                options.audio_port,
+                options.marks,
+            )?)
         } else {
             None
         };
@@ -255,6 +264,7 @@ impl Prepared {
         let console = Console::open(&output, options.talk.typed, event_loop.waker())?;
         let mut app = Serving::new(options, channels, output.clone(), preview);
         app.console = Some(console);
+        warning.into_iter().for_each(|warning| output.warn(&warning));
         app.announce(local, sound_port, &codes);
         let asked = publishing.as_ref().and_then(|(_, code)| code.as_ref());
         asked.into_iter().for_each(|code| app.announce_publishers(local, code));
@@ -305,7 +315,7 @@ fn relay(server: Config, publishing: Publishing, tapped: bool) -> anyhow::Result
         seed,
         server,
         id,
-        origins: Vec::new().into(),
+        origins: Servers::default(),
         name: None,
         publishing: Some(publishing),
         tapped,

@@ -6,13 +6,16 @@ use clap::{Args, ValueHint};
 use udpstream::app::address::Address;
 use udpstream::app::ls;
 
+use super::network::TransportArgs;
 use super::values::seconds;
 
 #[derive(Args, Debug)]
 pub struct LsArgs {
-    /// The server: [udp://]HOST[:PORT] or udpstream://HOST[:PORT], an IPv6 address as [ADDR]:PORT; the port is 9688 unless given.
+    /// The server: [udp://|tcp://]HOST[:PORT] or udpstream://HOST[:PORT], an IPv6 address as [ADDR]:PORT; the port is 9688 unless given.
     #[arg(value_name = "SERVER", value_hint = ValueHint::Hostname)]
     pub server: Address,
+    #[command(flatten)]
+    pub transport: TransportArgs,
     /// One JSON object a line on standard output [default: text].
     #[arg(long)]
     pub json: bool,
@@ -23,7 +26,12 @@ pub struct LsArgs {
 
 impl LsArgs {
     pub fn options(self, quiet: bool) -> ls::Options {
-        ls::Options { server: self.server, json: self.json, timeout: self.timeout.unwrap_or(PATIENCE), quiet }
+        ls::Options {
+            server: self.transport.of(self.server),
+            json: self.json,
+            timeout: self.timeout.unwrap_or(PATIENCE),
+            quiet,
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 use std::net::{Ipv6Addr, SocketAddr};
 
 use clap::Args;
-use udpstream::app::address;
+use udpstream::app::address::{self, Address, Origins, Target};
+use udpstream::app::ports::Transports;
 use udpstream::net::Marks;
+use udpstream::proto::Transport;
 use udpstream::wire::Ecn;
 
 use super::help::NETWORK;
@@ -30,6 +32,45 @@ pub struct NetworkChoices {
     /// Differentiated services code point of all datagrams, 0 to 63 or a name such as af41, cs5 or ef [default: 0].
     #[arg(long, value_name = "N|NAME", value_parser = dscp, help_heading = NETWORK)]
     pub dscp: Option<u8>,
+    /// Let nobody come by TCP [default: watchers who get nothing over UDP may come by TCP, on the same port number].
+    #[arg(long, action = clap::ArgAction::SetTrue, conflicts_with = "no_udp", help_heading = NETWORK)]
+    pub no_tcp: Option<bool>,
+    /// Let nobody come by UDP, only by TCP [default: both].
+    #[arg(long, action = clap::ArgAction::SetTrue, help_heading = NETWORK)]
+    pub no_udp: Option<bool>,
+}
+
+/// What a server is reached by.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct TransportArgs {
+    /// What datagrams travel by: udp, tcp, or auto, which is UDP, and TCP where UDP brings nothing for 1.5 s; then UDP is tried again
+    /// now and then. udp://HOST and tcp://HOST say the same of one server [default: auto].
+    #[arg(long, value_name = "auto|udp|tcp", value_parser = transport, help_heading = NETWORK)]
+    pub transport: Option<Transport>,
+}
+
+fn transport(text: &str) -> Result<Transport, String> {
+    match text {
+        "auto" => Ok(Transport::Auto),
+        "udp" => Ok(Transport::Udp),
+        "tcp" => Ok(Transport::Tcp),
+        _ => Err("write auto, udp or tcp".to_owned()),
+    }
+}
+
+impl TransportArgs {
+    /// A server that says nothing of this itself.
+    pub fn of(self, server: Address) -> Address {
+        Address { transport: server.transport.or(self.transport), ..server }
+    }
+
+    pub fn of_target(self, target: Target) -> Target {
+        Target { address: self.of(target.address), ..target }
+    }
+
+    pub fn of_all(self, origins: Origins) -> Origins {
+        Origins { addresses: origins.addresses.into_iter().map(|server| self.of(server)).collect(), ..origins }
+    }
 }
 
 impl NetworkChoices {
@@ -41,7 +82,14 @@ impl NetworkChoices {
             datagram: self.datagram.or(others.datagram),
             ecn: self.ecn.or(others.ecn),
             dscp: self.dscp.or(others.dscp),
+            no_tcp: self.no_tcp.filter(|on| *on).or(others.no_tcp),
+            no_udp: self.no_udp.filter(|on| *on).or(others.no_udp),
         }
+    }
+
+    /// What watchers may come by.
+    pub fn transports(&self) -> Transports {
+        Transports { udp: !self.no_udp.unwrap_or(false), tcp: !self.no_tcp.unwrap_or(false) }
     }
 
     /// What all datagrams bear.

@@ -90,6 +90,8 @@ impl Keyed for ServerChoices {
         Key { name: "bind", set: value!(network.bind, address::local) },
         Key { name: "datagram", set: value!(network.datagram, datagram) },
         Key { name: "ecn", set: value!(network.ecn, ecn) },
+        Key { name: "no-tcp", set: Set::Flag(|to| &mut to.network.no_tcp) },
+        Key { name: "no-udp", set: Set::Flag(|to| &mut to.network.no_udp) },
         Key { name: "dscp", set: value!(network.dscp, dscp) },
         Key { name: "no-talk", set: Set::Flag(|to| &mut to.talk.no_talk) },
         Key { name: "mute", set: value!(talk.mute, talk::names) },

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Arg, Args, ValueHint};
 use udpstream::app::address::Address;
+use udpstream::app::ports::Transports;
 use udpstream::app::secrets::GivenCode;
 use udpstream::app::talk::TalkOptions;
 use udpstream::app::{publish, serve};
@@ -16,6 +17,7 @@ use udpstream::wire::{Ecn, StreamName};
 
 use super::choices::Choices;
 use super::help::{FIGURES, GUARDS, LIMITS, NETWORK, OUTPUT, STREAMS, TALK};
+use super::network::TransportArgs;
 use super::program::Stats;
 use super::streams::{self, Named};
 use super::values::{Datagram, EcnParser, beside, datagram, dscp, input, recording, seconds, talk_name, title};
@@ -66,6 +68,8 @@ pub struct PublishArgs {
     /// Differentiated services code point of all datagrams, 0 to 63 or a name such as af41, cs5 or ef [default: 0].
     #[arg(long, value_name = "N|NAME", value_parser = dscp, help_heading = NETWORK)]
     pub dscp: Option<u8>,
+    #[command(flatten)]
+    pub transport: TransportArgs,
     /// Record it here as well, to this file: .mkv, .mp4 or .avi, or .wav for sound only [default: no recording].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = recording, help_heading = OUTPUT)]
     pub record: Option<PathBuf>,
@@ -147,6 +151,7 @@ impl PublishArgs {
             bind: self.bind.unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into()),
             marks: Marks { ecn: self.ecn.unwrap_or_default(), dscp: self.dscp.unwrap_or(0) },
             audio_port: None,
+            transports: Transports::default(),
             datagram: self.datagram.and_then(|datagram| datagram.0),
             frames: None,
             duration: self.duration,
@@ -160,7 +165,7 @@ impl PublishArgs {
             quiet,
         };
         publish::Options {
-            server: self.server,
+            server: self.transport.of(self.server),
             serve,
             public: self.public,
             code: self.code,

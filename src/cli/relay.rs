@@ -8,7 +8,7 @@ use udpstream::app::address::Origins;
 use udpstream::app::relay;
 
 use super::help::{CACHE, FIGURES, LIMITS, NETWORK, RECORDING};
-use super::network::NetworkChoices;
+use super::network::{NetworkChoices, TransportArgs};
 use super::program::Stats;
 use super::values::{bytes, number, seconds};
 
@@ -17,7 +17,7 @@ const PORT: u16 = 9_690;
 
 #[derive(Args, Debug)]
 pub struct RelayArgs {
-    /// The server above, and which of its streams: HOST[:PORT][/NAME]; the port is 9688 unless given, and without NAME all
+    /// The server above, and which of its streams: [tcp://]HOST[:PORT][/NAME]; the port is 9688 unless given, and without NAME all
     /// streams are passed on that it lists. Several servers that have the same, HOST,HOST/NAME, stand in for one another.
     #[arg(value_name = "ORIGIN", value_hint = ValueHint::Hostname)]
     pub origins: Origins,
@@ -26,6 +26,8 @@ pub struct RelayArgs {
     pub port: Option<u16>,
     #[command(flatten)]
     pub network: NetworkChoices,
+    #[command(flatten)]
+    pub transport: TransportArgs,
     /// Keep films in this folder: one that has been fetched plays to its end although the origin is away. No other process may
     /// use it [default: keep none].
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = CACHE)]
@@ -52,10 +54,11 @@ pub struct RelayArgs {
 impl RelayArgs {
     pub fn options(self, quiet: bool) -> relay::Options {
         relay::Options {
-            origins: self.origins,
+            origins: self.transport.of_all(self.origins),
             bind: self.network.address(self.port.unwrap_or(PORT)),
             marks: self.network.marks(),
             audio_port: self.network.audio_port,
+            transports: self.network.transports(),
             datagram: self.network.datagram.and_then(|datagram| datagram.0),
             cache: self.cache,
             cache_size: self.cache_size.unwrap_or(2_000_000_000),

@@ -94,7 +94,7 @@ fn without_verb(words: &[String]) -> Option<Vec<String>> {
 
 /// An IP address, with a port or without, or a name with a port.
 fn is_server(word: &str) -> bool {
-    let Ok(Target { address: Address { host, port: _ }, .. }) = word.parse::<Target>() else { return false };
+    let Ok(Target { address: Address { host, .. }, .. }) = word.parse::<Target>() else { return false };
     let named_port = word.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     host.parse::<IpAddr>().is_ok() || (named_port && !Path::new(word).exists())
 }

@@ -13,12 +13,13 @@ use udpstream::units::{Bitrate, Size};
 use udpstream::wire::message::WantedPictures;
 
 use super::help::{FIGURES, LIMITS, NETWORK, OUTPUT, SOUND, TALK, TIMING, WINDOW};
+use super::network::TransportArgs;
 use super::program::Stats;
 use super::values::{bitrate, grid, number, recording, seconds, snapshot, talk_name};
 
 #[derive(Debug, Args)]
 pub struct WatchArgs {
-    /// The server, and which of its streams: [udp://]HOST[:PORT][/NAME], an IPv6 address as [ADDR]:PORT; the port is 9688
+    /// The server, and which of its streams: [udp://|tcp://]HOST[:PORT][/NAME], an IPv6 address as [ADDR]:PORT; the port is 9688
     /// unless given, the stream the server's first; HOST/* is all of them, HOST/CODE the one with this code. Several are shown
     /// side by side in one window.
     #[arg(value_name = "SERVER", value_hint = ValueHint::Hostname, required = true)]
@@ -56,6 +57,8 @@ pub struct WatchArgs {
     /// The password of the stream: WORDS, @FILE that holds them, or - to be asked [default: none].
     #[arg(long, value_name = "WORDS", help_heading = NETWORK)]
     pub password: Option<Given>,
+    #[command(flatten)]
+    pub transport: TransportArgs,
     /// Receive buffer to ask of the system, in bytes [default: 4194304; the system may grant less].
     #[arg(long, value_name = "BYTES", value_parser = number(4_096_u32, 1 << 30), help_heading = NETWORK)]
     pub receive_buffer: Option<u32>,
@@ -123,7 +126,7 @@ impl WatchArgs {
 
     pub fn options(self, quiet: bool) -> watch::Options {
         watch::Options {
-            servers: self.servers,
+            servers: self.servers.into_iter().map(|target| self.transport.of_target(target)).collect(),
             code: self.code,
             password: self.password,
             grid: self.grid,

@@ -54,6 +54,20 @@ impl Servers {
         Self::new(transport, vec![peer.address])
     }
 
+    /// These, and others that stand in for them. Where they differ in transport each keeps its own.
+    #[must_use]
+    pub fn and(mut self, others: &Self) -> Self {
+        let both = [&self, others].map(|servers| {
+            let udp = if servers.transport == Transport::Tcp { &[][..] } else { &servers.udp };
+            let tcp = if servers.transport == Transport::Udp { &[][..] } else { &servers.tcp };
+            (udp.to_vec(), tcp.to_vec())
+        });
+        let transport = if self.transport == others.transport { self.transport } else { Transport::Auto };
+        let [(udp, tcp), (more_udp, more_tcp)] = both;
+        (self.udp, self.tcp) = ([udp, more_udp].concat(), [tcp, more_tcp].concat());
+        Self { transport, ..self }
+    }
+
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
         self.udp.is_empty() && self.tcp.is_empty()
@@ -80,7 +94,7 @@ impl Servers {
     pub fn asked(&self, port: Port, waited: Duration, at_once: bool) -> Vec<Peer> {
         let tcp = match self.transport {
             Transport::Udp => false,
-            Transport::Auto => at_once || waited >= UDP_PATIENCE,
+            Transport::Auto => at_once || waited >= UDP_PATIENCE || self.udp.is_empty(),
             Transport::Tcp => true,
         };
         let sockets = self.udp.iter().filter(|_| self.transport != Transport::Tcp);

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, bounded};
 use super::{Address, AddressError};
 use crate::discovery::srv::{self, Service, Services};
 use crate::net::plain;
+use crate::proto::{Servers, Transport};
 
 /// Where a server may be. Whoever connects asks all and takes the first that answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,8 +29,9 @@ impl Places {
 
 impl Address {
     /// All socket addresses of the host.
-    pub fn look_up(&self) -> Result<Vec<SocketAddr>, AddressError> {
-        self.places(&srv::name_servers()).map(|places| places.udp)
+    pub fn look_up(&self) -> Result<Servers, AddressError> {
+        let Places { udp, tcp } = self.places(&srv::name_servers())?;
+        Ok(Servers { transport: self.transport.unwrap_or(Transport::Auto), udp, tcp })
     }
 
     /// All socket addresses of the host, with `name_servers` to ask for SRV records if no port was typed. They are asked
@@ -146,7 +148,7 @@ mod tests {
 
     #[test]
     fn link_local_addresses_have_an_interface() {
-        let look_up = |text: &str| text.parse::<Address>().and_then(|address| address.look_up());
+        let look_up = |text: &str| text.parse::<Address>().and_then(|address| address.look_up()).map(|all| all.udp);
         let scoped = |port, scope| SocketAddr::from(SocketAddrV6::new("fe80::1".parse().unwrap(), port, 0, scope));
         assert_eq!(look_up("[fe80::1%7]:9"), Ok(vec![scoped(9, 7)]));
         assert_eq!(local("fe80::1%7"), Ok(scoped(0, 7)));

@@ -1,34 +1,48 @@
 //! What stands before `://` of an address, and how the rest of it is then written.
 
 use super::AddressError;
+use crate::proto::Transport;
 
 /// How a server is spoken to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scheme {
-    /// As people type it: `HOST` or `udp://HOST`.
+    /// As people type it: `HOST`.
     #[default]
+    Any,
+    /// Over UDP alone: `udp://HOST`.
     Udp,
-    /// The same as a link, which others write: `udpstream://HOST/NAME` (RFC 3986).
+    /// Through a TCP connection alone: `tcp://HOST`.
+    Tcp,
+    /// As a link, which others write: `udpstream://HOST/NAME` (RFC 3986).
     Link,
 }
 
 impl Scheme {
-    /// The scheme, `udp` where none is written, and what stands behind it.
+    /// The scheme, and what stands behind it.
     pub fn split(text: &str) -> Result<(Self, &str), AddressError> {
-        let Some((scheme, rest)) = text.split_once("://") else { return Ok((Self::Udp, text)) };
+        let Some((scheme, rest)) = text.split_once("://") else { return Ok((Self::Any, text)) };
         // A name with a slash is not a scheme, whatever follows.
         match &*scheme.to_ascii_lowercase() {
             "udp" => Ok((Self::Udp, rest)),
             "udpstream" => Ok((Self::Link, rest)),
-            "tcp" => Err(AddressError::Tcp),
+            "tcp" => Ok((Self::Tcp, rest)),
             _ => Err(AddressError::Scheme(scheme.to_owned())),
+        }
+    }
+
+    /// The transport that it asks for, if it does.
+    pub const fn transport(self) -> Option<Transport> {
+        match self {
+            Self::Any | Self::Link => None,
+            Self::Udp => Some(Transport::Udp),
+            Self::Tcp => Some(Transport::Tcp),
         }
     }
 
     /// `HOST[:PORT]` and what stands behind its slash, as if they had been typed.
     pub fn parts(self, rest: &str) -> Result<(String, String), AddressError> {
         let (place, name) = rest.split_once('/').unwrap_or((rest, ""));
-        if self == Self::Udp {
+        if self != Self::Link {
             return Ok((place.to_owned(), name.to_owned()));
         }
         if let Some(odd) = rest.chars().find(|letter| matches!(letter, '@' | '?' | '#' | '\\')) {

@@ -17,12 +17,13 @@ use self::keeper::Keeper;
 use self::relaying::Relaying;
 use super::address::Origins;
 use super::figures::Output;
+use super::ports::{self, Opened, Transports};
 use super::storing::{Folder, Storing};
-use super::{Exit, StatsFormat, ports};
+use super::{Exit, StatsFormat};
 use crate::clock::now;
-use crate::net::{Loop, Marks};
+use crate::net::Marks;
 use crate::proto::relay::{Config, Local, Relay};
-use crate::proto::{Input, Machine, server};
+use crate::proto::{Input, Machine, Servers, server};
 use crate::seal::{self, Random};
 use crate::store::Store;
 use crate::wire::SizeClass;
@@ -36,6 +37,7 @@ pub struct Options {
     pub marks: Marks,
     /// For sound; `None`: the one below that of the pictures.
     pub audio_port: Option<u16>,
+    pub transports: Transports,
     pub datagram: Option<SizeClass>,
     /// Where films are kept; `None`: nowhere.
     pub cache: Option<PathBuf>,
@@ -52,36 +54,37 @@ pub struct Options {
 
 /// Relays until somebody stops it.
 pub fn relay(options: Options) -> anyhow::Result<Exit> {
-    let mut origins = Vec::new();
+    let mut origins: Option<Servers> = None;
     for address in &options.origins.addresses {
         match address.look_up() {
-            Ok(found) => origins.extend(found),
+            Ok(found) => origins = Some(origins.take().map_or_else(|| found.clone(), |others| others.and(&found))),
             // They stand in for one another.
             Err(error) if options.origins.addresses.len() > 1 => tracing::warn!("{error}"),
             Err(error) => return Err(error.into()),
         }
     }
-    if origins.is_empty() {
+    let Some(origins) = origins else {
         bail!("no address is known for any of {}: check their names", options.origins);
-    }
+    };
     // Before anything listens: who names a wrong folder should see it.
     let store = options.cache.as_deref().map(|folder| Store::open(folder, options.cache_size)).transpose()?;
     let folder = options.record_dir.as_deref().map(Folder::open).transpose()?;
-    let socket = ports::bind(options.bind, options.marks, "--port")?;
-    let local = socket.local_addr().context("the socket has no address")?;
-    if let Some(own) = origins.iter().find(|origin| origin.ip().is_loopback() && origin.port() == local.port()) {
+    let Opened { mut event_loop, local, warning } = ports::open(options.bind, options.marks, options.transports)?;
+    if let Some(own) =
+        origins.addresses().iter().find(|origin| origin.ip().is_loopback() && origin.port() == local.port())
+    {
         bail!("{own} is this relay itself: name the server whose streams it is to pass on");
     }
-    let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
     event_loop.catch_signals().context("signals could not be caught")?;
-    let sound = ports::add_sound(&mut event_loop, options.bind, options.audio_port, options.marks)?;
+    let sound =
+        ports::add_sound(&mut event_loop, (options.bind, options.transports), options.audio_port, options.marks)?;
     let mut random =
         Random::new(&seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?);
     let mut config = server::Config::new(random.seed());
     (config.datagram, config.sound_port) = (options.datagram, sound);
     let name = options.origins.stream.clone();
     let (seed, id, tapped) = (random.seed(), random.id(), folder.is_some());
-    let config = Config { seed, server: config, id, origins: origins.into(), name, publishing: None, tapped };
+    let config = Config { seed, server: config, id, origins, name, publishing: None, tapped };
     let mut machine = Relay::new(config, now());
     let keeper = store.map(|store| Keeper::start(store, event_loop.waker())).transpose()?;
     for (name, description) in keeper.iter().flat_map(|keeper| keeper.complete()) {
@@ -92,6 +95,7 @@ pub fn relay(options: Options) -> anyhow::Result<Exit> {
     let storing = folder.map(|folder| Storing::start(folder, options.record_size, waker)).transpose()?;
     let storing = storing.map(|storing| storing.with_talk(true));
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
+    warning.into_iter().for_each(|warning| output.warn(&warning));
     let mut app = Relaying::new(options, output, keeper, storing);
     app.announce(local, sound);
     event_loop.run(&mut machine, &mut app).context("the event loop failed")?;

@@ -1,6 +1,5 @@
 //! Where the servers of a wall are, and what `HOST/*` stands for: all are asked at the same time, before anything is opened.
 
-use std::net::SocketAddr;
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use crate::app::watch::Options;
 use crate::app::{Exit, asking};
 use crate::clock::now;
 use crate::net::Loop;
+use crate::proto::Servers;
 use crate::proto::lister::ListFailure;
 use crate::units::Time;
 use crate::wire::message::{Entry, State};
@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Found {
     pub target: Target,
     /// Where its server may be; nowhere while its name has not been looked up.
-    pub servers: Vec<SocketAddr>,
+    pub servers: Servers,
 }
 
 /// What became of one target.
@@ -38,7 +38,7 @@ type Answer = Result<Vec<Found>, Missing>;
 #[derive(Debug)]
 enum Missing {
     Name(AddressError),
-    List(ListFailure, Vec<SocketAddr>),
+    List(ListFailure, Servers),
     /// The server lists no stream at all.
     Unlisted,
     /// The system is out of something.
@@ -110,14 +110,14 @@ fn sum(targets: &[Target], answers: Vec<Option<Answer>>, output: &Output) -> any
                     unknown = Some(error);
                     continue;
                 }
-                (Some(text), Vec::new())
+                (Some(text), Servers::default())
             }
             Some(Err(Missing::Name(error))) => return Err(error.into()),
             Some(Err(Missing::Broken(error))) => return Err(error),
             Some(Err(Missing::List(failure, servers))) => {
                 (Some(sentence(&failure, &target.address.to_string())), servers)
             }
-            None => (None, Vec::new()),
+            None => (None, Servers::default()),
         };
         failed = true;
         let error = if some_work { "" } else { "error: " };
@@ -157,16 +157,16 @@ fn find(target: &Target, limit: Duration) -> Answer {
     }
 }
 
-fn of(target: &Target, entries: Vec<Entry>, servers: &[SocketAddr]) -> impl Iterator<Item = Found> {
+fn of(target: &Target, entries: Vec<Entry>, servers: &Servers) -> impl Iterator<Item = Found> {
     let going_on = entries.into_iter().filter(|entry| entry.state != State::Ended);
     going_on.map(|entry| Found {
         target: Target { address: target.address.clone(), stream: Some(entry.name), code: None, all: false },
-        servers: servers.to_vec(),
+        servers: servers.clone(),
     })
 }
 
 /// What the server answers.
-fn ask(servers: Vec<SocketAddr>, limit: Duration) -> anyhow::Result<Result<Vec<Entry>, ListFailure>> {
+fn ask(servers: Servers, limit: Duration) -> anyhow::Result<Result<Vec<Entry>, ListFailure>> {
     let event_loop = Loop::on_any_port().context("the event loop could not be started")?;
     let answer = asking::ask(event_loop, servers, limit)?;
     answer.ok_or_else(|| anyhow!("a server's streams were asked for without an end: this is a bug"))
@@ -196,7 +196,7 @@ mod tests {
     }
 
     fn found(text: &str) -> Found {
-        Found { target: target(text), servers: vec![([127, 0, 0, 1], 9).into()] }
+        Found { target: target(text), servers: vec![([127, 0, 0, 1], 9).into()].into() }
     }
 
     fn unknown() -> Missing {
@@ -210,7 +210,7 @@ mod tests {
         let silent = || Missing::List(ListFailure::Nobody, found("silent").servers);
         let answers = vec![Some(Ok(vec![found("robot")])), Some(Err(unknown())), Some(Err(silent())), None];
         let all = sum(&targets, answers, &output).expect("nothing is broken").expect("streams");
-        let unfound = |text: &str| Found { target: target(text), servers: Vec::new() };
+        let unfound = |text: &str| Found { target: target(text), servers: Servers::default() };
         assert_eq!(all, [found("robot"), unfound("nowhere/desk"), found("silent"), unfound("late")]);
 
         let none = sum(&targets[2..3], vec![Some(Err(silent()))], &output).expect("nothing is broken");

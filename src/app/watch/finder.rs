@@ -1,6 +1,5 @@
 //! A host whose name is not known yet is looked up until it is: in a wall, where others go on without it.
 
-use std::net::SocketAddr;
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use crossbeam_channel::{Receiver as Inbox, RecvTimeoutError, Sender, bounded, un
 
 use super::subject::Subject;
 use crate::app::address::AddressError;
+use crate::proto::Servers;
 use crate::proto::receiver::Config;
 use crate::queue::Waker;
 
@@ -17,7 +17,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// The thread that looks it up. It ends with the first addresses, or soon after this is dropped.
 pub struct Finder {
-    pub found: Inbox<Result<Vec<SocketAddr>, AddressError>>,
+    pub found: Inbox<Result<Servers, AddressError>>,
     /// Of the receiver that begins with these addresses.
     pub config: Config,
     _wanted: Sender<()>,

@@ -1,9 +1,9 @@
 //! What is watched, by name.
 
 use std::fmt;
-use std::net::SocketAddr;
 
 use crate::app::address::{DEFAULT_PORT, Target};
+use crate::proto::Servers;
 use crate::proto::receiver::Secret;
 use crate::wire::StreamName;
 
@@ -14,14 +14,14 @@ pub struct Subject {
     pub name: Option<String>,
     pub target: Target,
     /// Where the server may be.
-    pub servers: Vec<SocketAddr>,
+    pub servers: Servers,
     /// What is known of it, if it is guarded.
     pub secret: Option<Secret>,
     server: String,
 }
 
 impl Subject {
-    pub fn new(target: Target, name: Option<String>, servers: Vec<SocketAddr>) -> Self {
+    pub fn new(target: Target, name: Option<String>, servers: Servers) -> Self {
         let server = target.address.to_string();
         let secret = target.code.as_ref().map(|code| Secret::Code(code.lookup(), code.key()));
         Self { name, target, servers, secret, server }
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(labels(&["robot/lobby", "robot/desk", "robot/lobby"]), ["lobby", "desk", "lobby-2"]);
         assert_eq!(labels(&["robot/lobby", "robot"]), ["robot/lobby", "robot"]);
         assert_eq!(labels(&["robot/lobby", "robot:7/desk"]), ["robot/lobby", "robot:7/desk"]);
-        let subject = |text: &str| Subject::new(target(text), None, Vec::new());
+        let subject = |text: &str| Subject::new(target(text), None, Servers::default());
         let lobby = StreamName::parse("lobby").expect("a name");
         assert_eq!(subject("robot").of(&lobby), "robot:9688", "its first stream, as it was asked for");
         assert_eq!(subject("robot/desk").of(&lobby), "robot:9688/lobby");

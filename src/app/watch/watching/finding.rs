@@ -19,7 +19,7 @@ impl Watching {
         };
         if let Some(finder) = self.wiring.finder.take() {
             let sound = rendition(&self.options, self.wiring.hearing.is_heard(), &self.wiring.recordings);
-            *receiver = Receiver::new(Config { servers: servers.into(), sound, ..finder.config }, now);
+            *receiver = Receiver::new(Config { servers, sound, ..finder.config }, now);
             self.wishes = wishes::Wishes::new(&self.options, &self.wiring);
             self.said.clear();
         }
