@@ -47,7 +47,7 @@ fn cells(watcher: &WatcherFigures) -> [String; COLUMNS] {
     let in_force = watcher.adaptation.in_force;
     let name = watcher.stream.as_ref().map_or_else(String::new, |name| format!(" {name}"));
     [
-        format!("{}{name}", watcher.address),
+        format!("{}{}{name}", watcher.address, if watcher.tcp { " TCP" } else { "" }),
         known(in_force.estimate.map(|rate| rate_text(rate.as_bps() as f64))),
         rate_text(watcher.adaptation.rate.as_bps() as f64),
         known(watcher.size.map(|size| size.to_string())),
@@ -74,6 +74,7 @@ mod tests {
         WatcherFigures {
             id: 1,
             address: ([10, 0, 0, 7], port).into(),
+            tcp: port == 40_000,
             stream: None,
             datagram: 1_452,
             quality: 44,
@@ -98,9 +99,9 @@ mod tests {
         assert_eq!(
             rows(&all, 2, 20),
             [
-                "watcher             path      sent     size  quality  a second    lost  repair      rtt  why not more",
-                "10.0.0.7:9      2.4 Mb/s  2.1 Mb/s  640×360       44      25.0  1.20 %   2.3 %  20.4 ms  the path carries no more",
-                "10.0.0.7:40000         -    0 kb/s  640×360       44      25.0  1.20 %       -        -  nothing limits it",
+                "watcher                 path      sent     size  quality  a second    lost  repair      rtt  why not more",
+                "10.0.0.7:9          2.4 Mb/s  2.1 Mb/s  640×360       44      25.0  1.20 %   2.3 %  20.4 ms  the path carries no more",
+                "10.0.0.7:40000 TCP     -    0 kb/s  640×360       44      25.0  1.20 %       -        -  nothing limits it",
             ]
         );
         assert!(rows(&[], 0, 20).is_empty());

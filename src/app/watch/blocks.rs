@@ -143,6 +143,7 @@ impl Measured {
                 bytes: counts.traffic.bytes,
                 bitrate_bps,
                 rtt: receiver.rtt(),
+                tcp: receiver.is_connected(),
                 lost: counts.traffic.numbers.saturating_sub(counts.traffic.numbers_came),
                 repair: counts.traffic.repair,
                 repair_delay: receiver.repair_delay(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::app::figures::{block, in_force, rounded};
+use crate::app::figures::{block, in_force, rounded, transport};
 use crate::proto::receiver::{RepairTraffic, Repaired};
 use crate::stats::Block;
 use crate::wire::message::{InForce, RelayHop};
@@ -58,6 +58,8 @@ pub struct Network {
     pub bytes: u64,
     pub bitrate_bps: f64,
     pub rtt: Option<Duration>,
+    /// It comes through a TCP connection.
+    pub tcp: bool,
     /// Datagrams that must have been sent, and did not come.
     pub lost: u64,
     /// What repair took, and how much later pictures are shown for it.
@@ -129,7 +131,7 @@ impl WatchFigures {
             },
             "first_picture_ms": self.first_picture.map(millis),
             "reconnects": self.reconnects, "rate_bps": network.bitrate_bps.round(),
-            "rtt_ms": network.rtt.map(millis),
+            "rtt_ms": network.rtt.map(millis), "transport": transport(network.tcp),
             "cpu_seconds": rounded(process.cpu_seconds, 1e3), "rss_bytes": process.rss_bytes,
             "audio": self.sound.as_ref().map(SoundFigures::json),
             "relays": self.hops.iter().map(relay).collect::<Vec<_>>(),

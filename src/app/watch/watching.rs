@@ -87,6 +87,8 @@ pub struct Watching {
     parted: bool,
     /// What was last said about missing pictures, so that it is said once.
     said: String,
+    /// It goes over TCP.
+    tcp: bool,
     savers: Vec<JoinHandle<()>>,
     loss: Loss,
     unpacking: Unpacking,
@@ -131,6 +133,7 @@ impl Watching {
             parting: None,
             parted: false,
             said: String::new(),
+            tcp: false,
             savers: Vec::new(),
             loss: Loss::default(),
             unpacking: Unpacking::default(),
@@ -163,7 +166,7 @@ impl Watching {
         &mut self,
         now: Time,
         (description, id, name): (Description, u64, Option<StreamName>),
-        rejoined: bool,
+        (rejoined, tcp): (bool, bool),
     ) -> Flow {
         let other = self.playing.as_ref().is_none_or(|playing| playing.id != id);
         if let Some(text) = self.wiring.hearing.playing(&description, other) {
@@ -194,6 +197,7 @@ impl Watching {
         self.playing = Some(Playing { id, description, shown: false });
         self.limits.attach(now);
         self.switched(name);
+        self.say_transport(tcp);
         self.publish("playing", playing)
     }
 
@@ -327,7 +331,7 @@ impl App<Receiver> for Watching {
     fn event(&mut self, now: Time, receiver: &mut Receiver, event: Event) -> Flow {
         match event {
             Event::Playing { description, stream, name, rejoined, .. } => {
-                let flow = self.begins(now, (description, stream, name), rejoined);
+                let flow = self.begins(now, (description, stream, name), (rejoined, receiver.is_connected()));
                 self.ask_for_streams(now, receiver);
                 return flow;
             }

@@ -195,6 +195,11 @@ impl Receiver {
         self.client.rtt()
     }
 
+    /// Whether it comes through a TCP connection.
+    pub fn is_connected(&self) -> bool {
+        self.client.is_connected()
+    }
+
     /// What the server sends at present, and why it is not more, as it told last in this session.
     pub fn in_force(&self) -> Option<InForce> {
         self.client.in_force()

@@ -193,6 +193,8 @@ pub enum Event {
 pub struct SessionView {
     pub id: u64,
     pub address: SocketAddr,
+    /// It comes through a TCP connection.
+    pub tcp: bool,
     pub stream: StreamKey,
     pub class: SizeClass,
     pub stats: SessionStats,

@@ -196,6 +196,7 @@ impl Server {
         self.sessions.iter().filter(|session| !session.is_second()).map(|session| SessionView {
             id: session.id,
             address: session.peer().address,
+            tcp: session.peer().port.is_connections(),
             stream: session.stream,
             class: session.media.class(),
             stats: session.stats(),

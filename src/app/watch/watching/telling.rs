@@ -11,7 +11,7 @@ use crate::app::watch::words;
 use crate::audio::Happened;
 use crate::net::Flow;
 use crate::proto::receiver::Receiver;
-use crate::proto::{Input, Machine};
+use crate::proto::{Input, Machine, Transport};
 use crate::units::{Bitrate, Time};
 use crate::view::Rates;
 use crate::wire::{Description, StreamName};
@@ -109,6 +109,18 @@ pub fn playing(description: &Description, id: u64, name: Option<&StreamName>, wa
 }
 
 impl Watching {
+    /// Says once that it goes over TCP, or no longer, where that was not asked for.
+    pub(super) fn say_transport(&mut self, tcp: bool) {
+        let chosen = self.subject.servers.transport != Transport::Auto;
+        let news = match std::mem::replace(&mut self.tcp, tcp) {
+            before if chosen || before == tcp => return,
+            true => "Over UDP again.",
+            false => "Over TCP, as nothing came over UDP; that is tried again now and then.",
+        };
+        self.output.say(news);
+        self.screen.notice(news);
+    }
+
     pub(super) fn tick(&mut self, now: Time, receiver: &Receiver) -> Flow {
         let position = self.figures.position(self.description());
         let figures = self.sum(now, receiver, false);
