@@ -44,5 +44,6 @@ mod stored;
 mod streams;
 mod switching;
 mod talk;
+mod tcp;
 mod viewer;
 mod wants;

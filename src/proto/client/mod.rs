@@ -370,8 +370,8 @@ impl Client {
         if self.closed {
             return;
         }
-        self.look_for_server(now);
         self.look_for_socket(now);
+        self.look_for_server(now);
         self.send_want(now);
         self.tend_talk(now);
         self.ask_for_missing(now, in_time);
