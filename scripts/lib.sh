@@ -3,12 +3,12 @@
 
 RUST_NEEDED=1.88
 APT_PACKAGES=(
-    ffmpeg cmake nasm pkg-config gcc g++ make xvfb xdotool x11-utils libxkbcommon-x11-0
+    ffmpeg cmake nasm pkg-config gcc g++ make xvfb xdotool x11-utils iproute2 nftables libxkbcommon-x11-0
     libx11-6 libx11-xcb1 libxcb1 libxcursor1 libxi6 libxrandr2 tshark python3-opencv
     libasound2-dev libasound2-plugins pulseaudio pulseaudio-utils mpv
     fontconfig pango1.0-tools fonts-dejavu-core fonts-lohit-deva fonts-tlwg-loma-ttf fonts-droid-fallback fonts-noto-color-emoji
 )
-APT_COMMANDS=(ffmpeg ffprobe cmake nasm pkg-config cc c++ make Xvfb xdotool xwininfo tshark pulseaudio pactl parec mpv fc-list pango-view)
+APT_COMMANDS=(ffmpeg ffprobe cmake nasm pkg-config cc c++ make Xvfb xdotool xwininfo ip tshark pulseaudio pactl parec mpv fc-list pango-view)
 # Opened by the window at run time, so no linker would notice that they are missing.
 APT_LIBRARIES=(libxkbcommon-x11.so.0 libX11.so.6 libX11-xcb.so.1 libxcb.so.1 libXcursor.so.1 libXi.so.6 libXrandr.so.2)
 

@@ -27,6 +27,7 @@ mod screens;
 mod sound;
 mod stalled;
 mod talk;
+mod tcp;
 mod urls;
 mod wall;
 mod window;

@@ -108,7 +108,12 @@ impl Watcher {
     pub fn start(address: &str) -> Self {
         let mut command = program();
         command.args(["watch", address, "--headless", "--stats", "json"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        Self::spawn(command.stdout(Stdio::piped()).stderr(Stdio::null()))
+    }
+
+    /// The same of a command that writes figures into a pipe.
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut watcher = Self { child, stdout };
         let mut line = String::new();

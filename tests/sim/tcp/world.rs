@@ -46,10 +46,7 @@ impl TcpWatcher {
     }
 
     fn renew(&mut self) {
-        (self.down, self.up) = (
-            Pipe::new(self.down.rate, self.latency),
-            Pipe::new(self.up.rate, self.latency),
-        );
+        (self.down, self.up) = (Pipe::new(self.down.rate, self.latency), Pipe::new(self.up.rate, self.latency));
     }
 }
 
