@@ -215,6 +215,13 @@ struct Prepared {
     folder: Option<Folder>,
 }
 
+impl Options {
+    /// Opens the sound port, and returns its number.
+    fn listen_for_sound(&self, event_loop: &mut Loop) -> anyhow::Result<u16> {
+        ports::add_sound(event_loop, (self.bind, self.transports), self.audio_port, self.marks)
+    }
+}
+
 impl Prepared {
     fn run(self, mut preview: Preview) -> anyhow::Result<Exit> {
         let Self { options, waiting, mut event_loop, local, warning, recordings, guards, folder } = self;
@@ -226,16 +233,7 @@ impl Prepared {
         };
         let publishing = options.publishers.as_ref().map(Publishers::settled).transpose()?;
         let sound = publishing.is_some() || sources.iter().any(|source| source.info().sound);
-        let sound_port = if sound {
-            Some(ports::add_sound(
-                &mut event_loop,
-                (options.bind, options.transports),
-                options.audio_port,
-                options.marks,
-            )?)
-        } else {
-            None
-        };
+        let sound_port = sound.then(|| options.listen_for_sound(&mut event_loop)).transpose()?;
         let mut config =
             Config::new(seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?);
         config.datagram = options.datagram;

@@ -1,5 +1,6 @@
 //! TCP, where UDP is closed: by a firewall, by a server that does not listen there, by a tunnel; a reader that stalls; and strangers who
 //! hold connections, or lie about lengths.
+#![expect(clippy::disallowed_types, reason = "strangers and tunnels know nothing of this program")]
 
 use std::fs;
 use std::io::{BufRead, Read as _, Write as _};

@@ -4,6 +4,7 @@
 mod accepted;
 mod event;
 mod joining;
+mod leaving;
 mod refused;
 mod retry;
 mod returning;
@@ -386,34 +387,9 @@ impl Client {
         out.extend(std::iter::from_fn(|| session.reception.nack(now, in_time, traffic)));
     }
 
-    /// Says goodbye, and nothing more.
-    pub fn close(&mut self, now: Time) {
-        self.say_goodbye(now);
-        self.closed = true;
-    }
-
-    /// Says why, and nothing more.
-    pub fn close_with(&mut self, now: Time, code: u16, sentence: &str) {
-        self.say_bye(now, code, sentence);
-        self.closed = true;
-    }
-
     /// When the other end was heard last.
     pub fn heard(&self) -> Option<Time> {
         self.session.as_ref().map(|session| session.reception.heard())
-    }
-
-    /// Says goodbye in the session that there is.
-    fn say_goodbye(&mut self, now: Time) {
-        self.say_bye(now, bye::LEAVING, "");
-    }
-
-    fn say_bye(&mut self, now: Time, code: u16, sentence: &str) {
-        if let Some(session) = self.session.as_mut().filter(|_| !self.closed) {
-            let id = session.reception.id();
-            let goodbye = Message::Bye { session: id, code, sentence };
-            self.out.push_back(session.reception.say(now, &goodbye));
-        }
     }
 
     /// What is to be sent next.

@@ -8,6 +8,7 @@ mod assembly;
 mod heard;
 mod listed;
 mod places;
+mod ports;
 mod publishing;
 mod sounds;
 mod talking;
@@ -42,8 +43,6 @@ use crate::wire::{Description, StreamName};
 const LINGER: Duration = Duration::from_secs(10);
 /// The port that lists are asked for from.
 const LISTS: Port = Port::ABOVE;
-/// The last of those that there may be.
-const LAST: Port = Port(239);
 /// So many ports are there before they are needed.
 const SPARE: usize = 4;
 /// Streams that are known at once.
@@ -361,27 +360,6 @@ impl Relay {
             upstream.begins_anew();
             upstream.vouched = None;
             upstream.bar(now, &mut self.server);
-        }
-    }
-
-    /// A port for one more subscription; `None`: all are in use.
-    fn free_port(&mut self) -> Option<Port> {
-        let slot = self.ports.iter().position(|used| !used).unwrap_or(self.ports.len());
-        let port = u16::try_from(usize::from(LISTS.0) + 1 + slot).ok().filter(|port| *port <= LAST.0)?;
-        if slot == self.ports.len() {
-            self.ports.push(false);
-        }
-        self.ports[slot] = true;
-        Some(Port(port))
-    }
-
-    /// A subscription is over, and says this at last.
-    fn is_free(&mut self, port: Port, said: Vec<Transmit>) {
-        self.out.extend(said);
-        // A publisher comes to the server's own.
-        let slot = usize::from(port.0).checked_sub(usize::from(LISTS.0) + 1);
-        if let Some(used) = slot.and_then(|slot| self.ports.get_mut(slot)) {
-            *used = false;
         }
     }
 
