@@ -15,11 +15,6 @@ use crate::stats::Block;
 use crate::units::{Bitrate, Time};
 use crate::wire::message::InForce;
 
-/// What datagrams travel by, for programs.
-pub const fn transport(tcp: bool) -> &'static str {
-    if tcp { "tcp" } else { "udp" }
-}
-
 /// Pictures a second of `pictures`, the first of which was at `first` and the last at `last`: intervals, not pictures, fill
 /// the time between them. 0 where there is none.
 pub fn fps(pictures: u64, first: Time, last: Time) -> f64 {

@@ -44,8 +44,9 @@ pub struct NetworkChoices {
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct TransportArgs {
     /// What datagrams travel by: udp, tcp, or auto, which is UDP, and TCP where UDP brings nothing for 1.5 s; then UDP is tried again
-    /// now and then. udp://HOST and tcp://HOST say the same of one server [default: auto].
-    #[arg(long, value_name = "auto|udp|tcp", value_parser = transport, help_heading = NETWORK)]
+    /// now and then. tcp+udp is a TCP connection for what must arrive, and UDP for pictures and sound beside it. udp://HOST and
+    /// tcp://HOST say it of one server [default: auto].
+    #[arg(long, value_name = "auto|udp|tcp|tcp+udp", value_parser = transport, help_heading = NETWORK)]
     pub transport: Option<Transport>,
 }
 
@@ -54,7 +55,8 @@ fn transport(text: &str) -> Result<Transport, String> {
         "auto" => Ok(Transport::Auto),
         "udp" => Ok(Transport::Udp),
         "tcp" => Ok(Transport::Tcp),
-        _ => Err("write auto, udp or tcp".to_owned()),
+        "tcp+udp" => Ok(Transport::Both),
+        _ => Err("write auto, udp, tcp or tcp+udp".to_owned()),
     }
 }
 

@@ -11,6 +11,7 @@ use udpstream::app::secrets::GivenCode;
 use udpstream::app::talk::TalkOptions;
 use udpstream::app::{publish, serve};
 use udpstream::net::Marks;
+use udpstream::proto::Transport;
 use udpstream::proto::server::TalkRules;
 use udpstream::source::Input;
 use udpstream::wire::{Ecn, StreamName};
@@ -133,6 +134,9 @@ impl PublishArgs {
         let mut choices = std::mem::take(&mut self.choices).said();
         if choices.password.take().is_some() {
             return Err("a published stream is watched by its code; leave --password out".to_owned());
+        }
+        if (self.transport.of(self.server.clone())).transport == Some(Transport::Both) {
+            return Err("a publisher's stream goes one way: write --transport auto, udp or tcp".to_owned());
         }
         self.code = choices.code.take();
         let stdin = named.input == Input::Stdin;

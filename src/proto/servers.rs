@@ -17,6 +17,29 @@ pub enum Transport {
     /// UDP, and TCP where that does not get through.
     Auto,
     Tcp,
+    /// A connection for what must arrive, and UDP for media beside it, once that gets through.
+    Both,
+}
+
+impl Transport {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Auto => "auto",
+            Self::Tcp => "tcp",
+            Self::Both => "tcp+udp",
+        }
+    }
+
+    /// What a session uses, whose media takes one of these ways.
+    pub const fn of(connected: bool, split: bool) -> Self {
+        match (connected, split) {
+            (true, _) => Self::Tcp,
+            (false, true) => Self::Both,
+            (false, false) => Self::Udp,
+        }
+    }
 }
 
 /// See the head of this file.
@@ -84,8 +107,8 @@ impl Servers {
     /// Whether somebody who is heard on this port of ours is one of them.
     pub fn has(&self, peer: Peer) -> bool {
         match (peer.port.is_connections(), self.transport) {
-            (false, Transport::Udp | Transport::Auto) => self.udp.contains(&peer.address),
-            (true, Transport::Tcp | Transport::Auto) => self.tcp.contains(&peer.address),
+            (false, Transport::Udp | Transport::Auto | Transport::Both) => self.udp.contains(&peer.address),
+            (true, Transport::Tcp | Transport::Auto | Transport::Both) => self.tcp.contains(&peer.address),
             _ => false,
         }
     }
@@ -95,9 +118,9 @@ impl Servers {
         let tcp = match self.transport {
             Transport::Udp => false,
             Transport::Auto => at_once || waited >= UDP_PATIENCE || self.udp.is_empty(),
-            Transport::Tcp => true,
+            Transport::Tcp | Transport::Both => true,
         };
-        let sockets = self.udp.iter().filter(|_| self.transport != Transport::Tcp);
+        let sockets = self.udp.iter().filter(|_| matches!(self.transport, Transport::Udp | Transport::Auto));
         let sockets = sockets.map(|address| Peer { port: port.socket(), address: *address });
         let connections = self.tcp.iter().filter(|_| tcp);
         sockets.chain(connections.map(|address| Peer { port: port.connections(), address: *address })).collect()

@@ -61,9 +61,14 @@ fn who_is_to_use_tcp_alone_or_udp_alone_does() {
     let refused = watch(&format!("tcp://{}", server.address()), "5", &[]);
     assert_eq!(refused["pictures_shown"], 0, "{refused}");
     let both = Server::start(&["test:160x96@25"]);
-    for (way, transport) in [("--transport=tcp", "tcp"), ("--transport=udp", "udp"), ("--transport=auto", "udp")] {
-        let seen = watch(&both.address(), "5", &[way]);
-        assert_eq!((&seen["transport"], &seen["pictures_shown"]), (&transport.into(), &5.into()), "{seen}");
+    for (way, transport) in [
+        ("--transport=tcp", "tcp"),
+        ("--transport=udp", "udp"),
+        ("--transport=auto", "udp"),
+        ("--transport=tcp+udp", "tcp+udp"),
+    ] {
+        let seen = watch(&both.address(), "15", &[way]);
+        assert_eq!((&seen["transport"], &seen["pictures_shown"]), (&transport.into(), &15.into()), "{seen}");
     }
 }
 

@@ -27,6 +27,10 @@ fn film(seed: u64) -> Rc<Film> {
     Rc::new(Film::elastic(size, rate(), Elastic::harsh(size, seed)))
 }
 
+fn is_connected(world: &TcpWorld, n: usize) -> bool {
+    world.watchers[n].machine.transport() == Transport::Tcp
+}
+
 #[test]
 fn a_reader_that_stalled_sees_a_picture_that_is_hardly_old_and_nobody_else_waits() {
     for (seed, latency) in [(1, ms(1)), (2, ms(20)), (3, ms(60))] {
@@ -89,21 +93,21 @@ fn where_udp_is_closed_tcp_brings_a_picture_within_three_seconds() {
     world.run(seconds(5));
     let first = world.watchers[n].shown.first().expect("a picture").0.since(begun);
     assert!((ms(1_500)..seconds(3)).contains(&first), "{} ms", first.as_millis());
-    assert!(world.watchers[n].machine.is_connected());
+    assert!(is_connected(&world, n));
     // It is tried again, in vain; nothing is missed for that.
     world.run(seconds(20));
     assert_eq!((world.watchers[n].lost(), world.watchers[n].machine.counts().reconnects), (0, 0));
     world.udp_open = true;
     world.run(seconds(60));
     let watcher = &world.watchers[n];
-    assert!(!watcher.machine.is_connected() && watcher.machine.counts().reconnects == 1, "UDP is taken again");
+    assert!(!is_connected(&world, n) && watcher.machine.counts().reconnects == 1, "UDP is taken again");
     let gaps = watcher.shown.windows(2).map(|two| two[1].0.since(two[0].0)).max();
     assert!(gaps < Some(ms(300)), "{gaps:?} without a picture");
     assert_eq!(world.sessions(), 1, "the session of the connection was left");
     // And when it closes again TCP is there at once, as it is known to work.
     world.udp_open = false;
     world.run(seconds(5));
-    assert!(world.watchers[n].machine.is_connected());
+    assert!(is_connected(&world, n));
 }
 
 #[test]
@@ -129,4 +133,43 @@ fn a_connection_that_breaks_is_opened_again() {
     let watcher = &world.watchers[n];
     assert_eq!((watcher.machine.counts().reconnects, watcher.connects), (1, 2));
     assert!(watcher.shown.last().expect("pictures").0 > world.now - 2 * INTERVAL);
+}
+
+#[test]
+fn with_both_media_goes_over_udp_and_what_must_arrive_through_the_connection() {
+    let mut world = TcpWorld::new(1, &film(1), false);
+    let n = world.watch(Transport::Both, FAST, ms(5));
+    world.run(seconds(1));
+    assert_eq!(world.watchers[n].machine.transport(), Transport::Both);
+    let (session, before) = (world.sessions(), world.watchers[n].down.taken);
+    world.run(seconds(4));
+    let through = world.watchers[n].down.taken - before;
+    assert!(through < 4_000, "{through} bytes through the connection in 4 s");
+    assert!(world.watchers[n].shown.len() > 120 && session == 1);
+    assert_eq!((world.watchers[n].lost(), world.watchers[n].machine.counts().reconnects), (0, 0));
+    // UDP closes: all comes through the connection; later the other way is tried again.
+    world.udp_open = false;
+    world.run(seconds(4));
+    assert_eq!((world.watchers[n].machine.transport(), world.sessions()), (Transport::Tcp, 1));
+    assert!(world.watchers[n].shown.last().expect("pictures").0 > world.now - 2 * INTERVAL);
+    world.udp_open = true;
+    world.run(seconds(62));
+    assert_eq!((world.watchers[n].machine.transport(), world.sessions()), (Transport::Both, 1));
+    // The connection ends, and with it the session.
+    world.cut(n);
+    assert_eq!(world.sessions(), 0);
+    world.run(seconds(1));
+    assert_eq!((world.watchers[n].connects, world.sessions()), (2, 1));
+}
+
+#[test]
+fn media_goes_nowhere_that_has_not_proved_to_receive_it() {
+    let mut world = TcpWorld::new(1, &film(1), false);
+    let n = world.watch(Transport::Both, FAST, ms(5));
+    // Challenges reach nobody: no cookie comes back.
+    world.deaf = true;
+    world.run(seconds(3));
+    assert_eq!(world.watchers[n].machine.transport(), Transport::Tcp);
+    assert_eq!(world.watchers[n].udp_received_at_most, 0, "not a byte of media over UDP");
+    assert!(world.watchers[n].shown.len() > 60);
 }

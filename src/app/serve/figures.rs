@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use serde_json::{Map, Value, json};
 
-use crate::app::figures::{block, in_force, rounded, transport};
+use crate::app::figures::{block, in_force, rounded};
 use crate::app::relay::figures::StreamFigures as Published;
 use crate::app::storing::StoringFigures;
+use crate::proto::Transport;
 use crate::proto::server::{Adaptation, RepairStats};
 use crate::stats::Block;
 use crate::units::Size;
@@ -83,8 +84,7 @@ pub struct StreamFigures {
 pub struct WatcherFigures {
     pub id: u64,
     pub address: SocketAddr,
-    /// It comes through a TCP connection.
-    pub tcp: bool,
+    pub transport: Transport,
     /// Where there are several streams.
     pub stream: Option<StreamName>,
     pub datagram: usize,
@@ -211,7 +211,7 @@ impl WatcherFigures {
     fn json(&self) -> Value {
         let mut fields = json!({
             "id": format!("{:016x}", self.id), "address": self.address.to_string(),
-            "transport": transport(self.tcp), "cut": self.datagram, "rate_bps": self.adaptation.rate.as_bps(), "loss": rounded(self.loss, 1e6),
+            "transport": self.transport.name(), "cut": self.datagram, "rate_bps": self.adaptation.rate.as_bps(), "loss": rounded(self.loss, 1e6),
             "rtt_ms": self.rtt_ms.map(|ms| rounded(ms, 1e3)), "sent": self.sent, "thinned": self.thinned,
         });
         let RepairStats { nacks, asked, resent, resent_bytes, parity, parity_bytes, .. } = self.repair;

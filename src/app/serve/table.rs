@@ -2,6 +2,7 @@
 
 use super::figures::WatcherFigures;
 use crate::app::words::{grouped, rate_text};
+use crate::proto::Transport;
 
 const HEADING: [&str; COLUMNS] =
     ["watcher", "path", "sent", "size", "quality", "a second", "lost", "repair", "rtt", "why not more"];
@@ -47,7 +48,7 @@ fn cells(watcher: &WatcherFigures) -> [String; COLUMNS] {
     let in_force = watcher.adaptation.in_force;
     let name = watcher.stream.as_ref().map_or_else(String::new, |name| format!(" {name}"));
     [
-        format!("{}{}{name}", watcher.address, if watcher.tcp { " TCP" } else { "" }),
+        format!("{}{}{name}", watcher.address, if watcher.transport == Transport::Tcp { " TCP" } else { "" }),
         known(in_force.estimate.map(|rate| rate_text(rate.as_bps() as f64))),
         rate_text(watcher.adaptation.rate.as_bps() as f64),
         known(watcher.size.map(|size| size.to_string())),
@@ -74,7 +75,7 @@ mod tests {
         WatcherFigures {
             id: 1,
             address: ([10, 0, 0, 7], port).into(),
-            tcp: port == 40_000,
+            transport: if port == 40_000 { Transport::Tcp } else { Transport::Udp },
             stream: None,
             datagram: 1_452,
             quality: 44,

@@ -86,7 +86,7 @@ impl Serving {
         WatcherFigures {
             id: session.id,
             address: session.address,
-            tcp: session.tcp,
+            transport: session.transport,
             stream: stream.filter(|_| several).map(|stream| stream.name.clone()),
             datagram: session.class.datagram(),
             quality: if told.quality > 0 { told.quality } else { stream.map_or(0, |stream| stream.quality) },

@@ -143,7 +143,7 @@ impl Measured {
                 bytes: counts.traffic.bytes,
                 bitrate_bps,
                 rtt: receiver.rtt(),
-                tcp: receiver.is_connected(),
+                transport: receiver.transport(),
                 lost: counts.traffic.numbers.saturating_sub(counts.traffic.numbers_came),
                 repair: counts.traffic.repair,
                 repair_delay: receiver.repair_delay(),

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::app::figures::{block, in_force, rounded, transport};
+use crate::app::figures::{block, in_force, rounded};
+use crate::proto::Transport;
 use crate::proto::receiver::{RepairTraffic, Repaired};
 use crate::stats::Block;
 use crate::wire::message::{InForce, RelayHop};
@@ -58,8 +59,7 @@ pub struct Network {
     pub bytes: u64,
     pub bitrate_bps: f64,
     pub rtt: Option<Duration>,
-    /// It comes through a TCP connection.
-    pub tcp: bool,
+    pub transport: Transport,
     /// Datagrams that must have been sent, and did not come.
     pub lost: u64,
     /// What repair took, and how much later pictures are shown for it.
@@ -131,7 +131,7 @@ impl WatchFigures {
             },
             "first_picture_ms": self.first_picture.map(millis),
             "reconnects": self.reconnects, "rate_bps": network.bitrate_bps.round(),
-            "rtt_ms": network.rtt.map(millis), "transport": transport(network.tcp),
+            "rtt_ms": network.rtt.map(millis), "transport": network.transport.name(),
             "cpu_seconds": rounded(process.cpu_seconds, 1e3), "rss_bytes": process.rss_bytes,
             "audio": self.sound.as_ref().map(SoundFigures::json),
             "relays": self.hops.iter().map(relay).collect::<Vec<_>>(),

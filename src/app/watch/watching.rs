@@ -31,6 +31,7 @@ use crate::app::talk::Console;
 use crate::app::wall::Seat;
 use crate::media::{Canvas, Eighths};
 use crate::net::{App, Flow};
+use crate::proto::Transport;
 use crate::proto::receiver::{Event, Over, Ready, Receiver};
 use crate::record::film::Tracks;
 use crate::units::Time;
@@ -166,7 +167,7 @@ impl Watching {
         &mut self,
         now: Time,
         (description, id, name): (Description, u64, Option<StreamName>),
-        (rejoined, tcp): (bool, bool),
+        (rejoined, transport): (bool, Transport),
     ) -> Flow {
         let other = self.playing.as_ref().is_none_or(|playing| playing.id != id);
         if let Some(text) = self.wiring.hearing.playing(&description, other) {
@@ -197,7 +198,7 @@ impl Watching {
         self.playing = Some(Playing { id, description, shown: false });
         self.limits.attach(now);
         self.switched(name);
-        self.say_transport(tcp);
+        self.say_transport(transport);
         self.publish("playing", playing)
     }
 
@@ -331,7 +332,7 @@ impl App<Receiver> for Watching {
     fn event(&mut self, now: Time, receiver: &mut Receiver, event: Event) -> Flow {
         match event {
             Event::Playing { description, stream, name, rejoined, .. } => {
-                let flow = self.begins(now, (description, stream, name), (rejoined, receiver.is_connected()));
+                let flow = self.begins(now, (description, stream, name), (rejoined, receiver.transport()));
                 self.ask_for_streams(now, receiver);
                 return flow;
             }

@@ -9,7 +9,7 @@ use super::wishes::{Wanting, Wishes};
 use super::{Client, Event, Found, Secret, Stream, Trouble};
 use crate::proto::clocksync::ClockSync;
 use crate::proto::reception::{Reception, Terms, report_interval};
-use crate::proto::{Peer, Transmit, hop};
+use crate::proto::{Peer, Transmit, Transport, hop};
 use crate::units::Time;
 use crate::wire::message::{Accept, COOKIE_LEN, Join, MAX_HOPS, Message, RelayHop, Role, Scheme, put_via, via};
 use crate::wire::object::ObjectView;
@@ -271,10 +271,14 @@ impl Client {
 
     fn send_join(&mut self, now: Time, asked: &PendingJoin) {
         let mut tlvs = Vec::new();
-        if let Some(stream) = &asked.stream {
+        // With a session whose media is to come another way all is said.
+        let splits = self.joining.returns && self.config.servers.transport == Transport::Both;
+        if let Some(id) = self.session.as_ref().map(|session| session.reception.id()).filter(|_| splits) {
+            tlv::put(&mut tlvs, kind::WITH_SESSION, &id.to_be_bytes());
+        } else if let Some(stream) = &asked.stream {
             tlv::put(&mut tlvs, kind::STREAM, stream.as_str().as_bytes());
         }
-        if let Some(secret) = &asked.secret {
+        if let Some(secret) = asked.secret.as_ref().filter(|_| !splits) {
             secret.put(asked, self.config.role, &mut tlvs);
         }
         if let Some(id) = self.config.with_session {
@@ -344,6 +348,9 @@ impl Client {
         // Those before it are of no session any more: this one has taken their place.
         let Some(asked) = self.asked.drain(..=at).next_back() else { return };
         let in_hand = asked.nonce == self.joining.nonce;
+        if self.takes_split(now, asked.server, accept.session) {
+            return;
+        }
         let mut clock = ClockSync::default();
         if in_hand && self.joining.retry.tries() == 1 {
             // After a repeat nobody knows which Join was answered; the first clock update will tell the time.
@@ -385,7 +392,8 @@ impl Client {
             ..Session::new(Reception::new(terms, clock, now), wanting)
         });
         self.config.stream.clone_from(&asked.stream);
-        self.returning.begins(now, asked.server);
+        let splits = self.config.servers.transport == Transport::Both;
+        self.returning.begins(now, asked.server, splits);
         (self.trouble, self.switched, self.ended) = (None, false, None);
     }
 

@@ -26,11 +26,11 @@ pub use wishes::Wishes;
 use super::hops::Hops;
 use super::reception::{InTime, Receipt, Taken, Traffic};
 use super::talk::Ear;
-use super::{Peer, Port, Reason, Received, Servers, Soonest, Transmit};
+use super::{Peer, Port, Reason, Received, Servers, Soonest, Transmit, Transport};
 use crate::media::coded::Object;
 use crate::seal::{Random, Seed};
 use crate::units::{Time, Unit};
-use crate::wire::message::{InForce, Message, NameRange, RelayHop, Role, State, bye};
+use crate::wire::message::{InForce, Message, NameRange, RelayHop, Role, State};
 use crate::wire::object::{ObjectView, Type, flags};
 use crate::wire::tlv::Tlvs;
 use crate::wire::{Hop, Kind, StreamName};
@@ -166,9 +166,15 @@ impl Client {
         Some((session.reception.id(), session.reception.peer().address, session.sound_port))
     }
 
-    /// Whether the session goes through a TCP connection.
+    /// Whether the session goes through a TCP connection, media and all.
     pub fn is_connected(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.reception.peer().port.is_connections())
+    }
+
+    /// What the session uses.
+    pub fn transport(&self) -> Transport {
+        let split = self.session.as_ref().is_some_and(|session| session.reception.control().is_some());
+        Transport::of(self.is_connected(), split)
     }
 
     /// The name of the stream that was joined.

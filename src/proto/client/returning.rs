@@ -36,9 +36,14 @@ impl Returning {
     }
 
     /// A session begins with this server.
-    pub fn begins(&mut self, now: Time, server: Peer) {
+    pub fn begins(&mut self, now: Time, server: Peer, splits: bool) {
         self.connected = server.port.is_connections();
-        self.postpone(now);
+        if splits && self.wait == FIRST {
+            // Nobody has tried it yet.
+            self.next = now;
+        } else {
+            self.postpone(now);
+        }
     }
 
     pub const fn next(&self) -> Time {
@@ -76,7 +81,18 @@ impl Client {
 
     fn may_return(&self) -> bool {
         let idle = self.joining.is_over() && self.trouble.is_none() && !self.accepted;
-        idle && self.is_joined() && self.is_connected() && self.config.servers.transport == Transport::Auto
+        let wanted = matches!(self.config.servers.transport, Transport::Auto | Transport::Both);
+        idle && self.is_joined() && self.is_connected() && wanted
+    }
+
+    /// The server sends the media of the session that there is over UDP from now on; false: this is another session.
+    pub(super) fn takes_split(&mut self, now: Time, server: Peer, id: u64) -> bool {
+        let Some(session) = self.session.as_mut().filter(|session| session.reception.id() == id) else { return false };
+        session.reception.split(server);
+        session.reception.report_soon(now);
+        self.joining.finish(now);
+        self.asked.clear();
+        true
     }
 
     /// When UDP is to be asked for, or given up.
@@ -89,14 +105,21 @@ impl Client {
 
     /// Says goodbye to a server that is left for one that is reached another way.
     pub(super) fn leave_elsewhere(&mut self, now: Time, next: Peer) {
-        if self.session.as_ref().is_some_and(|session| session.reception.peer() != next) {
+        if self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.reception.peer() != next && session.reception.control() != Some(next))
+        {
             self.say_goodbye(now);
         }
     }
 
     /// A connection is full, has room again, or is gone: then the server is looked for.
     pub fn connection(&mut self, now: Time, peer: Peer, state: ConnectionState) {
-        let ours = self.session.as_ref().is_some_and(|session| session.reception.peer() == peer);
+        let ours = self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.reception.peer() == peer || session.reception.control() == Some(peer));
         if ours && state == ConnectionState::Closed && !self.accepted && !self.closed {
             self.search(now);
         }

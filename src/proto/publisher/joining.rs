@@ -207,7 +207,7 @@ impl Publisher {
         let route = Route { peer: server, local: datagram.local };
         let attachment = Attachment { id: accept.session, route, via: via(accept.tlvs) };
         self.server.attach(now, self.key, attachment);
-        self.returning.begins(now, server);
+        self.returning.begins(now, server, false);
         self.session = Some(Session { id: accept.session, server });
         self.joining.finish(now);
         // It goes by this name from now on, also after the server was started anew.

@@ -28,7 +28,7 @@ pub use super::reception::RepairTraffic;
 use super::reception::Traffic;
 use super::talk::KnownLines;
 pub use super::talk::{TalkNews, Unspoken};
-use super::{Input, Machine, Output, Port, Received, Servers, Soonest, Transmit};
+use super::{Input, Machine, Output, Port, Received, Servers, Soonest, Transmit, Transport};
 use crate::media::Canvas;
 use crate::media::sound::Rendition;
 use crate::seal::{Random, Seed};
@@ -195,9 +195,9 @@ impl Receiver {
         self.client.rtt()
     }
 
-    /// Whether it comes through a TCP connection.
-    pub fn is_connected(&self) -> bool {
-        self.client.is_connected()
+    /// What the session uses: UDP, a connection, or both.
+    pub fn transport(&self) -> Transport {
+        self.client.transport()
     }
 
     /// What the server sends at present, and why it is not more, as it told last in this session.

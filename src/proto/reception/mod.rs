@@ -139,6 +139,8 @@ impl RepairTraffic {
 pub struct Reception {
     id: u64,
     peer: Peer,
+    /// The connection beside it, for what must arrive.
+    control: Option<Peer>,
     hops: Hops,
     clock: ClockSync,
     heard: Time,
@@ -156,6 +158,7 @@ impl Reception {
         Self {
             id: terms.id,
             peer: terms.peer,
+            control: None,
             hops: Hops::for_latency(terms.memory),
             clock,
             heard: now,
@@ -179,6 +182,17 @@ impl Reception {
     /// The other end.
     pub const fn peer(&self) -> Peer {
         self.peer
+    }
+
+    /// The connection beside it, if there is one.
+    pub const fn control(&self) -> Option<Peer> {
+        self.control
+    }
+
+    /// Media comes from this peer from now on; what must arrive goes on through the connection that there is.
+    pub fn split(&mut self, media: Peer) {
+        self.control = self.control.or(Some(self.peer));
+        self.peer = media;
     }
 
     /// When anything of this session came last.
@@ -277,11 +291,15 @@ impl Reception {
 
     /// What the hop header says of a datagram of this session; `None` of any other. What is not sequenced is always new.
     fn arrived(&mut self, now: Time, datagram: Received<'_>, hop: Hop, traffic: &mut Traffic) -> Option<Seen> {
-        if self.id as u32 != hop.tag || self.peer != datagram.peer() {
+        let by_control = self.control == Some(datagram.peer());
+        if self.id as u32 != hop.tag || self.peer != datagram.peer() && !by_control {
             return None;
         }
-        self.heard = now;
-        self.reporting.heard(hop.sent_at, now);
+        // Of the way that media takes, a connection tells nothing.
+        if !by_control {
+            self.heard = now;
+            self.reporting.heard(hop.sent_at, now);
+        }
         if !hop.kind.is_sequenced() {
             return Some(Seen::New(0));
         }
@@ -393,7 +411,8 @@ impl Reception {
             self.sequence += 1;
             hop.sequence = self.sequence;
         }
-        Transmit::message(self.peer, hop, message)
+        let media = matches!(kind, Kind::REPORT | Kind::NACK | Kind::PATH_REPLY);
+        Transmit::message(self.control.filter(|_| !media).unwrap_or(self.peer), hop, message)
     }
 
     /// For fuzzing: panics if something grows without bound.

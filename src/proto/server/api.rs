@@ -6,12 +6,14 @@ use std::time::Duration;
 use crate::media::coded::{CodedPicture, Object, PassedPicture, Stamps};
 use crate::media::sound::{Chunk, CodedSound, PassedSound, Rendition};
 use crate::proto::Transmit;
+use crate::proto::Transport;
 use crate::proto::door::Limits;
 use crate::proto::sender::SessionStats;
 use crate::proto::server::Server;
 use crate::proto::session::Gone;
 use crate::proto::stream::StreamKey;
 use crate::proto::talk::TalkRules;
+use crate::proto::{Transmit, Transport};
 use crate::seal::{PUBLIC_LEN, Seed};
 use crate::units::{Bitrate, MediaTime, Span, Time, Unit};
 use crate::wire::SizeClass;
@@ -193,8 +195,8 @@ pub enum Event {
 pub struct SessionView {
     pub id: u64,
     pub address: SocketAddr,
-    /// It comes through a TCP connection.
-    pub tcp: bool,
+    /// What it comes by.
+    pub transport: Transport,
     pub stream: StreamKey,
     pub class: SizeClass,
     pub stats: SessionStats,

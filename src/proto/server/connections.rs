@@ -5,11 +5,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{SILENCE_LIMIT, Server};
-use crate::proto::session::{Gone, Session};
-use crate::proto::{ConnectionState, Peer};
+use super::{Event, SILENCE_LIMIT, Server};
+use crate::proto::door::Refusal;
+use crate::proto::session::{Gone, Session, Wishes};
+use crate::proto::{ConnectionState, Peer, Port, Received, Route};
 use crate::units::Time;
 use crate::wire::SizeClass;
+use crate::wire::message::{Join, RefuseCode, Role};
+use crate::wire::tlv::kind;
 
 /// A watcher behind a connection may be silent for so long: the connection tells when it is gone, and one who reads nothing costs
 /// nothing.
@@ -40,11 +43,69 @@ impl Server {
         if state == ConnectionState::Closed {
             return self.remove(slot, Gone::Left);
         }
-        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let Some(session) = self.sessions.get_mut(slot).filter(|session| session.peer() == peer) else { return };
         session.media.is_full = state == ConnectionState::Full;
         if !session.media.is_full {
             self.streams[session.stream.index()].has_room(slot, session);
         }
+    }
+
+    /// The session at a connection whose media is to go where this Join comes from, over UDP.
+    fn to_be_split(&self, from: Peer, join: &Join<'_>) -> Option<usize> {
+        let named = join.tlvs.find(kind::WITH_SESSION).and_then(|id| id.first_chunk());
+        let slot = self.sessions.slot(u64::from_be_bytes(*named?))?;
+        let connected = |session: &Session| session.control.is_some() || session.peer().port.is_connections();
+        self.sessions.get(slot).is_some_and(connected).then_some(slot).filter(|_| from.port == Port::PICTURES)
+    }
+
+    /// Sends the media of a session over UDP to where its watcher has proved that it receives; what must arrive goes on through the
+    /// connection. False: the Join is none that asks for that.
+    pub(super) fn split(&mut self, now: Time, datagram: Received<'_>, join: &Join<'_>) -> bool {
+        let from = datagram.peer();
+        let names_one = join.tlvs.find(kind::WITH_SESSION).is_some();
+        if from.port != Port::PICTURES || !names_one || join.role == Role::Publish {
+            return false;
+        }
+        let Some(slot) = self.to_be_split(from, join) else {
+            let why = "The session whose media was to come over UDP is gone.";
+            self.refuse(datagram.route(), join.nonce, Refusal::new(RefuseCode::BUSY, why, 1_000));
+            return true;
+        };
+        let same = |session: &Session| session.beginning.nonce == join.nonce && session.beginning.cookie == join.cookie;
+        if self.sessions.get(slot).is_some_and(same) {
+            self.welcome(slot);
+        } else if self.door.has_admitted(&join.cookie) {
+            self.totals.rejected += 1;
+        } else if self.door.is_one_too_many(now, from) || self.door.admits_no_more(now) {
+            self.refuse(datagram.route(), join.nonce, Refusal::busy());
+        } else {
+            self.door.admit(now, join.cookie);
+            self.split_one(now, slot, datagram.route(), join);
+        }
+        true
+    }
+
+    fn split_one(&mut self, now: Time, slot: usize, media: Route, join: &Join<'_>) {
+        let beginning = self.beginning(now, media.peer, join);
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let (id, key, old) =
+            (session.id, session.stream, session.control.map_or(session.peer(), |control| control.peer));
+        session.beginning = beginning;
+        if let Some(other) = self.sessions.split(now, slot, media) {
+            self.remove(other, Gone::Replaced);
+        }
+        let welcome = self.accept(now, (id, old), key, join, None);
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        session.welcome = welcome;
+        session.media.is_full = false;
+        session.media.protection.schemes = join.fec;
+        session.set_repair(Wishes::of_join(join.tlvs).repair);
+        self.streams[key.index()].has_room(slot, session);
+        self.sessions.next_upkeep = now;
+        self.welcome(slot);
+        self.probe(slot);
+        let (from, to) = (old.address, media.peer.address);
+        self.outbox.events.push_back(Event::Moved { stream: key, id, from, to });
     }
 
     /// Whoever seems to be on this machine, and is at the other end of a tunnel, has a path that is worth an estimate.

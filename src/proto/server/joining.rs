@@ -52,6 +52,9 @@ impl Server {
         if self.is_backed_up() {
             return;
         }
+        if self.split(now, datagram, join) {
+            return;
+        }
         let old = self.sessions.at(from);
         let same = old
             .and_then(|slot| self.sessions.get(slot))
@@ -249,7 +252,7 @@ impl Server {
         control
     }
 
-    fn accept(
+    pub(super) fn accept(
         &self,
         now: Time,
         (session, peer): (u64, Peer),
@@ -282,7 +285,7 @@ impl Server {
     }
 
     /// What its path is to be: the operator's choice, the client's wish, or whatever is found.
-    fn beginning(&self, now: Time, peer: Peer, join: &Join<'_>) -> Beginning {
+    pub(super) fn beginning(&self, now: Time, peer: Peer, join: &Join<'_>) -> Beginning {
         let Config { datagram, .. } = self.config;
         let most = if join.max_datagram == 0 { usize::from(u16::MAX) } else { usize::from(join.max_datagram) };
         let fits = |class: &SizeClass| class.datagram() <= most;
@@ -295,7 +298,7 @@ impl Server {
     }
 
     /// Accept and Description.
-    fn welcome(&mut self, slot: usize) {
+    pub(super) fn welcome(&mut self, slot: usize) {
         let Some(session) = self.sessions.get(slot) else { return };
         self.outbox.say_again(session.route(), Some(session.id), Kind::ACCEPT, session.welcome.clone());
         self.describe_to(slot);

@@ -33,7 +33,7 @@ use super::session::{Session, Sessions};
 pub use super::stream::{Adoption, Needs, StreamConfig, StreamKey};
 use super::stream::{Meter, Stream};
 pub use super::talk::TalkRules;
-use super::{Input, Machine, Output, Peer, Reason, Received, Route, SendFailure, Soonest, Transmit};
+use super::{Input, Machine, Output, Peer, Reason, Received, Route, SendFailure, Soonest, Transmit, Transport};
 use crate::proto::schedule::Demand;
 use crate::seal::{Random, Tokens};
 use crate::units::Time;
@@ -196,7 +196,7 @@ impl Server {
         self.sessions.iter().filter(|session| !session.is_second()).map(|session| SessionView {
             id: session.id,
             address: session.peer().address,
-            tcp: session.peer().port.is_connections(),
+            transport: Transport::of(session.peer().port.is_connections(), session.control.is_some()),
             stream: session.stream,
             class: session.media.class(),
             stats: session.stats(),

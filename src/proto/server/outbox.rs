@@ -23,6 +23,12 @@ struct Queued {
     body: Object,
 }
 
+/// Whether a message is not made good by the next one: then it goes through the connection, if there is one beside UDP.
+fn must_arrive(kind: Kind, body: &Object) -> bool {
+    let numbered = || body.bytes().first_chunk::<4>().is_some_and(|number| *number != [0; 4]);
+    matches!(kind, Kind::BYE | Kind::TALK | Kind::UNSAID) || kind == Kind::UPDATE && numbered()
+}
+
 #[derive(Default)]
 pub struct Outbox {
     queue: VecDeque<Queued>,
@@ -75,6 +81,7 @@ impl Outbox {
             let stream = Some(session.stream);
             if !kind.is_sequenced() {
                 session.media.speak(now);
+                let to = session.control.filter(|_| must_arrive(kind, &body)).unwrap_or(to);
                 return Some((Transmit::new(to, hop(kind, tag, now), body), stream));
             }
             let cargo = if kind == Kind::PROBE { Cargo::Probe } else { Cargo::Other };

@@ -104,6 +104,8 @@ pub struct Session {
     pub passed_sound: PassedSoundState,
     pub media: MediaSender,
     pub beginning: Beginning,
+    /// The connection through which goes what must arrive, if media goes over UDP beside it.
+    pub control: Option<Route>,
     /// The other session of the same watcher: of a picture session its sound session, and the other way round.
     pub tied: Option<u64>,
     /// It is told what the stream is again and again, until it wants something: it does not ask for that.
@@ -152,6 +154,7 @@ impl Session {
             passed_sound: PassedSoundState::default(),
             media: MediaSender::new(route, id as u32, beginning.path(now)),
             beginning,
+            control: None,
             tied: None,
             describe_again: false,
             expects_sound: false,
@@ -206,6 +209,11 @@ impl Session {
     /// Whether it is on the picture port, paused or not.
     pub fn is_for_pictures(&self) -> bool {
         self.peer().port.is_for_pictures()
+    }
+
+    /// Whether it is this one who speaks of the session.
+    pub fn is_of(&self, peer: Peer) -> bool {
+        self.peer() == peer || self.control.is_some_and(|control| control.peer == peer)
     }
 
     /// Whether it is the sound of another session that is still there.

@@ -8,7 +8,7 @@ use crate::media::coded::Object;
 use crate::media::sound::Rendition;
 use crate::proto::door::{all_on, host_on};
 use crate::proto::sender::{Cargo, Control, Side, Told, ToldCell, sound};
-use crate::proto::{Peer, Port, SendFailure, Transmit};
+use crate::proto::{Peer, Port, Route, SendFailure, Transmit};
 use crate::units::{Bitrate, Time};
 use crate::wire::{Kind, Report};
 
@@ -47,7 +47,7 @@ impl Sessions {
 
     /// The slot of session `id`, if it is `from` who speaks of it.
     pub fn slot_of(&self, from: Peer, id: u64) -> Option<usize> {
-        self.slot(id).filter(|slot| self.get(*slot).is_some_and(|session| session.peer() == from))
+        self.slot(id).filter(|slot| self.get(*slot).is_some_and(|session| session.is_of(from)))
     }
 
     pub fn len(&self) -> usize {
@@ -98,8 +98,10 @@ impl Sessions {
     pub fn take(&mut self, slot: usize) -> Option<Session> {
         let session = self.slots.get_mut(slot)?.take()?;
         self.by_id.remove(&session.id);
-        if self.by_peer.get(&session.peer()) == Some(&slot) {
-            self.by_peer.remove(&session.peer());
+        for peer in [Some(session.peer()), session.control.map(|control| control.peer)].into_iter().flatten() {
+            if self.by_peer.get(&peer) == Some(&slot) {
+                self.by_peer.remove(&peer);
+            }
         }
         Some(session)
     }
@@ -108,6 +110,19 @@ impl Sessions {
     pub fn move_to(&mut self, slot: usize, old: Peer, new: Peer) -> Option<usize> {
         self.by_peer.remove(&old);
         self.by_peer.insert(new, slot).filter(|other| *other != slot)
+    }
+
+    /// The media of the session in `slot`, which is at a connection, goes to `media` from now on. Returns the slot of the one that
+    /// was there.
+    pub fn split(&mut self, now: Time, slot: usize, media: Route) -> Option<usize> {
+        let session = self.slots.get_mut(slot)?.as_mut()?;
+        session.control = session.control.or(Some(session.route()));
+        let before = session.peer();
+        session.move_to(now, media);
+        if !before.port.is_connections() {
+            self.by_peer.remove(&before);
+        }
+        self.by_peer.insert(media.peer, slot).filter(|other| *other != slot)
     }
 
     /// A datagram in a session's sequence that is no part of a picture.
@@ -219,7 +234,8 @@ impl Sessions {
     /// For fuzzing: panics if the tables disagree.
     pub fn assert_sound(&self) {
         let live = self.iter().count();
-        assert_eq!((self.by_id.len(), self.by_peer.len()), (live, live), "each session has an id and an address");
+        let peers = live + self.iter().filter(|session| session.control.is_some()).count();
+        assert_eq!((self.by_id.len(), self.by_peer.len()), (live, peers), "each session has an id and an address");
         for (slot, session) in self.slots.iter().enumerate() {
             let Some(session) = session else { continue };
             assert_eq!(self.by_id.get(&session.id), Some(&slot));

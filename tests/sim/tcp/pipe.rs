@@ -25,6 +25,8 @@ pub struct Pipe {
     deframer: Deframer,
     /// The most that ever waited here.
     pub peak: usize,
+    /// Bytes that were put in so far.
+    pub taken: usize,
 }
 
 impl Pipe {
@@ -41,6 +43,7 @@ impl Pipe {
             full: false,
             deframer: Deframer::default(),
             peak: 0,
+            taken: 0,
         }
     }
 
@@ -51,6 +54,7 @@ impl Pipe {
         }
         self.unsent.extend(length(datagram.len()));
         self.unsent.extend(datagram);
+        self.taken += datagram.len();
         self.peak = self.peak.max(self.unsent.len());
         let full = self.unsent.len() >= self.unsent_most;
         full && !std::mem::replace(&mut self.full, full)

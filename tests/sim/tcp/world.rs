@@ -11,7 +11,7 @@ use udpstream::proto::{
     ConnectionState, Input, Machine, Output, Peer, Port, Received, Receiver, Server, Servers, Transmit, Transport,
 };
 use udpstream::units::{Bitrate, Time, Unit};
-use udpstream::wire::Ecn;
+use udpstream::wire::{Ecn, Hop};
 
 use super::pipe::Pipe;
 use crate::encoder::Encoder;
@@ -28,6 +28,8 @@ pub struct TcpWatcher {
     open: bool,
     pub connects: u32,
     pub udp_sent: u64,
+    /// Bytes of objects that the server sent it over UDP.
+    pub udp_received_at_most: usize,
     latency: Duration,
     wake: Time,
     /// When each picture was shown, and how old it was.
@@ -58,6 +60,8 @@ pub struct TcpWorld {
     wake: Time,
     pub watchers: Vec<TcpWatcher>,
     pub udp_open: bool,
+    /// What the server sends over UDP reaches nobody.
+    pub deaf: bool,
     /// Datagrams on their way: whether to the server, the watcher and the bytes.
     flights: BTreeMap<(Time, u64), (bool, usize, Vec<u8>)>,
     number: u64,
@@ -78,6 +82,7 @@ impl TcpWorld {
             wake: now,
             watchers: Vec::new(),
             udp_open: true,
+            deaf: false,
             flights: BTreeMap::new(),
             number: 0,
             departed: BTreeMap::new(),
@@ -97,6 +102,7 @@ impl TcpWorld {
             open: false,
             connects: 0,
             udp_sent: 0,
+            udp_received_at_most: 0,
             latency,
             wake: self.now,
             shown: Vec::new(),
@@ -220,8 +226,12 @@ impl TcpWorld {
                 self.server.handle(self.now, Input::Connection(peer, ConnectionState::Full));
             }
         } else {
+            let (hop, _) = Hop::parse(&bytes).expect("the server's own");
+            watcher.udp_received_at_most += if hop.kind.is_sequenced() { bytes.len() } else { 0 };
             let at = self.now + watcher.latency;
-            self.launch(at, (false, n, bytes));
+            if !self.deaf {
+                self.launch(at, (false, n, bytes));
+            }
         }
     }
 

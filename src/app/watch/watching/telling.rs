@@ -110,7 +110,8 @@ pub fn playing(description: &Description, id: u64, name: Option<&StreamName>, wa
 
 impl Watching {
     /// Says once that it goes over TCP, or no longer, where that was not asked for.
-    pub(super) fn say_transport(&mut self, tcp: bool) {
+    pub(super) fn say_transport(&mut self, transport: Transport) {
+        let tcp = transport == Transport::Tcp;
         let chosen = self.subject.servers.transport != Transport::Auto;
         let news = match std::mem::replace(&mut self.tcp, tcp) {
             before if chosen || before == tcp => return,
