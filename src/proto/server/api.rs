@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use crate::media::coded::{CodedPicture, Object, PassedPicture, Stamps};
 use crate::media::sound::{Chunk, CodedSound, PassedSound, Rendition};
-use crate::proto::Transmit;
-use crate::proto::Transport;
 use crate::proto::door::Limits;
 use crate::proto::sender::SessionStats;
 use crate::proto::server::Server;
