@@ -1,6 +1,6 @@
 -- Wireshark dissector for udpstream, protocol version 1, by the tables of docs/PROTOCOL.md.
 -- Try it: `tshark -X lua_script:udpstream.lua -r capture.pcap -V`; to keep it, copy it to the folder that Wireshark
--- names under Help, About, Folders, Personal Lua Plugins. UDP ports 9688 (pictures) and 9687 (sound), and on other ports
+-- names under Help, About, Folders, Personal Lua Plugins. UDP ports 9688 (pictures) and 9687 (sound), TCP port 9688, and on other ports
 -- whatever begins with the magic.
 
 local PORTS = { 9687, 9688 }
@@ -364,5 +364,21 @@ for _, port in ipairs(PORTS) do DissectorTable.get("udp.port"):add(port, udpstre
 udpstream:register_heuristic("udp", function(buffer, pinfo, tree)
   local ours = buffer:len() >= 16 and buffer(0, 2):uint() == 0x5553 and kinds[buffer(3, 1):uint()] ~= nil
   if ours then udpstream.dissector(buffer, pinfo, tree) end
+  return ours
+end)
+
+-- Through TCP each datagram stands behind its length.
+local stream = Proto("udpstream_tcp", "udpstream through TCP")
+local function framed(buffer, pinfo, tree)
+  return dissect_tcp_pdus(buffer, tree, 4, function(head) return 4 + head(0, 4):uint() end, function(whole, at, root)
+    udpstream.dissector(whole(4):tvb(), at, root)
+    return whole:len()
+  end)
+end
+stream.dissector = framed
+DissectorTable.get("tcp.port"):add(9688, stream)
+stream:register_heuristic("tcp", function(buffer, pinfo, tree)
+  local ours = buffer:len() >= 20 and buffer(4, 2):uint() == 0x5553 and kinds[buffer(7, 1):uint()] ~= nil
+  if ours then framed(buffer, pinfo, tree) end
   return ours
 end)

@@ -23,7 +23,7 @@ fn a_wrong_argument_names_the_right_ones() {
         (&["serve"], &["INPUT"]),
         (&["serve", "test:0x0"], &["test:1280x720"]),
         (&["watch"], &["SERVER"]),
-        (&["watch", "tcp://localhost"], &["UDP"]),
+        (&["watch", "HOST", "--transport", "ip"], &["auto, udp, tcp or tcp+udp"]),
         (&["watch", "localhost:99999"], &["65535"]),
         (&["watch", "localhost:0"], &["65535"]),
         (&["watch", "[::1"], &["HOST:PORT"]),

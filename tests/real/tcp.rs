@@ -34,6 +34,12 @@ fn number(fields: &Value, name: &str) -> f64 {
     fields[name].as_f64().unwrap_or_else(|| panic!("no {name}: {fields}"))
 }
 
+/// Whether a server lists a stream of this name.
+fn lists(server: &str, name: &str) -> bool {
+    let listed = program().args(["ls", server, "--json", "--timeout", "5"]).stderr(Stdio::null()).output().unwrap();
+    String::from_utf8_lossy(&listed.stdout).contains(&format!("\"{name}\""))
+}
+
 #[test]
 fn a_server_without_udp_is_watched_over_tcp_by_itself_and_sound_comes_along() {
     let server = Server::start(&["test:320x240@25", "--no-udp"]);
@@ -49,8 +55,7 @@ fn a_server_without_udp_is_watched_over_tcp_by_itself_and_sound_comes_along() {
     let seen = watch(&format!("tcp://{}", film.address()), "30", &[]);
     assert!(number(&seen["audio"], "chunks") > 100.0, "{seen}");
     assert_eq!(seen["audio"]["lost"], 0, "{seen}");
-    let listed = program().args(["ls", &film.address(), "--json"]).output().unwrap();
-    assert!(String::from_utf8_lossy(&listed.stdout).contains("\"sample\""), "{listed:?}");
+    assert!(lists(&film.address(), "sample"));
 }
 
 #[test]
@@ -185,6 +190,11 @@ fn a_broadcast_goes_through_tcp_on_every_hop() {
     let mut relay = program();
     relay.args(["relay", &place, "--stats", "json", "--bind", "127.0.0.1", "--port", "0", "--audio-port", "0"]);
     let relay = Server::spawn(relay);
+    let begun = Instant::now();
+    while !lists(&relay.address(), "yard") {
+        assert!(begun.elapsed() < END, "the relay does not list it");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let seen = watch(&format!("{}/yard", relay.address()), "25", &["--transport", "tcp"]);
     publisher.kill().ok();
     publisher.wait().ok();

@@ -271,14 +271,15 @@ impl Client {
 
     fn send_join(&mut self, now: Time, asked: &PendingJoin) {
         let mut tlvs = Vec::new();
-        // With a session whose media is to come another way all is said.
+        // Media of the session that there is is to come another way.
         let splits = self.joining.returns && self.config.servers.transport == Transport::Both;
         if let Some(id) = self.session.as_ref().map(|session| session.reception.id()).filter(|_| splits) {
             tlv::put(&mut tlvs, kind::WITH_SESSION, &id.to_be_bytes());
-        } else if let Some(stream) = &asked.stream {
+        }
+        if let Some(stream) = &asked.stream {
             tlv::put(&mut tlvs, kind::STREAM, stream.as_str().as_bytes());
         }
-        if let Some(secret) = asked.secret.as_ref().filter(|_| !splits) {
+        if let Some(secret) = &asked.secret {
             secret.put(asked, self.config.role, &mut tlvs);
         }
         if let Some(id) = self.config.with_session {

@@ -110,7 +110,7 @@ impl Relay {
         let Ok(Message::Join(join)) = Message::parse(hop.kind, body) else { return false };
         let Some(asked) = self.asked(&join) else { return false };
         let (peer, nonce, cookie) = (datagram.peer(), join.nonce, join.cookie);
-        if self.server.has_joined(peer, nonce, &cookie) {
+        if self.server.has_joined(peer, nonce, &cookie) || self.server.is_split(peer, &join) {
             return false;
         }
         let known = |vouch: &&mut Vouch| (vouch.route.peer, vouch.nonce, vouch.cookie) == (peer, nonce, cookie);

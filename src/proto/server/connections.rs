@@ -11,7 +11,7 @@ use crate::proto::session::{Gone, Session, Wishes};
 use crate::proto::{ConnectionState, Peer, Port, Received, Route};
 use crate::units::Time;
 use crate::wire::SizeClass;
-use crate::wire::message::{Join, RefuseCode, Role};
+use crate::wire::message::{Join, Role};
 use crate::wire::tlv::kind;
 
 /// A watcher behind a connection may be silent for so long: the connection tells when it is gone, and one who reads nothing costs
@@ -52,25 +52,25 @@ impl Server {
 
     /// The session at a connection whose media is to go where this Join comes from, over UDP.
     fn to_be_split(&self, from: Peer, join: &Join<'_>) -> Option<usize> {
+        if from.port != Port::PICTURES || join.role == Role::Publish {
+            return None;
+        }
         let named = join.tlvs.find(kind::WITH_SESSION).and_then(|id| id.first_chunk());
         let slot = self.sessions.slot(u64::from_be_bytes(*named?))?;
         let connected = |session: &Session| session.control.is_some() || session.peer().port.is_connections();
-        self.sessions.get(slot).is_some_and(connected).then_some(slot).filter(|_| from.port == Port::PICTURES)
+        self.sessions.get(slot).is_some_and(connected).then_some(slot)
+    }
+
+    /// Whether a Join asks for that.
+    pub(in crate::proto) fn is_split(&self, from: Peer, join: &Join<'_>) -> bool {
+        self.to_be_split(from, join).is_some()
     }
 
     /// Sends the media of a session over UDP to where its watcher has proved that it receives; what must arrive goes on through the
     /// connection. False: the Join is none that asks for that.
     pub(super) fn split(&mut self, now: Time, datagram: Received<'_>, join: &Join<'_>) -> bool {
         let from = datagram.peer();
-        let names_one = join.tlvs.find(kind::WITH_SESSION).is_some();
-        if from.port != Port::PICTURES || !names_one || join.role == Role::Publish {
-            return false;
-        }
-        let Some(slot) = self.to_be_split(from, join) else {
-            let why = "The session whose media was to come over UDP is gone.";
-            self.refuse(datagram.route(), join.nonce, Refusal::new(RefuseCode::BUSY, why, 1_000));
-            return true;
-        };
+        let Some(slot) = self.to_be_split(from, join) else { return false };
         let same = |session: &Session| session.beginning.nonce == join.nonce && session.beginning.cookie == join.cookie;
         if self.sessions.get(slot).is_some_and(same) {
             self.welcome(slot);
