@@ -4,6 +4,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 
 use clap::Args;
 use udpstream::app::address;
+use udpstream::app::announcing::{self, AnnounceOptions};
 use udpstream::net::Marks;
 use udpstream::wire::Ecn;
 
@@ -30,6 +31,14 @@ pub struct NetworkChoices {
     /// Differentiated services code point of all datagrams, 0 to 63 or a name such as af41, cs5 or ef [default: 0].
     #[arg(long, value_name = "N|NAME", value_parser = dscp, help_heading = NETWORK)]
     pub dscp: Option<u8>,
+    /// Say nothing of this server on the local network [default: announce it by multicast DNS; streams that have a code or a
+    /// password are not named there].
+    #[arg(long, action = clap::ArgAction::SetTrue, conflicts_with = "announce_name", help_heading = NETWORK)]
+    pub no_announce: Option<bool>,
+    /// What this server is called on the local network, in any script, 63 bytes at most [default: its stream's title and this
+    /// machine's name].
+    #[arg(long, value_name = "NAME", value_parser = announcing::name, help_heading = NETWORK)]
+    pub announce_name: Option<String>,
 }
 
 impl NetworkChoices {
@@ -41,7 +50,18 @@ impl NetworkChoices {
             datagram: self.datagram.or(others.datagram),
             ecn: self.ecn.or(others.ecn),
             dscp: self.dscp.or(others.dscp),
+            // A flag that is not on the command line says nothing, and a name there counts for more than a flag of the file.
+            no_announce: self
+                .no_announce
+                .filter(|off| *off)
+                .or(others.no_announce.filter(|_| self.announce_name.is_none())),
+            announce_name: self.announce_name.or(others.announce_name),
         }
+    }
+
+    /// What the local network is told.
+    pub fn announce(&self) -> AnnounceOptions {
+        AnnounceOptions { off: self.no_announce.unwrap_or(false), name: self.announce_name.clone() }
     }
 
     /// What all datagrams bear.

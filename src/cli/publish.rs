@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Arg, Args, ValueHint};
 use udpstream::app::address::Address;
+use udpstream::app::announcing::AnnounceOptions;
 use udpstream::app::secrets::GivenCode;
 use udpstream::app::talk::TalkOptions;
 use udpstream::app::{publish, serve};
@@ -147,6 +148,7 @@ impl PublishArgs {
             bind: self.bind.unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into()),
             marks: Marks { ecn: self.ecn.unwrap_or_default(), dscp: self.dscp.unwrap_or(0) },
             audio_port: None,
+            announce: AnnounceOptions::default(),
             datagram: self.datagram.and_then(|datagram| datagram.0),
             frames: None,
             duration: self.duration,

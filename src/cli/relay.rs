@@ -56,6 +56,7 @@ impl RelayArgs {
             bind: self.network.address(self.port.unwrap_or(PORT)),
             marks: self.network.marks(),
             audio_port: self.network.audio_port,
+            announce: self.network.announce(),
             datagram: self.network.datagram.and_then(|datagram| datagram.0),
             cache: self.cache,
             cache_size: self.cache_size.unwrap_or(2_000_000_000),

@@ -138,6 +138,7 @@ impl ServeArgs {
             bind: settings.address(),
             marks: settings.network.marks(),
             audio_port: settings.network.audio_port,
+            announce: settings.network.announce(),
             datagram: settings.network.datagram.and_then(|datagram| datagram.0),
             frames: settings.frames,
             duration: settings.duration,

@@ -16,10 +16,12 @@ use anyhow::{Context, anyhow, bail};
 use self::keeper::Keeper;
 use self::relaying::Relaying;
 use super::address::Origins;
+use super::announcing::AnnounceOptions;
 use super::figures::Output;
 use super::storing::{Folder, Storing};
 use super::{Exit, StatsFormat, ports};
 use crate::clock::now;
+use crate::discovery::Summary;
 use crate::net::{Loop, Marks};
 use crate::proto::relay::{Config, Local, Relay};
 use crate::proto::{Input, Machine, server};
@@ -36,6 +38,8 @@ pub struct Options {
     pub marks: Marks,
     /// For sound; `None`: the one below that of the pictures.
     pub audio_port: Option<u16>,
+    /// What the network is told.
+    pub announce: AnnounceOptions,
     pub datagram: Option<SizeClass>,
     /// Where films are kept; `None`: nowhere.
     pub cache: Option<PathBuf>,
@@ -92,6 +96,8 @@ pub fn relay(options: Options) -> anyhow::Result<Exit> {
     let storing = folder.map(|folder| Storing::start(folder, options.record_size, waker)).transpose()?;
     let storing = storing.map(|storing| storing.with_talk(true));
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
+    // Until the end, which it says as well. What it passes on it learns as it is asked.
+    let _announcer = options.announce.start(local, Summary::default(), |machine| format!("{machine} (relay)"));
     let mut app = Relaying::new(options, output, keeper, storing);
     app.announce(local, sound);
     event_loop.run(&mut machine, &mut app).context("the event loop failed")?;

@@ -9,6 +9,7 @@ use super::serving::Serving;
 use super::tap::{Tap, Taps};
 use super::{Options, StreamOptions, channel};
 use crate::app::StatsFormat;
+use crate::app::announcing::AnnounceOptions;
 use crate::app::figures::Output;
 use crate::app::preview::Preview;
 use crate::app::recording::Recordings;
@@ -61,6 +62,7 @@ fn options(streams: &[&str], frames: u64) -> Options {
         bind: SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
         marks: Marks::default(),
         audio_port: None,
+        announce: AnnounceOptions::default(),
         datagram: None,
         frames: Some(frames),
         duration: None,
