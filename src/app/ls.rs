@@ -2,6 +2,8 @@
 
 mod network;
 
+pub use self::network::NOTHING;
+
 use std::io::{self, Write};
 use std::time::Duration;
 

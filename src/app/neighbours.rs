@@ -54,9 +54,8 @@ impl Stream {
     }
 
     fn address(&self) -> Address {
-        let place = self.places.first();
-        let host = place.map_or_else(String::new, |place| host(*place));
-        Address { host, port: place.map(SocketAddr::port) }
+        // Nothing is found without a place.
+        self.places.first().map_or_else(|| Address { host: String::new(), port: None }, |place| Address::of(*place))
     }
 
     /// What is watched if this is chosen.
@@ -66,15 +65,8 @@ impl Stream {
     }
 }
 
-/// An address with its interface, if it needs one.
-fn host(place: SocketAddr) -> String {
-    match place {
-        SocketAddr::V6(place) if place.scope_id() != 0 => format!("{}%{}", place.ip(), place.scope_id()),
-        _ => place.ip().to_string(),
-    }
-}
-
-enum News {
+/// What came in; see [`Neighbours::take`].
+pub enum News {
     Seen(Seen),
     Listed(String, Option<Vec<Entry>>),
 }
@@ -98,20 +90,29 @@ impl Neighbours {
         Ok(Self { servers: BTreeMap::new(), tell, told, _browser: browser })
     }
 
-    /// Waits for news until then at most; returns whether something has changed.
-    pub fn wait(&mut self, until: Time) -> bool {
-        self.ask_again();
-        let next = self.servers.values().filter(|server| !server.asked).map(|server| server.next).min();
-        let until = next.map_or(until, |next| until.min(next));
-        let Ok(news) = self.told.recv_timeout(until.since(now())) else { return false };
-        let mut changed = self.take(news);
-        while let Ok(news) = self.told.try_recv() {
-            changed |= self.take(news);
+    /// Looks until then.
+    pub fn look_until(&mut self, until: Time) {
+        while now() < until {
+            self.ask_again();
+            if let Ok(news) = self.told.recv_timeout(until.min(self.next()).since(now())) {
+                self.take(news);
+            }
         }
-        changed
     }
 
-    fn take(&mut self, news: News) -> bool {
+    /// What has come in and is to be taken.
+    pub const fn news(&self) -> &Receiver<News> {
+        &self.told
+    }
+
+    /// When to ask again.
+    pub fn next(&self) -> Time {
+        let waiting = self.servers.values().filter(|neighbour| !neighbour.asked);
+        waiting.map(|neighbour| neighbour.next).min().unwrap_or(Time::NEVER)
+    }
+
+    /// Takes news in; returns whether something has changed.
+    pub fn take(&mut self, news: News) -> bool {
         match news {
             News::Seen(Seen::Gone(instance)) => self.servers.remove(&instance).is_some(),
             News::Seen(Seen::Server(server)) => self.server(server),
@@ -142,7 +143,7 @@ impl Neighbours {
     }
 
     /// Asks those whose turn it is, each on a thread of its own.
-    fn ask_again(&mut self) {
+    pub fn ask_again(&mut self) {
         let at = now();
         for neighbour in self.servers.values_mut().filter(|neighbour| !neighbour.asked && neighbour.next <= at) {
             let (tell, server) = (self.tell.clone(), neighbour.server.clone());
@@ -154,11 +155,6 @@ impl Neighbours {
             neighbour.asked = Builder::new().name("ask".into()).spawn(ask).is_ok();
             neighbour.next = at + AGAIN;
         }
-    }
-
-    /// Whether all servers that are known have answered, or had the time for it.
-    pub fn is_settled(&self) -> bool {
-        self.servers.values().all(|neighbour| neighbour.entries.is_some() || !neighbour.asked)
     }
 
     /// All that goes on, by server and name.

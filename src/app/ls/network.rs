@@ -7,13 +7,12 @@ use crate::app::figures::Output;
 use crate::app::neighbours::{LOOK, Neighbours, Stream};
 use crate::app::{Exit, terminal};
 use crate::clock::now;
-use crate::units::Time;
 
 /// Looks, and prints what is there; [`Exit::Unreachable`] if there is nothing.
 pub fn ls(options: &Options, output: &mut Output) -> anyhow::Result<Exit> {
     let mut neighbours = Neighbours::look()?;
     let until = now() + options.timeout.unwrap_or(LOOK);
-    look(&mut neighbours, until);
+    neighbours.look_until(until);
     let streams = neighbours.streams();
     neighbours.silent().for_each(|server| {
         let place = server.places.first().map_or_else(String::new, ToString::to_string);
@@ -30,13 +29,6 @@ pub fn ls(options: &Options, output: &mut Output) -> anyhow::Result<Exit> {
         return Ok(Exit::Unreachable);
     }
     Ok(Exit::Done)
-}
-
-/// Looks until then.
-pub fn look(neighbours: &mut Neighbours, until: Time) {
-    while now() < until {
-        neighbours.wait(until);
-    }
 }
 
 /// What is said when nobody is there.

@@ -193,6 +193,13 @@ impl Client {
         if willing.is_empty() { self.config.servers.clone() } else { willing }
     }
 
+    /// The server may be at these addresses from now on. The session that there is lasts as long as it is heard.
+    pub fn move_to(&mut self, mut servers: Vec<SocketAddr>) {
+        let peer = self.session.as_ref().map(|session| session.reception.peer().address);
+        servers.extend(peer.filter(|peer| !servers.contains(peer)));
+        self.config.servers = servers;
+    }
+
     /// What is to be said about the silence by now, if anything.
     fn trouble_at(&self, now: Time) -> Option<Trouble> {
         let (limit, silent) = self.silence()?;
