@@ -48,6 +48,11 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Whether it asks for a password.
+    pub fn is_guarded(&self) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.guarded)
+    }
+
     /// Its server, as one would type it.
     pub fn server(&self) -> String {
         self.address().typed()

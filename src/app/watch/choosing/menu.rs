@@ -84,7 +84,7 @@ impl Menu {
     /// As the window shows it; `None` while there is nothing.
     pub fn list(&self) -> Option<List> {
         let lines: Vec<String> = self.lines().into_iter().map(|line| format!("  {line}")).collect();
-        let title = "Streams on this network; arrows and Enter choose".to_owned();
+        let title = "Streams on this network".to_owned();
         (!lines.is_empty()).then_some(List { title, lines, marked: self.marked })
     }
 }

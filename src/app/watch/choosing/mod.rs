@@ -4,6 +4,8 @@ mod menu;
 mod terminal;
 mod window;
 
+use std::io::{self, IsTerminal};
+
 use anyhow::Context;
 
 use super::screen::Screen;
@@ -31,10 +33,20 @@ pub fn watch(options: Options) -> anyhow::Result<Exit> {
     viewing.run(Screen(None))
 }
 
+/// Whether its password is to be typed on the terminal.
+fn asks_for_password(options: &Options, stream: &Stream) -> bool {
+    stream.is_guarded() && options.password.is_none() && io::stdin().is_terminal()
+}
+
+/// Whether it asks for a password that nobody can be asked for.
+fn lacks_password(options: &Options, stream: &Stream) -> bool {
+    stream.is_guarded() && options.password.is_none() && !io::stdin().is_terminal()
+}
+
 /// The stream as it is watched: with a password if it asks for one, and followed wherever its server goes.
 fn viewing(mut options: Options, output: Output, stream: Stream) -> anyhow::Result<Viewing> {
-    let guarded = stream.entry.as_ref().is_some_and(|entry| entry.guarded);
-    if guarded && options.password.is_none() && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+    let guarded = stream.is_guarded();
+    if asks_for_password(&options, &stream) {
         options.password = Some(Given::Stdin);
     }
     let target = stream.target();

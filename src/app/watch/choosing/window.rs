@@ -21,6 +21,8 @@ use crate::view::{self, Card, Handle, Happened, Order, Turn, Wish};
 
 /// One that turns up alone is taken when no other has for so long.
 const ALONE: Duration = Duration::from_millis(500);
+/// The window's title until there is something to choose from.
+const LOOKING: &str = "looking for streams";
 /// Keys that wait.
 const KEYS: usize = 64;
 
@@ -77,7 +79,7 @@ pub fn watch(options: Options, output: Output) -> anyhow::Result<Exit> {
         drop(Builder::new().name("net".into()).spawn(net));
     };
     let happened = move |happened| told.lock().unwrap_or_else(PoisonError::into_inner).take(happened);
-    view::run("looking for streams – udpstream", FIRST_SIZE, ready, happened).map_err(|error| anyhow!("{error}"))?;
+    view::run(&format!("{LOOKING} – udpstream"), FIRST_SIZE, ready, happened).map_err(|error| anyhow!("{error}"))?;
     drop::<Sender<()>>(leaves);
     match outcome.recv_timeout(PATIENCE) {
         Ok(exit) => exit,
@@ -92,10 +94,11 @@ fn choose_and_watch(
     keys: &Receiver<Turn>,
     hold: &Mutex<Hold>,
 ) -> anyhow::Result<Exit> {
-    let Some(stream) = choose(window, keys)? else { return Ok(Exit::Done) };
+    let Some(stream) = choose(&options, window, keys)? else { return Ok(Exit::Done) };
     window.send(Order::List(None)).ok();
     let title = stream.entry.as_ref().map_or("", |entry| entry.name.as_str());
-    let lines = vec![format!("at {}", stream.server())];
+    let typed = super::asks_for_password(&options, &stream).then(|| "Type its password in the terminal.".to_owned());
+    let lines = std::iter::once(format!("at {}", stream.server())).chain(typed).collect();
     window.send(Order::Card(Card { title: format!("Joining {title}"), lines })).ok();
     let screen = Screen(Some(window.clone()));
     attach(&screen);
@@ -106,7 +109,7 @@ fn choose_and_watch(
 }
 
 /// Shows what turns up until one is taken; `None`: nobody wants any.
-fn choose(window: &Handle, keys: &Receiver<Turn>) -> anyhow::Result<Option<Stream>> {
+fn choose(options: &Options, window: &Handle, keys: &Receiver<Turn>) -> anyhow::Result<Option<Stream>> {
     window.send(Order::Card(looking())).ok();
     let mut neighbours = Neighbours::look()?;
     let mut menu = Menu::default();
@@ -123,6 +126,10 @@ fn choose(window: &Handle, keys: &Receiver<Turn>) -> anyhow::Result<Option<Strea
         select! {
             recv(keys) -> turn => match menu.turn(turn?) {
                 Choice::Open => {}
+                Choice::Taken(stream) if super::lacks_password(options, &stream) => {
+                    let how = format!("It asks for its password: udpstream watch {} --password -", stream.target());
+                    window.send(Order::Notice(how)).ok();
+                }
                 Choice::Taken(stream) => return Ok(Some(*stream)),
                 Choice::Left => return Ok(None),
             },
@@ -136,7 +143,13 @@ fn choose(window: &Handle, keys: &Receiver<Turn>) -> anyhow::Result<Option<Strea
         // One that is the only one for a moment is no list yet.
         let list = menu.list().filter(|list| list.lines.len() > 1 && now() + ALONE >= alone.min(now() + LOOK));
         if shown != list {
-            window.send(Order::Card(if list.is_some() { choosing() } else { looking() })).ok();
+            let title =
+                list.as_ref().map_or_else(|| LOOKING.to_owned(), |list| format!("{} streams", list.lines.len()));
+            window.send(Order::Title(format!("{title} – udpstream"))).ok();
+            window.send(Order::Card(if list.is_some() { Card::default() } else { looking() })).ok();
+            if shown.is_none() && list.is_some() {
+                window.send(Order::Notice("Arrows and Enter choose, Esc leaves.".to_owned())).ok();
+            }
             window.send(Order::List(list.clone())).ok();
             shown = list;
         }
@@ -146,9 +159,4 @@ fn choose(window: &Handle, keys: &Receiver<Turn>) -> anyhow::Result<Option<Strea
 fn looking() -> Card {
     let lines = ["The first that is announced plays at once; of several one can be chosen.", "Esc leaves."];
     Card { title: "Looking for streams …".to_owned(), lines: lines.map(str::to_owned).to_vec() }
-}
-
-/// Behind the list.
-fn choosing() -> Card {
-    Card::default()
 }
