@@ -67,7 +67,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("softbuffer", &["view"]),
     ("strsim", &["wire", "cli", "app"]),
     ("toml", &["app", "cli"]),
-    ("tracing", &["net", "app", "cli", "main"]),
+    ("tracing", &["net", "discovery", "app", "cli", "main"]),
     ("tracing_subscriber", &["app", "cli", "main"]),
     ("turbojpeg", &["codec"]),
     ("udpstream_resample", &["codec", "view"]),

@@ -5,7 +5,7 @@ mod lookup;
 mod scheme;
 
 use std::fs;
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 pub use self::lookup::{Places, local};
@@ -218,6 +218,15 @@ impl Address {
         let number = |port: &str| port.parse().ok().filter(|port| *port != 0);
         let port = port.map(|port| number(port).ok_or_else(|| AddressError::Port(port.to_owned()))).transpose()?;
         Ok(Self { host: host.to_owned(), port, transport: None })
+    }
+
+    /// A place as one would type it, an interface by its number.
+    pub fn of(place: SocketAddr) -> Self {
+        let host = match place {
+            SocketAddr::V6(place) if place.scope_id() != 0 => format!("{}%{}", place.ip(), place.scope_id()),
+            _ => place.ip().to_string(),
+        };
+        Self { host, port: Some(place.port()), transport: None }
     }
 
     /// The one that was typed, or the usual one.

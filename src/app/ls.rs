@@ -1,4 +1,8 @@
-//! `udpstream ls`: the streams of a server, and what to type to watch them.
+//! `udpstream ls`: the streams of a server, or of all servers of the local network, and what to type to watch them.
+
+mod network;
+
+pub use self::network::NOTHING;
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -17,9 +21,11 @@ use crate::wire::message::{Entry, State};
 /// What the user chose.
 #[derive(Clone, Debug)]
 pub struct Options {
-    pub server: Address,
+    /// `None`: all that announce themselves on the local network.
+    pub server: Option<Address>,
     pub json: bool,
-    pub timeout: Duration,
+    /// `None`: as long as it usually takes.
+    pub timeout: Option<Duration>,
     pub quiet: bool,
 }
 
@@ -27,20 +33,21 @@ pub struct Options {
 pub fn ls(options: Options) -> anyhow::Result<Exit> {
     let format = if options.json { StatsFormat::Json } else { StatsFormat::Text };
     let mut output = Output::new(format, options.quiet).context("standard output could not be written to")?;
-    let server = options.server.typed();
-    match ask(&options)? {
+    let Some(address) = &options.server else { return network::ls(&options, &mut output) };
+    let server = address.typed();
+    let limit = options.timeout.unwrap_or(PATIENCE);
+    match ask(address, limit)? {
         Some(Ok(entries)) => {
             if options.json {
                 entries.iter().for_each(|entry| output.event_patiently("stream", fields(entry, &server)));
                 output.summary(json!({ "end": "end", "streams": entries.len() }));
             } else {
-                let written = io::stdout().write_all(text(&entries, &server).as_bytes());
-                written.or_else(forgive).context("the list could not be written")?;
+                print(&text(&entries, &server))?;
             }
             Ok(Exit::Done)
         }
         Some(Err(failure)) => {
-            let sentence = sentence(&failure, &options);
+            let sentence = sentence(&failure, address, limit);
             terminal::conclude(&format!("error: {sentence}"));
             if options.json {
                 output.summary(json!({ "end": "failed", "streams": 0, "why": sentence }));
@@ -51,27 +58,30 @@ pub fn ls(options: Options) -> anyhow::Result<Exit> {
     }
 }
 
+fn print(text: &str) -> anyhow::Result<()> {
+    io::stdout().write_all(text.as_bytes()).or_else(forgive).context("the list could not be written")
+}
+
 /// A reader that has seen enough is no failure.
 fn forgive(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
 }
 
 /// The server's streams; `None` if a signal came first.
-fn ask(options: &Options) -> anyhow::Result<Option<Result<Vec<Entry>, ListFailure>>> {
-    let servers = options.server.look_up()?;
+fn ask(server: &Address, limit: Duration) -> anyhow::Result<Option<Result<Vec<Entry>, ListFailure>>> {
+    let servers = server.look_up()?;
     let mut event_loop = Loop::on_any_port().context("no socket could be opened")?;
     event_loop.catch_signals().context("signals could not be caught")?;
-    asking::ask(event_loop, servers, options.timeout)
+    asking::ask(event_loop, servers, limit)
 }
 
 /// Why there is no list, with advice.
-fn sentence(failure: &ListFailure, options: &Options) -> String {
-    let server = &options.server;
+fn sentence(failure: &ListFailure, server: &Address, limit: Duration) -> String {
     match failure {
         ListFailure::Nobody => format!(
             "nothing was heard from {server} for {:.0} s: check that `udpstream serve` runs there, its port, and firewalls \
              in between (UDP)",
-            options.timeout.as_secs_f64()
+            limit.as_secs_f64()
         ),
         ListFailure::Network => {
             format!("there is no way to {server}: check this machine's network, and the address")
@@ -125,6 +135,19 @@ fn cells(entry: &Entry) -> [String; 7] {
     ]
 }
 
+/// Cells in columns.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
 /// A table, and what to type.
 fn text(entries: &[Entry], server: &str) -> String {
     let Some(first) = entries.first() else {
@@ -133,21 +156,16 @@ fn text(entries: &[Entry], server: &str) -> String {
         );
     };
     let head = ["NAME", "TITLE", "SIZE", "FPS", "LENGTH", "SOUND", "WATCHERS"].map(str::to_owned);
-    let rows: Vec<[String; 7]> = std::iter::once(head).chain(entries.iter().map(cells)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..7).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
+    let mut text = table(&std::iter::once(head).chain(entries.iter().map(cells)).collect::<Vec<_>>());
     text.push_str(&format!("Watch one with: udpstream watch {server}/{}", first.name));
     if entries.len() > 1 {
         text.push_str(&format!(", all of them with: udpstream watch '{server}/*'"));
     }
     text + "\n"
 }
+
+/// A server that is there answers within a round trip or two.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

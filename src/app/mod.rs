@@ -1,6 +1,7 @@
 //! Wiring: one file per verb and one per thread.
 
 pub mod address;
+pub mod announcing;
 mod asking;
 pub mod cache;
 mod code;
@@ -13,6 +14,7 @@ mod figures;
 mod leaving;
 mod lines;
 pub mod ls;
+mod neighbours;
 mod opening;
 pub mod ports;
 mod preview;

@@ -32,6 +32,7 @@ use self::hosting::Hosting;
 pub(super) use self::serving::Serving;
 pub use self::tap::Tap;
 pub(super) use self::tap::Taps;
+use super::announcing::AnnounceOptions;
 use super::figures::Output;
 use super::opening::{self, NotOpened, Request};
 use super::ports::{self, Opened, Transports};
@@ -92,6 +93,8 @@ pub struct Options {
     pub audio_port: Option<u16>,
     /// What watchers may come by.
     pub transports: Transports,
+    /// What the network is told.
+    pub announce: AnnounceOptions,
     pub datagram: Option<SizeClass>,
     /// Of all streams together.
     pub frames: Option<u64>,
@@ -266,6 +269,8 @@ impl Prepared {
         app.announce(local, sound_port, &codes);
         let asked = publishing.as_ref().and_then(|(_, code)| code.as_ref());
         asked.into_iter().for_each(|code| app.announce_publishers(local, code));
+        // Until the end, which it says as well.
+        let _announcer = app.announce_to_network(local);
         match host {
             Host::Server(mut server) => {
                 event_loop.run(&mut *server, &mut app).context("the event loop failed")?;

@@ -1,4 +1,4 @@
-//! `udpstream ls`: what is typed → which server is asked.
+//! `udpstream ls`: what is typed → which server is asked, or who is looked for.
 
 use std::time::Duration;
 
@@ -11,29 +11,23 @@ use super::values::seconds;
 
 #[derive(Args, Debug)]
 pub struct LsArgs {
-    /// The server: [udp://|tcp://]HOST[:PORT] or udpstream://HOST[:PORT], an IPv6 address as [ADDR]:PORT; the port is 9688 unless given.
+    /// The server: [udp://|tcp://]HOST[:PORT] or udpstream://HOST[:PORT], an IPv6 address as [ADDR]:PORT; the port is 9688 unless given
+    /// [default: all that announce themselves on the local network].
     #[arg(value_name = "SERVER", value_hint = ValueHint::Hostname)]
-    pub server: Address,
+    pub server: Option<Address>,
     #[command(flatten)]
     pub transport: TransportArgs,
     /// One JSON object a line on standard output [default: text].
     #[arg(long)]
     pub json: bool,
-    /// Give up when nothing was heard for so many seconds [default: 5].
+    /// Give up when nothing was heard for so many seconds; without SERVER look for so long [default: 5; 1.5 without SERVER].
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
 }
 
 impl LsArgs {
     pub fn options(self, quiet: bool) -> ls::Options {
-        ls::Options {
-            server: self.transport.of(self.server),
-            json: self.json,
-            timeout: self.timeout.unwrap_or(PATIENCE),
-            quiet,
-        }
+        let server = self.server.map(|server| self.transport.of(server));
+        ls::Options { server, json: self.json, timeout: self.timeout, quiet }
     }
 }
-
-/// A server that is there answers within a round trip or two.
-const PATIENCE: Duration = Duration::from_secs(5);

@@ -4,6 +4,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 
 use clap::Args;
 use udpstream::app::address::{self, Address, Origins, Target};
+use udpstream::app::announcing::{self, AnnounceOptions};
 use udpstream::app::ports::Transports;
 use udpstream::net::Marks;
 use udpstream::proto::Transport;
@@ -38,6 +39,14 @@ pub struct NetworkChoices {
     /// Let nobody come by UDP, only by TCP [default: both].
     #[arg(long, action = clap::ArgAction::SetTrue, help_heading = NETWORK)]
     pub no_udp: Option<bool>,
+    /// Say nothing of this server on the local network [default: announce it by multicast DNS; streams that have a code or a
+    /// password are not named there].
+    #[arg(long, action = clap::ArgAction::SetTrue, conflicts_with = "announce_name", help_heading = NETWORK)]
+    pub no_announce: Option<bool>,
+    /// What this server is called on the local network, in any script, 63 bytes at most [default: its stream's title and this
+    /// machine's name].
+    #[arg(long, value_name = "NAME", value_parser = announcing::name, help_heading = NETWORK)]
+    pub announce_name: Option<String>,
 }
 
 /// What a server is reached by.
@@ -86,7 +95,18 @@ impl NetworkChoices {
             dscp: self.dscp.or(others.dscp),
             no_tcp: self.no_tcp.filter(|on| *on).or(others.no_tcp),
             no_udp: self.no_udp.filter(|on| *on).or(others.no_udp),
+            // A flag that is not on the command line says nothing, and a name there counts for more than a flag of the file.
+            no_announce: self
+                .no_announce
+                .filter(|off| *off)
+                .or(others.no_announce.filter(|_| self.announce_name.is_none())),
+            announce_name: self.announce_name.or(others.announce_name),
         }
+    }
+
+    /// What the local network is told.
+    pub fn announce(&self) -> AnnounceOptions {
+        AnnounceOptions { off: self.no_announce.unwrap_or(false), name: self.announce_name.clone() }
     }
 
     /// What watchers may come by.

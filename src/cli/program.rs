@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, ValueHint};
 use udpstream::app::StatsFormat;
 use udpstream::app::address::{self, DEFAULT_PORT};
+use udpstream::app::announcing;
 use udpstream::app::secrets::GivenCode;
 use udpstream::app::serve::Publishers;
 use udpstream::units::Bitrate;
@@ -93,6 +94,8 @@ impl Keyed for ServerChoices {
         Key { name: "no-tcp", set: Set::Flag(|to| &mut to.network.no_tcp) },
         Key { name: "no-udp", set: Set::Flag(|to| &mut to.network.no_udp) },
         Key { name: "dscp", set: value!(network.dscp, dscp) },
+        Key { name: "no-announce", set: Set::Flag(|to| &mut to.network.no_announce) },
+        Key { name: "announce-name", set: value!(network.announce_name, announcing::name) },
         Key { name: "no-talk", set: Set::Flag(|to| &mut to.talk.no_talk) },
         Key { name: "mute", set: value!(talk.mute, talk::names) },
         Key { name: "talk", set: value!(talk.talk, talk_name) },

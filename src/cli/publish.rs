@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Arg, Args, ValueHint};
 use udpstream::app::address::Address;
+use udpstream::app::announcing::AnnounceOptions;
 use udpstream::app::ports::Transports;
 use udpstream::app::secrets::GivenCode;
 use udpstream::app::talk::TalkOptions;
@@ -156,6 +157,7 @@ impl PublishArgs {
             marks: Marks { ecn: self.ecn.unwrap_or_default(), dscp: self.dscp.unwrap_or(0) },
             audio_port: None,
             transports: Transports::default(),
+            announce: AnnounceOptions::default(),
             datagram: self.datagram.and_then(|datagram| datagram.0),
             frames: None,
             duration: self.duration,

@@ -59,6 +59,7 @@ impl RelayArgs {
             marks: self.network.marks(),
             audio_port: self.network.audio_port,
             transports: self.network.transports(),
+            announce: self.network.announce(),
             datagram: self.network.datagram.and_then(|datagram| datagram.0),
             cache: self.cache,
             cache_size: self.cache_size.unwrap_or(2_000_000_000),

@@ -139,6 +139,7 @@ impl ServeArgs {
             marks: settings.network.marks(),
             audio_port: settings.network.audio_port,
             transports: settings.network.transports(),
+            announce: settings.network.announce(),
             datagram: settings.network.datagram.and_then(|datagram| datagram.0),
             frames: settings.frames,
             duration: settings.duration,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use udpstream::app::address::{Address, Target};
+use udpstream::app::address::{Address, Scheme, Target};
 use udpstream::seal::Code;
 use udpstream::source::Input;
 
@@ -92,9 +92,12 @@ fn without_verb(words: &[String]) -> Option<Vec<String>> {
     (is_input || Path::new(word).exists()).then(|| vec![format!("to send it: udpstream serve{rest}")])
 }
 
-/// An IP address, with a port or without, or a name with a port.
+/// An IP address, with a port or without, a name with a port, or a link.
 fn is_server(word: &str) -> bool {
     let Ok(Target { address: Address { host, .. }, .. }) = word.parse::<Target>() else { return false };
+    if matches!(Scheme::split(word), Ok((Scheme::Link, _))) {
+        return true;
+    }
     let named_port = word.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     host.parse::<IpAddr>().is_ok() || (named_port && !Path::new(word).exists())
 }

@@ -19,10 +19,10 @@ use super::values::{bitrate, grid, number, recording, seconds, snapshot, talk_na
 
 #[derive(Debug, Args)]
 pub struct WatchArgs {
-    /// The server, and which of its streams: [udp://|tcp://]HOST[:PORT][/NAME], an IPv6 address as [ADDR]:PORT; the port is 9688
+    /// The server, and which of its streams: [udp://|tcp://]HOST[:PORT][/NAME] or udpstream://…, an IPv6 address as [ADDR]:PORT; the port is 9688
     /// unless given, the stream the server's first; HOST/* is all of them, HOST/CODE the one with this code. Several are shown
-    /// side by side in one window.
-    #[arg(value_name = "SERVER", value_hint = ValueHint::Hostname, required = true)]
+    /// side by side in one window [default: what is announced on the local network, to choose from].
+    #[arg(value_name = "SERVER", value_hint = ValueHint::Hostname)]
     pub servers: Vec<Target>,
     /// How several streams are laid out, as COLSxROWS, such as 3x2 [default: as fits the window].
     #[arg(long, value_name = "COLSxROWS", value_parser = grid, help_heading = WINDOW)]
@@ -126,6 +126,7 @@ impl WatchArgs {
 
     pub fn options(self, quiet: bool) -> watch::Options {
         watch::Options {
+            transport: self.transport.transport,
             servers: self.servers.into_iter().map(|target| self.transport.of_target(target)).collect(),
             code: self.code,
             password: self.password,

@@ -91,6 +91,26 @@ impl Servers {
         Self { transport, ..self }
     }
 
+    /// Someone who is heard there is one of them.
+    pub fn add(&mut self, peer: Peer) {
+        let list = if peer.port.is_connections() { &mut self.tcp } else { &mut self.udp };
+        if !list.contains(&peer.address) {
+            list.push(peer.address);
+        }
+    }
+
+    /// They may be at these addresses as well, which are asked first; so many are kept. Returns whether any of these is news.
+    pub fn may_be_at(&mut self, addresses: &[SocketAddr], most: usize) -> bool {
+        let mut is_news = false;
+        for list in [&mut self.udp, &mut self.tcp] {
+            let news: Vec<SocketAddr> = addresses.iter().copied().filter(|address| !list.contains(address)).collect();
+            is_news |= !news.is_empty();
+            list.splice(0..0, news);
+            list.truncate(most);
+        }
+        is_news
+    }
+
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
         self.udp.is_empty() && self.tcp.is_empty()

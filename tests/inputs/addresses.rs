@@ -54,7 +54,19 @@ fn link_local() -> Option<String> {
 fn a_film_crosses_one_link() {
     // Not every machine has one: a container without IPv6, for example.
     let Some(address) = link_local() else { return };
-    let run = ["serve", "test:64x48@25", "--frames", "10", "--port", "0", "--stats", "json", "--bind", &address];
+    let run = [
+        "serve",
+        "test:64x48@25",
+        "--no-announce",
+        "--frames",
+        "10",
+        "--port",
+        "0",
+        "--stats",
+        "json",
+        "--bind",
+        &address,
+    ];
     let server = udpstream(run).start();
     let port = server.event("listening")["port"].clone();
     let watched = watch(&format!("[{address}]:{port}"), &[]).end();

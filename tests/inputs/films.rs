@@ -148,6 +148,6 @@ fn names_may_be_anything() {
     let named = std::ffi::OsString::from_vec(b"fa\xe7ade.png".to_vec());
     std::fs::copy(&picture, folder.path().join(&named)).unwrap();
     let path = folder.path().join(&named);
-    let fixed = ["serve", "--no-wait", "--port", "0", "--bind", "127.0.0.1"].map(std::ffi::OsStr::new);
+    let fixed = ["serve", "--no-announce", "--no-wait", "--port", "0", "--bind", "127.0.0.1"].map(std::ffi::OsStr::new);
     udpstream(fixed.into_iter().chain([path.as_os_str()])).end().says(0, &["ade.png: png 160×120"]);
 }

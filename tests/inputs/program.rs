@@ -44,7 +44,7 @@ pub fn through<I: AsRef<std::ffi::OsStr>>(starter: &[&str], arguments: impl Into
 
 /// `serve` on a free port of this machine, with figures.
 pub fn serve(input: &str, more: &[&str]) -> Run {
-    let fixed = ["serve", input, "--port", "0", "--bind", "127.0.0.1", "--stats", "json"];
+    let fixed = ["serve", input, "--no-announce", "--port", "0", "--bind", "127.0.0.1", "--stats", "json"];
     udpstream(fixed.iter().chain(more))
 }
 

@@ -13,7 +13,8 @@ const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/sample.mp4");
 
 /// `serve` on a free port of this machine, with figures and these arguments.
 fn serving(arguments: &[&str]) -> Run {
-    let fixed = ["serve", "--port", "0", "--audio-port", "0", "--bind", "127.0.0.1", "--stats", "json"];
+    let fixed =
+        ["serve", "--no-announce", "--port", "0", "--audio-port", "0", "--bind", "127.0.0.1", "--stats", "json"];
     udpstream(fixed.iter().chain(arguments))
 }
 

@@ -19,7 +19,9 @@ fn has_ipv6() -> bool {
 
 fn serve(arguments: &[&str]) -> Server {
     let mut command = program();
-    command.args(["serve", "test:320x180@25", "--frames", "50", "--stats", "json", "--port", "0"]).args(arguments);
+    command
+        .args(["serve", "test:320x180@25", "--frames", "50", "--stats", "json", "--port", "0", "--no-announce"])
+        .args(arguments);
     Server::spawn(command)
 }
 

@@ -29,7 +29,7 @@ fn every_failure_is_one_sentence_and_a_code() {
         (&["extract", SAMPLE, "-o", "-"], 1, "name a file"),
         (&["watch", "127.0.0.1:9", "--headless", "--timeout", "0.3"], 3, "nothing was heard"),
         (&["watch", "127.0.0.1:9", "--headless", "--duration", "0.3"], 3, ""),
-        (&["watch"], 2, "SERVER"),
+        (&["watch", "--code", "K7QM-01AB-CDEF-GHJK-MNPQ"], 2, "HOST/CODE"),
         (&["sreve"], 2, "serve"),
     ];
     for (arguments, code, text) in cases {

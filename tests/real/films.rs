@@ -156,7 +156,7 @@ fn piped(pictures: u32) -> (Value, Value) {
         .unwrap();
     let pipe = y4m.stdout.take().unwrap();
     let mut serving = program()
-        .args(["serve", "-", "--port", "0", "--bind", "127.0.0.1", "--stats", "json"])
+        .args(["serve", "-", "--no-announce", "--port", "0", "--bind", "127.0.0.1", "--stats", "json"])
         .stdin(pipe)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -146,7 +146,8 @@ fn sound_is_left_out_where_it_is_not_wanted() {
 fn a_busy_sound_port_is_a_sentence_with_advice() {
     let other = Server::start(&["test:160x96"]);
     let port = other.port.to_string();
-    let command = ["serve", "test:160x96", "--port", "0", "--bind", "127.0.0.1", "--audio-port", &port];
+    let command =
+        ["serve", "test:160x96", "--no-announce", "--port", "0", "--bind", "127.0.0.1", "--audio-port", &port];
     let output = program().args(command).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{errors}");

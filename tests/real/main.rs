@@ -14,6 +14,7 @@ mod cards;
 mod clients;
 mod crowd;
 mod devices;
+mod discovery;
 mod ends;
 mod films;
 mod hearing;

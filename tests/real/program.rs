@@ -50,6 +50,10 @@ impl Server {
         if !arguments.contains(&"--port") {
             command.args(["--port", "0"]);
         }
+        // The network hears of servers in the tests of that alone.
+        if !arguments.contains(&"--announce-name") {
+            command.arg("--no-announce");
+        }
         command
     }
 

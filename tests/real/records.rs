@@ -209,7 +209,7 @@ fn whoever_is_killed_leaves_a_film_that_plays() {
     let address = server.address();
     let watch = ["watch", &address, "--headless"];
     // Nobody watches this one but the recorder.
-    let serve = ["serve", "test:640x360@25", "--port", "0", "--bind", "127.0.0.1", "--no-wait"];
+    let serve = ["serve", "test:640x360@25", "--no-announce", "--port", "0", "--bind", "127.0.0.1", "--no-wait"];
     // All at the same time, each for as long.
     let running =
         [("watched.mkv", &watch[..]), ("watched.avi", &watch), ("watched.mp4", &watch), ("served.mkv", &serve)].map(

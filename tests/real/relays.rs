@@ -15,7 +15,19 @@ use crate::records::{length, pictures, probe};
 /// A running `relay`, killed with the test.
 pub fn relay(origin: &str, arguments: &[&str]) -> Server {
     let mut command = program();
-    command.args(["relay", origin, "--stats", "json", "--bind", "127.0.0.1", "--port", "0", "--audio-port", "0"]);
+    command.args([
+        "relay",
+        origin,
+        "--no-announce",
+        "--stats",
+        "json",
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--audio-port",
+        "0",
+    ]);
     command.args(arguments);
     Server::spawn(command)
 }
@@ -207,11 +219,34 @@ fn a_relay_of_a_relay_passes_on_into_another_network() {
     };
     let origin = Server::start(&["test:320x240@25"]);
     let mut near = program();
-    near.args(["relay", &origin.address(), "--stats", "json", "--bind", HERE, "--port", "0", "--audio-port", "0"]);
+    near.args([
+        "relay",
+        &origin.address(),
+        "--no-announce",
+        "--stats",
+        "json",
+        "--bind",
+        HERE,
+        "--port",
+        "0",
+        "--audio-port",
+        "0",
+    ]);
     let near = Server::spawn(near);
     let above = format!("{HERE}:{}", near.port);
-    let relayed =
-        ["relay", above.as_str(), "--stats", "json", "--bind", "127.0.0.1", "--port", "0", "--audio-port", "0"];
+    let relayed = [
+        "relay",
+        above.as_str(),
+        "--no-announce",
+        "--stats",
+        "json",
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--audio-port",
+        "0",
+    ];
     let mut far = Server::spawn(beside.run(&relayed));
     let address = far.address();
     let watched = ["watch", address.as_str(), "--headless", "--stats", "json", "--frames", "60"];

@@ -239,7 +239,7 @@ fn what_is_not_there_is_a_sentence() {
         ("screen:".to_owned(), "DISPLAY is not set"),
     ] {
         let mut command = crate::program::program();
-        command.args(["serve", &input, "--port", "0"]).env_remove("DISPLAY");
+        command.args(["serve", &input, "--port", "0", "--no-announce"]).env_remove("DISPLAY");
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{input}: {said}");

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use udpstream::proto::receiver::Trouble;
+use udpstream::proto::receiver::{Local, Trouble};
 use udpstream::proto::{Input, Machine, Port, SendFailure, server};
 use udpstream::units::{Rate, Size, Time};
 
@@ -143,4 +143,32 @@ fn a_network_that_is_down_is_told_from_a_server_that_is() {
     world.run(seconds(2));
     let said: Vec<Trouble> = world.watchers[0].seen.troubles.iter().map(|(_, trouble)| *trouble).collect();
     assert_eq!(said, [Trouble::Network, Trouble::Silent], "sending works again, but nobody answers");
+}
+
+#[test]
+fn a_server_is_found_where_it_is_said_to_be_by_now() {
+    let film = film();
+    let mut world = World::new(17, &film);
+    let elsewhere = crate::net::address(77, 5);
+    world.watch_with(Path::GOOD, |config| (config.stay, config.servers) = (true, vec![elsewhere].into()));
+    world.run(seconds(3));
+    assert_eq!(world.watchers[0].seen.troubles.len(), 1, "nobody is there");
+    let told = world.now;
+    world.tell_watcher(0, Local::Servers(vec![SERVER].into()));
+    world.run(seconds(3));
+    assert!(first_after(&world, told).since(told) <= SOON);
+    // What plays goes on, whatever is said of where it should be, and is looked for there once it has fallen silent.
+    let told = world.now;
+    world.tell_watcher(0, Local::Servers(vec![elsewhere].into()));
+    world.run(seconds(3));
+    assert!(world.watchers[0].seen.shown_between(told, world.now) >= 85);
+    assert_eq!(world.counts(0).reconnects, 0);
+    world.server_state(State::Dead);
+    world.run(seconds(3));
+    world.tell_watcher(0, Local::Servers(vec![elsewhere, SERVER].into()));
+    world.restart_server(78);
+    world.server_state(State::Running);
+    let back = world.now;
+    world.run(seconds(2));
+    assert!(first_after(&world, back).since(back) <= SOON);
 }

@@ -108,7 +108,7 @@ fn a_display_that_does_not_answer_is_a_problem_and_no_crash() {
 fn a_port_that_is_taken_is_a_warning() {
     // Whoever holds the port, this test or another program, `doctor` must say so and go on.
     let mut holder = super::program();
-    holder.args(["serve", "test:64x64", "--duration", "20"]);
+    holder.args(["serve", "test:64x64", "--no-announce", "--duration", "20"]);
     let mut holder = super::Running::start(holder, false);
     holder.wait_for("port or refusal", |said| said.contains("9688").then_some(()));
     let output = bare().args(["--json", "--headless"]).output().unwrap();

@@ -134,7 +134,7 @@ impl Drop for Running {
 /// A small test card for whoever watches, with `arguments` as well.
 fn serve(arguments: &[&str]) -> Command {
     let mut command = program();
-    command.args(["serve", "test:320x180@30", "--port", "0", "--bind", "127.0.0.1"]).args(arguments);
+    command.args(["serve", "test:320x180@30", "--no-announce", "--port", "0", "--bind", "127.0.0.1"]).args(arguments);
     command
 }
 

@@ -16,11 +16,13 @@ use anyhow::{Context, anyhow, bail};
 use self::keeper::Keeper;
 use self::relaying::Relaying;
 use super::address::Origins;
+use super::announcing::AnnounceOptions;
 use super::figures::Output;
 use super::ports::{self, Opened, Transports};
 use super::storing::{Folder, Storing};
 use super::{Exit, StatsFormat};
 use crate::clock::now;
+use crate::discovery::Summary;
 use crate::net::Marks;
 use crate::proto::relay::{Config, Local, Relay};
 use crate::proto::{Input, Machine, Servers, server};
@@ -38,6 +40,8 @@ pub struct Options {
     /// For sound; `None`: the one below that of the pictures.
     pub audio_port: Option<u16>,
     pub transports: Transports,
+    /// What the network is told.
+    pub announce: AnnounceOptions,
     pub datagram: Option<SizeClass>,
     /// Where films are kept; `None`: nowhere.
     pub cache: Option<PathBuf>,
@@ -96,6 +100,8 @@ pub fn relay(options: Options) -> anyhow::Result<Exit> {
     let storing = storing.map(|storing| storing.with_talk(true));
     let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     warning.into_iter().for_each(|warning| output.warn(&warning));
+    // Until the end, which it says as well. What it passes on it learns as it is asked.
+    let _announcer = options.announce.start(local, Summary::default(), |machine| format!("{machine} (relay)"));
     let mut app = Relaying::new(options, output, keeper, storing);
     app.announce(local, sound);
     event_loop.run(&mut machine, &mut app).context("the event loop failed")?;

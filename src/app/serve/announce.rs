@@ -9,6 +9,7 @@ use super::channel::Channel;
 use super::serving::Serving;
 use crate::app::code::{self, Told};
 use crate::app::secrets::{GivenCode, GuardChoice};
+use crate::discovery::{Announcer, Summary};
 use crate::seal::Code;
 use crate::source::Pace;
 
@@ -95,6 +96,30 @@ impl Serving {
         let shown = if is_new { code.to_string() } else { format!("{}-…", code.lookup()) };
         self.output
             .say(&format!("Publishers need the code {shown}: udpstream publish {place} INPUT --allow-publish -"));
+    }
+
+    /// Says on the local network that there is something to watch; nothing of what is guarded but that there is such a stream.
+    /// A server that has no more than streams with codes is announced only by a name that somebody chose for it.
+    pub fn announce_to_network(&self, local: SocketAddr) -> Option<Announcer> {
+        let guarded = |channel: &&Channel| !matches!(channel.stream.guard, GuardChoice::Everybody);
+        let coded = |channel: &Channel| matches!(channel.stream.guard, GuardChoice::Code(_));
+        let (closed, open): (Vec<&Channel>, Vec<&Channel>) = self.channels.iter().partition(guarded);
+        let options = &self.options.announce;
+        if options.name.is_none() && self.options.publishers.is_none() && self.channels.iter().all(coded) {
+            return None;
+        }
+        let first = open.first();
+        let summary = Summary {
+            title: first.map(|channel| channel.title().to_owned()),
+            size: first.map(|channel| channel.info.size),
+            live: first.is_some_and(|channel| channel.is_live()),
+            guarded: !closed.is_empty(),
+        };
+        let only = open.first().filter(|_| self.channels.len() == 1 && self.options.publishers.is_none());
+        options.start(local, summary, |machine| match only {
+            Some(channel) => format!("{} on {machine}", channel.title()),
+            None => machine.to_owned(),
+        })
     }
 
     /// Says on both channels where what is served.

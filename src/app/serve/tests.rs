@@ -9,6 +9,7 @@ use super::serving::Serving;
 use super::tap::{Tap, Taps};
 use super::{Options, StreamOptions, channel};
 use crate::app::StatsFormat;
+use crate::app::announcing::AnnounceOptions;
 use crate::app::figures::Output;
 use crate::app::ports::Transports;
 use crate::app::preview::Preview;
@@ -63,6 +64,7 @@ fn options(streams: &[&str], frames: u64) -> Options {
         marks: Marks::default(),
         audio_port: None,
         transports: Transports::default(),
+        announce: AnnounceOptions::default(),
         datagram: None,
         frames: Some(frames),
         duration: None,

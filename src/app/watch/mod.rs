@@ -1,8 +1,10 @@
 //! `udpstream watch`: sockets → receiver → decoder → window, or as far as decoded pixels.
 
 mod blocks;
+mod choosing;
 pub(super) mod figures;
 mod finder;
+mod follower;
 pub(super) mod hearing;
 mod onscreen;
 pub(super) mod screen;
@@ -34,6 +36,7 @@ use super::secrets::{Given, GivenCode};
 use super::talk::TalkOptions;
 use super::{Exit, StatsFormat, leaving, wall};
 use crate::media::sound::Rendition;
+use crate::proto::Transport;
 use crate::proto::receiver::Secret;
 use crate::units::Size;
 use crate::view::{self, Handle, Order as ViewOrder};
@@ -45,8 +48,10 @@ const FIRST_SIZE: Size = Size::new(1_280, 720);
 /// What the user chose.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// One, or several side by side.
+    /// One, or several side by side; none: what is on the local network.
     pub servers: Vec<Target>,
+    /// What a server is reached by that is found on the local network.
+    pub transport: Option<Transport>,
     /// The code of the only one.
     pub code: Option<GivenCode>,
     /// The password of the only one.
@@ -80,6 +85,7 @@ pub struct Options {
 pub fn watch(options: Options) -> anyhow::Result<Exit> {
     check_secrets(&options.servers, options.code.as_ref(), options.password.as_ref()).map_err(Error::msg)?;
     match &options.servers[..] {
+        [] => choosing::watch(options),
         [only] if !only.all => {
             let only = with_code(only.clone(), options.code.as_ref())?;
             single(only, options)
@@ -92,6 +98,8 @@ pub fn watch(options: Options) -> anyhow::Result<Exit> {
 pub fn check_secrets(servers: &[Target], code: Option<&GivenCode>, password: Option<&Given>) -> Result<(), String> {
     let Target { address, stream, code: own_code, .. } = match servers {
         [only] if !only.all => only,
+        [] if code.is_some() => return Err("a code is watched at its server: write HOST/CODE".to_owned()),
+        [] => return Ok(()),
         _ if code.is_some() => return Err("--code is of one stream: write each as HOST/CODE instead".to_owned()),
         _ if password.is_some() => return Err("--password is of one stream: name it, as in HOST/NAME".to_owned()),
         _ => return Ok(()),

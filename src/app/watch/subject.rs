@@ -1,8 +1,9 @@
 //! What is watched, by name.
 
 use std::fmt;
+use std::net::SocketAddr;
 
-use crate::app::address::{DEFAULT_PORT, Target};
+use crate::app::address::{Address, DEFAULT_PORT, Target};
 use crate::proto::Servers;
 use crate::proto::receiver::Secret;
 use crate::wire::StreamName;
@@ -17,6 +18,8 @@ pub struct Subject {
     pub servers: Servers,
     /// What is known of it, if it is guarded.
     pub secret: Option<Secret>,
+    /// What its server is called on the local network, if it was found there.
+    pub instance: Option<String>,
     server: String,
 }
 
@@ -24,12 +27,31 @@ impl Subject {
     pub fn new(target: Target, name: Option<String>, servers: Servers) -> Self {
         let server = target.address.to_string();
         let secret = target.code.as_ref().map(|code| Secret::Code(code.lookup(), code.key()));
-        Self { name, target, servers, secret, server }
+        Self { name, target, servers, secret, instance: None, server }
     }
 
     /// Watched with this.
     pub fn with(self, secret: Option<Secret>) -> Self {
         Self { secret, ..self }
+    }
+
+    /// Found on the local network as this.
+    pub fn of_instance(self, instance: String) -> Self {
+        Self { instance: Some(instance), ..self }
+    }
+
+    /// Its server is elsewhere now.
+    pub fn moved(&mut self, servers: Vec<SocketAddr>) {
+        if let Some(first) = servers.first() {
+            self.target.address = Address::of(*first);
+            self.server = self.target.address.to_string();
+        }
+        self.servers = Servers::new(self.servers.transport, servers);
+    }
+
+    /// Its server may be there as well. Returns whether any of these is news.
+    pub fn may_be_at(&mut self, servers: &[SocketAddr]) -> bool {
+        self.servers.may_be_at(servers, MOST)
     }
 
     /// The server, as people write it.
@@ -45,6 +67,9 @@ impl Subject {
         }
     }
 }
+
+/// Addresses of a server that are asked at once; the oldest are left out.
+const MOST: usize = 24;
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{Receiver as Inbox, Sender, bounded, unbounded};
 
 use super::finder::Finder;
+use super::follower::Follower;
 use super::hearing::{Hearing, Loudness};
 use super::screen::Screen;
 use super::subject::Subject;
@@ -188,13 +189,26 @@ impl Viewing {
         };
         let finder = subject.servers.is_empty().then(|| Finder::start(&subject, config.clone(), event_loop.waker()));
         let finder = finder.transpose()?;
+        let instance = subject.instance.clone();
+        let follower = instance.and_then(|instance| Follower::start(instance, event_loop.waker()));
         // Its limits run out before the receiver has a word to say of the same silence.
         let start = crate::clock::now();
         let mut receiver = Receiver::new(config, start);
         let console = Console::open(&output, options.talk.typed, event_loop.waker())?;
         let stills = stills.1;
-        let wiring =
-            Wiring { finder, work, figures: shown, stills, acts, attention, hearing, recordings, seat, console };
+        let wiring = Wiring {
+            finder,
+            follower,
+            work,
+            figures: shown,
+            stills,
+            acts,
+            attention,
+            hearing,
+            recordings,
+            seat,
+            console,
+        };
         let mut app = Watching::new(options, subject, output, screen, wiring, start);
         event_loop.run(&mut receiver, &mut app).context("the event loop failed")?;
         Ok(app.finish(&receiver, decoder))

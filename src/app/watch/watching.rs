@@ -17,6 +17,7 @@ use self::ending::{End, Limits};
 use self::telling::{Loss, PathHistory};
 use super::blocks::Measured;
 use super::finder::Finder;
+use super::follower::Follower;
 use super::hearing::Hearing;
 use super::screen::Screen;
 use super::streams::Streams;
@@ -61,6 +62,8 @@ pub struct Wiring {
     pub recordings: Recordings,
     /// Of a host whose name is not known yet.
     pub finder: Option<Finder>,
+    /// Of a server that was found on the local network.
+    pub follower: Option<Follower>,
     /// In a wall: where figures of all tiles come together.
     pub seat: Option<Seat>,
     /// Lines that are typed, and lines that were said.
@@ -397,6 +400,7 @@ impl App<Receiver> for Watching {
         if self.leave(now, receiver) == Flow::Stop || self.find(now, receiver) == Flow::Stop {
             return Flow::Stop;
         }
+        self.follow(now, receiver);
         self.wish(now, receiver);
         self.check_limits(now, receiver);
         if let Some((_, card)) = self.parting.take_if(|(at, _)| now >= *at)

@@ -9,7 +9,7 @@ use super::wishes::{Wanting, Wishes};
 use super::{Client, Event, Found, Secret, Stream, Trouble};
 use crate::proto::clocksync::ClockSync;
 use crate::proto::reception::{Reception, Terms, report_interval};
-use crate::proto::{Peer, Transmit, Transport, hop};
+use crate::proto::{Peer, Servers, Transmit, Transport, hop};
 use crate::units::Time;
 use crate::wire::message::{Accept, COOKIE_LEN, Join, MAX_HOPS, Message, RelayHop, Role, Scheme, put_via, via};
 use crate::wire::object::ObjectView;
@@ -196,6 +196,14 @@ impl Client {
             |server: &Peer| self.refusing.iter().any(|(other, until)| *other == server.address && now < *until);
         let willing: Vec<_> = asked.iter().copied().filter(|server| !refuses(server)).collect();
         if willing.is_empty() { asked } else { willing }
+    }
+
+    /// The server may be at these addresses from now on. The session that there is lasts as long as it is heard.
+    pub fn move_to(&mut self, mut servers: Servers) {
+        let peers =
+            self.session.iter().flat_map(|session| [Some(session.reception.peer()), session.reception.control()]);
+        peers.flatten().for_each(|peer| servers.add(peer));
+        self.config.servers = servers;
     }
 
     /// What is to be said about the silence by now, if anything.

@@ -102,6 +102,8 @@ pub enum Local {
     Limits(WantedPictures),
     /// Say this to all who watch the stream; it comes back as a line, or is refused ([`Event::Talk`]).
     Say(String),
+    /// The server is at one of these addresses from now on; what plays goes on.
+    Servers(Servers),
     /// Ask which streams the server has; [`Event::Listing`] or [`Event::ListFailed`] follows.
     List,
 }

@@ -46,6 +46,7 @@ impl Receiver {
                 self.tell_wishes(now);
             }
             Local::Say(text) => self.client.speak(now, text),
+            Local::Servers(servers) => self.client.move_to(servers),
             Local::List => self.list(now),
         }
     }

@@ -3,7 +3,8 @@
 use super::{Watching, wishes};
 use crate::app::watch::{rendition, trouble};
 use crate::net::Flow;
-use crate::proto::receiver::{Config, Receiver};
+use crate::proto::receiver::{Config, Local, Receiver};
+use crate::proto::{Input, Machine};
 use crate::units::Time;
 
 impl Watching {
@@ -24,5 +25,22 @@ impl Watching {
             self.said.clear();
         }
         Flow::Continue
+    }
+
+    /// Goes where the server says that it is by now.
+    pub(super) fn follow(&mut self, now: Time, receiver: &mut Receiver) {
+        let Some(follower) = &self.wiring.follower else { return };
+        let Some(servers) = follower.found.try_iter().last() else { return };
+        // Addresses become known one by one, and one that plays is still there.
+        let is_lost = self.parted || !self.said.is_empty();
+        let known = servers.iter().any(|server| self.subject.servers.addresses().contains(server));
+        if is_lost && !known {
+            let before = self.subject.server().to_owned();
+            self.subject.moved(servers);
+            self.output.say(&format!("The server at {before} is at {} now.", self.subject.server()));
+        } else if !self.subject.may_be_at(&servers) {
+            return;
+        }
+        receiver.handle(now, Input::Local(Local::Servers(self.subject.servers.clone())));
     }
 }
