@@ -149,6 +149,10 @@ impl Port {
     pub const SOUND: Self = Self(1);
     /// The first of those that a relay asks servers above from.
     pub const ABOVE: Self = Self(2);
+    /// The first of those that send to groups.
+    pub const GROUP: Self = Self(240);
+    /// Of a relay: the one on which the group is heard that it passes on.
+    pub const TUNED: Self = Self(254);
 }
 
 impl Transmit {

@@ -83,6 +83,12 @@ impl Joining {
         Self { nonce, switch: None, step: Step::Hello, retry, since: first, failures: 0, stuck: false }
     }
 
+    /// Nobody is asked.
+    pub const fn listening(since: Time) -> Self {
+        let (step, retry) = (Step::Joined, Retry::none(since));
+        Self { nonce: 0, switch: None, step, retry, since, failures: 0, stuck: false }
+    }
+
     /// A datagram of this try could not be sent.
     pub const fn not_sent(&mut self) {
         self.failures += 1;
@@ -116,13 +122,17 @@ impl Client {
     /// Looks for a server from `first` on, whichever session there is.
     pub(super) fn search(&mut self, first: Time) {
         self.asked.clear();
+        if self.tuned.is_some() {
+            self.joining = Joining::listening(first);
+            return;
+        }
         self.joining = Joining::start(self.random.id(), first);
     }
 
     /// Sends the Hello or Join that is due, and notices a server that has fallen silent.
     pub(super) fn look_for_server(&mut self, now: Time) {
         if self.joining.is_over()
-            && !self.accepted
+            && !self.waits_to_be_asked()
             && self.session.as_ref().is_some_and(|session| now >= session.suspect_at())
         {
             self.search(now);
@@ -161,6 +171,9 @@ impl Client {
 
     /// Another stream of the same server: asked of the server that there is a session with, or else of all.
     pub fn switch(&mut self, now: Time, stream: Option<StreamName>) {
+        if self.tuned.is_some() {
+            return;
+        }
         let plays = self.session.as_ref().is_some_and(|session| session.bye.is_none());
         let there = self.config.stream == stream || stream.is_some() && self.name() == stream.as_ref();
         if plays && there && self.asked.is_empty() {
@@ -193,6 +206,11 @@ impl Client {
         if willing.is_empty() { self.config.servers.clone() } else { willing }
     }
 
+    /// Whether silence is no reason to look for a server: the other end has asked for the session, or nobody ever asks.
+    const fn waits_to_be_asked(&self) -> bool {
+        self.accepted || self.tuned.is_some()
+    }
+
     /// What is to be said about the silence by now, if anything.
     fn trouble_at(&self, now: Time) -> Option<Trouble> {
         let (limit, silent) = self.silence()?;
@@ -214,7 +232,7 @@ impl Client {
 
     /// When silence is looked at next.
     pub(super) fn alarm(&self) -> Option<Time> {
-        let looks = self.joining.is_over() && !self.accepted;
+        let looks = self.joining.is_over() && !self.waits_to_be_asked();
         let suspect = self.session.as_ref().filter(|_| looks).map(Session::suspect_at);
         let trouble = self.silence().filter(|_| self.trouble.is_none()).map(|(limit, _)| limit);
         [suspect, trouble].into_iter().flatten().min()
@@ -227,7 +245,7 @@ impl Client {
         }
         if self.joining.is_search() {
             self.joining.finish(now);
-        } else if self.joining.switch.is_none() && !self.accepted {
+        } else if self.joining.switch.is_none() && !self.waits_to_be_asked() {
             return;
         }
         if self.trouble.take().is_some() {

@@ -188,7 +188,7 @@ impl Relay {
     pub fn ports(&self) -> usize {
         let free = self.ports.iter().filter(|used| !**used).count();
         let more = SPARE.saturating_sub(free);
-        (usize::from(LISTS.0) + 1 + self.ports.len() + more).min(usize::from(u8::MAX) + 1)
+        (usize::from(LISTS.0) + 1 + self.ports.len() + more).min(usize::from(Port::GROUP.0))
     }
 
     pub fn streams(&self) -> impl Iterator<Item = StreamView> {
@@ -276,7 +276,7 @@ impl Relay {
 
     fn not_sent(&mut self, now: Time, port: Port, to: SocketAddr, failure: SendFailure) {
         match port {
-            Port::PICTURES | Port::SOUND => self.server.handle(now, Input::NotSent(port, to, failure)),
+            port if port.is_served() => self.server.handle(now, Input::NotSent(port, to, failure)),
             LISTS => self.fetch.iter_mut().for_each(Fetch::not_sent),
             port => {
                 let own = self.upstreams.iter_mut().filter(|upstream| upstream.is_on(port));
@@ -353,7 +353,7 @@ impl Relay {
     /// A port for one more subscription; `None`: all are in use.
     fn free_port(&mut self) -> Option<Port> {
         let slot = self.ports.iter().position(|used| !used).unwrap_or(self.ports.len());
-        let port = u8::try_from(usize::from(LISTS.0) + 1 + slot).ok()?;
+        let port = u8::try_from(usize::from(LISTS.0) + 1 + slot).ok().filter(|port| *port < Port::GROUP.0)?;
         if slot == self.ports.len() {
             self.ports.push(false);
         }

@@ -1,6 +1,7 @@
 //! What people and programs are told while it goes on: figures, loss, and what became of the loudspeaker.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -175,6 +176,17 @@ impl Watching {
         self.output.say(&text);
         self.screen.notice(&text);
         self.publish("warning", json!({ "code": "loss", "text": text }))
+    }
+
+    /// Somebody else sends to the group that is watched.
+    pub(super) fn another_sender(&self, address: SocketAddr) -> Flow {
+        let text = format!(
+            "Another sender, {address}, uses this group too; it is left out. Give each sender a group of its own, or name the \
+             one that is meant: udp://SOURCE@GROUP."
+        );
+        self.output.warn(&text);
+        self.screen.notice(&text);
+        self.publish("warning", json!({ "code": "another_sender", "text": text, "address": address.to_string() }))
     }
 
     /// What became of the loudspeaker: told to people, and to the receiver what it needs.

@@ -105,6 +105,8 @@ pub struct Upstream {
     /// What came of what was asked for with Get.
     pub fetched: VecDeque<Fetched>,
     pub tap: Option<Tap>,
+    /// Other senders to the group that is heard above.
+    pub others: VecDeque<SocketAddr>,
     /// Datagrams and bytes that came in subscriptions that are no more.
     pub came: (u64, u64),
     /// Pictures that went on, and those of them that were not whole.
@@ -150,6 +152,7 @@ impl Upstream {
             held: false,
             fetched: VecDeque::new(),
             tap: tapped.then(Tap::default),
+            others: VecDeque::new(),
             came: (0, 0),
             passed: (0, 0),
             meter: None,
