@@ -8,6 +8,7 @@ mod generate;
 mod help;
 mod keys;
 mod ls;
+mod multicast;
 mod near;
 mod network;
 mod program;
@@ -85,7 +86,7 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Show a stream in a window, several side by side, or receive it without one.
     #[command(after_help = help::MORE, after_long_help = help::watch())]
-    Watch(WatchArgs),
+    Watch(Box<WatchArgs>),
     /// Send one source to a server that passes it on, and get a code that others watch by.
     ///
     /// The server runs with `udpstream serve --accept-publishers`. The exit code is 3 if it refuses.

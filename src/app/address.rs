@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::str::FromStr;
 
 use super::Exit;
+use super::group::{self, GroupError};
 use crate::net::plain;
 use crate::seal::{Code, CodeError};
 use crate::wire::StreamName;
@@ -30,6 +31,16 @@ pub struct Target {
     pub code: Option<Code>,
     /// Every stream of the server, as in `HOST/*`.
     pub all: bool,
+    /// It is no server, but a group; whose datagrams are meant.
+    pub group: Option<Senders>,
+}
+
+/// Whose datagrams to a group are listened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Senders {
+    /// Those of whoever sends first.
+    Any,
+    One(IpAddr),
 }
 
 /// Why an address cannot be used.
@@ -46,6 +57,10 @@ pub enum AddressError {
     Port(String),
     #[error("{0:?} is a number: a port is written behind its host, as in HOST:{0}")]
     Number(String),
+    #[error("{0}")]
+    Group(GroupError),
+    #[error("a server is meant here, and {0} is a group: a group has one stream, which is watched as {0}")]
+    GroupOfServer(String),
     #[error("{0}; `udpstream ls HOST` lists the streams of a server")]
     Name(NameError),
     #[error(
@@ -99,6 +114,9 @@ impl FromStr for Target {
         if let Some((scheme, _)) = rest.split_once("://") {
             return Err(AddressError::Scheme(scheme.to_owned()));
         }
+        if let Some((source, group)) = rest.split_once('@') {
+            return Self::of_group(source, group).map_err(AddressError::Group);
+        }
         let (place, name) = rest.split_once('/').unwrap_or((rest, ""));
         if !name.is_empty() && fs::exists(text).unwrap_or(false) {
             return Err(AddressError::File(text.to_owned()));
@@ -106,11 +124,29 @@ impl FromStr for Target {
         let address = Address::at(place, if name.is_empty() { text } else { place })?;
         if Code::is_meant(name) {
             let code = name.parse().map_err(|error| AddressError::Code(address.typed(), error))?;
-            return Ok(Self { address, stream: None, code: Some(code), all: false });
+            return Ok(Self { address, stream: None, code: Some(code), all: false, group: None });
         }
         let named = !name.is_empty() && name != "*";
         let stream = named.then(|| StreamName::parse(name)).transpose().map_err(AddressError::Name)?;
-        Ok(Self { address, stream, code: None, all: name == "*" })
+        Ok(Self { address, stream, code: None, all: name == "*", group: None })
+    }
+}
+
+impl Target {
+    fn of_group(source: &str, text: &str) -> Result<Self, GroupError> {
+        let (group, source) = group::with_source(source, text)?;
+        let address = Address { host: group.ip().to_string(), port: group.port() };
+        let senders = source.map_or(Senders::Any, Senders::One);
+        Ok(Self { address, stream: None, code: None, all: false, group: Some(senders) })
+    }
+
+    /// Server or group, as people write it.
+    pub fn place(&self) -> String {
+        match self.group {
+            None => self.address.to_string(),
+            Some(Senders::Any) => format!("@{}", self.address),
+            Some(Senders::One(source)) => format!("{source}@{}", self.address),
+        }
     }
 }
 
@@ -151,7 +187,7 @@ impl std::fmt::Display for Origins {
 
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.address)?;
+        f.write_str(&self.place())?;
         match &self.stream {
             Some(name) => write!(f, "/{name}"),
             None if self.all => write!(f, "/*"),
@@ -167,6 +203,7 @@ impl FromStr for Address {
     /// A server alone.
     fn from_str(text: &str) -> Result<Self, AddressError> {
         match text.parse()? {
+            target @ Target { group: Some(_), .. } => Err(AddressError::GroupOfServer(target.place())),
             Target { stream: Some(name), .. } => Err(AddressError::Streams(name.to_string()).unless_file(text)),
             Target { all: true, .. } => Err(AddressError::Streams("*".to_owned())),
             Target { code: Some(_), .. } => Err(AddressError::Streams("CODE".to_owned())),

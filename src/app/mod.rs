@@ -10,6 +10,7 @@ pub mod doctor;
 mod encode;
 pub mod extract;
 mod figures;
+pub mod group;
 mod leaving;
 mod lines;
 pub mod ls;

@@ -16,6 +16,7 @@ mod crowd;
 mod devices;
 mod ends;
 mod films;
+mod groups;
 mod hearing;
 mod in_step;
 mod preview;

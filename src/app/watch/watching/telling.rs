@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::Watching;
 use crate::app::watch::figures::{Network, WatchFigures};
-use crate::app::watch::words;
+use crate::app::watch::{trouble, words};
 use crate::audio::Happened;
 use crate::net::Flow;
-use crate::proto::receiver::Receiver;
+use crate::proto::receiver::{Receiver, Trouble};
 use crate::proto::{Input, Machine};
 use crate::units::{Bitrate, Time};
-use crate::view::Rates;
+use crate::view::{Card, Rates};
 use crate::wire::{Description, StreamName};
 
 /// Between two warnings of loss.
@@ -176,6 +176,12 @@ impl Watching {
         self.output.say(&text);
         self.screen.notice(&text);
         self.publish("warning", json!({ "code": "loss", "text": text }))
+    }
+
+    /// What is said of a silence.
+    pub(super) fn silence(&self, why: Trouble) -> Card {
+        let say = if self.subject.target.group.is_some() { trouble::group_silence } else { trouble::silence };
+        say(why, self.subject.server())
     }
 
     /// Somebody else sends to the group that is watched.
