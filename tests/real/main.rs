@@ -19,6 +19,7 @@ mod films;
 mod groups;
 mod hearing;
 mod in_step;
+mod namespaces;
 mod preview;
 mod published;
 mod records;
