@@ -67,6 +67,7 @@ impl Cli {
             Command::Serve(args) => ("serve", args.settle()),
             Command::Publish(args) => ("publish", args.settle()),
             Command::Watch(args) => ("watch", args.settle()),
+            Command::Relay(args) => ("relay", args.settle()),
             _ => ("", Ok(())),
         };
         if let Err(advice) = settled {

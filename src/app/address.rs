@@ -156,6 +156,8 @@ pub struct Origins {
     /// At least one.
     pub addresses: Vec<Address>,
     pub stream: Option<StreamName>,
+    /// It is no server, but a group; whose datagrams are meant.
+    pub group: Option<Senders>,
 }
 
 impl FromStr for Origins {
@@ -173,13 +175,22 @@ impl FromStr for Origins {
         if let (Some(last), Some(other)) = (&stream, names.iter().find(|name| Some(**name) != stream.as_ref())) {
             return Err(AddressError::Names(last.clone(), (*other).clone()));
         }
-        Ok(Self { addresses: targets.into_iter().map(|target| target.address).collect(), stream })
+        let group = targets.iter().find_map(|target| target.group);
+        if group.is_some() && targets.len() > 1 {
+            return Err(AddressError::Group(GroupError::Several));
+        }
+        Ok(Self { addresses: targets.into_iter().map(|target| target.address).collect(), stream, group })
     }
 }
 
 impl std::fmt::Display for Origins {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let hosts: Vec<String> = self.addresses.iter().map(Address::typed).collect();
+        match self.group {
+            None => {}
+            Some(Senders::Any) => f.write_str("@")?,
+            Some(Senders::One(source)) => write!(f, "{source}@")?,
+        }
         write!(f, "{}", hosts.join(","))?;
         self.stream.as_ref().map_or(Ok(()), |name| write!(f, "/{name}"))
     }

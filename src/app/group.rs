@@ -66,6 +66,8 @@ pub enum GroupError {
     Source(String),
     #[error("a sender of IPv4 sends to no IPv6 group, and the other way round: {0}@{1}")]
     Families(IpAddr, IpAddr),
+    #[error("a group is passed on alone: start another relay for the other origins")]
+    Several,
     #[error("a group has one stream: leave out /{0}")]
     Stream(String),
 }

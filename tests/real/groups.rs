@@ -307,3 +307,71 @@ fn a_group_is_left_when_watching_ends() {
     assert_eq!(wait(&mut watcher, END), 0);
     assert!(!joined());
 }
+
+/// A running relay, and its port.
+fn relay(arguments: &[&str]) -> (Running, u64) {
+    let mut command = program();
+    command.args(["relay", "--port", "0", "--audio-port", "0", "--stats", "json", "--duration", "60"]).args(arguments);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    let listening: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(listening["event"], "listening");
+    (Running { child, _stdout: stdout }, listening["port"].as_u64().unwrap())
+}
+
+/// Ends with its test.
+struct Running {
+    child: std::process::Child,
+    _stdout: std::io::BufReader<std::process::ChildStdout>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn a_relay_takes_a_group_to_those_who_ask_and_a_stream_to_a_group() {
+    let (first, second) = (group(9, false), group(10, false));
+    let server = serve(first, &["--title", "through"]);
+    let (_down, port) = relay(&[&url(first), "--listen-interface", "lo"]);
+    let below = format!("127.0.0.1:{port}");
+    let shown = figures(&watch(&below, &["--frames", "40"]));
+    assert_eq!(handed(&shown), 40);
+    assert!(shown["audio"]["chunks"].as_u64().unwrap() > 50, "{shown}");
+    assert_eq!(shown["relays"].as_array().unwrap().len(), 1, "{shown}");
+    // And from that relay by another one to a second group.
+    let (_up, _) = relay(&[&format!("{below}/group"), "--multicast", &second.to_string(), "--interface", "lo"]);
+    let shown = figures(&watch(&url(second), &[&LISTEN[..], &["--frames", "40"]].concat()));
+    assert_eq!((handed(&shown), shown["pictures_damaged"].as_u64()), (40, Some(0)), "{shown}");
+    assert!(shown["audio"]["chunks"].as_u64().unwrap() > 50 && shown["parity_datagrams"].as_u64() > Some(0), "{shown}");
+    // The end comes through both.
+    let last = std::thread::spawn(move || watch(&url(second), &LISTEN));
+    std::thread::sleep(Duration::from_secs(1));
+    server.interrupt();
+    let (code, _) = server.end(END);
+    assert_eq!(code, 0);
+    // The origin was stopped, which is no end of the stream: the relay waits for it with a card.
+    let server = serve(first, &["--title", "again", "--frames", "50"]);
+    let shown = figures(&last.join().unwrap());
+    assert_eq!(shown["end"], "end", "{shown}");
+    assert_eq!(server.end(END).0, 0);
+}
+
+#[test]
+fn what_a_relay_cannot_send_to_a_group_is_said() {
+    for (arguments, part) in [
+        (&["robot", "--multicast", "239.1.2.3"][..], "robot/NAME"),
+        (&["robot/a", "--ttl", "3"], "add --multicast"),
+        (&["robot", "--listen-interface", "lo"], "leave it out"),
+        (&["udp://@239.1.2.3,robot"], "alone"),
+    ] {
+        let output = program().arg("relay").args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), said.contains(part)), (Some(2), true), "{arguments:?}: {said}");
+    }
+}

@@ -69,7 +69,8 @@ impl Machines {
 
     /// A server that sends the test card.
     fn serve(&self, machine: usize, more: &[&str]) -> Running {
-        let mut server = self.run(machine, &[&["serve", "test:160x96@25", "--stats", "json", "--duration", MOST][..], more].concat());
+        let mut server = self
+            .run(machine, &[&["serve", "test:160x96@25", "--stats", "json", "--duration", MOST][..], more].concat());
         server.next("listening");
         server
     }

@@ -2,6 +2,7 @@
 
 pub(super) mod card;
 pub(super) mod figures;
+mod groups;
 mod keeper;
 mod relaying;
 pub mod shelf;
@@ -17,6 +18,7 @@ use self::keeper::Keeper;
 use self::relaying::Relaying;
 use super::address::Origins;
 use super::figures::Output;
+use super::group::GroupOptions;
 use super::storing::{Folder, Storing};
 use super::{Exit, StatsFormat, ports};
 use crate::clock::now;
@@ -25,6 +27,7 @@ use crate::proto::relay::{Config, Local, Relay};
 use crate::proto::{Input, Machine, server};
 use crate::seal::{self, Random};
 use crate::store::Store;
+use crate::units::Bitrate;
 use crate::wire::SizeClass;
 
 /// What the user chose.
@@ -37,6 +40,12 @@ pub struct Options {
     /// For sound; `None`: the one below that of the pictures.
     pub audio_port: Option<u16>,
     pub datagram: Option<SizeClass>,
+    /// A group that the stream is sent to.
+    pub group: Option<GroupOptions>,
+    /// By which the origin is heard, if that is a group.
+    pub listen_interface: Option<String>,
+    /// Most that is sent to the group.
+    pub max_rate: Option<Bitrate>,
     /// Where films are kept; `None`: nowhere.
     pub cache: Option<PathBuf>,
     /// Bytes that they may take together.
@@ -52,18 +61,7 @@ pub struct Options {
 
 /// Relays until somebody stops it.
 pub fn relay(options: Options) -> anyhow::Result<Exit> {
-    let mut origins = Vec::new();
-    for address in &options.origins.addresses {
-        match address.look_up() {
-            Ok(found) => origins.extend(found),
-            // They stand in for one another.
-            Err(error) if options.origins.addresses.len() > 1 => tracing::warn!("{error}"),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    if origins.is_empty() {
-        bail!("no address is known for any of {}: check their names", options.origins);
-    }
+    let origins = look_up(&options)?;
     // Before anything listens: who names a wrong folder should see it.
     let store = options.cache.as_deref().map(|folder| Store::open(folder, options.cache_size)).transpose()?;
     let folder = options.record_dir.as_deref().map(Folder::open).transpose()?;
@@ -83,6 +81,9 @@ pub fn relay(options: Options) -> anyhow::Result<Exit> {
     let (seed, id, tapped) = (random.seed(), random.id(), folder.is_some());
     let config = Config { seed, server: config, id, origins, name, publishing: None, tapped };
     let mut machine = Relay::new(config, now());
+    let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
+    groups::listen(&mut event_loop, &mut machine, &options)?;
+    let group = groups::send(&mut event_loop, &mut machine, &options, (local, &output))?;
     let keeper = store.map(|store| Keeper::start(store, event_loop.waker())).transpose()?;
     for (name, description) in keeper.iter().flat_map(|keeper| keeper.complete()) {
         let open = Local::Open(name.clone(), description.clone());
@@ -91,9 +92,28 @@ pub fn relay(options: Options) -> anyhow::Result<Exit> {
     let waker = event_loop.waker();
     let storing = folder.map(|folder| Storing::start(folder, options.record_size, waker)).transpose()?;
     let storing = storing.map(|storing| storing.with_talk(true));
-    let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
     let mut app = Relaying::new(options, output, keeper, storing);
-    app.announce(local, sound);
+    app.announce(local, sound, group.as_ref());
     event_loop.run(&mut machine, &mut app).context("the event loop failed")?;
     Ok(app.finish(&machine))
+}
+
+/// Where servers above may be; nowhere, if it is a group that is passed on.
+fn look_up(options: &Options) -> anyhow::Result<Vec<SocketAddr>> {
+    if options.origins.group.is_some() {
+        return Ok(Vec::new());
+    }
+    let mut origins = Vec::new();
+    for address in &options.origins.addresses {
+        match address.look_up() {
+            Ok(found) => origins.extend(found),
+            // They stand in for one another.
+            Err(error) if options.origins.addresses.len() > 1 => tracing::warn!("{error}"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if origins.is_empty() {
+        bail!("no address is known for any of {}: check their names", options.origins);
+    }
+    Ok(origins)
 }

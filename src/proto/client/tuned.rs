@@ -43,6 +43,17 @@ impl Client {
         Self { joining: Joining::listening(now), tuned: Some(Tuned::default()), ..client }
     }
 
+    /// The same after another one: this sender said goodbye to that.
+    pub fn after(mut self, over: Option<(SocketAddr, u64)>) -> Self {
+        self.tuned.iter_mut().for_each(|tuned| tuned.over = over);
+        self
+    }
+
+    /// The sender to the group that said goodbye last, and its stream.
+    pub fn sender_over(&self) -> Option<(SocketAddr, u64)> {
+        self.tuned.as_ref()?.over
+    }
+
     /// Whether it listens to a group.
     pub const fn is_tuned(&self) -> bool {
         self.tuned.is_some()

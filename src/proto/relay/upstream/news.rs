@@ -34,7 +34,8 @@ impl Upstream {
     pub(super) fn described(&mut self, now: Time, server: &mut Server) {
         let Some(stream) = self.client.as_ref().and_then(Client::stream) else { return };
         self.above = Above::Flows;
-        self.film = stream.description.film.as_ref().map(film_id);
+        // A group is asked for nothing.
+        self.film = stream.description.film.as_ref().filter(|_| !self.is_tuned).map(film_id);
         self.waits &= !stream.description.live;
         self.next_look = now;
         if stream.description.ended.is_some() {
