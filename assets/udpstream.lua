@@ -110,7 +110,7 @@ local names = "stream type rendition cut reserved8 unit part bitmap"
 local tlv_layouts = {
   [1] = { "TIMELINE", "generation state reserved24:3 media clock num den" }, [2] = { "REPORT_INTERVAL", "interval" },
   [3] = { "THINNING", "rendition quality every reason estimate queue" }, [4] = { "ELSEWHERE", "*rest" }, [5] = { "CLOCK", "echo held clock" },
-  [6] = { "TOKEN", "token:8" }, [7] = { "WANTED", "number" }, [8] = { "HOPS", "*raw" },
+  [6] = { "TOKEN", "token:8" }, [7] = { "WANTED", "number" }, [8] = { "HOPS", "*raw" }, [9] = { "UNICAST", "number16" },
   [16] = { "STREAM", "*rest" }, [17] = { "PROOF", "*raw" }, [18] = { "TICKET", "*raw" },
   [19] = { "WITH_SESSION", "session" }, [20] = { "WANT", "*tlvs" }, [21] = { "NAME", "*rest" },
   [22] = { "VIA", "*raw" },

@@ -8,6 +8,7 @@ mod generate;
 mod help;
 mod keys;
 mod ls;
+mod multicast;
 mod near;
 mod network;
 mod program;
@@ -66,6 +67,7 @@ impl Cli {
             Command::Serve(args) => ("serve", args.settle()),
             Command::Publish(args) => ("publish", args.settle()),
             Command::Watch(args) => ("watch", args.settle()),
+            Command::Relay(args) => ("relay", args.settle()),
             _ => ("", Ok(())),
         };
         if let Err(advice) = settled {
@@ -85,7 +87,7 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Show a stream in a window, several side by side, or receive it without one.
     #[command(after_help = help::MORE, after_long_help = help::watch())]
-    Watch(WatchArgs),
+    Watch(Box<WatchArgs>),
     /// Send one source to a server that passes it on, and get a code that others watch by.
     ///
     /// The server runs with `udpstream serve --accept-publishers`. The exit code is 3 if it refuses.

@@ -5,12 +5,13 @@ mod lookup;
 mod scheme;
 
 use std::fs;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 pub use self::lookup::{Places, local};
 pub use self::scheme::Scheme;
 use super::Exit;
+use super::group::{self, GroupError};
 use crate::proto::Transport;
 use crate::seal::{Code, CodeError};
 use crate::wire::StreamName;
@@ -38,6 +39,16 @@ pub struct Target {
     pub code: Option<Code>,
     /// Every stream of the server, as in `HOST/*`.
     pub all: bool,
+    /// It is no server, but a group; whose datagrams are meant.
+    pub group: Option<Senders>,
+}
+
+/// Whose datagrams to a group are listened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Senders {
+    /// Those of whoever sends first.
+    Any,
+    One(IpAddr),
 }
 
 /// Why an address cannot be used.
@@ -58,6 +69,10 @@ pub enum AddressError {
     Port(String),
     #[error("{0:?} is a number: a port is written behind its host, as in HOST:{0}")]
     Number(String),
+    #[error("{0}")]
+    Group(GroupError),
+    #[error("a server is meant here, and {0} is a group: a group has one stream, which is watched as {0}")]
+    GroupOfServer(String),
     #[error("{0}; `udpstream ls HOST` lists the streams of a server")]
     Name(NameError),
     #[error(
@@ -104,6 +119,9 @@ impl FromStr for Target {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
+        if let Some((source, group)) = text.strip_prefix("udp://").and_then(|rest| rest.split_once('@')) {
+            return Self::of_group(source, group).map_err(AddressError::Group);
+        }
         let (scheme, rest) = Scheme::split(text)?;
         let (place, name) = scheme.parts(rest)?;
         let (place, name) = (&*place, &*name);
@@ -114,11 +132,30 @@ impl FromStr for Target {
         let address = Address { transport: scheme.transport(), ..address };
         if Code::is_meant(name) {
             let code = name.parse().map_err(|error| AddressError::Code(address.typed(), error))?;
-            return Ok(Self { address, stream: None, code: Some(code), all: false });
+            return Ok(Self { address, stream: None, code: Some(code), all: false, group: None });
         }
         let named = !name.is_empty() && name != "*";
         let stream = named.then(|| StreamName::parse(name)).transpose().map_err(AddressError::Name)?;
-        Ok(Self { address, stream, code: None, all: name == "*" })
+        Ok(Self { address, stream, code: None, all: name == "*", group: None })
+    }
+}
+
+impl Target {
+    fn of_group(source: &str, text: &str) -> Result<Self, GroupError> {
+        let (group, source) = group::with_source(source, text)?;
+        let address =
+            Address { host: group.ip().to_string(), port: Some(group.port()), transport: Some(Transport::Udp) };
+        let senders = source.map_or(Senders::Any, Senders::One);
+        Ok(Self { address, stream: None, code: None, all: false, group: Some(senders) })
+    }
+
+    /// Server or group, as people write it.
+    pub fn place(&self) -> String {
+        match self.group {
+            None => self.address.to_string(),
+            Some(Senders::Any) => format!("@{}", self.address),
+            Some(Senders::One(source)) => format!("{source}@{}", self.address),
+        }
     }
 }
 
@@ -128,6 +165,8 @@ pub struct Origins {
     /// At least one.
     pub addresses: Vec<Address>,
     pub stream: Option<StreamName>,
+    /// It is no server, but a group; whose datagrams are meant.
+    pub group: Option<Senders>,
 }
 
 impl FromStr for Origins {
@@ -145,13 +184,22 @@ impl FromStr for Origins {
         if let (Some(last), Some(other)) = (&stream, names.iter().find(|name| Some(**name) != stream.as_ref())) {
             return Err(AddressError::Names(last.clone(), (*other).clone()));
         }
-        Ok(Self { addresses: targets.into_iter().map(|target| target.address).collect(), stream })
+        let group = targets.iter().find_map(|target| target.group);
+        if group.is_some() && targets.len() > 1 {
+            return Err(AddressError::Group(GroupError::Several));
+        }
+        Ok(Self { addresses: targets.into_iter().map(|target| target.address).collect(), stream, group })
     }
 }
 
 impl std::fmt::Display for Origins {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let hosts: Vec<String> = self.addresses.iter().map(Address::typed).collect();
+        match self.group {
+            None => {}
+            Some(Senders::Any) => f.write_str("@")?,
+            Some(Senders::One(source)) => write!(f, "{source}@")?,
+        }
         write!(f, "{}", hosts.join(","))?;
         self.stream.as_ref().map_or(Ok(()), |name| write!(f, "/{name}"))
     }
@@ -159,7 +207,7 @@ impl std::fmt::Display for Origins {
 
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.address)?;
+        f.write_str(&self.place())?;
         match &self.stream {
             Some(name) => write!(f, "/{name}"),
             None if self.all => write!(f, "/*"),
@@ -175,6 +223,7 @@ impl FromStr for Address {
     /// A server alone.
     fn from_str(text: &str) -> Result<Self, AddressError> {
         match text.parse()? {
+            target @ Target { group: Some(_), .. } => Err(AddressError::GroupOfServer(target.place())),
             Target { stream: Some(name), .. } => Err(AddressError::Streams(name.to_string()).unless_file(text)),
             Target { all: true, .. } => Err(AddressError::Streams("*".to_owned())),
             Target { code: Some(_), .. } => Err(AddressError::Streams("CODE".to_owned())),

@@ -11,6 +11,7 @@ pub mod doctor;
 mod encode;
 pub mod extract;
 mod figures;
+pub mod group;
 mod leaving;
 mod lines;
 pub mod ls;

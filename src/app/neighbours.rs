@@ -69,7 +69,7 @@ impl Stream {
     /// What is watched if this is chosen.
     pub fn target(&self) -> Target {
         let stream = self.entry.as_ref().map(|entry| entry.name.clone());
-        Target { address: self.address(), stream, code: None, all: false }
+        Target { address: self.address(), stream, code: None, all: false, group: None }
     }
 }
 

@@ -6,6 +6,7 @@ mod check;
 mod coding;
 mod figures;
 mod film;
+mod groups;
 mod hosting;
 mod lending;
 mod measured;
@@ -34,6 +35,7 @@ pub use self::tap::Tap;
 pub(super) use self::tap::Taps;
 use super::announcing::AnnounceOptions;
 use super::figures::Output;
+use super::group::GroupOptions;
 use super::opening::{self, NotOpened, Request};
 use super::ports::{self, Opened, Transports};
 use super::preview::{self, Preview};
@@ -78,6 +80,8 @@ pub struct StreamOptions {
     pub on_demand: bool,
     pub queue: usize,
     pub record: Option<PathBuf>,
+    /// A group that it is sent to as well.
+    pub group: Option<GroupOptions>,
     pub guard: GuardChoice,
 }
 
@@ -258,6 +262,7 @@ impl Prepared {
             let place = (event_loop.waker(), output.clone());
             channels.push(channel(host.server(), (stream.clone(), guard), source, taps, place)?);
         }
+        groups::open(&mut event_loop, &mut channels, host.server(), &options, (local, &output))?;
         let most = options.publishers.as_ref().map_or(0, |publishers| publishers.record_size);
         let waker = event_loop.waker();
         let storing = folder.map(|folder| Storing::start(folder, most, waker)).transpose()?;

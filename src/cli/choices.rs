@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use udpstream::app::group::GroupChoice;
 use udpstream::app::secrets::{Given, GivenCode};
 use udpstream::source::{self, PaceChoice, SoundOptions};
 use udpstream::units::{Bitrate, Rate, Size};
 
 use super::help::{GUARDS, INPUT, NETWORK, SOUND, TIMING};
 use super::keys::{Key, Keyed, flag, value};
+use super::multicast::{GroupChoices, percent};
 use super::values::{bitrate, decibels, number, rate, recording, size, title};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -89,6 +91,9 @@ pub struct Choices {
     /// for them. Whoever hears a watcher join can try out words at home, so a code is safer [default: everybody may watch].
     #[arg(long, value_name = "WORDS", conflicts_with = "code", help_heading = GUARDS)]
     pub password: Option<Given>,
+    /// Of one stream alone; on the command line they are the first stream's, but those that say how a group is sent to.
+    #[arg(skip)]
+    pub group: GroupChoices,
     /// Of one stream alone; on the command line `--record` is the first stream's.
     #[arg(skip)]
     pub record: Option<PathBuf>,
@@ -119,9 +124,17 @@ impl Keyed for Choices {
         Key { name: "pace", set: value!(pace, pace) },
         Key { name: "code", set: value!(code, str::parse::<GivenCode>) },
         Key { name: "password", set: value!(password, str::parse::<Given>) },
+        Key { name: "multicast", set: value!(group.multicast, str::parse::<GroupChoice>) },
+        Key { name: "ttl", set: value!(group.ttl, number(1_u8, 255)) },
+        Key { name: "interface", set: value!(group.interface, interface) },
+        Key { name: "fec", set: value!(group.fec, percent) },
         Key { name: "record", set: value!(record, recording) },
         Key { name: "title", set: value!(title, title) },
     ];
+}
+
+fn interface(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("write its name, such as eth0, or its address".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 fn pace(text: &str) -> Result<Pace, String> {
@@ -165,6 +178,7 @@ impl Choices {
             // The one or the other.
             code: self.code.or(others.code.filter(|_| self.password.is_none())),
             password: self.password.or(others.password.filter(|_| own_code.is_none())),
+            group: self.group.or(others.group),
             record: self.record.or(others.record),
             title: self.title.or(others.title),
         }
@@ -193,6 +207,10 @@ impl Choices {
             ("pace", self.pace.is_some()),
             ("code", self.code.is_some()),
             ("password", self.password.is_some()),
+            ("multicast", self.group.multicast.is_some()),
+            ("ttl", self.group.ttl.is_some()),
+            ("interface", self.group.interface.is_some()),
+            ("fec", self.group.fec.is_some()),
             ("record", self.record.is_some()),
             ("title", self.title.is_some()),
         ];
@@ -252,6 +270,10 @@ mod tests {
             ("audio-track", "1"),
             ("audio-gain", "-3.5"),
             ("pace", "live"),
+            ("multicast", "239.1.2.3:7"),
+            ("ttl", "4"),
+            ("interface", "eth0"),
+            ("fec", "20%"),
             ("record", "a.mkv"),
             ("title", "A door"),
             ("code", "K7QM-01AB-CDEF-GHJK-MNPQ"),

@@ -80,7 +80,7 @@ fn parse(reader: &Reader<'_>) -> Result<ConfigFile, Wrong> {
         let wrong = Wrong::at(key.span());
         match key.get_ref().as_ref() {
             STREAM => file.streams = streams(reader, value)?,
-            own @ ("record" | "title") => {
+            own @ ("record" | "title" | "multicast") => {
                 return Err(wrong(format!("{own} is one stream's; write it below its [[stream]]")));
             }
             key if Choices::key(key).is_some() => set(&mut file.defaults, key, value)?,
@@ -92,7 +92,8 @@ fn parse(reader: &Reader<'_>) -> Result<ConfigFile, Wrong> {
 }
 
 fn top_keys() -> impl Iterator<Item = &'static str> {
-    let choices = Choices::KEYS.iter().map(|key| key.name).filter(|name| !["record", "title"].contains(name));
+    let choices =
+        Choices::KEYS.iter().map(|key| key.name).filter(|name| !["record", "title", "multicast"].contains(name));
     [STREAM].into_iter().chain(ServerChoices::KEYS.iter().map(|key| key.name)).chain(choices)
 }
 

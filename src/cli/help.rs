@@ -10,6 +10,7 @@ pub const INPUT: &str = "Input";
 pub const STREAMS: &str = "Streams";
 pub const SOUND: &str = "Sound";
 pub const NETWORK: &str = "Network";
+pub const MULTICAST: &str = "Multicast and broadcast";
 pub const TIMING: &str = "Timing";
 pub const LIMITS: &str = "Limits";
 pub const GUARDS: &str = "Who may watch";
@@ -58,6 +59,8 @@ Examples:
   ffmpeg -i film.mov -f yuv4mpegpipe - | udpstream serve -
   udpstream serve film.mp4 --stream lobby=camera:+mic: --stream desk=screen:,fps=15,on-demand
   udpstream serve camera: --code new
+  udpstream serve film.mp4 --multicast auto
+  udpstream serve screen: --multicast 239.1.2.3 --ttl 4 --interface eth0 --fec 20%
   udpstream serve --accept-publishers
   udpstream serve --config streams.toml
 

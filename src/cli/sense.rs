@@ -131,6 +131,7 @@ pub fn fitted(streams: &[(Shown<'_>, &Choices)], defaults: &Choices) -> Result<V
     for (at, (shown, own)) in streams.iter().enumerate() {
         let wrong = RULES.iter().find_map(|rule| shown.wrong(rule, own));
         wrong.map_or(Ok(()), |sentence| Err((at, sentence)))?;
+        too_open(&(*own).clone().or(defaults.clone())).map_or(Ok(()), |sentence| Err((at, sentence.to_owned())))?;
         let mut rest = defaults.clone();
         for (number, rule) in RULES.iter().enumerate() {
             let sentence = shown.wrong(rule, &(*own).clone().or(rest.clone()));
@@ -142,7 +143,8 @@ pub fn fitted(streams: &[(Shown<'_>, &Choices)], defaults: &Choices) -> Result<V
         let merged = (*own).clone().or(rest);
         // A stream with its own no-audio ignores what is said of sound for others.
         let quiet = if own.no_audio == ON { too_quiet(own) } else { too_quiet(&merged) };
-        quiet.or_else(|| too_good(&merged)).map_or(Ok(()), |sentence| Err((at, sentence)))?;
+        let aimless = own.group.is_useless().then(|| AIMLESS.to_owned());
+        quiet.or_else(|| too_good(&merged)).or(aimless).map_or(Ok(()), |sentence| Err((at, sentence)))?;
         all.push(merged);
     }
     let useless = |(number, ..): &(usize, usize, String)| {
@@ -151,6 +153,19 @@ pub fn fitted(streams: &[(Shown<'_>, &Choices)], defaults: &Choices) -> Result<V
     let useless = misfits.into_iter().find(useless);
     useless.map_or(Ok(all), |(_, at, sentence)| Err((at, sentence)))
 }
+
+/// A group is for everybody, at all times.
+fn too_open(said: &Choices) -> Option<&'static str> {
+    said.group.multicast?;
+    if said.code.is_some() || said.password.is_some() {
+        return Some(
+            "what is sent to a group is for everybody, and code and password are for some; leave one of them out",
+        );
+    }
+    (said.on_demand == ON).then_some("a group is sent to whether anybody watches or not; leave on-demand out")
+}
+
+const AIMLESS: &str = "ttl, interface and fec are about a group; add multicast, or leave them out";
 
 /// Something is wanted of sound that is not to be there.
 fn too_quiet(said: &Choices) -> Option<String> {
@@ -231,6 +246,11 @@ mod tests {
             ("film.mp4 --on-demand", "waits for its first watcher"),
             ("test: --on-demand", "waits for its first watcher"),
             ("camera: --on-demand --no-wait", "leave one of them out"),
+            ("camera: --multicast auto --code new", "for everybody"),
+            ("test: --multicast 239.1.2.3 --password correcthorse", "for everybody"),
+            ("camera: --multicast auto --on-demand", "leave on-demand out"),
+            ("test: --ttl 3", "add --multicast"),
+            ("test: --stream a=test:,fec=3", "a: ttl, interface and fec are about a group"),
             ("film.mp4 --stream a=test:,no-adapt,max-bitrate=2M", "a: test card: --no-adapt sends everything"),
             ("film.mp4 --min-quality 90", "min-quality 90 is above quality 80; lower it"),
             ("film.mp4 --min-quality 30 --stream a=test:,quality=20", "a: min-quality 30 is above quality 20"),
@@ -261,6 +281,7 @@ mod tests {
             "--stream cam=camera:+mic:,size=640x480 --stream desk=screen:,no-pointer",
             "--stream cam=camera:,no-wait --stream desk=screen: --on-demand",
             "--stream cam=camera:,on-demand --stream desk=screen: --no-wait",
+            "test: --multicast 239.1.2.3 --stream a=test:,multicast=239.1.2.4,ttl=3 --fec 20% --interface lo",
         ] {
             assert_eq!(said(words), None, "{words}");
         }

@@ -10,6 +10,7 @@ use udpstream::wire::StreamName;
 use super::choices::Choices;
 use super::config;
 use super::help::{OUTPUT, STREAMS};
+use super::multicast::{GroupChoices, USELESS};
 use super::program::ServerChoices;
 use super::streams::{self, Named};
 use super::values::{beside, input, recording, title};
@@ -45,6 +46,8 @@ pub struct ServeArgs {
     pub check_config: bool,
     #[command(flatten)]
     pub choices: Choices,
+    #[command(flatten)]
+    pub group: GroupChoices,
     /// Record the first stream to this file: .mkv, .mp4 or .avi, or .wav for sound only; nothing is encoded again [default:
     /// no recording].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = recording, help_heading = OUTPUT)]
@@ -77,9 +80,14 @@ impl ServeArgs {
             }
             return Err("no stream is named; add a [[stream]] to the file, or an INPUT to the command line".to_owned());
         };
+        first.own.group.multicast = self.group.multicast.take().or(first.own.group.multicast);
         first.own.record = self.record.take().or(first.own.record.take());
         first.own.title = self.title.take().or(first.own.title.take());
-        let defaults = std::mem::take(&mut self.choices).said().or(file.defaults);
+        let group = self.group.without_group();
+        let defaults = Choices { group, ..std::mem::take(&mut self.choices).said() }.or(file.defaults);
+        if defaults.group.is_useless() && named.iter().all(|stream| stream.own.group.multicast.is_none()) {
+            return Err(USELESS.to_owned());
+        }
         if self.check_config
             && let Some(path) = named.iter().find_map(|stream| config::missing(&stream.input))
         {
@@ -116,6 +124,7 @@ impl ServeArgs {
         let own = [
             ("--record", self.record.is_some()),
             ("--title", self.title.is_some()),
+            ("--multicast", self.group.multicast.is_some()),
             ("--preview", self.settings.preview == Some(true)),
         ];
         said.extend(own.into_iter().filter(|(_, said)| *said).map(|(name, _)| name.to_owned()));

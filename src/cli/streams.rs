@@ -166,6 +166,7 @@ fn options(Named { name, input, ear, .. }: Named, choices: Choices) -> serve::St
         on_demand: on(choices.on_demand),
         queue: choices.queue.map_or(10, usize::from),
         record: choices.record,
+        group: choices.group.options(),
         guard: match (choices.code, choices.password) {
             (Some(code), _) => GuardChoice::Code(code),
             (None, Some(password)) => GuardChoice::Password(password),

@@ -20,8 +20,9 @@ use super::values::{bitrate, grid, number, recording, seconds, snapshot, talk_na
 #[derive(Debug, Args)]
 pub struct WatchArgs {
     /// The server, and which of its streams: [udp://|tcp://]HOST[:PORT][/NAME] or udpstream://…, an IPv6 address as [ADDR]:PORT; the port is 9688
-    /// unless given, the stream the server's first; HOST/* is all of them, HOST/CODE the one with this code. Several are shown
-    /// side by side in one window [default: what is announced on the local network, to choose from].
+    /// unless given, the stream the server's first; HOST/* is all of them, HOST/CODE the one with this code. A multicast
+    /// group or a broadcast address is udp://[SOURCE]@GROUP[:PORT]. Several are shown side by side in one window [default: what is
+    /// announced on the local network, to choose from].
     #[arg(value_name = "SERVER", value_hint = ValueHint::Hostname)]
     pub servers: Vec<Target>,
     /// How several streams are laid out, as COLSxROWS, such as 3x2 [default: as fits the window].
@@ -62,6 +63,9 @@ pub struct WatchArgs {
     /// Receive buffer to ask of the system, in bytes [default: 4194304; the system may grant less].
     #[arg(long, value_name = "BYTES", value_parser = number(4_096_u32, 1 << 30), help_heading = NETWORK)]
     pub receive_buffer: Option<u32>,
+    /// Listen to a group by this interface: its name, or one of its addresses [default: where the system routes it to].
+    #[arg(long, value_name = "NAME|ADDR", help_heading = NETWORK)]
+    pub interface: Option<String>,
     /// Show pictures so many milliseconds after they are due, 0 to 10000: smoother on an uneven network; 0 shows them at
     /// once. A stream of more than 128 MiB in that time is shown sooner.
     #[arg(long, value_name = "MS", default_value_t = 0, value_parser = number(0, MAX_LATENCY.as_millis() as u64),
@@ -121,6 +125,13 @@ impl WatchArgs {
         if self.talk && (self.servers.len() > 1 || self.servers.iter().any(|server| server.all)) {
             return Err("what is said is said of one stream: name one with --talk".to_owned());
         }
+        let groups = self.servers.iter().filter(|server| server.group.is_some()).count();
+        if self.interface.is_some() && groups == 0 {
+            return Err("--interface is by which a group is heard, as udp://@239.1.2.3; leave it out".to_owned());
+        }
+        if self.talk && groups > 0 {
+            return Err("a group is only listened to: nothing can be said there; leave --talk out".to_owned());
+        }
         watch::check_secrets(&self.servers, self.code.as_ref(), self.password.as_ref())
     }
 
@@ -148,6 +159,7 @@ impl WatchArgs {
             snapshot: self.snapshot,
             record: self.record,
             force: self.force,
+            interface: self.interface,
             receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
             talk: TalkOptions { typed: self.talk, off: self.no_talk, name: self.name },
             stats: self.stats.into(),

@@ -2,12 +2,15 @@
 //! threads. It knows nothing of what the machine does.
 
 mod connections;
+pub mod group;
+pub mod interface;
 mod local;
 pub mod probe;
 pub mod question;
 #[cfg(target_os = "linux")]
 pub mod slice;
 mod socket;
+mod source;
 pub mod timer;
 mod turn;
 
@@ -38,6 +41,9 @@ const SIGNALS: Token = Token(1_002);
 const BATCH: usize = 64;
 /// While there is always something to send, datagrams are taken in for so long, a batch at least, before that goes on.
 const READING: Duration = Duration::from_millis(2);
+
+/// An interface may come and go; that is noticed so soon.
+const LOOK: Duration = Duration::from_secs(1);
 
 const HANGUP: i32 = 1;
 const INTERRUPT: i32 = 2;
@@ -88,11 +94,16 @@ pub struct Loop {
     hung_up: bool,
     /// By their ports; `None`: the machine has this one only for connections.
     sockets: Vec<Option<Line>>,
+    /// Those that send to groups, and that on which a relay hears one.
+    groups: Vec<Line>,
+    /// When groups are looked after next.
+    next_look: Time,
     connections: Connections,
     sending: Sending,
 }
 
 struct Line {
+    port: Port,
     socket: Socket,
     readable: bool,
 }
@@ -118,6 +129,8 @@ impl Loop {
             signals: None,
             hung_up: false,
             sockets: Vec::new(),
+            groups: Vec::new(),
+            next_look: Time::NEVER,
             sending: Sending::default(),
         };
         sockets.into_iter().try_for_each(|socket| this.add(socket))?;
@@ -125,10 +138,9 @@ impl Loop {
     }
 
     /// One more socket: the machine's next port.
-    pub fn add(&mut self, mut socket: Socket) -> io::Result<()> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut socket.udp, Token(self.sockets.len()), interest)?;
-        self.sockets.push(Some(Line { socket, readable: true }));
+    pub fn add(&mut self, socket: Socket) -> io::Result<()> {
+        let line = self.register(Port(self.sockets.len() as u16), socket)?;
+        self.sockets.push(Some(line));
         Ok(())
     }
 
@@ -140,6 +152,34 @@ impl Loop {
     /// Accepts connections, as the other half of this port of the machine's.
     pub fn listen(&mut self, port: Port, listener: Listener) -> io::Result<()> {
         self.connections.listen(port, listener)
+    }
+
+    /// A group's socket: the machine's port [`Port::GROUP`] and its like, or [`Port::TUNED`].
+    pub fn add_group(&mut self, port: Port, socket: Socket) -> io::Result<()> {
+        let line = self.register(port, socket)?;
+        self.groups.push(line);
+        Ok(())
+    }
+
+    fn register(&mut self, port: Port, mut socket: Socket) -> io::Result<Line> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut socket.udp, Token(port.0.into()), interest)?;
+        if socket.keeper.is_some() {
+            self.next_look = Time::ZERO;
+        }
+        Ok(Line { port, socket, readable: true })
+    }
+
+    /// Sees to it that sockets are in their groups, now and then.
+    fn look_after_groups(&mut self, now: Time) {
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + LOOK;
+        for Line { socket, .. } in self.sockets.iter_mut().flatten().chain(&mut self.groups) {
+            let Socket { udp, keeper, .. } = socket;
+            keeper.iter_mut().for_each(|keeper| keeper.look(udp));
+        }
     }
 
     /// Handles Ctrl-C, SIGTERM and the end of the terminal in this loop from now on.
@@ -173,12 +213,14 @@ impl Loop {
             while self.sockets.len() < app.ports(machine) {
                 self.add(Socket::bind(Options::on(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))))?)?;
             }
-            let (sockets, connections) = (&self.sockets, &mut self.connections);
+            self.look_after_groups(now());
+            let (sockets, groups, connections) = (&self.sockets, &self.groups, &mut self.connections);
             let send = |transmit: &Transmit| {
                 if transmit.port.is_connections() {
                     return connections.send(now(), transmit);
                 }
                 let line = sockets.get(usize::from(transmit.port.0)).and_then(Option::as_ref);
+                let line = line.or_else(|| groups.iter().find(|line| line.port == transmit.port));
                 line.map_or(Ok(Sent::Taken), |line| line.socket.send(transmit).map(|_| Sent::Taken))
             };
             let turned = self.sending.turn(machine, app, now, send);
@@ -188,6 +230,7 @@ impl Loop {
                 Turned::Blocked => app.deadline(),
                 Turned::Stop => return Ok(()),
             };
+            let until = until.min(self.next_look);
             let timeout = self.timeout(until);
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -205,7 +248,8 @@ impl Loop {
     }
 
     fn timeout(&mut self, until: Time) -> Option<Duration> {
-        if self.sockets.iter().flatten().any(|port| port.readable) || self.connections.is_readable(now()) {
+        let mut lines = self.sockets.iter().flatten().chain(&self.groups);
+        if lines.any(|line| line.readable) || self.connections.is_readable(now()) {
             return Some(Duration::ZERO);
         }
         self.timer.arm(until, now())
@@ -221,8 +265,9 @@ impl Loop {
             }
             token if Connections::owns(token) => self.connections.happened(now(), event, machine),
             Token(port) => {
-                if let Some(Some(port)) = self.sockets.get_mut(port) {
-                    port.readable |= event.is_readable() || event.is_error();
+                let mut lines = self.sockets.iter_mut().flatten().chain(&mut self.groups);
+                if let Some(line) = lines.find(|line| usize::from(line.port.0) == port) {
+                    line.readable |= event.is_readable() || event.is_error();
                 }
             }
         }
@@ -245,20 +290,19 @@ impl Loop {
     /// Takes datagrams in, but not for long, so that sending is never held up.
     fn receive<M: Machine>(&mut self, machine: &mut M, buffer: &mut Buffer, reading: Duration) {
         let until = now() + reading;
-        let sockets = self.sockets.iter_mut().enumerate().filter_map(|(i, port)| Some((i, port.as_mut()?)));
-        for (i, port) in sockets.filter(|(_, port)| port.readable) {
+        for line in self.sockets.iter_mut().flatten().chain(&mut self.groups).filter(|line| line.readable) {
             for count in 1.. {
                 if count % BATCH == 0 && now() >= until {
                     break;
                 }
-                match port.socket.receive(buffer) {
+                match line.socket.receive(buffer) {
                     Ok(Came { length, from, local, ecn }) => {
                         let bytes = &buffer.bytes[..length];
-                        let received = Received { port: Port(i as u16), from, local, ecn, bytes };
+                        let received = Received { port: line.port, from, local, ecn, bytes };
                         machine.handle(now(), Input::Datagram(received));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        port.readable = false;
+                        line.readable = false;
                         break;
                     }
                     // An ICMP error of an earlier send: the next call reads on.

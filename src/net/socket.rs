@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, SockRef, Socket as Raw, Type};
 
+use super::group::{Keeper, is_free_but_for_groups, make_room};
 use super::local::{self, Came, Control};
 use crate::proto::Transmit;
 use crate::wire::Ecn;
@@ -18,7 +19,9 @@ const LONGEST: usize = 65_536;
 
 pub struct Socket {
     pub(super) udp: UdpSocket,
-    dual: bool,
+    pub(super) dual: bool,
+    /// Of a group's.
+    pub(super) keeper: Option<Box<Keeper>>,
 }
 
 /// What one datagram after the other is received into.
@@ -59,7 +62,7 @@ pub struct Marks {
 }
 
 impl Marks {
-    const fn tos(self) -> u8 {
+    pub(super) const fn tos(self) -> u8 {
         self.dscp << 2 | self.ecn.bits()
     }
 }
@@ -89,10 +92,17 @@ impl Socket {
         if marks != Marks::default() {
             local::mark(&raw, address, marks.tos())?;
         }
-        raw.bind(&address.into())?;
+        if let Err(error) = raw.bind(&address.into()) {
+            if error.kind() != io::ErrorKind::AddrInUse || !is_free_but_for_groups(address) {
+                return Err(error);
+            }
+            raw.set_reuse_address(true)?;
+            raw.bind(&address.into())?;
+        }
+        make_room(&raw, address)?;
         let (udp, dual) = (UdpSocket::from_std(raw.into()), is_any6(address));
         local::tell(&udp, address)?;
-        Ok(Self { udp, dual })
+        Ok(Self { udp, dual, keeper: None })
     }
 
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -130,7 +140,7 @@ impl Socket {
 }
 
 /// A size that was asked for is set as asked. Otherwise as much as we want, past the system's cap where we may.
-fn receive_room(raw: &Raw, wanted: Option<usize>) -> io::Result<()> {
+pub(super) fn receive_room(raw: &Raw, wanted: Option<usize>) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     if wanted.is_none() && rustix::net::sockopt::set_socket_recv_buffer_size_force(raw, BUFFER).is_ok() {
         return Ok(());
@@ -169,7 +179,7 @@ fn is_no_ipv6(error: &io::Error) -> bool {
 /// PROBE, not DO: the kernel must neither fragment nor believe a forged "too big". On a dual-stack socket each family
 /// has its own option.
 #[cfg(target_os = "linux")]
-fn dont_fragment(raw: &Raw, address: SocketAddr) -> io::Result<()> {
+pub(super) fn dont_fragment(raw: &Raw, address: SocketAddr) -> io::Result<()> {
     use rustix::net::sockopt::{
         Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
     };
@@ -183,7 +193,7 @@ fn dont_fragment(raw: &Raw, address: SocketAddr) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn dont_fragment(_raw: &Raw, _address: SocketAddr) -> io::Result<()> {
+pub(super) fn dont_fragment(_raw: &Raw, _address: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 

@@ -20,6 +20,9 @@ const SLOWLY: i64 = 400;
 /// … unless it was wrong by more than this, ns: then a machine has slept.
 const WRONG: i64 = 100_000_000;
 
+/// Nothing comes quicker than the first by more than this, ns: then a clock was set.
+const QUICKER: i64 = 3_600_000_000_000;
+
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     at: Time,
@@ -44,6 +47,30 @@ pub struct ClockSync {
     offset: i64,
     /// When the first exchange was, and the last.
     span: Option<(Time, Time)>,
+    /// Server − ours, ns, by the first that was on its way for nobody knows how long.
+    first_one_way: Option<i64>,
+}
+
+/// The clock of a sender that is told nothing: what it says of it, and the stamps of what it sends.
+#[derive(Clone, Debug, Default)]
+pub struct OneWay {
+    told: Option<Time>,
+}
+
+impl OneWay {
+    /// The sender's clock is this, as it says now.
+    pub fn tells(&mut self, told: Time, now: Time, clock: &mut ClockSync) {
+        if self.told.replace(told).is_none() {
+            clock.one_way(told, now);
+        }
+    }
+
+    /// When something left that bears this stamp, which is the low 32 bits of the sender's µs.
+    pub fn sent(&self, stamp: u32) -> Option<Time> {
+        let told = self.told?;
+        let ahead = stamp.wrapping_sub(told.wire_micros()).cast_signed();
+        Some(told.offset(i64::from(ahead) * 1_000))
+    }
 }
 
 impl ClockSync {
@@ -52,7 +79,11 @@ impl ClockSync {
         let rtt = now.since(sent).saturating_sub(held);
         let offset = server.signed_since(now).saturating_add(rtt.as_nanos() as i64 / 2);
         self.last_rtt = Some(rtt);
-        let new = Sample { at: now, rtt, offset };
+        self.take(Sample { at: now, rtt, offset });
+    }
+
+    fn take(&mut self, new: Sample) {
+        let now = new.at;
         while self.best.back().is_some_and(|old| old.error_at(&new) >= new.error_at(&new)) {
             self.best.pop_back();
         }
@@ -63,6 +94,16 @@ impl ClockSync {
             self.best.push_back(new);
         }
         self.follow(now);
+    }
+
+    /// What left at `server` has come at `now`, and how long it was on its way nobody knows: what was quickest is taken to have
+    /// come at once.
+    pub fn one_way(&mut self, server: Time, now: Time) {
+        let offset = server.signed_since(now);
+        let first = *self.first_one_way.get_or_insert(offset);
+        // Slower than the quickest that can be by so much.
+        let late = first.saturating_add(QUICKER).saturating_sub(offset).max(0).unsigned_abs();
+        self.take(Sample { at: now, rtt: Duration::from_nanos(late.saturating_mul(2)), offset });
     }
 
     /// Moves what is told towards what is believed.

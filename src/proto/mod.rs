@@ -187,6 +187,10 @@ impl Port {
     pub const fn is_for_pictures(self) -> bool {
         self.socket().0 == Self::PICTURES.0
     }
+    /// The first of those that send to groups.
+    pub const GROUP: Self = Self(240);
+    /// Of a relay: the one on which the group is heard that it passes on.
+    pub const TUNED: Self = Self(254);
 }
 
 impl Transmit {

@@ -21,6 +21,8 @@ pub mod kind {
     pub const WANTED: u16 = 7;
     /// Update: see [`super::super::message::RelayHop`].
     pub const HOPS: u16 = 8;
+    /// Update of a group: u16, the port on which its sender's server answers a Nack.
+    pub const UNICAST: u16 = 9;
     /// Join, Accept: name of the stream, see [`super::super::StreamName`].
     pub const STREAM: u16 = 16;
     /// Join, Accept: 32 bytes, the proof of knowing the secret.

@@ -6,13 +6,13 @@ use std::time::Duration;
 use udpstream::media::sound::CodedSound;
 use udpstream::units::{Bitrate, MediaTime, Rate, Size, Unit};
 use udpstream::wire::message::{
-    AdaptationReason, Entry, InForce, LineRange, List, Listing, Message, NackName, NameRange, Parity, RelayHop, Say,
-    Scheme, State, Unsaid, UnsaidCode, WantedPictures, put_hops,
+    AdaptationReason, ClockEcho, Entry, InForce, LineRange, List, Listing, Message, NackName, NameRange, Parity,
+    RelayHop, Say, Scheme, State, Unsaid, UnsaidCode, WantedPictures, put_hops,
 };
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::report::{Arrival, Ecn};
 use udpstream::wire::talk::Line;
-use udpstream::wire::tlv::{Tlvs, kind};
+use udpstream::wire::tlv::{self, Tlvs, kind};
 use udpstream::wire::{Description, Hop, Kind, ObjectView, Report, StreamName};
 
 use crate::exchange::{FIRST, MOVED, Packet, SECOND, SERVER, SOUND, exchange};
@@ -143,6 +143,10 @@ fn adapted() -> Vec<Sample> {
     let mut hops = Vec::new();
     put_hops(&mut hops, &[RelayHop { id: STREAM, age: Some(Duration::from_micros(1_730)) }]);
     let relayed = Message::Update { number: 0, tlvs: Tlvs::trusted(&hops) };
+    let mut announced = Vec::new();
+    ClockEcho { echo: 0, held: 0, clock: 60_000_000 }.put(&mut announced);
+    tlv::put(&mut announced, kind::UNICAST, &9_688_u16.to_be_bytes());
+    let announced = Message::Update { number: 0, tlvs: Tlvs::trusted(&announced) };
     let mark = |(micros, ecn)| Arrival::received(Duration::from_micros(micros), ecn, 1);
     let report = Message::Report(Report {
         session: SESSION,
@@ -160,6 +164,7 @@ fn adapted() -> Vec<Sample> {
         Sample { name: "Limits", title: "**Want** of limits", bytes: bytes(&want) },
         Sample { name: "Thinning", title: "**Update** with what is in force", bytes: bytes(&update) },
         Sample { name: "Hops", title: "**Update** from a relay", bytes: bytes(&relayed) },
+        Sample { name: "Announced", title: "**Update** to a group", bytes: bytes(&announced) },
         Sample { name: "Marks", title: "**Report** of a mark and of an old arrival", bytes: bytes(&report) },
     ]
 }

@@ -22,6 +22,7 @@ mod attacks;
 mod claims;
 mod drift;
 mod fair;
+mod groups;
 mod guarded;
 mod guarded_relays;
 mod held;

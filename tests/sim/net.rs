@@ -21,9 +21,11 @@ use crate::jpeg::Film;
 use crate::random::Random;
 use crate::sources::Source;
 
+mod groups;
 mod sound;
 mod watcher;
 
+pub use groups::group;
 pub use sound::{chunk, packet};
 pub use watcher::{Seen, Watcher};
 
@@ -123,6 +125,8 @@ pub struct World {
     /// Everything that left anybody, if `record` is set.
     pub sent: Vec<Sent>,
     pub record: bool,
+    /// Who listens to which group.
+    groups: BTreeMap<SocketAddr, Vec<usize>>,
     /// What reached addresses where nobody listens.
     pub stray: BTreeMap<SocketAddr, Vec<(Time, Vec<u8>)>>,
     flights: BTreeMap<(Time, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
@@ -198,6 +202,7 @@ impl World {
             lose: Vec::new(),
             sent: Vec::new(),
             record: false,
+            groups: BTreeMap::new(),
             stray: BTreeMap::new(),
             flights: BTreeMap::new(),
             number: 0,
@@ -407,6 +412,9 @@ impl World {
     }
 
     fn fly(&mut self, now: Time, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        if self.fly_to_group(from, to, &bytes) {
+            return;
+        }
         let down = from == SERVER || from == SOUND;
         let at = self.watcher_at(if down { to } else { from });
         let link = at.map(|(n, _)| &mut self.watchers[n]).map(|w| if down { &mut w.down } else { &mut w.up });
@@ -420,19 +428,6 @@ impl World {
     /// A digest of everything that was sent and said.
     pub fn digest(&self) -> u64 {
         self.log.finish()
-    }
-
-    /// Unit, due and actual time of every departure.
-    pub fn departures(&self) -> Vec<(Unit, Time, Time)> {
-        self.departures_of(self.server.key)
-    }
-
-    pub fn started(&self) -> Time {
-        let started = |(_, event): &(Time, server::Event)| match event {
-            server::Event::Started { at, .. } => Some(*at),
-            _ => None,
-        };
-        self.server.events.iter().find_map(started).expect("the clock runs")
     }
 }
 

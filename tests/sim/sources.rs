@@ -101,6 +101,19 @@ impl World {
         self.tell_server(Local::Stream(key, Feed::Failed("The camera is gone.".to_owned())));
     }
 
+    /// Unit, due and actual time of every departure.
+    pub fn departures(&self) -> Vec<(Unit, Time, Time)> {
+        self.departures_of(self.server.key)
+    }
+
+    pub fn started(&self) -> Time {
+        let started = |(_, event): &(Time, Event)| match event {
+            Event::Started { at, .. } => Some(*at),
+            _ => None,
+        };
+        self.server.events.iter().find_map(started).expect("the clock runs")
+    }
+
     /// Unit, due and actual time of every departure of a stream.
     pub fn departures_of(&self, key: StreamKey) -> Vec<(Unit, Time, Time)> {
         let departed = |(_, event): &(Time, Event)| match event {

@@ -16,6 +16,7 @@ use super::keeper::{Answer, Keeper, Kept, Order};
 use super::{Options, words};
 use crate::app::Exit;
 use crate::app::figures::Output;
+use crate::app::group::Announced;
 use crate::app::storing::Storing;
 use crate::media::coded::PassedPicture;
 use crate::media::sound::PassedSound;
@@ -106,10 +107,11 @@ impl Relaying {
     }
 
     /// Says on both channels where it listens.
-    pub fn announce(&mut self, local: SocketAddr, sound: u16) {
+    pub fn announce(&mut self, local: SocketAddr, sound: u16, group: Option<&Announced>) {
         let origins = self.options.origins.to_string();
         let fields = json!({
             "address": local.ip().to_string(), "port": local.port(), "audio_port": sound, "origin": origins,
+            "group": group.map(Announced::json),
             "cache": self.options.cache.as_ref().map(|folder| folder.display().to_string()),
             "record_dir": self.options.record_dir.as_ref().map(|folder| folder.display().to_string()),
         });
@@ -117,6 +119,7 @@ impl Relaying {
         let port = local.port();
         let place = if local.ip().is_unspecified() { format!("HOST:{port}") } else { local.to_string() };
         self.output.say(&format!("Relaying {origins} on port {port}. Watch with: udpstream watch {place}"));
+        group.iter().for_each(|group| self.output.say(&group.sentence()));
     }
 
     fn feed(&self, now: Time, relay: &mut Relay, key: StreamKey, feed: Feed) {
@@ -302,6 +305,7 @@ impl Relaying {
 fn why(above: &Above, options: &Options) -> String {
     match above {
         Above::Away(sentence) if !sentence.is_empty() => sentence.clone(),
+        _ if options.origins.group.is_some() => format!("Nothing is heard on {}.", options.origins),
         _ => format!("There is no answer from {}.", options.origins),
     }
 }
@@ -328,6 +332,10 @@ impl App<Relay> for Relaying {
                 }
             }
             Event::Tapped(key, tapped) => self.take(key, tapped),
+            Event::AnotherSender(_, address) => self.output.warn(&format!(
+                "warning: another sender, {address}, uses the group {} too; it is left out.",
+                self.options.origins
+            )),
             Event::Unlisted(failure) => {
                 tracing::info!(?failure, "list");
                 self.unlisted = failure.is_some();

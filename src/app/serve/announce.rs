@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::channel::Channel;
 use super::serving::Serving;
 use crate::app::code::{self, Told};
+use crate::app::group::Announced;
 use crate::app::secrets::{GivenCode, GuardChoice};
 use crate::discovery::{Announcer, Summary};
 use crate::seal::Code;
@@ -19,6 +20,7 @@ fn fields(channel: &Channel) -> Map<String, Value> {
     let fields = json!({
         "title": channel.title(), "width": info.size.width, "height": info.size.height,
         "fps_num": info.rate.num(), "fps_den": info.rate.den(), "details": info.details,
+        "group": channel.group.as_ref().map(Announced::json),
     });
     if let Value::Object(fields) = fields { fields } else { Map::new() }
 }
@@ -66,6 +68,8 @@ impl Serving {
         if let Some(taken) = self.publishers(&place) {
             self.output.say(&taken);
         }
+        let groups = self.channels.iter().filter_map(|channel| channel.group.as_ref());
+        groups.for_each(|group| self.output.say(&group.sentence()));
         let place = code::place(local);
         for (channel, code) in self.channels.iter().zip(codes) {
             let name = channel.stream.name.as_str();

@@ -15,6 +15,7 @@ use super::tap::Taps;
 use super::voice::Voice;
 use crate::app::encode::{EncoderCounts, Origin};
 use crate::app::figures::Output;
+use crate::app::group::Announced;
 use crate::app::opening::Attempt;
 use crate::app::words::Position;
 use crate::proto::server::{Feed, Local, Server, StreamKey};
@@ -33,6 +34,8 @@ const END_PAUSE: Duration = Duration::from_millis(5);
 pub struct Channel {
     pub key: StreamKey,
     pub stream: StreamOptions,
+    /// The group that it is sent to.
+    pub group: Option<Announced>,
     /// Messages name it.
     named: bool,
     /// Where it is told of.
@@ -85,6 +88,7 @@ impl Channel {
     ) -> anyhow::Result<Self> {
         let mut channel = Self {
             key,
+            group: None,
             named: false,
             measured: Measured::new(output.start()),
             output,

@@ -45,6 +45,7 @@ fn shown(stream: &StreamOptions) -> String {
         stream.on_demand.then(|| "on demand".to_owned()),
         stream.no_wait.then(|| "from the start".to_owned()),
         source.sound.is_none().then(|| "no sound".to_owned()),
+        stream.group.as_ref().map(|group| format!("sent to {}", group.choice)),
         stream.record.as_ref().map(|path| format!("recorded to {}", path.display())),
     ];
     told.into_iter().flatten().for_each(|told| text.push_str(&format!(", {told}")));

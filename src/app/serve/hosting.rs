@@ -211,7 +211,7 @@ impl App<Relay> for Hosting {
             Event::Above(key, above) => self.above(now, relay, key, above),
             Event::Tapped(key, tapped) => self.take(key, tapped),
             // There is no server above.
-            Event::Film(..) | Event::Fetched(..) | Event::Unlisted(_) => {}
+            Event::Film(..) | Event::Fetched(..) | Event::Unlisted(_) | Event::AnotherSender(..) => {}
         }
         Flow::Continue
     }

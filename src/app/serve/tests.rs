@@ -53,6 +53,7 @@ fn stream(name: &str) -> StreamOptions {
         on_demand: false,
         queue: 10,
         record: None,
+        group: None,
         guard: GuardChoice::Everybody,
     }
 }

@@ -160,7 +160,13 @@ fn find(target: &Target, limit: Duration) -> Answer {
 fn of(target: &Target, entries: Vec<Entry>, servers: &Servers) -> impl Iterator<Item = Found> {
     let going_on = entries.into_iter().filter(|entry| entry.state != State::Ended);
     going_on.map(|entry| Found {
-        target: Target { address: target.address.clone(), stream: Some(entry.name), code: None, all: false },
+        target: Target {
+            address: target.address.clone(),
+            stream: Some(entry.name),
+            code: None,
+            all: false,
+            group: None,
+        },
         servers: servers.clone(),
     })
 }

@@ -144,6 +144,7 @@ impl Measured {
                 bitrate_bps,
                 rtt: receiver.rtt(),
                 transport: receiver.transport(),
+                others: counts.traffic.others,
                 lost: counts.traffic.numbers.saturating_sub(counts.traffic.numbers_came),
                 repair: counts.traffic.repair,
                 repair_delay: receiver.repair_delay(),
@@ -152,9 +153,10 @@ impl Measured {
             fps,
             interval: of(&b.interval),
             shown_interval: of(&b.shown_interval),
-            latency: of(&b.latency),
+            // How long it was on its way a group does not tell.
+            latency: of(&b.latency).filter(|_| !receiver.is_tuned()),
             stages: Stages {
-                network: of(&b.network),
+                network: of(&b.network).filter(|_| !receiver.is_tuned()),
                 wait: of(&b.wait),
                 decode: of(&b.decode),
                 present: of(&b.present),

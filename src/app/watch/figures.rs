@@ -60,6 +60,8 @@ pub struct Network {
     pub bitrate_bps: f64,
     pub rtt: Option<Duration>,
     pub transport: Transport,
+    /// What others have sent to the group.
+    pub others: u64,
     /// Datagrams that must have been sent, and did not come.
     pub lost: u64,
     /// What repair took, and how much later pictures are shown for it.
@@ -149,7 +151,7 @@ impl Network {
     fn repaired(&self) -> Map<String, Value> {
         let RepairTraffic { nacks, asked, resent, needless, parity, bytes } = self.repair;
         let fields = json!({
-            "datagrams_lost": self.lost, "nacks": nacks, "objects_asked": asked, "resends": resent,
+            "datagrams_lost": self.lost, "datagrams_of_others": self.others, "nacks": nacks, "objects_asked": asked, "resends": resent,
             "resends_needless": needless, "parity_datagrams": parity, "repair_bytes": bytes,
             "repair_delay_ms": millis(self.repair_delay),
         });

@@ -76,6 +76,8 @@ pub struct Options {
     /// Record over a file that is there.
     pub force: bool,
     pub receive_buffer: Option<usize>,
+    /// By which a group is heard.
+    pub interface: Option<String>,
     pub talk: TalkOptions,
     pub stats: StatsFormat,
     pub quiet: bool,
@@ -104,6 +106,9 @@ pub fn check_secrets(servers: &[Target], code: Option<&GivenCode>, password: Opt
         _ if password.is_some() => return Err("--password is of one stream: name it, as in HOST/NAME".to_owned()),
         _ => return Ok(()),
     };
+    if servers.iter().any(|target| target.group.is_some()) && (code.is_some() || password.is_some()) {
+        return Err("what is sent to a group is for everybody: leave --code and --password out".to_owned());
+    }
     let coded = code.is_some() || own_code.is_some();
     if code.is_some() && (stream.is_some() || own_code.is_some()) {
         return Err("--code says which stream is meant: name the server alone".to_owned());

@@ -25,7 +25,7 @@ pub struct Subject {
 
 impl Subject {
     pub fn new(target: Target, name: Option<String>, servers: Servers) -> Self {
-        let server = target.address.to_string();
+        let server = target.place();
         let secret = target.code.as_ref().map(|code| Secret::Code(code.lookup(), code.key()));
         Self { name, target, servers, secret, instance: None, server }
     }

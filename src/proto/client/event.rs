@@ -1,5 +1,7 @@
 //! What a client tells the machine around it.
 
+use std::net::SocketAddr;
+
 use crate::proto::talk::{Said, Told};
 use crate::wire::Description;
 use crate::wire::message::{NameRange, RefuseCode};
@@ -18,6 +20,8 @@ pub enum Event {
         kept: bool,
     },
     Trouble(Trouble),
+    /// Somebody else sends to the group that is listened to; said once of each.
+    AnotherSender(SocketAddr),
     /// Something that was asked for is not to be had.
     Gone(NameRange),
     /// What is heard, or not taken, of what people say.

@@ -6,15 +6,14 @@ use std::time::Duration;
 use super::retry::Retry;
 use super::session::Session;
 use super::wishes::{Wanting, Wishes};
-use super::{Client, Event, Found, Secret, Stream, Trouble};
+use super::{Client, Event, Secret, Trouble};
 use crate::proto::clocksync::ClockSync;
 use crate::proto::reception::{Reception, Terms, report_interval};
 use crate::proto::{Peer, Servers, Transmit, Transport, hop};
 use crate::units::Time;
 use crate::wire::message::{Accept, COOKIE_LEN, Join, MAX_HOPS, Message, RelayHop, Role, Scheme, put_via, via};
-use crate::wire::object::ObjectView;
 use crate::wire::tlv::{self, Tlvs, kind};
-use crate::wire::{Description, Kind, StreamName, VERSION};
+use crate::wire::{Kind, StreamName, VERSION};
 
 /// After this much silence the server counts as lost.
 const LOST_AFTER: Duration = Duration::from_millis(1_200);
@@ -84,6 +83,12 @@ impl Joining {
         Self { nonce, switch: None, returns: false, step: Step::Hello, retry, since: first, failures: 0, stuck: false }
     }
 
+    /// Nobody is asked.
+    pub const fn listening(since: Time) -> Self {
+        let (step, retry) = (Step::Joined, Retry::none(since));
+        Self { nonce: 0, switch: None, returns: false, step, retry, since, failures: 0, stuck: false }
+    }
+
     /// A datagram of this try could not be sent.
     pub const fn not_sent(&mut self) {
         self.failures += 1;
@@ -117,13 +122,17 @@ impl Client {
     /// Looks for a server from `first` on, whichever session there is.
     pub(super) fn search(&mut self, first: Time) {
         self.asked.clear();
+        if self.tuned.is_some() {
+            self.joining = Joining::listening(first);
+            return;
+        }
         self.joining = Joining::start(self.random.id(), first);
     }
 
     /// Sends the Hello or Join that is due, and notices a server that has fallen silent.
     pub(super) fn look_for_server(&mut self, now: Time) {
         if self.joining.is_over()
-            && !self.accepted
+            && !self.waits_to_be_asked()
             && self.session.as_ref().is_some_and(|session| now >= session.suspect_at())
         {
             self.search(now);
@@ -162,6 +171,9 @@ impl Client {
 
     /// Another stream of the same server: asked of the server that there is a session with, or else of all.
     pub fn switch(&mut self, now: Time, stream: Option<StreamName>) {
+        if self.tuned.is_some() {
+            return;
+        }
         let plays = self.session.as_ref().is_some_and(|session| session.bye.is_none());
         let there = self.config.stream == stream || stream.is_some() && self.name() == stream.as_ref();
         if plays && there && self.asked.is_empty() {
@@ -206,6 +218,11 @@ impl Client {
         self.config.servers = servers;
     }
 
+    /// Whether silence is no reason to look for a server: the other end has asked for the session, or nobody ever asks.
+    const fn waits_to_be_asked(&self) -> bool {
+        self.accepted || self.tuned.is_some()
+    }
+
     /// What is to be said about the silence by now, if anything.
     fn trouble_at(&self, now: Time) -> Option<Trouble> {
         let (limit, silent) = self.silence()?;
@@ -227,7 +244,7 @@ impl Client {
 
     /// When silence is looked at next.
     pub(super) fn alarm(&self) -> Option<Time> {
-        let looks = self.joining.is_over() && !self.accepted;
+        let looks = self.joining.is_over() && !self.waits_to_be_asked();
         let suspect = self.session.as_ref().filter(|_| looks).map(Session::suspect_at);
         let trouble = self.silence().filter(|_| self.trouble.is_none()).map(|(limit, _)| limit);
         [suspect, trouble].into_iter().flatten().min()
@@ -240,7 +257,7 @@ impl Client {
         }
         if self.joining.is_search() {
             self.joining.finish(now);
-        } else if self.joining.switch.is_none() && !self.accepted {
+        } else if self.joining.switch.is_none() && !self.waits_to_be_asked() {
             return;
         }
         if self.trouble.take().is_some() {
@@ -404,40 +421,5 @@ impl Client {
         let splits = self.config.servers.transport == Transport::Both;
         self.returning.begins(now, asked.server, splits);
         (self.trouble, self.switched, self.ended) = (None, false, None);
-    }
-
-    /// A Description of the session: the first one ends joining.
-    pub(super) fn description(&mut self, now: Time, object: &ObjectView<'_>, exact: &[u8]) {
-        let Ok(description) = Description::parse(object.body) else {
-            self.traffic.rejected += 1;
-            return;
-        };
-        let Some(session) = self.session.as_mut() else { return };
-        let id = object.header.stream;
-        let first = !std::mem::replace(&mut session.described, true);
-        let known = self.stream.as_ref().map(|stream| stream.id);
-        let found = (first || known != Some(id)).then_some(match known {
-            None => Found::First,
-            Some(_) if first && session.switched => Found::Switched,
-            Some(_) if first => Found::Again,
-            Some(_) => Found::Renamed,
-        });
-        if found.is_some() {
-            session.reception.report_soon(now);
-            if matches!(self.joining.step, Step::Describe(_)) {
-                self.joining.finish(now);
-            }
-        }
-        match self.stream.as_mut().filter(|stream| stream.id == id) {
-            Some(stream) => {
-                stream.description = stream.described_again(description);
-                stream.object = exact.to_vec();
-            }
-            None => self.stream = Some(Stream { id, description, object: exact.to_vec() }),
-        }
-        self.events.push_back(Event::Described(found));
-        if found == Some(Found::Switched) {
-            self.take_back_lines();
-        }
     }
 }

@@ -23,7 +23,7 @@ impl Client {
     }
 
     fn say_bye(&mut self, now: Time, code: u16, sentence: &str) {
-        if let Some(session) = self.session.as_mut().filter(|_| !self.closed) {
+        if let Some(session) = self.session.as_mut().filter(|_| !self.closed && self.tuned.is_none()) {
             let id = session.reception.id();
             let goodbye = Message::Bye { session: id, code, sentence };
             self.out.push_back(session.reception.say(now, &goodbye));

@@ -2,7 +2,9 @@
 //! descriptions and objects. What becomes of them is not its concern: a watcher plays them, a relay passes them on.
 
 mod accepted;
+mod described;
 mod event;
+mod incoming;
 mod joining;
 mod leaving;
 mod refused;
@@ -11,6 +13,7 @@ mod returning;
 mod secret;
 mod session;
 mod talking;
+mod tuned;
 mod wishes;
 
 use std::collections::VecDeque;
@@ -24,18 +27,18 @@ pub use secret::Secret;
 pub use wishes::Wishes;
 
 use super::hops::Hops;
-use super::reception::{InTime, Receipt, Taken, Traffic};
+use super::reception::{InTime, Receipt, Traffic};
 use super::talk::Ear;
-use super::{Peer, Port, Reason, Received, Servers, Soonest, Transmit, Transport};
+use super::{Port, Reason, Servers, Soonest, Transmit, Transport};
 use crate::media::coded::Object;
 use crate::seal::{Random, Seed};
 use crate::units::{Time, Unit};
+use crate::wire::StreamName;
 use crate::wire::message::{InForce, Message, NameRange, RelayHop, Role, State};
-use crate::wire::object::{ObjectView, Type, flags};
 use crate::wire::tlv::Tlvs;
-use crate::wire::{Hop, Kind, StreamName};
 use joining::{Ended, Joining, PendingJoin};
 use session::Session;
+use tuned::Tuned;
 
 /// Datagrams that may wait to be sent while a socket is full.
 const MOST_WAITING: usize = 4_096;
@@ -95,6 +98,8 @@ pub struct Client {
     returning: Returning,
     /// What hears and says the lines of the stream.
     ear: Option<Ear>,
+    /// It listens to a group; `None`: it asks a server.
+    tuned: Option<Tuned>,
     /// Said goodbye for good.
     closed: bool,
     out: VecDeque<Transmit>,
@@ -121,6 +126,7 @@ impl Client {
             accepted: false,
             returning: Returning::default(),
             ear: None,
+            tuned: None,
             closed: false,
             out: VecDeque::new(),
             events: VecDeque::new(),
@@ -228,6 +234,9 @@ impl Client {
     /// What is wished of each session to come, and of this one.
     pub fn wish(&mut self, now: Time, opening: Wishes, here: Wishes) {
         self.config.wishes = opening;
+        if self.tuned.is_some() {
+            return;
+        }
         // Who is asked for nothing goes on saying what the stream is.
         let waits = self.accepted && !self.is_joined();
         let here = if waits { Wishes { paused: true, ..Wishes::NONE } } else { here };
@@ -243,93 +252,6 @@ impl Client {
         if let Some((number, tlvs)) = session.wanting.due(now) {
             let want = Message::Want { session: session.reception.id(), number, tlvs: Tlvs::trusted(&tlvs) };
             self.out.push_back(session.reception.say(now, &want));
-        }
-    }
-
-    /// Takes a datagram in; if it brought an object of the session other than a description, that is the answer.
-    pub fn datagram<'a>(&mut self, now: Time, datagram: Received<'a>) -> Option<(Receipt, ObjectView<'a>)> {
-        if !self.config.servers.has(datagram.peer()) {
-            return None;
-        }
-        let Ok((hop, body)) = Hop::parse(datagram.bytes) else {
-            self.traffic.rejected += 1;
-            return None;
-        };
-        self.traffic.came(datagram.bytes.len());
-        if matches!(hop.kind, Kind::CHALLENGE | Kind::ACCEPT | Kind::REFUSE) {
-            self.outside_session(now, datagram.peer(), hop, body);
-            return None;
-        }
-        self.in_session(now, datagram, hop, body)
-    }
-
-    fn outside_session(&mut self, now: Time, from: Peer, hop: Hop, body: &[u8]) {
-        match Message::parse(hop.kind, body) {
-            // They belong to no session yet: with a tag they are nobody's.
-            Ok(Message::Challenge { .. } | Message::Refuse(_)) if hop.tag != 0 => self.traffic.rejected += 1,
-            Ok(Message::Challenge { nonce, cookie, server_nonce, .. }) => {
-                self.challenge(now, from, nonce, (cookie, server_nonce));
-            }
-            Ok(Message::Accept(accept)) => self.accept(now, from, hop.tag, &accept),
-            Ok(Message::Refuse(refuse)) => self.refused(now, from.address, &refuse),
-            Ok(_) => {}
-            Err(_) => self.traffic.rejected += 1,
-        }
-    }
-
-    fn in_session<'a>(
-        &mut self,
-        now: Time,
-        datagram: Received<'_>,
-        hop: Hop,
-        body: &'a [u8],
-    ) -> Option<(Receipt, ObjectView<'a>)> {
-        let session = self.session.as_mut()?;
-        let taken = session.reception.take(now, datagram, (hop, body), &mut self.traffic);
-        if !matches!(taken, Taken::Foreign) {
-            self.heard_again(now);
-        }
-        match taken {
-            Taken::Foreign | Taken::Nothing => None,
-            Taken::Message(message) => {
-                self.heed(now, &message);
-                None
-            }
-            // What cannot be opened.
-            Taken::Object(_, object) if object.header.has(flags::SEALED) => {
-                self.reject();
-                None
-            }
-            Taken::Object(receipt, object) if self.config.film == Some(object.header.stream) => Some((receipt, object)),
-            Taken::Object(_, object) if object.header.kind == Type::DESCRIPTION => {
-                let exact = ObjectView::exact(body).unwrap_or(body);
-                self.description(now, &object, exact);
-                None
-            }
-            Taken::Object(_, object) if object.header.kind == Type::TEXT => {
-                self.hear(now, &object, body);
-                None
-            }
-            Taken::Object(receipt, object) => Some((receipt, object)),
-        }
-    }
-
-    fn heed(&mut self, now: Time, message: &Message<'_>) {
-        if self.heed_talk(now, message) {
-            return;
-        }
-        let Some(session) = self.session.as_mut() else { return };
-        match message {
-            // More of them than these wait for the socket: who asks will ask again.
-            Message::PathCheck { .. } if self.out.len() >= MOST_WAITING => {}
-            Message::PathCheck { token } => {
-                let reply = Message::PathReply { session: session.reception.id(), token: *token };
-                self.out.push_back(session.reception.say(now, &reply));
-            }
-            Message::Gone { session: id, range } if *id == session.reception.id() => {
-                self.events.push_back(Event::Gone(*range));
-            }
-            message => session.heed(message),
         }
     }
 
@@ -379,6 +301,9 @@ impl Client {
         }
         self.look_for_socket(now);
         self.look_for_server(now);
+        if self.tuned.is_some() {
+            return self.tend_tuned(now);
+        }
         self.send_want(now);
         self.tend_talk(now);
         self.ask_for_missing(now, in_time);
@@ -414,7 +339,8 @@ impl Client {
             return Soonest::new();
         }
         let session = self.session.as_ref();
-        let report = session.and_then(|session| session.reception.report_deadline());
+        let asks = session.filter(|_| self.tuned.is_none());
+        let report = asks.and_then(|session| session.reception.report_deadline());
         let want = session.and_then(|session| session.wanting.deadline());
         let described = session.filter(|session| session.described);
         let repair = described.and_then(|session| session.reception.recovery_deadline());

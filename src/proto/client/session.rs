@@ -60,11 +60,14 @@ impl Session {
     pub fn heed(&mut self, message: &Message<'_>) {
         match message {
             Message::Update { tlvs, .. } => self.heed_update(*tlvs),
-            Message::Bye { session, code, sentence } if *session == self.reception.id() => {
-                self.bye = Some((*code, printable(sentence)));
-            }
+            Message::Bye { session, code, sentence } if *session == self.reception.id() => self.end(*code, sentence),
             _ => {}
         }
+    }
+
+    /// The other end has said goodbye.
+    pub fn end(&mut self, code: u16, sentence: &str) {
+        self.bye = Some((code, printable(sentence)));
     }
 
     fn heed_update(&mut self, tlvs: Tlvs<'_>) {

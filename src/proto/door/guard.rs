@@ -29,6 +29,11 @@ impl Guard {
         !matches!(self, Self::Code(..) | Self::Elsewhere { listed: false })
     }
 
+    /// Whether everybody may watch.
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
+
     /// Whether a proof is asked for.
     pub const fn asks(&self) -> bool {
         !matches!(self, Self::Open)

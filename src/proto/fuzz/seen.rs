@@ -85,7 +85,7 @@ impl Seen {
                 self.lines.push(line.id);
             }
             Event::Listing(_) | Event::ListFailed(_) | Event::Talk(_) => {}
-            Event::Refused { .. } | Event::TooLarge(_) | Event::Trouble(_) => {}
+            Event::Refused { .. } | Event::TooLarge(_) | Event::Trouble(_) | Event::AnotherSender(_) => {}
         }
     }
 

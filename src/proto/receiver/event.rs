@@ -59,6 +59,8 @@ pub enum Event {
     Talk(TalkNews),
     /// Nothing has been heard for a while; looking for the server.
     Trouble(Trouble),
+    /// Somebody else sends to the group that is listened to; said once of each.
+    AnotherSender(SocketAddr),
     /// The stream ended, or the server stopped, with its sentence. Unless [`Config::stay`], `Finished` follows.
     Over {
         why: Over,

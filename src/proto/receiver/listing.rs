@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Event, Receiver};
+use super::{Event, ListFailure, Receiver};
 use crate::proto::Received;
 use crate::proto::lister::Fetch;
 use crate::seal::Random;
@@ -16,6 +16,10 @@ impl Receiver {
     pub(super) fn list(&mut self, now: Time) {
         if self.fetch.is_some() {
             return;
+        }
+        if self.client.is_tuned() {
+            // There is nobody to ask.
+            return self.events.push_back(Event::ListFailed(ListFailure::Nobody));
         }
         let random = Random::new(&self.random.seed());
         self.fetch = Some(Fetch::new(self.client.servers(), false, random, now, LIST_LIMIT));

@@ -139,6 +139,20 @@ pub struct Receiver {
 
 impl Receiver {
     pub fn new(config: Config, now: Time) -> Self {
+        Self::made(config, now, Client::new)
+    }
+
+    /// A receiver of what is sent to a group, which comes on the port of pictures. No server is asked for anything.
+    pub fn tuned(config: Config, now: Time) -> Self {
+        Self::made(config, now, Client::tuned)
+    }
+
+    /// Whether it listens to a group.
+    pub const fn is_tuned(&self) -> bool {
+        self.client.is_tuned()
+    }
+
+    fn made(config: Config, now: Time, client_of: impl Fn(client::Config, &Seed, Time) -> Client) -> Self {
         let latency = config.latency.min(MAX_LATENCY);
         let repair = wanted::repair(config.patience, latency);
         let wanted = wanted::Wanted { sound: config.sound, paused: false, limits: config.limits, repair };
@@ -156,8 +170,9 @@ impl Receiver {
             via: Vec::new(),
             film: None,
         };
-        let mut client = Client::new(client, &config.seed, now);
-        config.talk.into_iter().for_each(|name| client.listen(name));
+        let mut client = client_of(client, &config.seed, now);
+        let talk = config.talk.filter(|_| !client.is_tuned());
+        talk.into_iter().for_each(|name| client.listen(name));
         Self {
             client,
             player: Player::new(player::Config { latency, sound: config.sound.is_some(), frames: config.frames }),
@@ -256,6 +271,7 @@ impl Receiver {
                 client::Event::Talk(told) => self.events.extend(self.lines.news(told).map(Event::Talk)),
                 // Nothing is asked for so, and a server only answers.
                 client::Event::Gone(_) | client::Event::Said(_) | client::Event::Listens { .. } => {}
+                client::Event::AnotherSender(address) => self.events.push_back(Event::AnotherSender(address)),
                 client::Event::Trouble(trouble) => self.events.push_back(Event::Trouble(trouble)),
             }
         }

@@ -2,13 +2,14 @@
 //! reports that the other end lives on. It keeps the clock of the other end, because reports and their answers are what
 //! that is measured by. It does not know how the session was made, what its objects are for, or when they are due.
 
+mod control;
 mod rebuild;
 mod recovery;
 mod reporting;
 
 use std::time::Duration;
 
-use super::clocksync::ClockSync;
+use super::clocksync::{ClockSync, OneWay};
 use super::hops::{Hops, Seen};
 use super::{Peer, Received, Route, Transmit, hop};
 use crate::media::coded::Object;
@@ -82,6 +83,8 @@ pub struct Traffic {
     /// Numbers of hop sequences that must have been sent, and those that came.
     pub numbers: u64,
     pub numbers_came: u64,
+    /// Of a group: what somebody else sent to it.
+    pub others: u64,
     pub repair: RepairTraffic,
 }
 
@@ -120,6 +123,7 @@ impl Traffic {
         self.send_errors += other.send_errors;
         self.numbers += other.numbers;
         self.numbers_came += other.numbers_came;
+        self.others += other.others;
         self.repair.add(&other.repair);
     }
 }
@@ -151,6 +155,8 @@ pub struct Reception {
     film: Option<u64>,
     /// Messages sent in the sequence of this session.
     sequence: u32,
+    /// Nothing is said to the other end, so its clock is known by its own stamps alone.
+    listening: Option<OneWay>,
 }
 
 impl Reception {
@@ -167,7 +173,18 @@ impl Reception {
             rebuild: Rebuild::default(),
             film: None,
             sequence: 0,
+            listening: None,
         }
+    }
+
+    /// Nothing is to be said to the other end.
+    pub fn only_listens(&mut self) {
+        self.listening = Some(OneWay::default());
+    }
+
+    /// Time passes, and nothing is asked for.
+    pub fn listen(&mut self, now: Time) {
+        self.recovery.listen(now);
     }
 
     /// Objects of this film are asked for by their names.
@@ -182,17 +199,6 @@ impl Reception {
     /// The other end.
     pub const fn peer(&self) -> Peer {
         self.peer
-    }
-
-    /// The connection beside it, if there is one.
-    pub const fn control(&self) -> Option<Peer> {
-        self.control
-    }
-
-    /// Media comes from this peer from now on; what must arrive goes on through the connection that there is.
-    pub fn split(&mut self, media: Peer) {
-        self.control = self.control.or(Some(self.peer));
-        self.peer = media;
     }
 
     /// When anything of this session came last.
@@ -300,6 +306,8 @@ impl Reception {
             self.heard = now;
             self.reporting.heard(hop.sent_at, now);
         }
+        let sent = self.listening.as_ref().and_then(|one_way| one_way.sent(hop.sent_at));
+        sent.into_iter().for_each(|sent| self.clock.one_way(sent, now));
         if !hop.kind.is_sequenced() {
             return Some(Seen::New(0));
         }
@@ -329,7 +337,11 @@ impl Reception {
             self.reporting.set_token(u64::from_be_bytes(token));
         }
         if let Some(Ok(clock)) = tlvs.find(kind::CLOCK).map(ClockEcho::parse) {
-            self.clock.echo(clock.echo, clock.held, Time::from_micros(clock.clock), now);
+            let told = Time::from_micros(clock.clock);
+            match &mut self.listening {
+                Some(one_way) => one_way.tells(told, now, &mut self.clock),
+                None => self.clock.echo(clock.echo, clock.held, told, now),
+            }
         }
     }
 

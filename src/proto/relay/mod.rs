@@ -4,6 +4,7 @@
 //! Its first two ports are those of its server. The third asks which streams there are above; each further one is for one
 //! subscription.
 
+mod api;
 mod assembly;
 mod heard;
 mod listed;
@@ -12,6 +13,7 @@ mod ports;
 mod publishing;
 mod sounds;
 mod talking;
+mod tuned;
 mod upstream;
 mod vouching;
 
@@ -19,6 +21,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use api::{Event, Local, StreamView};
 use places::Past;
 pub use places::Throughput;
 use publishing::Gate;
@@ -29,14 +32,13 @@ use vouching::Vouch;
 
 use listed::unknown;
 
-use super::lister::{Fetch, ListFailure};
+use super::lister::Fetch;
 use super::server::{self, Adoption, Guard, Server, StreamKey};
 use super::{
     ConnectionState, Input, Machine, Output, Peer, Port, Reason, Received, SendFailure, Servers, Soonest, Transmit,
 };
 use crate::seal::{GrantKey, Random, Seed};
 use crate::units::Time;
-use crate::wire::message::{NameRange, RelayHop};
 use crate::wire::{Description, StreamName};
 
 /// A subscription goes on for so long after the last watcher has left.
@@ -64,56 +66,6 @@ pub struct Config {
     pub publishing: Option<Publishing>,
     /// All streams that are listed above are subscribed, and what comes is told as [`Event::Tapped`].
     pub tapped: bool,
-}
-
-/// What the program around the relay tells it.
-pub enum Local {
-    Server(server::Local),
-    /// A stream shows this from now on; its pictures follow as [`server::Feed`]. It gives way when the one above is there.
-    Show(StreamKey, Adoption),
-    /// The same of something that is shown to its end.
-    Play(StreamKey, Adoption),
-    /// A stream of this name can be shown here although nothing is listed above.
-    Open(StreamName, Description),
-    /// Asks above for objects of the film that a stream is of; [`Event::Fetched`] follows.
-    Get(StreamKey, NameRange),
-}
-
-/// What the relay tells the program around it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    Server(server::Event),
-    /// A stream is known now.
-    Opened(StreamKey, StreamName),
-    /// What has become of the stream above.
-    Above(StreamKey, Above),
-    /// The stream above is of a film that can be had as a whole.
-    Film(StreamKey, Description),
-    /// What came of what was asked for.
-    Fetched(StreamKey, Fetched),
-    /// What came of a stream, as it goes on; see [`Config::tapped`].
-    Tapped(StreamKey, Tapped),
-    /// No list of streams came from above, for this reason; `None`: one came again.
-    Unlisted(Option<ListFailure>),
-}
-
-/// What is known of one stream of a relay.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StreamView {
-    pub key: StreamKey,
-    pub above: Above,
-    /// Datagrams and bytes of UDP payload that have come from above.
-    pub came: (u64, u64),
-    /// Pictures that went on, and those of them that were not whole.
-    pub passed: (u64, u64),
-    /// To the server above.
-    pub round_trip: Option<Duration>,
-    /// Which server above that is.
-    pub origin: Option<SocketAddr>,
-    /// Relays above, the nearest to the origin first.
-    pub hops: Vec<RelayHop>,
-    /// How long after it was due the newest picture left here.
-    pub age: Option<Duration>,
 }
 
 /// See the head of this file.
@@ -191,7 +143,7 @@ impl Relay {
     pub fn ports(&self) -> usize {
         let free = self.ports.iter().filter(|used| !**used).count();
         let more = SPARE.saturating_sub(free);
-        (usize::from(LISTS.0) + 1 + self.ports.len() + more).min(usize::from(u8::MAX) + 1)
+        (usize::from(LISTS.0) + 1 + self.ports.len() + more).min(usize::from(Port::GROUP.0))
     }
 
     pub fn streams(&self) -> impl Iterator<Item = StreamView> {
@@ -281,7 +233,7 @@ impl Relay {
 
     fn not_sent(&mut self, now: Time, port: Port, to: SocketAddr, failure: SendFailure) {
         match port.socket() {
-            Port::PICTURES | Port::SOUND => self.server.handle(now, Input::NotSent(port, to, failure)),
+            port if port.is_served() => self.server.handle(now, Input::NotSent(port, to, failure)),
             LISTS => self.fetch.iter_mut().for_each(Fetch::not_sent),
             port => {
                 let own = self.upstreams.iter_mut().filter(|upstream| upstream.is_on(port));
@@ -320,7 +272,7 @@ impl Relay {
         let Self { upstreams, server, .. } = self;
         let upstream = &mut upstreams[at];
         if upstream.wants(now, server)
-            && let Some(port) = self.free_port()
+            && let Some(port) = self.port_for(at)
         {
             let Self { upstreams, config, random, server, .. } = self;
             let is_live = server.description(upstreams[at].key).is_none_or(|description| description.live);
@@ -360,6 +312,7 @@ impl Relay {
             upstream.begins_anew();
             upstream.vouched = None;
             upstream.bar(now, &mut self.server);
+            self.tune_again(at);
         }
     }
 
@@ -367,8 +320,9 @@ impl Relay {
     fn brought(&mut self) -> Option<Event> {
         self.upstreams.iter_mut().find_map(|upstream| {
             let fetched = upstream.fetched.pop_front().map(|fetched| Event::Fetched(upstream.key, fetched));
+            let other = upstream.others.pop_front().map(|address| Event::AnotherSender(upstream.key, address));
             let tapped = || Some(Event::Tapped(upstream.key, upstream.tap.as_mut()?.told.pop_front()?));
-            fetched.or_else(tapped)
+            fetched.or(other).or_else(tapped)
         })
     }
 

@@ -41,6 +41,12 @@ impl Pace {
         Self { start, burst, rate: Bitrate::bps(rate) }
     }
 
+    /// For a picture of `bytes` that leaves at `start` at this `rate`, or faster if its `interval` would end before.
+    pub fn steady(start: Time, bytes: usize, rate: Bitrate, interval: Duration) -> Self {
+        let least = Bitrate::of(bytes as u64, interval).unwrap_or_default();
+        Self { start, burst: GROUP, rate: rate.max(least) }
+    }
+
     /// The same for a picture that leaves at `start`.
     pub const fn from(self, start: Time) -> Self {
         Self { start, ..self }

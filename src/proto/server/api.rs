@@ -8,7 +8,7 @@ use crate::media::sound::{Chunk, CodedSound, PassedSound, Rendition};
 use crate::proto::door::Limits;
 use crate::proto::sender::SessionStats;
 use crate::proto::server::Server;
-use crate::proto::session::Gone;
+use crate::proto::session::{Gone, GroupConfig};
 use crate::proto::stream::StreamKey;
 use crate::proto::talk::TalkRules;
 use crate::proto::{Transmit, Transport};
@@ -68,6 +68,8 @@ impl Config {
 /// What the program around the server tells it.
 pub enum Local {
     Stream(StreamKey, Feed),
+    /// The stream is sent to this group from now on, unless it is guarded.
+    Group(StreamKey, GroupConfig),
     /// Objects that a session asked for with Get.
     Supply(u64, Vec<Object>),
     /// What a session asked for is not to be had.

@@ -130,6 +130,8 @@ impl Server {
     /// Those who watch a stream are told nothing more: they will notice, and come back with new proofs.
     pub(in crate::proto) fn forget_watchers(&mut self, key: StreamKey) {
         let members = self.streams.get(key.index()).map(|stream| stream.members().to_vec()).unwrap_or_default();
+        let watchers = members.into_iter().filter(|slot| !self.sessions.get(*slot).is_some_and(Session::is_group));
+        let members: Vec<usize> = watchers.collect();
         members.into_iter().for_each(|slot| self.remove(slot, Gone::Silent));
     }
 

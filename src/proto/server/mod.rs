@@ -6,6 +6,7 @@ mod api;
 mod attaching;
 mod connections;
 mod fuzz;
+mod grouping;
 mod joining;
 mod networks;
 mod outbox;
@@ -28,7 +29,7 @@ use super::door::Door;
 pub use super::door::Guard;
 use super::sender::Control;
 pub use super::sender::{RepairStats, SessionStats};
-pub use super::session::Gone;
+pub use super::session::{Gone, GroupConfig};
 use super::session::{Session, Sessions};
 pub use super::stream::{Adoption, Needs, StreamConfig, StreamKey};
 use super::stream::{Meter, Stream};
@@ -58,6 +59,8 @@ pub struct Server {
     /// By their keys.
     streams: Vec<Stream>,
     sessions: Sessions,
+    /// Which streams are sent to which groups.
+    groups: Vec<(StreamKey, GroupConfig)>,
     outbox: Outbox,
     /// The stream whose turn it is to send.
     turn: usize,
@@ -88,6 +91,7 @@ impl Server {
             config,
             streams: Vec::new(),
             sessions: Sessions::default(),
+            groups: Vec::new(),
             outbox: Outbox::default(),
             turn: 0,
             meter: Meter::default(),
@@ -360,6 +364,7 @@ impl Machine for Server {
 
     fn handle(&mut self, now: Time, input: Input<'_, Local>) {
         match input {
+            Input::Datagram(datagram) if Self::is_for_group(&datagram) => self.totals.rejected += 1,
             Input::Datagram(datagram) => self.datagram(now, datagram),
             Input::NotSent(_, to, failure) => self.not_sent(to, failure),
             Input::Connection(peer, state) => self.connection(peer, state),
@@ -373,6 +378,7 @@ impl Machine for Server {
                     stream.feed(now, feed, &self.sessions);
                 }
             }
+            Input::Local(Local::Group(key, config)) => self.open_group(now, key, config),
             Input::Local(Local::Supply(id, objects)) => self.take_supply(id, objects),
             Input::Local(Local::Gone(id, range)) => self.tell_gone(id, range),
             Input::Local(Local::Stop(sentence)) => self.stop(now, &sentence),

@@ -53,6 +53,7 @@ impl Server {
         stream.totals = totals;
         stream.room.set_state(RoomState::Awaited);
         stream.await_adoption();
+        self.begin_groups(key);
     }
 
     /// Another stream takes the place of one, of which nothing is left: neither those who watched it nor what they were told.

@@ -21,7 +21,7 @@ const UPDATE_REPEAT: Duration = Duration::from_millis(100);
 const CLOCK_INTERVAL: Duration = Duration::from_millis(250);
 /// Goodbyes: five in half a second.
 const BYES: u8 = 5;
-const BYE_REPEAT: Duration = Duration::from_millis(100);
+pub const BYE_REPEAT: Duration = Duration::from_millis(100);
 
 impl Server {
     pub(super) fn upkeep(&mut self, now: Time) {
@@ -57,6 +57,10 @@ impl Server {
 
     /// Returns false if the session is gone.
     fn look_after(&mut self, now: Time, slot: usize) -> bool {
+        if self.sessions.get(slot).is_some_and(Session::is_group) {
+            self.look_after_group(now, slot);
+            return true;
+        }
         let interval = self.report_interval_of(slot);
         let Some(session) = self.sessions.get_mut(slot) else { return false };
         if let Some(control) = &mut session.media.control {

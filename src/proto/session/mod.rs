@@ -1,11 +1,13 @@
 //! A session: one watcher's conversation with the server on one of its ports, and the table of all of them.
 
+mod group;
 mod passed_sound;
 mod table;
 mod wishes;
 
 use std::time::Duration;
 
+pub use group::{ANNOUNCE, Group, GroupConfig};
 pub use passed_sound::PassedSoundState;
 pub use table::Sessions;
 pub use wishes::Wishes;
@@ -131,6 +133,8 @@ pub struct Session {
     pub number: u32,
     /// The lines that it is sent, if it listens.
     pub talk: Option<Box<Outgoing>>,
+    /// It is no watcher's, but a group's.
+    pub group: Option<Box<Group>>,
 }
 
 impl Session {
@@ -170,6 +174,7 @@ impl Session {
             share: 1.0,
             number: 0,
             talk: None,
+            group: None,
         }
     }
 
@@ -284,7 +289,10 @@ impl Session {
         let sound = || if self.hears() { STEREO } else { 0.0 };
         match &self.media.control {
             Some(control) => Some(control.budget(lasts, most)),
-            None => most.map(|most| budget(most.as_bps() as f64, sound(), lasts)),
+            None => {
+                let most = most.map(|most| budget(most.as_bps() as f64, sound(), lasts));
+                most.into_iter().chain(self.group_budget(sound(), lasts)).reduce(f64::min)
+            }
         }
     }
 
@@ -330,6 +338,6 @@ impl Session {
 
     /// Whether the body of this unit is not, or not whole, on its screen, as far as we know.
     pub fn lacks(&self, body: Unit) -> bool {
-        self.media.lacks(body)
+        self.media.lacks(body) || self.is_to_be_shown_again()
     }
 }

@@ -130,7 +130,8 @@ impl Stream {
 
     /// What a watcher may be sent, whatever its path carries: the less of the operator's limit and its own.
     pub fn most(&self, session: &Session) -> Option<Bitrate> {
-        [self.config.max_rate, session.wanted.max_rate].into_iter().flatten().min()
+        let group = session.group.as_ref().map(|group| group.config.max_rate);
+        [self.config.max_rate, session.wanted.max_rate, group].into_iter().flatten().min()
     }
 
     /// The bits of a picture that suit the slowest of those who can be sent the coarsest rung; `None`: there is no limit.

@@ -12,13 +12,14 @@ use super::adapt::bits_of;
 use super::load::Departure;
 use super::offer::{Content, Offer};
 use super::{Events, Phase, Stream};
+use crate::media::coded::{CutPicture, Object};
 use crate::proto::Transmit;
 use crate::proto::schedule::Schedule;
 use crate::proto::sender::{Cargo, Leaving, Part};
 use crate::proto::server::Event;
 use crate::proto::session::{Session, Sessions};
 use crate::units::{MediaTime, Time, Unit};
-use crate::wire::SizeClass;
+use crate::wire::{HOP_LEN, SizeClass};
 
 /// A picture waits no longer than this for those who still lack the one before.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -37,6 +38,13 @@ pub struct Departing {
     departure: u64,
     /// Whether all who had their turn could be sent it.
     cuttable: bool,
+}
+
+impl Departing {
+    /// How long it is to be seen.
+    pub fn lasts(&self) -> Duration {
+        self.offer.lasts()
+    }
 }
 
 impl Stream {
@@ -259,13 +267,18 @@ impl Stream {
         };
         let missed = session.depart(*departure);
         let count = session.media.symbols(now, interval, cut.parts());
-        let scheme = session.media.protection.scheme().filter(|_| !self.overloaded);
+        let scheme = session.media.protection.scheme().filter(|_| !self.overloaded || session.is_group());
         let symbols = scheme.map_or_else(Vec::new, |scheme| offer.symbols(key, scheme, count));
         session.takes(bits_of(cut.total(), cut.parts()), lasts, most);
         // One that comes late to a picture that stands is paced from now: its time for sending has passed.
         let start = if now.since(*at) > interval { now } else { *at };
         let queued = session.media.has_more();
-        let (pace, body) = (pace.from(start), offer.body_of(key));
+        let body = offer.body_of(key);
+        let bytes = || on_wire(&cut, &symbols);
+        let pace = session.group.as_ref().map_or(pace.from(start), |group| group.pace(start, bytes(), interval));
+        if body.is_some() {
+            session.note_body(now);
+        }
         session.media.begin(now, Leaving { picture: cut, symbols, pace, body }, missed);
         if !queued {
             self.turns.is_ready(slot);
@@ -308,4 +321,10 @@ impl Stream {
             }
         }
     }
+}
+
+/// Bytes of UDP payload of a picture and what protects it.
+fn on_wire(cut: &CutPicture, symbols: &[Object]) -> usize {
+    let parity: usize = symbols.iter().map(Object::len).sum();
+    cut.total() + parity + (cut.parts() + symbols.len()) * HOP_LEN
 }

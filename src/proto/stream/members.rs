@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Stream;
-use crate::proto::session::{Session, Sessions};
+use crate::proto::session::{ANNOUNCE, Session, Sessions};
 use crate::units::Time;
 use crate::wire::message::NackName;
 use crate::wire::object::Type;
@@ -74,6 +74,21 @@ impl Stream {
         let (begun, lacks) = (session.media.has_more(), session.missed(self.totals.pictures) > 0);
         if begun || session.pictures && lacks {
             self.turns.has_room(slot, begun);
+        }
+    }
+
+    /// A group is sent the picture that stands anew now and then, for whoever has come since.
+    pub fn show_again(&mut self, now: Time, slot: usize, sessions: &mut Sessions) {
+        // Where the next one departs soon, that is sent with its body.
+        let long = self.departing.as_ref().is_some_and(|departing| departing.lasts() > ANNOUNCE);
+        let stands = long && self.stands_until().is_some_and(|until| until > now);
+        let Some(session) = sessions.get_mut(slot).filter(|session| stands && session.is_to_be_shown_again()) else {
+            return;
+        };
+        if !session.media.has_more() && session.missed(self.totals.pictures) == 0 {
+            session.media.harmed();
+            session.pass(self.totals.pictures - 1);
+            self.turns.is_late(slot);
         }
     }
 

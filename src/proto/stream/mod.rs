@@ -301,7 +301,7 @@ impl Stream {
     }
 
     /// How its timeline stands to the server's clock; `None` while it does not run.
-    fn timeline(&self) -> Option<Timeline> {
+    pub fn timeline(&self) -> Option<Timeline> {
         let before = self.generations_before();
         let (generation, clock) = match (self.schedule, self.passed_timeline()) {
             (Some(schedule), _) => (before + schedule.generation(), schedule.start()),
@@ -324,6 +324,11 @@ impl Stream {
     pub fn tell_timeline(&self, slot: usize, sessions: &mut Sessions) {
         let Some(timeline) = self.timeline() else { return };
         let Some(session) = sessions.get_mut(slot) else { return };
+        if let Some(group) = &mut session.group {
+            // It is told all at once, and acknowledges nothing.
+            (group.next, sessions.next_upkeep) = (Time::ZERO, Time::ZERO);
+            return;
+        }
         let mut tlvs = Vec::with_capacity(40);
         timeline.put(&mut tlvs);
         session.updates.count += 1;

@@ -173,19 +173,21 @@ impl SendingSound {
 
     /// Lays out the repair symbols that a session is sent behind the last of [`PROTECTED`] chunks.
     fn protect(&mut self, now: Time, sent: &Sent, slot: usize, waits: Duration, session: &mut Session) {
-        let Some(rendition) = session.sound_rendition().filter(|_| !session.coded).map(|r| r.min(Rendition::Mono))
-        else {
-            return;
+        let (rendition, number) = match &self.passed {
+            // Those who ask are answered; of what comes from elsewhere groups alone are sent parity.
+            Some(passed) => (Some(passed.rendition).filter(|_| session.is_group()), Some(passed.number)),
+            None => (session.sound_rendition(), self.chunk.as_ref().map(|chunk| chunk.number)),
         };
-        let last =
-            self.chunk.as_ref().map(|chunk| chunk.number).filter(|number| (number + 1).is_multiple_of(PROTECTED));
+        let Some(rendition) = rendition.filter(|_| !session.coded).map(|r| r.min(Rendition::Mono)) else { return };
+        let last = number.filter(|number| (number + 1).is_multiple_of(PROTECTED));
         let Some(first) = last.map(|last| last + 1 - PROTECTED) else { return };
         let whole = session.was_sent_sound(rendition.id(), Unit(first));
         let count = session.media.symbols_of_sound(now, waits, PROTECTED as usize);
         let Some(scheme) = session.media.protection.scheme().filter(|_| whole && count > 0) else { return };
         let made = self.parity.entry((rendition, scheme)).or_default();
         if made.len() != count {
-            let own = self.objects[usize::from(rendition.id())].as_ref();
+            let own = self.passed.as_ref().map(|passed| &passed.object);
+            let own = own.or(self.objects[usize::from(rendition.id())].as_ref());
             let chunks: Vec<Object> =
                 sent.chunks(rendition, first..first + PROTECTED - 1).chain(own.cloned()).collect();
             *made = if chunks.len() == PROTECTED as usize { protect(scheme, &chunks, count) } else { Vec::new() };

@@ -43,6 +43,8 @@ pub struct Seen {
     pub listings: Vec<Vec<Entry>>,
     pub lost: u64,
     pub troubles: Vec<(Time, receiver::Trouble)>,
+    /// Other senders to a group that it was told of.
+    pub others: Vec<SocketAddr>,
     pub over: Vec<(Time, receiver::Over)>,
     pub finished: Option<Time>,
     /// First frame of each chunk, and whether it came.
@@ -254,6 +256,7 @@ impl Seen {
                 self.lost += u64::from(*trouble == receiver::Trouble::Silent);
                 self.troubles.push((now, *trouble));
             }
+            receiver::Event::AnotherSender(address) => self.others.push(*address),
             receiver::Event::Sound { first, piece } => self.hear(now, *first, piece),
             receiver::Event::SoundOver => self.sound_over += 1,
             receiver::Event::SoundZero(zero) => self.zero.push((now, *zero)),

@@ -167,7 +167,12 @@ impl Watching {
             self.stop(now, receiver, End::Limit);
         } else if timeout.is_some_and(|limit| now >= heard + limit) {
             let (seconds, server) = (now.since(heard).as_secs_f64(), self.subject.server());
-            self.output.warn(&if self.limits.refused {
+            self.output.warn(&if self.subject.target.group.is_some() {
+                format!(
+                    "error: nothing was heard on {server} for {seconds:.0} s: check that the sender runs, its --ttl, and that \
+                     switches and routers let IGMP or MLD through"
+                )
+            } else if self.limits.refused {
                 format!("error: {server} has not let anybody in here for {seconds:.0} s; it says why above")
             } else {
                 format!(

@@ -1,19 +1,20 @@
 //! What people and programs are told while it goes on: figures, loss, and what became of the loudspeaker.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::Watching;
 use crate::app::watch::figures::{Network, WatchFigures};
-use crate::app::watch::words;
+use crate::app::watch::{trouble, words};
 use crate::audio::Happened;
 use crate::net::Flow;
-use crate::proto::receiver::Receiver;
+use crate::proto::receiver::{Receiver, Trouble};
 use crate::proto::{Input, Machine, Transport};
 use crate::units::{Bitrate, Time};
-use crate::view::Rates;
+use crate::view::{Card, Rates};
 use crate::wire::{Description, StreamName};
 
 /// Between two warnings of loss.
@@ -188,6 +189,23 @@ impl Watching {
         self.output.say(&text);
         self.screen.notice(&text);
         self.publish("warning", json!({ "code": "loss", "text": text }))
+    }
+
+    /// What is said of a silence.
+    pub(super) fn silence(&self, why: Trouble) -> Card {
+        let say = if self.subject.target.group.is_some() { trouble::group_silence } else { trouble::silence };
+        say(why, self.subject.server())
+    }
+
+    /// Somebody else sends to the group that is watched.
+    pub(super) fn another_sender(&self, address: SocketAddr) -> Flow {
+        let text = format!(
+            "Another sender, {address}, uses this group too; it is left out. Give each sender a group of its own, or name the \
+             one that is meant: udp://SOURCE@GROUP."
+        );
+        self.output.warn(&text);
+        self.screen.notice(&text);
+        self.publish("warning", json!({ "code": "another_sender", "text": text, "address": address.to_string() }))
     }
 
     /// What became of the loudspeaker: told to people, and to the receiver what it needs.

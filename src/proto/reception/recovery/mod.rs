@@ -36,6 +36,8 @@ const FORGOTTEN: Duration = Duration::from_secs(2);
 const PROTECTED: Duration = Duration::from_secs(5);
 /// Sound was missed within so long: more will be.
 const LOSSY: Duration = Duration::from_secs(30);
+/// Chunks are protected together that last so long: eight of 5.8 ms.
+const PROTECTED_SOUND: Duration = Duration::from_millis(47);
 /// A chunk passes through this machine.
 const SOUND_MARGIN: Duration = Duration::from_millis(2);
 /// Sound is not held back for longer so that it can be repaired.
@@ -67,6 +69,8 @@ pub struct Recovery {
     protected: Option<Time>,
     /// Objects of pictures before all that is remembered, one after the other.
     strays: u32,
+    /// Nothing is asked for: only parity brings what is missing.
+    listens: bool,
 }
 
 /// Sound of one numbering.
@@ -253,6 +257,15 @@ impl Recovery {
         }
     }
 
+    /// The same where nothing is asked for.
+    pub fn listen(&mut self, now: Time) {
+        self.listens = true;
+        self.turn(now);
+        let sounds = self.sounds.iter_mut().flat_map(|lane| lane.missing.values_mut());
+        let pictures = self.pictures.values_mut().flat_map(|tracked| tracked.missing.values_mut());
+        sounds.chain(pictures).for_each(MissingObject::give_up);
+    }
+
     /// When the last parts of the picture that comes are missed.
     fn silent_at(&self) -> Option<Time> {
         let (_, last) = self.pictures.last_key_value()?;
@@ -308,14 +321,17 @@ impl Recovery {
         let answers = tracked.missing.values().filter_map(|gap| gap.awaited(answer)).max();
         let most = closed + self.waits();
         let parity = self.protected.filter(|at| now.since(*at) < PROTECTED);
-        let parity = parity.map(|_| closed + (*SILENCE.end()).min(patience));
+        let last = |at: Time| if self.listens { at.max(closed).min(closed + patience) } else { closed };
+        let parity = parity.map(|at| last(at) + (*SILENCE.end()).min(patience));
         Some(answers.map_or(closed, |at| at.min(most)).max(parity.unwrap_or(closed)))
     }
 
     /// So long after sound is missed it is there, asked for twice if need be; zero where none was missed lately.
     pub fn sound_takes(&self, now: Time) -> Duration {
         let lately = self.sound_missed.is_some_and(|at| now.since(at) < LOSSY);
-        if lately {
+        if lately && self.listens {
+            PROTECTED_SOUND + SOUND_MARGIN
+        } else if lately {
             (missing::overdue(self.slow_answer()) + self.slow_answer() + SOUND_MARGIN).min(SOUND_MOST)
         } else {
             Duration::ZERO

@@ -11,6 +11,7 @@ mod tapping;
 mod wanting;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use publisher::Meter;
@@ -104,6 +105,12 @@ pub struct Upstream {
     /// What came of what was asked for with Get.
     pub fetched: VecDeque<Fetched>,
     pub tap: Option<Tap>,
+    /// It comes from a group.
+    pub is_tuned: bool,
+    /// The sender that said goodbye last, and its stream: it may go on saying so.
+    sender_over: Option<(SocketAddr, u64)>,
+    /// Other senders to the group that is heard above.
+    pub others: VecDeque<SocketAddr>,
     /// Datagrams and bytes that came in subscriptions that are no more.
     pub came: (u64, u64),
     /// Pictures that went on, and those of them that were not whole.
@@ -149,6 +156,9 @@ impl Upstream {
             held: false,
             fetched: VecDeque::new(),
             tap: tapped.then(Tap::default),
+            is_tuned: false,
+            sender_over: None,
+            others: VecDeque::new(),
             came: (0, 0),
             passed: (0, 0),
             meter: None,
@@ -197,7 +207,7 @@ impl Upstream {
     }
 
     pub fn subscriptions(&self) -> usize {
-        usize::from(self.client.is_some() && self.port > Port::ABOVE) + self.sounds.len()
+        usize::from(self.client.is_some() && self.port > Port::ABOVE && !self.is_tuned) + self.sounds.len()
     }
 
     /// Datagrams and bytes of UDP payload that have come from above.
@@ -236,7 +246,8 @@ impl Upstream {
         self.waits = !is_live;
         let wishes = self.wishes(now);
         (self.port, self.above) = (port, Above::Asked);
-        self.client = Some(Self::listening(self.client_for(now, port, wishes, config, random)));
+        let client = self.client_for(now, port, wishes, config, random);
+        self.client = Some(if self.is_tuned { client } else { Self::listening(client) });
         self.stirred = true;
     }
 
@@ -257,6 +268,9 @@ impl Upstream {
             via: [config.id].into_iter().chain(via).take(MAX_VIA).collect(),
             film: None,
         };
+        if self.is_tuned {
+            return Client::tuned(config, &random.seed(), now).after(self.sender_over);
+        }
         Client::new(config, &random.seed(), now)
     }
 
@@ -267,7 +281,10 @@ impl Upstream {
 
     /// A further rendition of sound that is to be subscribed now.
     pub fn wants_sound(&self, now: Time) -> Option<Rendition> {
-        let needs = self.needs.as_ref().filter(|_| self.flows() && self.client.is_some() && !self.is_single())?;
+        let needs = self
+            .needs
+            .as_ref()
+            .filter(|_| self.flows() && self.client.is_some() && !self.is_single() && !self.is_tuned)?;
         self.sounds.wanted(now, needs.sounds, self.first_sound()?)
     }
 
@@ -358,6 +375,7 @@ impl Upstream {
     /// The last datagrams of a subscription that is over, and then nothing is left of it.
     pub fn farewell(&mut self) -> Vec<Transmit> {
         let Some(mut client) = self.client.take() else { return Vec::new() };
+        self.sender_over = client.sender_over().or(self.sender_over);
         self.came = (self.came.0 + client.traffic().datagrams, self.came.1 + client.traffic().bytes);
         std::iter::from_fn(|| client.transmit()).collect()
     }

@@ -15,6 +15,7 @@ impl Upstream {
                 client::Event::Described(_) | client::Event::HeardAgain => self.described(now, server),
                 client::Event::Trouble(_) if self.vouched.is_some() => self.is_lost(server),
                 client::Event::Trouble(_) => self.above = Above::Away(String::new()),
+                client::Event::AnotherSender(address) => self.others.push_back(address),
                 client::Event::Talk(told) => self.told_of_talk(told, server),
                 // Of a server above that is nothing: it answers, and says nothing of its own.
                 client::Event::Said(_) | client::Event::Listens { .. } if self.published.is_none() => {}
@@ -33,7 +34,8 @@ impl Upstream {
     pub(super) fn described(&mut self, now: Time, server: &mut Server) {
         let Some(stream) = self.client.as_ref().and_then(Client::stream) else { return };
         self.above = Above::Flows;
-        self.film = stream.description.film.as_ref().map(film_id);
+        // A group is asked for nothing.
+        self.film = stream.description.film.as_ref().filter(|_| !self.is_tuned).map(film_id);
         self.waits &= !stream.description.live;
         self.next_look = now;
         if stream.description.ended.is_some() {

@@ -1,0 +1,316 @@
+//! Multicast groups and broadcast addresses: as people type them, and opened for whoever sends to one or listens to one.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use serde_json::{Value, json};
+
+use super::address::DEFAULT_PORT;
+use super::figures::Output;
+use super::words::rate_text;
+use crate::net::group::{Group, Outward, is_in_use};
+use crate::net::interface::Interface;
+use crate::net::{Loop, Marks, Socket};
+use crate::proto::Port;
+use crate::proto::server::GroupConfig;
+use crate::seal::{self, Random};
+use crate::units::Bitrate;
+use crate::wire::SizeClass;
+
+/// Where a stream is sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupChoice {
+    /// A group that nobody sends to, of those that stay within a site (RFC 2365).
+    Auto,
+    At(SocketAddr),
+}
+
+/// How a stream is sent to a group, as the user chose it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupOptions {
+    pub choice: GroupChoice,
+    /// Routers that may pass it on, and one.
+    pub ttl: u8,
+    /// By name or address; `None`: where the system routes it to.
+    pub interface: Option<String>,
+    /// Repair symbols, as percent of what they protect.
+    pub parity: u8,
+}
+
+/// A group that is sent to, as it is told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    address: SocketAddr,
+    ttl: u8,
+    interface: Option<String>,
+    max_rate: Bitrate,
+    parity: u8,
+}
+
+/// Why something cannot be a group.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GroupError {
+    #[error("{0:?} is not a group: write an address such as 239.1.2.3, 239.1.2.3:9688 or [ff15::7]:9688")]
+    Text(String),
+    #[error("{0} is no group: groups are 224.0.1.0 to 239.255.255.255 and ff00::/8")]
+    Unicast(IpAddr),
+    #[error("224.0.0.x is for routers: choose a group from 239.0.0.0 to 239.255.255.255")]
+    Control,
+    #[error(
+        "{0:?} is not the address of a sender: write udp://192.0.2.7@239.1.2.3, or udp://@239.1.2.3 for any sender"
+    )]
+    Source(String),
+    #[error("a sender of IPv4 sends to no IPv6 group, and the other way round: {0}@{1}")]
+    Families(IpAddr, IpAddr),
+    #[error("a group is passed on alone: start another relay for the other origins")]
+    Several,
+    #[error("a group has one stream: leave out /{0}")]
+    Stream(String),
+}
+
+/// What reaches other sites by nobody's intention (RFC 2365, section 6.1).
+const LOCAL_SCOPE: [u8; 2] = [239, 255];
+/// Whether somebody sends to a group that was drawn is listened to for so long.
+const LISTENED: Duration = Duration::from_millis(200);
+/// Groups that are drawn until one is free.
+const TRIES: usize = 8;
+
+impl FromStr for GroupChoice {
+    type Err = GroupError;
+
+    fn from_str(text: &str) -> Result<Self, GroupError> {
+        if text == "auto" { Ok(Self::Auto) } else { address(text).map(Self::At) }
+    }
+}
+
+impl fmt::Display for GroupChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("a free group"),
+            Self::At(address) => address.fmt(f),
+        }
+    }
+}
+
+/// `GROUP[:PORT]`, or a broadcast address; whether that is one, only the interfaces tell.
+pub fn address(text: &str) -> Result<SocketAddr, GroupError> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let ip = bare.parse().map(|ip: IpAddr| SocketAddr::new(ip, DEFAULT_PORT));
+    let address = ip.or_else(|_| text.parse()).map_err(|_| GroupError::Text(text.to_owned()))?;
+    match address.ip() {
+        _ if address.port() == 0 => Err(GroupError::Text(text.to_owned())),
+        IpAddr::V4(v4) if v4.octets()[..3] == [224, 0, 0] => Err(GroupError::Control),
+        IpAddr::V6(v6) if !v6.is_multicast() => Err(GroupError::Unicast(v6.into())),
+        _ => Ok(address),
+    }
+}
+
+/// `[SOURCE]@GROUP[:PORT]`: the group, and whose datagrams alone are meant.
+pub fn with_source(source: &str, group: &str) -> Result<(SocketAddr, Option<IpAddr>), GroupError> {
+    let (group, name) = group.split_once('/').unwrap_or((group, ""));
+    if !name.is_empty() {
+        return Err(GroupError::Stream(name.to_owned()));
+    }
+    let address = address(group)?;
+    if source.is_empty() {
+        return Ok((address, None));
+    }
+    let bare = source.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(source);
+    let source: IpAddr = bare.parse().map_err(|_| GroupError::Source(source.to_owned()))?;
+    let fits = source.is_ipv4() == address.is_ipv4() && address.ip().is_multicast();
+    if fits { Ok((address, Some(source))) } else { Err(GroupError::Families(source, address.ip())) }
+}
+
+/// What to type to watch a group.
+pub fn url(address: SocketAddr) -> String {
+    format!("udp://@{address}")
+}
+
+/// A group, once it is known where it is and by which interface it is reached.
+pub fn found(address: SocketAddr, source: Option<IpAddr>, interface: Option<&str>) -> anyhow::Result<Group> {
+    let interface = interface.map(Interface::find).transpose()?;
+    if let IpAddr::V4(v4) = address.ip() {
+        check_broadcast(v4, interface.as_ref())?;
+    }
+    Ok(Group { address, source, interface: interface.map(|interface| interface.name) })
+}
+
+fn check_broadcast(address: Ipv4Addr, named: Option<&Interface>) -> anyhow::Result<()> {
+    if address.is_multicast() || address.is_broadcast() {
+        return Ok(());
+    }
+    let all = named.map_or_else(|| Interface::all().unwrap_or_default(), |named| vec![named.clone()]);
+    let known: Vec<Ipv4Addr> = all.iter().flat_map(|interface| interface.broadcasts.iter().copied()).collect();
+    if known.contains(&address) {
+        return Ok(());
+    }
+    let there: Vec<String> = known.iter().map(Ipv4Addr::to_string).chain(["255.255.255.255".to_owned()]).collect();
+    bail!("{address} is neither a group nor a broadcast address here: those are {}", there.join(", "))
+}
+
+impl GroupOptions {
+    /// As a group is sent to of which nothing else was said.
+    pub const fn new(choice: GroupChoice) -> Self {
+        Self { choice, ttl: 1, interface: None, parity: PARITY }
+    }
+
+    /// Opens the socket that sends to it, the `n`th of the loop's groups; warns where that is more than its link can be asked for.
+    pub fn open(
+        &self,
+        event_loop: &mut Loop,
+        n: usize,
+        told: &Sending,
+        output: &Output,
+    ) -> anyhow::Result<(GroupConfig, Announced)> {
+        let address = match self.choice {
+            GroupChoice::At(address) => address,
+            GroupChoice::Auto => draw(self.interface.as_deref())?,
+        };
+        let group = found(address, None, self.interface.as_deref())?;
+        let port = u16::try_from(n).ok().filter(|n| *n < MOST_GROUPS).map(|n| Port(Port::GROUP.0 + n));
+        let port = port.ok_or_else(|| anyhow!("a server sends to {MOST_GROUPS} groups at most"))?;
+        let outward = Outward { ttl: self.ttl, marks: told.marks };
+        let socket = Socket::to_group(&group, outward).map_err(|error| not_opened(&group, &error))?;
+        event_loop.add_group(port, socket).context("the event loop could not be started")?;
+        let config = GroupConfig::new(port, address);
+        let config = GroupConfig {
+            class: told.datagram.unwrap_or(config.class),
+            max_rate: told.max_rate.unwrap_or(config.max_rate),
+            parity: self.parity,
+            unicast: told.unicast,
+            ..config
+        };
+        let way = group.outgoing();
+        if let Some(way) = &way {
+            warn_of_speed(way, config.max_rate, output);
+        }
+        let (interface, ttl, max_rate) = (way.map(|way| way.name), self.ttl, config.max_rate);
+        Ok((config, Announced { address, ttl, interface, max_rate, parity: self.parity }))
+    }
+}
+
+/// What the server says of whatever it sends to a group.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending {
+    pub marks: Marks,
+    pub datagram: Option<SizeClass>,
+    pub max_rate: Option<Bitrate>,
+    /// Its picture port.
+    pub unicast: u16,
+}
+
+/// A limit that leaves no room for others on the link is worth a word.
+fn warn_of_speed(way: &Interface, limit: Bitrate, output: &Output) {
+    let Some(speed) = way.speed().filter(|speed| limit.as_bps() > speed.as_bps() / 2) else { return };
+    output.warn(&format!(
+        "warning: up to {} is sent to the group, more than half of what {} carries ({}): lower it with --max-bitrate.",
+        rate_text(limit.as_bps() as f64),
+        way.name,
+        rate_text(speed.as_bps() as f64)
+    ));
+}
+
+/// Draws a group that nobody sends to.
+fn draw(interface: Option<&str>) -> anyhow::Result<SocketAddr> {
+    let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
+    let mut random = Random::new(&seed);
+    for _ in 0..TRIES {
+        let [_, _, _, _, _, _, third, fourth] = random.id().to_be_bytes();
+        let ip = Ipv4Addr::new(LOCAL_SCOPE[0], LOCAL_SCOPE[1], third, fourth);
+        let address = SocketAddr::from((ip, DEFAULT_PORT));
+        let group = found(address, None, interface)?;
+        if !is_in_use(&group, LISTENED).map_err(|error| not_opened(&group, &error))? {
+            return Ok(address);
+        }
+    }
+    bail!("somebody sends to each of {TRIES} groups that were tried: name one, as in --multicast 239.1.2.3")
+}
+
+/// Why a socket of a group could not be opened, with advice.
+pub fn not_opened(group: &Group, error: &std::io::Error) -> anyhow::Error {
+    let address = group.address;
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            anyhow!("port {} is in use by a program that does not share it: choose another group port", address.port())
+        }
+        _ => anyhow!("{address} cannot be reached ({error}): name an interface that is up with --interface"),
+    }
+}
+
+impl Announced {
+    /// For people.
+    pub fn sentence(&self) -> String {
+        let by = self.interface.as_ref().map_or_else(String::new, |name| format!(" by {name}"));
+        let hops = if self.ttl == 1 { "this network alone".to_owned() } else { format!("{} hops", self.ttl) };
+        format!(
+            "Sending to {}{by}, {hops}, at most {} with {} % of parity. Watch with: udpstream watch {}",
+            self.address,
+            rate_text(self.max_rate.as_bps() as f64),
+            self.parity,
+            url(self.address)
+        )
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        json!({
+            "address": self.address.ip().to_string(), "port": self.address.port(), "ttl": self.ttl,
+            "interface": self.interface, "max_bitrate_bps": self.max_rate.as_bps(), "fec_percent": self.parity,
+            "url": url(self.address),
+        })
+    }
+}
+
+/// Repair symbols where nothing is said of them, percent.
+pub const PARITY: u8 = 10;
+/// Sockets that the machine has ports for.
+const MOST_GROUPS: u16 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_as_people_type_them() {
+        let at = |text: &str| text.parse::<SocketAddr>().map(GroupChoice::At).expect("an address");
+        for (text, meant) in [
+            ("auto", GroupChoice::Auto),
+            ("239.1.2.3", at("239.1.2.3:9688")),
+            ("239.1.2.3:7", at("239.1.2.3:7")),
+            ("ff15::7", at("[ff15::7]:9688")),
+            ("[ff15::7]", at("[ff15::7]:9688")),
+            ("[ff15::7]:9", at("[ff15::7]:9")),
+            ("255.255.255.255", at("255.255.255.255:9688")),
+        ] {
+            assert_eq!(text.parse(), Ok(meant), "{text}");
+        }
+        for bad in ["", "robot", "239.1.2.3:0", "239.1.2", "fe80::1", "224.0.0.5", "[ff15::7", "Auto"] {
+            assert!(bad.parse::<GroupChoice>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_source_stands_before_the_group() {
+        let group: SocketAddr = "239.1.2.3:9688".parse().expect("an address");
+        let source = IpAddr::from([192, 0, 2, 7]);
+        assert_eq!(with_source("", "239.1.2.3"), Ok((group, None)));
+        assert_eq!(with_source("192.0.2.7", "239.1.2.3:9688"), Ok((group, Some(source))));
+        assert!(with_source("[2001:db8::7]", "[ff35::1]:9").is_ok_and(|(_, source)| source.is_some()));
+        for (source, group) in
+            [("robot", "239.1.2.3"), ("::1", "239.1.2.3"), ("192.0.2.7", "255.255.255.255"), ("", "239.1.2.3/lobby")]
+        {
+            assert!(with_source(source, group).is_err(), "{source}@{group}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_broadcast_address_is_said() {
+        let said = found("203.0.113.9:9".parse().expect("an address"), None, None).expect_err("not there");
+        assert!(said.to_string().contains("255.255.255.255"), "{said}");
+        assert!(found("239.1.2.3:9".parse().expect("an address"), None, Some("no such")).is_err());
+    }
+}
