@@ -167,7 +167,7 @@ class Soak:
         self.options, self.rows = options, []
 
     def serve(self, port="0"):
-        server = Program(self.options.program, "serve", *FILM, "--bind", "127.0.0.1", "--port", str(port))
+        server = Program(self.options.program, "serve", *FILM, "--no-announce", "--bind", "127.0.0.1", "--port", str(port))
         until(lambda: "listening" in server.last or not server.is_running(), RETURN_S, "the server did not listen")
         check(server.is_running(), f"the server did not start: {''.join(server.said).strip()}")
         return server, server.last["listening"]["port"]

@@ -93,7 +93,7 @@ pub enum Command {
     /// The server runs with `udpstream serve --accept-publishers`. The exit code is 3 if it refuses.
     #[command(after_help = help::MORE, after_long_help = help::publish())]
     Publish(Box<PublishArgs>),
-    /// List the streams of a server, and what to type to watch them.
+    /// List the streams of a server, or of the local network, and what to type to watch them.
     ///
     /// The exit code is 3 if nobody answers.
     #[command(after_help = help::MORE, after_long_help = help::LS)]

@@ -29,6 +29,7 @@ Examples:
   udpstream serve film.mp4             Send a film; it starts with its first watcher
   udpstream watch 192.168.1.20         Watch it from another machine
   udpstream serve test:                Send the test card, which needs no film and no ffmpeg
+  udpstream ls                         See what there is on the network
   udpstream ls 192.168.1.20            See which streams it has
   udpstream relay 192.168.1.20         Pass its streams on to many, fetched once
   udpstream extract film.mp4           Take its sound out, into film.wav
@@ -98,6 +99,7 @@ pub fn watch() -> String {
 
 const WATCH: &str = "\
 Examples:
+  udpstream watch                      What is announced on the local network
   udpstream watch 127.0.0.1
   udpstream watch robot:9700 --fullscreen
   udpstream watch robot/lobby
@@ -113,6 +115,7 @@ pictures), pictures lost or damaged, and bit rate.";
 
 pub const LS: &str = "\
 Examples:
+  udpstream ls                         All that is announced on the local network
   udpstream ls robot
   udpstream ls 192.168.1.20:9700 --json
 

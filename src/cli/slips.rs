@@ -163,7 +163,7 @@ fn publishers_apart(words: &[String]) -> Option<Vec<String>> {
 
 /// A verb alone: `udpstream serve`, `udpstream cache ls`.
 fn nothing_named(words: &[String]) -> Option<Vec<String>> {
-    let verbs = ["serve", "watch", "publish", "ls", "relay", "cache", "extract"];
+    let verbs = ["serve", "publish", "relay", "cache", "extract"];
     let verb = words.iter().find(|word| verbs.contains(&word.as_str()))?;
     let tips: &[&str] = match verb.as_str() {
         "publish" => &[
@@ -183,8 +183,7 @@ fn nothing_named(words: &[String]) -> Option<Vec<String>> {
         ],
         "cache" => &["name the folder that a relay keeps its films in: udpstream cache ls films"],
         "extract" => &["name a film: udpstream extract film.mp4"],
-        "ls" => &["name the machine that serves: udpstream ls 192.168.1.20"],
-        _ => &["name the machine that serves: udpstream watch 192.168.1.20", "this one: udpstream watch 127.0.0.1"],
+        _ => return None,
     };
     Some(tips.iter().map(|&tip| tip.to_owned()).collect())
 }

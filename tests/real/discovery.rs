@@ -235,9 +235,11 @@ fn a_server_is_followed_to_another_address() {
     let Some(networks) = Networks::new() else { return };
     // Its address of the link alone would stay.
     let names = networks.names.clone();
-    for name in &names {
-        let none = ["netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"];
-        assert!(Command::new("ip").args(none).status().unwrap().success());
+    let none = "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6";
+    let off = |name: &String| Command::new("ip").args(["netns", "exec", name, "sh", "-c", none]).output();
+    if !names.iter().all(|name| off(name).is_ok_and(|output| output.status.success())) {
+        println!("skipped: IPv6 may not be switched off here");
+        return;
     }
     let _server = networks.serve(&["--announce-name", "wanderer"]);
     follows(&networks, || {
