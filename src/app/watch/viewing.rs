@@ -195,6 +195,9 @@ impl Viewing {
             Some(_) => Receiver::tuned(config, start),
             None => Receiver::new(config, start),
         };
+        if let Some(repair) = &options.repair {
+            receiver.repair_from(repair.place()?);
+        }
         let console = Console::open(&output, options.talk.typed, event_loop.waker())?;
         let stills = stills.1;
         let wiring =
