@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
 
-use super::address::DEFAULT_PORT;
+use super::address::{Address, DEFAULT_PORT};
 use super::figures::Output;
 use super::words::rate_text;
 use crate::net::group::{Group, Outward, is_in_use};
 use crate::net::interface::Interface;
 use crate::net::{Loop, Marks, Socket};
 use crate::proto::Port;
+use crate::proto::receiver::RepairPlace;
 use crate::proto::server::GroupConfig;
 use crate::seal::{self, Random};
 use crate::units::Bitrate;
@@ -26,6 +27,22 @@ pub enum GroupChoice {
     /// A group that nobody sends to, of those that stay within a site (RFC 2365).
     Auto,
     At(SocketAddr),
+}
+
+/// Where what a group has lost is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RepairChoice {
+    /// Where its sender says.
+    Told,
+    At(Address),
+}
+
+impl RepairChoice {
+    /// Its first address.
+    pub fn place(&self) -> anyhow::Result<RepairPlace> {
+        let Self::At(address) = self else { return Ok(RepairPlace::Told) };
+        Ok(address.look_up()?.udp.first().copied().map_or(RepairPlace::Told, RepairPlace::At))
+    }
 }
 
 /// How a stream is sent to a group, as the user chose it.

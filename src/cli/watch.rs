@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use udpstream::app::address::Target;
+use udpstream::app::address::{AddressError, Target};
+use udpstream::app::group::RepairChoice;
 use udpstream::app::secrets::{Given, GivenCode};
 use udpstream::app::talk::TalkOptions;
 use udpstream::app::watch;
@@ -66,6 +67,11 @@ pub struct WatchArgs {
     /// Listen to a group by this interface: its name, or one of its addresses [default: where the system routes it to].
     #[arg(long, value_name = "NAME|ADDR", help_heading = NETWORK)]
     pub interface: Option<String>,
+    /// Ask the group's server for what was lost, beside the group: where the sender says, or at this one, HOST[:PORT] [default: parity
+    /// alone mends losses].
+    #[arg(long, value_name = "HOST", num_args = 0..=1, require_equals = true, default_missing_value = "",
+        value_parser = repair, help_heading = NETWORK)]
+    pub repair: Option<RepairChoice>,
     /// Show pictures so many milliseconds after they are due, 0 to 10000: smoother on an uneven network; 0 shows them at
     /// once. A stream of more than 128 MiB in that time is shown sooner.
     #[arg(long, value_name = "MS", default_value_t = 0, value_parser = number(0, MAX_LATENCY.as_millis() as u64),
@@ -115,6 +121,11 @@ pub struct WatchArgs {
     pub stats: Stats,
 }
 
+/// Where the group's server is: nothing is where the sender says.
+fn repair(text: &str) -> Result<RepairChoice, AddressError> {
+    if text.is_empty() { Ok(RepairChoice::Told) } else { text.parse().map(RepairChoice::At) }
+}
+
 impl WatchArgs {
     /// Checks that all fits; the error is one sentence with advice.
     pub fn settle(&self) -> Result<(), String> {
@@ -128,6 +139,9 @@ impl WatchArgs {
         let groups = self.servers.iter().filter(|server| server.group.is_some()).count();
         if self.interface.is_some() && groups == 0 {
             return Err("--interface is by which a group is heard, as udp://@239.1.2.3; leave it out".to_owned());
+        }
+        if self.repair.is_some() && groups == 0 {
+            return Err("--repair is for a group; a server is asked anyway: leave it out".to_owned());
         }
         if self.talk && groups > 0 {
             return Err("a group is only listened to: nothing can be said there; leave --talk out".to_owned());
@@ -160,6 +174,7 @@ impl WatchArgs {
             record: self.record,
             force: self.force,
             interface: self.interface,
+            repair: self.repair,
             receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
             talk: TalkOptions { typed: self.talk, off: self.no_talk, name: self.name },
             stats: self.stats.into(),

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use udpstream::proto::receiver::{Local, Over};
+use udpstream::proto::receiver::{Local, Over, RepairPlace};
 use udpstream::proto::server::{self, Feed, Guard, StreamConfig};
 use udpstream::units::{Bitrate, Rate, Size, Time, Unit};
 use udpstream::wire::Kind;
@@ -300,4 +300,57 @@ fn a_group_that_falls_silent_is_missed_and_pausing_asks_nobody() {
     world.run(seconds(1));
     assert!(world.watchers[watcher].seen.finished.is_some());
     assert!(world.sent.iter().all(|sent| sent.from == SERVER));
+}
+
+#[test]
+fn what_few_have_lost_they_ask_for_beside_the_group_and_the_many_pay_nothing() {
+    let run = |repairs: bool| {
+        let mut world = World::with(14, &film(), Time::from_millis(60_000), |_, stream| {
+            stream.description.sound = true;
+        });
+        world.record = true;
+        let other = world.open(stream("other", &film(), false, false));
+        world.send_to_group(other, 2, |config| (config.parity, config.unicast) = (0, SERVER.port()));
+        let good = world.tune(2, Path::GOOD);
+        let lossy = world.tune(2, Path { latency: ms(3), ..LOSSY });
+        if repairs {
+            world.watchers[lossy].machine.repair_from(RepairPlace::Told);
+        }
+        world.run(seconds(10));
+        world.check(lossy);
+        assert!(shown(&world, good).0 > 240);
+        world
+    };
+    let (with, without) = (run(true), run(false));
+    let ((pictures, whole), (_, damaged)) = (shown(&with, 1), shown(&without, 1));
+    assert!(damaged * 2 < pictures, "the regime: {damaged} of {pictures} whole without");
+    // It takes a moment until it has joined there.
+    assert!(whole * 100 >= pictures * 95 && pictures > 240, "{whole} of {pictures} whole");
+    let to_group =
+        |world: &World| world.sent.iter().filter(|sent| sent.to == group(2)).map(|sent| sent.bytes).sum::<usize>();
+    let (ours, theirs) = (to_group(&with), to_group(&without));
+    assert!(ours.abs_diff(theirs) < 2_000, "the group is sent what it was: {ours} and {theirs}");
+    let again: usize = with
+        .sent
+        .iter()
+        .filter(|sent| sent.from == SERVER && sent.slice.is_some() && sent.to != group(2))
+        .map(|sent| sent.bytes)
+        .sum();
+    assert!(again > 0 && again * 4 < ours, "{again} bytes again, of {ours}");
+    let counts = with.counts(1);
+    assert!(counts.traffic.repair.resent > 100 && counts.traffic.repair.asked > 100, "{counts:?}");
+}
+
+#[test]
+fn who_cannot_reach_the_server_is_as_well_off_as_who_does_not_ask() {
+    let mut world = world(15, 10);
+    let watcher = world.tune(1, LOSSY);
+    world.watchers[watcher].machine.repair_from(RepairPlace::At(address(200, 1)));
+    world.run(seconds(5));
+    world.check(watcher);
+    let (pictures, whole) = shown(&world, watcher);
+    assert!(pictures > 115 && whole * 100 >= pictures * 98, "{whole} of {pictures}");
+    world.tell_watcher(watcher, Local::Stop);
+    world.run(seconds(1));
+    assert!(world.watchers[watcher].seen.finished.is_some());
 }

@@ -31,6 +31,7 @@ use self::subject::Subject;
 use self::viewing::Viewing;
 use super::address::Target;
 use super::figures::Output;
+use super::group::RepairChoice;
 use super::recording::Recordings;
 use super::secrets::{Given, GivenCode};
 use super::talk::TalkOptions;
@@ -78,6 +79,8 @@ pub struct Options {
     pub receive_buffer: Option<usize>,
     /// By which a group is heard.
     pub interface: Option<String>,
+    /// Where what a group has lost is asked for; `None`: nowhere.
+    pub repair: Option<RepairChoice>,
     pub talk: TalkOptions,
     pub stats: StatsFormat,
     pub quiet: bool,

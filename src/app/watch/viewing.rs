@@ -195,6 +195,9 @@ impl Viewing {
         // Its limits run out before the receiver has a word to say of the same silence.
         let start = crate::clock::now();
         let mut receiver = receiver(&subject, config, start);
+        if let Some(repair) = &options.repair {
+            receiver.repair_from(repair.place()?);
+        }
         let console = Console::open(&output, options.talk.typed, event_loop.waker())?;
         let stills = stills.1;
         let wiring = Wiring {

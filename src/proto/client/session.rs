@@ -30,6 +30,8 @@ pub struct Session {
     pub in_force: Option<InForce>,
     /// Relays above, the nearest to the origin first.
     pub hops: Vec<RelayHop>,
+    /// Of a group: where its sender can be asked, as it says.
+    pub unicast: Option<u16>,
     /// The server's goodbye: its code and sentence.
     pub bye: Option<(u16, String)>,
 }
@@ -47,6 +49,7 @@ impl Session {
             wanting,
             in_force: None,
             hops: Vec::new(),
+            unicast: None,
             bye: None,
         }
     }
@@ -81,6 +84,12 @@ impl Session {
         }
         if tlvs.find(kind::HOPS).is_some() {
             self.hops = hops(tlvs);
+        }
+        if let Some(&[high, low]) = tlvs.find(kind::UNICAST) {
+            self.unicast = Some(u16::from_be_bytes([high, low])).filter(|port| *port > 0);
+        }
+        if let Some(name) = tlvs.text(kind::STREAM).and_then(|name| StreamName::parse(name).ok()) {
+            self.name = Some(name);
         }
         if let Some(number) = tlvs.find(kind::WANTED).and_then(|number| number.try_into().ok()) {
             self.wanting.obeyed(u32::from_be_bytes(number));

@@ -9,12 +9,13 @@ use super::session::Session;
 use super::wishes::Wanting;
 use super::{Client, Config, Event};
 use crate::proto::clocksync::ClockSync;
-use crate::proto::reception::{Receipt, Reception, Terms};
+use crate::proto::reception::{InTime, Receipt, Reception, Terms};
 use crate::proto::{Peer, Received};
 use crate::seal::Seed;
 use crate::units::Time;
+use crate::wire::message::{Message, NackName};
 use crate::wire::object::{ObjectView, Type};
-use crate::wire::{Hop, Kind};
+use crate::wire::{Hop, Kind, StreamName};
 
 /// A sender that has been silent for so long gives way to another: it speaks four times a second at least.
 const GIVES_WAY: Duration = Duration::from_millis(1_200);
@@ -34,6 +35,8 @@ pub struct Tuned {
     over: Option<(SocketAddr, u64)>,
     /// Other senders that were told of.
     others: Vec<SocketAddr>,
+    /// What is missing is asked for elsewhere, where a question and its answer take so long.
+    asks: Option<Duration>,
 }
 
 impl Client {
@@ -122,10 +125,51 @@ impl Client {
         self.trouble = None;
     }
 
+    /// Where the sender that is heard can be asked for what is missing, and for which stream; `None`: that is not known, or nowhere.
+    pub fn unicast(&self) -> Option<(SocketAddr, StreamName)> {
+        let session = self.session.as_ref().filter(|session| session.described && self.tuned.is_some())?;
+        let mut address = session.reception.peer().address;
+        address.set_port(session.unicast?);
+        Some((address, session.name.clone()?))
+    }
+
+    /// What is missing is asked for elsewhere from now on, where that takes so long; or, with `None`, nowhere.
+    pub const fn asks_elsewhere(&mut self, round_trip: Option<Duration>) {
+        if let Some(tuned) = &mut self.tuned {
+            tuned.asks = round_trip;
+        }
+    }
+
+    /// What of the group is to be asked for now.
+    pub fn missing(&mut self, now: Time, in_time: InTime<'_>) -> Vec<NackName> {
+        let session = self.session.as_mut().filter(|session| session.described);
+        session.map_or_else(Vec::new, |session| session.reception.missing(now, in_time, &mut self.traffic))
+    }
+
+    /// An object that the group lacked has come from elsewhere.
+    pub fn repaired(&mut self, now: Time, object: &ObjectView<'_>, exact: &[u8]) -> Option<Receipt> {
+        let ours = self.stream.as_ref().is_some_and(|stream| stream.id == object.header.stream);
+        let session = self.session.as_mut().filter(|_| ours)?;
+        self.traffic.repair.resent += 1;
+        self.traffic.repair.bytes += exact.len() as u64;
+        Some(session.reception.repaired(now, object, exact))
+    }
+
+    /// Asks in this session for what another one lacks.
+    pub fn ask_for(&mut self, now: Time, names: Vec<NackName>) {
+        if let Some(session) = self.session.as_mut().filter(|session| session.described && !names.is_empty()) {
+            let nack = Message::Nack { session: session.reception.id(), names };
+            self.out.push_back(session.reception.say(now, &nack));
+        }
+    }
+
     /// Does what is due of a group.
     pub(super) fn tend_tuned(&mut self, now: Time) {
         let Some(session) = self.session.as_mut() else { return };
-        session.reception.listen(now);
+        match self.tuned.as_ref().and_then(|tuned| tuned.asks) {
+            Some(round_trip) => session.reception.asks_elsewhere(round_trip),
+            None => session.reception.listen(now),
+        }
         let over = session.bye.is_some().then(|| session.reception.peer().address);
         let stream = self.stream.as_ref().map(|stream| stream.id);
         if let (Some(tuned), Some(over)) = (self.tuned.as_mut(), over.zip(stream)) {

@@ -8,6 +8,7 @@
 mod counts;
 mod event;
 mod fuzz;
+mod group_repair;
 mod listing;
 mod sound_path;
 mod wanted;
@@ -20,6 +21,7 @@ pub use super::lister::ListFailure;
 pub use super::player::{Came, Ready, Repaired, Slice, SoundCounts};
 pub use counts::WatchCounts;
 pub use event::{Event, Over};
+pub use group_repair::RepairPlace;
 
 use super::client::{self, Client, Found};
 use super::lister::Fetch;
@@ -35,6 +37,7 @@ use crate::seal::{Random, Seed};
 use crate::units::Time;
 use crate::wire::message::{InForce, Place, RelayHop, Role, WantedPictures};
 use crate::wire::{ObjectView, StreamName};
+use group_repair::GroupRepair;
 use sound_path::SoundPath;
 
 /// Pictures are held for no longer than this after they are due: the longest [`Config::latency`].
@@ -121,6 +124,7 @@ pub struct Receiver {
     client: Client,
     player: Player,
     sound_path: SoundPath,
+    group_repair: GroupRepair,
     wanted: wanted::Wanted,
     /// See [`Config::patience`].
     patience: Option<Duration>,
@@ -177,6 +181,7 @@ impl Receiver {
             client,
             player: Player::new(player::Config { latency, sound: config.sound.is_some(), frames: config.frames }),
             sound_path: SoundPath::default(),
+            group_repair: GroupRepair::default(),
             wanted,
             patience: config.patience,
             fetch: None,
@@ -195,7 +200,8 @@ impl Receiver {
     pub fn counts(&self) -> WatchCounts {
         let mut traffic = *self.client.traffic();
         traffic.add(&self.gone);
-        self.sound_path.client().into_iter().for_each(|client| traffic.add(client.traffic()));
+        let others = [self.sound_path.client(), self.group_repair.client()];
+        others.into_iter().flatten().for_each(|client| traffic.add(client.traffic()));
         WatchCounts { pictures: *self.player.counts(), traffic, reconnects: self.reconnects }
     }
 
@@ -322,6 +328,7 @@ impl Receiver {
         let in_time = |kind, rendition, unit| player.in_time(kind, rendition, unit);
         self.client.tend(now, player.held(), &in_time);
         self.take_news(now);
+        self.tend_group_repair(now);
         self.tend_sound_path(now);
         self.play(now);
         self.consider_end(now);
@@ -356,6 +363,7 @@ impl Receiver {
         self.player.end();
         self.take_played();
         self.leave_sound_session(now);
+        self.leave_group_repair(now);
         self.fetch = None;
     }
 
@@ -367,13 +375,14 @@ impl Receiver {
 
     fn transmit(&mut self) -> Option<Transmit> {
         let own = self.out.pop_front().or_else(|| self.client.transmit());
-        own.or_else(|| self.sound_path.client_mut()?.transmit())
+        let own = own.or_else(|| self.sound_path.client_mut()?.transmit());
+        own.or_else(|| self.group_repair.client_mut()?.transmit())
     }
 
     fn soonest(&self) -> Soonest {
         let ends = self.client.goodbye().is_some();
         let fetch = self.fetch.as_ref().map_or_else(Soonest::new, Fetch::soonest);
-        let parts = [self.player.soonest(ends), self.sound_path_soonest(), fetch];
+        let parts = [self.player.soonest(ends), self.sound_path_soonest(), self.group_repair.soonest(), fetch];
         parts.into_iter().fold(self.client.soonest(), |soonest, Soonest(at, why)| soonest.or(Some(at), why))
     }
 }
@@ -387,6 +396,9 @@ impl Machine for Receiver {
             return;
         }
         match input {
+            Input::Datagram(datagram) if datagram.port == Port::SOUND && self.client.is_tuned() => {
+                self.group_repair_datagram(now, datagram);
+            }
             Input::Datagram(datagram) if datagram.port == Port::SOUND => self.sound_datagram(now, datagram),
             Input::Datagram(datagram) => self.datagram(now, datagram),
             Input::NotSent(port, ..) if port.is_for_pictures() => {

@@ -3,6 +3,7 @@
 //! that is measured by. It does not know how the session was made, what its objects are for, or when they are due.
 
 mod control;
+mod elsewhere;
 mod rebuild;
 mod recovery;
 mod reporting;
@@ -20,7 +21,7 @@ use crate::wire::tlv::{Tlvs, kind};
 use crate::wire::{Hop, Kind};
 use rebuild::Rebuild;
 pub use recovery::InTime;
-use recovery::{NackNames, Recovery};
+use recovery::Recovery;
 use reporting::Reporting;
 
 /// What both ends agreed on when the session was made.
@@ -157,6 +158,8 @@ pub struct Reception {
     sequence: u32,
     /// Nothing is said to the other end, so its clock is known by its own stamps alone.
     listening: Option<OneWay>,
+    /// What is missing is asked for elsewhere, which takes so long.
+    elsewhere: Option<Duration>,
 }
 
 impl Reception {
@@ -174,17 +177,8 @@ impl Reception {
             film: None,
             sequence: 0,
             listening: None,
+            elsewhere: None,
         }
-    }
-
-    /// Nothing is to be said to the other end.
-    pub fn only_listens(&mut self) {
-        self.listening = Some(OneWay::default());
-    }
-
-    /// Time passes, and nothing is asked for.
-    pub fn listen(&mut self, now: Time) {
-        self.recovery.listen(now);
     }
 
     /// Objects of this film are asked for by their names.
@@ -368,19 +362,13 @@ impl Reception {
 
     /// The Nack that is due, if one is: what is missing is asked for as long as an answer would be in time.
     pub fn nack(&mut self, now: Time, in_time: InTime<'_>, traffic: &mut Traffic) -> Option<Transmit> {
-        self.recovery.turn(now);
-        let NackNames { names, first } = self.recovery.ask(now, in_time);
-        if names.is_empty() {
-            return None;
-        }
-        traffic.repair.nacks += 1;
-        traffic.repair.asked += first;
-        Some(self.say(now, &Message::Nack { session: self.id, names }))
+        let names = self.missing(now, in_time, traffic);
+        (!names.is_empty()).then(|| self.say(now, &Message::Nack { session: self.id, names }))
     }
 
     /// So long a picture is waited for at most, after it could have been complete.
     pub fn set_patience(&mut self, patience: Duration) {
-        self.recovery.set(self.clock.rtt(), patience);
+        self.recovery.set(self.clock.rtt().or(self.elsewhere), patience);
     }
 
     /// So long a picture is waited for at most after it could have been whole.

@@ -30,6 +30,8 @@ const TOO_YOUNG: f64 = 0.95;
 const SHARE: f64 = 4.0;
 /// A whole lost picture may be sent again, and a burst of small ones.
 const CREDIT: f64 = 32_000.0;
+/// The same of what others were sent: a picture of the largest usual size, half a second of losses of a fast stream.
+const BESIDE: f64 = 256_000.0;
 /// Two copies leave so far apart: a short burst does not take both, and the second is still in time where the first would be.
 const APART: Duration = Duration::from_millis(2);
 /// What waits for longer is of no use.
@@ -64,6 +66,14 @@ struct Held {
     again: BTreeMap<u16, Again>,
 }
 
+/// A part of a picture that was sent to somebody else.
+#[derive(Clone)]
+pub struct Part {
+    pub unit: Unit,
+    pub part: u16,
+    pub object: Object,
+}
+
 /// Of a path, as its reports tell.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RoundTrips {
@@ -76,6 +86,9 @@ pub struct RoundTrips {
 pub struct Repair {
     held: VecDeque<Held>,
     sounds: BTreeMap<(u8, Unit), Again>,
+    /// Of what was sent to others, and what those had been sent when it was asked for last.
+    beside: BTreeMap<(Unit, u16), Again>,
+    sent_beside: Option<u64>,
     sound: VecDeque<Resend>,
     pictures: VecDeque<Resend>,
     /// Second copies, which leave a moment after the first.
@@ -87,7 +100,8 @@ pub struct Repair {
 impl Default for Repair {
     fn default() -> Self {
         let (held, sounds, sound, pictures, later) = Default::default();
-        Self { held, sounds, sound, pictures, later, credit: CREDIT }
+        let (beside, sent_beside) = Default::default();
+        Self { held, sounds, beside, sent_beside, sound, pictures, later, credit: CREDIT }
     }
 }
 
@@ -172,6 +186,43 @@ impl Repair {
         if again.is_due(now, round_trip) {
             self.credit -= object.len() as f64;
             self.sound.push_back(Resend { object, picture: None, is_second: false, since: now });
+        }
+    }
+
+    /// Those of these parts that are held, and have left.
+    pub fn lend(&self, name: &NackName) -> Vec<Part> {
+        let Some(held) = self.held.iter().rev().find(|held| held.picture.unit == name.unit) else { return Vec::new() };
+        if !held.picture.object(0).is_some_and(|object| is_named(&object, name)) {
+            return Vec::new();
+        }
+        let parts = (0..64).filter(|bit| name.bitmap >> bit & 1 == 1);
+        let parts = parts.filter_map(|bit| u16::try_from(usize::from(name.first_part) + bit).ok());
+        let left = parts.filter_map(|part| {
+            let (at, object) = held.picture.part(part)?;
+            held.left.get(at)?;
+            Some(Part { unit: name.unit, part, object })
+        });
+        left.collect()
+    }
+
+    /// Others have been sent so many bytes so far of what may be asked for here.
+    pub fn earn_beside(&mut self, sent: u64) {
+        let since = sent.saturating_sub(self.sent_beside.replace(sent).unwrap_or(sent));
+        self.credit = (self.credit + since as f64 / SHARE).min(BESIDE);
+    }
+
+    /// A part that others were sent is asked for.
+    pub fn ask_beside(&mut self, now: Time, round_trip: Duration, part: &Part) {
+        if !is_affordable(self.credit, &part.object) {
+            return;
+        }
+        let newest = self.beside.last_key_value().map_or(part.unit, |((unit, _), _)| (*unit).max(part.unit));
+        self.beside.retain(|(unit, _), _| newest.0.abs_diff(unit.0) <= MOST as u32);
+        let again = self.beside.entry((part.unit, part.part)).or_insert(Again { times: 0, at: Time::ZERO });
+        if again.is_due(now, round_trip) {
+            self.credit -= part.object.len() as f64;
+            let (object, picture, is_second) = (part.object.clone(), None, false);
+            self.pictures.push_back(Resend { object, picture, is_second, since: now });
         }
     }
 

@@ -2,11 +2,13 @@
 //! whoever listens needs nothing else; at the end it is told that for as long as watchers are waited for.
 
 use super::{Server, StreamKey};
+use crate::proto::sender::Lent;
 use crate::proto::session::{Beginning, Group, GroupConfig, Session};
 use crate::proto::stream::Stream;
 use crate::proto::{Port, Received};
 use crate::units::Time;
-use crate::wire::message::{COOKIE_LEN, ClockEcho, Message, Scheme};
+use crate::wire::message::{COOKIE_LEN, ClockEcho, Message, NackName, Scheme};
+use crate::wire::object::Type;
 use crate::wire::tlv::{self, Tlvs};
 
 use super::upkeep::BYE_REPEAT;
@@ -39,6 +41,8 @@ impl Server {
         session.set_group(Group::new(config, now));
         session.media.protection.schemes = Scheme::ReedSolomon.bit();
         session.media.protection.set_share(config.parity);
+        // What it was sent is remembered for those who ask elsewhere.
+        session.media.protection.wish.asks = config.unicast > 0;
         let slot = self.sessions.insert(session);
         if let Some(session) = self.sessions.get(slot) {
             self.streams[key.index()].add(slot, session);
@@ -49,6 +53,22 @@ impl Server {
     /// Whether it came where nothing is to be said: to a socket that only sends.
     pub(super) const fn is_for_group(datagram: &Received<'_>) -> bool {
         datagram.port.is_group()
+    }
+
+    /// What was sent to the groups of a stream, of these names: for who listens to one and asks here.
+    pub(super) fn lent_by_groups(&self, stream: usize, names: &[NackName]) -> Lent {
+        let mut lent = Lent::default();
+        let members = self.streams[stream].members().iter().filter_map(|slot| self.sessions.get(*slot));
+        for group in members.filter(|session| session.is_group()) {
+            lent.sent += group.stats().bytes;
+            for name in names {
+                match name.kind {
+                    Type::PICTURE => lent.parts.extend(group.media.lend(name)),
+                    _ => lent.sounds |= group.was_sent_sound(name.rendition, name.unit),
+                }
+            }
+        }
+        lent
     }
 
     /// Tells a group what is to be told, and shows it again what stands.
@@ -79,6 +99,7 @@ impl Server {
         ClockEcho { echo: 0, held: 0, clock: now.micros() }.put(&mut tlvs);
         stream.in_force(now, session).put(&mut tlvs);
         let unicast = session.group.as_ref().map_or(0, |group| group.config.unicast);
+        tlv::put(&mut tlvs, tlv::kind::STREAM, stream.name().as_str().as_bytes());
         if unicast > 0 {
             tlv::put(&mut tlvs, tlv::kind::UNICAST, &unicast.to_be_bytes());
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::connections::silence_limit;
 use super::{Event, Server, Stream, UPKEEP};
 use crate::proto::Peer;
-use crate::proto::sender::Control;
+use crate::proto::sender::{Control, Lent};
 use crate::proto::session::{FIRST_REPORT, Gone, Session};
 use crate::units::Time;
 use crate::wire::message::{ClockEcho, Message, NackName};
@@ -145,12 +145,20 @@ impl Server {
     /// A watcher lacks these. What is known of them is sent again, as far as that is allowed; nothing else follows.
     pub(super) fn nack(&mut self, now: Time, from: Peer, id: u64, names: &[NackName]) {
         let slot = self.sessions.slot_of(from, id);
-        let Some((slot, session)) = slot.and_then(|slot| Some((slot, self.sessions.get_mut(slot)?))) else {
+        let Some((slot, session)) = slot.and_then(|slot| Some((slot, self.sessions.get(slot)?))) else {
             self.totals.rejected += 1;
             return;
         };
-        let stream = &mut self.streams[session.stream.index()];
-        if stream.answer(now, slot, session, names) { session.media.heed_nack() } else { self.totals.rejected += 1 }
+        let key = session.stream.index();
+        let beside = !session.pictures && session.sound.is_none();
+        let lent = if beside { self.lent_by_groups(key, names) } else { Lent::default() };
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let stream = &mut self.streams[key];
+        if stream.answer(now, slot, session, names, &lent) {
+            session.media.heed_nack();
+        } else {
+            self.totals.rejected += 1;
+        }
     }
 
     /// One probe for each class above the one in use.

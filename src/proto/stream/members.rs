@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Stream;
+use crate::proto::sender::Lent;
 use crate::proto::session::{ANNOUNCE, Session, Sessions};
 use crate::units::Time;
 use crate::wire::message::NackName;
@@ -93,7 +94,7 @@ impl Stream {
     }
 
     /// A session lacks these. Returns whether any of them had been sent to it.
-    pub fn answer(&mut self, now: Time, slot: usize, session: &mut Session, names: &[NackName]) -> bool {
+    pub fn answer(&mut self, now: Time, slot: usize, session: &mut Session, names: &[NackName], lent: &Lent) -> bool {
         if self.has_said_goodbye() {
             return false;
         }
@@ -101,11 +102,12 @@ impl Stream {
             // What is more than can be sent is not made less by sending some of it twice.
             return true;
         }
-        let (had_more, mut known) = (session.media.has_more(), false);
+        let had_more = session.media.has_more();
+        let mut known = session.media.ask_beside(now, lent);
         for name in names.iter().filter(|name| name.stream == self.id) {
             known |= match name.kind {
                 Type::PICTURE => session.media.ask(now, name),
-                Type::SOUND if session.was_sent_sound(name.rendition, name.unit) => {
+                Type::SOUND if lent.sounds || session.was_sent_sound(name.rendition, name.unit) => {
                     self.answer_sound(now, session, name)
                 }
                 _ => false,

@@ -257,6 +257,11 @@ impl Recovery {
         }
     }
 
+    /// What is missing is asked for.
+    pub const fn asks(&mut self) {
+        self.listens = false;
+    }
+
     /// The same where nothing is asked for.
     pub fn listen(&mut self, now: Time) {
         self.listens = true;
