@@ -194,10 +194,7 @@ impl Viewing {
         let follower = instance.and_then(|instance| Follower::start(instance, event_loop.waker()));
         // Its limits run out before the receiver has a word to say of the same silence.
         let start = crate::clock::now();
-        let mut receiver = receiver(&subject, config, start);
-        if let Some(repair) = &options.repair {
-            receiver.repair_from(repair.place()?);
-        }
+        let mut receiver = receiver(&options, &subject, config, start)?;
         let console = Console::open(&output, options.talk.typed, event_loop.waker())?;
         let stills = stills.1;
         let wiring = Wiring {
@@ -220,11 +217,15 @@ impl Viewing {
 }
 
 /// It listens to a group, or asks a server.
-fn receiver(subject: &Subject, config: Config, start: Time) -> Receiver {
-    match subject.target.group {
+fn receiver(options: &Options, subject: &Subject, config: Config, start: Time) -> anyhow::Result<Receiver> {
+    let mut receiver = match subject.target.group {
         Some(_) => Receiver::tuned(config, start),
         None => Receiver::new(config, start),
+    };
+    if let Some(repair) = &options.repair {
+        receiver.repair_from(repair.place()?);
     }
+    Ok(receiver)
 }
 
 /// What a viewing shares with others.
