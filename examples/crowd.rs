@@ -16,6 +16,8 @@ mod run;
 mod verdict;
 #[path = "crowd/watcher.rs"]
 mod watcher;
+#[path = "crowd/way.rs"]
+mod way;
 
 #[derive(Parser)]
 #[command(about = "Many watchers in one process that check what they get")]
@@ -34,6 +36,9 @@ struct Arguments {
     /// Largest datagram to ask for, in bytes; 0: whatever passes.
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
     datagram: u16,
+    /// Come through TCP connections.
+    #[arg(long)]
+    tcp: bool,
     /// Figures as a sentence for people, or as one JSON object.
     #[arg(long, value_parser = ["text", "json"], default_value = "text")]
     stats: String,
@@ -48,6 +53,7 @@ fn main() -> ExitCode {
         duration,
         joins: u32::from(arguments.joins),
         datagram: arguments.datagram,
+        tcp: arguments.tcp,
     });
     let figures = match options.and_then(|options| run::run(&options)) {
         Ok(figures) => figures,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use udpstream::clock::now;
 use udpstream::units::{Time, Unit};
@@ -29,6 +29,7 @@ pub struct Options {
     pub duration: Duration,
     pub joins: u32,
     pub datagram: u16,
+    pub tcp: bool,
 }
 
 pub fn run(options: &Options) -> Result<Figures, Failure> {
@@ -84,7 +85,7 @@ impl Crowd {
         let pause = Duration::from_secs(1) / options.joins;
         for n in 0..options.watchers {
             self.turn_until(begun + pause * n as u32, |_| false)?;
-            self.start(Watcher::new(n, server, options.datagram, now())?)?;
+            self.start(Watcher::new(n, server, (options.datagram, options.tcp), now())?)?;
         }
         self.turn_until(now() + JOIN_LIMIT, Self::is_watching)?;
         if self.is_watching() {
@@ -98,7 +99,7 @@ impl Crowd {
 
     fn start(&mut self, mut watcher: Watcher) -> Result<(), Failure> {
         let n = self.watchers.len();
-        self.poll.registry().register(&mut watcher.socket, Token(n), Interest::READABLE)?;
+        watcher.way.register(self.poll.registry(), Token(n))?;
         self.wakes.insert((watcher.wake, n));
         self.watchers.push(watcher);
         Ok(())

@@ -84,7 +84,7 @@ impl Figures {
             bytes: sum(|watcher| watcher.ledger.bytes),
             fewest: each.iter().copied().min().unwrap_or_default(),
             most: each.iter().copied().max().unwrap_or_default(),
-            receive_buffer: watchers.first().and_then(|watcher| watcher.room().ok()).unwrap_or_default(),
+            receive_buffer: watchers.first().and_then(|watcher| watcher.way.room().ok()).unwrap_or_default(),
             cpu_seconds: cpu_seconds(),
         }
     }

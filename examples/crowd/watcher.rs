@@ -1,25 +1,22 @@
 //! One watcher: a receiver of the protocol, a socket, and a ledger that looks over its shoulder.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use mio::net::UdpSocket;
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket as Raw, Type};
 use udpstream::clock;
 use udpstream::proto::receiver::{self, Event, Local};
-use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver, SendFailure, Transmit};
+use udpstream::proto::{Input, Machine, Output, Received, Receiver, SendFailure, Servers, Transmit, Transport};
 use udpstream::units::Time;
 
 use super::ledger::{Ledger, Origin};
+use super::way::Way;
 
-/// Half a second of a 30 Mb/s stream, in the kernel's accounting of some twice its bytes.
-const ROOM: usize = 4 << 20;
 /// Watchers on one address of this machine: a server takes 1 024.
 const AN_ADDRESS: usize = 250;
 
 pub struct Watcher {
     pub machine: Receiver,
-    pub socket: UdpSocket,
+    pub way: Way,
     pub ledger: Ledger,
     pub wake: Time,
     pub playing: bool,
@@ -28,14 +25,15 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    pub fn new(n: usize, server: SocketAddr, max_datagram: u16, now: Time) -> io::Result<Self> {
+    pub fn new(n: usize, server: SocketAddr, (max_datagram, tcp): (u16, bool), now: Time) -> io::Result<Self> {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&(n as u64 ^ now.nanos().cast_unsigned().rotate_left(20)).to_be_bytes());
-        let (servers, latency) = (vec![server], std::time::Duration::ZERO);
+        let transport = if tcp { Transport::Tcp } else { Transport::Udp };
+        let (servers, latency) = (Servers::new(transport, vec![server]), std::time::Duration::ZERO);
         let config = receiver::Config { max_datagram, latency, ..receiver::Config::new(seed, servers) };
         Ok(Self {
             machine: Receiver::new(config, now),
-            socket: socket(home(n, server.ip()))?,
+            way: Way::new(home(n, server.ip()), server, tcp)?,
             ledger: Ledger::default(),
             wake: now,
             playing: false,
@@ -44,22 +42,17 @@ impl Watcher {
         })
     }
 
-    /// The kernel's bytes that the socket may hold.
-    pub fn room(&self) -> io::Result<usize> {
-        SockRef::from(&self.socket).recv_buffer_size()
-    }
-
     /// Reads all that has come, then does all that is due.
     pub fn read(&mut self, buffer: &mut [u8], origin: &mut Origin) {
         loop {
-            match self.socket.recv_from(buffer) {
-                Ok((length, from)) => {
-                    let bytes = &buffer[..length];
-                    self.ledger.datagram(bytes, origin);
-                    let received =
-                        Received { port: Port::default(), from, local: None, ecn: udpstream::wire::Ecn::Not, bytes };
-                    self.machine.handle(clock::now(), Input::Datagram(received));
-                }
+            let Self { way, ledger, machine, .. } = self;
+            let come = way.read(buffer, |port, from, bytes| {
+                ledger.datagram(bytes, origin);
+                let received = Received { port, from, local: None, ecn: udpstream::wire::Ecn::Not, bytes };
+                machine.handle(clock::now(), Input::Datagram(received));
+            });
+            match come {
+                Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.turn(),
                 // Of an earlier send: nobody listens there. The next call reads on.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
@@ -88,9 +81,7 @@ impl Watcher {
     }
 
     fn send(&mut self, transmit: &Transmit) {
-        let parts = [IoSlice::new(&transmit.hop), IoSlice::new(transmit.body.bytes())];
-        let to = SockAddr::from(transmit.to);
-        if SockRef::from(&self.socket).send_to_vectored(&parts, &to).is_err() {
+        if self.way.send(transmit.to, [&transmit.hop, transmit.body.bytes()]).is_err() {
             // Reports and questions are sent again anyway.
             let failed = Input::NotSent(transmit.port, transmit.to, SendFailure::Unreachable);
             self.machine.handle(clock::now(), failed);
@@ -117,15 +108,4 @@ fn home(n: usize, server: IpAddr) -> SocketAddr {
         IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
     };
     SocketAddr::new(ip, 0)
-}
-
-fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
-    let raw = Raw::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    raw.set_nonblocking(true)?;
-    // As root past the system's cap, otherwise as much as it grants.
-    if rustix::net::sockopt::set_socket_recv_buffer_size_force(&raw, ROOM).is_err() {
-        raw.set_recv_buffer_size(ROOM)?;
-    }
-    raw.bind(&address.into())?;
-    Ok(UdpSocket::from_std(raw.into()))
 }

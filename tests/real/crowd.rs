@@ -22,18 +22,20 @@ mod run;
 mod verdict;
 #[path = "../../examples/crowd/watcher.rs"]
 mod watcher;
+#[path = "../../examples/crowd/way.rs"]
+mod way;
 
-fn options(server: String, watchers: usize, datagram: u16) -> run::Options {
-    run::Options { server, watchers, duration: Duration::from_secs(2), joins: 200, datagram }
+fn options(server: String, watchers: usize, (datagram, tcp): (u16, bool)) -> run::Options {
+    run::Options { server, watchers, duration: Duration::from_secs(2), joins: 200, datagram, tcp }
 }
 
 /// A picture rate that a slow machine keeps up with too: how many watchers a server bears is for scripts/bench.
 #[test]
 fn fifty_watchers_get_every_picture() {
     let server = Server::start(&["test:160x96@15"]);
-    for datagram in [0, 1_200] {
+    for (datagram, tcp) in [(0, false), (1_200, false), (0, true)] {
         measured(|| {
-            let ran = run::run(&options(server.address(), 50, datagram));
+            let ran = run::run(&options(server.address(), 50, (datagram, tcp)));
             let figures = ran.map_err(|why| anyhow!("{why}"))?;
             // Whatever the machine does, no byte is wrong.
             let damage = [figures.crc_errors, figures.different, figures.unsound, figures.malformed];
@@ -51,7 +53,7 @@ fn fifty_watchers_get_every_picture() {
 
 #[test]
 fn nobody_there_is_said_in_a_sentence() {
-    let nowhere = run::run(&run::Options { watchers: 1, ..options("nowhere".to_owned(), 1, 0) });
+    let nowhere = run::run(&run::Options { watchers: 1, ..options("nowhere".to_owned(), 1, (0, false)) });
     assert!(nowhere.unwrap_err().to_string().contains("HOST:PORT"));
 }
 
