@@ -231,7 +231,10 @@ impl Group {
             let (receiver, seen) = &mut self.receivers[n];
             match receiver.poll(self.now) {
                 Output::Send(transmit) => {
-                    assert!(n == 1 && transmit.port == Port::SOUND && transmit.to.ip() != GROUP.ip(), "it only listens");
+                    assert!(
+                        n == 1 && transmit.port == Port::SOUND && transmit.to.ip() != GROUP.ip(),
+                        "it only listens"
+                    );
                     let bytes = [&transmit.hop[..], transmit.body.bytes()].concat();
                     if arrives && transmit.to == SERVER {
                         let from = outside(n as u8 + 1, 40_001);

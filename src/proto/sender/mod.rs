@@ -292,7 +292,9 @@ impl MediaSender {
     /// The next datagram that is to leave: first what is sent again, then the picture on its way.
     pub fn next_part(&mut self, now: Time) -> Part {
         let paced = self.control.as_ref().map_or(now, |control| control.release(now));
-        if paced > now && self.has_more() {
+        // What was sent to others is little here, and of this path nothing may be known.
+        let beside = self.sending.is_none() && self.repair.is_beside();
+        if paced > now && self.has_more() && !beside {
             return Part::Paced(paced);
         }
         if let Some(resend) = self.repair.next(now) {
