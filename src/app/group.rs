@@ -262,9 +262,11 @@ impl Announced {
     /// For people.
     pub fn sentence(&self) -> String {
         let by = self.interface.as_ref().map_or_else(String::new, |name| format!(" by {name}"));
+        // Nobody would listen there by himself.
+        let at = self.interface.as_ref().filter(|name| *name == "lo").map_or("", |_| " --interface lo");
         let hops = if self.ttl == 1 { "this network alone".to_owned() } else { format!("{} hops", self.ttl) };
         format!(
-            "Sending to {}{by}, {hops}, at most {} with {} % of parity. Watch with: udpstream watch {}",
+            "Sending to {}{by}, {hops}, at most {} with {} % of parity. Watch with: udpstream watch {}{at}",
             self.address,
             rate_text(self.max_rate.as_bps() as f64),
             self.parity,

@@ -1,4 +1,5 @@
-//! What of groups no crate has a call for: interfaces by their numbers, and sources of IPv6 groups (RFC 3678, section 5.1).
+//! What of groups no crate has a call for: interfaces by their numbers, and sources of IPv6 groups (RFC 3678, section 5.1). The
+//! system call is nix's; what is ours is the layout of what it is given, and a test compares that with libc's.
 
 #[cfg(target_os = "linux")]
 pub use linux::{aim_v4, join_v6};

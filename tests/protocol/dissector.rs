@@ -166,3 +166,15 @@ fn another_port_is_recognised() {
     (packet.from, packet.to) = (FIRST, SocketAddr::new(SERVER.ip(), 9_700));
     assert_eq!(fields(&[packet], &["udpstream.kind"]), [["0x01"]]);
 }
+
+#[test]
+fn what_is_sent_to_a_group_is_seen_as_well() {
+    let ended = samples().into_iter().find(|sample| sample.name == "Ended").unwrap();
+    let mut bytes = ended.bytes;
+    // No session has it, and no port of a server is near.
+    bytes[4..8].fill(0);
+    let at = udpstream::units::Time::from_millis(1);
+    let (from, to) = ("10.0.0.1:40000".parse().unwrap(), "239.255.1.2:4444".parse().unwrap());
+    let seen = fields(&[Packet { at, from, to, bytes }], &["udpstream.tag", "udpstream.type", "udpstream.body_length"]);
+    assert_eq!(seen, [["0x00000000", &Type::DESCRIPTION.0.to_string(), "66"]]);
+}

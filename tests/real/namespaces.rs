@@ -247,3 +247,30 @@ fn a_router_passes_on_what_has_hops_left() {
     router.kill().unwrap();
     router.wait().unwrap();
 }
+
+#[test]
+fn losses_are_mended_by_parity_or_by_asking_beside_the_group() {
+    let Some(machines) = switched() else { return };
+    let rules = "add table inet loss; add chain inet loss input { type filter hook input priority 0 ; }; \
+                 add rule inet loss input ip daddr 239.77.1.2 numgen random mod 100 < 3 drop";
+    let nft = machines.command(1, "nft", &[rules]).status();
+    if !nft.is_ok_and(|status| status.success()) {
+        return println!("nothing is known: there is no nft here that loses datagrams");
+    }
+    let url = format!("udp://@{GROUP}");
+    for (fec, listen, mended) in [
+        ("20%", &["--interface", "eth0"][..], "slices_repaired_parity"),
+        ("0", &["--interface", "eth0", "--repair"], "slices_repaired_nack"),
+    ] {
+        let input = ["serve", "test:640x360@25", "--stats", "json", "--duration", MOST, "--multicast", GROUP];
+        let mut server = machines.run(0, &[&input[..], &["--interface", "eth0", "--fec", fec]].concat());
+        server.next("listening");
+        let mut watcher = machines.watch(1, &url, &[listen, &["--frames", "150"]].concat());
+        let shown = watcher.next("summary");
+        let [pictures, damaged, lost, mended] =
+            ["pictures_shown", "pictures_damaged", "datagrams_lost", mended].map(|name| shown[name].as_u64().unwrap());
+        assert!(pictures > 100 && lost > 30, "the regime: {shown}");
+        // Where a question takes a moment to be put, the first pictures are as they came.
+        assert!(mended > 20 && damaged * 8 < pictures, "{damaged} of {pictures} damaged with {fec}: {shown}");
+    }
+}

@@ -196,7 +196,10 @@ impl Serving {
             recordings.finish((&channel.output, screen));
         }
         if !self.killed {
-            self.output.conclude(&words::served(self.took(), self.most_watchers, &figures, self.whom.as_deref()));
+            // Who listens to a group nobody knows.
+            let grouped = self.most_watchers == 0 && self.channels.iter().any(|channel| channel.group.is_some());
+            let whom = self.whom.as_deref().or(grouped.then_some("a group"));
+            self.output.conclude(&words::served(self.took(), self.most_watchers, &figures, whom));
         }
         if !self.killed {
             figures.stored.iter().for_each(|stored| self.output.say(&stored.sentence()));

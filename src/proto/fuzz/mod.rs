@@ -7,6 +7,7 @@ mod balance;
 mod broadcast;
 mod film;
 mod forge;
+mod group;
 mod relay;
 mod script;
 mod seen;
@@ -16,6 +17,7 @@ mod world;
 use std::time::Duration;
 
 pub use broadcast::fuzz_publish;
+pub use group::fuzz_group;
 pub use relay::fuzz_relay;
 
 use super::{Port, SendFailure, receiver, server};
@@ -292,6 +294,11 @@ mod tests {
     #[test]
     fn mutated_scripts_do_not_upset_a_broadcast() {
         mutated(0x0bad_cafe_1234_5678, fuzz_publish);
+    }
+
+    #[test]
+    fn mutated_scripts_do_not_upset_the_receivers_of_a_group() {
+        mutated(0x7f4a_7c15_9e37_79b9, fuzz_group);
     }
 
     #[test]

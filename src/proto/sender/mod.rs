@@ -298,7 +298,9 @@ impl MediaSender {
             return Part::Nothing;
         }
         let paced = self.control.as_ref().map_or(now, |control| control.release(now));
-        if paced > now && self.has_more() {
+        // What was sent to others is little here, and of this path nothing may be known.
+        let beside = self.sending.is_none() && self.repair.is_beside();
+        if paced > now && self.has_more() && !beside {
             return Part::Paced(paced);
         }
         if let Some(resend) = self.repair.next(now) {

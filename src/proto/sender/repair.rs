@@ -211,6 +211,11 @@ impl Repair {
         self.credit = (self.credit + since as f64 / SHARE).min(BESIDE);
     }
 
+    /// Whether what others were sent was asked for.
+    pub const fn is_beside(&self) -> bool {
+        self.sent_beside.is_some()
+    }
+
     /// A part that others were sent is asked for.
     pub fn ask_beside(&mut self, now: Time, round_trip: Duration, part: &Part) {
         if !is_affordable(self.credit, &part.object) {
