@@ -137,7 +137,7 @@ const SLIPS: &[(&str, &str)] = &[
     ("serve test: --duration no", "seconds above 0"),
     ("serve test: --bind here", "IP address"),
     ("serve test:x", "write test:"),
-    ("watch tcp://robot", "tcp://"),
+    ("watch tcp://robot:no", "65535"),
     ("udpstream://robot/lobby", "udpstream watch udpstream://robot/lobby"),
     ("watch --code K7QM-01AB-CDEF-GHJK-MNPQ", "write HOST/CODE"),
     ("completions tcsh", "bash, elvish, fish, powershell, zsh"),

@@ -102,7 +102,7 @@ mod tests {
             [
                 "watcher                 path      sent     size  quality  a second    lost  repair      rtt  why not more",
                 "10.0.0.7:9          2.4 Mb/s  2.1 Mb/s  640×360       44      25.0  1.20 %   2.3 %  20.4 ms  the path carries no more",
-                "10.0.0.7:40000 TCP     -    0 kb/s  640×360       44      25.0  1.20 %       -        -  nothing limits it",
+                "10.0.0.7:40000 TCP         -    0 kb/s  640×360       44      25.0  1.20 %       -        -  nothing limits it",
             ]
         );
         assert!(rows(&[], 0, 20).is_empty());
