@@ -22,7 +22,7 @@ use crate::units::Bitrate;
 use crate::wire::SizeClass;
 
 /// Where a stream is sent to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupChoice {
     /// A group that nobody sends to, of those that stay within a site (RFC 2365).
     Auto,

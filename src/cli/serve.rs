@@ -236,6 +236,8 @@ mod tests {
             (&["-", "--stream", "b=-"], "read once"),
             (&["test:", "--record", "a.mkv", "--stream", "b=test:,record=./a.mkv"], "recorded to"),
             (&["test:", "--force"], "nothing is recorded"),
+            (&["test:", "--multicast", "239.1.2.3", "--stream", "b=test:,multicast=239.1.2.3"], "a port, of its own"),
+            (&["--accept-publishers", "--multicast", "auto"], "--multicast is an option of a stream"),
             (&["--accept-publishers", "54321"], "write --accept-publishers=54321"),
             (&["--allow-publish", "new"], "add --accept-publishers"),
             (&["--record-dir", "rec"], "add --accept-publishers"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use udpstream::app::group::GroupChoice;
 use udpstream::app::secrets::{GivenCode, GuardChoice};
 use udpstream::app::serve;
 use udpstream::seal::Code;
@@ -115,6 +116,12 @@ pub fn settle(streams: Vec<Named>, defaults: &Choices) -> Result<Vec<serve::Stre
 /// What two streams cannot share.
 fn apart(streams: &[Named], all: &[Choices]) -> Result<(), String> {
     let (mut names, mut files) = (BTreeSet::new(), BTreeSet::new());
+    let mut groups = BTreeSet::new();
+    for group in all.iter().filter_map(|choices| choices.group.multicast).filter(|group| *group != GroupChoice::Auto) {
+        if !groups.insert(group) {
+            return Err(format!("two streams are sent to {group}; give each a group, or a port, of its own"));
+        }
+    }
     let stdin = streams.iter().filter(|stream| stream.input == Input::Stdin).count();
     let typed = all.iter().filter(|choices| choices.reads_stdin()).count();
     if stdin + typed > 1 {

@@ -2,13 +2,14 @@
 //! what few have lost costs the many nothing.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::Receiver;
 use crate::proto::client::{self, Client, Wishes};
 use crate::proto::{Port, Received, Soonest};
 use crate::units::Time;
 use crate::wire::message::{RepairWish, Role};
-use crate::wire::{ObjectView, SizeClass};
+use crate::wire::{HOP_LEN, ObjectView, SizeClass};
 
 /// Where what a group has lost is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +72,8 @@ impl Receiver {
             .zip(self.group_repair.asked.as_ref())
             .is_some_and(|((told, _), (_, was))| told != *was);
         let Some(client) = self.group_repair.client_mut() else { return };
-        client.tend(now, std::time::Duration::ZERO, &|_, _, _| None);
+        client.tend(now, Duration::ZERO, &|_, _, _| None);
+        // What it has to say is of no stream that plays.
         while client.event().is_some() {}
         let round_trip = client.rtt().filter(|_| client.is_joined());
         if gone || client.goodbye().is_some() {
@@ -100,7 +102,7 @@ impl Receiver {
     pub(super) fn group_repair_datagram(&mut self, now: Time, datagram: Received<'_>) {
         let Some(client) = self.group_repair.client_mut() else { return };
         let Some((_, object)) = client.datagram(now, datagram) else { return };
-        let exact = datagram.bytes.get(crate::wire::HOP_LEN..).and_then(ObjectView::exact).unwrap_or_default();
+        let exact = datagram.bytes.get(HOP_LEN..).and_then(ObjectView::exact).unwrap_or_default();
         if let Some(came) = self.client.repaired(now, &object, exact)
             && !self.player.object(came, &object)
         {

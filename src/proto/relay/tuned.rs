@@ -1,12 +1,11 @@
 //! A relay of a group: the one stream that is sent there goes on to those who ask for it here, and what they say stays here.
 
+use super::listed::unknown;
 use super::{Relay, Upstream};
 use crate::proto::Port;
 use crate::proto::server::StreamKey;
 use crate::proto::talk::RoomState;
 use crate::wire::StreamName;
-
-use super::listed::unknown;
 
 impl Relay {
     /// Passes on what is sent to the group that is heard on [`Port::TUNED`], as the stream of this name.

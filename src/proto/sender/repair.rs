@@ -274,7 +274,9 @@ impl Repair {
         let bytes =
             self.sound.iter().chain(&self.pictures).chain(&self.later).map(|resend| resend.object.len()).sum::<usize>();
         let largest = self.held.iter().map(|held| held.picture.total()).max().unwrap_or_default();
-        assert!(bytes as f64 <= 2.0 * CREDIT.max(largest as f64), "{bytes} bytes wait");
+        let credit = if self.is_beside() { BESIDE } else { CREDIT };
+        assert!(bytes as f64 <= 2.0 * credit.max(largest as f64), "{bytes} bytes wait");
+        assert!(self.beside.len() <= (2 * MOST + 1) * (1 << 16), "parts of the last pictures");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Groups: sessions that nobody has joined. Each is told again and again what the stream is and how its timeline stands, so that
 //! whoever listens needs nothing else; at the end it is told that for as long as watchers are waited for.
 
+use super::upkeep::BYE_REPEAT;
 use super::{Server, StreamKey};
 use crate::proto::sender::Lent;
 use crate::proto::session::{Beginning, Group, GroupConfig, Session};
@@ -10,8 +11,6 @@ use crate::units::Time;
 use crate::wire::message::{COOKIE_LEN, ClockEcho, Message, NackName, Scheme};
 use crate::wire::object::Type;
 use crate::wire::tlv::{self, Tlvs};
-
-use super::upkeep::BYE_REPEAT;
 
 impl Server {
     /// A stream is sent to a group from now on, beside all who watch it. Not one that is guarded: a group has no door.
@@ -33,8 +32,7 @@ impl Server {
 
     fn begin_group(&mut self, now: Time, key: StreamKey, config: GroupConfig) {
         // The low half of its id, which is the tag of all that it is sent, is 0: no session of a watcher has such an id.
-        let id = self.random.id() | 1 << 32;
-        let id = id & !u64::from(u32::MAX);
+        let id = self.random.id() << 32;
         let beginning = Beginning { nonce: id, cookie: [0; COOKIE_LEN], at: now, limit: config.class, given: true };
         let mut session = Session::new(id, key, config.route(), beginning);
         (session.ready, session.pictures) = (true, true);
