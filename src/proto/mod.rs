@@ -57,7 +57,7 @@ mod stream;
 mod talk;
 
 #[doc(hidden)]
-pub use fuzz::{fuzz_group, fuzz_publish, fuzz_receiver, fuzz_relay, fuzz_server};
+pub use fuzz::{fuzz_connections, fuzz_group, fuzz_publish, fuzz_receiver, fuzz_relay, fuzz_server};
 pub use lister::Lister;
 pub use receiver::Receiver;
 pub use relay::Relay;

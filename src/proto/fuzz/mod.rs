@@ -5,6 +5,7 @@
 
 mod balance;
 mod broadcast;
+mod connections;
 mod film;
 mod forge;
 mod group;
@@ -17,6 +18,7 @@ mod world;
 use std::time::Duration;
 
 pub use broadcast::fuzz_publish;
+pub use connections::fuzz_connections;
 pub use group::fuzz_group;
 pub use relay::fuzz_relay;
 

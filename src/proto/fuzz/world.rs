@@ -19,7 +19,7 @@ use crate::units::{Rate, Time, Unit};
 use crate::wire::message::{COOKIE_LEN, Message, WantedPictures};
 use crate::wire::{Ecn, Hop, Kind, SizeClass, StreamName};
 
-const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 9_688);
+pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 9_688);
 /// Where it sends sound from.
 const SOUND: SocketAddr = SocketAddr::new(SERVER.ip(), 9_687);
 /// Datagrams on their way, and old ones that may come again.

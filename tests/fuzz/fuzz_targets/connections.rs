@@ -1,0 +1,3 @@
+#![cfg_attr(fuzzing, no_main)]
+
+udpstream_fuzz::target!(udpstream::proto::fuzz_connections);
