@@ -57,9 +57,10 @@ const DRAWS: usize = 16;
 /// Opens the picture port for UDP, TCP, or both.
 pub fn open(address: SocketAddr, marks: Marks, transports: Transports) -> anyhow::Result<Opened> {
     if !transports.udp {
-        let listener = Listener::bind(address).map_err(|error| explain(&error, address, "--port"))?;
+        let listener = Listener::bind(address, marks).map_err(|error| explain(&error, address, "--port"))?;
         let local = listener.local_addr().context("the socket has no address")?;
         let mut event_loop = Loop::new(Vec::new()).context("the event loop could not be started")?;
+        event_loop.mark_connections(marks);
         event_loop.leave_out();
         event_loop.listen(Port::PICTURES, listener).context("the event loop could not be started")?;
         return Ok(Opened { event_loop, local, warning: None });
@@ -67,7 +68,7 @@ pub fn open(address: SocketAddr, marks: Marks, transports: Transports) -> anyhow
     let (mut socket, mut listener) = (bind(address, marks, "--port")?, None);
     for _ in 0..if transports.tcp { DRAWS } else { 0 } {
         let place = socket.local_addr().context("the socket has no address")?;
-        listener = Some(Listener::bind(place));
+        listener = Some(Listener::bind(place, marks));
         if address.port() != 0 || !matches!(listener, Some(Err(_))) {
             break;
         }
@@ -75,6 +76,7 @@ pub fn open(address: SocketAddr, marks: Marks, transports: Transports) -> anyhow
     }
     let local = socket.local_addr().context("the socket has no address")?;
     let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
+    event_loop.mark_connections(marks);
     let warning = match listener {
         Some(Ok(listener)) => {
             event_loop.listen(Port::PICTURES, listener).context("the event loop could not be started")?;

@@ -95,6 +95,7 @@ pub fn publish(options: Options) -> anyhow::Result<Exit> {
     let waiting = opening::listen()?;
     let socket = ports::bind(options.serve.bind, options.serve.marks, "--bind")?;
     let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
+    event_loop.mark_connections(options.serve.marks);
     event_loop.catch_signals().context("signals could not be caught")?;
     let mut recordings = Recordings::new(event_loop.waker());
     place.map_or(Ok(()), |place| recordings.begin(place))?;

@@ -149,6 +149,11 @@ impl Loop {
         self.sockets.push(None);
     }
 
+    /// What stands in the headers of connections that are opened here.
+    pub const fn mark_connections(&mut self, marks: Marks) {
+        self.connections.mark(marks);
+    }
+
     /// Accepts connections, as the other half of this port of the machine's.
     pub fn listen(&mut self, port: Port, listener: Listener) -> io::Result<()> {
         self.connections.listen(port, listener)
@@ -243,7 +248,7 @@ impl Loop {
             }
             let reading = if turned == Turned::Busy { READING } else { Duration::ZERO };
             self.receive(machine, &mut buffer, reading);
-            self.connections.receive(now(), &mut buffer, machine);
+            self.connections.receive(&mut buffer, machine);
         }
     }
 

@@ -62,6 +62,12 @@ pub struct Marks {
 }
 
 impl Marks {
+    /// Marks a TCP socket: congestion is TCP's own affair.
+    pub(super) fn mark_connections(self, raw: &Raw, address: SocketAddr) -> io::Result<()> {
+        let own = Self { ecn: Ecn::Not, ..self };
+        if own == Self::default() { Ok(()) } else { local::mark(raw, address, own.tos()) }
+    }
+
     pub(super) const fn tos(self) -> u8 {
         self.dscp << 2 | self.ecn.bits()
     }

@@ -133,6 +133,11 @@ impl Servers {
         }
     }
 
+    /// All that may be asked over UDP.
+    pub fn sockets(&self, port: Port) -> impl Iterator<Item = Peer> {
+        self.udp.iter().map(move |address| Peer { port: port.socket(), address: *address })
+    }
+
     /// Whom to ask on this port of ours after so long without an answer; `at_once`: connections are known to work.
     pub fn asked(&self, port: Port, waited: Duration, at_once: bool) -> Vec<Peer> {
         let tcp = match self.transport {
@@ -140,8 +145,7 @@ impl Servers {
             Transport::Auto => at_once || waited >= UDP_PATIENCE || self.udp.is_empty(),
             Transport::Tcp | Transport::Both => true,
         };
-        let sockets = self.udp.iter().filter(|_| matches!(self.transport, Transport::Udp | Transport::Auto));
-        let sockets = sockets.map(|address| Peer { port: port.socket(), address: *address });
+        let sockets = self.sockets(port).filter(|_| matches!(self.transport, Transport::Udp | Transport::Auto));
         let connections = self.tcp.iter().filter(|_| tcp);
         sockets.chain(connections.map(|address| Peer { port: port.connections(), address: *address })).collect()
     }

@@ -173,3 +173,33 @@ fn media_goes_nowhere_that_has_not_proved_to_receive_it() {
     assert_eq!(world.watchers[n].udp_received_at_most, 0, "not a byte of media over UDP");
     assert!(world.watchers[n].shown.len() > 60);
 }
+
+#[test]
+fn whoever_only_knows_the_id_of_a_session_does_not_get_its_media() {
+    let mut world = TcpWorld::new(1, &film(1), false);
+    let n = world.watch(Transport::Tcp, FAST, ms(5));
+    world.run(seconds(1));
+    // One with an address of its own joins over UDP, with a good cookie, and names the session.
+    world.steal(n);
+    world.run(seconds(1));
+    assert_eq!((world.watchers[n].machine.transport(), world.watchers[n].lost()), (Transport::Tcp, 0));
+    assert!(world.watchers[n].shown.last().expect("pictures").0 > world.now - 2 * INTERVAL);
+    assert_eq!(world.watchers[n].udp_received_at_most, 0);
+}
+
+#[test]
+fn a_connection_beside_udp_is_kept_in_use_by_both() {
+    let mut world = TcpWorld::new(1, &film(1), false);
+    let n = world.watch(Transport::Both, FAST, ms(5));
+    world.run(seconds(1));
+    for _ in 0..6 {
+        let before = [world.watchers[n].down.taken, world.watchers[n].up_taken()];
+        world.run(seconds(6));
+        let after = [world.watchers[n].down.taken, world.watchers[n].up_taken()];
+        assert!(after[0] > before[0] && after[1] > before[1], "nothing was said for 6 s: {before:?} {after:?}");
+    }
+    assert_eq!(
+        (world.watchers[n].machine.transport(), world.watchers[n].machine.counts().reconnects),
+        (Transport::Both, 0)
+    );
+}

@@ -10,6 +10,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, Socket as Raw, Type};
 
+use crate::net::Marks;
 use crate::proto::framing::{self, BadLength, Deframer};
 use crate::proto::{Peer, Transmit};
 use crate::units::{Bitrate, Time};
@@ -37,6 +38,8 @@ const QUIET: Duration = Duration::from_secs(15);
 const OPENING: Duration = Duration::from_secs(5);
 /// … one that was accepted let in, …
 const STRANGE: Duration = Duration::from_secs(5);
+/// … and go on being of use: whoever is in a session is sent its clock within this time.
+const LET_GO: Duration = Duration::from_secs(20);
 /// … and a datagram that has begun whole.
 const WHOLE: Duration = Duration::from_secs(10);
 /// One in which nothing has come for so long is closed: of ours, where whoever opened it speaks by other means now, …
@@ -49,7 +52,7 @@ const IDLE: Duration = Duration::from_secs(45);
 pub enum Sent {
     /// It is in the system's hands, or waits behind others.
     Taken,
-    /// It was the one after which there is no more room for media.
+    /// It is kept, and there is no more room for media.
     Full,
 }
 
@@ -60,8 +63,8 @@ pub struct Connection {
     /// Opened here, and not accepted.
     pub ours: bool,
     connecting: bool,
-    /// It has been sent something of a session.
-    pub let_in: bool,
+    /// When it was last sent something of a session, if it was.
+    let_in: Option<Time>,
     pub readable: bool,
     full: bool,
     /// What the system has not taken, from `taken` on.
@@ -84,11 +87,12 @@ struct Meter {
 
 impl Connection {
     /// Opens one to a peer; whether that works shows later.
-    pub fn open(now: Time, peer: Peer) -> io::Result<Self> {
+    pub fn open(now: Time, peer: Peer, marks: Marks) -> io::Result<Self> {
         let address = peer.address;
         let raw = Raw::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         raw.set_nonblocking(true)?;
         raw.set_recv_buffer_size(RECEIVE_ROOM)?;
+        marks.mark_connections(&raw, address)?;
         match raw.connect(&address.into()) {
             Err(error) if !is_under_way(&error) => return Err(error),
             _ => {}
@@ -114,7 +118,7 @@ impl Connection {
             peer,
             ours: false,
             connecting: false,
-            let_in: false,
+            let_in: None,
             readable: true,
             full: false,
             kept: Vec::new(),
@@ -146,7 +150,9 @@ impl Connection {
         if self.kept.len() - self.taken > most {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.let_in |= transmit.hop[4..8] != [0; 4];
+        if transmit.hop[4..8] != [0; 4] {
+            self.let_in = Some(now);
+        }
         let (length, body) = (framing::length(transmit.len()), transmit.body.bytes());
         let took = if self.connecting || self.is_keeping() {
             0
@@ -154,14 +160,18 @@ impl Connection {
             let parts = [IoSlice::new(&length), IoSlice::new(&transmit.hop), IoSlice::new(body)];
             taken(self.stream.write_vectored(&parts))?
         };
+        if self.taken > self.kept.len() / 2 {
+            self.kept.drain(..self.taken);
+            self.taken = 0;
+        }
         let mut before = 0;
         for part in [&length[..], &transmit.hop, body] {
             self.kept.extend_from_slice(part.get(took.saturating_sub(before).min(part.len())..).unwrap_or_default());
             before += part.len();
         }
         self.measure(now, framing::LENGTH + HOP_LEN + body.len());
-        let full = self.is_keeping() && !self.connecting;
-        Ok(if full && !std::mem::replace(&mut self.full, full) { Sent::Full } else { Sent::Taken })
+        self.full = self.is_keeping() && !self.connecting;
+        Ok(if self.full { Sent::Full } else { Sent::Taken })
     }
 
     /// It can be written to, or has failed. Returns whether there is room again after there was none.
@@ -188,7 +198,7 @@ impl Connection {
         Ok(std::mem::take(&mut self.full))
     }
 
-    /// Reads once; `whole` is given each datagram that has come to its end. `None`: there is nothing more, or nobody.
+    /// Reads once; `whole` is given each datagram that has come to its end. Whether more may be there says `readable`.
     pub fn read(&mut self, now: Time, room: &mut [u8], mut whole: impl FnMut(&[u8])) -> Result<(), Gone> {
         let count = match self.stream.read(room) {
             Ok(0) => return Err(Gone::Ended),
@@ -218,11 +228,25 @@ impl Connection {
 
     /// Whether it is of no use any more.
     pub fn is_overdue(&self, now: Time) -> bool {
-        let strange = !self.ours && !self.let_in && now.since(self.begun) > STRANGE;
+        let strange = !self.ours
+            && match self.let_in {
+                None => now.since(self.begun) > STRANGE,
+                Some(at) => now.since(at) > LET_GO,
+            };
         let opening = self.connecting && now.since(self.begun) > OPENING;
         let cut_off = self.within.is_some_and(|since| now.since(since) > WHOLE);
         let idle = now.since(self.heard) > if self.ours { IDLE_OURS } else { IDLE };
         strange || opening || cut_off || idle
+    }
+
+    /// Whether it has been sent something of a session.
+    pub const fn was_let_in(&self) -> bool {
+        self.let_in.is_some()
+    }
+
+    /// Bytes of memory that wait to be sent.
+    pub const fn keeps(&self) -> usize {
+        self.kept.len()
     }
 
     pub const fn is_connecting(&self) -> bool {
@@ -280,4 +304,80 @@ fn taken(result: io::Result<usize>) -> io::Result<usize> {
 fn is_under_way(error: &io::Error) -> bool {
     use rustix::io::Errno;
     matches!(Errno::from_io_error(error), Some(Errno::INPROGRESS | Errno::AGAIN | Errno::INTR))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::net::Ipv4Addr;
+
+    use super::super::Listener;
+    use super::*;
+    use crate::proto::Port;
+
+    /// A connection of ours, and whoever accepts it.
+    fn pair() -> (Connection, TcpStream) {
+        let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into(), Marks::default()).expect("a port");
+        let peer = Peer { port: Port::PICTURES.connections(), address: listener.local_addr().expect("an address") };
+        let mut ours = Connection::open(Time::ZERO, peer, Marks { dscp: 34, ..Marks::default() }).expect("opened");
+        let theirs = loop {
+            if let Ok((theirs, _)) = listener.tcp.accept() {
+                break theirs;
+            }
+        };
+        while ours.is_connecting() {
+            ours.flush().expect("there");
+        }
+        (ours, theirs)
+    }
+
+    fn datagram(to: SocketAddr, bytes: usize) -> Transmit {
+        let hop = [7; HOP_LEN];
+        Transmit { port: Port::PICTURES.connections(), to, from: None, hop, body: vec![1; bytes].into() }
+    }
+
+    #[test]
+    fn a_reader_who_is_too_slow_makes_nothing_grow_and_gets_everything_in_order() {
+        let (mut ours, mut theirs) = pair();
+        let (transmit, mut deframer) = (datagram(ours.peer.address, 9_000), Deframer::default());
+        let (mut taken, mut came, mut full, mut most) = (0_u64, 0_u64, 0, 0);
+        let mut room = vec![0; 3_000];
+        let read = |theirs: &mut TcpStream, deframer: &mut Deframer, came: &mut u64, room: &mut [u8]| {
+            let Ok(count) = theirs.read(room) else { return false };
+            deframer.take(&room[..count], |bytes| *came += u64::from(bytes.len() == HOP_LEN + 9_000)).expect("framed");
+            count > 0
+        };
+        for _ in 0..6_000 {
+            match ours.send(Time::ZERO, &transmit) {
+                Ok(sent) => (taken, full) = (taken + 1, full + u64::from(sent == Sent::Full)),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::StorageFull),
+            }
+            ours.flush().expect("it lives");
+            read(&mut theirs, &mut deframer, &mut came, &mut room);
+            most = most.max(ours.kept.capacity());
+        }
+        assert!(full > 100 && taken < 6_000, "the regime: it was full {full} times, and took {taken}");
+        assert!(most < 4 * MOST_KEPT, "{most} bytes are held");
+        while ours.is_keeping() || read(&mut theirs, &mut deframer, &mut came, &mut room) {
+            ours.flush().expect("it lives");
+            read(&mut theirs, &mut deframer, &mut came, &mut room);
+        }
+        // What the system still has on its way.
+        while came < taken {
+            read(&mut theirs, &mut deframer, &mut came, &mut room);
+        }
+        assert_eq!(came, taken);
+    }
+
+    #[test]
+    fn who_is_of_no_use_is_shown_out() {
+        let (ours, theirs) = pair();
+        let peer = Peer { port: Port::PICTURES.connections(), address: ours.peer.address };
+        let mut stranger = Connection::new(Time::ZERO, theirs, peer).expect("accepted");
+        let at = Time::from_millis;
+        assert!(!stranger.is_overdue(at(5_000)) && stranger.is_overdue(at(5_001)));
+        stranger.send(at(4_000), &datagram(peer.address, 100)).expect("sent");
+        assert!(stranger.was_let_in() && !stranger.is_overdue(at(24_000)) && stranger.is_overdue(at(24_001)));
+        assert!(!ours.is_overdue(at(20_000)) && ours.is_overdue(at(20_001)));
+    }
 }

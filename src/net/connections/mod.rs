@@ -15,20 +15,24 @@ pub use connection::Sent;
 use connection::{Connection, Gone, RECEIVE_ROOM};
 
 use super::socket::{Buffer, is_any6, plain};
+use crate::clock::now;
+use crate::net::Marks;
 use crate::proto::{ConnectionState, Input, Machine, Peer, Port, Received, SendFailure, Transmit};
 use crate::units::Time;
 use crate::wire::Ecn;
 
-/// Connections that were accepted, together and of one address; files that are left for all else.
+/// Connections that were accepted, together and of one host; files that are left for all else.
 const MOST: usize = 4_096;
-const MOST_OF_ADDRESS: usize = 1_024;
+const MOST_OF_HOST: usize = 1_024;
 const OTHER_FILES: u64 = 256;
-/// Those that were not let in yet: one more takes the place of the oldest.
+/// Those that were not let in yet: one more takes the place of the oldest of the host that has most of them.
 const MOST_STRANGERS: usize = 256;
+/// Bytes that wait to be sent in all of them.
+const MOST_KEPT: usize = 128 << 20;
 /// Accepted at once before anything else has its turn.
 const ACCEPTED: usize = 64;
-/// Read at once from one connection.
-const READS: usize = 4;
+/// Connections are read for so long, one at least, before anything else has its turn. A read takes up to 64 KiB.
+const READING: Duration = Duration::from_millis(2);
 /// How long nobody is accepted after the system had no file for it.
 const NO_FILE: Duration = Duration::from_millis(100);
 /// Connections are looked after this often.
@@ -43,7 +47,7 @@ pub struct Listener {
 
 impl Listener {
     /// Binds as [`Socket::bind`](super::Socket::bind) does.
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr, marks: Marks) -> io::Result<Self> {
         let raw = Raw::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
             raw.set_only_v6(!is_any6(address))?;
@@ -52,6 +56,8 @@ impl Listener {
         // Connections of a server that was here before do not keep its port.
         raw.set_reuse_address(true)?;
         raw.set_recv_buffer_size(RECEIVE_ROOM)?;
+        // Those that are accepted have it from here.
+        marks.mark_connections(&raw, address)?;
         raw.bind(&address.into())?;
         raw.listen(BACKLOG)?;
         Ok(Self { tcp: TcpListener::from_std(raw.into()) })
@@ -77,7 +83,12 @@ pub struct Connections {
     strangers: VecDeque<Peer>,
     accepted: usize,
     most: usize,
+    /// Bytes that wait to be sent in all of them, as they were when each was last sent something.
+    kept: usize,
+    /// The one that is read first.
+    turn: usize,
     registry: Registry,
+    marks: Marks,
     next_look: Time,
     accepts_from: Time,
 }
@@ -96,10 +107,18 @@ impl Connections {
             strangers: VecDeque::new(),
             accepted: 0,
             most: MOST,
+            kept: 0,
+            turn: 0,
             registry,
+            marks: Marks::default(),
             next_look: Time::ZERO,
             accepts_from: Time::ZERO,
         }
+    }
+
+    /// Those that are opened from now on are marked so.
+    pub const fn mark(&mut self, marks: Marks) {
+        self.marks = marks;
     }
 
     /// Accepts connections from now on: they are the machine's `port`.
@@ -119,12 +138,16 @@ impl Connections {
             None if self.listening.iter().any(|listening| listening.port == peer.port) => {
                 return Err(io::ErrorKind::NotConnected.into());
             }
-            None => self.insert(Connection::open(now, peer)?)?,
+            None => self.insert(Connection::open(now, peer, self.marks)?)?,
         };
+        if self.kept > MOST_KEPT {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let connection = self.slots[slot].as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        let was = connection.let_in;
+        let (was, before) = (connection.was_let_in(), connection.keeps());
         let sent = connection.send(now, transmit);
-        if !was && connection.let_in {
+        self.kept = (self.kept + connection.keeps()).saturating_sub(before);
+        if !was && connection.was_let_in() {
             self.strangers.retain(|stranger| *stranger != peer);
         }
         sent
@@ -144,8 +167,10 @@ impl Connections {
         let Some(connection) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
         connection.readable |= event.is_readable() || event.is_error() || event.is_read_closed();
         if event.is_writable() || event.is_error() {
-            let peer = connection.peer;
-            match connection.flush() {
+            let (peer, before) = (connection.peer, connection.keeps());
+            let flushed = connection.flush();
+            self.kept = (self.kept + connection.keeps()).saturating_sub(before);
+            match flushed {
                 Ok(true) => machine.handle(now, Input::Connection(peer, ConnectionState::Ready)),
                 Ok(false) => {}
                 Err(_) => self.close(now, slot, machine),
@@ -160,11 +185,19 @@ impl Connections {
     }
 
     /// Accepts and reads, and closes what is overdue.
-    pub fn receive<M: Machine>(&mut self, now: Time, buffer: &mut Buffer, machine: &mut M) {
-        self.accept(now, machine);
-        for slot in 0..self.slots.len() {
-            self.read(now, slot, buffer, machine);
+    pub fn receive<M: Machine>(&mut self, buffer: &mut Buffer, machine: &mut M) {
+        let begun = now();
+        self.accept(begun, machine);
+        let count = self.slots.len();
+        for n in 0..count {
+            let slot = (self.turn + n) % count;
+            if self.read(slot, begun + READING, buffer, machine) {
+                // The others come first next time.
+                self.turn = slot + 1;
+                break;
+            }
         }
+        let now = now();
         if now >= self.next_look && !self.by_peer.is_empty() {
             self.next_look = now + LOOK;
             for slot in 0..self.slots.len() {
@@ -182,13 +215,15 @@ impl Connections {
         if waits { look.min(self.accepts_from) } else { look }
     }
 
-    fn read<M: Machine>(&mut self, now: Time, slot: usize, buffer: &mut Buffer, machine: &mut M) {
-        let Some(connection) = self.slots[slot].as_mut() else { return };
+    /// Reads what has come in one connection; true: time is up.
+    fn read<M: Machine>(&mut self, slot: usize, until: Time, buffer: &mut Buffer, machine: &mut M) -> bool {
+        let Some(connection) = self.slots[slot].as_mut().filter(|connection| connection.readable) else { return false };
         let Peer { port, address: from } = connection.peer;
-        let local = connection.readable.then(|| connection.local_addr().map(|local| plain(local).ip())).flatten();
-        for _ in 0..READS {
-            if !connection.readable {
-                return;
+        let local = connection.local_addr().map(|local| plain(local).ip());
+        while connection.readable {
+            let now = now();
+            if now >= until {
+                return true;
             }
             let come = connection.read(now, &mut buffer.bytes, |bytes| {
                 machine.handle(now, Input::Datagram(Received { port, from, local, ecn: Ecn::Not, bytes }));
@@ -199,9 +234,11 @@ impl Connections {
                     Gone::Failed(error) => tracing::debug!(%from, %error, "connection failed"),
                     Gone::Unreadable(error) => tracing::debug!(%from, %error, "connection closed"),
                 }
-                return self.close(now, slot, machine);
+                self.close(now, slot, machine);
+                return false;
             }
         }
+        false
     }
 
     fn accept<M: Machine>(&mut self, now: Time, machine: &mut M) {
@@ -224,7 +261,7 @@ impl Connections {
                     Err(_) => {
                         // No file is left: a stranger gives back its own, and the next one waits a moment.
                         self.accepts_from = now + NO_FILE;
-                        return self.close_oldest(now, machine);
+                        return self.close_stranger(now, machine);
                     }
                 }
             }
@@ -234,11 +271,16 @@ impl Connections {
     fn admit<M: Machine>(&mut self, now: Time, connection: io::Result<Connection>, machine: &mut M) {
         let Ok(connection) = connection else { return };
         let peer = connection.peer;
-        if self.strangers.len() >= MOST_STRANGERS.min(self.most) {
-            self.close_oldest(now, machine);
-        }
+        // The same peer again: what there was is gone, though we have not heard of it.
+        self.by_peer.get(&peer).copied().into_iter().for_each(|slot| self.close(now, slot, machine));
         // Who is one too many is closed by being dropped.
-        if self.accepted >= self.most || self.count_of(peer.address.ip()) >= MOST_OF_ADDRESS {
+        if self.count_of(host(peer.address.ip())) >= MOST_OF_HOST {
+            return;
+        }
+        if self.strangers.len() >= MOST_STRANGERS.min(self.most) {
+            self.close_stranger(now, machine);
+        }
+        if self.accepted >= self.most {
             return;
         }
         if let Ok(slot) = self.insert(connection) {
@@ -247,13 +289,20 @@ impl Connections {
         }
     }
 
-    fn close_oldest<M: Machine>(&mut self, now: Time, machine: &mut M) {
-        let oldest = self.strangers.pop_front().and_then(|peer| self.by_peer.get(&peer).copied());
-        oldest.into_iter().for_each(|slot| self.close(now, slot, machine));
+    /// The oldest stranger of the host that has most of them gives way.
+    fn close_stranger<M: Machine>(&mut self, now: Time, machine: &mut M) {
+        let hosts = || self.strangers.iter().map(|peer| host(peer.address.ip()));
+        let mut counts = BTreeMap::<IpAddr, usize>::new();
+        hosts().for_each(|host| *counts.entry(host).or_default() += 1);
+        let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(host, _)| host);
+        let oldest = hosts().position(|host| Some(host) == most).and_then(|at| self.strangers.remove(at));
+        let slot = oldest.and_then(|peer| self.by_peer.get(&peer).copied());
+        slot.into_iter().for_each(|slot| self.close(now, slot, machine));
     }
 
-    fn count_of(&self, ip: IpAddr) -> usize {
-        self.slots.iter().flatten().filter(|connection| !connection.ours && connection.peer.address.ip() == ip).count()
+    fn count_of(&self, of: IpAddr) -> usize {
+        let accepted = self.slots.iter().flatten().filter(|connection| !connection.ours);
+        accepted.filter(|connection| host(connection.peer.address.ip()) == of).count()
     }
 
     fn insert(&mut self, mut connection: Connection) -> io::Result<usize> {
@@ -271,7 +320,10 @@ impl Connections {
         let Some(mut connection) = self.slots[slot].take() else { return };
         let peer = connection.peer;
         connection.deregister(&self.registry);
-        self.by_peer.remove(&peer);
+        self.kept = self.kept.saturating_sub(connection.keeps());
+        if self.by_peer.get(&peer) == Some(&slot) {
+            self.by_peer.remove(&peer);
+        }
         if !connection.ours {
             self.accepted -= 1;
             self.strangers.retain(|stranger| *stranger != peer);
@@ -281,6 +333,14 @@ impl Connections {
         } else {
             machine.handle(now, Input::Connection(peer, ConnectionState::Closed));
         }
+    }
+}
+
+/// Whoever has a network of IPv6 has all of its addresses.
+fn host(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => IpAddr::from((u128::from(ip) & !0 << 64).to_be_bytes()),
     }
 }
 

@@ -200,7 +200,12 @@ impl Client {
     fn asked_servers(&self, now: Time) -> Vec<Peer> {
         if let (Some(session), Some(_), None) = (&self.session, &self.joining.switch, self.trouble) {
             let peer = session.reception.peer();
-            return vec![Peer { port: if self.joining.returns { peer.port.socket() } else { peer.port }, ..peer }];
+            if !self.joining.returns {
+                return vec![peer];
+            }
+            let splits = self.config.servers.transport == Transport::Both;
+            let sockets = self.config.servers.sockets(self.config.port);
+            return sockets.filter(|socket| !splits || socket.address.ip() == peer.address.ip()).collect();
         }
         let waited = now.since(self.joining.since);
         let asked = self.config.servers.asked(self.config.port, waited, self.returning.was_connected());

@@ -19,13 +19,17 @@ pub const RETURN_PATIENCE: Duration = Duration::from_secs(1);
 pub struct Returning {
     /// The last session went through a connection.
     connected: bool,
+    /// When it began, or media went over UDP in it.
+    began: Time,
+    /// UDP was tried beside a connection.
+    tried: bool,
     next: Time,
     wait: Duration,
 }
 
 impl Default for Returning {
     fn default() -> Self {
-        Self { connected: false, next: Time::NEVER, wait: FIRST }
+        Self { connected: false, began: Time::NEVER, tried: false, next: Time::NEVER, wait: FIRST }
     }
 }
 
@@ -37,13 +41,25 @@ impl Returning {
 
     /// A session begins with this server.
     pub fn begins(&mut self, now: Time, server: Peer, splits: bool) {
-        self.connected = server.port.is_connections();
-        if splits && self.wait == FIRST {
-            // Nobody has tried it yet.
+        let was = self.goes_by(now, server.port.is_connections());
+        if self.connected && splits && !self.tried {
             self.next = now;
-        } else {
+        } else if !(was && self.connected) {
             self.postpone(now);
         }
+    }
+
+    /// What media goes by from now on. Returns whether it was a connection before. UDP that has served for long counts as new when it
+    /// fails.
+    pub fn goes_by(&mut self, now: Time, connection: bool) -> bool {
+        let was = std::mem::replace(&mut self.connected, connection);
+        if !was && self.began != Time::NEVER && now.since(self.began) > LAST {
+            self.wait = FIRST;
+        }
+        if was != connection || self.began == Time::NEVER {
+            self.began = now;
+        }
+        was
     }
 
     pub const fn next(&self) -> Time {
@@ -54,6 +70,7 @@ impl Returning {
     pub fn is_due(&mut self, now: Time) -> bool {
         let due = now >= self.next;
         if due {
+            self.tried = true;
             self.postpone(now);
         }
         due
@@ -89,6 +106,7 @@ impl Client {
     pub(super) fn takes_split(&mut self, now: Time, server: Peer, id: u64) -> bool {
         let Some(session) = self.session.as_mut().filter(|session| session.reception.id() == id) else { return false };
         session.reception.split(server);
+        self.returning.goes_by(now, false);
         session.reception.report_soon(now);
         self.joining.finish(now);
         self.asked.clear();
@@ -121,6 +139,8 @@ impl Client {
             .as_ref()
             .is_some_and(|session| session.reception.peer() == peer || session.reception.control() == Some(peer));
         if ours && state == ConnectionState::Closed && !self.accepted && !self.closed {
+            // Media that goes on for a moment beside it belongs to no session.
+            self.session.iter_mut().for_each(|session| session.reception.unite());
             self.search(now);
         }
     }

@@ -102,8 +102,8 @@ impl Publisher {
     }
 
     fn asked_servers(&self, now: Time) -> Vec<Peer> {
-        if let Some(session) = self.session.as_ref().filter(|_| self.joining.returns) {
-            return vec![Peer { port: session.server.port.socket(), ..session.server }];
+        if self.joining.returns {
+            return self.config.servers.sockets(Port::PICTURES).collect();
         }
         let (waited, connected) = (now.since(self.joining.since), self.returning.was_connected());
         self.config.servers.asked(Port::PICTURES, waited, connected)
@@ -112,7 +112,8 @@ impl Publisher {
     /// Asks for UDP if it is time for that, and gives it up again if nobody answers.
     pub(super) fn look_for_socket(&mut self, now: Time) {
         if self.joining.returns {
-            if now >= self.joining.since + RETURN_PATIENCE {
+            let unheard = matches!(self.joining.step, Step::Hello) && now >= self.joining.since + RETURN_PATIENCE;
+            if unheard || self.joining.retry.is_stale() {
                 self.joining.finish(now);
             }
         } else if self.may_return() && self.returning.is_due(now) {
@@ -130,7 +131,7 @@ impl Publisher {
     /// When UDP is to be asked for, or given up.
     pub(super) fn return_deadline(&self) -> Option<Time> {
         if self.joining.returns {
-            return Some(self.joining.since + RETURN_PATIENCE);
+            return matches!(self.joining.step, Step::Hello).then(|| self.joining.since + RETURN_PATIENCE);
         }
         self.may_return().then(|| self.returning.next())
     }

@@ -4,6 +4,11 @@ use super::Reception;
 use crate::proto::Peer;
 
 impl Reception {
+    /// Everything comes through the connection again, if there is one, or nothing does.
+    pub fn unite(&mut self) {
+        self.peer = self.control.take().unwrap_or(self.peer);
+    }
+
     /// The connection beside it, if there is one.
     pub const fn control(&self) -> Option<Peer> {
         self.control

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::clocksync::{ClockSync, OneWay};
 use super::hops::{Hops, Seen};
+use super::session::CONTROL_KEPT;
 use super::{Peer, Received, Route, Transmit, hop};
 use crate::media::coded::Object;
 use crate::units::{Time, Unit};
@@ -146,6 +147,8 @@ pub struct Reception {
     peer: Peer,
     /// The connection beside it, for what must arrive.
     control: Option<Peer>,
+    /// When something is to be said through that, so that it is not taken for dead.
+    next_control: Time,
     hops: Hops,
     clock: ClockSync,
     heard: Time,
@@ -168,6 +171,7 @@ impl Reception {
             id: terms.id,
             peer: terms.peer,
             control: None,
+            next_control: now,
             hops: Hops::for_latency(terms.memory),
             clock,
             heard: now,
@@ -411,7 +415,11 @@ impl Reception {
             self.sequence += 1;
             hop.sequence = self.sequence;
         }
-        let media = matches!(kind, Kind::REPORT | Kind::NACK | Kind::PATH_REPLY);
+        let kept = kind == Kind::REPORT && self.control.is_some() && now >= self.next_control;
+        if kept {
+            self.next_control = now + CONTROL_KEPT;
+        }
+        let media = matches!(kind, Kind::REPORT | Kind::NACK | Kind::PATH_REPLY) && !kept;
         Transmit::message(self.control.filter(|_| !media).unwrap_or(self.peer), hop, message)
     }
 

@@ -199,7 +199,8 @@ impl Relay {
         let vouch = &self.vouches[at];
         let message = Message::Hello { highest: VERSION, lowest: VERSION, nonce: vouch.ours };
         // Where lists come through connections alone, the rest does too.
-        let connected = self.upstreams.iter().filter_map(Upstream::client).any(Client::is_connected);
+        let above = self.upstreams.iter().filter(|upstream| upstream.published.is_none());
+        let connected = above.filter_map(Upstream::client).any(Client::is_connected);
         let waited = now.since(vouch.begun);
         for origin in self.config.origins.asked(vouch.port, waited, connected || self.unlisted) {
             self.out.push_back(Transmit::message(origin, hop(Kind::HELLO, 0, now), &message));

@@ -392,7 +392,7 @@ impl MediaSender {
 
     /// The receiver is somewhere else now, and nothing is known of the way there but `path`: no round trip either.
     pub fn move_to(&mut self, now: Time, route: Route, path: PathSize) {
-        (self.peer, self.local) = (route.peer, route.local);
+        (self.peer, self.local, self.is_full) = (route.peer, route.local, false);
         (self.path, self.path_from) = (path, Some(self.history.next()));
         (self.stats.rtt, self.shortest) = (None, Duration::ZERO);
         (self.protection.losses, self.fates) = Default::default();

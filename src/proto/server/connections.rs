@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Event, SILENCE_LIMIT, Server};
-use crate::proto::door::Refusal;
+use crate::proto::door::{Guard, Refusal};
 use crate::proto::session::{Gone, Session, Wishes};
 use crate::proto::{ConnectionState, Peer, Port, Received, Route};
 use crate::units::Time;
@@ -57,8 +57,11 @@ impl Server {
         }
         let named = join.tlvs.find(kind::WITH_SESSION).and_then(|id| id.first_chunk());
         let slot = self.sessions.slot(u64::from_be_bytes(*named?))?;
-        let connected = |session: &Session| session.control.is_some() || session.peer().port.is_connections();
-        self.sessions.get(slot).is_some_and(connected).then_some(slot)
+        let session = self.sessions.get(slot)?;
+        let connected = session.control.is_some() || session.peer().port.is_connections();
+        // What is checked above only that can prove.
+        let own = !matches!(self.streams[session.stream.index()].guard(), Guard::Elsewhere { .. });
+        (connected && own && session.peer().address.ip() == from.address.ip()).then_some(slot)
     }
 
     /// Whether a Join asks for that.
@@ -74,15 +77,34 @@ impl Server {
         let same = |session: &Session| session.beginning.nonce == join.nonce && session.beginning.cookie == join.cookie;
         if self.sessions.get(slot).is_some_and(same) {
             self.welcome(slot);
-        } else if self.door.has_admitted(&join.cookie) {
+            return true;
+        }
+        if self.door.has_admitted(&join.cookie) {
             self.totals.rejected += 1;
-        } else if self.door.is_one_too_many(now, from) || self.door.admits_no_more(now) {
-            self.refuse(datagram.route(), join.nonce, Refusal::busy());
-        } else {
-            self.door.admit(now, join.cookie);
-            self.split_one(now, slot, datagram.route(), join);
+            return true;
+        }
+        match self.may_split(now, from, slot, join) {
+            Err(refusal) => self.refuse(datagram.route(), join.nonce, refusal),
+            Ok(()) => {
+                self.door.admit(now, join.cookie);
+                self.split_one(now, slot, datagram.route(), join);
+            }
         }
         true
+    }
+
+    /// Whoever knows a session's id must also prove what its stream asks for, and there must be room as for any other.
+    fn may_split(&mut self, now: Time, from: Peer, slot: usize, join: &Join<'_>) -> Result<(), Refusal> {
+        if self.door.is_one_too_many(now, from) {
+            return Err(Refusal::busy());
+        }
+        let key = self.wanted(now, from, join)?;
+        let same = self.sessions.get(slot).is_some_and(|session| session.stream == key);
+        match self.door.lacks_room(now, from, &self.sessions) {
+            _ if !same => Err(Refusal::busy()),
+            Some(refusal) => Err(refusal),
+            None => Ok(()),
+        }
     }
 
     fn split_one(&mut self, now: Time, slot: usize, media: Route, join: &Join<'_>) {
@@ -94,7 +116,7 @@ impl Server {
         if let Some(other) = self.sessions.split(now, slot, media) {
             self.remove(other, Gone::Replaced);
         }
-        let welcome = self.accept(now, (id, old), key, join, None);
+        let welcome = self.accept(now, (id, media.peer), key, join, None);
         let Some(session) = self.sessions.get_mut(slot) else { return };
         session.welcome = welcome;
         session.media.is_full = false;

@@ -130,7 +130,7 @@ impl Server {
     }
 
     /// The stream that a Join asks for, and proves that it may watch.
-    fn wanted(&mut self, now: Time, from: Peer, join: &Join<'_>) -> Result<StreamKey, Refusal> {
+    pub(super) fn wanted(&mut self, now: Time, from: Peer, join: &Join<'_>) -> Result<StreamKey, Refusal> {
         if join.role == Role::Publish {
             let why = "This server takes no published streams: it only sends its own.";
             return Err(Refusal::new(RefuseCode::ROLE, why, 10_000));

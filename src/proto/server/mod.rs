@@ -289,7 +289,8 @@ impl Server {
                 self.sessions.next_upkeep = now;
                 self.streams[stream.index()].catch_up(now, slot);
             }
-        } else if session.peer().port == from.peer.port {
+        } else if session.peer().port == from.peer.port && !from.peer.port.is_connections() {
+            // A session at a connection ends with it.
             self.new_address(slot, from);
         }
     }

@@ -188,7 +188,7 @@ impl Server {
         let millis = interval.as_millis() as u16;
         let key = session.stream;
         tlv::put(&mut tlvs, tlv::kind::REPORT_INTERVAL, &millis.to_be_bytes());
-        let (to, id) = (session.route(), session.id);
+        let (to, id) = (session.clock_route(now), session.id);
         tlv::put(&mut tlvs, tlv::kind::TOKEN, &self.tokens.token(now, id).to_be_bytes());
         let wanted = session.wanted().filter(|_| std::mem::take(&mut session.owes_wanted));
         if let Some(number) = wanted {

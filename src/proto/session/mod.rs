@@ -25,6 +25,8 @@ use crate::wire::{Report, SizeClass};
 /// Media starts at the first report, or after this time without one.
 pub const FIRST_REPORT: Duration = Duration::from_millis(20);
 
+/// Something is said so often through a connection beside UDP. Whoever keeps connections closes those on which nothing is.
+pub const CONTROL_KEPT: Duration = Duration::from_secs(5);
 /// Stereo sound, bits a second on the wire.
 const STEREO: f64 = 1.54e6;
 /// How much the last picture counts in the share that is sent.
@@ -108,6 +110,8 @@ pub struct Session {
     pub beginning: Beginning,
     /// The connection through which goes what must arrive, if media goes over UDP beside it.
     pub control: Option<Route>,
+    /// When something is to be said through it, so that it is not taken for dead.
+    next_control: Time,
     /// The other session of the same watcher: of a picture session its sound session, and the other way round.
     pub tied: Option<u64>,
     /// It is told what the stream is again and again, until it wants something: it does not ask for that.
@@ -159,6 +163,7 @@ impl Session {
             media: MediaSender::new(route, id as u32, beginning.path(now)),
             beginning,
             control: None,
+            next_control: now,
             tied: None,
             describe_again: false,
             expects_sound: false,
@@ -219,6 +224,17 @@ impl Session {
     /// Whether it is this one who speaks of the session.
     pub fn is_of(&self, peer: Peer) -> bool {
         self.peer() == peer || self.control.is_some_and(|control| control.peer == peer)
+    }
+
+    /// Which way the clock goes this time: now and then through the connection beside UDP, on which little else is said.
+    pub fn clock_route(&mut self, now: Time) -> Route {
+        match self.control.filter(|_| now >= self.next_control) {
+            Some(control) => {
+                self.next_control = now + CONTROL_KEPT;
+                control
+            }
+            None => self.route(),
+        }
     }
 
     /// Whether it is the sound of another session that is still there.

@@ -11,7 +11,9 @@ use udpstream::proto::{
     ConnectionState, Input, Machine, Output, Peer, Port, Received, Receiver, Server, Servers, Transmit, Transport,
 };
 use udpstream::units::{Bitrate, Time, Unit};
-use udpstream::wire::{Ecn, Hop};
+use udpstream::wire::message::{Join, Message, Role};
+use udpstream::wire::tlv::{self, Tlvs};
+use udpstream::wire::{Ecn, Hop, Kind};
 
 use super::pipe::Pipe;
 use crate::encoder::Encoder;
@@ -41,6 +43,11 @@ impl TcpWatcher {
     pub fn lost(&self) -> u64 {
         let pictures = self.machine.counts().pictures;
         pictures.lost + pictures.damaged
+    }
+
+    /// Bytes that it has put into its connection.
+    pub const fn up_taken(&self) -> usize {
+        self.up.taken
     }
 
     fn peer(&self) -> Peer {
@@ -108,6 +115,32 @@ impl TcpWorld {
             shown: Vec::new(),
         });
         n
+    }
+
+    /// Somebody else joins over UDP in the name of a watcher's session.
+    pub fn steal(&mut self, n: usize) {
+        let session = self.server.sessions().nth(n).expect("a session").id;
+        let thief = address(200, 41_000);
+        self.reach_server(thief, &Message::Hello { highest: 1, lowest: 1, nonce: 7 }, 1_200);
+        let Output::Send(challenge) = self.server.poll(self.now) else { panic!("an answer") };
+        let Ok(Message::Challenge { cookie, .. }) = Message::parse(Kind::CHALLENGE, challenge.body.bytes()) else {
+            panic!("a challenge")
+        };
+        let mut tlvs = Vec::new();
+        tlv::put(&mut tlvs, tlv::kind::WITH_SESSION, &session.to_be_bytes());
+        let tlvs = Tlvs::trusted(&tlvs);
+        let join = Join { nonce: 7, cookie, role: Role::Watch, fec: 0, max_datagram: 0, tlvs };
+        self.reach_server(thief, &Message::Join(join), 0);
+        self.wake = self.now;
+    }
+
+    /// A message of a stranger, of so many bytes at least.
+    fn reach_server(&mut self, from: SocketAddr, message: &Message<'_>, least: usize) {
+        let mut bytes = Hop::unsequenced(message.kind(), 0, 0).to_bytes().to_vec();
+        message.emit(&mut bytes);
+        bytes.resize(bytes.len().max(least), 0);
+        let received = Received { port: Port::PICTURES, from, local: None, ecn: Ecn::Not, bytes: &bytes };
+        self.server.handle(self.now, Input::Datagram(received));
     }
 
     pub fn sessions(&self) -> usize {
@@ -218,7 +251,8 @@ impl TcpWorld {
 
     fn send_down(&mut self, transmit: &Transmit) {
         let bytes = [&transmit.hop[..], transmit.body.bytes()].concat();
-        let n = self.watchers.iter().position(|watcher| watcher.address == transmit.to).expect("a watcher");
+        // A stranger's are lost.
+        let Some(n) = self.watchers.iter().position(|watcher| watcher.address == transmit.to) else { return };
         let watcher = &mut self.watchers[n];
         if transmit.port.is_connections() {
             if watcher.down.put(self.now, &bytes) {
