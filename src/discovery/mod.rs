@@ -74,7 +74,7 @@ impl Summary {
 const SIGNS: [(char, char); 2] = [('.', '\u{2024}'), ('\\', '\u{ff3c}')];
 
 /// A name as it is announced. It may be longer than it was.
-fn label(name: &str) -> String {
+pub fn label(name: &str) -> String {
     let stands = |letter| SIGNS.iter().find(|(sign, _)| *sign == letter).map_or(letter, |(_, other)| *other);
     name.chars().map(stands).collect()
 }
