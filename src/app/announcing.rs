@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::discovery::{Announcement, Announcer, MAX_LABEL, Summary};
+use crate::discovery::{Announcement, Announcer, MAX_LABEL, Summary, label};
 use crate::seal::{self, Random};
 
 /// What the user chose.
@@ -21,8 +21,10 @@ pub fn name(text: &str) -> Result<String, String> {
     if text.chars().any(char::is_control) {
         return Err("a name is one line of letters".to_owned());
     }
-    if text.len() > MAX_LABEL {
-        return Err(format!("it has {} bytes, and a name on the network {MAX_LABEL} at most", text.len()));
+    let bytes = label(text.trim()).len();
+    if bytes > MAX_LABEL {
+        let dots = if text.contains('.') { ", a dot 3 of them" } else { "" };
+        return Err(format!("it has {bytes} bytes{dots}, and a name on the network {MAX_LABEL} at most"));
     }
     Ok(text.trim().to_owned())
 }
@@ -57,6 +59,7 @@ mod tests {
     fn names_of_any_script_fit_a_label() {
         assert_eq!(name(" 庭の カメラ ").as_deref(), Ok("庭の カメラ"));
         assert!(name(&"a".repeat(63)).is_ok());
+        assert!(name(&format!("{}.b", "a".repeat(61))).is_err_and(|said| said.contains("65 bytes, a dot 3")));
         for (bad, part) in [(&*"庭".repeat(22), "66 bytes"), ("", "needs a name"), (" ", "needs"), ("a\nb", "one line")]
         {
             assert!(name(bad).is_err_and(|said| said.contains(part)), "{bad:?}");

@@ -21,8 +21,12 @@ use crate::wire::message::{Entry, State};
 pub const LOOK: Duration = Duration::from_millis(1_500);
 /// A server that has announced itself answers at once, or is of no use.
 const PATIENCE: Duration = Duration::from_millis(1_200);
+/// One that did not is waited for longer, so that TCP has its turn too.
+const MORE: Duration = Duration::from_secs(3);
 /// What is listed is asked for again so often, for as long as somebody looks.
 const AGAIN: Duration = Duration::from_secs(3);
+/// Who does not answer is asked less often each time, and so many times less at last (a power of 2): anybody may announce anything.
+const RARER: u32 = 4;
 /// Servers that are looked at; more are left out.
 const MOST: usize = 64;
 /// News that wait.
@@ -36,6 +40,8 @@ struct Neighbour {
     /// When to ask again.
     next: Time,
     asked: bool,
+    /// So many times it has not answered, one after another.
+    silences: u32,
 }
 
 /// A stream that can be watched, or a server of which no more is known than that it has some.
@@ -44,6 +50,8 @@ pub struct Stream {
     /// Its server, as that is called on the network.
     pub instance: String,
     pub places: Vec<SocketAddr>,
+    /// How it is asked, unless somebody wants it another way.
+    pub transport: Transport,
     /// `None`: all that the server has is watched by codes.
     pub entry: Option<Entry>,
 }
@@ -60,10 +68,10 @@ impl Stream {
     }
 
     fn address(&self) -> Address {
+        let transport = Some(self.transport).filter(|transport| *transport == Transport::Tcp);
         // Nothing is found without a place.
-        self.places
-            .first()
-            .map_or_else(|| Address { host: String::new(), port: None, transport: None }, |place| Address::of(*place))
+        let none = || Address { host: String::new(), port: None, transport };
+        self.places.first().map_or_else(none, |place| Address { transport, ..Address::of(*place) })
     }
 
     /// What is watched if this is chosen.
@@ -126,7 +134,8 @@ impl Neighbours {
             News::Seen(Seen::Server(server)) => self.server(server),
             News::Listed(instance, entries) => {
                 let Some(neighbour) = self.servers.get_mut(&instance) else { return false };
-                (neighbour.asked, neighbour.next) = (false, now() + AGAIN);
+                neighbour.silences = if entries.is_some() { 0 } else { neighbour.silences.saturating_add(1) };
+                (neighbour.asked, neighbour.next) = (false, now() + pause(neighbour.silences));
                 let changed = neighbour.entries != entries;
                 neighbour.entries = entries;
                 changed
@@ -143,7 +152,8 @@ impl Neighbours {
             Some(known) => (known.server, known.next) = (server, now()),
             None => {
                 let instance = server.instance.clone();
-                self.servers.insert(instance, Neighbour { server, entries: None, next: now(), asked: false });
+                let new = Neighbour { server, entries: None, next: now(), asked: false, silences: 0 };
+                self.servers.insert(instance, new);
             }
         }
         self.ask_again();
@@ -155,8 +165,9 @@ impl Neighbours {
         let at = now();
         for neighbour in self.servers.values_mut().filter(|neighbour| !neighbour.asked && neighbour.next <= at) {
             let (tell, server) = (self.tell.clone(), neighbour.server.clone());
+            let patience = if neighbour.silences == 0 { PATIENCE } else { MORE };
             let ask = move || {
-                let entries = listed(server.places);
+                let entries = listed(Servers::new(server.summary.transport(), server.places), patience);
                 // Nobody may look any more.
                 tell.send(News::Listed(server.instance, entries)).ok();
             };
@@ -172,6 +183,7 @@ impl Neighbours {
             let stream = |entry: Option<Entry>| Stream {
                 instance: server.instance.clone(),
                 places: server.places.clone(),
+                transport: server.summary.transport(),
                 entry,
             };
             let going_on = entries.iter().flatten().filter(|entry| entry.state != State::Ended);
@@ -191,7 +203,22 @@ impl Neighbours {
 }
 
 /// What a server lists; `None` if it does not tell.
-fn listed(places: Vec<SocketAddr>) -> Option<Vec<Entry>> {
+fn listed(servers: Servers, patience: Duration) -> Option<Vec<Entry>> {
     let event_loop = Loop::on_any_port().ok()?;
-    asking::ask(event_loop, Servers::new(Transport::Auto, places), PATIENCE).ok()??.ok()
+    asking::ask(event_loop, servers, patience).ok()??.ok()
+}
+
+/// Until a server is asked again that has been silent so many times.
+fn pause(silences: u32) -> Duration {
+    AGAIN * (1 << silences.min(RARER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_answer_is_asked_less_and_less() {
+        assert_eq!([0, 1, 2, 4, 5, u32::MAX].map(|silences| pause(silences).as_secs()), [3, 6, 12, 48, 48, 48]);
+    }
 }

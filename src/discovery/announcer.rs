@@ -5,10 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::thread::Builder;
 use std::time::Duration;
 
-use mdns_sd::{DaemonEvent, DnsNameChange, IfKind, Receiver, ServiceDaemon, ServiceEvent, ServiceInfo};
+use mdns_sd::{DaemonEvent, DnsNameChange, IfKind, Receiver, ServiceDaemon, ServiceInfo};
 
-use super::{DiscoveryError, SERVICE, Summary, instance};
-use crate::clock::now;
+use super::{DiscoveryError, SERVICE, Summary, label};
 use crate::wire::tlv::shorten;
 
 /// Bytes of a name (RFC 1035, section 2.3.4).
@@ -17,8 +16,6 @@ pub const MAX_LABEL: usize = 63;
 const NUMBER: usize = 5;
 /// So long a goodbye is waited for.
 const GOODBYE: Duration = Duration::from_millis(300);
-/// So long others are looked for whose name is the same: they answer within 120 ms (RFC 6762, section 6).
-const OTHERS: Duration = Duration::from_millis(500);
 /// So often the addresses of this machine are looked at, s.
 const ADDRESSES: u32 = 2;
 
@@ -92,7 +89,7 @@ struct Naming {
 impl Naming {
     /// `robot`, or `robot (2)` where that is another's.
     fn name(&self) -> String {
-        let name = &self.announcement.name;
+        let name = &label(&self.announcement.name);
         match self.number {
             1 => shorten(name, MAX_LABEL).to_owned(),
             number => format!("{} ({number})", shorten(name, MAX_LABEL - NUMBER).trim_end()),
@@ -114,9 +111,6 @@ impl Naming {
     }
 
     fn run(&mut self, events: &Receiver<DaemonEvent>) {
-        if self.announcement.name.contains(['.', '\\']) {
-            self.take_free_number();
-        }
         if let Err(error) = self.service().and_then(|service| self.daemon.register(service)) {
             return tracing::info!("this server is not announced: {error}");
         }
@@ -131,24 +125,6 @@ impl Naming {
                 }
                 _ => {}
             }
-        }
-    }
-
-    /// The first number that nobody is seen to have. mdns-sd finds out by itself who has a name, but not where dots or backslashes
-    /// are in it: it compares what is escaped with what is not.
-    fn take_free_number(&mut self) {
-        let Ok(events) = self.daemon.browse(SERVICE) else { return };
-        let until = now() + OTHERS;
-        let mut taken = Vec::new();
-        while let Ok(event) = events.recv_timeout(until.since(now())) {
-            if let ServiceEvent::ServiceResolved(service) = event {
-                taken.extend(instance(service.get_fullname()));
-            }
-        }
-        self.daemon.stop_browse(SERVICE).ok();
-        while taken.contains(&self.name()) {
-            self.tell();
-            self.number += 1;
         }
     }
 
@@ -190,7 +166,8 @@ mod tests {
         let long = naming(&"庭".repeat(21), 12, "[::]:9").name();
         assert!(long.len() <= MAX_LABEL && long.ends_with("庭 (12)"), "{long}");
         let dots = naming("my.film", 2, "[::]:9").service().expect("a service");
-        assert_eq!(dots.get_fullname(), "my\\.film (2)._udpstream._udp.local.");
+        assert_eq!(dots.get_fullname(), "my\u{2024}film (2)._udpstream._udp.local.");
+        assert!(naming(&".".repeat(63), 1, "[::]:9").name().len() <= MAX_LABEL);
     }
 
     #[test]

@@ -6,17 +6,18 @@ use std::thread::Builder;
 use mdns_sd::{Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent};
 
 use super::{DiscoveryError, SERVICE, Summary, instance};
+use crate::net::networks::Networks;
 use crate::wire::tlv::printable;
 
-/// Addresses of one server that are told.
-const MOST: usize = 16;
+/// Addresses of one server that are told. Each is asked, whoever named it.
+const MOST: usize = 4;
 
 /// A server that has announced itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// By which it is known again, whatever its address is.
     pub instance: String,
-    /// All of its addresses, those first that people would rather read.
+    /// Its addresses in this machine's own networks, those first that people would rather read.
     pub places: Vec<SocketAddr>,
     pub summary: Summary,
 }
@@ -69,12 +70,18 @@ fn run(events: &Receiver<ServiceEvent>, seen: impl Fn(Seen) -> bool) {
 
 fn server(service: &ResolvedService) -> Option<Server> {
     let instance = printable(&instance(service.get_fullname())?);
-    let mut places: Vec<SocketAddr> =
-        service.get_addresses().iter().map(|address| place(address, service.get_port())).collect();
-    places.sort_by_key(|place| (rank(place.ip()), *place));
-    places.truncate(MOST);
+    let places = places(service.get_addresses(), service.get_port(), &Networks::now());
     let summary = Summary::read(|key| service.get_property_val_str(key));
     (!places.is_empty() && service.get_port() != 0).then_some(Server { instance, places, summary })
+}
+
+/// Anybody may say anything: nobody elsewhere is asked for it, and no more than a few here.
+fn places<'a>(all: impl IntoIterator<Item = &'a ScopedIp>, port: u16, networks: &Networks) -> Vec<SocketAddr> {
+    let all = all.into_iter().filter(|address| networks.have(address.to_ip_addr()));
+    let mut places: Vec<SocketAddr> = all.map(|address| place(address, port)).collect();
+    places.sort_by_key(|place| (rank(place.ip()), *place));
+    places.truncate(MOST);
+    places
 }
 
 /// Only link-local addresses need their interface.
@@ -94,5 +101,23 @@ fn rank(ip: IpAddr) -> u8 {
         IpAddr::V4(_) => 0,
         IpAddr::V6(ip) if ip.is_unicast_link_local() || ip == Ipv6Addr::UNSPECIFIED => 2,
         IpAddr::V6(_) => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_asked_because_a_stranger_says_so() {
+        let told = |all: &[&str]| {
+            let all: Vec<ScopedIp> = all.iter().map(|ip| ScopedIp::from(ip.parse::<IpAddr>().expect("one"))).collect();
+            let found = places(&all, 9, &Networks::now());
+            found.iter().map(|place| place.ip().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&["224.0.0.251", "255.255.255.255", "0.0.0.0", "::", "ff02::1", "::ffff:224.0.0.1"]), [""; 0]);
+        assert_eq!(told(&["::1", "127.0.0.1"]), ["127.0.0.1", "::1"]);
+        let many = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "169.254.7.7"];
+        assert_eq!(told(&many), ["169.254.7.7", "127.0.0.1", "127.0.0.2", "127.0.0.3"]);
     }
 }

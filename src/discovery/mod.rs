@@ -8,6 +8,7 @@ pub mod srv;
 pub use self::announcer::{Announcement, Announcer, MAX_LABEL};
 pub use self::browser::{Browser, Seen, Server};
 
+use crate::proto::Transport;
 use crate::units::Size;
 use crate::wire::tlv::{printable, shorten};
 
@@ -30,9 +31,16 @@ pub struct Summary {
     pub live: bool,
     /// There are streams that ask for a password or a code. Which, nobody is told.
     pub guarded: bool,
+    /// Nobody is let in over UDP.
+    pub tcp_only: bool,
 }
 
 impl Summary {
+    /// How it is asked.
+    pub const fn transport(&self) -> Transport {
+        if self.tcp_only { Transport::Tcp } else { Transport::Auto }
+    }
+
     /// Keys and values of the TXT record.
     fn record(&self) -> Vec<(&'static str, String)> {
         let yes = |is: bool| if is { "1" } else { "0" }.to_owned();
@@ -40,6 +48,7 @@ impl Summary {
         all.extend(self.title.as_ref().map(|title| ("title", shorten(title, MAX_TITLE).to_owned())));
         all.extend(self.size.map(|size| ("size", format!("{}x{}", size.width, size.height))));
         all.extend([("live", yes(self.live)), ("guarded", yes(self.guarded))]);
+        all.extend(self.tcp_only.then(|| ("udp", yes(false))));
         all
     }
 
@@ -55,8 +64,19 @@ impl Summary {
             size: value("size").and_then(size),
             live: is("live"),
             guarded: is("guarded"),
+            tcp_only: value("udp") == Some("0"),
         }
     }
+}
+
+/// Signs that stand for others in instances' names. mdns-sd finds out who has a name already, but not where these are in it: it
+/// compares what is escaped with what is not.
+const SIGNS: [(char, char); 2] = [('.', '\u{2024}'), ('\\', '\u{ff3c}')];
+
+/// A name as it is announced. It may be longer than it was.
+pub fn label(name: &str) -> String {
+    let stands = |letter| SIGNS.iter().find(|(sign, _)| *sign == letter).map_or(letter, |(_, other)| *other);
+    name.chars().map(stands).collect()
 }
 
 /// An instance's name as it was given, out of its full name, in which dots are escaped (RFC 6763, section 4.3).
@@ -69,7 +89,8 @@ fn instance(full: &str) -> Option<String> {
     while let Some(letter) = letters.next() {
         name.extend(if letter == '\\' { letters.next() } else { Some(letter) });
     }
-    Some(name)
+    let meant = |letter| SIGNS.iter().find(|(_, other)| *other == letter).map_or(letter, |(sign, _)| *sign);
+    Some(name.chars().map(meant).collect())
 }
 
 #[cfg(test)]
@@ -78,13 +99,15 @@ mod tests {
 
     #[test]
     fn what_is_told_is_read_again() {
-        let told =
-            Summary { title: Some("庭 é".to_owned()), size: Some(Size::new(640, 360)), live: true, guarded: false };
+        let title = Some("庭 é".to_owned());
+        let told = Summary { title, size: Some(Size::new(640, 360)), live: true, ..Summary::default() };
         let record = told.record();
         let read = |record: &[(&str, String)]| {
             Summary::read(|key| record.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str()))
         };
         assert_eq!(read(&record), told);
+        let connected = Summary { tcp_only: true, ..told };
+        assert_eq!((read(&connected.record()), connected.transport()), (connected, Transport::Tcp));
         let long = Summary { title: Some("庭".repeat(300)), ..Summary::default() };
         assert!(long.record().iter().all(|(key, value)| key.len() + value.len() < 255));
         let odd = [("title", "\x1b[2J\u{202e}".to_owned()), ("size", "0x7".to_owned()), ("live", "yes".to_owned())];
@@ -94,6 +117,11 @@ mod tests {
     #[test]
     fn names_may_have_dots() {
         assert_eq!(instance("a\\.b \\\\ 庭._udpstream._udp.local.").as_deref(), Some("a.b \\ 庭"));
+        let announced = format!("{}.{SERVICE}", label("a.b \\ 庭"));
+        assert_eq!(
+            (&*announced, &*instance(&announced).expect("a name")),
+            ("a․b ＼ 庭._udpstream._udp.local.", "a.b \\ 庭")
+        );
         assert_eq!(instance("x._UDPSTREAM._udp.local.").as_deref(), Some("x"));
         for bad in ["", "x._http._tcp.local.", "_udpstream._udp.local.", "庭"] {
             assert_eq!(instance(bad), None, "{bad}");

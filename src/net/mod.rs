@@ -5,6 +5,7 @@ mod connections;
 pub mod group;
 pub mod interface;
 mod local;
+pub mod networks;
 pub mod probe;
 pub mod question;
 #[cfg(target_os = "linux")]

@@ -112,8 +112,15 @@ fn servers_in_another_network_are_found_by_names_of_any_script() {
     until("two with a number", || numbered.iter().all(|name| of(&networks.listed().1, name).len() == 1));
     assert_eq!(networks.listed().1.len(), names.len() + 2);
 
+    // Two that come at once do not have the same name either.
+    let both: Vec<Server> = (0..2).map(|_| networks.serve(&["--announce-name", "twin.v1"])).collect();
+    let twins = ["twin.v1", "twin.v1 (2)"];
+    until("both twins", || twins.iter().all(|name| of(&networks.listed().1, name).len() == 1));
+
     // Who leaves says goodbye, however it was told to.
-    for (server, signal) in servers.into_iter().chain(again).zip([Signal::TERM, Signal::INT].into_iter().cycle()) {
+    for (server, signal) in
+        servers.into_iter().chain(again).chain(both).zip([Signal::TERM, Signal::INT].into_iter().cycle())
+    {
         server.signal(signal);
         assert_eq!(server.end(END).0, 0);
     }
@@ -343,6 +350,25 @@ fn what_is_published_is_found_at_its_server() {
         publisher.kill().ok();
         publisher.wait().ok();
     });
+}
+
+#[test]
+fn a_server_without_udp_is_asked_and_watched_through_tcp() {
+    let name = named("Faden");
+    let server = serve(&["test:64x48@25", "--no-udp", "--announce-name", &name]);
+    let mut found = Vec::new();
+    until("its stream", || {
+        found = entries(&program().args(["ls", "--json"]).output().unwrap()).1;
+        !of(&found, &name).is_empty()
+    });
+    assert_eq!(of(&found, &name)[0]["watch"], format!("tcp://{}/test", server.address()));
+
+    let Some(networks) = Networks::new() else { return };
+    let _server = networks.serve(&["--no-udp"]);
+    until("one", || networks.listed().1.len() == 1);
+    let watch = ["watch", "--headless", "--frames", "5", "--stats", "json"];
+    let shown = figures(&networks.run(LOOKERS, &watch).output().unwrap());
+    assert_eq!((shown["pictures_shown"].as_u64() > Some(0), &shown["transport"]), (true, &"tcp".into()), "{shown}");
 }
 
 #[test]

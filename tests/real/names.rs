@@ -26,7 +26,9 @@ fn name_server(records: Option<Records>) -> SocketAddr {
             let Some(records) = records else { continue };
             let mut answer = Packet::new_reply(asked.id());
             let name = question.qname.to_string();
-            for (_, port, host) in records.iter().filter(|(way, ..)| name == format!("_udpstream.{way}.{NAME}")) {
+            for (_, port, host) in
+                records.iter().filter(|(way, ..)| [NAME, OWN].iter().any(|of| name == format!("_udpstream.{way}.{of}")))
+            {
                 let target = Name::new_unchecked(host);
                 let data = RData::SRV(SRV { priority: 1, weight: 1, port: *port, target });
                 answer.answers.push(ResourceRecord::new(question.qname.clone(), CLASS::IN, 60, data));
@@ -43,6 +45,8 @@ fn name_server(records: Option<Records>) -> SocketAddr {
 
 /// The system knows no address of it (RFC 6761).
 const NAME: &str = "streams.invalid";
+/// A name that the system knows, and that may have records: one of this machine's own with a dot.
+const OWN: &str = "127.0x1";
 
 fn places(text: &str, servers: &[SocketAddr]) -> Places {
     let address: Address = text.parse().unwrap();
@@ -61,25 +65,32 @@ fn records_say_where_a_name_is_served() {
     assert_eq!((found.udp, found.tcp), (at(5_001), at(5_002)));
     assert_eq!(places(&format!("udpstream://{NAME}"), &[dns]).udp, at(5_001), "also of a link");
     assert_eq!(places(&format!("{NAME}:7"), &[dns]), Places::default(), "a port that was typed is meant");
+    let alone: [(Records, u16); 2] =
+        [(&[("_udp", 5_003, "127.0.0.1")], 5_003), (&[("_tcp", 5_004, "127.0.0.1")], 5_004)];
+    for (records, port) in alone {
+        // Also where the name has an address of its own, where nobody needs to listen.
+        for name in [NAME, OWN] {
+            let found = places(name, &[name_server(Some(records))]);
+            assert_eq!((found.udp, found.tcp), (at(port), at(port)), "{records:?} is for both ways of {name}");
+        }
+    }
     let second = places(NAME, &[name_server(None), dns]);
     assert_eq!(second.udp, at(5_001), "the first name server says nothing");
 }
 
 #[test]
 fn a_name_that_has_addresses_does_not_wait_for_records() {
-    // A name that the system knows, and that may have records: one of this machine's own with a dot.
-    let name = "127.0x1";
-    let here = places(name, &[]).udp;
+    let here = places(OWN, &[]).udp;
     assert_eq!(here, at(9_688), "this system reads short addresses");
     let silent = name_server(None);
     measured(|| {
         let begun = Instant::now();
-        assert_eq!(places(name, &[silent]).udp, here);
+        assert_eq!(places(OWN, &[silent]).udp, here);
         let took = begun.elapsed();
         anyhow::ensure!(took < Duration::from_millis(600), "it took {took:?}");
         Ok(())
     });
-    assert_eq!(places(name, &[name_server(Some(&[]))]).udp, here, "there is none");
+    assert_eq!(places(OWN, &[name_server(Some(&[]))]).udp, here, "there is none");
 }
 
 #[test]

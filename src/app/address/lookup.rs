@@ -15,7 +15,7 @@ use crate::proto::{Servers, Transport};
 /// Where a server may be. Whoever connects asks all and takes the first that answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
-    /// Never empty when the look-up succeeds.
+    /// Never empty when the look-up succeeds, nor is the other.
     pub udp: Vec<SocketAddr>,
     /// For those who cannot be reached over UDP.
     pub tcp: Vec<SocketAddr>,
@@ -24,6 +24,16 @@ pub struct Places {
 impl Places {
     fn same(all: Vec<SocketAddr>) -> Self {
         Self { tcp: all.clone(), udp: all }
+    }
+
+    /// A server listens on one port for both, so records of one way stand in for those of the other; `None` without any.
+    fn filled(self) -> Option<Self> {
+        match (self.udp.is_empty(), self.tcp.is_empty()) {
+            (true, true) => None,
+            (true, false) => Some(Self::same(self.tcp)),
+            (false, true) => Some(Self::same(self.udp)),
+            (false, false) => Some(self),
+        }
     }
 }
 
@@ -46,13 +56,11 @@ impl Address {
         let limit = if own.is_ok() { GRACE } else { PATIENCE };
         let services = services.and_then(|services| services.recv_timeout(limit).ok()).unwrap_or_default();
         let places = Places { udp: reached(&services.udp), tcp: reached(&services.tcp) };
-        if let Err(error) = own {
-            let unknown = AddressError::Unknown { host: self.host.clone(), why: error };
-            return if places.udp.is_empty() { Err(unknown.unless_file(&self.host)) } else { Ok(places) };
+        if let Some(places) = places.filled() {
+            return Ok(places);
         }
-        let own = own.unwrap_or_default();
-        let or_own = |found: Vec<SocketAddr>| if found.is_empty() { own.clone() } else { found };
-        Ok(Places { udp: or_own(places.udp), tcp: or_own(places.tcp) })
+        let unknown = |why| AddressError::Unknown { host: self.host.clone(), why }.unless_file(&self.host);
+        own.map(Places::same).map_err(unknown)
     }
 }
 

@@ -73,6 +73,7 @@ fn text(streams: &[Stream]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::Transport;
     use crate::units::{Rate, Size};
     use crate::wire::message::{Entry, State};
     use crate::wire::{Description, StreamName};
@@ -98,7 +99,7 @@ mod tests {
             description,
         });
         let places = ["192.0.2.7:9688", "[fe80::1%3]:9688"].map(|place| place.parse().expect("an address"));
-        Stream { instance: "robot".to_owned(), places: places.to_vec(), entry }
+        Stream { instance: "robot".to_owned(), places: places.to_vec(), transport: Transport::Auto, entry }
     }
 
     #[test]
@@ -114,5 +115,7 @@ mod tests {
         let fields = network_fields(&all[0]);
         assert_eq!((&fields["server"], &fields["watch"]), (&"robot".into(), &"192.0.2.7/庭".into()));
         assert_eq!(fields["addresses"][1], "[fe80::1%3]:9688");
+        let connected = Stream { transport: Transport::Tcp, ..all[0].clone() };
+        assert_eq!(network_fields(&connected)["watch"], "tcp://192.0.2.7/庭");
     }
 }

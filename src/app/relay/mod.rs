@@ -101,7 +101,8 @@ pub fn relay(options: Options) -> anyhow::Result<Exit> {
     let storing = storing.map(|storing| storing.with_talk(true));
     warning.into_iter().for_each(|warning| output.warn(&warning));
     // Until the end, which it says as well. What it passes on it learns as it is asked.
-    let _announcer = options.announce.start(local, Summary::default(), |machine| format!("{machine} (relay)"));
+    let summary = Summary { tcp_only: !options.transports.udp, ..Summary::default() };
+    let _announcer = options.announce.start(local, summary, |machine| format!("{machine} (relay)"));
     let mut app = Relaying::new(options, output, keeper, storing);
     app.announce(local, sound, group.as_ref());
     event_loop.run(&mut machine, &mut app).context("the event loop failed")?;

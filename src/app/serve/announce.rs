@@ -118,6 +118,7 @@ impl Serving {
             size: first.map(|channel| channel.info.size),
             live: first.is_some_and(|channel| channel.is_live()),
             guarded: !closed.is_empty(),
+            tcp_only: !self.options.transports.udp,
         };
         let only = open.first().filter(|_| self.channels.len() == 1 && self.options.publishers.is_none());
         options.start(local, summary, |machine| match only {

@@ -43,7 +43,7 @@ impl Subject {
     /// Its server is elsewhere now.
     pub fn moved(&mut self, servers: Vec<SocketAddr>) {
         if let Some(first) = servers.first() {
-            self.target.address = Address::of(*first);
+            self.target.address = Address { transport: self.target.address.transport, ..Address::of(*first) };
             self.server = self.target.address.to_string();
         }
         self.servers = Servers::new(self.servers.transport, servers);

@@ -92,6 +92,7 @@ impl Menu {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::Transport;
     use crate::units::{Rate, Size};
     use crate::wire::message::{Entry, State};
     use crate::wire::{Description, StreamName};
@@ -112,7 +113,7 @@ mod tests {
         let name = StreamName::parse(name).expect("a name");
         let entry = Entry { name, state: State::Playing, watchers: 0, guarded: instance == "safe", description };
         let places = vec!["192.0.2.7:7".parse().expect("an address")];
-        Stream { instance: instance.to_owned(), places, entry: Some(entry) }
+        Stream { instance: instance.to_owned(), places, transport: Transport::Auto, entry: Some(entry) }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::app::Exit;
 use crate::app::figures::Output;
 use crate::app::neighbours::Stream;
 use crate::app::secrets::Given;
-use crate::proto::{Servers, Transport};
+use crate::proto::Servers;
 
 /// Looks, lets one choose, and watches.
 pub fn watch(options: Options) -> anyhow::Result<Exit> {
@@ -50,9 +50,10 @@ fn viewing(mut options: Options, output: Output, stream: Stream) -> anyhow::Resu
     if asks_for_password(&options, &stream) {
         options.password = Some(Given::Stdin);
     }
-    let target = stream.target();
+    let mut target = stream.target();
+    target.address.transport = options.transport.or(target.address.transport);
     let secret = secret(&target, options.password.as_ref().filter(|_| guarded))?;
-    let servers = Servers::new(options.transport.unwrap_or(Transport::Auto), stream.places);
+    let servers = Servers::new(options.transport.unwrap_or(stream.transport), stream.places);
     let subject = Subject::new(target, None, servers).with(secret).of_instance(stream.instance);
     Viewing::prepare(options, subject, output, None)
 }
