@@ -127,10 +127,13 @@ impl Port {
     }
 
     /// Whether it only sends to a group.
-    pub(in crate::proto) const fn is_group(self) -> bool {
+    pub const fn is_group(self) -> bool {
         self.0 >= Self::GROUP.0 && self.0 < Self::GROUP.0 + MOST_GROUPS
     }
 }
 
 /// Groups of one server.
 pub const MOST_GROUPS: u16 = 8;
+
+const _: () =
+    assert!(Port::GROUP.0 + MOST_GROUPS <= Port::TUNED.0 && Port::TUNED.0 < Port::TCP, "each has a number of its own");
