@@ -16,7 +16,7 @@ use crate::net::interface::Interface;
 use crate::net::{Loop, Marks, Socket};
 use crate::proto::Port;
 use crate::proto::receiver::RepairPlace;
-use crate::proto::server::GroupConfig;
+use crate::proto::server::{GroupConfig, MOST_GROUPS, PARITY};
 use crate::seal::{self, Random};
 use crate::units::Bitrate;
 use crate::wire::SizeClass;
@@ -216,7 +216,7 @@ pub struct Sending {
     pub marks: Marks,
     pub datagram: Option<SizeClass>,
     pub max_rate: Option<Bitrate>,
-    /// Its picture port.
+    /// Its picture port; 0 where that speaks no UDP.
     pub unicast: u16,
 }
 
@@ -283,11 +283,6 @@ impl Announced {
         })
     }
 }
-
-/// Repair symbols where nothing is said of them, percent.
-pub const PARITY: u8 = 10;
-/// Sockets that the machine has ports for.
-const MOST_GROUPS: u16 = 8;
 
 #[cfg(test)]
 mod tests {

@@ -12,11 +12,8 @@ use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket as Raw, Type};
 
 use super::interface::Interface;
-use super::socket::{Marks, Socket, dont_fragment, receive_room};
+use super::socket::{BUFFER, Marks, Socket, dont_fragment, receive_room};
 use super::{local, source};
-
-/// Room for what leaves at once.
-const BUFFER: usize = 4 << 20;
 
 /// A group, or a broadcast address, and how it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]

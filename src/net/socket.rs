@@ -13,7 +13,7 @@ use crate::proto::Transmit;
 use crate::wire::Ecn;
 
 /// Room for the bursts of a few pictures; the system caps it (`net.core.rmem_max`).
-const BUFFER: usize = 4 << 20;
+pub(super) const BUFFER: usize = 4 << 20;
 /// More than any UDP datagram.
 const LONGEST: usize = 65_536;
 

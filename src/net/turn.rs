@@ -20,7 +20,7 @@ pub enum Turned {
     Idle(Time),
     /// There is more to do, but it is time to read.
     Busy,
-    /// A socket is full: nothing is done until it is writable again.
+    /// A socket is full, and not a group's: nothing is done until it is writable again.
     Blocked,
     /// The app wants to stop.
     Stop,
@@ -84,7 +84,8 @@ impl Sending {
                 machine.handle(now, Input::Connection(peer, ConnectionState::Full));
                 true
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            // A group's datagram is lost then, as one may be anywhere on its way: who is sent to by himself waits for no group.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !transmit.port.is_group() => {
                 self.waiting = Some(transmit);
                 false
             }
@@ -110,6 +111,7 @@ mod tests {
     struct Talker {
         next: u8,
         count: u8,
+        second: Port,
         failures: Vec<SendFailure>,
     }
 
@@ -127,7 +129,8 @@ mod tests {
             if self.next == self.count {
                 return Output::Wait(Time::NEVER, Reason::Idle);
             }
-            let (port, to) = (Port((self.next % 2).into()), ([127, 0, 0, 1], 1).into());
+            let port = if self.next.is_multiple_of(2) { Port::PICTURES } else { self.second };
+            let to = ([127, 0, 0, 1], 1).into();
             let transmit = Transmit { port, to, from: None, hop: [0; HOP_LEN], body: vec![self.next].into() };
             self.next += 1;
             Output::Send(transmit)
@@ -135,7 +138,7 @@ mod tests {
     }
 
     fn talker(count: u8) -> Talker {
-        Talker { next: 0, count, failures: Vec::new() }
+        Talker { next: 0, count, second: Port::SOUND, failures: Vec::new() }
     }
 
     fn ignore() -> impl App<Talker> {
@@ -184,6 +187,26 @@ mod tests {
         }
         assert_eq!(sent, (0..100).collect::<Vec<u8>>());
         assert!(blocked >= 50, "the regime: it was full {blocked} times");
+    }
+
+    #[test]
+    fn a_full_socket_of_a_group_holds_nobody_up() {
+        let (mut machine, mut sent) = (talker(10), Vec::new());
+        machine.second = Port::GROUP;
+        let turned = Sending::default().turn(
+            &mut machine,
+            &mut ignore(),
+            || Time::ZERO,
+            |transmit| {
+                if transmit.port.is_group() {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                sent.push(transmit.body.bytes()[0]);
+                Ok(Sent::Taken)
+            },
+        );
+        assert_eq!((turned, sent), (Turned::Idle(Time::NEVER), vec![0, 2, 4, 6, 8]));
+        assert_eq!(machine.failures, [SendFailure::Unreachable; 5]);
     }
 
     #[test]

@@ -165,6 +165,10 @@ impl Port {
     pub const SOUND: Self = Self(1);
     /// The first of those that a relay asks servers above from.
     pub const ABOVE: Self = Self(2);
+    /// The first of those that send to groups.
+    pub const GROUP: Self = Self(240);
+    /// Of a relay: the one on which the group is heard that it passes on.
+    pub const TUNED: Self = Self(254);
     const TCP: u16 = 0x100;
 
     /// The half of this port that speaks through TCP connections.
@@ -187,10 +191,6 @@ impl Port {
     pub const fn is_for_pictures(self) -> bool {
         self.socket().0 == Self::PICTURES.0
     }
-    /// The first of those that send to groups.
-    pub const GROUP: Self = Self(240);
-    /// Of a relay: the one on which the group is heard that it passes on.
-    pub const TUNED: Self = Self(254);
 }
 
 impl Transmit {

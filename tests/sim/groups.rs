@@ -6,7 +6,8 @@ use std::time::Duration;
 use udpstream::proto::receiver::{Local, Over, RepairPlace};
 use udpstream::proto::server::{self, Feed, Guard, StreamConfig};
 use udpstream::units::{Bitrate, Rate, Size, Time, Unit};
-use udpstream::wire::Kind;
+use udpstream::wire::tlv::{self, Tlvs};
+use udpstream::wire::{Hop, Kind, Message};
 
 use crate::jpeg::Film;
 use crate::link::Path;
@@ -353,4 +354,43 @@ fn who_cannot_reach_the_server_is_as_well_off_as_who_does_not_ask() {
     world.tell_watcher(watcher, Local::Stop);
     world.run(seconds(1));
     assert!(world.watchers[watcher].seen.finished.is_some());
+}
+
+/// An Update that names a port to be asked, as anybody can forge it.
+fn names_port(now: Time, sequence: u32, port: u16) -> Vec<u8> {
+    let mut tlvs = Vec::new();
+    tlv::put(&mut tlvs, tlv::kind::UNICAST, &port.to_be_bytes());
+    let hop = Hop { sequence, ..Hop::unsequenced(Kind::UPDATE, 0, now.wire_micros()) };
+    let mut datagram = hop.to_bytes().to_vec();
+    Message::Update { number: 0, tlvs: Tlvs::trusted(&tlvs) }.emit(&mut datagram);
+    datagram
+}
+
+#[test]
+fn who_forges_where_to_ask_makes_no_receiver_ask_much_and_none_that_is_let_in_anything() {
+    let run = |unicast: u16, forged: bool, lasts: u32| {
+        let mut world = world(16, 0);
+        world.send_to_group(world.server.key, 2, |config| (config.parity, config.unicast) = (0, unicast));
+        let watcher = world.tune(2, LOSSY);
+        world.watchers[watcher].machine.repair_from(RepairPlace::Told);
+        world.run(seconds(2));
+        let (asked, known) = (hellos(&world), world.counts(watcher).traffic.repair.resent);
+        for n in 0..lasts * 100 {
+            if forged {
+                let bytes = names_port(world.now, 10_000 + n, 1_000 + n as u16);
+                world.stranger_sends(watcher, SERVER, bytes);
+            }
+            world.run(ms(10));
+        }
+        (hellos(&world) - asked, world.counts(watcher).traffic.repair.resent - known)
+    };
+    let (asked, repaired) = run(SERVER.port(), true, 10);
+    assert!(asked == 0 && repaired > 100, "let in: {asked} Hellos, {repaired} parts repaired");
+    let (forged, alone) = (run(1, true, 35).0, run(1, false, 35).0);
+    assert!((3..10).contains(&forged), "{forged} Hellos to ports that change");
+    assert!((30..100).contains(&alone), "{alone} Hellos to a port where nobody is");
+}
+
+fn hellos(world: &World) -> usize {
+    world.sent.iter().filter(|sent| sent.kind == Kind::HELLO).count()
 }

@@ -46,8 +46,9 @@ pub fn send(
     let Some(key) = relay.server().keys().next() else {
         bail!("a group has one stream: name the one that is sent there, as in {}/NAME", options.origins);
     };
-    let Options { marks, datagram, max_rate, .. } = *options;
-    let sending = Sending { marks, datagram, max_rate, unicast: local.port() };
+    let Options { marks, datagram, max_rate, transports, .. } = *options;
+    let unicast = if transports.udp { local.port() } else { 0 };
+    let sending = Sending { marks, datagram, max_rate, unicast };
     let (config, announced) = group.open(event_loop, 0, &sending, output)?;
     relay.handle(now(), Input::Local(Local::Server(ServerLocal::Group(key, config))));
     Ok(Some(announced))

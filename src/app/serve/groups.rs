@@ -25,7 +25,7 @@ pub fn open(
             marks: options.marks,
             datagram: options.datagram,
             max_rate: channel.stream.max_rate,
-            unicast: local.port(),
+            unicast: if options.transports.udp { local.port() } else { 0 },
         };
         let (config, announced) = group.open(event_loop, n, &sending, output)?;
         channel.group = Some(announced);

@@ -1,12 +1,15 @@
 //! A receiver of a group that also reaches its server: it joins there, is sent nothing, and asks for what the group has lost. So
 //! what few have lost costs the many nothing.
+//!
+//! Nothing in a group is proven: whoever forges its sender's address names any port of that host. So a session that lives is kept
+//! whatever is named, and others are tried seldom, and ever more seldom if nobody answers.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Receiver;
 use crate::proto::client::{self, Client, Wishes};
-use crate::proto::{Port, Received, Soonest};
+use crate::proto::{Port, Reason, Received, Soonest};
 use crate::units::Time;
 use crate::wire::message::{RepairWish, Role};
 use crate::wire::{HOP_LEN, ObjectView, SizeClass};
@@ -19,25 +22,73 @@ pub enum RepairPlace {
     At(SocketAddr),
 }
 
+/// Another session is begun so long after the one before; twice as long after each that nobody has let in, up to the longest.
+const AGAIN: Duration = Duration::from_secs(1);
+const AGAIN_LONGEST: Duration = Duration::from_secs(60);
+/// Who has not let us in by then is asked no more.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A session that was heard so lately is kept, whatever else is named.
+const LIVES: Duration = Duration::from_secs(2);
+
 /// Asking beside a group.
-#[derive(Default)]
 pub struct GroupRepair {
     place: Option<RepairPlace>,
-    /// In which session, and whom that was made with.
-    asked: Option<(Box<Client>, SocketAddr)>,
+    asked: Option<Asked>,
+    /// When another session may be begun, and how long after that the next one.
+    next: Time,
+    wait: Duration,
+    /// One is to be begun then.
+    waits: bool,
+}
+
+/// A session in which is asked.
+struct Asked {
+    client: Box<Client>,
+    server: SocketAddr,
+    began: Time,
+}
+
+impl Default for GroupRepair {
+    fn default() -> Self {
+        Self { place: None, asked: None, next: Time::ZERO, wait: AGAIN, waits: false }
+    }
 }
 
 impl GroupRepair {
     pub fn client(&self) -> Option<&Client> {
-        self.asked.as_ref().map(|(client, _)| &**client)
+        self.asked.as_ref().map(|asked| &*asked.client)
     }
 
     pub fn client_mut(&mut self) -> Option<&mut Client> {
-        self.asked.as_mut().map(|(client, _)| &mut **client)
+        self.asked.as_mut().map(|asked| &mut *asked.client)
     }
 
     pub fn soonest(&self) -> Soonest {
-        self.client().map_or_else(Soonest::new, Client::soonest)
+        self.client().map_or_else(Soonest::new, Client::soonest).or(self.waits.then_some(self.next), Reason::Retry)
+    }
+
+    /// Whether a session is to be begun now; it counts as one that nobody lets in until it is known better.
+    fn begins(&mut self, now: Time) -> bool {
+        self.waits = now < self.next;
+        if !self.waits {
+            (self.next, self.wait) = (now + self.wait, (self.wait * 2).min(AGAIN_LONGEST));
+        }
+        !self.waits
+    }
+
+    /// Whether the session is over: nobody has let us in, or another server is to be asked. `meant`: the one that is named.
+    fn is_over(&mut self, now: Time, meant: Option<SocketAddr>) -> bool {
+        let Some(Asked { client, server, began }) = &self.asked else { return false };
+        if client.goodbye().is_some() {
+            return true;
+        }
+        if !client.is_joined() {
+            return now.since(*began) >= PATIENCE || meant.is_some_and(|meant| meant != *server);
+        }
+        (self.next, self.wait) = (*began + AGAIN, AGAIN);
+        let lives = client.heard().is_some_and(|heard| now.since(heard) < LIVES);
+        // Of another host all that comes is of another stream.
+        meant.is_some_and(|meant| meant != *server && (meant.ip() != server.ip() || !lives))
     }
 }
 
@@ -50,8 +101,18 @@ impl Receiver {
     /// Joins where the group's sender can be asked, and asks for what is missing.
     pub(super) fn tend_group_repair(&mut self, now: Time) {
         let Some(place) = self.group_repair.place else { return };
-        if let Some((told, name)) = self.client.unicast().filter(|_| self.group_repair.asked.is_none()) {
-            let server = if let RepairPlace::At(address) = place { address } else { told };
+        let meant = self.client.unicast().map(|(told, name)| match place {
+            RepairPlace::Told => (told, name),
+            RepairPlace::At(address) => (address, name),
+        });
+        if self.group_repair.is_over(now, meant.as_ref().map(|(server, _)| *server)) {
+            self.leave_group_repair(now);
+        }
+        self.group_repair.waits = false;
+        if let Some((server, name)) = meant
+            && self.group_repair.asked.is_none()
+            && self.group_repair.begins(now)
+        {
             let repair = RepairWish { asks: true, ..self.wanted.repair };
             let config = client::Config {
                 servers: vec![server].into(),
@@ -62,24 +123,14 @@ impl Receiver {
                 role: Role::Watch,
                 ..self.client.config().clone()
             };
-            let client = Client::new(config, &self.random.seed(), now);
-            self.group_repair.asked = Some((Box::new(client), told));
+            let client = Box::new(Client::new(config, &self.random.seed(), now));
+            self.group_repair.asked = Some(Asked { client, server, began: now });
         }
-        // Another sender is asked elsewhere.
-        let gone = self
-            .client
-            .unicast()
-            .zip(self.group_repair.asked.as_ref())
-            .is_some_and(|((told, _), (_, was))| told != *was);
         let Some(client) = self.group_repair.client_mut() else { return };
         client.tend(now, Duration::ZERO, &|_, _, _| None);
         // What it has to say is of no stream that plays.
         while client.event().is_some() {}
         let round_trip = client.rtt().filter(|_| client.is_joined());
-        if gone || client.goodbye().is_some() {
-            self.leave_group_repair(now);
-            return;
-        }
         self.client.asks_elsewhere(round_trip);
         if round_trip.is_some() {
             self.ask_beside(now);
@@ -113,7 +164,7 @@ impl Receiver {
 
     /// Says goodbye there.
     pub(super) fn leave_group_repair(&mut self, now: Time) {
-        if let Some((mut client, _)) = self.group_repair.asked.take() {
+        if let Some(Asked { mut client, .. }) = self.group_repair.asked.take() {
             client.close(now);
             self.out.extend(std::iter::from_fn(|| client.transmit()));
             self.gone.add(client.traffic());

@@ -4,7 +4,7 @@ use super::{LISTS, Relay};
 use crate::proto::{Port, Transmit};
 
 /// The last that there may be.
-const LAST: Port = Port(239);
+const LAST: Port = Port(Port::GROUP.0 - 1);
 
 impl Relay {
     /// A port for one more subscription; `None`: all are in use.

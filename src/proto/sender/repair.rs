@@ -4,6 +4,7 @@
 //! An object is sent again twice at most. Asked for again before an answer could have come, it is the same question; asked for
 //! before it could have come itself, it is none.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,8 @@ const SHARE: f64 = 4.0;
 const CREDIT: f64 = 32_000.0;
 /// The same of what others were sent: a picture of the largest usual size, half a second of losses of a fast stream.
 const BESIDE: f64 = 256_000.0;
+/// What looking for one part of that costs, whether there is one or not.
+const LOOK: f64 = 16.0;
 /// Two copies leave so far apart: a short burst does not take both, and the second is still in time where the first would be.
 const APART: Duration = Duration::from_millis(2);
 /// What waits for longer is of no use.
@@ -64,14 +67,6 @@ struct Held {
     /// When each part left, of those that have: the low 32 bits of our clock, µs.
     left: Vec<u32>,
     again: BTreeMap<u16, Again>,
-}
-
-/// A part of a picture that was sent to somebody else.
-#[derive(Clone)]
-pub struct Part {
-    pub unit: Unit,
-    pub part: u16,
-    pub object: Object,
 }
 
 /// Of a path, as its reports tell.
@@ -181,7 +176,9 @@ impl Repair {
             return;
         }
         let lane = name.rendition;
-        self.sounds.retain(|(other, unit), _| *other != lane || name.unit.0.abs_diff(unit.0) <= CHUNKS);
+        if !self.sounds.contains_key(&(lane, name.unit)) {
+            self.sounds.retain(|(other, unit), _| *other != lane || name.unit.0.abs_diff(unit.0) <= CHUNKS);
+        }
         let again = self.sounds.entry((lane, name.unit)).or_insert(Again { times: 0, at: Time::ZERO });
         if again.is_due(now, round_trip) {
             self.credit -= object.len() as f64;
@@ -189,20 +186,21 @@ impl Repair {
         }
     }
 
-    /// Those of these parts that are held, and have left.
-    pub fn lend(&self, name: &NackName) -> Vec<Part> {
-        let Some(held) = self.held.iter().rev().find(|held| held.picture.unit == name.unit) else { return Vec::new() };
+    /// Adds those of these parts that are held, have left, and are not there yet.
+    pub fn lend(&self, name: &NackName, lent: &mut BTreeMap<(Unit, u16), Object>) {
+        let Some(held) = self.held.iter().rev().find(|held| held.picture.unit == name.unit) else { return };
         if !held.picture.object(0).is_some_and(|object| is_named(&object, name)) {
-            return Vec::new();
+            return;
         }
         let parts = (0..64).filter(|bit| name.bitmap >> bit & 1 == 1);
-        let parts = parts.filter_map(|bit| u16::try_from(usize::from(name.first_part) + bit).ok());
-        let left = parts.filter_map(|part| {
-            let (at, object) = held.picture.part(part)?;
-            held.left.get(at)?;
-            Some(Part { unit: name.unit, part, object })
-        });
-        left.collect()
+        for part in parts.filter_map(|bit| u16::try_from(usize::from(name.first_part) + bit).ok()) {
+            if let Entry::Vacant(place) = lent.entry((name.unit, part))
+                && let Some((at, object)) = held.picture.part(part)
+                && at < held.left.len()
+            {
+                place.insert(object);
+            }
+        }
     }
 
     /// Others have been sent so many bytes so far of what may be asked for here.
@@ -216,18 +214,31 @@ impl Repair {
         self.sent_beside.is_some()
     }
 
-    /// A part that others were sent is asked for.
-    pub fn ask_beside(&mut self, now: Time, round_trip: Duration, part: &Part) {
-        if !is_affordable(self.credit, &part.object) {
-            return;
-        }
-        let newest = self.beside.last_key_value().map_or(part.unit, |((unit, _), _)| (*unit).max(part.unit));
+    /// Whether there is credit left to look for what others were sent.
+    pub const fn may_ask_beside(&self) -> bool {
+        self.credit >= LOOK
+    }
+
+    /// So many parts of that were looked for.
+    pub fn pay_looks(&mut self, looks: u32) {
+        self.credit = (self.credit - f64::from(looks) * LOOK).max(0.0);
+    }
+
+    /// Parts that others were sent are asked for, in one question.
+    pub fn ask_beside(&mut self, now: Time, round_trip: Duration, parts: &BTreeMap<(Unit, u16), Object>) {
+        let newest = [parts.keys().next_back(), self.beside.keys().next_back()].into_iter().flatten().max();
+        let Some((newest, _)) = newest.copied() else { return };
         self.beside.retain(|(unit, _), _| newest.0.abs_diff(unit.0) <= MOST as u32);
-        let again = self.beside.entry((part.unit, part.part)).or_insert(Again { times: 0, at: Time::ZERO });
-        if again.is_due(now, round_trip) {
-            self.credit -= part.object.len() as f64;
-            let (object, picture, is_second) = (part.object.clone(), None, false);
-            self.pictures.push_back(Resend { object, picture, is_second, since: now });
+        for (part, object) in parts {
+            if !is_affordable(self.credit, object) {
+                continue;
+            }
+            let again = self.beside.entry(*part).or_insert(Again { times: 0, at: Time::ZERO });
+            if again.is_due(now, round_trip) {
+                self.credit -= object.len() as f64;
+                let (object, picture, is_second) = (object.clone(), None, false);
+                self.pictures.push_back(Resend { object, picture, is_second, since: now });
+            }
         }
     }
 
@@ -389,6 +400,31 @@ mod tests {
         (40..43).for_each(|unit| sent(&mut repair, ms(u64::from(unit) * 10_000), unit));
         let known = (1..43).filter(|unit| repair.ask(ms(990_000), TRIPS, &name(*unit, 1), false) == 1);
         assert_eq!(known.collect::<Vec<_>>(), [40, 41, 42], "three in any case");
+    }
+
+    #[test]
+    fn looking_for_what_others_were_sent_is_paid_for() {
+        let (mut group, mut repair) = (Repair::default(), Repair::default());
+        (1..=3).for_each(|unit| sent(&mut group, ms(0), unit));
+        let mut lent = BTreeMap::new();
+        // The same parts over and over, and such as are not there.
+        let names = [name(1, u64::MAX), name(1, u64::MAX), NackName { first_part: 5, ..name(1, u64::MAX) }, name(9, 1)];
+        names.iter().for_each(|name| group.lend(name, &mut lent));
+        assert_eq!(lent.len(), 10, "each once");
+        repair.earn_beside(0);
+        let mut asked = |at: u64| {
+            repair.ask_beside(ms(at), RTT, &lent);
+            answers(&mut repair, ms(at))
+        };
+        assert_eq!([asked(0), asked(2), asked(10), asked(30)], [10, 0, 10, 0]);
+        let questions = (0..).take_while(|_| {
+            let may = repair.may_ask_beside();
+            repair.pay_looks(4_096);
+            may
+        });
+        assert_eq!(questions.count(), 1, "as many as can be named at once, and the first credit is gone");
+        repair.earn_beside(400_000);
+        assert!(repair.may_ask_beside());
     }
 
     #[test]

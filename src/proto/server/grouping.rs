@@ -55,14 +55,18 @@ impl Server {
 
     /// What was sent to the groups of a stream, of these names: for who listens to one and asks here.
     pub(super) fn lent_by_groups(&self, stream: usize, names: &[NackName]) -> Lent {
-        let mut lent = Lent::default();
+        let looks = names.iter().filter(|name| name.kind == Type::PICTURE).map(|name| name.bitmap.count_ones()).sum();
+        let mut lent = Lent { looks, ..Lent::default() };
         let members = self.streams[stream].members().iter().filter_map(|slot| self.sessions.get(*slot));
         for group in members.filter(|session| session.is_group()) {
             lent.sent += group.stats().bytes;
             for name in names {
                 match name.kind {
-                    Type::PICTURE => lent.parts.extend(group.media.lend(name)),
-                    _ => lent.sounds |= group.was_sent_sound(name.rendition, name.unit),
+                    Type::PICTURE => group.media.lend(name, &mut lent),
+                    Type::SOUND if group.was_sent_sound(name.rendition, name.unit) => {
+                        lent.sounds.insert((name.rendition, name.unit));
+                    }
+                    _ => {}
                 }
             }
         }
@@ -127,10 +131,13 @@ impl Port {
     }
 
     /// Whether it only sends to a group.
-    pub(in crate::proto) const fn is_group(self) -> bool {
+    pub const fn is_group(self) -> bool {
         self.0 >= Self::GROUP.0 && self.0 < Self::GROUP.0 + MOST_GROUPS
     }
 }
 
 /// Groups of one server.
 pub const MOST_GROUPS: u16 = 8;
+
+const _: () =
+    assert!(Port::GROUP.0 + MOST_GROUPS <= Port::TUNED.0 && Port::TUNED.0 < Port::TCP, "each has a number of its own");

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 pub use api::{Adaptation, Config, Event, Feed, Local, SessionView, Totals};
 pub(in crate::proto) use attaching::Attachment;
+pub use grouping::MOST_GROUPS;
 use networks::Networks;
 use outbox::Outbox;
 pub use passing::{ITSELF, TOO_LONG};
@@ -29,7 +30,7 @@ use super::door::Door;
 pub use super::door::Guard;
 use super::sender::Control;
 pub use super::sender::{RepairStats, SessionStats};
-pub use super::session::{Gone, GroupConfig};
+pub use super::session::{Gone, GroupConfig, PARITY};
 use super::session::{Session, Sessions};
 pub use super::stream::{Adoption, Needs, StreamConfig, StreamKey};
 use super::stream::{Meter, Stream};

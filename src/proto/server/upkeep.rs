@@ -150,8 +150,11 @@ impl Server {
             return;
         };
         let key = session.stream.index();
-        let beside = !session.pictures && session.sound.is_none();
-        let lent = if beside { self.lent_by_groups(key, names) } else { Lent::default() };
+        // At a connection nothing is lost.
+        let beside = !session.pictures && session.sound.is_none() && !from.port.is_connections();
+        let looks = session.media.may_ask_beside() && !self.streams[key].is_overloaded();
+        let looked_for = if looks { names } else { &[] };
+        let lent = if beside { self.lent_by_groups(key, looked_for) } else { Lent::default() };
         let Some(session) = self.sessions.get_mut(slot) else { return };
         let stream = &mut self.streams[key];
         if stream.answer(now, slot, session, names, &lent) {

@@ -7,7 +7,7 @@ mod wishes;
 
 use std::time::Duration;
 
-pub use group::{ANNOUNCE, Group, GroupConfig};
+pub use group::{ANNOUNCE, Group, GroupConfig, PARITY};
 pub use passed_sound::PassedSoundState;
 pub use table::Sessions;
 pub use wishes::Wishes;

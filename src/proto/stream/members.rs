@@ -107,7 +107,10 @@ impl Stream {
         for name in names.iter().filter(|name| name.stream == self.id) {
             known |= match name.kind {
                 Type::PICTURE => session.media.ask(now, name),
-                Type::SOUND if lent.sounds || session.was_sent_sound(name.rendition, name.unit) => {
+                Type::SOUND
+                    if lent.sounds.contains(&(name.rendition, name.unit))
+                        || session.was_sent_sound(name.rendition, name.unit) =>
+                {
                     self.answer_sound(now, session, name)
                 }
                 _ => false,
