@@ -96,6 +96,15 @@ const LISTENED: Duration = Duration::from_millis(200);
 /// Groups that are drawn until one is free.
 const TRIES: usize = 8;
 
+impl GroupChoice {
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Auto => DEFAULT_PORT,
+            Self::At(address) => address.port(),
+        }
+    }
+}
+
 impl FromStr for GroupChoice {
     type Err = GroupError;
 

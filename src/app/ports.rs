@@ -8,9 +8,20 @@ use anyhow::{Context, anyhow};
 use crate::net::{Listener, Loop, Marks, Options, Socket};
 use crate::proto::Port;
 
+/// How the ports are opened.
+#[derive(Clone, Debug, Default)]
+pub struct How {
+    pub marks: Marks,
+    pub transports: Transports,
+    /// Ports of the groups that are sent to or listened to: others on this machine can listen to one beside a server.
+    pub groups: Vec<u16>,
+}
+
 /// Binds; `flag` is the one that chooses another port.
-pub fn bind(address: SocketAddr, marks: Marks, flag: &str) -> anyhow::Result<Socket> {
-    Socket::bind(Options { marks, ..Options::on(address) }).map_err(|error| explain(&error, address, flag))
+pub fn bind(address: SocketAddr, how: &How, flag: &str) -> anyhow::Result<Socket> {
+    let shares = how.groups.contains(&address.port());
+    Socket::bind(Options { marks: how.marks, shares, ..Options::on(address) })
+        .map_err(|error| explain(&error, address, flag))
 }
 
 fn explain(error: &std::io::Error, address: SocketAddr, flag: &str) -> anyhow::Error {
@@ -55,8 +66,9 @@ pub struct Opened {
 const DRAWS: usize = 16;
 
 /// Opens the picture port for UDP, TCP, or both.
-pub fn open(address: SocketAddr, marks: Marks, transports: Transports) -> anyhow::Result<Opened> {
-    if !transports.udp {
+pub fn open(address: SocketAddr, how: &How) -> anyhow::Result<Opened> {
+    let marks = how.marks;
+    if !how.transports.udp {
         let listener = Listener::bind(address, marks).map_err(|error| explain(&error, address, "--port"))?;
         let local = listener.local_addr().context("the socket has no address")?;
         let mut event_loop = Loop::new(Vec::new()).context("the event loop could not be started")?;
@@ -65,14 +77,14 @@ pub fn open(address: SocketAddr, marks: Marks, transports: Transports) -> anyhow
         event_loop.listen(Port::PICTURES, listener).context("the event loop could not be started")?;
         return Ok(Opened { event_loop, local, warning: None });
     }
-    let (mut socket, mut listener) = (bind(address, marks, "--port")?, None);
-    for _ in 0..if transports.tcp { DRAWS } else { 0 } {
+    let (mut socket, mut listener) = (bind(address, how, "--port")?, None);
+    for _ in 0..if how.transports.tcp { DRAWS } else { 0 } {
         let place = socket.local_addr().context("the socket has no address")?;
         listener = Some(Listener::bind(place, marks));
         if address.port() != 0 || !matches!(listener, Some(Err(_))) {
             break;
         }
-        socket = bind(address, marks, "--port")?;
+        socket = bind(address, how, "--port")?;
     }
     let local = socket.local_addr().context("the socket has no address")?;
     let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
@@ -93,19 +105,14 @@ pub fn open(address: SocketAddr, marks: Marks, transports: Transports) -> anyhow
 
 /// Sound has a port of its own, unless another is named the one below that of the pictures. Returns its number; 0 where there is no
 /// UDP: through connections it comes with the pictures.
-pub fn add_sound(
-    event_loop: &mut Loop,
-    (pictures, transports): (SocketAddr, Transports),
-    named: Option<u16>,
-    marks: Marks,
-) -> anyhow::Result<u16> {
-    if !transports.udp {
+pub fn add_sound(event_loop: &mut Loop, pictures: SocketAddr, named: Option<u16>, how: &How) -> anyhow::Result<u16> {
+    if !how.transports.udp {
         event_loop.leave_out();
         return Ok(0);
     }
     let mut address = pictures;
     address.set_port(named.unwrap_or_else(|| pictures.port().saturating_sub(1)));
-    let socket = bind(address, marks, "--audio-port")?;
+    let socket = bind(address, how, "--audio-port")?;
     let port = socket.local_addr().context("the socket has no address")?.port();
     event_loop.add(socket).context("the event loop could not be started")?;
     Ok(port)

@@ -93,7 +93,8 @@ pub fn publish(options: Options) -> anyhow::Result<Exit> {
     let Some(stream) = options.serve.streams.first() else { bail!("nothing is named that could be published") };
     let place = stream.record.as_ref().map(|path| RecordingPath::take(path, options.serve.force)).transpose()?;
     let waiting = opening::listen()?;
-    let socket = ports::bind(options.serve.bind, options.serve.marks, "--bind")?;
+    let socket =
+        ports::bind(options.serve.bind, &ports::How { marks: options.serve.marks, ..ports::How::default() }, "--bind")?;
     let mut event_loop = Loop::new(vec![socket]).context("the event loop could not be started")?;
     event_loop.mark_connections(options.serve.marks);
     event_loop.catch_signals().context("signals could not be caught")?;

@@ -37,7 +37,7 @@ use super::announcing::AnnounceOptions;
 use super::figures::Output;
 use super::group::GroupOptions;
 use super::opening::{self, NotOpened, Request};
-use super::ports::{self, Opened, Transports};
+use super::ports::{self, How, Opened, Transports};
 use super::preview::{self, Preview};
 use super::recording::Recordings;
 use super::secrets::{GivenCode, GuardChoice};
@@ -188,7 +188,7 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
         bail!("two streams have codes that begin with the same four letters; give one of them another code");
     }
     let recorded = options.streams.iter().map(take).collect::<Result<Vec<_>, _>>()?;
-    let Opened { mut event_loop, local, warning } = ports::open(options.bind, options.marks, options.transports)?;
+    let Opened { mut event_loop, local, warning } = ports::open(options.bind, &options.how())?;
     let waiting = opening::listen()?;
     event_loop.catch_signals().context("signals could not be caught")?;
     let recordings = recorded.into_iter().map(|path| recordings(path, event_loop.waker()));
@@ -225,7 +225,12 @@ struct Prepared {
 impl Options {
     /// Opens the sound port, and returns its number.
     fn listen_for_sound(&self, event_loop: &mut Loop) -> anyhow::Result<u16> {
-        ports::add_sound(event_loop, (self.bind, self.transports), self.audio_port, self.marks)
+        ports::add_sound(event_loop, self.bind, self.audio_port, &self.how())
+    }
+
+    fn how(&self) -> How {
+        let groups = self.streams.iter().filter_map(|stream| Some(stream.group.as_ref()?.choice.port())).collect();
+        How { marks: self.marks, transports: self.transports, groups }
     }
 }
 

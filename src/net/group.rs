@@ -216,9 +216,9 @@ pub fn is_in_use(group: &Group, listened: Duration) -> io::Result<bool> {
     Ok(!events.is_empty())
 }
 
-/// After it was bound: datagrams of groups are none of this socket's, and those that listen to groups may share its port, but no
-/// other server.
-pub(super) fn make_room(raw: &Raw, address: SocketAddr) -> io::Result<()> {
+/// After it was bound: datagrams of groups are none of this socket's, and where it `shares` its port, those that listen to groups
+/// may have that too, but no other server of ours.
+pub(super) fn make_room(raw: &Raw, address: SocketAddr, shares: bool) -> io::Result<()> {
     if !address.ip().is_unspecified() {
         return Ok(());
     }
@@ -229,7 +229,7 @@ pub(super) fn make_room(raw: &Raw, address: SocketAddr) -> io::Result<()> {
             raw.set_multicast_all_v6(false)?;
         }
     }
-    if address.port() == 0 { Ok(()) } else { raw.set_reuse_address(true) }
+    raw.set_reuse_address(shares && address.port() != 0)
 }
 
 /// Whether a port that is in use is shared by those alone that listen to groups: then every address of this machine is free.

@@ -43,12 +43,14 @@ pub struct Options {
     /// Receive buffer asked of the system; `None` for a generous one.
     pub receive_buffer: Option<usize>,
     pub marks: Marks,
+    /// Those that listen to groups may have the same port. So may then any program of this machine that asks for it.
+    pub shares: bool,
 }
 
 impl Options {
     /// As a socket is opened that nothing else was said of.
     pub const fn on(address: SocketAddr) -> Self {
-        Self { address, receive_buffer: None, marks: Marks { ecn: Ecn::Not, dscp: 0 } }
+        Self { address, receive_buffer: None, marks: Marks { ecn: Ecn::Not, dscp: 0 }, shares: false }
     }
 }
 
@@ -86,7 +88,7 @@ impl Socket {
         }
     }
 
-    fn bind_to(Options { address, receive_buffer, marks }: Options) -> io::Result<Self> {
+    fn bind_to(Options { address, receive_buffer, marks, shares }: Options) -> io::Result<Self> {
         let raw = Raw::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         if address.is_ipv6() {
             raw.set_only_v6(!is_any6(address))?;
@@ -99,13 +101,13 @@ impl Socket {
             local::mark(&raw, address, marks.tos())?;
         }
         if let Err(error) = raw.bind(&address.into()) {
-            if error.kind() != io::ErrorKind::AddrInUse || !is_free_but_for_groups(address) {
+            if !shares || error.kind() != io::ErrorKind::AddrInUse || !is_free_but_for_groups(address) {
                 return Err(error);
             }
             raw.set_reuse_address(true)?;
             raw.bind(&address.into())?;
         }
-        make_room(&raw, address)?;
+        make_room(&raw, address, shares)?;
         let (udp, dual) = (UdpSocket::from_std(raw.into()), is_any6(address));
         local::tell(&udp, address)?;
         Ok(Self { udp, dual, keeper: None })
@@ -252,5 +254,37 @@ mod tests {
                 assert_eq!(heard(&ours, &mut theirs, at.parse().expect("an address")).ecn, ecn, "{at}");
             }
         }
+    }
+
+    /// Whether another program of this machine that asks for a shared port gets this one.
+    fn is_shared(with: &str, port: u16) -> bool {
+        let raw = Raw::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).expect("a socket");
+        raw.set_reuse_address(true).expect("an option");
+        let address: SocketAddr = format!("{with}:{port}").parse().expect("an address");
+        match raw.bind(&address.into()) {
+            Ok(()) => true,
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn a_port_is_shared_only_where_a_group_has_it() {
+        let port = socket("0.0.0.0:0", Marks::default()).local_addr().expect("an address").port();
+        let options = Options::on(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
+        let own = Socket::bind(options).expect("the port is free");
+        assert!(!is_shared("0.0.0.0", port) && !is_shared("127.0.0.1", port) && !is_shared("239.1.2.3", port));
+        drop(own);
+        let own = Socket::bind(Options { shares: true, ..options }).expect("the port is free");
+        assert!(is_shared("239.1.2.3", port), "who listens to a group");
+        drop(own);
+        // Who listens to a group already keeps the port from those alone that do not share it.
+        let group = Raw::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).expect("a socket");
+        group.set_reuse_address(true).expect("an option");
+        group.bind(&SocketAddr::from(([239, 1, 2, 3], port)).into()).expect("bound");
+        assert!(Socket::bind(options).is_err());
+        Socket::bind(Options { shares: true, ..options }).expect("shared");
     }
 }

@@ -183,8 +183,7 @@ fn a_server_and_those_who_listen_share_a_port_in_either_order_and_two_servers_do
     let mut early = program();
     let command = early.args(["watch", &url(group), "--headless", "--stats", "json", "--frames", "10"]).args(LISTEN);
     let mut early = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    // It listens once it has a socket, which a server beside it would be refused otherwise; it finds out by trying.
-    std::thread::sleep(Duration::from_millis(300));
+    wait_for_members(group, 1, || early.try_wait().unwrap().is_none());
     let start = |port: &str| {
         let arguments = ["serve", "test:160x96@25", "--stats", "json", "--duration", "8", "--port", port];
         let mut command = program();
@@ -288,24 +287,35 @@ fn what_cannot_be_is_said_in_a_sentence() {
     }
 }
 
-#[test]
-fn a_group_is_left_when_watching_ends() {
-    let group = group(8, false);
+/// How many sockets of this machine are in the group, which is one of IPv4.
+fn members(group: SocketAddr) -> usize {
     let IpAddr::V4(ip) = group.ip() else { panic!("IPv4") };
     // The kernel writes a group as its bytes stand in memory.
     let written = format!("{:08X}", u32::from_ne_bytes(ip.octets()));
-    let joined = || std::fs::read_to_string("/proc/net/igmp").unwrap().contains(&written);
+    let table = std::fs::read_to_string("/proc/net/igmp").unwrap();
+    let lines = table.lines().filter_map(|line| line.trim_start().strip_prefix(&written));
+    lines.filter_map(|rest| rest.split_whitespace().next()?.parse::<usize>().ok()).sum()
+}
+
+/// Waits until so many are in the group, as long as `goes_on`.
+fn wait_for_members(group: SocketAddr, count: usize, mut goes_on: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while members(group) < count {
+        assert!(begun.elapsed() < END && goes_on(), "{} of {count} are in the group", members(group));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_group_is_left_when_watching_ends() {
+    let group = group(8, false);
     let _server = serve(group, &[]);
     let arguments = ["watch", &url(group), "--headless", "--stats", "json", "--frames", "25"];
     let mut watcher =
         program().args(arguments).args(LISTEN).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let begun = Instant::now();
-    while !joined() {
-        assert!(begun.elapsed() < END && watcher.try_wait().unwrap().is_none(), "it never was in the group");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for_members(group, 1, || watcher.try_wait().unwrap().is_none());
     assert_eq!(wait(&mut watcher, END), 0);
-    assert!(!joined());
+    assert_eq!(members(group), 0);
 }
 
 /// A running relay, and its port.
@@ -351,7 +361,7 @@ fn a_relay_takes_a_group_to_those_who_ask_and_a_stream_to_a_group() {
     assert!(shown["audio"]["chunks"].as_u64().unwrap() > 50 && shown["parity_datagrams"].as_u64() > Some(0), "{shown}");
     // The end comes through both.
     let last = std::thread::spawn(move || watch(&url(second), &LISTEN));
-    std::thread::sleep(Duration::from_secs(1));
+    wait_for_members(second, 1, || !last.is_finished());
     server.interrupt();
     let (code, _) = server.end(END);
     assert_eq!(code, 0);

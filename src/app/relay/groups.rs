@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use anyhow::{Context, anyhow, bail};
 
 use super::Options;
-use crate::app::address::Senders;
+use crate::app::address::{DEFAULT_PORT, Senders};
 use crate::app::figures::Output;
 use crate::app::group::{self, Announced, Sending};
+use crate::app::ports::How;
 use crate::clock::now;
 use crate::net::{Loop, Socket};
 use crate::proto::relay::{Local, Relay};
@@ -17,6 +18,19 @@ use crate::wire::StreamName;
 
 /// What the stream of a group is called: its sender tells a title, and no name.
 const NAME: &str = "group";
+
+/// How ports are opened beside the groups.
+pub fn how(options: &Options) -> How {
+    let sent = options.group.as_ref().map(|group| group.choice.port());
+    let heard = options
+        .origins
+        .addresses
+        .iter()
+        .filter(|_| options.origins.group.is_some())
+        .map(|group| group.port.unwrap_or(DEFAULT_PORT));
+    let Options { marks, transports, .. } = *options;
+    How { marks, transports, groups: sent.into_iter().chain(heard).collect() }
+}
 
 /// Listens to the group that is passed on, if it is one.
 pub fn listen(event_loop: &mut Loop, relay: &mut Relay, options: &Options) -> anyhow::Result<()> {

@@ -71,15 +71,15 @@ pub fn relay(options: Options) -> anyhow::Result<Exit> {
     // Before anything listens: who names a wrong folder should see it.
     let store = options.cache.as_deref().map(|folder| Store::open(folder, options.cache_size)).transpose()?;
     let folder = options.record_dir.as_deref().map(Folder::open).transpose()?;
-    let Opened { mut event_loop, local, warning } = ports::open(options.bind, options.marks, options.transports)?;
+    let how = groups::how(&options);
+    let Opened { mut event_loop, local, warning } = ports::open(options.bind, &how)?;
     if let Some(own) =
         origins.addresses().iter().find(|origin| origin.ip().is_loopback() && origin.port() == local.port())
     {
         bail!("{own} is this relay itself: name the server whose streams it is to pass on");
     }
     event_loop.catch_signals().context("signals could not be caught")?;
-    let sound =
-        ports::add_sound(&mut event_loop, (options.bind, options.transports), options.audio_port, options.marks)?;
+    let sound = ports::add_sound(&mut event_loop, options.bind, options.audio_port, &how)?;
     let mut random =
         Random::new(&seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?);
     let mut config = server::Config::new(random.seed());
