@@ -68,6 +68,7 @@ impl Cli {
             Command::Publish(args) => ("publish", args.settle()),
             Command::Watch(args) => ("watch", args.settle()),
             Command::Relay(args) => ("relay", args.settle()),
+            Command::Ls(args) => ("ls", args.settle()),
             _ => ("", Ok(())),
         };
         if let Err(advice) = settled {

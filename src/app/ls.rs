@@ -15,6 +15,7 @@ use super::figures::{Output, rounded};
 use super::words::clock_text;
 use super::{Exit, StatsFormat, asking, terminal};
 use crate::net::Loop;
+use crate::proto::Transport;
 use crate::proto::lister::ListFailure;
 use crate::wire::message::{Entry, State};
 
@@ -78,6 +79,11 @@ fn ask(server: &Address, limit: Duration) -> anyhow::Result<Option<Result<Vec<En
 /// Why there is no list, with advice.
 fn sentence(failure: &ListFailure, server: &Address, limit: Duration) -> String {
     match failure {
+        ListFailure::Nobody if server.transport.is_some_and(Transport::needs_tcp) => format!(
+            "nothing was heard from {server} for {:.0} s: check that `udpstream serve` runs there and takes TCP (not --no-tcp), \
+             its port, and firewalls in between",
+            limit.as_secs_f64()
+        ),
         ListFailure::Nobody => format!(
             "nothing was heard from {server} for {:.0} s: check that `udpstream serve` runs there, its port, and firewalls \
              in between (UDP)",

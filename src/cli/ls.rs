@@ -26,6 +26,11 @@ pub struct LsArgs {
 }
 
 impl LsArgs {
+    /// Checks that all fits; the error is one sentence with advice.
+    pub fn settle(&self) -> Result<(), String> {
+        self.server.as_ref().map_or(Ok(()), |server| self.transport.check(server))
+    }
+
     pub fn options(self, quiet: bool) -> ls::Options {
         let server = self.server.map(|server| self.transport.of(server));
         ls::Options { server, json: self.json, timeout: self.timeout, quiet }

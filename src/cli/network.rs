@@ -75,6 +75,19 @@ impl TransportArgs {
         Address { transport: server.transport.or(self.transport), ..server }
     }
 
+    /// What was said twice must be the same; the error is one sentence with advice.
+    pub fn check(self, server: &Address) -> Result<(), String> {
+        match (server.transport, self.transport) {
+            (Some(own), Some(other)) if own != other => {
+                let (own, other) = (own.name(), other.name());
+                Err(format!(
+                    "{server} is by {own} alone, and --transport {other} says otherwise: leave one of them out"
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub fn of_target(self, target: Target) -> Target {
         Target { address: self.of(target.address), ..target }
     }

@@ -129,6 +129,7 @@ fn allowed(text: &str) -> Result<GivenCode, String> {
 impl PublishArgs {
     /// Checks that all fits; the error is one sentence with advice.
     pub fn settle(&mut self) -> Result<(), String> {
+        self.transport.check(&self.server)?;
         let mut named = Named::of_input(self.input.clone(), self.ear.take(), self.name.take())?;
         named.own.title = self.title.take();
         named.own.record = self.record.take();

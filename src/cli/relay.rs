@@ -67,6 +67,7 @@ pub struct RelayArgs {
 impl RelayArgs {
     /// Checks that all fits; the error is one sentence with advice.
     pub fn settle(&self) -> Result<(), String> {
+        self.origins.addresses.iter().try_for_each(|server| self.transport.check(server))?;
         if self.group.is_useless() {
             return Err(USELESS.to_owned());
         }

@@ -129,6 +129,7 @@ fn repair(text: &str) -> Result<RepairChoice, AddressError> {
 impl WatchArgs {
     /// Checks that all fits; the error is one sentence with advice.
     pub fn settle(&self) -> Result<(), String> {
+        self.servers.iter().try_for_each(|target| self.transport.check(&target.address))?;
         let asked = self.code == Some(GivenCode::Stdin) || self.password == Some(Given::Stdin);
         if self.talk && asked {
             return Err("standard input can be read once; with --talk give code or password as @FILE".to_owned());

@@ -32,6 +32,11 @@ impl Transport {
         }
     }
 
+    /// Whether nothing comes without TCP.
+    pub const fn needs_tcp(self) -> bool {
+        matches!(self, Self::Tcp | Self::Both)
+    }
+
     /// What a session uses, whose media takes one of these ways.
     pub const fn of(connected: bool, split: bool) -> Self {
         match (connected, split) {

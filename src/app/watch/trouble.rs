@@ -1,6 +1,7 @@
 //! What is said when no pictures come: the same words on a card in the window and, as one sentence, on stderr.
 
 use crate::app::address::AddressError;
+use crate::proto::Transport;
 use crate::proto::receiver::{Over, Trouble};
 use crate::units::Size;
 use crate::view::Card;
@@ -17,8 +18,15 @@ fn card(title: String, lines: &[&str]) -> Card {
 }
 
 /// Nothing comes from `server`, and why.
-pub fn silence(trouble: Trouble, server: &str) -> Card {
+pub fn silence(trouble: Trouble, server: &str, transport: Transport) -> Card {
     match trouble {
+        Trouble::Nobody if transport.needs_tcp() => card(
+            format!("Nobody answers at {server}"),
+            &[
+                "Check that `udpstream serve` runs there and takes TCP (not --no-tcp), its port, and firewalls in between.",
+                "Still trying, four times a second.",
+            ],
+        ),
         Trouble::Nobody => card(
             format!("Nobody answers at {server}"),
             &[
@@ -134,7 +142,11 @@ mod tests {
         let server = "robot:9688";
         let mut cards = vec![waiting(server), too_large(Size::new(16_384, 16_384), server)];
         cards.extend([Over::Ended, Over::Stopped, Over::Failed].map(|why| over(why, "That is why.", server)));
-        cards.extend([Trouble::Nobody, Trouble::Silent, Trouble::Network].map(|trouble| silence(trouble, server)));
+        cards.extend(
+            [Trouble::Nobody, Trouble::Silent, Trouble::Network]
+                .map(|trouble| silence(trouble, server, Transport::Auto)),
+        );
+        cards.push(silence(Trouble::Nobody, server, Transport::Tcp));
         let group = "@239.255.12.34:9688";
         cards.extend([Trouble::Nobody, Trouble::Silent].map(|trouble| group_silence(trouble, group)));
         let nowhere = AddressError::Unknown { host: "nowhere".to_owned(), why: "no such host".to_owned() };

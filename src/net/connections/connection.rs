@@ -63,6 +63,8 @@ pub struct Connection {
     /// Opened here, and not accepted.
     pub ours: bool,
     connecting: bool,
+    /// The other end is there, and nobody listens.
+    refused: bool,
     /// When it was last sent something of a session, if it was.
     let_in: Option<Time>,
     pub readable: bool,
@@ -118,6 +120,7 @@ impl Connection {
             peer,
             ours: false,
             connecting: false,
+            refused: false,
             let_in: None,
             readable: true,
             full: false,
@@ -178,6 +181,7 @@ impl Connection {
     pub fn flush(&mut self) -> io::Result<bool> {
         if self.connecting {
             if let Some(error) = self.stream.take_error()? {
+                self.refused = error.kind() == io::ErrorKind::ConnectionRefused;
                 return Err(error);
             }
             match self.stream.peer_addr() {
@@ -212,7 +216,10 @@ impl Connection {
                 self.readable = false;
                 return Ok(());
             }
-            Err(error) => return Err(Gone::Failed(error)),
+            Err(error) => {
+                self.refused = self.connecting && error.kind() == io::ErrorKind::ConnectionRefused;
+                return Err(Gone::Failed(error));
+            }
         };
         let mut some = false;
         self.deframer.take(&room[..count], |datagram| {
@@ -251,6 +258,11 @@ impl Connection {
 
     pub const fn is_connecting(&self) -> bool {
         self.connecting
+    }
+
+    /// Whether there is a way to the other end, though nobody listens there.
+    pub const fn was_refused(&self) -> bool {
+        self.refused
     }
 
     const fn is_keeping(&self) -> bool {

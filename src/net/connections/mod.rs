@@ -328,7 +328,7 @@ impl Connections {
             self.accepted -= 1;
             self.strangers.retain(|stranger| *stranger != peer);
         }
-        if connection.is_connecting() {
+        if connection.is_connecting() && !connection.was_refused() {
             machine.handle(now, Input::NotSent(peer.port, peer.address, SendFailure::Unreachable));
         } else {
             machine.handle(now, Input::Connection(peer, ConnectionState::Closed));

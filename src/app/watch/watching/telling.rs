@@ -193,8 +193,11 @@ impl Watching {
 
     /// What is said of a silence.
     pub(super) fn silence(&self, why: Trouble) -> Card {
-        let say = if self.subject.target.group.is_some() { trouble::group_silence } else { trouble::silence };
-        say(why, self.subject.server())
+        let server = self.subject.server();
+        match self.subject.target.group {
+            Some(_) => trouble::group_silence(why, server),
+            None => trouble::silence(why, server, self.subject.servers.transport),
+        }
     }
 
     /// Somebody else sends to the group that is watched.
