@@ -43,7 +43,7 @@ pub struct NetworkChoices {
     /// that have a code or a password are not named there].
     #[arg(long, action = clap::ArgAction::SetTrue, conflicts_with = "announce_name", help_heading = NETWORK)]
     pub no_announce: Option<bool>,
-    /// What this server is called on the local network, in any script, 63 bytes at most; not with --no-announce [default: its
+    /// What this server is called on the local network (not with --no-announce), in any script, 63 bytes at most [default: its
     /// stream's title and this machine's name].
     #[arg(long, value_name = "NAME", value_parser = announcing::name, help_heading = NETWORK)]
     pub announce_name: Option<String>,
