@@ -24,6 +24,7 @@ mod recording;
 pub mod relay;
 pub mod secrets;
 pub mod serve;
+mod signals;
 pub mod storing;
 pub mod talk;
 pub mod terminal;

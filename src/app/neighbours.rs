@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::thread::Builder;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use super::address::{Address, Target};
 use super::asking;
@@ -106,14 +106,19 @@ impl Neighbours {
         Ok(Self { servers: BTreeMap::new(), tell, told, _browser: browser })
     }
 
-    /// Looks until then.
-    pub fn look_until(&mut self, until: Time) {
+    /// Looks until then; false if a signal ended it before.
+    pub fn look_until(&mut self, until: Time, interrupted: &Receiver<()>) -> bool {
         while now() < until {
             self.ask_again();
-            if let Ok(news) = self.told.recv_timeout(until.min(self.next()).since(now())) {
-                self.take(news);
+            select! {
+                recv(interrupted) -> _ => return false,
+                recv(self.told) -> news => {
+                    news.ok().map(|news| self.take(news));
+                }
+                default(until.min(self.next()).since(now())) => {}
             }
         }
+        true
     }
 
     /// What has come in and is to be taken.

@@ -48,6 +48,13 @@ pub struct Transports {
     pub tcp: bool,
 }
 
+impl Transports {
+    /// What those who come have to write before the address.
+    pub const fn scheme(self) -> &'static str {
+        if self.udp { "" } else { "tcp://" }
+    }
+}
+
 impl Default for Transports {
     fn default() -> Self {
         Self { udp: true, tcp: true }

@@ -108,6 +108,8 @@ Examples:
   udpstream watch robot/lobby robot/desk 192.168.1.20 --grid 3x1
   udpstream watch 'robot/*'
   udpstream watch '[2001:db8::7]:9688' --latency 40
+  udpstream watch tcp://robot          Over TCP, where UDP does not get through
+  udpstream watch udp://@239.1.2.3     What is sent to a group
   udpstream watch robot --headless --stats json --duration 10
 
 On a terminal one line tells position/length, pictures a second, jitter (the deviation of the intervals between \
@@ -118,6 +120,7 @@ Examples:
   udpstream ls                         All that is announced on the local network
   udpstream ls robot
   udpstream ls 192.168.1.20:9700 --json
+  udpstream ls tcp://robot             Over TCP, where UDP does not get through
 
 A line tells name, title, size, pictures a second, length or live, sound, and how many watch. One of them is watched with \
 `udpstream watch HOST/NAME`, all of them with `udpstream watch 'HOST/*'`.";
@@ -127,6 +130,8 @@ Examples:
   udpstream relay 192.168.1.20         Pass on all that it serves, on port 9690
   udpstream relay robot/lobby --port 9700
   udpstream relay robot,spare/lobby    The one or the other
+  udpstream relay tcp://robot          Fetch it over TCP, where UDP does not get through
+  udpstream relay udp://@239.1.2.3     Pass on what is sent to a group
   udpstream relay robot --cache films --cache-size 10G
   udpstream relay robot --record-dir recordings --record-size 100G
 

@@ -39,12 +39,12 @@ pub struct NetworkChoices {
     /// Let nobody come by UDP, only by TCP [default: both].
     #[arg(long, action = clap::ArgAction::SetTrue, help_heading = NETWORK)]
     pub no_udp: Option<bool>,
-    /// Say nothing of this server on the local network [default: announce it by multicast DNS; streams that have a code or a
-    /// password are not named there].
+    /// Say nothing of this server on the local network; not with --announce-name [default: announce it by multicast DNS; streams
+    /// that have a code or a password are not named there].
     #[arg(long, action = clap::ArgAction::SetTrue, conflicts_with = "announce_name", help_heading = NETWORK)]
     pub no_announce: Option<bool>,
-    /// What this server is called on the local network, in any script, 63 bytes at most [default: its stream's title and this
-    /// machine's name].
+    /// What this server is called on the local network (not with --no-announce), in any script, 63 bytes at most [default: its
+    /// stream's title and this machine's name].
     #[arg(long, value_name = "NAME", value_parser = announcing::name, help_heading = NETWORK)]
     pub announce_name: Option<String>,
 }

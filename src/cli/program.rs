@@ -39,7 +39,7 @@ impl From<Stats> for StatsFormat {
 /// Options of the whole program; `None` where nothing was said.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ServerChoices {
-    /// UDP port, 0 to 65535; 0 takes a free one and says which [default: 9688].
+    /// UDP and TCP port, 0 to 65535; 0 takes a free one and says which [default: 9688].
     #[arg(long, value_parser = number(0_u16, u16::MAX), help_heading = NETWORK)]
     pub port: Option<u16>,
     #[command(flatten)]

@@ -27,7 +27,7 @@ use super::values::{Datagram, EcnParser, beside, datagram, dscp, input, recordin
 #[derive(Args, Debug)]
 #[command(mut_args(for_publishers))]
 pub struct PublishArgs {
-    /// The server that passes it on, one that runs with --accept-publishers: HOST[:PORT]; the port is 9688 unless given.
+    /// The server that passes it on, one that runs with --accept-publishers: [udp://|tcp://]HOST[:PORT]; the port is 9688 unless given.
     #[arg(value_name = "SERVER", value_hint = ValueHint::Hostname)]
     pub server: Address,
     /// What is published, as `udpstream serve` takes it: a film or URL; camera:[DEVICE], screen:[DISPLAY][+X,Y,WxH] or

@@ -24,7 +24,7 @@ pub struct RelayArgs {
     /// udp://[SOURCE]@GROUP[:PORT], heard by --listen-interface.
     #[arg(value_name = "ORIGIN", value_hint = ValueHint::Hostname)]
     pub origins: Origins,
-    /// UDP port, 0 to 65535; 0 takes a free one and says which [default: 9690].
+    /// UDP and TCP port, 0 to 65535; 0 takes a free one and says which [default: 9690].
     #[arg(long, value_parser = number(0_u16, u16::MAX), help_heading = NETWORK)]
     pub port: Option<u16>,
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::{Running, have, serve, signal, watch};
+use super::{Running, have, program, serve, signal, watch};
 
 /// A server with a watcher, after its first pictures.
 fn streaming(arguments: &[&str]) -> (Running, Running) {
@@ -33,6 +33,31 @@ fn one_signal_ends_both_sides_in_order() {
     let (code, said) = watcher.end();
     assert_eq!(code, 0, "{said}");
     assert!(said.lines().last().is_some_and(|last| last.starts_with("Shown ") || last.starts_with("No ")), "{said}");
+}
+
+#[test]
+fn who_only_looks_for_streams_ends_in_order() {
+    let lookers: [&[&str]; 2] = [&["watch", "--headless", "--timeout", "20"], &["ls", "--timeout", "20"]];
+    for (arguments, kind) in lookers.into_iter().zip([Signal::INT, Signal::TERM]) {
+        let mut command = program();
+        command.args(arguments);
+        let looker = Running::start(command, false);
+        let id = looker.child.id();
+        // It says nothing from which one could tell that it hears signals.
+        while !hears(id, kind) && !is_zombie(id) {
+            std::thread::yield_now();
+        }
+        signal(id, kind).unwrap();
+        let (code, said) = looker.end();
+        assert_eq!((code, said.as_str()), (0, ""), "{arguments:?}");
+    }
+}
+
+/// Whether a program has something to do at this signal.
+fn hears(id: u32, kind: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default();
+    u64::from_str_radix(mask.trim(), 16).unwrap_or(0) >> (kind.as_raw() - 1) & 1 != 0
 }
 
 #[test]

@@ -5,14 +5,18 @@ use serde_json::{Value, json};
 use super::{Options, fields, print, table};
 use crate::app::figures::Output;
 use crate::app::neighbours::{LOOK, Neighbours, Stream};
+use crate::app::signals::Signals;
 use crate::app::{Exit, terminal};
 use crate::clock::now;
 
 /// Looks, and prints what is there; [`Exit::Unreachable`] if there is nothing.
 pub fn ls(options: &Options, output: &mut Output) -> anyhow::Result<Exit> {
+    let interrupted = Signals::catch()?.channel();
     let mut neighbours = Neighbours::look()?;
     let until = now() + options.timeout.unwrap_or(LOOK);
-    neighbours.look_until(until);
+    if !neighbours.look_until(until, &interrupted) {
+        return Ok(Exit::Done);
+    }
     let streams = neighbours.streams();
     neighbours.silent().for_each(|server| {
         let place = server.places.first().map_or_else(String::new, ToString::to_string);

@@ -201,6 +201,10 @@ impl Publishing {
     }
 
     fn troubled(&mut self, now: Time, trouble: Trouble) {
+        // It has been given up, which was said.
+        if self.failed {
+            return;
+        }
         let server = self.options.server.typed();
         self.silent.get_or_insert(now);
         let text = match trouble {
@@ -213,6 +217,7 @@ impl Publishing {
                 "no way to {server}: this machine's network is down or knows no route there; it is tried again until there is"
             ),
         };
+        let text = if self.options.timeout.is_some() { format!("{text}, or --timeout is over") } else { text };
         self.serving.notice(&format!("{text}."));
         self.output.warn(&format!("warning: {text}."));
     }

@@ -118,7 +118,9 @@ impl Relaying {
         self.stopped |= self.output.event("listening", fields).is_err();
         let port = local.port();
         let place = if local.ip().is_unspecified() { format!("HOST:{port}") } else { local.to_string() };
-        self.output.say(&format!("Relaying {origins} on port {port}. Watch with: udpstream watch {place}"));
+        let scheme = self.options.transports.scheme();
+        let how = format!("Watch with: udpstream watch {scheme}{place}");
+        self.output.say(&format!("Relaying {origins} on port {port}. {how}"));
         group.iter().for_each(|group| self.output.say(&group.sentence()));
     }
 

@@ -51,7 +51,9 @@ impl Serving {
     /// Says how to watch what is listed, and each stream that has a code.
     fn say_where(&self, local: SocketAddr, codes: &[Option<Code>]) {
         let port = local.port();
-        let place = if local.ip().is_unspecified() { format!("HOST:{port}") } else { local.to_string() };
+        let scheme = self.options.transports.scheme();
+        let host = if local.ip().is_unspecified() { format!("HOST:{port}") } else { local.to_string() };
+        let place = format!("{scheme}{host}");
         let guarded = |channel: &Channel| matches!(channel.stream.guard, GuardChoice::Password(_));
         let listed: Vec<&Channel> =
             self.channels.iter().zip(codes).filter(|(_, code)| code.is_none()).map(|(channel, _)| channel).collect();
@@ -70,7 +72,7 @@ impl Serving {
         }
         let groups = self.channels.iter().filter_map(|channel| channel.group.as_ref());
         groups.for_each(|group| self.output.say(&group.sentence()));
-        let place = code::place(local);
+        let place = format!("{scheme}{}", code::place(local));
         for (channel, code) in self.channels.iter().zip(codes) {
             let name = channel.stream.name.as_str();
             let is_new = matches!(channel.stream.guard, GuardChoice::Code(GivenCode::New));
@@ -94,7 +96,7 @@ impl Serving {
 
     /// Says the code that publishers need.
     pub fn announce_publishers(&self, local: SocketAddr, code: &Code) {
-        let place = code::place(local);
+        let place = format!("{}{}", self.options.transports.scheme(), code::place(local));
         let given = self.options.publishers.as_ref().and_then(|publishers| publishers.allowed.as_ref());
         let is_new = given == Some(&GivenCode::New) || std::io::stderr().is_terminal();
         let shown = if is_new { code.to_string() } else { format!("{}-…", code.lookup()) };

@@ -4,7 +4,6 @@
 mod files;
 mod resolve;
 mod seats;
-mod signals;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +15,6 @@ use crossbeam_channel::{Sender, bounded};
 use self::resolve::Found;
 pub use self::seats::Seat;
 use self::seats::Seats;
-use self::signals::Signals;
 use super::address::Target;
 use super::figures::Output;
 use super::watch::hearing::Loudness;
@@ -25,6 +23,7 @@ use super::watch::subject::{self, Subject};
 use super::watch::viewing::{Remote, Tile, Viewing};
 use super::watch::{Options, attach};
 use super::{Exit, leaving};
+use crate::app::signals::Signals;
 use crate::view::wall::{self, Grid, WallEvent};
 use crate::view::{Handle, Order as ViewOrder};
 

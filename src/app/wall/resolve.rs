@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use crossbeam_channel::{Receiver as Inbox, unbounded};
 
-use super::signals::Signals;
 use crate::app::address::{AddressError, Target};
 use crate::app::figures::Output;
+use crate::app::signals::Signals;
 use crate::app::watch::Options;
 use crate::app::{Exit, asking};
 use crate::clock::now;

@@ -99,6 +99,11 @@ pub fn refused(code: RefuseCode, words: &str, server: &str, by_code: bool, again
     card(format!("{server} refused"), &[words, advice])
 }
 
+/// It has a password, and none was given.
+pub fn guarded(words: &str, server: &str) -> Card {
+    card(format!("{server} refused"), &[words, "Watch it with --password -, which asks for it."])
+}
+
 /// Another stream was wished, and is not to be had: what plays goes on.
 pub fn not_switched(words: &str) -> Card {
     card("The other stream is not to be had".to_owned(), &[words])
@@ -149,6 +154,7 @@ mod tests {
         cards.push(silence(Trouble::Nobody, server, Transport::Tcp));
         let group = "@239.255.12.34:9688";
         cards.extend([Trouble::Nobody, Trouble::Silent].map(|trouble| group_silence(trouble, group)));
+        cards.push(guarded("yard is guarded: it is watched with its password.", server));
         let nowhere = AddressError::Unknown { host: "nowhere".to_owned(), why: "no such host".to_owned() };
         cards.push(unknown(&nowhere, "nowhere"));
         for (by_code, again) in [(false, true), (true, false)] {

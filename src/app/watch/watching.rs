@@ -295,6 +295,9 @@ impl Watching {
             // The goodbye said so, and why.
             (RefuseCode::ENDED, None) if self.parted => Flow::Continue,
             (RefuseCode::ENDED, None) if seen => self.trouble("over", trouble::over(Over::Ended, sentence, server)),
+            (RefuseCode::GUARDED, _) if self.subject.secret.is_none() => {
+                self.trouble("refused", trouble::guarded(sentence, server))
+            }
             _ => self.trouble("refused", trouble::refused(code, sentence, server, by_code, end.is_none())),
         };
         if let Some(end) = end {

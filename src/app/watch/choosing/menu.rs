@@ -8,6 +8,8 @@ use crate::view::{List, Turn};
 pub struct Menu {
     streams: Vec<Stream>,
     marked: usize,
+    /// Whether a key has moved the mark; it stands on the first until then.
+    moved: bool,
 }
 
 /// What a key comes to.
@@ -20,15 +22,18 @@ pub enum Choice {
 }
 
 impl Menu {
-    /// What there is now. The mark stays with its stream. Without a code those that are watched by one cannot be chosen.
+    /// What there is now, by server and stream. The mark stays with its stream once a key was pressed. Without a code those that are watched by one cannot be chosen.
     pub fn update(&mut self, streams: Vec<Stream>) {
         let same = |old: &Stream, new: &Stream| {
             let name = |stream: &Stream| stream.entry.as_ref().map(|entry| entry.name.clone());
             old.instance == new.instance && name(old) == name(new)
         };
-        let streams: Vec<Stream> = streams.into_iter().filter(|stream| stream.entry.is_some()).collect();
+        let mut streams: Vec<Stream> = streams.into_iter().filter(|stream| stream.entry.is_some()).collect();
+        let name = |stream: &Stream| stream.entry.as_ref().map(|entry| entry.name.to_string());
+        streams.sort_by_cached_key(|stream| (stream.instance.clone(), name(stream)));
         let at = self.streams.get(self.marked).and_then(|old| streams.iter().position(|new| same(old, new)));
-        self.marked = at.unwrap_or(self.marked).min(streams.len().saturating_sub(1));
+        let at = if self.moved { at.unwrap_or(self.marked) } else { 0 };
+        self.marked = at.min(streams.len().saturating_sub(1));
         self.streams = streams;
     }
 
@@ -51,6 +56,7 @@ impl Menu {
 
     pub fn turn(&mut self, turn: Turn) -> Choice {
         let last = self.streams.len().saturating_sub(1);
+        self.moved |= matches!(turn, Turn::Up | Turn::Previous | Turn::Down | Turn::Next) && !self.streams.is_empty();
         match turn {
             Turn::Up | Turn::Previous => self.marked = self.marked.saturating_sub(1),
             Turn::Down | Turn::Next => self.marked = (self.marked + 1).min(last),
@@ -64,17 +70,18 @@ impl Menu {
         Choice::Open
     }
 
-    /// Name, title, where, and whether it asks for a password.
+    /// Name, title, where, what its server is called, and whether it asks for a password.
     pub fn lines(&self) -> Vec<String> {
         let cells = |stream: &Stream| {
             let entry = stream.entry.as_ref()?;
             let password = if entry.guarded { "password" } else { "" };
-            Some([entry.name.to_string(), entry.description.title.clone(), stream.server(), password.to_owned()])
+            let (title, server) = (entry.description.title.clone(), stream.instance.clone());
+            Some([entry.name.to_string(), title, stream.server(), server, password.to_owned()])
         };
-        let rows: Vec<[String; 4]> = self.streams.iter().filter_map(cells).collect();
+        let rows: Vec<[String; 5]> = self.streams.iter().filter_map(cells).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..4).map(width).collect();
-        let line = |row: &[String; 4]| {
+        let widths: Vec<usize> = (0..5).map(width).collect();
+        let line = |row: &[String; 5]| {
             let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
             padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
@@ -117,6 +124,20 @@ mod tests {
     }
 
     #[test]
+    fn the_mark_is_on_the_first_until_a_key_is_pressed() {
+        let mut menu = Menu::default();
+        menu.update(vec![stream("c", "hall")]);
+        menu.update(vec![stream("c", "yard"), stream("c", "hall"), stream("b", "desk")]);
+        let list = menu.list().expect("three");
+        assert_eq!(list.marked, 0);
+        assert_eq!(list.lines[0], "  desk  The desk  192.0.2.7:7  b");
+        assert!(list.lines[1].starts_with("  hall") && list.lines[2].starts_with("  yard"), "{:?}", list.lines);
+        menu.turn(Turn::Up);
+        menu.update(vec![stream("c", "hall"), stream("b", "desk"), stream("a", "x")]);
+        assert_eq!(menu.turn(Turn::Take), Choice::Taken(Box::new(stream("b", "desk"))), "it was chosen by then");
+    }
+
+    #[test]
     fn the_mark_stays_with_its_stream() {
         let mut menu = Menu::default();
         assert_eq!((menu.list(), menu.turn(Turn::Take)), (None, Choice::Open));
@@ -125,7 +146,7 @@ mod tests {
         menu.update(vec![stream("a", "desk"), stream("b", "hall"), stream("safe", "yard")]);
         let list = menu.list().expect("three");
         assert_eq!((list.marked, list.lines.len()), (2, 3));
-        assert_eq!(list.lines[2], "  yard  The yard  192.0.2.7:7  password");
+        assert_eq!(list.lines[2], "  yard  The yard  192.0.2.7:7  safe  password");
         assert_eq!(menu.turn(Turn::Take), Choice::Taken(Box::new(stream("safe", "yard"))));
         menu.update(vec![stream("a", "desk")]);
         assert_eq!(menu.only(), Some(&stream("a", "desk")));

@@ -5,8 +5,12 @@ mod terminal;
 mod window;
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
+use crossbeam_channel::Receiver;
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use super::screen::Screen;
 use super::subject::Subject;
@@ -16,6 +20,7 @@ use crate::app::Exit;
 use crate::app::figures::Output;
 use crate::app::neighbours::Stream;
 use crate::app::secrets::Given;
+use crate::app::signals::Signals;
 use crate::proto::Servers;
 
 /// Looks, lets one choose, and watches.
@@ -25,13 +30,16 @@ pub fn watch(options: Options) -> anyhow::Result<Exit> {
     if !options.headless {
         return window::watch(options, output);
     }
-    let stream = match terminal::choose(&options, &output)? {
+    let signals = Signals::catch()?;
+    let interrupted = signals.channel();
+    let stream = match terminal::choose(&options, &output, &interrupted)? {
         Ok(stream) => stream,
         Err(exit) => return Ok(exit),
     };
-    let mut viewing = viewing(options, output, stream)?;
-    viewing.catch_signals()?;
-    viewing.run(Screen(None))
+    match viewing(options, output, stream, (signals, &interrupted))? {
+        Some(viewing) => viewing.run(Screen(None)),
+        None => Ok(Exit::Done),
+    }
 }
 
 /// Whether its password is to be typed on the terminal.
@@ -44,16 +52,44 @@ fn lacks_password(options: &Options, stream: &Stream) -> bool {
     stream.is_guarded() && options.password.is_none() && !io::stdin().is_terminal()
 }
 
-/// The stream as it is watched: with a password if it asks for one, and followed wherever its server goes.
-fn viewing(mut options: Options, output: Output, stream: Stream) -> anyhow::Result<Viewing> {
+/// Ends the program at a signal, for as long as what this returns is true: what waits for a password can be ended no other way.
+fn end_at_signals(signals: &Signals) -> Arc<AtomicBool> {
+    let waits = Arc::new(AtomicBool::new(true));
+    let (still, modes) = (Arc::clone(&waits), tcgetattr(io::stdin()).ok());
+    signals.tell(move || {
+        if still.load(Ordering::Acquire) {
+            // A terminal on which nothing is shown that is typed would be left behind.
+            modes.iter().for_each(|modes| {
+                tcsetattr(io::stdin(), OptionalActions::Now, modes).ok();
+            });
+            std::process::exit(Exit::Done as i32);
+        }
+    });
+    waits
+}
+
+/// The stream as it is watched: with a password if it asks for one, and followed wherever its server goes. From here on it
+/// hears signals itself; `None` if one came before.
+fn viewing(
+    mut options: Options,
+    output: Output,
+    stream: Stream,
+    (signals, interrupted): (Signals, &Receiver<()>),
+) -> anyhow::Result<Option<Viewing>> {
     let guarded = stream.is_guarded();
-    if asks_for_password(&options, &stream) {
+    let asks = asks_for_password(&options, &stream);
+    if asks {
         options.password = Some(Given::Stdin);
     }
     let mut target = stream.target();
     target.address.transport = options.transport.or(target.address.transport);
+    let waits = asks.then(|| end_at_signals(&signals));
     let secret = secret(&target, options.password.as_ref().filter(|_| guarded))?;
+    waits.iter().for_each(|waits| waits.store(false, Ordering::Release));
     let servers = Servers::new(options.transport.unwrap_or(stream.transport), stream.places);
     let subject = Subject::new(target, None, servers).with(secret).of_instance(stream.instance);
-    Viewing::prepare(options, subject, output, None)
+    let mut viewing = Viewing::prepare(options, subject, output, None)?;
+    viewing.catch_signals()?;
+    signals.end();
+    Ok(interrupted.try_recv().is_err().then_some(viewing))
 }

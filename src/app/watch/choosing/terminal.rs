@@ -1,6 +1,10 @@
 //! Choosing on a terminal, by number.
 
 use std::io::{self, BufRead as _};
+use std::thread::Builder;
+
+use anyhow::Context;
+use crossbeam_channel::{Receiver, bounded, select};
 
 use super::menu::Menu;
 use crate::app::figures::Output;
@@ -11,10 +15,15 @@ use crate::app::{Exit, terminal};
 use crate::clock::now;
 
 /// The stream to watch, or how the program ends without one.
-pub fn choose(options: &Options, output: &Output) -> anyhow::Result<Result<Stream, Exit>> {
+pub fn choose(options: &Options, output: &Output, interrupted: &Receiver<()>) -> anyhow::Result<Result<Stream, Exit>> {
     output.status(&["looking for streams on this network".to_owned()]);
     let mut neighbours = Neighbours::look()?;
-    neighbours.look_until(now() + options.timeout.unwrap_or(LOOK));
+    let goes_on = neighbours.look_until(now() + options.timeout.unwrap_or(LOOK), interrupted);
+    // What is typed is to stand in a line of its own.
+    terminal::status(&[]);
+    if !goes_on {
+        return Ok(Err(Exit::Done));
+    }
     let mut menu = Menu::default();
     menu.update(neighbours.streams());
     if let Some(only) = menu.only() {
@@ -28,10 +37,18 @@ pub fn choose(options: &Options, output: &Output) -> anyhow::Result<Result<Strea
         terminal::message(&format!("{number:>3}  {line}"));
     }
     terminal::message(&format!("Which one, 1 to {}?", menu.len()));
-    match numbered(&mut io::stdin().lock(), &menu)? {
+    let first = menu.get(1).map_or_else(String::new, |stream| stream.target().to_string());
+    let (tell, told) = bounded(1);
+    // Reading cannot be ended from here; the thread ends with the number, so that it takes nothing of what is typed later.
+    let read = move || drop(tell.send(numbered(&mut io::stdin().lock(), &menu)));
+    Builder::new().name("number".into()).spawn(read).context("a thread could not be started")?;
+    let chosen = select! {
+        recv(interrupted) -> _ => return Ok(Err(Exit::Done)),
+        recv(told) -> chosen => chosen?.context("nothing could be read from standard input")?,
+    };
+    match chosen {
         Some(stream) => Ok(Ok(stream)),
         None => {
-            let first = menu.get(1).map_or_else(String::new, |stream| stream.target().to_string());
             terminal::conclude(&format!("error: none was chosen: name one, as in udpstream watch {first}"));
             Ok(Err(Exit::Usage))
         }

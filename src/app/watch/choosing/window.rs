@@ -11,6 +11,7 @@ use super::menu::{Choice, Menu};
 use super::viewing;
 use crate::app::figures::Output;
 use crate::app::neighbours::{LOOK, Neighbours, Stream};
+use crate::app::signals::Signals;
 use crate::app::watch::screen::Screen;
 use crate::app::watch::viewing::Remote;
 use crate::app::watch::{FIRST_SIZE, Options, PATIENCE, attach};
@@ -60,6 +61,7 @@ impl Hold {
 
 /// Looks and watches, with the window on this thread and all else on others.
 pub fn watch(options: Options, output: Output) -> anyhow::Result<Exit> {
+    let signals = Signals::catch()?;
     let (result, outcome) = bounded(1);
     let (leaves, left) = bounded(0);
     let (tell, keys) = bounded(KEYS);
@@ -70,7 +72,7 @@ pub fn watch(options: Options, output: Output) -> anyhow::Result<Exit> {
             window.send(Order::Fullscreen).ok();
         }
         let net = move || {
-            let exit = choose_and_watch(options, output, &window, &keys, &hold);
+            let exit = choose_and_watch(options, output, &window, (signals, &keys), &hold);
             window.send(Order::Close).ok();
             leaving::wait_for_window(&left, &exit);
             result.send(exit).ok();
@@ -91,10 +93,11 @@ fn choose_and_watch(
     options: Options,
     output: Output,
     window: &Handle,
-    keys: &Receiver<Turn>,
+    (signals, keys): (Signals, &Receiver<Turn>),
     hold: &Mutex<Hold>,
 ) -> anyhow::Result<Exit> {
-    let Some(stream) = choose(&options, window, keys)? else { return Ok(Exit::Done) };
+    let interrupted = signals.channel();
+    let Some(stream) = choose(&options, window, keys, &interrupted)? else { return Ok(Exit::Done) };
     window.send(Order::List(None)).ok();
     let title = stream.entry.as_ref().map_or("", |entry| entry.name.as_str());
     let typed = super::asks_for_password(&options, &stream).then(|| "Type its password in the terminal.".to_owned());
@@ -102,14 +105,18 @@ fn choose_and_watch(
     window.send(Order::Card(Card { title: format!("Joining {title}"), lines })).ok();
     let screen = Screen(Some(window.clone()));
     attach(&screen);
-    let mut viewing = viewing(options, output, stream)?;
-    viewing.catch_signals()?;
+    let Some(viewing) = viewing(options, output, stream, (signals, &interrupted))? else { return Ok(Exit::Done) };
     hold.lock().unwrap_or_else(PoisonError::into_inner).hand_over(viewing.remote());
     viewing.run(screen)
 }
 
 /// Shows what turns up until one is taken; `None`: nobody wants any.
-fn choose(options: &Options, window: &Handle, keys: &Receiver<Turn>) -> anyhow::Result<Option<Stream>> {
+fn choose(
+    options: &Options,
+    window: &Handle,
+    keys: &Receiver<Turn>,
+    interrupted: &Receiver<()>,
+) -> anyhow::Result<Option<Stream>> {
     window.send(Order::Card(looking())).ok();
     let mut neighbours = Neighbours::look()?;
     let mut menu = Menu::default();
@@ -124,6 +131,7 @@ fn choose(options: &Options, window: &Handle, keys: &Receiver<Turn>) -> anyhow::
         }
         let until = neighbours.next().min(if now() < alone { alone } else { Time::NEVER });
         select! {
+            recv(interrupted) -> _ => return Ok(None),
             recv(keys) -> turn => match menu.turn(turn?) {
                 Choice::Open => {}
                 Choice::Taken(stream) if super::lacks_password(options, &stream) => {

@@ -209,6 +209,10 @@ impl Watching {
         let nothing = receiver.counts().pictures.shown == 0;
         // What failed has been said.
         let failed = nothing && matches!(end, End::Unreachable | End::Refused | End::Failed);
+        if failed {
+            // The line would stand below the sentence that says why, and tell of nothing.
+            self.output.status(&[]);
+        }
         if !killed && !failed {
             self.output.conclude(&words::last(self.output.elapsed(), &figures));
         }

@@ -1,10 +1,11 @@
-//! Ctrl-C, SIGTERM and the end of the terminal, heard once for the whole wall, from its start to its end.
+//! Ctrl-C, SIGTERM and the end of the terminal, heard on a thread of their own by a wall, from its start to its end, and by who only looks for streams.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use anyhow::Context;
+use crossbeam_channel::{Receiver, bounded};
 
 use crate::net::{App, Flow, Loop};
 use crate::proto::{Input, Machine, Output, Reason};
@@ -58,6 +59,16 @@ impl Signals {
     /// Calls `listener` at each signal, those included that have come already.
     pub fn tell(&self, listener: impl Fn() + Send + 'static) {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).add(listener);
+    }
+
+    /// Holds something from the first signal on.
+    pub fn channel(&self) -> Receiver<()> {
+        let (tell, told) = bounded(1);
+        // One is enough to end, and a second may find no room.
+        self.tell(move || {
+            tell.try_send(()).ok();
+        });
+        told
     }
 
     pub fn end(self) {
