@@ -268,7 +268,7 @@ fn what_cannot_be_is_said_in_a_sentence() {
     let silent = watch(&nobody, &[&LISTEN[..], &["--timeout", "2"]].concat());
     let said = String::from_utf8_lossy(&silent.stderr).into_owned();
     assert_eq!(silent.status.code(), Some(3), "{said}");
-    assert!(said.contains("Nothing is heard on @239.") && said.contains("IGMP"), "{said}");
+    assert!(said.contains("Nothing is heard on udp://@239.") && said.contains("IGMP"), "{said}");
     for (arguments, code, part) in [
         (&["serve", "test:", "--multicast", "robot"][..], 2, "239.1.2.3"),
         (&["serve", "test:", "--port", "0", "--multicast", "10.9.8.7"], 1, "neither a group nor a broadcast address"),

@@ -135,7 +135,7 @@ mod tests {
         let mut cards = vec![waiting(server), too_large(Size::new(16_384, 16_384), server)];
         cards.extend([Over::Ended, Over::Stopped, Over::Failed].map(|why| over(why, "That is why.", server)));
         cards.extend([Trouble::Nobody, Trouble::Silent, Trouble::Network].map(|trouble| silence(trouble, server)));
-        let group = "@239.255.12.34:9688";
+        let group = "udp://@239.255.12.34:9688";
         cards.extend([Trouble::Nobody, Trouble::Silent].map(|trouble| group_silence(trouble, group)));
         let nowhere = AddressError::Unknown { host: "nowhere".to_owned(), why: "no such host".to_owned() };
         cards.push(unknown(&nowhere, "nowhere"));
