@@ -271,8 +271,8 @@ fn what_cannot_be_is_said_in_a_sentence() {
     assert!(said.contains("Nothing is heard on udp://@239.") && said.contains("IGMP"), "{said}");
     for (arguments, code, part) in [
         (&["serve", "test:", "--multicast", "robot"][..], 2, "239.1.2.3"),
-        (&["serve", "test:", "--port", "0", "--multicast", "10.9.8.7"], 1, "neither a group nor a broadcast address"),
-        (&["serve", "test:", "--port", "0", "--multicast", "239.1.2.3", "--interface", "no-such"], 1, "no-such"),
+        (&["serve", "test:", "--port", "0", "--multicast", "10.9.8.7"], 2, "neither a group nor a broadcast address"),
+        (&["serve", "test:", "--port", "0", "--multicast", "239.1.2.3", "--interface", "no-such"], 2, "no-such"),
         (&["serve", "test:", "--multicast", "auto", "--code", "new"], 2, "for everybody"),
         (&["serve", "test:", "--multicast", "auto", "--fec", "60%"], 2, "0% to 50%"),
         (&["watch", "udp://@239.1.2.3/lobby"], 2, "one stream"),
