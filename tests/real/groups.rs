@@ -278,7 +278,7 @@ fn what_cannot_be_is_said_in_a_sentence() {
         (&["watch", "udp://@239.1.2.3/lobby"], 2, "one stream"),
         (&["watch", "udp://robot@239.1.2.3"], 2, "sender"),
         (&["watch", "robot", "--interface", "lo"], 2, "group"),
-        (&["watch", "udp://@239.1.2.3", "--headless", "--interface", "no-such"], 1, "no-such"),
+        (&["watch", "udp://@239.1.2.3", "--headless", "--interface", "no-such"], 2, "no-such"),
         (&["ls", "udp://@239.1.2.3"], 2, "is a group"),
     ] {
         let output = program().args(arguments).output().unwrap();
