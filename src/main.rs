@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use udpstream::app::address::AddressError;
 use udpstream::app::{Exit, cache, devices, doctor, extract, ls, publish, relay, serve, terminal, watch};
 
 use cli::{Cli, Command};
@@ -34,8 +33,7 @@ fn main() -> ExitCode {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
             terminal::conclude(&format!("error: {error:#}"));
-            let exit = error.downcast_ref::<AddressError>().map_or(Exit::Failed, AddressError::exit);
-            ExitCode::from(exit as u8)
+            ExitCode::from(Exit::of(&error) as u8)
         }
     }
 }

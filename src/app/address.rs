@@ -71,6 +71,8 @@ pub enum AddressError {
     Number(String),
     #[error("{0}")]
     Group(GroupError),
+    #[error("this is a group: write udp://@{0}")]
+    IsGroup(String),
     #[error("a server is meant here, and {0} is a group: a group has one stream, which is watched as {0}")]
     GroupOfServer(String),
     #[error("{0}; `udpstream ls HOST` lists the streams of a server")]
@@ -128,8 +130,17 @@ impl FromStr for Target {
         if !name.is_empty() && fs::exists(text).unwrap_or(false) {
             return Err(AddressError::File(text.to_owned()));
         }
+        // Of a group only its sender would stand before the sign, and no host's name has it.
+        let place = place
+            .strip_prefix('@')
+            .filter(|place| split(place).is_some_and(|(host, _)| group::is_surely(host)))
+            .unwrap_or(place);
         let address = Address::at(place, if name.is_empty() { text } else { place })?;
         let address = Address { transport: scheme.transport(), ..address };
+        // Nobody answers there: whoever names a group as a server would wait for ever.
+        if group::is_surely(&address.host) {
+            return Err(AddressError::IsGroup(Address { transport: None, ..address }.to_string()));
+        }
         if Code::is_meant(name) {
             let code = name.parse().map_err(|error| AddressError::Code(address.typed(), error))?;
             return Ok(Self { address, stream: None, code: Some(code), all: false, group: None });
@@ -153,8 +164,8 @@ impl Target {
     pub fn place(&self) -> String {
         match self.group {
             None => self.address.to_string(),
-            Some(Senders::Any) => format!("@{}", self.address),
-            Some(Senders::One(source)) => format!("{source}@{}", self.address),
+            Some(Senders::Any) => format!("udp://@{}", self.address),
+            Some(Senders::One(source)) => format!("udp://{source}@{}", self.address),
         }
     }
 }
@@ -197,8 +208,8 @@ impl std::fmt::Display for Origins {
         let hosts: Vec<String> = self.addresses.iter().map(Address::typed).collect();
         match self.group {
             None => {}
-            Some(Senders::Any) => f.write_str("@")?,
-            Some(Senders::One(source)) => write!(f, "{source}@")?,
+            Some(Senders::Any) => f.write_str("udp://@")?,
+            Some(Senders::One(source)) => write!(f, "udp://{source}@")?,
         }
         write!(f, "{}", hosts.join(","))?;
         self.stream.as_ref().map_or(Ok(()), |name| write!(f, "/{name}"))
@@ -321,6 +332,12 @@ mod tests {
         assert_eq!(address("tcp://robot"), good("robot", None));
         assert_eq!(address("rtsp://me:word@robot"), Err(AddressError::Scheme("rtsp".to_owned())));
         assert_eq!(address("robot/door"), Err(AddressError::Streams("door".to_owned())));
+        for group in ["239.255.1.2:9720", "udp://239.255.1.2:9720", "ff15::1"] {
+            assert!(address(group).is_err(), "{group}");
+        }
+        assert_eq!(address("tcp://[ff15::1]:9"), Err(AddressError::IsGroup("[ff15::1]:9".to_owned())));
+        assert_eq!(address("tcp://@239.1.2.3:9"), Err(AddressError::IsGroup("239.1.2.3:9".to_owned())));
+        assert_eq!(address("255.255.255.255:9"), Err(AddressError::IsGroup("255.255.255.255:9".to_owned())));
         assert_eq!(address("9688"), Err(AddressError::Number("9688".to_owned())));
         assert_eq!(address("robot:0"), Err(AddressError::Port("0".to_owned())));
         assert_eq!(address("robot:99999"), Err(AddressError::Port("99999".to_owned())));

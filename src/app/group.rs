@@ -1,7 +1,7 @@
 //! Multicast groups and broadcast addresses: as people type them, and opened for whoever sends to one or listens to one.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -65,6 +65,8 @@ pub struct Announced {
     interface: Option<String>,
     max_rate: Bitrate,
     parity: u8,
+    /// Whom they have to name who listen.
+    source: Option<Ipv4Addr>,
 }
 
 /// Why something cannot be a group.
@@ -73,6 +75,14 @@ pub struct Announced {
 pub enum GroupError {
     #[error("{0:?} is not a group: write an address such as 239.1.2.3, 239.1.2.3:9688 or [ff15::7]:9688")]
     Text(String),
+    #[error("{0} may end in a port or not: write [{0}] or [ADDRESS]:PORT")]
+    Bare(Ipv6Addr),
+    #[error("groups of 232.0.0.0/8 are heard from a sender that is named: write udp://SENDER@{0}")]
+    NoSource(SocketAddr),
+    #[error("{0} is a group of each link by itself: name the interface as well, as in --interface eth0")]
+    OfLink(Ipv6Addr),
+    #[error("{0} is neither a group nor a broadcast address here: those are {1}")]
+    NoBroadcast(Ipv4Addr, String),
     #[error("{0} is no group: groups are 224.0.1.0 to 239.255.255.255 and ff00::/8")]
     Unicast(IpAddr),
     #[error("224.0.0.x is for routers: choose a group from 239.0.0.0 to 239.255.255.255")]
@@ -89,6 +99,8 @@ pub enum GroupError {
     Stream(String),
 }
 
+/// The first byte of groups that are joined together with a sender (RFC 4607).
+const SOURCE_SPECIFIC: u8 = 232;
 /// What reaches other sites by nobody's intention (RFC 2365, section 6.1).
 const LOCAL_SCOPE: [u8; 2] = [239, 255];
 /// Whether somebody sends to a group that was drawn is listened to for so long.
@@ -122,8 +134,24 @@ impl fmt::Display for GroupChoice {
     }
 }
 
+fn wants_source(group: IpAddr) -> bool {
+    matches!(group, IpAddr::V4(v4) if v4.octets()[0] == SOURCE_SPECIFIC)
+}
+
+/// Whether this is an address that no server has.
+pub fn is_surely(host: &str) -> bool {
+    match host.split('%').next().unwrap_or(host).parse() {
+        Ok(IpAddr::V4(v4)) => v4.is_multicast() || v4.is_broadcast(),
+        Ok(IpAddr::V6(v6)) => v6.is_multicast(),
+        Err(_) => false,
+    }
+}
+
 /// `GROUP[:PORT]`, or a broadcast address; whether that is one, only the interfaces tell.
 pub fn address(text: &str) -> Result<SocketAddr, GroupError> {
+    if let Ok(v6) = text.parse::<Ipv6Addr>() {
+        return Err(if v6.is_multicast() { GroupError::Bare(v6) } else { GroupError::Unicast(v6.into()) });
+    }
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let ip = bare.parse().map(|ip: IpAddr| SocketAddr::new(ip, DEFAULT_PORT));
     let address = ip.or_else(|_| text.parse()).map_err(|_| GroupError::Text(text.to_owned()))?;
@@ -143,6 +171,9 @@ pub fn with_source(source: &str, group: &str) -> Result<(SocketAddr, Option<IpAd
     }
     let address = address(group)?;
     if source.is_empty() {
+        if wants_source(address.ip()) {
+            return Err(GroupError::NoSource(address));
+        }
         return Ok((address, None));
     }
     let bare = source.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(source);
@@ -151,14 +182,14 @@ pub fn with_source(source: &str, group: &str) -> Result<(SocketAddr, Option<IpAd
     if fits { Ok((address, Some(source))) } else { Err(GroupError::Families(source, address.ip())) }
 }
 
-/// What to type to watch a group.
-pub fn url(address: SocketAddr) -> String {
-    format!("udp://@{address}")
-}
-
 /// A group, once it is known where it is and by which interface it is reached.
 pub fn found(address: SocketAddr, source: Option<IpAddr>, interface: Option<&str>) -> anyhow::Result<Group> {
     let interface = interface.map(Interface::find).transpose()?;
+    if let (IpAddr::V6(v6), None) = (address.ip(), &interface)
+        && matches!(v6.segments()[0] & 0xf, 1 | 2)
+    {
+        bail!(GroupError::OfLink(v6));
+    }
     if let IpAddr::V4(v4) = address.ip() {
         check_broadcast(v4, interface.as_ref())?;
     }
@@ -175,7 +206,7 @@ fn check_broadcast(address: Ipv4Addr, named: Option<&Interface>) -> anyhow::Resu
         return Ok(());
     }
     let there: Vec<String> = known.iter().map(Ipv4Addr::to_string).chain(["255.255.255.255".to_owned()]).collect();
-    bail!("{address} is neither a group nor a broadcast address here: those are {}", there.join(", "))
+    bail!(GroupError::NoBroadcast(address, there.join(", ")))
 }
 
 impl GroupOptions {
@@ -214,8 +245,9 @@ impl GroupOptions {
         if let Some(way) = &way {
             warn_of_speed(way, config.max_rate, output);
         }
+        let source = way.as_ref().filter(|_| wants_source(address.ip())).and_then(Interface::v4);
         let (interface, ttl, max_rate) = (way.map(|way| way.name), self.ttl, config.max_rate);
-        Ok((config, Announced { address, ttl, interface, max_rate, parity: self.parity }))
+        Ok((config, Announced { address, ttl, interface, max_rate, parity: self.parity, source }))
     }
 }
 
@@ -268,6 +300,12 @@ pub fn not_opened(group: &Group, error: &std::io::Error) -> anyhow::Error {
 }
 
 impl Announced {
+    /// What to type to watch it.
+    fn url(&self) -> String {
+        let source = self.source.map_or_else(String::new, |source| source.to_string());
+        format!("udp://{source}@{}", self.address)
+    }
+
     /// For people.
     pub fn sentence(&self) -> String {
         let by = self.interface.as_ref().map_or_else(String::new, |name| format!(" by {name}"));
@@ -279,7 +317,7 @@ impl Announced {
             self.address,
             rate_text(self.max_rate.as_bps() as f64),
             self.parity,
-            url(self.address)
+            self.url()
         )
     }
 
@@ -288,7 +326,7 @@ impl Announced {
         json!({
             "address": self.address.ip().to_string(), "port": self.address.port(), "ttl": self.ttl,
             "interface": self.interface, "max_bitrate_bps": self.max_rate.as_bps(), "fec_percent": self.parity,
-            "url": url(self.address),
+            "url": self.url(),
         })
     }
 }
@@ -304,14 +342,15 @@ mod tests {
             ("auto", GroupChoice::Auto),
             ("239.1.2.3", at("239.1.2.3:9688")),
             ("239.1.2.3:7", at("239.1.2.3:7")),
-            ("ff15::7", at("[ff15::7]:9688")),
             ("[ff15::7]", at("[ff15::7]:9688")),
             ("[ff15::7]:9", at("[ff15::7]:9")),
             ("255.255.255.255", at("255.255.255.255:9688")),
         ] {
             assert_eq!(text.parse(), Ok(meant), "{text}");
         }
-        for bad in ["", "robot", "239.1.2.3:0", "239.1.2", "fe80::1", "224.0.0.5", "[ff15::7", "Auto"] {
+        for bad in
+            ["", "robot", "239.1.2.3:0", "239.1.2", "fe80::1", "224.0.0.5", "[ff15::7", "ff15::7", "ff15::7:9", "Auto"]
+        {
             assert!(bad.parse::<GroupChoice>().is_err(), "{bad}");
         }
     }
@@ -323,11 +362,24 @@ mod tests {
         assert_eq!(with_source("", "239.1.2.3"), Ok((group, None)));
         assert_eq!(with_source("192.0.2.7", "239.1.2.3:9688"), Ok((group, Some(source))));
         assert!(with_source("[2001:db8::7]", "[ff35::1]:9").is_ok_and(|(_, source)| source.is_some()));
-        for (source, group) in
-            [("robot", "239.1.2.3"), ("::1", "239.1.2.3"), ("192.0.2.7", "255.255.255.255"), ("", "239.1.2.3/lobby")]
-        {
+        for (source, group) in [
+            ("robot", "239.1.2.3"),
+            ("::1", "239.1.2.3"),
+            ("192.0.2.7", "255.255.255.255"),
+            ("", "239.1.2.3/lobby"),
+            ("", "232.1.2.3"),
+        ] {
             assert!(with_source(source, group).is_err(), "{source}@{group}");
         }
+    }
+
+    #[test]
+    fn a_group_of_one_link_wants_an_interface() {
+        for group in ["[ff02::7]:9", "[ff11::7]:9", "[ff01::1]:9"] {
+            let said = found(group.parse().expect("an address"), None, None).expect_err("no interface");
+            assert!(said.to_string().contains("--interface"), "{said}");
+        }
+        assert!(found("[ff15::7]:9".parse().expect("an address"), None, None).is_ok());
     }
 
     #[test]

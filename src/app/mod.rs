@@ -32,6 +32,10 @@ mod wall;
 pub mod watch;
 mod words;
 
+use self::address::AddressError;
+use self::group::GroupError;
+use crate::net::interface::NoInterface;
+
 /// How a command ended; the number is the program's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -41,6 +45,16 @@ pub enum Exit {
     Unreachable = 3,
     /// Stopped by a second Ctrl-C.
     Killed = 130,
+}
+
+impl Exit {
+    /// That of a program that ends for this.
+    pub fn of(error: &anyhow::Error) -> Self {
+        if error.is::<GroupError>() || error.is::<NoInterface>() {
+            return Self::Usage;
+        }
+        error.downcast_ref().map_or(Self::Failed, AddressError::exit)
+    }
 }
 
 /// Where figures go: a line for people on stderr, or JSON on stdout.

@@ -56,12 +56,21 @@ impl Interface {
     /// The one that is meant by a name or an address.
     pub fn find(named: &str) -> Result<Self, NoInterface> {
         let all = Self::all().unwrap_or_default();
-        let there = all.iter().map(|interface| interface.name.clone()).collect();
-        let address = named.parse().ok();
+        let address: Option<IpAddr> = named.parse().ok();
+        // Who wrote an address chooses among addresses.
+        let told = |interface: &Self| match address {
+            Some(_) => format!("{} ({})", interface.name, interface.listed()),
+            None => interface.name.clone(),
+        };
+        let there = all.iter().map(told).collect();
         let meant = |interface: &Self| {
             interface.name == named || address.is_some_and(|address| interface.addresses.contains(&address))
         };
         all.into_iter().find(meant).ok_or_else(|| NoInterface { named: named.to_owned(), there })
+    }
+
+    fn listed(&self) -> String {
+        self.addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ")
     }
 
     /// Its first IPv4 address.
@@ -98,7 +107,8 @@ mod tests {
         assert_eq!(Interface::find(&by_address.name), Ok(by_address.clone()));
         for bad in ["", "no such", "203.0.113.77", "../lo"] {
             let error = Interface::find(bad).expect_err("not there");
-            assert!(error.there.contains(&by_address.name) && error.to_string().contains(&by_address.name), "{error}");
+            assert!(error.to_string().contains(&by_address.name), "{error}");
+            assert_eq!(error.to_string().contains("127.0.0.1"), bad == "203.0.113.77", "{error}");
         }
     }
 }

@@ -152,7 +152,7 @@ mod tests {
                 .map(|trouble| silence(trouble, server, Transport::Auto)),
         );
         cards.push(silence(Trouble::Nobody, server, Transport::Tcp));
-        let group = "@239.255.12.34:9688";
+        let group = "udp://@239.255.12.34:9688";
         cards.extend([Trouble::Nobody, Trouble::Silent].map(|trouble| group_silence(trouble, group)));
         cards.push(guarded("yard is guarded: it is watched with its password.", server));
         let nowhere = AddressError::Unknown { host: "nowhere".to_owned(), why: "no such host".to_owned() };
