@@ -394,3 +394,14 @@ fn who_forges_where_to_ask_makes_no_receiver_ask_much_and_none_that_is_let_in_an
 fn hellos(world: &World) -> usize {
     world.sent.iter().filter(|sent| sent.kind == Kind::HELLO).count()
 }
+
+#[test]
+fn a_group_is_no_watcher_in_the_list() {
+    let mut world = world(1, 10);
+    let (asks, _) = (world.watch(Path::GOOD), world.tune(1, Path::GOOD));
+    world.run(seconds(1));
+    world.tell_watcher(asks, Local::List);
+    world.run(seconds(1));
+    let listed = world.watchers[asks].seen.listings.last().expect("a list");
+    assert_eq!(listed[0].watchers, 1, "{listed:?}");
+}
