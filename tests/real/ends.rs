@@ -21,7 +21,7 @@ fn every_failure_is_one_sentence_and_a_code() {
         (&["serve", SAMPLE, "--quality", "0"], 2, "1 to 100"),
         (&["serve", "test:", "--bind", "192.0.2.1"], 1, "is not an address of this machine"),
         (&["watch", "no-such-host.invalid", "--headless"], 3, "no address is known"),
-        (&["watch", "tcp://localhost"], 2, "tcp://"),
+        (&["watch", "udp://239.1.2.3"], 2, "udp://@239.1.2.3"),
         (&["watch", SAMPLE], 2, "is a file"),
         (&["watch", "Cargo.toml"], 2, "udpstream serve Cargo.toml"),
         (&["watch", "127.0.0.1:9", "--headless", "--snapshot", "/no/folder/x.png"], 1, "no folder /no/folder"),
