@@ -156,6 +156,8 @@ pub struct Transmit {
     pub from: Option<IpAddr>,
     pub hop: [u8; HOP_LEN],
     pub body: Object,
+    /// So many bytes that come back in this connection may wait unread at the system; `None`: as before.
+    pub room: Option<usize>,
 }
 
 impl Port {
@@ -204,7 +206,7 @@ impl Transmit {
     }
 
     fn new(to: Route, hop: Hop, body: Object) -> Self {
-        Self { port: to.peer.port, to: to.peer.address, from: to.local, hop: hop.to_bytes(), body }
+        Self { port: to.peer.port, to: to.peer.address, from: to.local, hop: hop.to_bytes(), body, room: None }
     }
 
     /// From whichever of our addresses the system chooses.
