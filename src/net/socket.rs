@@ -225,8 +225,7 @@ mod tests {
         poll.registry().register(&mut to.udp, Token(0), Interest::READABLE).expect("registered");
         let port = to.local_addr().expect("an address").port();
         let (hop, body) = ([7; HOP_LEN], Object::from(vec![1, 2, 3]));
-        let to_there =
-            Transmit { port: Port::PICTURES, to: SocketAddr::new(at, port), from: None, hop, body, room: None };
+        let to_there = Transmit { port: Port::PICTURES, to: SocketAddr::new(at, port), from: None, hop, body };
         from.send(&to_there).expect("sent");
         poll.poll(&mut Events::with_capacity(1), Some(std::time::Duration::from_secs(20))).expect("polled");
         let came = to.receive(&mut Buffer::default()).expect("loopback loses nothing");

@@ -131,8 +131,7 @@ mod tests {
             }
             let port = if self.next.is_multiple_of(2) { Port::PICTURES } else { self.second };
             let to = ([127, 0, 0, 1], 1).into();
-            let transmit =
-                Transmit { port, to, from: None, hop: [0; HOP_LEN], body: vec![self.next].into(), room: None };
+            let transmit = Transmit { port, to, from: None, hop: [0; HOP_LEN], body: vec![self.next].into() };
             self.next += 1;
             Output::Send(transmit)
         }

@@ -156,8 +156,6 @@ pub struct Transmit {
     pub from: Option<IpAddr>,
     pub hop: [u8; HOP_LEN],
     pub body: Object,
-    /// So many bytes that come back in this connection may wait unread at the system; `None`: as before.
-    pub room: Option<usize>,
 }
 
 impl Port {
@@ -206,7 +204,7 @@ impl Transmit {
     }
 
     fn new(to: Route, hop: Hop, body: Object) -> Self {
-        Self { port: to.peer.port, to: to.peer.address, from: to.local, hop: hop.to_bytes(), body, room: None }
+        Self { port: to.peer.port, to: to.peer.address, from: to.local, hop: hop.to_bytes(), body }
     }
 
     /// From whichever of our addresses the system chooses.

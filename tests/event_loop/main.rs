@@ -64,14 +64,7 @@ impl Machine for Flood {
     fn handle(&mut self, _now: Time, input: Input<'_, ()>) {
         if let Input::Datagram(Received { port, from, local, bytes, .. }) = input {
             self.heard.push((port, self.sent));
-            self.answers.push(Transmit {
-                port,
-                to: from,
-                from: local,
-                hop: [0; HOP_LEN],
-                body: bytes.to_vec().into(),
-                room: None,
-            });
+            self.answers.push(Transmit { port, to: from, from: local, hop: [0; HOP_LEN], body: bytes.to_vec().into() });
         }
     }
 
@@ -84,14 +77,7 @@ impl Machine for Flood {
         }
         self.sent += 1;
         let port = Port((self.sent % 2) as u16);
-        Output::Send(Transmit {
-            port,
-            to: self.sink,
-            from: None,
-            hop: [0; HOP_LEN],
-            body: vec![0; 1_000].into(),
-            room: None,
-        })
+        Output::Send(Transmit { port, to: self.sink, from: None, hop: [0; HOP_LEN], body: vec![0; 1_000].into() })
     }
 }
 
@@ -165,14 +151,7 @@ impl Machine for Busy {
     fn handle(&mut self, _now: Time, input: Input<'_, ()>) {
         let Input::Datagram(Received { port, from, local, bytes, .. }) = input else { return };
         if port == Port(1) {
-            self.answers.push(Transmit {
-                port,
-                to: from,
-                from: local,
-                hop: [0; HOP_LEN],
-                body: bytes.to_vec().into(),
-                room: None,
-            });
+            self.answers.push(Transmit { port, to: from, from: local, hop: [0; HOP_LEN], body: bytes.to_vec().into() });
         } else {
             self.floods += 1;
             let begun = now();

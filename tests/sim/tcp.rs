@@ -66,6 +66,37 @@ fn a_reader_that_stalled_sees_a_picture_that_is_hardly_old_and_nobody_else_waits
 }
 
 #[test]
+fn a_connection_that_takes_everything_is_given_two_pictures_and_what_is_on_its_way() {
+    for (seed, latency) in [(1, ms(1)), (2, ms(20)), (3, ms(60)), (4, ms(200))] {
+        let mut world = TcpWorld::new(seed, &film(seed), false);
+        let n = world.watch(Transport::Tcp, FAST, latency);
+        let down = &mut world.watchers[n].down;
+        (down.room, down.unsent_most) = (usize::MAX, usize::MAX);
+        world.run(seconds(4));
+        let shown = &world.watchers[n].shown;
+        let before = shown.iter().filter(|(at, _)| *at >= world.now - seconds(2)).count();
+        assert_eq!(before, 50, "nothing is held back that is read, {} ms away", latency.as_millis());
+        world.watchers[n].reads = false;
+        world.run(seconds(5));
+        world.watchers[n].reads = true;
+        let resumed = world.now;
+        world.run(seconds(2));
+        let old = |(at, age): &&(Time, Duration)| *at >= resumed && *age > seconds(1);
+        let held = world.watchers[n].shown.iter().filter(old).count();
+        let most = 2 + (2 * latency).as_millis().div_ceil(INTERVAL.as_millis()) as usize;
+        assert!(
+            (1..=most).contains(&held),
+            "{held} of {most} pictures waited for its reader, {} ms away",
+            latency.as_millis()
+        );
+        let late = |(at, age): &&(Time, Duration)| {
+            *at >= resumed + 2 * latency + 2 * INTERVAL && *age > latency + 2 * INTERVAL
+        };
+        assert_eq!(world.watchers[n].shown.iter().filter(late).count(), 0);
+    }
+}
+
+#[test]
 fn a_slow_connection_gets_what_fits_it_whole_and_in_time() {
     for (seed, mega) in [(1, 6.0), (2, 12.0)] {
         let mut world = TcpWorld::new(seed, &film(seed), true);

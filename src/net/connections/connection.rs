@@ -16,11 +16,9 @@ use crate::proto::{Peer, Transmit};
 use crate::units::{Bitrate, Time};
 use crate::wire::HOP_LEN;
 
-/// What the system may hold that was not read yet, as it is asked for, until it is known what comes; it grants up to twice as much.
-/// More would only grow old: at a round trip of 50 ms it carries 80 Mb/s.
+/// What the system may hold that was not read yet, as it is asked for; it grants twice as much. More would only grow old: at a round
+/// trip of 50 ms it carries 80 Mb/s.
 pub const RECEIVE_ROOM: usize = 256 << 10;
-/// Nobody may ask for more later.
-const MOST_ROOM: usize = 4 << 20;
 /// The system may hold so much that is not on its way yet, …
 const LEAST_UNSENT: u32 = 32 << 10;
 const MOST_UNSENT: u32 = 512 << 10;
@@ -80,8 +78,6 @@ pub struct Connection {
     begun: Time,
     heard: Time,
     meter: Meter,
-    /// What the system may hold unread.
-    room: usize,
 }
 
 /// How much leaves.
@@ -135,7 +131,6 @@ impl Connection {
             begun: now,
             heard: now,
             meter,
-            room: 2 * RECEIVE_ROOM,
         })
     }
 
@@ -177,7 +172,6 @@ impl Connection {
             self.kept.extend_from_slice(part.get(took.saturating_sub(before).min(part.len())..).unwrap_or_default());
             before += part.len();
         }
-        transmit.room.into_iter().for_each(|room| self.make_room(room));
         self.measure(now, framing::LENGTH + HOP_LEN + body.len());
         self.full = self.is_keeping() && !self.connecting;
         Ok(if self.full { Sent::Full } else { Sent::Taken })
@@ -275,16 +269,6 @@ impl Connection {
         self.taken < self.kept.len()
     }
 
-    /// The system holds so much that was not read yet.
-    fn make_room(&mut self, wanted: usize) {
-        let wanted = wanted.min(MOST_ROOM);
-        if wanted.abs_diff(self.room) > self.room / 4 {
-            self.room = wanted;
-            // It grants up to twice as much. Where that cannot be set it stays as it was.
-            SockRef::from(&self.stream).set_recv_buffer_size(wanted / 2).ok();
-        }
-    }
-
     /// The system holds about a picture, whatever its size.
     fn measure(&mut self, now: Time, bytes: usize) {
         let Meter { since, bytes: before, unsent } = &mut self.meter;
@@ -361,7 +345,7 @@ mod tests {
 
     fn datagram(to: SocketAddr, bytes: usize) -> Transmit {
         let hop = [7; HOP_LEN];
-        Transmit { port: Port::PICTURES.connections(), to, from: None, hop, body: vec![1; bytes].into(), room: None }
+        Transmit { port: Port::PICTURES.connections(), to, from: None, hop, body: vec![1; bytes].into() }
     }
 
     #[test]

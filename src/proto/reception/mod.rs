@@ -7,7 +7,6 @@ mod elsewhere;
 mod rebuild;
 mod recovery;
 mod reporting;
-mod room;
 
 use std::time::Duration;
 
@@ -18,14 +17,13 @@ use super::{Peer, Received, Route, Transmit, hop};
 use crate::media::coded::Object;
 use crate::units::{Time, Unit};
 use crate::wire::message::{ClockEcho, Message};
-use crate::wire::object::{ObjectView, Type};
+use crate::wire::object::ObjectView;
 use crate::wire::tlv::{Tlvs, kind};
 use crate::wire::{Hop, Kind};
 use rebuild::Rebuild;
 pub use recovery::InTime;
 use recovery::Recovery;
 use reporting::Reporting;
-use room::Room;
 
 /// What both ends agreed on when the session was made.
 #[derive(Clone, Copy, Debug)]
@@ -157,8 +155,6 @@ pub struct Reception {
     reporting: Reporting,
     recovery: Recovery,
     rebuild: Rebuild,
-    /// What may wait unread, where all comes through a connection.
-    room: Room,
     /// Objects of this film are asked for by their names, and are no part of what is sent in turn.
     film: Option<u64>,
     /// Messages sent in the sequence of this session.
@@ -182,7 +178,6 @@ impl Reception {
             reporting: Reporting::new(terms.report_interval, terms.token, now),
             recovery: Recovery::default(),
             rebuild: Rebuild::default(),
-            room: Room::default(),
             film: None,
             sequence: 0,
             listening: None,
@@ -259,10 +254,7 @@ impl Reception {
                 }
                 let exact = ObjectView::exact(body).unwrap_or(body);
                 self.rebuild.object(now, &object.header, exact);
-                let picture = (object.header.kind == Type::PICTURE).then_some(object.header.unit);
-                if self.room.came(now, picture, datagram.bytes.len()) && self.peer.port.is_connections() {
-                    self.report_soon(now);
-                }
+                self.tell_early(now, &object.header);
                 Taken::Object(Receipt { at: now, session: self.id, hop: sequence, via }, object)
             }
             Some(Seen::Duplicate | Seen::Outside) => {
@@ -360,10 +352,7 @@ impl Reception {
     /// The report that is due, if one is; `held`: so much media waits here to be played.
     pub fn report(&mut self, now: Time, held: Duration) -> Option<Transmit> {
         let report = self.reporting.report(now, held, self.id, &mut self.hops)?;
-        // Of a film, objects are asked for by their names, as many as the connection carries.
-        let rtt = self.clock.rtt().filter(|_| self.peer.port.is_connections() && self.film.is_none());
-        let room = rtt.and_then(|rtt| self.room.wanted(rtt));
-        Some(Transmit { room, ..self.say(now, &Message::Report(report)) })
+        Some(self.say(now, &Message::Report(report)))
     }
 
     /// An object that was rebuilt from parity and what has come.

@@ -1,6 +1,7 @@
 //! The media sender half of a hop: the numbers of what is sent, what became of it, how large its datagrams may be, and
 //! the picture that is on its way. It does not know who joined whom, nor when pictures are due.
 
+mod ahead;
 mod allowance;
 mod control;
 mod estimate;
@@ -20,6 +21,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ahead::Ahead;
 pub use allowance::{Allowance, budget, sound};
 pub use control::{Control, Side, Told, ToldCell, wire_bits};
 pub use estimate::Move;
@@ -100,6 +102,8 @@ pub struct MediaSender {
     pub most: Option<SizeClass>,
     /// The connection that it is reached by takes no media just now.
     pub is_full: bool,
+    /// How far it is ahead of the other end of that.
+    ahead: Ahead,
     stats: SessionStats,
     history: History,
     on_screen: OnScreen,
@@ -140,6 +144,7 @@ impl MediaSender {
             sending: None,
             most: None,
             is_full: false,
+            ahead: Ahead::default(),
             stats: SessionStats::default(),
             history: History::default(),
             on_screen: OnScreen::default(),
@@ -199,6 +204,9 @@ impl MediaSender {
         if let Some(control) = self.control.as_mut().filter(|_| cargo != Cargo::Probe) {
             control.sends(now, Side::Pictures, cargo, bytes);
         }
+        if cargo == Cargo::Sound && self.peer.port.is_connections() {
+            self.ahead.sound(sequence);
+        }
         self.on_screen.repairs(cargo, picture);
         if kind == Kind::PARITY {
             self.stats.repair.parity += 1;
@@ -231,6 +239,9 @@ impl MediaSender {
         self.stats.pictures += 1;
         self.pictures = self.pictures.wrapping_add(1);
         self.stats.last_unit = Some(picture.unit);
+        if self.peer.port.is_connections() {
+            self.ahead.picture(self.history.next());
+        }
         if let Some(body) = body {
             self.on_screen.begin(body, self.pictures, self.history.next());
         }
@@ -255,6 +266,11 @@ impl MediaSender {
     /// The same of so many chunks of sound that can wait so long.
     pub fn symbols_of_sound(&mut self, now: Time, waits: Duration, chunks: usize) -> usize {
         self.protection.symbols_of_sound(now, self.stats.rtt, waits, chunks)
+    }
+
+    /// Whether nothing new is to be put into the connection: it takes nothing, or enough is on its way.
+    pub fn is_held(&self) -> bool {
+        self.is_full || self.ahead.is_enough(self.interval)
     }
 
     /// Whether something waits to leave: what is left of a picture, or what is sent again.
@@ -392,7 +408,7 @@ impl MediaSender {
 
     /// The receiver is somewhere else now, and nothing is known of the way there but `path`: no round trip either.
     pub fn move_to(&mut self, now: Time, route: Route, path: PathSize) {
-        (self.peer, self.local, self.is_full) = (route.peer, route.local, false);
+        (self.peer, self.local, self.is_full, self.ahead) = (route.peer, route.local, false, Ahead::default());
         (self.path, self.path_from) = (path, Some(self.history.next()));
         (self.stats.rtt, self.shortest) = (None, Duration::ZERO);
         (self.protection.losses, self.fates) = Default::default();

@@ -21,6 +21,8 @@ impl MediaSender {
         let longer = self.shortest + (self.shortest / 64).max(Duration::from_micros(20));
         self.shortest = if self.shortest == Duration::ZERO { rtt } else { rtt.min(longer) };
         self.stats.rtt = Some(self.stats.rtt.map_or(rtt, |old| (old * 7 + rtt) / 8));
+        let waits = Duration::from_micros(u64::from(report.buffer));
+        self.ahead.told(report.first.wrapping_add(report.arrivals.len() as u32), self.shortest + waits);
         Some(self.arrivals(now, report))
     }
 

@@ -270,13 +270,16 @@ impl Server {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         if session.peer() == from.peer {
             let (first, stream) = (session.heard_stamp.is_none(), session.stream);
-            let class = session.media.class();
+            let (class, held) = (session.media.class(), session.media.is_held());
             let told = recent.then(|| session.report(now, report, hop.sent_at)).flatten();
             // It can be sent now what its path did not carry, as far as was known.
             let again = session.unfit.filter(|_| session.media.class() > class);
             if let Some(departure) = again {
                 session.pass(departure - 1);
                 session.unfit = None;
+            }
+            if held && !session.media.is_held() {
+                self.streams[stream.index()].has_room(slot, session);
             }
             let Some(told) = told else {
                 self.totals.rejected += 1;

@@ -270,7 +270,7 @@ impl Session {
     /// Whether it can be sent this departure's picture now.
     pub fn may_start(&self, departure: u64) -> bool {
         let new = self.departure.is_none_or(|last| last < departure);
-        self.ready && self.pictures && !self.media.is_sending() && !self.media.is_full && new
+        self.ready && self.pictures && !self.media.is_sending() && !self.media.is_held() && new
     }
 
     /// Notes that it is sent this departure's picture. Returns how many it was not sent since the one before.
@@ -337,7 +337,7 @@ impl Session {
     /// Whether its own path is what holds its next picture back, and not this machine.
     pub fn is_held_by_path(&self, now: Time) -> bool {
         let paced = || self.control().is_some_and(|control| control.release(now) > now);
-        self.media.is_full || self.media.is_sending() && paced()
+        self.media.is_held() || self.media.is_sending() && paced()
     }
 
     /// It is owed no picture up to this departure. Later ones are sent to it, even one that it had before, unless one is

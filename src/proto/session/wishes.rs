@@ -57,8 +57,8 @@ impl Session {
     }
 
     /// Whether sound that leaves now is for it: of what a full connection would keep nothing would be heard in time.
-    pub const fn takes_sound_now(&self) -> bool {
-        self.ready && self.sound.is_some() && !self.media.is_full
+    pub fn takes_sound_now(&self) -> bool {
+        self.ready && self.sound.is_some() && !self.media.is_held()
     }
 
     /// What it wishes of repair. Connections lose nothing.
