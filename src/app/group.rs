@@ -272,6 +272,21 @@ fn warn_of_speed(way: &Interface, limit: Bitrate, output: &Output) {
     ));
 }
 
+impl Output {
+    /// What is for a group does not leave, or does again.
+    pub fn tell_of_group(&self, group: SocketAddr, reached: bool) {
+        let (code, text) = if reached {
+            ("group-reached", format!("note: what is for {group} leaves again."))
+        } else {
+            let advice = "see whether its interface is up and has an address, or name another with --interface";
+            ("group-unreachable", format!("warning: nothing can be sent to {group} from here: {advice}."))
+        };
+        self.warn(&text);
+        // A reader that has gone is noticed with the next figures.
+        self.event("warning", json!({ "code": code, "text": text })).ok();
+    }
+}
+
 /// Draws a group that nobody sends to.
 fn draw(interface: Option<&str>) -> anyhow::Result<SocketAddr> {
     let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use udpstream::proto::receiver::{Local, Over, RepairPlace};
 use udpstream::proto::server::{self, Feed, Guard, StreamConfig};
+use udpstream::proto::{Input, Machine, Port, SendFailure};
 use udpstream::units::{Bitrate, Rate, Size, Time, Unit};
 use udpstream::wire::tlv::{self, Tlvs};
 use udpstream::wire::{Hop, Kind, Message};
@@ -149,7 +150,7 @@ fn two_groups_do_not_mix_and_unicast_goes_on_beside_them() {
         let (pictures, whole) = shown(&world, watcher);
         assert!(pictures > 110 && whole == pictures, "watcher {watcher}: {whole} of {pictures}");
     }
-    assert_eq!(world.server.machine.watchers(), 3, "each group counts as one watcher");
+    assert_eq!(world.server.machine.watchers(), 1, "a group is no watcher");
 }
 
 #[test]
@@ -344,13 +345,18 @@ fn what_few_have_lost_they_ask_for_beside_the_group_and_the_many_pay_nothing() {
 
 #[test]
 fn who_cannot_reach_the_server_is_as_well_off_as_who_does_not_ask() {
-    let mut world = world(15, 10);
+    let mut world = World::with(15, &film(), Time::from_millis(60_000), |_, stream| stream.description.sound = true);
+    world.send_to_group(world.server.key, 1, |config| config.unicast = SERVER.port());
     let watcher = world.tune(1, LOSSY);
     world.watchers[watcher].machine.repair_from(RepairPlace::At(address(200, 1)));
     world.run(seconds(5));
     world.check(watcher);
     let (pictures, whole) = shown(&world, watcher);
     assert!(pictures > 115 && whole * 100 >= pictures * 98, "{whole} of {pictures}");
+    assert_eq!(world.watchers[watcher].seen.repairs, [false], "it is told once");
+    world.watchers[watcher].machine.repair_from(RepairPlace::Told);
+    world.run(seconds(10));
+    assert_eq!(world.watchers[watcher].seen.repairs, [false, true]);
     world.tell_watcher(watcher, Local::Stop);
     world.run(seconds(1));
     assert!(world.watchers[watcher].seen.finished.is_some());
@@ -404,4 +410,23 @@ fn a_group_is_no_watcher_in_the_list() {
     world.run(seconds(1));
     let listed = world.watchers[asks].seen.listings.last().expect("a list");
     assert_eq!(listed[0].watchers, 1, "{listed:?}");
+}
+
+#[test]
+fn that_nothing_leaves_for_a_group_is_told_once_and_so_is_that_it_does_again() {
+    let mut world = world(17, 10);
+    world.run(seconds(1));
+    let fails = |world: &mut World, port, to| {
+        let now = world.now;
+        world.server.machine.handle(now, Input::NotSent(port, to, SendFailure::Unreachable));
+        world.run(ms(250));
+    };
+    (0..20).for_each(|_| fails(&mut world, Port::PICTURES, address(7, 7)));
+    (0..20).for_each(|_| fails(&mut world, Port(Port::GROUP.0 + 1), group(1)));
+    world.run(seconds(3));
+    let told = world.server.events.iter().filter_map(|(_, event)| match event {
+        server::Event::GroupReached { address, reached } => Some((*address, *reached)),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [(group(1), false), (group(1), true)]);
 }

@@ -227,6 +227,7 @@ impl Relaying {
                 "warning: more is to be sent than this machine can: watchers miss pictures, and nobody else is let in.",
             ),
             server::Event::Overload(false) => self.output.say("All can be sent again."),
+            server::Event::GroupReached { address, reached } => self.output.tell_of_group(address, reached),
             server::Event::Finished => return Flow::Stop,
             _ => {}
         }

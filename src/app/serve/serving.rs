@@ -285,6 +285,7 @@ impl Serving {
             Event::Overload(overloaded) => {
                 Voice { output: &self.output, name: None }.overload(*overloaded, server.served());
             }
+            Event::GroupReached { address, reached } => self.output.tell_of_group(*address, *reached),
             Event::Skipped { stream, unit } => {
                 tracing::warn!(stream = self.name(*stream), unit = unit.0, "not cuttable to the datagram size");
             }

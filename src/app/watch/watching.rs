@@ -384,6 +384,7 @@ impl App<Receiver> for Watching {
                 return self.trouble("lost", self.silence(why));
             }
             Event::AnotherSender(address) => return self.another_sender(address),
+            Event::Repairs { server, are_had } => return self.repairs(server, are_had),
             Event::Talk(news) => return self.talk(news),
             Event::Over { why, sentence } => self.over(now, why, &sentence, receiver.is_staying()),
             Event::Finished => return Flow::Stop,

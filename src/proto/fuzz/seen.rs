@@ -86,6 +86,7 @@ impl Seen {
             }
             Event::Listing(_) | Event::ListFailed(_) | Event::Talk(_) => {}
             Event::Refused { .. } | Event::TooLarge(_) | Event::Trouble(_) | Event::AnotherSender(_) => {}
+            Event::Repairs { .. } => {}
         }
     }
 

@@ -61,6 +61,11 @@ pub enum Event {
     Trouble(Trouble),
     /// Somebody else sends to the group that is listened to; said once of each.
     AnotherSender(SocketAddr),
+    /// What the group has lost cannot be had from this server. Or, with true, can after all.
+    Repairs {
+        server: SocketAddr,
+        are_had: bool,
+    },
     /// The stream ended, or the server stopped, with its sentence. Unless [`Config::stay`], `Finished` follows.
     Over {
         why: Over,

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Receiver;
+use super::{Event, Receiver};
 use crate::proto::client::{self, Client, Wishes};
 use crate::proto::{Port, Reason, Received, Soonest};
 use crate::units::Time;
@@ -39,6 +39,8 @@ pub struct GroupRepair {
     wait: Duration,
     /// One is to be begun then.
     waits: bool,
+    /// Nobody has let us in, as was told.
+    refused: bool,
 }
 
 /// A session in which is asked.
@@ -50,7 +52,7 @@ struct Asked {
 
 impl Default for GroupRepair {
     fn default() -> Self {
-        Self { place: None, asked: None, next: Time::ZERO, wait: AGAIN, waits: false }
+        Self { place: None, asked: None, next: Time::ZERO, wait: AGAIN, waits: false, refused: false }
     }
 }
 
@@ -106,6 +108,7 @@ impl Receiver {
             RepairPlace::At(address) => (address, name),
         });
         if self.group_repair.is_over(now, meant.as_ref().map(|(server, _)| *server)) {
+            self.tell_of_repairs(false);
             self.leave_group_repair(now);
         }
         self.group_repair.waits = false;
@@ -133,7 +136,17 @@ impl Receiver {
         let round_trip = client.rtt().filter(|_| client.is_joined());
         self.client.asks_elsewhere(round_trip);
         if round_trip.is_some() {
+            self.tell_of_repairs(true);
             self.ask_beside(now);
+        }
+    }
+
+    /// That nobody repairs is told once, and then that somebody does.
+    fn tell_of_repairs(&mut self, joined: bool) {
+        let Some(Asked { client, server, .. }) = &self.group_repair.asked else { return };
+        if joined == self.group_repair.refused && joined == client.is_joined() {
+            self.group_repair.refused = !joined;
+            self.events.push_back(Event::Repairs { server: *server, are_had: joined });
         }
     }
 

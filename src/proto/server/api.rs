@@ -155,6 +155,11 @@ pub enum Event {
     },
     /// More is to be sent than can be: newcomers are refused, and watchers miss pictures. Or, with false, no longer.
     Overload(bool),
+    /// What is for a group does not leave this machine. Or, with true, does again.
+    GroupReached {
+        address: SocketAddr,
+        reached: bool,
+    },
     /// Never left: too late for its moment, or not cuttable.
     Skipped {
         stream: StreamKey,

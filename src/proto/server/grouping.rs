@@ -2,11 +2,11 @@
 //! whoever listens needs nothing else; at the end it is told that for as long as watchers are waited for.
 
 use super::upkeep::BYE_REPEAT;
-use super::{Server, StreamKey};
+use super::{Event, Server, StreamKey};
 use crate::proto::sender::Lent;
 use crate::proto::session::{Beginning, Group, GroupConfig, Session};
 use crate::proto::stream::Stream;
-use crate::proto::{Port, Received};
+use crate::proto::{Peer, Port, Received};
 use crate::units::Time;
 use crate::wire::message::{COOKIE_LEN, ClockEcho, Message, NackName, Scheme};
 use crate::wire::object::Type;
@@ -73,6 +73,15 @@ impl Server {
         lent
     }
 
+    /// Something did not leave; if it was for a group, whoever serves is to know: no watcher can tell.
+    pub(super) fn group_fails(&mut self, now: Time, to: Peer) {
+        let slot = to.port.is_group().then(|| self.sessions.at(to)).flatten();
+        let group = slot.and_then(|slot| self.sessions.get_mut(slot)).and_then(|session| session.group.as_mut());
+        if group.is_some_and(|group| group.fails(now)) {
+            self.outbox.events.push_back(Event::GroupReached { address: to.address, reached: false });
+        }
+    }
+
     /// Tells a group what is to be told, and shows it again what stands.
     pub(super) fn look_after_group(&mut self, now: Time, slot: usize) {
         let Some(session) = self.sessions.get(slot) else { return };
@@ -84,6 +93,10 @@ impl Server {
         let group = self.sessions.get_mut(slot).and_then(|session| session.group.as_mut());
         if let Some(group) = group.filter(|group| now >= group.next) {
             group.tells(now);
+            if group.has_recovered(now) {
+                let address = group.config.address;
+                self.outbox.events.push_back(Event::GroupReached { address, reached: true });
+            }
             if self.streams[key.index()].is_described() {
                 self.describe_to(slot);
                 self.tell_group(now, slot);

@@ -325,13 +325,10 @@ impl Server {
             return;
         }
         let count = self.found().count();
-        // How many listen to a group nobody knows; the group itself is no watcher.
-        let is_group = |slot: &&usize| self.sessions.get(**slot).is_some_and(Session::is_group);
-        let watchers = |stream: &Stream| stream.watchers() - stream.members().iter().filter(is_group).count();
         let entries = found(&self.streams).skip(usize::from(list.first)).map(|stream| Entry {
             name: stream.name().clone(),
             state: stream.state(),
-            watchers: u32::try_from(watchers(stream)).unwrap_or(u32::MAX),
+            watchers: u32::try_from(stream.watchers()).unwrap_or(u32::MAX),
             guarded: stream.guard().asks(),
             description: stream.description().clone(),
         });

@@ -16,7 +16,6 @@ mod talking;
 mod upkeep;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use api::{Adaptation, Config, Event, Feed, Local, SessionView, Totals};
@@ -317,9 +316,10 @@ impl Server {
     }
 
     /// The datagram handed out last did not leave.
-    fn not_sent(&mut self, to: SocketAddr, failure: SendFailure) {
+    fn not_sent(&mut self, now: Time, to: Peer, failure: SendFailure) {
         self.totals.send_errors += 1;
-        self.sessions.not_sent(to, failure);
+        self.sessions.not_sent(to.address, failure);
+        self.group_fails(now, to);
     }
 
     /// The next message.
@@ -371,7 +371,7 @@ impl Machine for Server {
         match input {
             Input::Datagram(datagram) if Self::is_for_group(&datagram) => self.totals.rejected += 1,
             Input::Datagram(datagram) => self.datagram(now, datagram),
-            Input::NotSent(_, to, failure) => self.not_sent(to, failure),
+            Input::NotSent(port, to, failure) => self.not_sent(now, Peer { port, address: to }, failure),
             Input::Connection(peer, state) => self.connection(peer, state),
             Input::Local(Local::Stream(key, Feed::Pause(paused))) => {
                 let stream = self.streams.get_mut(key.index());

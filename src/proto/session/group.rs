@@ -13,6 +13,8 @@ use crate::wire::SizeClass;
 
 /// What the stream is, and its timeline, are told this often: a receiver that misses one has the next within half a second.
 pub const ANNOUNCE: Duration = Duration::from_millis(250);
+/// It is reached again when so long nothing has failed.
+const RECOVERED: Duration = Duration::from_secs(1);
 /// With one of so many the body of a picture that stands is sent anew.
 const WITH_BODY: u32 = 2;
 
@@ -44,6 +46,8 @@ pub struct Group {
     since: Time,
     /// When the body of a picture was begun last.
     body_at: Option<Time>,
+    /// When something did not leave last, as long as that may be so still.
+    failed: Option<Time>,
 }
 
 impl GroupConfig {
@@ -61,7 +65,7 @@ impl GroupConfig {
 
 impl Group {
     pub const fn new(config: GroupConfig, now: Time) -> Self {
-        Self { config, next: now, told: 0, since: now, body_at: None }
+        Self { config, next: now, told: 0, since: now, body_at: None, failed: None }
     }
 
     /// It is told now what the stream is.
@@ -71,6 +75,16 @@ impl Group {
             self.since = now;
         }
         self.told = self.told.wrapping_add(1);
+    }
+
+    /// What was for it did not leave. Returns whether that is new.
+    pub const fn fails(&mut self, now: Time) -> bool {
+        self.failed.replace(now).is_none()
+    }
+
+    /// Whether all has left for a while now after it had not; told once.
+    pub fn has_recovered(&mut self, now: Time) -> bool {
+        self.failed.take_if(|at| now.since(*at) > RECOVERED).is_some()
     }
 
     /// When the first of so many bytes of a picture that leaves now may leave, and the others: at the limit's rate, so that no
@@ -95,6 +109,11 @@ impl Session {
 
     pub const fn is_group(&self) -> bool {
         self.group.is_some()
+    }
+
+    /// Whether it is somebody who watches: how many listen to a group nobody knows.
+    pub const fn is_watcher(&self) -> bool {
+        !self.is_second() && !self.is_group()
     }
 
     /// The bits that a picture may take which lasts so long, as far as it is a group; `side`: what sound takes.

@@ -217,7 +217,7 @@ impl Session {
     }
 
     /// Whether it is on the picture port, paused or not.
-    pub fn is_for_pictures(&self) -> bool {
+    pub const fn is_for_pictures(&self) -> bool {
         self.peer().port.is_for_pictures()
     }
 
@@ -238,7 +238,7 @@ impl Session {
     }
 
     /// Whether it is the sound of another session that is still there.
-    pub fn is_second(&self) -> bool {
+    pub const fn is_second(&self) -> bool {
         self.tied.is_some() && !self.is_for_pictures()
     }
 

@@ -26,7 +26,7 @@ impl Stream {
     pub fn add(&mut self, slot: usize, session: &Session) {
         let place = self.members.partition_point(|member| *member < slot);
         self.members.insert(place, slot);
-        self.watchers += usize::from(!session.is_second());
+        self.watchers += usize::from(session.is_watcher());
         self.look_again();
         if session.pictures {
             self.turns.add(slot);
@@ -38,7 +38,7 @@ impl Stream {
         if let Ok(place) = self.members.binary_search(&slot) {
             self.members.remove(place);
         }
-        self.watchers -= usize::from(!session.is_second());
+        self.watchers -= usize::from(session.is_watcher());
         self.turns.remove(slot);
         self.look_again();
         if session.pictures { session.missed(self.totals.pictures) } else { 0 }
@@ -137,7 +137,7 @@ impl Stream {
         let members: Vec<usize> = (0..sessions.slots()).filter(own).collect();
         assert_eq!(self.members, members, "each session is of its stream");
         let session = |slot: &usize| sessions.get(*slot);
-        let watchers = members.iter().filter_map(session).filter(|session| !session.is_second()).count();
+        let watchers = members.iter().filter_map(session).filter(|session| session.is_watcher()).count();
         assert_eq!(self.watchers, watchers, "those counted are those there");
         self.sound.assert_sound();
         self.room.assert_sound();

@@ -45,6 +45,8 @@ pub struct Seen {
     pub troubles: Vec<(Time, receiver::Trouble)>,
     /// Other senders to a group that it was told of.
     pub others: Vec<SocketAddr>,
+    /// Whether a group's losses were to be had from its server, each time that was told.
+    pub repairs: Vec<bool>,
     pub over: Vec<(Time, receiver::Over)>,
     pub finished: Option<Time>,
     /// First frame of each chunk, and whether it came.
@@ -257,6 +259,7 @@ impl Seen {
                 self.troubles.push((now, *trouble));
             }
             receiver::Event::AnotherSender(address) => self.others.push(*address),
+            receiver::Event::Repairs { are_had, .. } => self.repairs.push(*are_had),
             receiver::Event::Sound { first, piece } => self.hear(now, *first, piece),
             receiver::Event::SoundOver => self.sound_over += 1,
             receiver::Event::SoundZero(zero) => self.zero.push((now, *zero)),

@@ -211,6 +211,20 @@ impl Watching {
         self.publish("warning", json!({ "code": "another_sender", "text": text, "address": address.to_string() }))
     }
 
+    /// Whether what the group loses can be had from its server.
+    pub(super) fn repairs(&self, server: SocketAddr, are_had: bool) -> Flow {
+        let (code, text) = if are_had {
+            ("repairs", format!("What is lost is repaired by {server} now."))
+        } else {
+            let text = format!(
+                "Nobody at {server} repairs what is lost: parity alone has to do. It is tried again now and then."
+            );
+            ("no_repairs", text)
+        };
+        self.output.warn(&text);
+        self.publish("warning", json!({ "code": code, "text": text, "address": server.to_string() }))
+    }
+
     /// What became of the loudspeaker: told to people, and to the receiver what it needs.
     pub(super) fn listen(&mut self, now: Time, receiver: &mut Receiver) -> Flow {
         let mut flow = Flow::Continue;
