@@ -164,7 +164,7 @@ fn second(watcher: &mut Watcher, is_wanted: impl Fn(&Value) -> bool) -> anyhow::
 
 #[test]
 fn a_watcher_that_stood_still_for_five_seconds_keeps_its_session_and_is_not_behind() {
-    let server = Server::start(&["test:640x360@25", "--no-audio"]);
+    let server = Server::start(&["test:640x360@25"]);
     measured(|| {
         let mut watcher = Watcher::start(&format!("tcp://{}", server.address()));
         let pid = Pid::from_raw(watcher.child.id() as i32).context("a process")?;

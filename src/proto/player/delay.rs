@@ -26,7 +26,7 @@ const TOO_MUCH: Duration = Duration::from_millis(250);
 /// … but if that was needed again within so long, it must not have been needed for this, and then for twice as long.
 const AGAIN: Duration = Duration::from_secs(300);
 const KEPT: Duration = Duration::from_secs(60);
-/// Whatever comes later than this is not waited for.
+/// Whatever comes later than this is not waited for, and tells nothing of how long to wait: it is what a halt has held up.
 const MOST: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
@@ -118,6 +118,9 @@ impl Delay {
 }
 
 fn push(samples: &mut VecDeque<i64>, sample: i64, most: usize) {
+    if sample > MOST.as_nanos() as i64 {
+        return;
+    }
     if samples.len() == most {
         samples.pop_front();
     }
@@ -144,6 +147,16 @@ mod tests {
             delay.turn(delay.next, Some(Duration::from_millis(30)));
         }
         delay.now()
+    }
+
+    #[test]
+    fn what_a_halt_has_held_up_is_not_waited_for() {
+        let mut delay = Delay::default();
+        (0..50).for_each(|_| delay.picture(MS));
+        (0..2).for_each(|_| delay.picture(5_000 * MS));
+        assert_eq!(turn(&mut delay, 1), Duration::from_millis(4));
+        (0..2).for_each(|_| delay.picture(1_000 * MS));
+        assert_eq!(turn(&mut delay, 1), Duration::from_millis(1_003), "the regime: a delay that helps is taken");
     }
 
     #[test]
