@@ -1,14 +1,13 @@
 //! A secret that is typed on the terminal: what waits for one is ended by a signal at once, and leaves the terminal as it was.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use super::Options;
-use crate::app::Exit;
-use crate::app::secrets::{Given, GivenCode};
+use crate::app::secrets::{Given, GivenCode, leave_question};
 use crate::app::signals::Signals;
 
 /// From before a secret is asked for until somebody else hears signals.
@@ -46,9 +45,7 @@ pub fn end_at_signals(signals: &Signals) -> Arc<AtomicBool> {
             modes.iter().for_each(|modes| {
                 tcsetattr(io::stdin(), OptionalActions::Now, modes).ok();
             });
-            // What comes next is not to stand behind the question.
-            io::stderr().write_all(b"\n").ok();
-            std::process::exit(Exit::Killed as i32);
+            leave_question();
         }
     });
     waits
