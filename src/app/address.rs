@@ -154,8 +154,7 @@ impl FromStr for Target {
 impl Target {
     fn of_group(source: &str, text: &str) -> Result<Self, GroupError> {
         let (group, source) = group::with_source(source, text)?;
-        let address =
-            Address { host: group.ip().to_string(), port: Some(group.port()), transport: Some(Transport::Udp) };
+        let address = Address { host: group::host(group), port: Some(group.port()), transport: Some(Transport::Udp) };
         let senders = source.map_or(Senders::Any, Senders::One);
         Ok(Self { address, stream: None, code: None, all: false, group: Some(senders) })
     }

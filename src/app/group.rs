@@ -1,5 +1,7 @@
 //! Multicast groups and broadcast addresses: as people type them, and opened for whoever sends to one or listens to one.
 
+mod typed;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -8,11 +10,13 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
 
+pub use self::typed::{address, host, is_surely, with_source};
+use self::typed::{scope, typed};
 use super::address::{Address, DEFAULT_PORT};
 use super::figures::Output;
 use super::words::rate_text;
-use crate::net::group::{Group, Outward, is_in_use};
-use crate::net::interface::Interface;
+use crate::net::group::{Group, Outward, is_in_use, is_of_link};
+use crate::net::interface::{Interface, NoInterface};
 use crate::net::{Loop, Marks, Socket};
 use crate::proto::Port;
 use crate::proto::receiver::RepairPlace;
@@ -81,6 +85,10 @@ pub enum GroupError {
     NoSource(SocketAddr),
     #[error("{0} is a group of each link by itself: name the interface as well, as in --interface eth0")]
     OfLink(Ipv6Addr),
+    #[error("{0}")]
+    NoInterface(NoInterface),
+    #[error("the address of the group names {0}, and the option another interface, {1}: leave one of them out")]
+    Interfaces(String, String),
     #[error("{0} is neither a group nor a broadcast address here: those are {1}")]
     NoBroadcast(Ipv4Addr, String),
     #[error("{0} is no group: groups are 224.0.1.0 to 239.255.255.255 and ff00::/8")]
@@ -129,7 +137,7 @@ impl fmt::Display for GroupChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto => f.write_str("a free group"),
-            Self::At(address) => address.fmt(f),
+            Self::At(address) => f.write_str(&typed(*address)),
         }
     }
 }
@@ -138,55 +146,20 @@ fn wants_source(group: IpAddr) -> bool {
     matches!(group, IpAddr::V4(v4) if v4.octets()[0] == SOURCE_SPECIFIC)
 }
 
-/// Whether this is an address that no server has.
-pub fn is_surely(host: &str) -> bool {
-    match host.split('%').next().unwrap_or(host).parse() {
-        Ok(IpAddr::V4(v4)) => v4.is_multicast() || v4.is_broadcast(),
-        Ok(IpAddr::V6(v6)) => v6.is_multicast(),
-        Err(_) => false,
-    }
-}
-
-/// `GROUP[:PORT]`, or a broadcast address; whether that is one, only the interfaces tell.
-pub fn address(text: &str) -> Result<SocketAddr, GroupError> {
-    if let Ok(v6) = text.parse::<Ipv6Addr>() {
-        return Err(if v6.is_multicast() { GroupError::Bare(v6) } else { GroupError::Unicast(v6.into()) });
-    }
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let ip = bare.parse().map(|ip: IpAddr| SocketAddr::new(ip, DEFAULT_PORT));
-    let address = ip.or_else(|_| text.parse()).map_err(|_| GroupError::Text(text.to_owned()))?;
-    match address.ip() {
-        _ if address.port() == 0 => Err(GroupError::Text(text.to_owned())),
-        IpAddr::V4(v4) if v4.octets()[..3] == [224, 0, 0] => Err(GroupError::Control),
-        IpAddr::V6(v6) if !v6.is_multicast() => Err(GroupError::Unicast(v6.into())),
-        _ => Ok(address),
-    }
-}
-
-/// `[SOURCE]@GROUP[:PORT]`: the group, and whose datagrams alone are meant.
-pub fn with_source(source: &str, group: &str) -> Result<(SocketAddr, Option<IpAddr>), GroupError> {
-    let (group, name) = group.split_once('/').unwrap_or((group, ""));
-    if !name.is_empty() {
-        return Err(GroupError::Stream(name.to_owned()));
-    }
-    let address = address(group)?;
-    if source.is_empty() {
-        if wants_source(address.ip()) {
-            return Err(GroupError::NoSource(address));
-        }
-        return Ok((address, None));
-    }
-    let bare = source.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(source);
-    let source: IpAddr = bare.parse().map_err(|_| GroupError::Source(source.to_owned()))?;
-    let fits = source.is_ipv4() == address.is_ipv4() && address.ip().is_multicast();
-    if fits { Ok((address, Some(source))) } else { Err(GroupError::Families(source, address.ip())) }
-}
-
 /// A group, once it is known where it is and by which interface it is reached.
 pub fn found(address: SocketAddr, source: Option<IpAddr>, interface: Option<&str>) -> anyhow::Result<Group> {
-    let interface = interface.map(Interface::find).transpose()?;
+    let named = interface.map(Interface::find).transpose()?;
+    let scoped = scope(address).map(|scope| Interface::of_scope(&scope)).transpose()?;
+    if let (Some(scoped), Some(named)) = (&scoped, &named)
+        && scoped.name != named.name
+    {
+        bail!(GroupError::Interfaces(scoped.name.clone(), named.name.clone()));
+    }
+    let interface = named.or(scoped);
+    // The interface is told by its name from here on: its number may change.
+    let address = SocketAddr::new(address.ip(), address.port());
     if let (IpAddr::V6(v6), None) = (address.ip(), &interface)
-        && matches!(v6.segments()[0] & 0xf, 1 | 2)
+        && is_of_link(v6)
     {
         bail!(GroupError::OfLink(v6));
     }
@@ -228,6 +201,7 @@ impl GroupOptions {
             GroupChoice::Auto => draw(self.interface.as_deref())?,
         };
         let group = found(address, None, self.interface.as_deref())?;
+        let address = group.address;
         let port = u16::try_from(n).ok().filter(|n| *n < MOST_GROUPS).map(|n| Port(Port::GROUP.0 + n));
         let port = port.ok_or_else(|| anyhow!("a server sends to {MOST_GROUPS} groups at most"))?;
         let outward = Outward { ttl: self.ttl, marks: told.marks };
@@ -351,50 +325,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_as_people_type_them() {
-        let at = |text: &str| text.parse::<SocketAddr>().map(GroupChoice::At).expect("an address");
-        for (text, meant) in [
-            ("auto", GroupChoice::Auto),
-            ("239.1.2.3", at("239.1.2.3:9688")),
-            ("239.1.2.3:7", at("239.1.2.3:7")),
-            ("[ff15::7]", at("[ff15::7]:9688")),
-            ("[ff15::7]:9", at("[ff15::7]:9")),
-            ("255.255.255.255", at("255.255.255.255:9688")),
-        ] {
-            assert_eq!(text.parse(), Ok(meant), "{text}");
-        }
-        for bad in
-            ["", "robot", "239.1.2.3:0", "239.1.2", "fe80::1", "224.0.0.5", "[ff15::7", "ff15::7", "ff15::7:9", "Auto"]
-        {
-            assert!(bad.parse::<GroupChoice>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_source_stands_before_the_group() {
-        let group: SocketAddr = "239.1.2.3:9688".parse().expect("an address");
-        let source = IpAddr::from([192, 0, 2, 7]);
-        assert_eq!(with_source("", "239.1.2.3"), Ok((group, None)));
-        assert_eq!(with_source("192.0.2.7", "239.1.2.3:9688"), Ok((group, Some(source))));
-        assert!(with_source("[2001:db8::7]", "[ff35::1]:9").is_ok_and(|(_, source)| source.is_some()));
-        for (source, group) in [
-            ("robot", "239.1.2.3"),
-            ("::1", "239.1.2.3"),
-            ("192.0.2.7", "255.255.255.255"),
-            ("", "239.1.2.3/lobby"),
-            ("", "232.1.2.3"),
-        ] {
-            assert!(with_source(source, group).is_err(), "{source}@{group}");
-        }
-    }
-
-    #[test]
     fn a_group_of_one_link_wants_an_interface() {
         for group in ["[ff02::7]:9", "[ff11::7]:9", "[ff01::1]:9"] {
             let said = found(group.parse().expect("an address"), None, None).expect_err("no interface");
             assert!(said.to_string().contains("--interface"), "{said}");
         }
         assert!(found("[ff15::7]:9".parse().expect("an address"), None, None).is_ok());
+    }
+
+    #[test]
+    fn a_group_may_name_its_interface() {
+        let lo = Interface::find("127.0.0.1").expect("there is always a loopback");
+        for (text, port) in [
+            (format!("[ff02::7%{}]:9", lo.name), 9),
+            (format!("[ff02::7%{}]", lo.index), DEFAULT_PORT),
+            (format!("[ff15::7%{}]:9", lo.name), 9),
+        ] {
+            let address = address(&text).expect("a group");
+            assert_eq!(GroupChoice::At(address).to_string(), format!("[{}%{}]:{port}", address.ip(), lo.name));
+            for named in [None, Some("127.0.0.1"), Some(&*lo.name)] {
+                let group = found(address, None, named).expect("it is there");
+                let plain = SocketAddr::new(address.ip(), port);
+                assert_eq!((group.address, group.interface), (plain, Some(lo.name.clone())), "{text} {named:?}");
+            }
+        }
+        for (bad, part) in [
+            ("[ff02::7%no-such]:9", "no network interface is called no-such"),
+            ("[ff02::7%]:9", "no network interface"),
+            ("[ff02::7%lo]:0", "\"[ff02::7%lo]:0\" is not a group"),
+            ("[ff02::7%lo]9", "is not a group"),
+            ("[239.1.2.3%lo]:9", "is not a group"),
+            ("[fe80::7%lo]:9", "fe80::7 is no group"),
+            ("ff02::7%lo", "is not a group"),
+        ] {
+            let said = address(bad).expect_err(bad).to_string();
+            assert!(said.contains(part), "{bad}: {said}");
+        }
+        let Some(other) = Interface::all().expect("all").into_iter().find(|one| one.name != lo.name) else { return };
+        let group = address(&format!("[ff02::7%{}]:9", lo.name)).expect("a group");
+        let said = found(group, None, Some(&other.name)).expect_err("two").to_string();
+        assert!(said.contains(&lo.name) && said.contains(&other.name) && said.contains("leave one"), "{said}");
     }
 
     #[test]

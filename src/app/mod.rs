@@ -43,7 +43,7 @@ pub enum Exit {
     Failed = 1,
     Usage = 2,
     Unreachable = 3,
-    /// Stopped by a second Ctrl-C.
+    /// Stopped by a second Ctrl-C, or by one at the question for a secret.
     Killed = 130,
 }
 

@@ -6,9 +6,11 @@ use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Once;
 
 use anyhow::{Context, anyhow, bail};
 
+use super::Exit;
 use crate::proto::server::Guard;
 use crate::seal::{self, Code, CodeError, Key, Random};
 use crate::wire::StreamName;
@@ -202,11 +204,26 @@ fn ask(prompt: &str) -> anyhow::Result<String> {
     let fault = "nothing could be read from standard input";
     let mut line = String::new();
     if io::stdin().is_terminal() {
-        line = rpassword::prompt_password(prompt).context(fault)?;
+        line = match rpassword::prompt_password(prompt) {
+            // By Ctrl-C, where signals are heard: otherwise that has ended the program.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => leave_question(),
+            typed => typed.context(fault)?,
+        };
     } else {
         io::stdin().lock().take(LONGEST_FILE).read_line(&mut line).context(fault)?;
     }
     first_line(&line).ok_or_else(|| anyhow!("{fault}"))
+}
+
+/// Ends the program where it has asked for a secret, the terminal being as it was. Both who asks and who hears signals may come
+/// to it.
+pub fn leave_question() -> ! {
+    static LEFT: Once = Once::new();
+    LEFT.call_once(|| {
+        // What comes next is not to stand behind the question.
+        io::stderr().write_all(b"\n").ok();
+    });
+    std::process::exit(Exit::Killed as i32)
 }
 
 fn first_line(text: &str) -> Option<String> {

@@ -59,9 +59,20 @@ fn hide_secrets(error: &mut clap::Error) {
         if let Some(ContextValue::String(text)) = error.get(kind)
             && text.contains("://")
         {
-            let shown = Input::Url(text.clone()).name();
+            let shown = public(text);
             error.insert(kind, ContextValue::String(shown));
         }
+    }
+}
+
+/// An address without its secrets. What stands before a group is its sender, or nothing, and neither is one.
+fn public(address: &str) -> String {
+    let shown = Input::Url(address.to_owned()).name();
+    let is_sender = |text: &str| text.is_empty() || text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let sender = address.strip_prefix("udp://").and_then(|rest| rest.split_once('@')).map(|(sender, _)| sender);
+    match (sender.filter(|sender| is_sender(sender)), shown.strip_prefix("udp://")) {
+        (Some(sender), Some(group)) => format!("udp://{sender}@{group}"),
+        _ => shown,
     }
 }
 
@@ -134,7 +145,7 @@ fn value<'a>(words: &'a [String], option: &str) -> Option<&'a str> {
 
 /// The words as they would be typed, without the secrets of addresses.
 fn typed(words: &[String]) -> String {
-    let shown = |word: &String| if word.contains("://") { Input::Url(word.clone()).name() } else { word.clone() };
+    let shown = |word: &String| if word.contains("://") { public(word) } else { word.clone() };
     words.iter().map(|word| format!(" {}", quoted(&shown(word)))).collect()
 }
 
@@ -219,6 +230,21 @@ mod tests {
         assert_eq!(tip("192.168.1.20"), "to watch it: udpstream watch 192.168.1.20");
         assert_eq!(tip("-v robot:9688"), "to watch it: udpstream watch -v robot:9688");
         assert_eq!(tip("wacth"), "");
+    }
+
+    #[test]
+    fn groups_are_shown_as_they_were_typed_and_secrets_are_not() {
+        for group in ["udp://@bad", "udp://192.0.2.7@bad", "udp://[2001:db8::7]@[ff15::7]:9", "udp://@239.1.2.3/x"] {
+            assert_eq!(public(group), group);
+        }
+        for (address, shown) in [
+            ("http://a:b@c/d?e", "http://c/d"),
+            ("udp://a:b@239.1.2.3", "udp://239.1.2.3"),
+            ("udp://secret@bad", "udp://bad"),
+            ("udp://@secret@bad", "udp://@bad"),
+        ] {
+            assert_eq!(public(address), shown);
+        }
     }
 
     #[test]

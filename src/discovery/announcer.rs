@@ -1,7 +1,7 @@
 //! Says on the local network that there is a server, as long as it lives. mdns-sd does it on a thread of its own; another hears
 //! what becomes of it, and chooses another name where this one is somebody else's.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -43,6 +43,9 @@ impl Announcer {
         daemon.set_ip_check_interval(ADDRESSES)?;
         let (unspecified, kinds) = interfaces(announcement.listens.ip());
         if !unspecified {
+            if announcement.listens.ip() == IpAddr::V6(Ipv6Addr::LOCALHOST) {
+                tracing::info!("a server on ::1 alone is announced only where the loopback has a way to IPv6 groups");
+            }
             // Where it cannot be reached nothing is said, nor heard.
             daemon.disable_interface(IfKind::All)?;
             daemon.enable_interface(kinds)?;
@@ -72,7 +75,9 @@ fn interfaces(listens: IpAddr) -> (bool, Vec<IfKind>) {
         IpAddr::V6(ip) if ip.is_unspecified() => (true, vec![IfKind::All]),
         IpAddr::V4(ip) if ip.is_unspecified() => (false, vec![IfKind::IPv4]),
         IpAddr::V4(ip) if ip.is_loopback() => (false, vec![IfKind::LoopbackV4]),
-        IpAddr::V6(ip) if ip.is_loopback() => (false, vec![IfKind::LoopbackV6, IfKind::LoopbackV4]),
+        // Linux has no way to IPv6 groups on its loopback unless somebody makes one, and then nobody hears of this server. Over
+        // the loopback's IPv4 an address of IPv6 is not told, and 127.0.0.1, which is, would be another server's.
+        IpAddr::V6(ip) if ip.is_loopback() => (false, vec![IfKind::LoopbackV6]),
         ip => (false, vec![IfKind::Addr(ip)]),
     }
 }
@@ -181,5 +186,9 @@ mod tests {
             &interfaces(one.get_addresses().iter().next().copied().expect("one")).1[..],
             [IfKind::LoopbackV4]
         ));
+        let local = service("[::1]:9");
+        assert_eq!(local.get_addresses().iter().map(IpAddr::to_string).collect::<Vec<_>>(), ["::1"]);
+        let nowhere_else = interfaces(IpAddr::V6(Ipv6Addr::LOCALHOST));
+        assert!(matches!(&nowhere_else.1[..], [IfKind::LoopbackV6]) && !nowhere_else.0, "its IPv4 is another server's");
     }
 }

@@ -4,7 +4,7 @@
 //! what has changed is set anew.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use mio::net::UdpSocket;
@@ -57,6 +57,16 @@ impl Group {
         self.interface.as_ref().map(find).transpose()
     }
 
+    /// Where a socket that listens is bound: to a group of each link by itself, only together with the number of one.
+    fn bound(&self) -> io::Result<SocketAddr> {
+        Ok(match (self.address, self.at()?) {
+            (SocketAddr::V6(group), Some(interface)) if is_of_link(*group.ip()) => {
+                SocketAddrV6::new(*group.ip(), group.port(), 0, interface.index).into()
+            }
+            (address, _) => address,
+        })
+    }
+
     /// What can change of the interfaces that matter.
     fn state(&self) -> Vec<(String, u32, bool)> {
         let all = Interface::all().unwrap_or_default().into_iter();
@@ -104,8 +114,9 @@ impl Socket {
         #[cfg(not(target_os = "linux"))]
         raw.set_reuse_port(true)?;
         receive_room(&raw, receive_buffer)?;
-        raw.bind(&group.address.into())?;
-        Self::kept(raw, group, group.address, true)
+        let bound = group.bound()?;
+        raw.bind(&bound.into())?;
+        Self::kept(raw, group, bound, true)
     }
 
     fn kept(raw: Raw, group: &Group, bound: SocketAddr, listens: bool) -> io::Result<Self> {
@@ -183,6 +194,11 @@ fn open(group: &Group) -> io::Result<Raw> {
     }
     raw.set_nonblocking(true)?;
     Ok(raw)
+}
+
+/// Whether it is a group of each link, or machine, by itself (RFC 4291, section 2.7).
+pub fn is_of_link(group: Ipv6Addr) -> bool {
+    group.is_multicast() && matches!(group.segments()[0] & 0xf, 1 | 2)
 }
 
 fn unspecified(address: SocketAddr) -> SocketAddr {

@@ -69,6 +69,16 @@ impl Interface {
         all.into_iter().find(meant).ok_or_else(|| NoInterface { named: named.to_owned(), there })
     }
 
+    /// The one behind the `%` of an address: by name, or by the system's number of it.
+    pub fn of_scope(scope: &str) -> Result<Self, NoInterface> {
+        Self::find(scope).or_else(|none| scope.parse().ok().and_then(Self::at).ok_or(none))
+    }
+
+    /// The one with this number.
+    pub fn at(index: u32) -> Option<Self> {
+        Self::all().unwrap_or_default().into_iter().find(|interface| interface.index == index && index > 0)
+    }
+
     fn listed(&self) -> String {
         self.addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ")
     }
@@ -105,6 +115,9 @@ mod tests {
         let by_address = Interface::find("127.0.0.1").expect("there is always a loopback");
         assert!(by_address.is_up && by_address.index > 0 && by_address.v4() == Some(Ipv4Addr::LOCALHOST));
         assert_eq!(Interface::find(&by_address.name), Ok(by_address.clone()));
+        assert_eq!(Interface::of_scope(&by_address.name), Ok(by_address.clone()));
+        assert_eq!(Interface::of_scope(&by_address.index.to_string()), Ok(by_address.clone()));
+        assert!(["0", "", "no such"].iter().all(|bad| Interface::of_scope(bad).is_err()));
         for bad in ["", "no such", "203.0.113.77", "../lo"] {
             let error = Interface::find(bad).expect_err("not there");
             assert!(error.to_string().contains(&by_address.name), "{error}");

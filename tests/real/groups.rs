@@ -273,18 +273,34 @@ fn what_cannot_be_is_said_in_a_sentence() {
         (&["serve", "test:", "--multicast", "robot"][..], 2, "239.1.2.3"),
         (&["serve", "test:", "--port", "0", "--multicast", "10.9.8.7"], 2, "neither a group nor a broadcast address"),
         (&["serve", "test:", "--port", "0", "--multicast", "239.1.2.3", "--interface", "no-such"], 2, "no-such"),
+        (&["serve", "test:", "--port", "0", "--multicast", "[ff02::7%no-such]:9"], 2, "is called no-such"),
         (&["serve", "test:", "--multicast", "auto", "--code", "new"], 2, "for everybody"),
         (&["serve", "test:", "--multicast", "auto", "--fec", "60%"], 2, "0% to 50%"),
         (&["watch", "udp://@239.1.2.3/lobby"], 2, "one stream"),
         (&["watch", "udp://robot@239.1.2.3"], 2, "sender"),
         (&["watch", "robot", "--interface", "lo"], 2, "group"),
         (&["watch", "udp://@239.1.2.3", "--headless", "--interface", "no-such"], 2, "no-such"),
+        (&["watch", "udp://@[ff02::7%no-such]:9", "--headless"], 2, "is called no-such"),
+        (&["watch", "udp://@bad"], 2, "'udp://@bad'"),
         (&["ls", "udp://@239.1.2.3"], 2, "is a group"),
     ] {
         let output = program().args(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!((output.status.code(), said.contains(part)), (Some(code), true), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn a_group_of_a_link_is_sent_to_and_watched_by_the_interface_in_its_address() {
+    let Some(interface) = interface(true) else { return };
+    let port = group(11, true).port();
+    let scoped = format!("[ff02::{:x}%{interface}]:{port}", std::process::id() & 0xffff | 0x100);
+    let _server = Server::start(&["test:160x96@25", "--multicast", &scoped]);
+    let shown = figures(&watch(&format!("udp://@{scoped}"), &["--frames", "20"]));
+    assert_eq!(handed(&shown), 20, "{shown}");
+    let plain = scoped.replace(&format!("%{interface}"), "");
+    let shown = figures(&watch(&format!("udp://@{plain}"), &["--interface", &interface, "--frames", "20"]));
+    assert_eq!(handed(&shown), 20, "{shown}");
 }
 
 /// How many sockets of this machine are in the group, which is one of IPv4.

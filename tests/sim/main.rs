@@ -32,6 +32,7 @@ mod plots;
 mod published;
 mod rates;
 mod recorded;
+mod relayed_groups;
 mod relays;
 mod renditions;
 mod repair;

@@ -11,7 +11,7 @@ mod line;
 mod signals;
 
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::Builder;
@@ -100,6 +100,12 @@ impl Running {
                 Err(RecvTimeoutError::Disconnected) => panic!("no {what} before the end: {}", self.text()),
             }
         }
+    }
+
+    /// Keys that are pressed at the terminal.
+    fn press(&mut self, keys: &[u8]) {
+        let typed = self.child.stdin.as_mut().unwrap();
+        typed.write_all(keys).and_then(|()| typed.flush()).unwrap();
     }
 
     /// The port of a server that says where it listens.

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::{Running, have, program, serve, signal, watch};
+use super::{PROGRAM, Running, have, program, serve, signal, watch};
 
 /// A server with a watcher, after its first pictures.
 fn streaming(arguments: &[&str]) -> (Running, Running) {
@@ -50,6 +50,25 @@ fn who_only_looks_for_streams_ends_in_order() {
         signal(id, kind).unwrap();
         let (code, said) = looker.end();
         assert_eq!((code, said.as_str()), (0, ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_terminal_is_left_as_it_was_where_a_secret_was_asked_for() {
+    if !(have("script") && have("stty")) {
+        return;
+    }
+    for (secret, question) in [("127.0.0.1:9/yard --password -", "Password: "), ("127.0.0.1:9 --code -", "Code: ")] {
+        // The shell outlives what it has started.
+        let shell = format!("stty echo; trap : INT; '{PROGRAM}' watch {secret} --headless; echo \"ended $?\"; stty -a");
+        let mut asks = Running::under_terminal(80, &[], &shell);
+        asks.wait_for("question", |said| said.contains(question).then_some(()));
+        // By then nothing is shown that is typed, and the signal has to undo that.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        asks.press(b"\x03");
+        let (_, said) = asks.end();
+        assert!(said.contains("ended 130"), "{said}");
+        assert!(said.contains(" echo ") && !said.contains("-echo "), "{said}");
     }
 }
 

@@ -107,8 +107,9 @@ fn numeric(text: &str, port: u16) -> Result<Option<SocketAddr>, AddressError> {
         (IpAddr::V4(_), Some(_)) => Err(AddressError::NotIp(text.to_owned())),
         (IpAddr::V6(ip), Some(zone)) => {
             let index = interface(zone)?;
-            // Anywhere else the system leaves it out of what it reports, and the address would not be known again.
-            let scope = if ip.is_unicast_link_local() { index } else { 0 };
+            // Anywhere else the system leaves it out of what it reports, and the address would not be known again. Of a group it
+            // is what the user chose.
+            let scope = if ip.is_unicast_link_local() || ip.is_multicast() { index } else { 0 };
             Ok(Some(SocketAddrV6::new(ip, port, 0, scope).into()))
         }
         (IpAddr::V6(address), None) if address.is_unicast_link_local() => {

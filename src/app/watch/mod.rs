@@ -12,6 +12,7 @@ mod sizing;
 mod streams;
 pub(super) mod subject;
 mod trouble;
+mod typing;
 pub(super) mod unpacking;
 pub(super) mod viewing;
 pub(super) mod watching;
@@ -28,6 +29,7 @@ pub use self::hearing::Choice as Sound;
 pub use self::onscreen::{OnScreen, attach};
 use self::screen::Screen;
 use self::subject::Subject;
+use self::typing::Typing;
 use self::viewing::Viewing;
 use super::address::Target;
 use super::figures::Output;
@@ -92,8 +94,9 @@ pub fn watch(options: Options) -> anyhow::Result<Exit> {
     match &options.servers[..] {
         [] => choosing::watch(options),
         [only] if !only.all => {
+            let typing = Typing::begin(&options)?;
             let only = with_code(only.clone(), options.code.as_ref())?;
-            single(only, options)
+            single(only, options, typing)
         }
         _ => wall::watch(options),
     }
@@ -141,7 +144,7 @@ fn secret(target: &Target, password: Option<&Given>) -> anyhow::Result<Option<Se
 }
 
 /// One stream.
-fn single(target: Target, options: Options) -> anyhow::Result<Exit> {
+fn single(target: Target, options: Options, typing: Option<Typing>) -> anyhow::Result<Exit> {
     let secret = secret(&target, options.password.as_ref())?;
     let servers = target.address.look_up()?;
     let subject = Subject::new(target, None, servers).with(secret);
@@ -151,6 +154,7 @@ fn single(target: Target, options: Options) -> anyhow::Result<Exit> {
     let title = format!("connecting to {} – udpstream", subject.server());
     let mut viewing = Viewing::prepare(options, subject, output, None)?;
     viewing.catch_signals()?;
+    typing.into_iter().for_each(Typing::end);
     if headless { viewing.run(Screen(None)) } else { windowed(&title, fullscreen, viewing) }
 }
 

@@ -224,6 +224,9 @@ impl Relay {
             }
             port if self.is_vouching_on(port) => self.vouch_datagram(now, datagram),
             port => {
+                if port == Port::TUNED {
+                    self.overhear(datagram);
+                }
                 let Self { upstreams, server, .. } = self;
                 let own = upstreams.iter_mut().filter(|upstream| upstream.is_on(port));
                 own.for_each(|upstream| upstream.datagram(now, datagram, server));

@@ -5,15 +5,14 @@ mod terminal;
 mod window;
 
 use std::io::{self, IsTerminal};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use crossbeam_channel::Receiver;
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use super::screen::Screen;
 use super::subject::Subject;
+use super::typing::end_at_signals;
 use super::viewing::Viewing;
 use super::{Options, secret};
 use crate::app::Exit;
@@ -50,22 +49,6 @@ fn asks_for_password(options: &Options, stream: &Stream) -> bool {
 /// Whether it asks for a password that nobody can be asked for.
 fn lacks_password(options: &Options, stream: &Stream) -> bool {
     stream.is_guarded() && options.password.is_none() && !io::stdin().is_terminal()
-}
-
-/// Ends the program at a signal, for as long as what this returns is true: what waits for a password can be ended no other way.
-fn end_at_signals(signals: &Signals) -> Arc<AtomicBool> {
-    let waits = Arc::new(AtomicBool::new(true));
-    let (still, modes) = (Arc::clone(&waits), tcgetattr(io::stdin()).ok());
-    signals.tell(move || {
-        if still.load(Ordering::Acquire) {
-            // A terminal on which nothing is shown that is typed would be left behind.
-            modes.iter().for_each(|modes| {
-                tcsetattr(io::stdin(), OptionalActions::Now, modes).ok();
-            });
-            std::process::exit(Exit::Done as i32);
-        }
-    });
-    waits
 }
 
 /// The stream as it is watched: with a password if it asks for one, and followed wherever its server goes. From here on it
