@@ -222,6 +222,7 @@ impl Watching {
             ("no_repairs", text)
         };
         self.output.warn(&text);
+        self.screen.notice(&text);
         self.publish("warning", json!({ "code": code, "text": text, "address": server.to_string() }))
     }
 
