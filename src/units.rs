@@ -1,8 +1,12 @@
 //! Newtypes for every quantity that crosses a module boundary. No clock here: a [`Time`] is always handed in.
 
+mod timing;
+
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
+
+pub use timing::{Speed, Timing};
 
 /// An instant on this machine's monotonic clock, in nanoseconds. Negative before the clock's own zero: a stream elsewhere may
 /// have begun before this machine did.

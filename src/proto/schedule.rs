@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use super::ladder::Wish;
-use crate::units::{MediaTime, Rate, Span, Time};
+use crate::units::{MediaTime, Rate, Span, Speed, Time, Timing};
 use crate::wire::SizeClass;
 
 /// A picture later than this moves the timeline instead of being caught up with.
@@ -23,28 +23,64 @@ pub const STALL: Duration = Duration::from_secs(1);
 /// A running timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// When media time zero is due.
-    start: Time,
+    timing: Timing,
+    /// With which moment it begins.
+    base: MediaTime,
     /// The film's usual interval.
     interval: Duration,
     /// Counts the moves, from 1.
     generation: u32,
     last: Option<(MediaTime, Time)>,
+    /// It stands at this moment: nothing later is due.
+    held: Option<MediaTime>,
 }
 
 impl Schedule {
-    /// `rate` is the film's usual one.
+    /// Media time 0 is due at `start`. `rate` is the film's usual one.
     pub fn new(start: Time, rate: Rate) -> Self {
-        Self { start, interval: rate.interval(), generation: 1, last: None }
+        Self::from(MediaTime::ZERO, start, Speed::NORMAL, rate)
+    }
+
+    /// It begins with this moment, which is due at `at`, and goes on at this speed.
+    pub fn from(base: MediaTime, at: Time, speed: Speed, rate: Rate) -> Self {
+        let timing = Timing::through(base, at, speed);
+        Self { timing, base, interval: rate.interval(), generation: 1, last: None, held: None }
     }
 
     /// When a picture of this media time should leave.
-    pub const fn due(&self, media: MediaTime) -> Time {
-        self.start.offset(media.micros().saturating_mul(1_000))
+    pub fn due(&self, media: MediaTime) -> Time {
+        if self.held.is_some_and(|held| media > held) { Time::NEVER } else { self.timing.at(media) }
     }
 
-    pub const fn start(&self) -> Time {
-        self.start
+    /// With which moment it begins, and when that is due.
+    pub fn beginning(&self) -> (MediaTime, Time) {
+        (self.base, self.timing.at(self.base))
+    }
+
+    pub const fn speed(&self) -> Speed {
+        self.timing.speed
+    }
+
+    /// The moment that is due now, or at which it stands.
+    pub fn media(&self, now: Time) -> MediaTime {
+        let media = self.timing.media(now);
+        self.held.map_or(media, |held| held.min(media))
+    }
+
+    /// It stands at this moment from now on.
+    pub const fn hold(&mut self, at: MediaTime) {
+        self.held = Some(at);
+        self.generation += 1;
+    }
+
+    /// The moment at which it stands.
+    pub const fn held(&self) -> Option<MediaTime> {
+        self.held
+    }
+
+    /// How long a picture is to be seen that stands for so much of the timeline.
+    pub fn lasts(&self, media: Duration) -> Duration {
+        self.timing.lasts(media)
     }
 
     pub const fn generation(&self) -> u32 {
@@ -54,7 +90,7 @@ impl Schedule {
     /// When it can leave, given what left before it.
     pub fn departure(&self, media: MediaTime) -> Time {
         let due = self.due(media);
-        self.last.map_or(due, |(before, left)| due.max(left + media.since(before).min(self.interval) / 2))
+        self.last.map_or(due, |(before, left)| due.max(left + self.lasts(media.since(before).min(self.interval)) / 2))
     }
 
     /// Notes that a picture of this media time leaves now. Returns true if the timeline had to move.
@@ -62,7 +98,7 @@ impl Schedule {
         let late = now.since(self.due(media));
         let moved = late > STALL;
         if moved {
-            self.start += late;
+            self.timing = self.timing.later(late);
             self.generation += 1;
         }
         self.last = Some((media, now));
@@ -200,6 +236,21 @@ mod tests {
         assert!(schedule.depart(at(5), Time::from_millis(31_200)));
         assert_eq!(schedule.due(at(6)), Time::from_millis(31_240));
         assert_eq!(schedule.generation(), 2);
+    }
+
+    #[test]
+    fn it_runs_at_its_speed_and_stands_where_it_is_held() {
+        let speed = Speed::new(2, 1).expect("a usual speed");
+        let mut schedule = Schedule::from(at(100), Time::from_millis(1_000), speed, rate());
+        assert_eq!(
+            (schedule.due(at(100)), schedule.due(at(110))),
+            (Time::from_millis(1_000), Time::from_millis(1_200))
+        );
+        assert!(!schedule.depart(at(100), Time::from_millis(1_015)));
+        assert_eq!(schedule.departure(at(101)), Time::from_millis(1_025), "half of the 20 ms between them");
+        schedule.hold(schedule.media(Time::from_millis(1_100)));
+        assert_eq!((schedule.due(at(105)), schedule.due(at(106))), (Time::from_millis(1_100), Time::NEVER));
+        assert_eq!((schedule.media(Time::from_millis(9_000)), schedule.generation()), (at(105), 2));
     }
 
     #[test]

@@ -21,6 +21,11 @@ impl Type {
     pub const TABLES: Self = Self(3);
     pub const DESCRIPTION: Self = Self(4);
     pub const TEXT: Self = Self(5);
+
+    /// Pictures and sound, which are of a place of their stream.
+    pub const fn is_media(self) -> bool {
+        matches!(self, Self::PICTURE | Self::SOUND)
+    }
 }
 
 /// Bits of the flags field.

@@ -23,6 +23,8 @@ pub mod kind {
     pub const HOPS: u16 = 8;
     /// Update of a group: u16, the port on which its sender's server answers a Nack.
     pub const UNICAST: u16 = 9;
+    /// Update: see [`super::super::message::Jump`].
+    pub const JUMP: u16 = 10;
     /// Join, Accept: name of the stream, see [`super::super::StreamName`].
     pub const STREAM: u16 = 16;
     /// Join, Accept: 32 bytes, the proof of knowing the secret.
@@ -47,6 +49,8 @@ pub mod kind {
     pub const PUBLISH_KEY: u16 = 26;
     /// Join of a relay: u8 role, u64 nonce and 24 bytes of cookie of the Join below that PROOF is about.
     pub const ON_BEHALF: u16 = 27;
+    /// Join: UTF-8, those who join with the same name watch a film on demand together.
+    pub const TOGETHER: u16 = 28;
     /// Want: u8 rendition (reserved), u8 cut: the number of the largest size class that is wanted.
     pub const RENDITION: u16 = 32;
     /// Want: u64 bits per second, all included; 0: no limit.
@@ -59,8 +63,8 @@ pub mod kind {
     pub const PAUSE: u16 = 36;
     /// Want: no value.
     pub const RESUME: u16 = 37;
-    /// Want: i64 media time, µs.
-    pub const SEEK: u16 = 38;
+    /// Want: see [`super::super::message::Play`].
+    pub const PLAY: u16 = 38;
     /// Want: u16 width, u16 height: no larger pictures are wanted than fill this many pixels; 0, 0: no limit.
     pub const MAX_SIZE: u16 = 39;
     /// Want: see [`super::super::message::RepairWish`].

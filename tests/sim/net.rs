@@ -18,6 +18,7 @@ use udpstream::wire::{Description, Ecn, Hop, Kind, ObjectView, SizeClass, Stream
 use crate::bottleneck::Bottleneck;
 use crate::encoder::Encoder;
 use crate::jpeg::Film;
+use crate::projector::Projector;
 use crate::random::Random;
 use crate::sources::Source;
 
@@ -104,6 +105,8 @@ pub struct World {
     pub server: ServerNode,
     pub encoder: Encoder,
     pub others: Vec<Source>,
+    /// Of the library, if there is one.
+    pub projector: Option<Projector>,
     /// Chunks that the source has, and the next of them.
     pub chunks: u32,
     pub next_chunk: u32,
@@ -189,6 +192,7 @@ impl World {
             },
             encoder: Encoder::new(Rc::clone(film)),
             others: Vec::new(),
+            projector: None,
             chunks: u32::MAX,
             next_chunk: 0,
             microphone: None,
@@ -341,6 +345,7 @@ impl World {
                 }
                 Output::Event(event) => {
                     (self.now, format!("{event:?}")).hash(&mut self.log);
+                    self.projector.iter_mut().for_each(|projector| projector.told(self.now, &event));
                     self.server.events.push((self.now, event));
                 }
                 Output::Wait(at, reason) => {
@@ -358,7 +363,8 @@ impl World {
 
     fn sources_wake(&self) -> Time {
         let pictures = self.others.iter().map(Source::wake).min().unwrap_or(Time::NEVER).min(self.encoder.wake());
-        pictures.min(self.microphone_wake())
+        let projector = self.projector.as_ref().map_or(Time::NEVER, |projector| projector.wake(self.now));
+        pictures.min(self.microphone_wake()).min(projector)
     }
 
     /// The encoder, and all that other streams' sources have, hand over what the server takes now.
@@ -367,6 +373,9 @@ impl World {
         let mut gave = self.encoder.step(self.now, server, self.server.key);
         for source in &mut self.others {
             gave |= source.feed(self.now, server);
+        }
+        if let Some(projector) = &mut self.projector {
+            gave |= projector.feed(self.now, server);
         }
         gave
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use udpstream::proto::receiver::{Config, Event, Local, Receiver};
 use udpstream::proto::{Input, Machine, Output, Port, Received};
-use udpstream::units::{MediaTime, Rate, Size, Time, Unit};
+use udpstream::units::{MediaTime, Rate, Size, Speed, Time, Unit};
 use udpstream::wire::message::{Accept, Join, Message, Refuse, RefuseCode, State, Timeline};
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::tlv::{self, Tlvs, kind};
@@ -169,7 +169,7 @@ impl Told {
     }
 
     pub fn timeline(&mut self, session: u64, generation: u32, clock: Time) {
-        let (state, media, speed) = (State::Playing, MediaTime::ZERO, Rate::new(1, 1).expect("1"));
+        let (state, media, speed) = (State::Playing, MediaTime::ZERO, Speed::NORMAL);
         let mut tlvs = Vec::new();
         Timeline { generation, state, media, clock, speed }.put(&mut tlvs);
         self.say(session, &Message::Update { number: generation, tlvs: Tlvs::trusted(&tlvs) });

@@ -291,6 +291,7 @@ impl Serving {
             }
             Event::Said { stream, line } => self.said(*stream, None, line),
             Event::Unsaid { text, sentence, .. } => self.unsaid(text, sentence),
+            Event::Sought { .. } | Event::Viewed { .. } | Event::Vacated(_) => {}
             Event::Started { .. }
             | Event::Departed { .. }
             | Event::Asked { .. }

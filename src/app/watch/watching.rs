@@ -356,7 +356,8 @@ impl App<Receiver> for Watching {
                 self.wiring.hearing.put(first, &heard);
             }
             Event::SoundOver => self.wiring.hearing.finish(),
-            Event::SoundZero(zero) => self.wiring.hearing.set_zero(zero),
+            Event::SoundTiming(timing) => self.wiring.hearing.set_zero(timing.zero),
+            Event::Played(_) => {}
             Event::Show { picture, due } => self.show(now, picture, due),
             Event::Refused { sentence, kept: true, .. } => return self.kept(&trouble::not_switched(&sentence)),
             Event::Refused { code, sentence, kept: false } => return self.refused(now, receiver, code, &sentence),

@@ -11,6 +11,8 @@ use crate::wire::message::{NameRange, RefuseCode};
 pub enum Event {
     /// The stream's description has come, and stands in [`Client::stream`]; with `Some`, something begins with it.
     Described(Option<Found>),
+    /// A film on demand goes on somewhere else: what came before is of another place.
+    Jumped,
     /// A session that was silent for so long that [`Event::Trouble`] was told goes on.
     HeardAgain,
     /// `kept`: a switch was refused, and the stream that plays goes on. Otherwise the client tries again later.

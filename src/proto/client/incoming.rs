@@ -97,7 +97,12 @@ impl Client {
             Message::Gone { session: id, range } if *id == session.reception.id() => {
                 self.events.push_back(Event::Gone(*range));
             }
-            message => session.heed(message),
+            message => {
+                session.heed(message);
+                if std::mem::take(&mut session.jumped) {
+                    self.events.push_back(Event::Jumped);
+                }
+            }
         }
     }
 }

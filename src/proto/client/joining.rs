@@ -309,6 +309,9 @@ impl Client {
         if let Some(stream) = &asked.stream {
             tlv::put(&mut tlvs, kind::STREAM, stream.as_str().as_bytes());
         }
+        if let Some(party) = &self.config.together {
+            tlv::put(&mut tlvs, kind::TOGETHER, party.as_bytes());
+        }
         if let Some(secret) = &asked.secret {
             secret.put(asked, self.config.role, &mut tlvs);
         }

@@ -32,11 +32,12 @@ use super::talk::Ear;
 use super::{Port, Reason, Servers, Soonest, Transmit, Transport};
 use crate::media::coded::Object;
 use crate::seal::{Random, Seed};
-use crate::units::{Time, Unit};
+use crate::units::{Time, Timing, Unit};
 use crate::wire::StreamName;
 use crate::wire::message::{InForce, Message, NameRange, RelayHop, Role, State};
 use crate::wire::tlv::Tlvs;
 use joining::{Ended, Joining, PendingJoin};
+pub use session::Played;
 use session::Session;
 use tuned::Tuned;
 
@@ -60,6 +61,8 @@ pub struct Config {
     pub secret: Option<Secret>,
     /// What each session is made with.
     pub wishes: Wishes,
+    /// Of a film on demand: it is watched with those who name the same.
+    pub together: Option<String>,
     /// The session of pictures that this one belongs to.
     pub with_session: Option<u64>,
     /// Arrivals are remembered for at least so long.
@@ -207,9 +210,19 @@ impl Client {
         self.session.as_ref()?.in_force
     }
 
-    /// When media time 0 is, or was, due at the server, in our clock.
-    pub fn zero(&self) -> Option<Time> {
-        self.session.as_ref()?.zero()
+    /// When the moments of the stream are, or were, due at the server, in our clock.
+    pub fn timing(&self) -> Option<Timing> {
+        self.session.as_ref()?.timing()
+    }
+
+    /// How a film on demand is played; `None`: it is none.
+    pub fn played(&self) -> Option<Played> {
+        self.session.as_ref()?.played()
+    }
+
+    /// Which jump of a film on demand this session was told of last.
+    pub fn jump(&self) -> Option<u32> {
+        self.session.as_ref()?.jump.map(|jump| jump.number)
     }
 
     /// The sender shows nothing just now, and says so.
@@ -244,6 +257,11 @@ impl Client {
             session.wanting.wish(now, here);
         }
         self.send_want(now);
+    }
+
+    /// What is wished of each session to come.
+    pub const fn open_with(&mut self, opening: Wishes) {
+        self.config.wishes = opening;
     }
 
     /// Sends the Want that is due.

@@ -101,6 +101,7 @@ mod tests {
             stream: None,
             secret: Some(Secret::Code(id, Key::new([7; 32]))),
             wishes: Wishes::NONE,
+            together: None,
             with_session: None,
             memory: Duration::ZERO,
             role: Role::Watch,

@@ -4,14 +4,31 @@ use std::time::Duration;
 
 use super::wishes::Wanting;
 use crate::proto::reception::Reception;
-use crate::units::Time;
+use crate::units::{MediaTime, Speed, Time, Timing};
 use crate::wire::StreamName;
-use crate::wire::message::{InForce, Message, RelayHop, Timeline, hops};
+use crate::wire::message::{InForce, Jump, Message, RelayHop, State, Timeline, hops};
 use crate::wire::tlv::{Tlvs, kind, printable};
 
 /// A server speaks at least four times a second, to a thousand watchers twice. After this much silence it is asked
 /// whether it is there, or a new one in its place; nothing is said about that yet.
 const SUSPECT_AFTER: Duration = Duration::from_millis(500);
+
+/// How a film on demand is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Played {
+    /// Rises whenever anything of this changes.
+    pub generation: u32,
+    /// Another one than before: the film goes on somewhere else.
+    pub jump: u32,
+    /// The number of the last order that was obeyed.
+    pub obeyed: u32,
+    pub state: State,
+    /// Where it stands or, while it is played, where it was at some moment.
+    pub media: MediaTime,
+    /// When that was due, in our clock; `None`: it is not known yet.
+    pub at: Option<Time>,
+    pub speed: Speed,
+}
 
 pub struct Session {
     pub reception: Reception,
@@ -25,6 +42,10 @@ pub struct Session {
     pub switched: bool,
     /// What media time means on the server's clock. May come before the Description.
     pub timeline: Option<Timeline>,
+    /// Which place of a film on demand is sent.
+    pub jump: Option<Jump>,
+    /// It is another one than before, which is to be told.
+    pub jumped: bool,
     pub wanting: Wanting,
     /// What the server sends at present.
     pub in_force: Option<InForce>,
@@ -46,6 +67,8 @@ impl Session {
             described: false,
             switched: false,
             timeline: None,
+            jump: None,
+            jumped: false,
             wanting,
             in_force: None,
             hops: Vec::new(),
@@ -79,6 +102,9 @@ impl Session {
         {
             self.timeline = Some(timeline);
         }
+        if let Some(Ok(jump)) = tlvs.find(kind::JUMP).map(Jump::parse) {
+            self.heed_jump(jump);
+        }
         if let Some(Ok(in_force)) = tlvs.find(kind::THINNING).map(InForce::parse) {
             self.in_force = Some(in_force);
         }
@@ -96,10 +122,30 @@ impl Session {
         }
     }
 
-    /// When media time 0 is due at the server, in our clock.
-    pub fn zero(&self) -> Option<Time> {
-        let timeline = self.timeline?;
-        let zero = self.reception.clock().local(timeline.clock)?;
-        Some(zero.offset(timeline.media.micros().saturating_mul(1_000).saturating_neg()))
+    fn heed_jump(&mut self, jump: Jump) {
+        let ahead = self.jump.map_or(1, |before| jump.number.wrapping_sub(before.number).cast_signed());
+        if ahead < 0 {
+            return;
+        }
+        self.jump = Some(jump);
+        if ahead > 0 {
+            self.jumped = true;
+            self.reception.begin_at(jump.from);
+        }
+    }
+
+    /// When the moments of the stream are due at the server, in our clock.
+    pub fn timing(&self) -> Option<Timing> {
+        let timeline = self.timeline.filter(|timeline| timeline.state != State::Waiting)?;
+        let at = self.reception.clock().local(timeline.clock)?;
+        Some(Timing::through(timeline.media, at, timeline.speed))
+    }
+
+    /// How a film on demand is played.
+    pub fn played(&self) -> Option<Played> {
+        let (jump, timeline) = (self.jump?, self.timeline?);
+        let at = self.timing().map(|timing| timing.at(timeline.media));
+        let Timeline { generation, state, media, speed, .. } = timeline;
+        Some(Played { generation, jump: jump.number, obeyed: jump.obeyed, state, media, at, speed })
     }
 }

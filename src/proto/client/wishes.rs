@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::units::Time;
 use crate::wire::SizeClass;
-use crate::wire::message::{Place, RepairWish, SoundWish, WantedPictures};
+use crate::wire::message::{Place, Play, RepairWish, SoundWish, WantedPictures};
 use crate::wire::tlv::{self, kind};
 
 /// A Want goes out again after this …
@@ -24,6 +24,8 @@ pub struct Wishes {
     pub repair: RepairWish,
     /// No larger datagrams are wanted for pictures; [`SizeClass::LOOPBACK`]: of any size.
     pub class: SizeClass,
+    /// How a film on demand is to be played.
+    pub play: Option<Play>,
 }
 
 impl Wishes {
@@ -34,6 +36,7 @@ impl Wishes {
         limits: WantedPictures::ANY,
         repair: RepairWish { asks: false, patience: Duration::ZERO, latency: Duration::ZERO },
         class: SizeClass::LOOPBACK,
+        play: None,
     };
 
     /// Of these, what a session is told that is for sound alone.
@@ -57,6 +60,7 @@ impl Wishes {
         if self.class != Self::NONE.class {
             self.put_class(&mut out);
         }
+        self.play.into_iter().for_each(|play| play.put(&mut out));
         out
     }
 
@@ -134,6 +138,7 @@ impl Wanting {
         if self.sized_once {
             self.wishes.put_class(&mut out);
         }
+        self.wishes.play.into_iter().for_each(|play| play.put(&mut out));
         out
     }
 }

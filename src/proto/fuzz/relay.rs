@@ -10,7 +10,7 @@ use super::world::datagram;
 use crate::proto::relay::{Config, Event, Local, Relay};
 use crate::proto::server;
 use crate::proto::{Input, Machine, Output, Port, Received, Receiver, Transmit, receiver};
-use crate::units::{MediaTime, Rate, Size, Time, Unit};
+use crate::units::{MediaTime, Rate, Size, Speed, Time, Unit};
 use crate::wire::message::{
     Accept, ClockEcho, Message, NameRange, Refuse, RefuseCode, RelayHop, State, Timeline, put_hops, put_via,
 };
@@ -115,7 +115,7 @@ impl Between {
             0 => Message::Bye { session, code: u16::from(script.u8() % 6), sentence: "Gone." },
             1 => Message::Gone { session, range },
             _ => {
-                let speed = Rate::new(1, 1).unwrap_or(Rate::TYPICAL);
+                let speed = Speed::new(script.u32() % 5, script.u32() % 5).unwrap_or(Speed::NORMAL);
                 let media = MediaTime::from_micros(script.u64().cast_signed());
                 let clock = Time::from_micros(script.u64() >> script.u8().min(63));
                 let generation = u32::from(script.u8());

@@ -77,7 +77,7 @@ impl Seen {
             Event::SoundOver => {
                 assert!(self.hostile || !std::mem::replace(&mut self.sound_over, true), "sound ends once");
             }
-            Event::SoundZero(_) => {}
+            Event::SoundTiming(_) | Event::Played(_) => {}
             Event::Over { .. } => self.over = true,
             Event::Finished => self.finished = true,
             Event::Talk(TalkNews::Line(line)) => {

@@ -90,6 +90,8 @@ impl World {
             limits: WantedPictures::ANY,
             frames: None,
             talk: (bits & 64 == 0).then(|| n.to_string()),
+            play: None,
+            together: None,
         };
         let watcher = |n: u8| {
             let mut machine = Receiver::new(config(n), now);

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::delay::Delay;
 use super::playout::END_PATIENCE;
-use super::sound::{self, Came, ENDING, Played, SoundCounts, SoundOrder, Zero};
+use super::sound::{self, Came, ENDING, Moments, Played, SoundCounts, SoundOrder};
 use crate::media::sound::{CODED_FRAMES, CodedSound, FRAMES, Rendition, media_time, read};
 use crate::proto::reception::Receipt;
-use crate::units::{Time, Unit};
+use crate::units::{Time, Timing, Unit};
 use crate::wire::object::{ObjectView, format};
 
 /// Pictures may be seen so much earlier than the sound that belongs to them is heard: nobody notices (ITU-R BT.1359 puts
@@ -16,7 +16,7 @@ use crate::wire::object::{ObjectView, format};
 const AHEAD: Duration = Duration::from_millis(10);
 /// Beyond what the loudspeaker needs: a chunk passes through this machine.
 const MARGIN: Duration = Duration::from_millis(4);
-/// The moment of frame 0 is told again when it has moved by more than this, ns.
+/// The moments of frames are told again when they have moved by more than this, ns.
 const MOVED: u64 = 200_000;
 
 #[derive(Default)]
@@ -25,8 +25,8 @@ pub struct Hearing {
     delay: Delay,
     /// A loudspeaker plays, and needs chunks so long before they are heard.
     loudspeaker: Option<Duration>,
-    /// When frame 0 is heard, as it was told last.
-    zero: Option<Time>,
+    /// When each frame is heard, as it was told last.
+    timing: Option<Timing>,
     /// A loudspeaker has opened since then, and has not been told.
     untold: bool,
 }
@@ -49,14 +49,14 @@ impl Hearing {
     /// Forgets everything if this is another stream than before.
     pub fn follow(&mut self, stream: u64) {
         if self.sound.follow(stream) {
-            (self.zero, self.delay) = (None, Delay::default());
+            (self.timing, self.delay) = (None, Delay::default());
         }
     }
 
     /// Sound is wanted no longer, or again: it begins anew.
     pub fn rest(&mut self) {
         self.sound.rest();
-        (self.zero, self.delay) = (None, Delay::default());
+        (self.timing, self.delay) = (None, Delay::default());
     }
 
     /// A picture was complete so many ns after it was due.
@@ -77,12 +77,12 @@ impl Hearing {
         true
     }
 
-    /// Until when a chunk or a coded unit would be in time; `None`: it would be too late. `due`: when frame 0 was due.
-    pub fn in_time(&self, rendition: u8, number: Unit, due: Option<Time>) -> Option<Time> {
+    /// Until when a chunk or a coded unit would be in time; `None`: it would be too late. `due`: when each was due.
+    pub fn in_time(&self, rendition: u8, number: Unit, due: Option<Timing>) -> Option<Time> {
         let frames = if Rendition::of(rendition) == Some(Rendition::Coded) { CODED_FRAMES } else { FRAMES };
         let first = u64::from(number.0) * frames as u64;
         let waits = first >= self.sound.end();
-        waits.then(|| self.sound.waited_for(first, self.zeros(due)))
+        waits.then(|| self.sound.waited_for(first, self.moments(due)))
     }
 
     /// What is lost of the sound comes so long after it is missed, or zero: nothing is.
@@ -105,12 +105,13 @@ impl Hearing {
         self.plays().then(|| after.saturating_sub(AHEAD))
     }
 
-    /// Frame 0 is heard at this moment; returns it if that is to be told.
-    pub fn set_zero(&mut self, zero: Option<Time>) -> Option<Time> {
-        let zero = zero?;
-        let moved = |old: Time| zero.signed_since(old).unsigned_abs() > MOVED;
-        let told = std::mem::take(&mut self.untold) || self.zero.is_none_or(moved);
-        told.then(|| *self.zero.insert(zero))
+    /// Each frame is heard at its moment of this; returns it if that is to be told.
+    pub fn set_timing(&mut self, timing: Option<Timing>) -> Option<Timing> {
+        let timing = timing?;
+        let moved =
+            |old: Timing| timing.speed != old.speed || timing.zero.signed_since(old.zero).unsigned_abs() > MOVED;
+        let told = std::mem::take(&mut self.untold) || self.timing.is_none_or(moved);
+        told.then(|| *self.timing.insert(timing))
     }
 
     /// Until when there is sound to be heard or waited for, of a stream that ended at `ended_at` with so many chunks.
@@ -119,25 +120,26 @@ impl Hearing {
             // The last frame: that of the stream, or of what is still to be believed of it.
             let end = self.sound.end();
             let last = chunks.map_or(end, |chunks| end_of(chunks).min(end + (ENDING * FRAMES) as u64));
-            return sound::at(self.zero, last);
+            return sound::at(self.timing, last);
         }
         ended_at.filter(|_| self.sound.lacks(chunks)).map(|at| at + END_PATIENCE)
     }
 
-    /// The chunk that is to be handed out now, if one is; `due`: when frame 0 was due.
-    pub fn play(&mut self, now: Time, due: Option<Time>) -> Option<Played> {
-        self.sound.play(now, self.zeros(due))
+    /// The chunk that is to be handed out now, if one is; `due`: when each was due.
+    pub fn play(&mut self, now: Time, due: Option<Timing>) -> Option<Played> {
+        self.sound.play(now, self.moments(due))
     }
 
     /// When the next chunk is to be handed out.
-    pub fn deadline(&self, due: Option<Time>) -> Option<Time> {
-        self.sound.deadline(self.zeros(due))
+    pub fn deadline(&self, due: Option<Timing>) -> Option<Time> {
+        self.sound.deadline(self.moments(due))
     }
 
-    /// What is known of the time of frame 0.
-    fn zeros(&self, due: Option<Time>) -> Zero {
-        let needed = self.zero.zip(self.loudspeaker).map(|(heard, needs)| heard - needs - MARGIN);
-        Zero { needed, due }
+    /// What is known of the moments of frames.
+    fn moments(&self, due: Option<Timing>) -> Moments {
+        let needed = self.timing.zip(self.loudspeaker);
+        let needed = needed.map(|(heard, needs)| Timing { zero: heard.zero - needs - MARGIN, ..heard });
+        Moments { needed, due }
     }
 
     /// Whether the last of so many chunks has been handed out; true once.

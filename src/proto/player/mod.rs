@@ -23,7 +23,7 @@ use super::Soonest;
 use super::reception::{Receipt, Via};
 use crate::media::sound::Piece;
 use crate::proto::Reason;
-use crate::units::{MediaTime, Rate, Time, Unit};
+use crate::units::{MediaTime, Rate, Time, Timing, Unit};
 use crate::wire::Description;
 use crate::wire::object::{ObjectView, Type};
 use assembly::{Took, Units};
@@ -43,8 +43,8 @@ pub struct Config {
 
 /// What is known of the session that the objects come in.
 pub struct Clock<'a> {
-    /// When media time 0 was due, in our clock.
-    pub zero: Option<Time>,
+    /// When the moments of the stream were due, in our clock.
+    pub timing: Option<Timing>,
     /// How many datagrams of a session did not come between two that did; `None`: nothing is known of it.
     pub missing_between: &'a dyn Fn(u64, u64, u64) -> Option<usize>,
     /// Until when it is worth waiting for what is missing of a picture; `None` as long as that cannot be told.
@@ -64,8 +64,8 @@ pub enum Event {
     Sound { first: u64, piece: Piece },
     /// The sound has ended with what came last.
     SoundOver,
-    /// Frame 0 of the sound is to be heard at this moment of our clock, and frame n n/44 100 s later.
-    SoundZero(Time),
+    /// When each frame of the sound is to be heard, in our clock: frame n is that of media time n/44 100 s.
+    SoundTiming(Timing),
 }
 
 /// One stream's pictures.
@@ -81,8 +81,12 @@ pub struct Player {
     config: Config,
     pictures: Option<Pictures>,
     hearing: Hearing,
-    /// When media time 0 was due, as it was told last.
-    zero: Option<Time>,
+    /// When the moments of the stream were due, as it was told last.
+    timing: Option<Timing>,
+    /// Which jump of a film on demand is played.
+    jump: Option<u32>,
+    /// The film stands: nothing waits for its moment.
+    stands: bool,
     /// Pictures are shown so long after they are due.
     latency: Duration,
     repair: RepairDelay,
@@ -103,7 +107,9 @@ impl Player {
             config,
             pictures: None,
             hearing: Hearing::default(),
-            zero: None,
+            timing: None,
+            jump: None,
+            stands: false,
             latency: config.latency,
             repair: RepairDelay::default(),
             awaited: None,
@@ -146,7 +152,7 @@ impl Player {
     /// Until when an object would be in time, as far as is known here; `None`: it would be too late.
     pub fn in_time(&self, kind: Type, rendition: u8, unit: Unit) -> Option<Time> {
         if kind == Type::SOUND {
-            return self.hearing.in_time(rendition, unit, self.due(MediaTime::ZERO));
+            return self.hearing.in_time(rendition, unit, self.timing);
         }
         self.pictures.as_ref()?.units.is_awaited(unit).then(|| self.shown_from(unit))
     }
@@ -207,8 +213,32 @@ impl Player {
     }
 
     /// What is known of the session changes with each datagram.
-    pub const fn set_zero(&mut self, zero: Option<Time>) {
-        self.zero = zero;
+    pub const fn set_timing(&mut self, timing: Option<Timing>) {
+        self.timing = timing;
+    }
+
+    /// Which jump of a film on demand is played; `None`: it is none.
+    pub const fn jump(&self) -> Option<u32> {
+        self.jump
+    }
+
+    /// Another place of the film is played from now on: what was taken of the one before is forgotten.
+    pub fn jump_to(&mut self, jump: Option<u32>) {
+        if std::mem::replace(&mut self.jump, jump) == jump {
+            return;
+        }
+        if let Some(pictures) = &mut self.pictures {
+            (pictures.units, pictures.last_shown, pictures.ended_at) = (Units::default(), None, None);
+        }
+        (self.timing, self.hold, self.awaited) = (None, None, None);
+        self.hearing.rest();
+    }
+
+    /// Whether a film on demand stands: then its picture is shown at once, and its sound is not heard.
+    pub fn set_standing(&mut self, stands: bool) {
+        if !std::mem::replace(&mut self.stands, stands) && stands {
+            self.hearing.rest();
+        }
     }
 
     /// Takes an object in. False: it is nothing that could be asked for.
@@ -272,7 +302,7 @@ impl Player {
 
     /// Does what is due.
     pub fn tend(&mut self, now: Time, clock: &Clock<'_>) {
-        self.zero = clock.zero;
+        self.timing = clock.timing;
         self.hearing.turn(now);
         self.keep_time();
         self.hand_out(now);
@@ -283,8 +313,8 @@ impl Player {
     fn keep_time(&mut self) {
         let after = self.played_after();
         self.latency = self.hearing.latency(after).map_or(self.config.latency, |wait| self.config.latency.max(wait));
-        let zero = self.due(MediaTime::ZERO).filter(|_| self.config.sound);
-        self.events.extend(self.hearing.set_zero(zero.map(|due| due + after)).map(Event::SoundZero));
+        let timing = self.timing.filter(|_| self.config.sound);
+        self.events.extend(self.hearing.set_timing(timing.map(|due| due.later(after))).map(Event::SoundTiming));
         let ended_at = self.pictures.as_ref().and_then(|pictures| pictures.ended_at);
         let heard = self.hearing.until(ended_at, self.chunks());
         // The server says that it ends when it has had the last picture on its screen; here it is later by the latency.
@@ -294,9 +324,8 @@ impl Player {
 
     /// Hands out the chunks that are to be heard next, and says when that was the last.
     fn hand_out(&mut self, now: Time) {
-        let due = self.due(MediaTime::ZERO);
         let chunks = self.chunks();
-        while let Some(played) = self.hearing.play(now, due) {
+        while let Some(played) = self.hearing.play(now, self.timing) {
             self.events.push_back(Event::Sound { first: played.first, piece: played.piece });
         }
         if self.hearing.is_over(chunks) {
@@ -318,13 +347,13 @@ impl Player {
 
     /// When a moment of the stream was due at the server, in our clock.
     fn due(&self, media: MediaTime) -> Option<Time> {
-        self.zero.map(|zero| zero.offset(media.micros().saturating_mul(1_000)))
+        self.timing.map(|timing| timing.at(media))
     }
 
     /// When to tend it next; `ends`: the server has said goodbye.
     pub fn soonest(&self, ends: bool) -> Soonest {
         Soonest::new()
-            .or(self.hearing.deadline(self.due(MediaTime::ZERO)), Reason::Sound)
+            .or(self.hearing.deadline(self.timing), Reason::Sound)
             .or(self.playout_deadline(ends), Reason::Playout)
     }
 

@@ -92,7 +92,7 @@ impl Player {
     fn show_at(&self) -> Option<Time> {
         let pictures = self.pictures.as_ref()?;
         let front = pictures.units.front()?;
-        if pictures.units.is_full() {
+        if pictures.units.is_full() || self.stands && pictures.units.is_complete() {
             return Some(Time::ZERO);
         }
         let earliest = self.due_after_latency(front.media_time).unwrap_or(front.first_at + self.latency);

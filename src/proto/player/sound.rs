@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::counts::Repaired;
 use crate::media::sound::{CODED_AHEAD, CODED_FRAMES, CodedSound, FRAMES, Frame, Piece, media_time};
 use crate::proto::reception::Receipt;
-use crate::units::Time;
+use crate::units::{Time, Timing};
 
 /// Chunks held at once: twelve seconds, as behind a gap all that come wait until it is heard.
 const HELD: usize = 2_048;
@@ -80,26 +80,26 @@ pub struct Played {
     pub piece: Piece,
 }
 
-/// What is known of the time of frame 0, from which follows that of any other.
+/// What is known of the moments of frames.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Zero {
-    /// Frame 0 must be handed out then, for a loudspeaker that cannot wait.
-    pub needed: Option<Time>,
-    /// Frame 0 was due at the server, which sends nothing later than that but what was held up.
-    pub due: Option<Time>,
+pub struct Moments {
+    /// When each must be handed out, for a loudspeaker that cannot wait.
+    pub needed: Option<Timing>,
+    /// When each was due at the server, which sends nothing later than that but what was held up.
+    pub due: Option<Timing>,
 }
 
-impl Zero {
+impl Moments {
     /// What begins with this frame and is missing is waited for until then, if something later came at `came`.
     fn patience(&self, first: u64, came: Time) -> Time {
-        let of = |zero: Option<Time>| at(zero, first);
+        let of = |timing: Option<Timing>| at(timing, first);
         of(self.needed).unwrap_or_else(|| of(self.due).map_or(came, |due| due.max(came)) + PATIENCE)
     }
 }
 
-/// The moment of a frame if frame 0 has this one.
-pub fn at(zero: Option<Time>, frame: u64) -> Option<Time> {
-    zero.map(|zero| zero.offset(media_time(frame).micros() * 1_000))
+/// The moment of a frame.
+pub fn at(timing: Option<Timing>, frame: u64) -> Option<Time> {
+    timing.map(|timing| timing.at(media_time(frame)))
 }
 
 /// Where a piece begins, and whether it is coded: of two that begin together the chunk comes first.
@@ -221,14 +221,14 @@ impl SoundOrder {
     }
 
     /// Until when what begins with this frame is waited for, if something later waits.
-    pub fn waited_for(&self, first: u64, zero: Zero) -> Time {
+    pub fn waited_for(&self, first: u64, moments: Moments) -> Time {
         let came = self.waiting.first_key_value().map_or(Time::ZERO, |(_, (at, _))| *at);
-        zero.patience(first, came)
+        moments.patience(first, came)
     }
 
     /// The next piece, if its turn has come.
-    pub fn play(&mut self, now: Time, zero: Zero) -> Option<Played> {
-        if self.deadline(zero)? > now {
+    pub fn play(&mut self, now: Time, moments: Moments) -> Option<Played> {
+        if self.deadline(moments)? > now {
             return None;
         }
         let (front, _) = self.front()?;
@@ -276,13 +276,13 @@ impl SoundOrder {
     }
 
     /// When there is something to hand out; zero: now.
-    pub fn deadline(&self, zero: Zero) -> Option<Time> {
+    pub fn deadline(&self, moments: Moments) -> Option<Time> {
         let ((front, _), at) = self.front()?;
         match self.next {
             None if front == 0 => Some(Time::ZERO),
             None => Some(at + BEGINNING),
             Some(next) if next == front => Some(Time::ZERO),
-            Some(next) => Some(zero.patience(next, at)),
+            Some(next) => Some(moments.patience(next, at)),
         }
     }
 
@@ -314,10 +314,11 @@ mod tests {
     }
 
     /// Chunk n is to be handed out at 80 ms + n · 5.8 ms.
-    const NEEDED: Zero = Zero { needed: Some(Time::from_nanos(80_000_000)), due: Some(Time::ZERO) };
+    const NEEDED: Moments =
+        Moments { needed: Some(Timing::normal(Time::from_nanos(80_000_000))), due: Some(Timing::normal(Time::ZERO)) };
 
-    fn play_as(sound: &mut SoundOrder, millis: u64, zero: Zero) -> Vec<(u64, bool)> {
-        let played = std::iter::from_fn(|| sound.play(Time::from_millis(millis), zero));
+    fn play_as(sound: &mut SoundOrder, millis: u64, moments: Moments) -> Vec<(u64, bool)> {
+        let played = std::iter::from_fn(|| sound.play(Time::from_millis(millis), moments));
         played.map(|played| (played.first / FRAMES as u64, !played.piece.is_lost())).collect()
     }
 
@@ -362,7 +363,7 @@ mod tests {
 
     #[test]
     fn without_a_loudspeaker_a_chunk_is_waited_for_until_it_was_due_and_a_moment_longer() {
-        let due = Zero { needed: None, due: Some(Time::ZERO) };
+        let due = Moments { needed: None, due: Some(Timing::normal(Time::ZERO)) };
         let mut sound = SoundOrder::default();
         sound.take(chunk(0), receipt(Time::ZERO), true);
         assert_eq!(play_as(&mut sound, 0, due), [(0, true)]);

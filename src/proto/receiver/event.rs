@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use super::{ListFailure, Ready, Slice, Trouble};
 use crate::media::sound::Piece;
+use crate::proto::client::Played;
 use crate::proto::player;
 use crate::proto::talk::TalkNews;
-use crate::units::{Size, Time};
+use crate::units::{Size, Time, Timing};
 use crate::wire::message::{Entry, RefuseCode, bye};
 use crate::wire::{Description, StreamName};
 
@@ -39,8 +40,10 @@ pub enum Event {
     },
     /// The sound has ended with what came last.
     SoundOver,
-    /// Frame 0 of the sound is to be heard at this moment of our clock, and frame n n/44 100 s later.
-    SoundZero(Time),
+    /// When each frame of the sound is to be heard, in our clock: frame n is that of media time n/44 100 s.
+    SoundTiming(Timing),
+    /// A film on demand is played so from now on.
+    Played(Played),
     /// The stream's pictures are larger than any canvas ([`Canvas::fits`]). The server is left, and looked for again; after
     /// a switch it is asked for the stream that played before.
     ///
@@ -103,7 +106,7 @@ impl From<player::Event> for Event {
             player::Event::Show { picture, due } => Self::Show { picture, due },
             player::Event::Sound { first, piece } => Self::Sound { first, piece },
             player::Event::SoundOver => Self::SoundOver,
-            player::Event::SoundZero(zero) => Self::SoundZero(zero),
+            player::Event::SoundTiming(timing) => Self::SoundTiming(timing),
         }
     }
 }

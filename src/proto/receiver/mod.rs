@@ -16,7 +16,7 @@ mod wanted;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-pub use super::client::{Secret, Trouble};
+pub use super::client::{Played, Secret, Trouble};
 pub use super::lister::ListFailure;
 pub use super::player::{Came, Ready, Repaired, Slice, SoundCounts};
 pub use counts::WatchCounts;
@@ -35,7 +35,7 @@ use crate::media::Canvas;
 use crate::media::sound::Rendition;
 use crate::seal::{Random, Seed};
 use crate::units::Time;
-use crate::wire::message::{InForce, Place, RelayHop, Role, WantedPictures};
+use crate::wire::message::{InForce, Place, Play, RelayHop, Role, State, WantedPictures};
 use crate::wire::{ObjectView, StreamName};
 use group_repair::GroupRepair;
 use sound_path::SoundPath;
@@ -74,6 +74,10 @@ pub struct Config {
     pub frames: Option<u64>,
     /// Hear what others say of the stream, and say things under this name; `None`: neither.
     pub talk: Option<String>,
+    /// How a film on demand is played at first, if the stream is one; without it from its beginning.
+    pub play: Option<Play>,
+    /// Watch a film on demand with those who name the same.
+    pub together: Option<String>,
 }
 
 impl Config {
@@ -84,7 +88,23 @@ impl Config {
         let (stream, max_datagram, latency, stay) = (None, 0, Duration::ZERO, false);
         let limits = WantedPictures::ANY;
         let (secret, patience, sound, frames, talk) = (None, None, None, None, None);
-        Self { seed, servers, stream, secret, max_datagram, latency, patience, stay, sound, limits, frames, talk }
+        let (play, together) = (None, None);
+        Self {
+            seed,
+            servers,
+            stream,
+            secret,
+            max_datagram,
+            latency,
+            patience,
+            stay,
+            sound,
+            limits,
+            frames,
+            talk,
+            play,
+            together,
+        }
     }
 }
 
@@ -103,6 +123,8 @@ pub enum Local {
     Sound(Option<Rendition>),
     /// How much of the pictures is wanted at most from now on, of whichever stream.
     Limits(WantedPictures),
+    /// How a film on demand is to be played from now on; its number is above those before.
+    Play(Play),
     /// Say this to all who watch the stream; it comes back as a line, or is refused ([`Event::Talk`]).
     Say(String),
     /// The server is at one of these addresses from now on; what plays goes on.
@@ -137,6 +159,8 @@ pub struct Receiver {
     gone: Traffic,
     phase: Phase,
     lines: KnownLines,
+    /// How a film on demand is played, as it was told last.
+    played: Option<Played>,
     out: VecDeque<Transmit>,
     events: VecDeque<Event>,
 }
@@ -159,7 +183,8 @@ impl Receiver {
     fn made(config: Config, now: Time, client_of: impl Fn(client::Config, &Seed, Time) -> Client) -> Self {
         let latency = config.latency.min(MAX_LATENCY);
         let repair = wanted::repair(config.patience, latency);
-        let wanted = wanted::Wanted { sound: config.sound, paused: false, limits: config.limits, repair };
+        let (sound, limits, play) = (config.sound, config.limits, config.play);
+        let wanted = wanted::Wanted { sound, paused: false, limits, repair, play, place: None };
         let client = client::Config {
             servers: config.servers,
             several: false,
@@ -168,6 +193,7 @@ impl Receiver {
             stream: config.stream,
             secret: config.secret,
             wishes: wanted.wishes(Place::SoundPort),
+            together: config.together,
             with_session: None,
             memory: latency,
             role: Role::Watch,
@@ -191,6 +217,7 @@ impl Receiver {
             gone: Traffic::default(),
             phase: Phase::Running,
             lines: KnownLines::default(),
+            played: None,
             out: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -250,7 +277,12 @@ impl Receiver {
         let object = self.client.datagram(now, datagram);
         // What the datagram told of the session comes before what it brought.
         self.take_news(now);
-        self.player.set_zero(self.client.zero());
+        self.player.set_timing(self.client.timing());
+        // What comes before the session has told of a jump is of the place before.
+        if self.client.jump() != self.player.jump() {
+            while self.client.rebuilt(now).is_some() {}
+            return self.take_played();
+        }
         if let Some((came, object)) = object
             && (self.events.len() >= MOST_WAITING || !self.player.object(came, &object))
         {
@@ -271,6 +303,7 @@ impl Receiver {
             match event {
                 client::Event::Described(found) => self.described(now, found),
                 client::Event::HeardAgain => self.playing(true),
+                client::Event::Jumped => self.player.jump_to(self.client.jump()),
                 client::Event::Refused { code, sentence, kept } => {
                     self.events.push_back(Event::Refused { code, sentence, kept });
                 }
@@ -292,6 +325,9 @@ impl Receiver {
             return self.events.push_back(Event::TooLarge(size));
         }
         self.player.describe(now, stream.id, &stream.description);
+        if found.is_some() {
+            self.player.jump_to(self.client.jump());
+        }
         self.reconnects += u64::from(found == Some(Found::Again));
         if let Some(found) = found {
             self.playing(matches!(found, Found::Again | Found::Renamed));
@@ -309,8 +345,25 @@ impl Receiver {
         });
     }
 
+    /// Tells how a film on demand is played, if that has changed.
+    fn tell_played(&mut self) {
+        let played = self.client.played();
+        let told = |played: Played| (played.generation, played.jump, played.obeyed, played.at.is_some());
+        if played.map(told) != self.played.map(told) {
+            self.player.set_standing(played.is_some_and(|played| played.state != State::Playing));
+            self.played = played;
+            self.events.extend(played.map(Event::Played));
+        }
+    }
+
     fn take_played(&mut self) {
         while let Some(event) = self.player.event() {
+            if let player::Event::Show { picture, .. } = &event
+                && self.played.is_some()
+            {
+                self.wanted.place = Some(picture.media_time);
+                self.client.open_with(self.wanted.opening());
+            }
             self.events.push_back(event.into());
         }
     }
@@ -336,10 +389,11 @@ impl Receiver {
     }
 
     fn play(&mut self, now: Time) {
+        self.tell_played();
         let client = &self.client;
         let missing_between = |session, after, before| client.missing_between(session, after, before);
         let awaited = |unit| client.awaited(now, unit);
-        self.player.tend(now, &Clock { zero: client.zero(), missing_between: &missing_between, awaited: &awaited });
+        self.player.tend(now, &Clock { timing: client.timing(), missing_between: &missing_between, awaited: &awaited });
         self.take_played();
     }
 

@@ -110,12 +110,19 @@ impl Receiver {
         let player = &self.player;
         client.set_patience(Duration::ZERO);
         client.tend(now, Duration::ZERO, &|kind, rendition, unit| player.in_time(kind, rendition, unit));
-        let mut lost = false;
+        let (mut lost, mut jumped) = (false, false);
         while let Some(event) = client.event() {
             lost |= matches!(event, client::Event::Refused { .. } | client::Event::Trouble(_));
+            jumped |= event == client::Event::Jumped;
         }
+        // The session of the pictures may hear of it later.
+        let jump = client.jump().filter(|_| jumped);
         if client.goodbye().is_some() {
             client.close(now);
+        }
+        let ahead = |jump: u32| self.player.jump().is_some_and(|own| jump.wrapping_sub(own).cast_signed() > 0);
+        if jump.is_some_and(ahead) {
+            self.player.jump_to(jump);
         }
         if lost {
             self.ask_for_sound_here(now);
@@ -143,7 +150,11 @@ impl Receiver {
             return;
         };
         let object = client.datagram(now, datagram);
-        self.player.set_zero(self.client.zero());
+        if client.jump() != self.player.jump() {
+            while client.rebuilt(now).is_some() {}
+            return;
+        }
+        self.player.set_timing(self.client.timing());
         if let Some((came, object)) = object
             && !self.player.sound_object(came, &object)
         {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Local, Receiver};
 use crate::media::sound::Rendition;
 use crate::proto::client::Wishes;
-use crate::units::Time;
-use crate::wire::message::{Place, RepairWish, SoundWish, WantedPictures};
+use crate::units::{MediaTime, Time};
+use crate::wire::message::{Place, Play, RepairWish, Seek, SoundWish, WantedPictures};
 
 /// What is wanted of whichever stream plays.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,10 @@ pub struct Wanted {
     pub paused: bool,
     pub limits: WantedPictures,
     pub repair: RepairWish,
+    /// How a film on demand is to be played.
+    pub play: Option<Play>,
+    /// Where it is, once it plays: whatever takes its session away, it goes on there.
+    pub place: Option<MediaTime>,
 }
 
 impl Wanted {
@@ -25,7 +29,14 @@ impl Wanted {
             Some(rendition) => SoundWish { place, rendition: rendition.id(), coarsest: Rendition::Coded.id() },
             None => Wishes::NONE.sound,
         };
-        Wishes { sound, paused: self.paused, limits: self.limits, repair: self.repair, ..Wishes::NONE }
+        Wishes { sound, paused: self.paused, limits: self.limits, repair: self.repair, play: self.play, ..Wishes::NONE }
+    }
+
+    /// The same for sessions to come.
+    pub const fn opening(self) -> Wishes {
+        let wishes = self.wishes(Place::SoundPort);
+        let (Some(to), Some(play)) = (self.place, self.play) else { return wishes };
+        Wishes { play: Some(Play { seek: Some(Seek { to, exact: true }), ..play }), ..wishes }
     }
 }
 
@@ -43,6 +54,11 @@ impl Receiver {
             Local::Sound(sound) => self.want_sound(now, sound),
             Local::Limits(limits) => {
                 self.wanted.limits = limits;
+                self.tell_wishes(now);
+            }
+            Local::Play(play) => {
+                self.wanted.play = Some(play);
+                self.wanted.place = None;
                 self.tell_wishes(now);
             }
             Local::Say(text) => self.client.speak(now, text),
@@ -64,8 +80,9 @@ impl Receiver {
 
     /// Tells both sessions what is wanted of them, if that has changed.
     pub(super) fn tell_wishes(&mut self, now: Time) {
-        let opening = self.wanted.wishes(Place::SoundPort);
-        let here = if self.sound_path.is_here() { self.wanted.wishes(Place::Here) } else { opening };
+        let opening = self.wanted.opening();
+        let place = if self.sound_path.is_here() { Place::Here } else { Place::SoundPort };
+        let here = self.wanted.wishes(place);
         self.client.wish(now, opening, here);
         let sound = opening.of_sound();
         self.sound_path.client_mut().into_iter().for_each(|client| client.wish(now, sound, sound));

@@ -157,6 +157,8 @@ pub struct Reception {
     rebuild: Rebuild,
     /// Objects of this film are asked for by their names, and are no part of what is sent in turn.
     film: Option<u64>,
+    /// What is older was sent of another place of a film on demand.
+    begins: u64,
     /// Messages sent in the sequence of this session.
     sequence: u32,
     /// Nothing is said to the other end, so its clock is known by its own stamps alone.
@@ -179,6 +181,7 @@ impl Reception {
             recovery: Recovery::default(),
             rebuild: Rebuild::default(),
             film: None,
+            begins: 0,
             sequence: 0,
             listening: None,
             elsewhere: None,
@@ -188,6 +191,14 @@ impl Reception {
     /// Objects of this film are asked for by their names.
     pub const fn set_film(&mut self, film: Option<u64>) {
         self.film = film;
+    }
+
+    /// What was sent before this number of the hop sequence is of another place of the film: nothing of it is taken any more, nor
+    /// missed.
+    pub fn begin_at(&mut self, sequence: u32) {
+        let newest = self.hops.newest().unwrap_or_default();
+        self.begins = newest.saturating_add_signed(i64::from(sequence.wrapping_sub(newest as u32).cast_signed()));
+        (self.recovery, self.rebuild) = (Recovery::default(), Rebuild::default());
     }
 
     pub const fn id(&self) -> u64 {
@@ -244,6 +255,8 @@ impl Reception {
             Some(Seen::New(sequence)) if self.film == Some(object.header.stream) => {
                 Taken::Object(Receipt { at: now, session: self.id, hop: sequence, via: Via::Sent }, object)
             }
+            // It has come, and is of no use.
+            Some(Seen::New(sequence)) if sequence < self.begins && object.header.kind.is_media() => Taken::Nothing,
             Some(Seen::New(sequence)) => {
                 let is_newest = newest.is_none_or(|newest| sequence > newest);
                 let (via, known) = self.recovery.object(now, &object.header, sequence, is_newest, &self.hops);

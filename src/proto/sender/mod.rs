@@ -252,6 +252,11 @@ impl MediaSender {
         self.sending = Some(Sending { picture, symbols, cargo, part: 0, sent: 0, pace });
     }
 
+    /// The number of the hop sequence that the next datagram will have.
+    pub const fn next_sequence(&self) -> u32 {
+        self.history.next()
+    }
+
     /// The picture that was begun last, of those that this receiver was sent.
     pub const fn begun(&self) -> u32 {
         self.pictures
@@ -373,6 +378,13 @@ impl MediaSender {
     pub fn abandon(&mut self) {
         self.sending = None;
         self.repair.clear();
+    }
+
+    /// Nothing of what was sent so far is sent any more, whoever asks for it.
+    pub fn forget(&mut self) {
+        self.abandon();
+        self.repair.forget();
+        self.harmed();
     }
 
     /// The datagram that was handed out last was not sent.

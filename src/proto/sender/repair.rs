@@ -224,6 +224,12 @@ impl Repair {
         (self.sound, self.pictures, self.later) = Default::default();
     }
 
+    /// Nothing that was sent so far is sent again.
+    pub fn forget(&mut self) {
+        let credit = self.credit;
+        *self = Self { credit, ..Self::default() };
+    }
+
     /// For fuzzing: panics if something grows without bound.
     pub fn assert_sound(&self) {
         assert!(self.held.len() <= MOST && self.sounds.len() <= 6 * (CHUNKS as usize + 1));

@@ -14,9 +14,9 @@ use crate::proto::talk::TalkRules;
 use crate::proto::{Transmit, Transport};
 use crate::seal::{PUBLIC_LEN, Seed};
 use crate::units::{Bitrate, MediaTime, Span, Time, Unit};
-use crate::wire::SizeClass;
-use crate::wire::message::{InForce, NameRange, WantedPictures};
+use crate::wire::message::{InForce, NameRange, Seek, WantedPictures};
 use crate::wire::talk::Line;
+use crate::wire::{SizeClass, StreamName};
 
 /// What the operator chose for the server as a whole.
 #[derive(Clone, Debug)]
@@ -139,6 +139,18 @@ pub enum Event {
         stream: StreamKey,
         at: Time,
     },
+    /// A film on demand is to be sent from this place on: what was brought for it before is of no use any more.
+    Sought {
+        stream: StreamKey,
+        seek: Seek,
+    },
+    /// Somebody watches this film of the library, in a stream of its own: it is to be [adopted](super::Server::adopt), and fed.
+    Viewed {
+        stream: StreamKey,
+        name: StreamName,
+    },
+    /// Nobody watches a film on demand any more: its stream is nobody's.
+    Vacated(StreamKey),
     /// The timeline moved because everything stood still for this long.
     Stalled {
         stream: StreamKey,

@@ -98,8 +98,14 @@ impl Server {
         if self.door.is_one_too_many(now, from) {
             return Err(Refusal::busy());
         }
-        let key = self.wanted(now, from, join)?;
-        let same = self.sessions.get(slot).is_some_and(|session| session.stream == key);
+        let own = self.sessions.get(slot).map(|session| session.stream);
+        let film = own.and_then(|key| self.stream(key)).filter(|stream| stream.on_demand().is_some());
+        let key = match film.map(|stream| (stream.key(), stream.name().clone(), stream.guard().clone())) {
+            // It is found by no name.
+            Some((key, name, guard)) => self.door.passes(now, from, join, (&name, &guard)).map(|()| key)?,
+            None => self.wanted(now, from, join)?,
+        };
+        let same = own == Some(key);
         match self.door.lacks_room(now, from, &self.sessions) {
             _ if !same => Err(Refusal::busy()),
             Some(refusal) => Err(refusal),

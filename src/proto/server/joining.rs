@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::connections::{self, silence_limit};
-use super::{Config, Event, Server, Stream, StreamKey};
+use super::{Config, Event, Guard, Server, Stream, StreamKey};
 use crate::proto::door::{Door, NewPath, Refusal, lookup, page};
 use crate::proto::sender::Control;
 use crate::proto::session::{Beginning, Gone, Session, Wishes};
@@ -70,13 +70,17 @@ impl Server {
             None => {}
         }
         // It counts before anything is done for it: a refusal costs time too, and its cookie is not used up.
-        let entrance = match self.door.is_one_too_many(now, from) {
+        let wanted = match self.door.is_one_too_many(now, from) {
             true => Err(Refusal::busy()),
-            false => self.wanted_by_now(now, from, join).and_then(|key| self.entrance(now, from, key, join)),
+            false => self.wanted_by_now(now, from, join),
         };
+        let entrance = wanted.clone().and_then(|key| self.entrance(now, from, key, join));
         let stream = match entrance {
             Ok(stream) => stream,
-            Err(refusal) => return self.refuse(datagram.route(), join.nonce, refusal),
+            Err(refusal) => {
+                wanted.into_iter().for_each(|key| self.vacate(key));
+                return self.refuse(datagram.route(), join.nonce, refusal);
+            }
         };
         old.into_iter().for_each(|slot| self.remove(slot, Gone::Replaced));
         self.door.admit(now, join.cookie);
@@ -143,10 +147,26 @@ impl Server {
             door.passes_code(now, from, join, id, key)?;
             return stream.ok_or_else(Refusal::no_such_code);
         }
-        let key = self.named(from, join)?.key();
+        let key = match self.named(from, join).map(Stream::key) {
+            Ok(key) => key,
+            Err(refusal) => return self.film(now, from, join, refusal),
+        };
         let stream = &self.streams[key.index()];
         self.door.passes(now, from, join, (stream.name(), stream.guard()))?;
         Ok(key)
+    }
+
+    /// The film of the library that a Join asks for; without one, why there is none.
+    fn film(&mut self, now: Time, from: Peer, join: &Join<'_>, none: Refusal) -> Result<StreamKey, Refusal> {
+        let Some(film) = self.film_of(join) else {
+            let like = join.tlvs.text(kind::STREAM).map(|wanted| (wanted, self.films_like(wanted)));
+            let like = like.filter(|(_, like)| !like.is_empty());
+            return Err(like.map_or(none, |(wanted, like)| Refusal::no_such_stream(wanted, like.iter())));
+        };
+        let (name, listed) = film?;
+        let guard = self.library.as_ref().map_or(&Guard::Open, |library| &library.guard);
+        self.door.passes(now, from, join, (&name, guard))?;
+        self.view(name, listed, join).ok_or(none)
     }
 
     /// The stream of the picture session that the Join names; without one the stream that it names; without either the first.
@@ -230,6 +250,7 @@ impl Server {
         }
         self.welcome(slot);
         self.probe(slot);
+        self.first_order(now, slot, wishes.play);
         self.streams[key.index()].tell_timeline(slot, &mut self.sessions);
         self.sessions.next_upkeep = now;
     }
@@ -403,6 +424,9 @@ impl Server {
             Some(true) => stream.resume(now, slot, &mut self.sessions),
             Some(false) => stream.pause(slot, &mut self.sessions),
             None => {}
+        }
+        if let Some(order) = wishes.play {
+            self.order(now, slot, order);
         }
     }
 }

@@ -14,6 +14,7 @@ mod passing;
 mod supplying;
 mod talking;
 mod upkeep;
+mod viewing;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -41,6 +42,7 @@ use crate::units::Time;
 use crate::wire::message::Message;
 use crate::wire::{Description, Hop, Report};
 use talking::Talking;
+pub use viewing::{Films, Library, MOST_PARTY};
 
 /// How long a watcher may be silent. Only reports that echo something recent count as heard.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(3);
@@ -59,6 +61,10 @@ pub struct Server {
     /// By their keys.
     streams: Vec<Stream>,
     sessions: Sessions,
+    /// Films that are joined by their names.
+    library: Option<Library>,
+    /// Streams of films that nobody watches any more.
+    vacant: Vec<StreamKey>,
     /// Which streams are sent to which groups.
     groups: Vec<(StreamKey, GroupConfig)>,
     outbox: Outbox,
@@ -91,6 +97,8 @@ impl Server {
             config,
             streams: Vec::new(),
             sessions: Sessions::default(),
+            library: None,
+            vacant: Vec::new(),
             groups: Vec::new(),
             outbox: Outbox::default(),
             turn: 0,
@@ -270,6 +278,7 @@ impl Server {
         if session.peer() == from.peer {
             let (first, stream) = (session.heard_stamp.is_none(), session.stream);
             let (class, held) = (session.media.class(), session.media.is_held());
+            let untold = session.spot.untold.is_some();
             let told = recent.then(|| session.report(now, report, hop.sent_at)).flatten();
             // It can be sent now what its path did not carry, as far as was known.
             let again = session.unfit.filter(|_| session.media.class() > class);
@@ -284,10 +293,14 @@ impl Server {
                 self.totals.rejected += 1;
                 return;
             };
+            let is_there = untold && session.spot.untold.is_none();
             self.sessions.tell_control(now, slot, hop.sent_at, report, &told);
             self.look_for_tunnel(now, slot);
             self.allow_sound(slot);
             self.streams[stream.index()].is_to_be_reconsidered();
+            if is_there {
+                self.is_there(now, slot);
+            }
             if first || again.is_some() {
                 self.sessions.next_upkeep = now;
                 self.streams[stream.index()].catch_up(now, slot);
@@ -320,6 +333,18 @@ impl Server {
         self.totals.send_errors += 1;
         self.sessions.not_sent(to.address, failure);
         self.group_fails(now, to);
+    }
+
+    /// What is told next.
+    fn event(&mut self) -> Option<Event> {
+        let event = self.outbox.events.pop_front()?;
+        match &event {
+            Event::Sought { stream, .. } => self.streams[stream.index()].note_sought(),
+            // Until now the program may bring something for it.
+            Event::Vacated(key) => self.vacant.push(*key),
+            _ => {}
+        }
+        Some(event)
     }
 
     /// The next message.
@@ -404,7 +429,7 @@ impl Machine for Server {
         self.upkeep(now);
         self.sessions.note_stamped(None);
         if now.since(self.silent_since) >= EVENT_PATIENCE
-            && let Some(event) = self.outbox.events.pop_front()
+            && let Some(event) = self.event()
         {
             return Output::Event(event);
         }
@@ -416,7 +441,7 @@ impl Machine for Server {
             return Output::Send(transmit);
         }
         // Events go last: handling one may wake the encoder, which takes the processor from sending.
-        if let Some(event) = self.outbox.events.pop_front() {
+        if let Some(event) = self.event() {
             return Output::Event(event);
         }
         let (at, reason) = self.soonest();

@@ -110,7 +110,8 @@ impl Server {
         let stream = &mut self.streams[session.stream.index()];
         let missed = stream.remove(slot, &session);
         if session.is_second() {
-            return self.sessions.untie(&session);
+            self.sessions.untie(&session);
+            return self.vacate(session.stream);
         }
         let mut stats = session.stats();
         stats.thinned += missed;
@@ -119,6 +120,7 @@ impl Server {
         if let Some(second) = session.tied.and_then(|id| self.sessions.slot(id)) {
             self.remove(second, why);
         }
+        self.vacate(session.stream);
     }
 
     /// How often watchers report: 50 ms for few, a second for a thousand.
@@ -236,7 +238,8 @@ impl Server {
                 self.streams[index].finish(&mut self.outbox.events);
             }
         }
-        let none = (self.streams.is_empty() || self.config.relay.is_some()) && self.stopped.is_none();
+        let none =
+            (self.streams.is_empty() || self.config.relay.is_some() || self.has_library()) && self.stopped.is_none();
         if !none && self.streams.iter().all(Stream::is_over) {
             self.finished = true;
             self.outbox.events.push_back(Event::Finished);

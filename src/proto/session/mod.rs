@@ -139,6 +139,35 @@ pub struct Session {
     pub talk: Option<Box<Outgoing>>,
     /// It is no watcher's, but a group's.
     pub group: Option<Box<Group>>,
+    /// What it was told of the jumps of a film on demand.
+    pub spot: Spot,
+}
+
+/// Which place of a film on demand a session is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spot {
+    /// The jump that it was told of last, counted from 1.
+    pub jump: u32,
+    /// Its hop sequence then.
+    pub from: u32,
+    /// The Update that told it, until that is acknowledged: before, nothing of the place is sent.
+    pub untold: Option<u32>,
+    /// Number of the last order that was obeyed.
+    pub obeyed: Option<u32>,
+}
+
+impl Spot {
+    /// Whether an order is a new one; then it is the last obeyed.
+    pub const fn heeds(&mut self, number: u32) -> bool {
+        let new = match self.obeyed {
+            Some(last) => number.wrapping_sub(last).cast_signed() > 0,
+            None => true,
+        };
+        if new {
+            self.obeyed = Some(number);
+        }
+        new
+    }
 }
 
 impl Session {
@@ -180,6 +209,7 @@ impl Session {
             number: 0,
             talk: None,
             group: None,
+            spot: Spot::default(),
         }
     }
 
@@ -253,10 +283,9 @@ impl Session {
         }
         self.ready = true;
         self.heard_stamp = Some((sent_at, now));
-        let pending = self.updates.pending.as_ref();
-        if pending.is_some_and(|(number, _)| report.update_ack.wrapping_sub(*number).cast_signed() >= 0) {
-            self.updates.pending = None;
-        }
+        let has_heard = |number: u32| report.update_ack.wrapping_sub(number).cast_signed() >= 0;
+        self.updates.pending.take_if(|(number, _)| has_heard(*number));
+        self.spot.untold.take_if(|number| has_heard(*number));
         Some(told)
     }
 
@@ -270,7 +299,8 @@ impl Session {
     /// Whether it can be sent this departure's picture now.
     pub fn may_start(&self, departure: u64) -> bool {
         let new = self.departure.is_none_or(|last| last < departure);
-        self.ready && self.pictures && !self.media.is_sending() && !self.media.is_held() && new
+        let free = !self.media.is_sending() && !self.media.is_held() && self.spot.untold.is_none();
+        self.ready && self.pictures && free && new
     }
 
     /// Notes that it is sent this departure's picture. Returns how many it was not sent since the one before.

@@ -228,7 +228,7 @@ impl Sessions {
     /// Whether a picture session's own sound session is there and ready.
     pub fn is_tied_and_ready(&self, first: &Session) -> bool {
         let slot = first.tied.and_then(|id| self.slot(id));
-        slot.and_then(|slot| self.get(slot)).is_some_and(|second| second.ready)
+        slot.and_then(|slot| self.get(slot)).is_some_and(|second| second.ready && second.spot.untold.is_none())
     }
 
     /// For fuzzing: panics if the tables disagree.

@@ -3,7 +3,7 @@
 use super::Session;
 use crate::media::sound::Rendition;
 use crate::wire::SizeClass;
-use crate::wire::message::{Place, RepairWish, SoundWish, WantedPictures};
+use crate::wire::message::{Place, Play, RepairWish, SoundWish, WantedPictures};
 use crate::wire::tlv::{Tlvs, kind};
 
 /// What a Want, or the WANT of a Join, says. What it leaves out stays as it is.
@@ -16,6 +16,8 @@ pub struct Wishes {
     pub repair: Option<RepairWish>,
     /// No larger datagrams are wanted for pictures.
     pub class: Option<SizeClass>,
+    /// How a film on demand is to be played.
+    pub play: Option<Play>,
 }
 
 impl Wishes {
@@ -28,7 +30,8 @@ impl Wishes {
         let sound = tlvs.find(kind::SOUND).and_then(SoundWish::parse);
         let repair = tlvs.find(kind::REPAIR).and_then(RepairWish::parse);
         let class = tlvs.find(kind::RENDITION).and_then(|value| SizeClass::of_cut(*value.get(1)?));
-        Self { sound, pictures: pause, limits: WantedPictures::read(tlvs), repair, class }
+        let play = tlvs.find(kind::PLAY).and_then(|value| Play::parse(value).ok());
+        Self { sound, pictures: pause, limits: WantedPictures::read(tlvs), repair, class, play }
     }
 
     /// Those that a Join carries; none if they cannot be read.
@@ -58,7 +61,7 @@ impl Session {
 
     /// Whether sound that leaves now is for it: of what a full connection would keep nothing would be heard in time.
     pub fn takes_sound_now(&self) -> bool {
-        self.ready && self.sound.is_some() && !self.media.is_held()
+        self.ready && self.sound.is_some() && !self.media.is_held() && self.spot.untold.is_none()
     }
 
     /// What it wishes of repair. Connections lose nothing.

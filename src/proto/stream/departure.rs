@@ -58,11 +58,28 @@ impl Stream {
             // out, the first that is held is shown at once.
             let first = self.next.as_ref().filter(|next| next.unit() != Unit(0));
             let skip = first.map_or(MediaTime::ZERO, Offer::media_time);
-            let start = now.offset(-skip.micros().saturating_mul(1_000));
-            self.schedule = Some(Schedule::new(start, self.config.description.rate));
+            let (rate, speed) = (self.config.description.rate, self.speed());
+            self.schedule = Some(match self.on_demand() {
+                Some(_) => Schedule::from(self.first_moment(), now, speed, rate),
+                None => Schedule::new(now.offset(-skip.micros().saturating_mul(1_000)), rate),
+            });
+            if self.stands()
+                && let Some(schedule) = &mut self.schedule
+            {
+                let (first, _) = schedule.beginning();
+                schedule.hold(first);
+            }
             self.tell_timeline_to_all(sessions);
             events.push_back(Event::Started { stream: self.key, at: now });
         }
+    }
+
+    /// The first moment that is there to be played: of its pictures, or of sound that is due before those.
+    fn first_moment(&self) -> MediaTime {
+        let picture = self.next.as_ref().map(Offer::media_time);
+        let sound = self.sound.first_moment().filter(|_| !self.stands());
+        // Where only one of them is left the other has ended.
+        [picture, sound].into_iter().flatten().min().unwrap_or_default()
     }
 
     /// Whether a watcher is ready for what is there: its pictures, its sound, or both if it has asked for both.
@@ -71,8 +88,12 @@ impl Stream {
         let sound = self.sound.is_there();
         // The sound of one that watches is no watcher of its own.
         let members = self.members.iter().filter_map(|slot| sessions.get(*slot));
-        let mut next = Time::NEVER;
-        let awaited = members.filter(|session| session.ready && !session.is_second()).any(|session| {
+        let (mut next, stands) = (Time::NEVER, self.stands());
+        let ready = |session: &&Session| session.ready && !session.is_second() && session.spot.untold.is_none();
+        let awaited = members.filter(ready).any(|session| {
+            if stands {
+                return self.next.is_some();
+            }
             let patience = self.told_since(session) + ALL_ASKED_FOR;
             let patient = now < patience;
             if patient {
@@ -115,7 +136,8 @@ impl Stream {
 
     /// The time in which a picture should be sent.
     fn interval_of(&self, offer: &Offer) -> Duration {
-        offer.lasts().min(self.config.description.rate.interval())
+        let lasts = offer.lasts().min(self.config.description.rate.interval());
+        self.schedule.map_or(lasts, |schedule| schedule.lasts(lasts))
     }
 
     /// When the picture in hand leaves; `None` while there is none, or the clock does not run.
@@ -218,7 +240,11 @@ impl Stream {
         let departing = self.departing.as_ref()?;
         let offer = &departing.offer;
         // Of a live stream the next one may take a moment longer to come.
-        let until = |schedule: Schedule| schedule.due(offer.media_time()) + offer.lasts();
+        let stands = self.stands() || self.is_at_its_end();
+        let until = |schedule: Schedule| match stands {
+            true => Time::NEVER,
+            false => schedule.due(offer.media_time()) + schedule.lasts(offer.lasts()),
+        };
         Some(self.schedule.map_or(departing.at + 2 * offer.lasts(), until))
     }
 

@@ -80,6 +80,7 @@ impl Stream {
     /// When it is to be looked whether it ends.
     pub(super) fn ends_at(&self) -> Option<Time> {
         match &self.phase {
+            Phase::Running if self.is_at_its_end() => None,
             Phase::Running => self.over_at().filter(|_| self.next.is_none() && self.sound.is_over()),
             Phase::Ending { until, .. } => Some(*until),
             Phase::Leaving { .. } | Phase::Over(_) => None,
@@ -89,7 +90,11 @@ impl Stream {
     /// After the last picture has had its time on the screen: goodbye.
     pub(super) fn end(&mut self, now: Time, sessions: &mut Sessions) {
         let over = self.over_at().is_some_and(|at| at <= now);
-        if self.phase == Phase::Running && over && self.next.is_none() && self.sound.is_over() {
+        let all = self.phase == Phase::Running && over && self.next.is_none() && self.sound.is_over();
+        if all && self.rests_at_its_end(sessions) {
+            return;
+        }
+        if all {
             let goodbye = Goodbye { code: bye::ENDED, sentence: "The stream is over.".to_owned() };
             self.phase = Phase::Ending { goodbye, until: Time::NEVER };
         }

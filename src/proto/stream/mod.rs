@@ -10,6 +10,7 @@ mod ending;
 mod load;
 mod members;
 mod offer;
+mod on_demand;
 mod passing;
 mod sound;
 mod turns;
@@ -24,6 +25,7 @@ use ending::Phase;
 use load::Load;
 pub use load::Meter;
 use offer::{Content, Offer};
+pub use on_demand::OnDemand;
 pub use passing::{Adoption, Needs, Passing};
 use sound::Sound;
 pub use sound::Urgency;
@@ -35,7 +37,7 @@ use super::server::{Event, Feed, Totals};
 use super::session::Sessions;
 use super::talk::{Room, TalkRules};
 use super::{Reason, Soonest, Transmit};
-use crate::units::{Bitrate, MediaTime, Rate, Time, Unit};
+use crate::units::{Bitrate, MediaTime, Speed, Time, Unit};
 use crate::wire::message::{State, Timeline, bye};
 use crate::wire::{Description, SizeClass, StreamName};
 
@@ -118,6 +120,8 @@ pub struct Stream {
     paused: bool,
     /// Of a stream whose objects come from elsewhere.
     passing: Option<Passing>,
+    /// Those who watch it say how it is played.
+    on_demand: Option<Box<OnDemand>>,
     /// What those who watch it say.
     pub room: Room,
     pub totals: Totals,
@@ -150,6 +154,7 @@ impl Stream {
             members: Vec::new(),
             watchers: 0,
             passing: None,
+            on_demand: None,
             totals: Totals::default(),
         }
     }
@@ -195,7 +200,7 @@ impl Stream {
 
     /// Whether a [`Feed::Picture`] or [`Feed::Ended`] would be taken now.
     pub fn wants_picture(&self) -> bool {
-        self.next.is_none() && self.ended.is_none() && self.phase == Phase::Running
+        self.next.is_none() && self.ended.is_none() && self.phase == Phase::Running && self.is_sought()
     }
 
     /// Nothing is shown until it goes on; who is sent the stream is told.
@@ -251,7 +256,8 @@ impl Stream {
     pub fn feed(&mut self, now: Time, feed: Feed, sessions: &Sessions) {
         self.look_again();
         let media = matches!(feed, Feed::Picture(_) | Feed::Sound(_) | Feed::CodedSound(_));
-        if self.paused && media {
+        let brought = matches!(feed, Feed::Passed(_) | Feed::PassedSound(_) | Feed::SoundEnded | Feed::Ended(_));
+        if self.paused && media || brought && !self.is_sought() {
             return;
         }
         match feed {
@@ -302,21 +308,26 @@ impl Stream {
 
     /// How its timeline stands to the server's clock; `None` while it does not run.
     pub fn timeline(&self) -> Option<Timeline> {
+        if self.on_demand.is_some() {
+            return self.timeline_on_demand();
+        }
         let before = self.generations_before();
         let (generation, clock) = match (self.schedule, self.passed_timeline()) {
-            (Some(schedule), _) => (before + schedule.generation(), schedule.start()),
+            (Some(schedule), _) => (before + schedule.generation(), schedule.due(MediaTime::ZERO)),
             (None, Some(passed)) => passed,
             (None, None) => (before + 1, self.live_zero.or_else(|| self.paused.then_some(Time::ZERO))?),
         };
-        let speed = Rate::new(1, 1)?;
         let state = if self.paused { State::Paused } else { State::Playing };
-        Some(Timeline { generation, state, media: MediaTime::ZERO, clock, speed })
+        Some(Timeline { generation, state, media: MediaTime::ZERO, clock, speed: Speed::NORMAL })
     }
 
     /// Its media time now; zero while it does not run.
     pub fn media_now(&self, now: Time) -> MediaTime {
         let passed = self.passed_timeline().map(|(_, clock)| clock);
-        let zero = self.schedule.map(|schedule| schedule.start()).or(passed).or(self.live_zero);
+        if let Some(schedule) = self.schedule {
+            return schedule.media(now);
+        }
+        let zero = passed.or(self.live_zero);
         zero.map_or(MediaTime::ZERO, |zero| MediaTime::from_micros(now.micros() as i64 - zero.micros() as i64))
     }
 
@@ -329,9 +340,11 @@ impl Stream {
             (group.next, sessions.next_upkeep) = (Time::ZERO, Time::ZERO);
             return;
         }
-        let mut tlvs = Vec::with_capacity(40);
+        let mut tlvs = Vec::with_capacity(56);
         timeline.put(&mut tlvs);
         session.updates.count += 1;
+        let jump = self.note_jump(session, session.updates.count);
+        jump.into_iter().for_each(|jump| jump.put(&mut tlvs));
         session.updates.pending = Some((session.updates.count, tlvs));
         session.updates.next = Time::ZERO;
         sessions.next_upkeep = Time::ZERO;

@@ -59,6 +59,14 @@ pub struct Passing {
     pub withdrawn: bool,
 }
 
+impl Passing {
+    /// Its timeline, of which so many generations were told, begins anew.
+    pub const fn begin_anew(&mut self, now: Time, generations: u32) {
+        self.generation += generations + 2;
+        self.adopted = now;
+    }
+}
+
 /// What those who watch a stream need of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Needs {

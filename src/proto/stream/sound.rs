@@ -22,7 +22,7 @@ use crate::proto::Transmit;
 use crate::proto::schedule::STALL;
 use crate::proto::sender::{Cargo, is_named};
 use crate::proto::session::{Session, Sessions};
-use crate::units::{Time, Unit};
+use crate::units::{MediaTime, Time, Unit};
 use crate::wire::Kind;
 use crate::wire::message::{NackName, Scheme};
 use crate::wire::object::ObjectView;
@@ -281,6 +281,11 @@ impl Sound {
         self.ended || !self.waiting.is_empty()
     }
 
+    /// When the first that waits is due.
+    pub fn first_moment(&self) -> Option<MediaTime> {
+        self.waiting.front().map(|waiting| MediaTime::from_micros(waiting.after.as_micros() as i64))
+    }
+
     /// Nothing has come yet, nor has it ended.
     pub fn is_untouched(&self) -> bool {
         self.chunks == 0
@@ -325,7 +330,7 @@ impl Sound {
 impl Stream {
     /// Whether a [`Feed::Sound`](crate::proto::server::Feed) or `Feed::SoundEnded` would be taken now.
     pub fn wants_sound(&self) -> bool {
-        !self.sound.ended && self.sound.waiting.len() < HELD && self.phase == Phase::Running
+        !self.sound.ended && self.sound.waiting.len() < HELD && self.phase == Phase::Running && self.is_sought()
     }
 
     /// Whether somebody is to be sent coded sound, or still is until there is a way back to chunks.
@@ -378,7 +383,9 @@ impl Stream {
     }
 
     fn due(&self, waiting: &Waiting) -> Option<Time> {
-        self.schedule.map(|schedule| schedule.start() + waiting.after)
+        // A film that stands is silent.
+        let schedule = self.schedule.filter(|_| !self.stands())?;
+        Some(schedule.due(MediaTime::from_micros(waiting.after.as_micros() as i64)))
     }
 
     /// Members are served in the order of their slots; one that comes meanwhile may still get the chunk.

@@ -3,6 +3,7 @@
 mod adaptation;
 mod join;
 mod list;
+mod play;
 mod repair;
 mod sound;
 mod talk;
@@ -13,6 +14,7 @@ mod wanted;
 pub use adaptation::{AdaptationReason, InForce};
 pub use join::{Accept, Join, Refuse, RefuseCode, Role};
 pub use list::{Entry, LISTING_HEAD, List, Listing};
+pub use play::{Jump, Play, Seek};
 pub use repair::{ANY_CUT, NackName, NameRange, Parity, RepairWish, Scheme};
 pub use sound::{Place, SoundWish};
 pub use talk::{LineRange, Say, Unsaid, UnsaidCode};

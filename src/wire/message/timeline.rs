@@ -1,6 +1,6 @@
 //! What time means: the extensions TIMELINE and CLOCK of Update.
 
-use crate::units::{MediaTime, Rate, Time};
+use crate::units::{MediaTime, Speed, Time};
 use crate::wire::WireError;
 use crate::wire::bytes::{Put, Reader};
 use crate::wire::tlv;
@@ -32,7 +32,7 @@ impl State {
     }
 }
 
-/// What media time means in the server's clock: media time `media` is due at `clock`, and runs at `rate`.
+/// What media time means in the server's clock: media time `media` is due at `clock`, and runs at `speed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeline {
     /// Rises at every change of the mapping.
@@ -41,8 +41,7 @@ pub struct Timeline {
     pub media: MediaTime,
     /// Server's monotonic clock, in µs on the wire.
     pub clock: Time,
-    /// Playing speed; 1/1 always, so far.
-    pub speed: Rate,
+    pub speed: Speed,
 }
 
 impl Timeline {
@@ -53,7 +52,7 @@ impl Timeline {
         let state = State::read(&mut r)?;
         let media = MediaTime::from_micros(r.i64()?);
         let clock = Time::from_micros(r.u64()?);
-        let speed = Rate::new(r.u32()?, r.u32()?).ok_or(WireError::Value { what: "the timeline's speed" })?;
+        let speed = Speed::new(r.u32()?, r.u32()?).ok_or(WireError::Value { what: "the timeline's speed" })?;
         Ok(Self { generation, state, media, clock, speed })
     }
 

@@ -59,6 +59,12 @@ pub struct Seen {
     /// When frame 0 is to be heard, as was said at these times.
     pub zero: Vec<(Time, Time)>,
     pub last_report: Time,
+    /// How a film on demand was played.
+    pub played: Vec<(Time, receiver::Played)>,
+    /// When it went elsewhere last.
+    jumped: Time,
+    /// How many pictures were shown before that.
+    pub shown_before: usize,
     /// What was said of the stream.
     pub lines: Vec<Line>,
     /// What this one said that was not taken, and why.
@@ -96,6 +102,8 @@ impl World {
             limits: WantedPictures::ANY,
             frames: None,
             talk: None,
+            play: None,
+            together: None,
         };
         configure(&mut config);
         self.watchers.push(Watcher {
@@ -245,6 +253,13 @@ impl Seen {
                 assert!(!self.open.contains(&name), "handed out twice: {name:?}");
                 self.open.push(name);
             }
+            receiver::Event::Played(played) => {
+                if self.played.last().is_none_or(|(_, before)| before.jump != played.jump) {
+                    (self.jumped, self.shown_before) = (now, self.shown.len());
+                    self.open.clear();
+                }
+                self.played.push((now, *played));
+            }
             receiver::Event::Show { picture, due } => self.show(now, picture, *due),
             receiver::Event::Refused { .. } | receiver::Event::TooLarge(_) => self.refused += 1,
             receiver::Event::Talk(TalkNews::Line(line)) => self.lines.push(line.clone()),
@@ -262,7 +277,7 @@ impl Seen {
             receiver::Event::Repairs { are_had, .. } => self.repairs.push(*are_had),
             receiver::Event::Sound { first, piece } => self.hear(now, *first, piece),
             receiver::Event::SoundOver => self.sound_over += 1,
-            receiver::Event::SoundZero(zero) => self.zero.push((now, *zero)),
+            receiver::Event::SoundTiming(timing) => self.zero.push((now, timing.zero)),
             receiver::Event::Over { why, .. } => self.over.push((now, *why)),
             receiver::Event::Finished => self.finished = Some(now),
         }
@@ -288,7 +303,7 @@ impl Seen {
             Piece::Lost { frames, .. } => u64::from(*frames),
         };
         self.frames.push((first, frames));
-        let since = self.playing.last().map_or(Time::ZERO, |(at, ..)| *at);
+        let since = self.playing.last().map_or(Time::ZERO, |(at, ..)| *at).max(self.jumped);
         let before = self.sound.last().filter(|(at, ..)| *at >= since);
         assert!(before.is_none_or(|(_, before, _)| *before < first), "{first} after {before:?}");
         self.sound.push((now, first, !piece.is_lost()));
@@ -299,7 +314,7 @@ impl Seen {
         assert!(open.iter().all(|(unit, ..)| *unit == picture.unit), "slices of another picture: {open:?} {picture:?}");
         let slices = if picture.same { 0 } else { usize::from(picture.received) };
         assert_eq!(open.len(), slices, "{picture:?}");
-        let since = self.playing.last().map_or(Time::ZERO, |(at, ..)| *at);
+        let since = self.playing.last().map_or(Time::ZERO, |(at, ..)| *at).max(self.jumped);
         let before = self.shown.last().filter(|(at, ..)| *at >= since);
         assert!(before.is_none_or(|(_, before, _)| before.unit < picture.unit), "{picture:?} after {before:?}");
         self.shown.push((now, *picture, due));

@@ -12,7 +12,8 @@ fn unit(number: u32) -> Came {
 }
 
 /// Chunk n is to be handed out at 80 ms + n · 5.8 ms.
-const NEEDED: Zero = Zero { needed: Some(Time::from_nanos(80_000_000)), due: Some(Time::ZERO) };
+const NEEDED: Moments =
+    Moments { needed: Some(Timing::normal(Time::from_nanos(80_000_000))), due: Some(Timing::normal(Time::ZERO)) };
 
 /// First frame, how many, and of a unit which and with which before it.
 type Said = (u64, u64, Option<(u8, Option<u8>)>, bool);

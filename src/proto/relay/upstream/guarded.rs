@@ -37,6 +37,7 @@ impl Upstream {
             stream: None,
             secret: None,
             wishes: Wishes::NONE,
+            together: None,
             with_session: None,
             memory,
             role: Role::Relay,

@@ -262,6 +262,7 @@ impl Upstream {
             stream: Some(self.name.clone()),
             secret: None,
             wishes,
+            together: None,
             with_session: None,
             memory: Duration::from_secs(1),
             role: Role::Relay,
@@ -393,8 +394,8 @@ impl Upstream {
     }
 
     fn tell_time(&self, now: Time, server: &mut Server) {
-        if let Some(zero) = self.client.as_ref().and_then(Client::zero).filter(|_| self.flows()) {
-            server.set_zero(now, self.key, zero);
+        if let Some(timing) = self.client.as_ref().and_then(Client::timing).filter(|_| self.flows()) {
+            server.set_zero(now, self.key, timing.zero);
         }
     }
 

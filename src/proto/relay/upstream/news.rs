@@ -15,6 +15,8 @@ impl Upstream {
                 client::Event::Described(_) | client::Event::HeardAgain => self.described(now, server),
                 client::Event::Trouble(_) if self.vouched.is_some() => self.is_lost(server),
                 client::Event::Trouble(_) => self.above = Above::Away(String::new()),
+                // Of a film on demand nothing is passed on.
+                client::Event::Jumped => {}
                 client::Event::AnotherSender(address) => self.others.push_back(address),
                 client::Event::Talk(told) => self.told_of_talk(told, server),
                 // Of a server above that is nothing: it answers, and says nothing of its own.

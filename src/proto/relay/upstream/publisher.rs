@@ -80,6 +80,7 @@ impl Upstream {
             stream: None,
             secret: None,
             wishes: Wishes::NONE,
+            together: None,
             with_session: None,
             memory: Duration::from_secs(1),
             role: Role::Relay,

@@ -48,7 +48,7 @@ impl Upstream {
         let limits = WantedPictures { max_rate: self.capped(self.rate.0), ..limits };
         self.waits &= !ready;
         let (sound, paused) = if self.waits { (Wishes::NONE.sound, true) } else { (sound, paused) };
-        Wishes { sound, paused, limits, repair, class: self.class.0 }
+        Wishes { sound, paused, limits, repair, class: self.class.0, play: None }
     }
 
     fn settle_rate(&mut self, now: Time, rate: Option<Bitrate>) {
