@@ -111,13 +111,15 @@ local tlv_layouts = {
   [1] = { "TIMELINE", "generation state reserved24:3 media clock num den" }, [2] = { "REPORT_INTERVAL", "interval" },
   [3] = { "THINNING", "rendition quality every reason estimate queue" }, [4] = { "ELSEWHERE", "*rest" }, [5] = { "CLOCK", "echo held clock" },
   [6] = { "TOKEN", "token:8" }, [7] = { "WANTED", "number" }, [8] = { "HOPS", "*raw" }, [9] = { "UNICAST", "number16" },
+  [10] = { "JUMP", "number sequence number32" },
   [16] = { "STREAM", "*rest" }, [17] = { "PROOF", "*raw" }, [18] = { "TICKET", "*raw" },
   [19] = { "WITH_SESSION", "session" }, [20] = { "WANT", "*tlvs" }, [21] = { "NAME", "*rest" },
   [22] = { "VIA", "*raw" },
   [23] = { "GRANT", "*raw" }, [24] = { "ENTRY", "state reserved24:3 watchers *text *description" },
+  [28] = { "TOGETHER", "*rest" },
   [32] = { "RENDITION", "rendition cut" }, [33] = { "MAX_RATE", "number64" },
   [34] = { "QUALITY", "quality" }, [35] = { "SOUND", "place *rendition" }, [36] = { "PAUSE", "" }, [37] = { "RESUME", "" },
-  [38] = { "SEEK", "media" }, [39] = { "MAX_SIZE", "width height" },
+  [38] = { "PLAY", "number flags reserved24:3 media num den" }, [39] = { "MAX_SIZE", "width height" },
   [40] = { "REPAIR", "repair patience *latency" },
 }
 local description = {

@@ -13,7 +13,7 @@ use udpstream::proto::server::{self, Config, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Reason, Received, SendFailure, Server, Transmit};
 use udpstream::units::{Time, Unit};
 use udpstream::wire::object::Type;
-use udpstream::wire::{Description, Ecn, Hop, Kind, ObjectView, SizeClass, StreamName};
+use udpstream::wire::{Ecn, Hop, Kind, ObjectView};
 
 use crate::bottleneck::Bottleneck;
 use crate::encoder::Encoder;
@@ -24,10 +24,12 @@ use crate::sources::Source;
 
 mod groups;
 mod sound;
+mod stream;
 mod watcher;
 
 pub use groups::group;
 pub use sound::{chunk, packet};
+pub use stream::{description, parts, streaming};
 pub use watcher::{Seen, Watcher};
 
 pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 9_688);
@@ -136,29 +138,6 @@ pub struct World {
     number: u64,
     random: Random,
     log: DefaultHasher,
-}
-
-pub fn description(film: &Film) -> Description {
-    let (title, size, rate) = ("A film".to_owned(), film.size, film.rate);
-    Description {
-        title,
-        size,
-        smaller: size.smaller_renditions(),
-        rate,
-        length: None,
-        live: false,
-        sound: false,
-        ended: None,
-        sound_ended: None,
-        film: None,
-    }
-}
-
-/// A stream of this film.
-pub fn streaming(name: &str, film: &Film) -> StreamConfig {
-    let config = StreamConfig::new(StreamName::parse(name).expect("a name"), description(film));
-    // Paths are asked what they carry only where that is what is tested.
-    StreamConfig { adapt: false, ..config }
 }
 
 pub fn secret(seed: u64, purpose: u64) -> [u8; 32] {
@@ -446,9 +425,4 @@ impl Drop for World {
             eprintln!("the world of seed {} failed at {:?}", self.seed, self.now);
         }
     }
-}
-
-/// Slices of one picture at the smallest class, for tests that need several.
-pub fn parts(film: &Film) -> usize {
-    film.slices(Unit(0), SizeClass::ANY)
 }

@@ -4,10 +4,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use udpstream::media::sound::{self, Chunk, FRAMES, Rendition, fuzz_sound};
-use udpstream::units::{Bitrate, MediaTime, Rate, Size, Time, Unit};
+use udpstream::units::{Bitrate, MediaTime, Rate, Size, Speed, Time, Unit};
 use udpstream::wire::description::MAX_SIDE;
 use udpstream::wire::message::{
-    Accept, AdaptationReason, ClockEcho, InForce, Message, Place, SoundWish, State, Timeline, WantedPictures,
+    Accept, AdaptationReason, ClockEcho, InForce, Jump, Message, Place, Play, Seek, SoundWish, State, Timeline,
+    WantedPictures,
 };
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::tlv::{self, Tlvs};
@@ -58,7 +59,8 @@ proptest! {
     }
 
     #[test]
-    fn timelines_and_clocks_come_back(parts in parts(), clock in 0..i64::MAX as u64 / 1_000, speed in rate()) {
+    fn timelines_and_clocks_come_back(parts in parts(), clock in 0..i64::MAX as u64 / 1_000, speed in (1_u32..5, 1_u32..5)) {
+        let speed = Speed::new(speed.0, speed.1).expect("a usual speed");
         let state = [State::Waiting, State::Playing, State::Paused, State::Ended][usize::from(parts.bytes.0 % 4)];
         let media = MediaTime::from_micros(parts.ids.0.cast_signed());
         let clock = Time::from_micros(clock);
@@ -70,6 +72,23 @@ proptest! {
         let tlvs = Tlvs::parse(&out).expect("sound");
         prop_assert_eq!(tlvs.find(tlv::kind::TIMELINE).map(Timeline::parse), Some(Ok(timeline)));
         prop_assert_eq!(tlvs.find(tlv::kind::CLOCK).map(ClockEcho::parse), Some(Ok(echo)));
+    }
+
+    #[test]
+    fn orders_and_jumps_come_back(
+        (number, from, obeyed) in any::<(u32, u32, u32)>(), (paused, sought, exact) in any::<(bool, bool, bool)>(),
+        to in any::<i64>(), speed in (1_u32..5, 1_u32..5), more in tlvs(),
+    ) {
+        let speed = Speed::new(speed.0, speed.1).expect("a usual speed");
+        let seek = sought.then_some(Seek { to: MediaTime::from_micros(to), exact });
+        let (play, jump) = (Play { number, paused, seek, speed }, Jump { number, from, obeyed });
+        let mut out = Vec::new();
+        play.put(&mut out);
+        jump.put(&mut out);
+        let tlvs = [&out[..], &more].concat();
+        let tlvs = Tlvs::parse(&tlvs).expect("sound");
+        prop_assert_eq!(tlvs.find(tlv::kind::PLAY).map(Play::parse), Some(Ok(play)));
+        prop_assert_eq!(tlvs.find(tlv::kind::JUMP).map(Jump::parse), Some(Ok(jump)));
     }
 
     #[test]

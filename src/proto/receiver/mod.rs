@@ -5,6 +5,7 @@
 //! both are played so long after they are due that nearly everything has come by then; otherwise pictures are shown when
 //! they are there.
 
+mod config;
 mod counts;
 mod event;
 mod fuzz;
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub use super::client::{Played, Secret, Trouble};
 pub use super::lister::ListFailure;
 pub use super::player::{Came, Ready, Repaired, Slice, SoundCounts};
+pub use config::{Config, Local};
 pub use counts::WatchCounts;
 pub use event::{Event, Over};
 pub use group_repair::RepairPlace;
@@ -30,13 +32,12 @@ pub use super::reception::RepairTraffic;
 use super::reception::Traffic;
 use super::talk::KnownLines;
 pub use super::talk::{TalkNews, Unspoken};
-use super::{Input, Machine, Output, Port, Received, Servers, Soonest, Transmit, Transport};
+use super::{Input, Machine, Output, Port, Received, Soonest, Transmit, Transport};
 use crate::media::Canvas;
-use crate::media::sound::Rendition;
 use crate::seal::{Random, Seed};
 use crate::units::Time;
-use crate::wire::message::{InForce, Place, Play, RelayHop, Role, State, WantedPictures};
-use crate::wire::{ObjectView, StreamName};
+use crate::wire::ObjectView;
+use crate::wire::message::{InForce, Place, RelayHop, Role, State};
 use group_repair::GroupRepair;
 use sound_path::SoundPath;
 
@@ -46,92 +47,6 @@ pub const MAX_LATENCY: Duration = Duration::from_secs(10);
 const TOO_LARGE_AGAIN: Duration = Duration::from_secs(5);
 /// What may wait to be taken by the program around. More is dropped as it comes.
 const MOST_WAITING: usize = 4_096;
-
-/// What the viewer chose.
-#[derive(Clone, Debug)]
-pub struct Config {
-    pub seed: Seed,
-    /// Where the server may be: all are asked, the first to answer is taken.
-    pub servers: Servers,
-    /// Which of its streams; `None`: its first.
-    pub stream: Option<StreamName>,
-    /// What is known of it, if it is guarded.
-    pub secret: Option<Secret>,
-    /// Largest datagram wanted; 0: no limit.
-    pub max_datagram: u16,
-    /// Show pictures this long after they are due, at most [`MAX_LATENCY`]; zero: as soon as they are there.
-    pub latency: Duration,
-    /// So long after it could be complete a picture is waited for at most, and never longer than the interval between two;
-    /// `None`: that interval alone is the limit; zero: nothing is waited for.
-    pub patience: Option<Duration>,
-    /// After a goodbye look for the server again, instead of finishing.
-    pub stay: bool,
-    /// Which sound is wanted, if the stream has any; `None`: no sound, and nothing waits for it.
-    pub sound: Option<Rendition>,
-    /// How much of the pictures is wanted at most.
-    pub limits: WantedPictures,
-    /// After so many pictures say goodbye and finish; `None`: show all that come.
-    pub frames: Option<u64>,
-    /// Hear what others say of the stream, and say things under this name; `None`: neither.
-    pub talk: Option<String>,
-    /// How a film on demand is played at first, if the stream is one; without it from its beginning.
-    pub play: Option<Play>,
-    /// Watch a film on demand with those who name the same.
-    pub together: Option<String>,
-}
-
-impl Config {
-    /// The first stream, datagrams of any size, no sound, every picture as soon as it is there, and the end of the stream is
-    /// the end.
-    pub fn new(seed: Seed, servers: impl Into<Servers>) -> Self {
-        let servers = servers.into();
-        let (stream, max_datagram, latency, stay) = (None, 0, Duration::ZERO, false);
-        let limits = WantedPictures::ANY;
-        let (secret, patience, sound, frames, talk) = (None, None, None, None, None);
-        let (play, together) = (None, None);
-        Self {
-            seed,
-            servers,
-            stream,
-            secret,
-            max_datagram,
-            latency,
-            patience,
-            stay,
-            sound,
-            limits,
-            frames,
-            talk,
-            play,
-            together,
-        }
-    }
-}
-
-/// What the program around the receiver tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Local {
-    /// Say goodbye and finish.
-    Stop,
-    /// A loudspeaker plays, and needs chunks so long before they are heard; or, with `None`, none does.
-    Loudspeaker(Option<Duration>),
-    /// Another stream of the server; `None`: its first. What plays goes on until the other is there.
-    Switch(Option<StreamName>),
-    /// No pictures for the time being, or pictures again. Sound is not concerned.
-    Pause(bool),
-    /// Which sound is wanted from now on; `None`: none.
-    Sound(Option<Rendition>),
-    /// How much of the pictures is wanted at most from now on, of whichever stream.
-    Limits(WantedPictures),
-    /// How a film on demand is to be played from now on; its number is above those before.
-    Play(Play),
-    /// Say this to all who watch the stream; it comes back as a line, or is refused ([`Event::Talk`]).
-    Say(String),
-    /// The server is at one of these addresses from now on; what plays goes on.
-    Servers(Servers),
-    /// Ask which streams the server has; [`Event::Listing`] or [`Event::ListFailed`] follows.
-    List,
-}
 
 /// Whether the receiver goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -358,22 +358,6 @@ impl MediaSender {
         Part::Sent { transmit, last: false, more: self.has_more() }
     }
 
-    /// The next of what it asked for with Get, if that may leave now.
-    pub fn next_supply(&mut self, now: Time) -> Option<Transmit> {
-        let paced = self.control.as_ref().is_some_and(|control| control.release(now) > now);
-        if paced || self.is_full || self.has_more() {
-            return None;
-        }
-        let object = self.supply.next(now, self.control.as_deref())?;
-        Some(self.transmit_of(now, Kind::OBJECT, Cargo::Supply, object, NO_PICTURE))
-    }
-
-    /// When the next of what it asked for with Get may leave, as things stand.
-    pub fn supply_at(&self, now: Time) -> Option<Time> {
-        let at = self.supply.release().filter(|_| !self.is_full)?;
-        Some(self.control.as_ref().map_or(at, |control| at.max(control.release(now))))
-    }
-
     /// What is left of the picture on its way is not sent.
     pub fn abandon(&mut self) {
         self.sending = None;

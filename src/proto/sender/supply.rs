@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Control, wire_bits};
+use super::{Cargo, Control, MediaSender, NO_PICTURE, wire_bits};
 use crate::media::coded::Object;
+use crate::proto::Transmit;
 use crate::units::Time;
+use crate::wire::Kind;
 
 /// So many bytes wait at most: what is asked for is made as it leaves.
 const ROOM: usize = 1 << 20;
@@ -75,4 +77,22 @@ impl Supply {
 fn rate(now: Time, control: Option<&Control>) -> f64 {
     let left = |control: &Control| SHARE * control.rate().as_bps() as f64 - control.live_rate(now);
     control.map_or(UNKNOWN_PATH, left).max(LEAST)
+}
+
+impl MediaSender {
+    /// The next of what it asked for with Get, if that may leave now.
+    pub fn next_supply(&mut self, now: Time) -> Option<Transmit> {
+        let paced = self.control.as_ref().is_some_and(|control| control.release(now) > now);
+        if paced || self.is_full || self.has_more() {
+            return None;
+        }
+        let object = self.supply.next(now, self.control.as_deref())?;
+        Some(self.transmit_of(now, Kind::OBJECT, Cargo::Supply, object, NO_PICTURE))
+    }
+
+    /// When the next of what it asked for with Get may leave, as things stand.
+    pub fn supply_at(&self, now: Time) -> Option<Time> {
+        let at = self.supply.release().filter(|_| !self.is_full)?;
+        Some(self.control.as_ref().map_or(at, |control| at.max(control.release(now))))
+    }
 }

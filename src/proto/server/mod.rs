@@ -335,18 +335,6 @@ impl Server {
         self.group_fails(now, to);
     }
 
-    /// What is told next.
-    fn event(&mut self) -> Option<Event> {
-        let event = self.outbox.events.pop_front()?;
-        match &event {
-            Event::Sought { stream, .. } => self.streams[stream.index()].note_sought(),
-            // Until now the program may bring something for it.
-            Event::Vacated(key) => self.vacant.push(*key),
-            _ => {}
-        }
-        Some(event)
-    }
-
     /// The next message.
     fn message(&mut self, now: Time) -> Option<Transmit> {
         let (transmit, stream) = self.outbox.next(now, &mut self.sessions)?;

@@ -149,4 +149,16 @@ impl Server {
         let Some(key) = self.sessions.get(slot).map(|session: &Session| session.stream) else { return };
         self.streams[key.index()].catch_up(now, slot);
     }
+
+    /// What is told next.
+    pub(super) fn event(&mut self) -> Option<Event> {
+        let event = self.outbox.events.pop_front()?;
+        match &event {
+            Event::Sought { stream, .. } => self.streams[stream.index()].note_sought(),
+            // Until now the program may bring something for it.
+            Event::Vacated(key) => self.vacant.push(*key),
+            _ => {}
+        }
+        Some(event)
+    }
 }
