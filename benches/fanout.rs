@@ -18,6 +18,7 @@ use udpstream::net::{Options, Socket};
 use udpstream::proto::server::{Config, Feed, Local, Server, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver, receiver};
 use udpstream::units::{Rate, Size, Time};
+use udpstream::wire::description::Smaller;
 use udpstream::wire::{Description, Ecn, Hop, Kind, SizeClass, StreamName};
 
 /// A picture of this size takes about 14 kB and travels in one datagram.
@@ -87,7 +88,7 @@ impl Stage {
         let description = Description {
             title,
             size: sample.size,
-            smaller: 0,
+            smaller: Smaller::NONE,
             rate,
             length: None,
             live: true,

@@ -20,6 +20,7 @@ use udpstream::proto::receiver::{Config as Watch, Event as Seen};
 use udpstream::proto::server::{Config, Event, Feed, Local, Server, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Received, Receiver};
 use udpstream::units::{Rate, Size, Time};
+use udpstream::wire::description::Smaller;
 use udpstream::wire::{Description, Ecn, Hop, Kind, ObjectView, StreamName};
 
 use crate::stage::Sample;
@@ -164,7 +165,7 @@ fn ours(sample: &Sample, fps: u32, pictures: u32) -> Played {
     let description = Description {
         title,
         size: SIZE,
-        smaller: 0,
+        smaller: Smaller::NONE,
         rate,
         length: None,
         live: false,

@@ -177,13 +177,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 mod tests {
     use super::*;
     use crate::units::{Rate, Size};
+    use crate::wire::description::Smaller;
     use crate::wire::{Description, StreamName};
 
     fn entry(name: &str, length: Option<u64>, live: bool, of: State) -> Entry {
         let description = Description {
             title: format!("The {name}"),
             size: Size::new(640, 360),
-            smaller: 0,
+            smaller: Smaller::NONE,
             rate: Rate::from_fps(29.97).expect("usual"),
             length,
             live,

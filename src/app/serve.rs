@@ -56,6 +56,7 @@ use crate::record::path::RecordingPath;
 use crate::seal::{self, Code, Random};
 use crate::source::{self, Info, Input, Pace, Source};
 use crate::units::Bitrate;
+use crate::wire::description::Smaller;
 use crate::wire::{Description, SizeClass, StreamName};
 
 /// One stream, as the user chose it.
@@ -157,7 +158,7 @@ impl StreamOptions {
         Description {
             title: self.title.as_ref().unwrap_or(&info.title).clone(),
             size: info.size,
-            smaller: info.size.smaller_renditions(),
+            smaller: Smaller::worth_having(info.size),
             rate: info.rate,
             length,
             live: info.pace == Pace::Live,

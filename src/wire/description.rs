@@ -4,7 +4,7 @@ use super::WireError;
 use super::bytes::{Put, Reader};
 use super::object::{ObjectHeader, Type};
 use super::tlv::{self, Tlvs, printable};
-use crate::units::{self, Rate, Size, Unit};
+use crate::units::{Rate, Size, Unit};
 
 const TITLE: u16 = 1;
 const PICTURES: u16 = 2;
@@ -26,8 +26,8 @@ pub struct Description {
     pub title: String,
     /// Of the pictures in full.
     pub size: Size,
-    /// How many smaller renditions of the pictures there are; see [`Size::rendition`].
-    pub smaller: u8,
+    /// The renditions of the pictures beside those in full.
+    pub smaller: Smaller,
     pub rate: Rate,
     /// Length in µs; `None` for a live stream or an endless one.
     pub length: Option<u64>,
@@ -64,7 +64,7 @@ impl Description {
             return Err(WireError::Value { what: "the picture size" });
         }
         let length = tlvs.find(LENGTH).map(|value| Reader::new(value, "a length").u64()).transpose()?;
-        let smaller = tlvs.find(RENDITIONS).map_or(0, |value| smaller(size, value));
+        let smaller = tlvs.find(RENDITIONS).map_or(Smaller::NONE, |value| Smaller::announced(size, value));
         let end = |kind| tlvs.find(kind).map(|value| Reader::new(value, "an end").u32().map(Unit)).transpose();
         Ok(Self {
             title: printable(tlv::shorten(tlvs.text(TITLE).unwrap_or_default(), 200)),
@@ -106,9 +106,9 @@ impl Description {
         if let Some(film) = &self.film {
             tlv::put(out, FILM, film);
         }
-        if self.smaller > 0 {
-            let mut renditions = Vec::with_capacity(4 * usize::from(self.smaller));
-            for size in (1..=self.smaller).filter_map(|rendition| self.rendition(rendition)) {
+        if self.smaller != Smaller::NONE {
+            let mut renditions = Vec::with_capacity(4 * MOST_SMALLER);
+            for size in (1..=MOST_SMALLER as u8).map_while(|rendition| self.rendition(rendition)) {
                 renditions.u16(size.width);
                 renditions.u16(size.height);
             }
@@ -127,22 +127,70 @@ impl Description {
 
     /// How many renditions of the pictures there are.
     pub const fn renditions(&self) -> usize {
-        self.smaller as usize + 1
+        self.smaller.count as usize + 1
+    }
+
+    /// How often each side of this rendition's pictures is halved, if there is one.
+    pub const fn halvings(&self, rendition: u8) -> Option<u8> {
+        match rendition {
+            0 => Some(0),
+            number if number <= self.smaller.count => Some(self.smaller.halvings[number as usize - 1]),
+            _ => None,
+        }
     }
 
     /// The size of this rendition's pictures, if there is one.
     pub fn rendition(&self, rendition: u8) -> Option<Size> {
-        (rendition <= self.smaller).then(|| self.size.rendition(rendition))
+        self.halvings(rendition).map(|halvings| self.size.rendition(halvings))
     }
 }
 
-/// How many renditions are announced. The list ends where a size is not what that rendition's must be.
-fn smaller(full: Size, announced: &[u8]) -> u8 {
-    let is_next = |(size, rendition): &(&[u8; 4], u8)| {
-        let [w0, w1, h0, h1] = **size;
-        Size::new(u16::from_be_bytes([w0, w1]), u16::from_be_bytes([h0, h1])) == full.rendition(*rendition)
-    };
-    let (sizes, _) = announced.as_chunks();
-    // No more than there are, so the cast loses nothing.
-    sizes.iter().zip(1..units::RENDITIONS as u8).take_while(is_next).count() as u8
+/// So many renditions beside those in full may be announced.
+pub const MOST_SMALLER: usize = 7;
+
+/// The renditions of a stream's pictures beside those in full: how often the sides of each are halved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Smaller {
+    count: u8,
+    halvings: [u8; MOST_SMALLER],
+}
+
+impl Smaller {
+    pub const NONE: Self = Self { count: 0, halvings: [0; MOST_SMALLER] };
+
+    /// So many, each halved once more than the one before.
+    pub fn halved(count: u8) -> Self {
+        Self::of((1..=MOST_SMALLER as u8).take(count.into()))
+    }
+
+    /// Halved so often each; what is halved less than the one before ends the list.
+    pub fn of(halvings: impl IntoIterator<Item = u8>) -> Self {
+        let (mut all, mut last) = (Self::NONE, 0);
+        for halved in halvings.into_iter().take(MOST_SMALLER).take_while(|halved| *halved < 16) {
+            if halved < last {
+                break;
+            }
+            last = halved;
+            all.halvings[usize::from(all.count)] = halved;
+            all.count += 1;
+        }
+        all
+    }
+
+    /// Those that are worth having of pictures of this size.
+    pub fn worth_having(size: Size) -> Self {
+        Self::halved(size.smaller_renditions())
+    }
+
+    /// Those that are announced. The list ends where a size is none of pictures that are halved as often as the ones before, or
+    /// once or several times more.
+    fn announced(full: Size, announced: &[u8]) -> Self {
+        let (sizes, _) = announced.as_chunks();
+        let mut last = 0;
+        Self::of(sizes.iter().map_while(|[w0, w1, h0, h1]| {
+            let size = Size::new(u16::from_be_bytes([*w0, *w1]), u16::from_be_bytes([*h0, *h1]));
+            last = (last..16).find(|halvings| full.rendition(*halvings) == size)?;
+            Some(last)
+        }))
+    }
 }

@@ -13,6 +13,7 @@ use udpstream::proto::receiver::{self, Receiver};
 use udpstream::proto::server::{Config, Event, Feed, Local, Server, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Received};
 use udpstream::units::{Rate, Size, Time, Unit};
+use udpstream::wire::description::Smaller;
 use udpstream::wire::{Description, Ecn, StreamName};
 
 use crate::jpeg::Film;
@@ -179,7 +180,7 @@ fn an_overloaded_server_loses_nobody_and_is_fair() {
     let description = Description {
         title: "More than fits".to_owned(),
         size: film.size,
-        smaller: 0,
+        smaller: Smaller::NONE,
         rate: film.rate,
         length: None,
         live: true,

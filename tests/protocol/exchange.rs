@@ -9,6 +9,7 @@ use udpstream::proto::receiver::{self, Receiver};
 use udpstream::proto::server::{self, Feed, Local, Server, StreamConfig, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Port, Received};
 use udpstream::units::{Rate, Size, Time, Unit};
+use udpstream::wire::description::Smaller;
 use udpstream::wire::message::Message;
 use udpstream::wire::{Description, Ecn, Hop, Kind, StreamName};
 
@@ -72,7 +73,7 @@ pub fn exchange() -> Vec<Packet> {
     let description = Description {
         title: "A film".to_owned(),
         size: film.size,
-        smaller: film.size.smaller_renditions(),
+        smaller: Smaller::worth_having(film.size),
         rate,
         length: Some(800_000),
         live: false,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use udpstream::media::sound::CodedSound;
 use udpstream::units::{Bitrate, MediaTime, Rate, Size, Unit};
+use udpstream::wire::description::Smaller;
 use udpstream::wire::message::{
     AdaptationReason, ClockEcho, Entry, InForce, LineRange, List, Listing, Message, NackName, NameRange, Parity,
     RelayHop, Say, Scheme, State, Unsaid, UnsaidCode, WantedPictures, put_hops,
@@ -236,7 +237,7 @@ fn reserved() -> Vec<Sample> {
     let description = Description {
         title: "A film".to_owned(),
         size: Size::new(64, 48),
-        smaller: 1,
+        smaller: Smaller::halved(1),
         rate: Rate::new(25, 1).unwrap(),
         length: Some(800_000),
         live: false,

@@ -10,6 +10,7 @@ use anyhow::ensure;
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use udpstream::units::{MediaTime, Rate, Size, Unit};
+use udpstream::wire::description::Smaller;
 use udpstream::wire::message::{Accept, Message, bye};
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::tlv::Tlvs;
@@ -170,7 +171,7 @@ impl Prepared {
         let description = Description {
             title,
             size: SIZE,
-            smaller: 0,
+            smaller: Smaller::NONE,
             rate,
             length: None,
             live: false,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use udpstream::proto::receiver::{Config, Event, Local, Receiver};
 use udpstream::proto::{Input, Machine, Output, Port, Received};
 use udpstream::units::{MediaTime, Rate, Size, Speed, Time, Unit};
+use udpstream::wire::description::Smaller;
 use udpstream::wire::message::{Accept, Join, Message, Refuse, RefuseCode, State, Timeline};
 use udpstream::wire::object::{ObjectHeader, Type, flags};
 use udpstream::wire::tlv::{self, Tlvs, kind};
@@ -206,7 +207,7 @@ impl Told {
         let description = Description {
             title,
             size: self.size,
-            smaller: self.size.smaller_renditions(),
+            smaller: Smaller::worth_having(self.size),
             rate,
             length: None,
             live: false,

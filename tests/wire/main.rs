@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use udpstream::media::sound::{self, Chunk, FRAMES, Rendition, fuzz_sound};
 use udpstream::units::{Bitrate, MediaTime, Rate, Size, Speed, Time, Unit};
-use udpstream::wire::description::MAX_SIDE;
+use udpstream::wire::description::{MAX_SIDE, Smaller};
 use udpstream::wire::message::{
     Accept, AdaptationReason, ClockEcho, InForce, Jump, Message, Place, Play, Seek, SoundWish, State, Timeline,
     WantedPictures,
@@ -48,10 +48,13 @@ proptest! {
     fn descriptions_come_back(
         (title, width, height, rate) in ("\\PC{0,40}", 1..=MAX_SIDE, 1..=MAX_SIDE, rate()),
         length in any::<Option<u64>>(), live in any::<bool>(), sound in any::<bool>(),
-        (ended, sound_ended) in any::<(Option<u32>, Option<u32>)>(), smaller in 0..3_u8,
+        (ended, sound_ended) in any::<(Option<u32>, Option<u32>)>(), smaller in vec(0_u8..3, 0..4),
     ) {
         let title = tlv::printable(tlv::shorten(&title, 200));
         let (size, ended, sound_ended) = (Size::new(width, height), ended.map(Unit), sound_ended.map(Unit));
+        let mut smaller = smaller;
+        smaller.sort_unstable();
+        let smaller = if width.min(height) > 8 { Smaller::of(smaller) } else { Smaller::NONE };
         let description = Description { title, size, smaller, rate, length, live, sound, ended, sound_ended, film: None };
         let mut body = Vec::new();
         description.emit(&mut body);
@@ -213,7 +216,7 @@ fn a_list_of_renditions_ends_where_a_size_is_not_what_it_must_be() {
         let (title, rate) = (String::new(), Rate::new(25, 1).expect("25 fps"));
         let (length, live, sound, ended, sound_ended) = (None, false, false, None, None);
         let mut body = Vec::new();
-        Description { title, size, smaller: 0, rate, length, live, sound, ended, sound_ended, film: None }
+        Description { title, size, smaller: Smaller::NONE, rate, length, live, sound, ended, sound_ended, film: None }
             .emit(&mut body);
         let mut value: Vec<u8> = sizes.iter().flat_map(|(w, h)| [w.to_be_bytes(), h.to_be_bytes()].concat()).collect();
         value.extend_from_slice(rest);
@@ -221,13 +224,22 @@ fn a_list_of_renditions_ends_where_a_size_is_not_what_it_must_be() {
         Description::parse(&body).map(|description| description.smaller)
     };
     let (half, quarter) = ((251, 142), (126, 71));
-    assert_eq!(smaller(&[half, quarter], &[]), Ok(2));
-    assert_eq!(smaller(&[half, quarter, (63, 36)], &[]), Ok(2), "no more than there are");
+    assert_eq!(smaller(&[half, quarter], &[]), Ok(Smaller::halved(2)));
+    let rungs = [(501, 283), (501, 283), half, half, quarter];
+    assert_eq!(smaller(&rungs, &[]), Ok(Smaller::of([0, 0, 1, 1, 2])), "several of one size");
+    assert_eq!(
+        smaller(&[half, quarter, (63, 36), half], &[]),
+        Ok(Smaller::halved(3)),
+        "none is larger than the one before"
+    );
     assert_eq!(
         [smaller(&[], &[1, 2, 3]), smaller(&[half], &[0]), smaller(&[quarter, half], &[])],
-        [Ok(0), Ok(1), Ok(0)]
+        [Ok(Smaller::NONE), Ok(Smaller::halved(1)), Ok(Smaller::of([2]))]
     );
-    assert_eq!([smaller(&[half, (125, 71)], &[]), smaller(&[(0, 0)], &[])], [Ok(1), Ok(0)]);
+    assert_eq!(
+        [smaller(&[half, (125, 71)], &[]), smaller(&[(0, 0)], &[])],
+        [Ok(Smaller::halved(1)), Ok(Smaller::NONE)]
+    );
 }
 
 #[test]
@@ -235,7 +247,7 @@ fn a_damaged_object_is_refused() {
     let description = Description {
         title: "A film".to_owned(),
         size: Size::new(1_280, 720),
-        smaller: 2,
+        smaller: Smaller::halved(2),
         rate: Rate::new(30_000, 1_001).expect("NTSC"),
         length: Some(60_000_000),
         live: false,

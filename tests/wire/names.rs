@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use udpstream::units::Size;
+use udpstream::wire::description::Smaller;
 use udpstream::wire::message::{Entry, Listing, State};
 use udpstream::wire::tlv::{self, Tlvs};
 use udpstream::wire::{Description, StreamName};
@@ -17,7 +18,7 @@ proptest! {
         title in "\\PC{0,40}", rate in rate(), smaller in 0..3_u8, state in 0..3_usize,
     ) {
         let description = Description {
-            title: tlv::printable(tlv::shorten(&title, 200)), size: Size::new(64, 48), smaller, rate, length, live: state == 1, sound: state == 0,
+            title: tlv::printable(tlv::shorten(&title, 200)), size: Size::new(64, 48), smaller: Smaller::halved(smaller), rate, length, live: state == 1, sound: state == 0,
             ended: None, sound_ended: None, film: (state == 2).then_some([7; 32]),
         };
         let state = [State::Waiting, State::Playing, State::Ended][state];

@@ -79,6 +79,7 @@ mod tests {
     use super::*;
     use crate::proto::Transport;
     use crate::units::{Rate, Size};
+    use crate::wire::description::Smaller;
     use crate::wire::message::{Entry, State};
     use crate::wire::{Description, StreamName};
 
@@ -86,7 +87,7 @@ mod tests {
         let description = Description {
             title: "The hall".to_owned(),
             size: Size::new(640, 360),
-            smaller: 0,
+            smaller: Smaller::NONE,
             rate: Rate::new(25, 1).expect("usual"),
             length: None,
             live: true,

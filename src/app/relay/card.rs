@@ -9,6 +9,7 @@ use crate::media::jpeg::{self, plan, restart_interval};
 use crate::text::card::text_card;
 use crate::text::lacks_fonts;
 use crate::units::{MediaTime, Size, Time, Unit};
+use crate::wire::description::Smaller;
 use crate::wire::{Description, SizeClass};
 
 const QUALITY: u8 = 80;
@@ -35,7 +36,7 @@ pub fn description(title: &str, like: &Description) -> Description {
     Description {
         title: title.to_owned(),
         size: bounded(like.size),
-        smaller: 0,
+        smaller: Smaller::NONE,
         rate: like.rate,
         length: None,
         live: true,

@@ -18,7 +18,7 @@ use crate::proto::{Input as MachineInput, Machine};
 use crate::queue::{Pop, Waker};
 use crate::source::Info;
 use crate::units::{Time, Unit};
-use crate::wire::description::{FilmHash, film_id};
+use crate::wire::description::{FilmHash, Smaller, film_id};
 use crate::wire::message::NameRange;
 use crate::wire::object::Type;
 use crate::wire::{Description, SizeClass};
@@ -98,7 +98,7 @@ impl Lending {
             stream,
             info: info.clone(),
             hash,
-            description: Description { smaller: 0, film: None, length, ..description.clone() },
+            description: Description { smaller: Smaller::NONE, film: None, length, ..description.clone() },
             waker,
             job: Job::Idle,
             asked: VecDeque::new(),

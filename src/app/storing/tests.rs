@@ -14,6 +14,7 @@ use crate::record::film::{Film, Tracks};
 use crate::record::path::RecordingPath;
 use crate::units::{Rate, Size, Time};
 use crate::wire::SizeClass;
+use crate::wire::description::Smaller;
 use crate::wire::object::ObjectView;
 
 fn name(text: &str) -> StreamName {
@@ -24,7 +25,7 @@ fn description(size: Size) -> Description {
     Description {
         title: "A title/../with everything".to_owned(),
         size,
-        smaller: 2,
+        smaller: Smaller::halved(2),
         rate: Rate::new(25, 1).expect("usual"),
         length: None,
         live: true,

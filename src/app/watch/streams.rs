@@ -180,6 +180,7 @@ mod tests {
     use super::*;
     use crate::units::{Rate, Size};
     use crate::wire::Description;
+    use crate::wire::description::Smaller;
 
     fn name(text: &str) -> StreamName {
         StreamName::parse(text).expect("a name")
@@ -189,7 +190,7 @@ mod tests {
         let description = Description {
             title: text.to_owned(),
             size: Size::new(640, 360),
-            smaller: 0,
+            smaller: Smaller::NONE,
             rate: Rate::new(25, 1).expect("a rate"),
             length,
             live: length.is_none(),

@@ -14,6 +14,7 @@ use crate::proto::server::{self, Feed, StreamConfig};
 use crate::proto::{Input, Machine, Output, Port, Received, Receiver, Transmit, receiver};
 use crate::seal::{Grant, Key, LookupId};
 use crate::units::{Bitrate, Rate, Size, Time};
+use crate::wire::description::Smaller;
 use crate::wire::{Description, Ecn, HOP_LEN, Kind};
 
 const HUB: ([u8; 4], u16) = ([10, 0, 0, 1], 9_688);
@@ -243,7 +244,7 @@ fn publishes(started: u8, now: Time, allowed: Option<Key>) -> Option<Publisher> 
     let description = Description {
         title: "A camera".to_owned(),
         size: Size::new(320, 240),
-        smaller: 2,
+        smaller: Smaller::halved(2),
         rate: Rate::TYPICAL,
         length: None,
         live: true,

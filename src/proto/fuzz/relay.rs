@@ -11,6 +11,7 @@ use crate::proto::relay::{Config, Event, Local, Relay};
 use crate::proto::server;
 use crate::proto::{Input, Machine, Output, Port, Received, Receiver, Transmit, receiver};
 use crate::units::{MediaTime, Rate, Size, Speed, Time, Unit};
+use crate::wire::description::Smaller;
 use crate::wire::message::{
     Accept, ClockEcho, Message, NameRange, Refuse, RefuseCode, RelayHop, State, Timeline, put_hops, put_via,
 };
@@ -289,7 +290,7 @@ impl Between {
         Description {
             title: "A film".to_owned(),
             size: Size::new(320, 240),
-            smaller: 2,
+            smaller: Smaller::halved(2),
             rate: Rate::TYPICAL,
             length: None,
             live: self.stream.is_multiple_of(2),

@@ -5,6 +5,7 @@ use crate::media::sound::{CODED_AHEAD, CODED_FRAMES, Chunk, CodedSound, FRAMES, 
 use crate::proto::server::{Config, Feed, Local, StreamConfig, StreamKey};
 use crate::proto::{Input, Machine, Server};
 use crate::units::{Rate, Time, Unit};
+use crate::wire::description::Smaller;
 use crate::wire::{Description, StreamName};
 
 /// What feeds a stream.
@@ -74,7 +75,7 @@ pub fn description(live: bool, rate: Rate, sound: bool) -> Description {
     Description {
         title,
         size: SIZE,
-        smaller: SIZE.smaller_renditions(),
+        smaller: Smaller::worth_having(SIZE),
         rate,
         length: None,
         live,

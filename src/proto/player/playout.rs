@@ -53,7 +53,10 @@ impl Player {
         self.paused_since = self.paused;
         let counts = &mut self.counts;
         counts.shown += 1;
-        counts.shown_of.iter_mut().skip(picture.rendition.into()).take(1).for_each(|shown| *shown += 1);
+        // Several renditions may have one size.
+        let halvings =
+            (0..).zip(&mut counts.shown_of).find(|(halvings, _)| picture.full.rendition(*halvings) == picture.size);
+        halvings.into_iter().for_each(|(_, shown)| *shown += 1);
         counts.damaged += u64::from(picture.missing > 0);
         counts.slices_lost += u64::from(picture.missing);
         let Some(pictures) = self.pictures.as_mut() else { return };

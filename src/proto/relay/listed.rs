@@ -9,6 +9,7 @@ use crate::proto::lister::Fetch;
 use crate::proto::server::StreamKey;
 use crate::seal::Random;
 use crate::units::{Rate, Size, Time};
+use crate::wire::description::Smaller;
 use crate::wire::message::{Entry, State};
 use crate::wire::{Description, StreamName};
 
@@ -78,7 +79,7 @@ pub fn unknown(name: &StreamName) -> Description {
     Description {
         title: name.as_str().to_owned(),
         size: Size::new(640, 360),
-        smaller: 0,
+        smaller: Smaller::NONE,
         rate: Rate::TYPICAL,
         length: None,
         live: false,

@@ -12,8 +12,8 @@ use crate::proto::ladder::{Ladder, Limits, Rung, Wish};
 use crate::proto::sender::{Control, Move, wire_bits};
 use crate::proto::session::{Session, Sessions};
 use crate::units::{Bitrate, Size, Time};
-use crate::wire::HOP_LEN;
 use crate::wire::message::{AdaptationReason, InForce};
+use crate::wire::{Description, HOP_LEN};
 
 /// With more watchers than this their paths are looked at once a picture, and not with each report.
 const FEW: usize = 16;
@@ -62,11 +62,12 @@ impl Adapting {
         self.tight
     }
 
-    /// A picture has come.
-    pub fn came(&mut self, offer: &Offer) {
+    /// A picture has come; `description`: what its stream is.
+    pub fn came(&mut self, offer: &Offer, description: &Description) {
         let bits = offer.bits();
         if let Some(passed) = offer.passed().filter(|passed| !passed.is_same) {
-            self.sent = Rung::new(passed.rendition, passed.quality);
+            let halvings = description.halvings(passed.rendition).unwrap_or(passed.rendition);
+            self.sent = Rung::new(halvings, passed.quality);
         }
         let Some(picture) = offer.coded().filter(|picture| !picture.is_same()) else { return };
         let rung = Rung::new(picture.rendition, picture.quality.max(1));

@@ -128,7 +128,7 @@ impl Stream {
             offer.cut(self.id, cut, interval);
         }
         self.smallest = smallest.unwrap_or(SizeClass::ANY);
-        self.adapting.came(&offer);
+        self.adapting.came(&offer, &self.config.description);
         self.is_to_be_reconsidered();
         self.reconsider(sessions, true);
         self.next = Some(offer);

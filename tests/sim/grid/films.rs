@@ -9,7 +9,7 @@ use udpstream::proto::server::{self, Adoption, Feed, StreamKey};
 use udpstream::proto::{Input, Machine, Output, Server, Transmit};
 use udpstream::store::StoreError;
 use udpstream::units::{Time, Unit};
-use udpstream::wire::description::film_id;
+use udpstream::wire::description::{Smaller, film_id};
 use udpstream::wire::message::NameRange;
 use udpstream::wire::object::{Name, Type};
 use udpstream::wire::{Description, Kind, SizeClass};
@@ -183,7 +183,7 @@ pub fn film_description(server: &Server, source: &Source, stream: u64, unit: Uni
     assert_eq!(told.film.as_ref().map(film_id), Some(stream));
     let ended = (unit.0 == 1).then_some((Unit(source.encoder.length), Unit(source.chunks)));
     let description = Description {
-        smaller: 0,
+        smaller: Smaller::NONE,
         film: None,
         ended: ended.map(|(pictures, _)| pictures),
         sound_ended: ended.map(|(_, chunks)| chunks),

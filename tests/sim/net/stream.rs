@@ -2,6 +2,7 @@
 
 use udpstream::proto::server::StreamConfig;
 use udpstream::units::Unit;
+use udpstream::wire::description::Smaller;
 use udpstream::wire::{Description, SizeClass, StreamName};
 
 use crate::jpeg::Film;
@@ -11,7 +12,7 @@ pub fn description(film: &Film) -> Description {
     Description {
         title,
         size,
-        smaller: size.smaller_renditions(),
+        smaller: Smaller::worth_having(size),
         rate,
         length: None,
         live: false,
