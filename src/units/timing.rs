@@ -81,8 +81,9 @@ impl Timing {
 
     /// How long so much of the timeline takes.
     pub fn lasts(self, media: Duration) -> Duration {
-        let micros = i64::try_from(media.as_micros()).unwrap_or(i64::MAX);
-        Duration::from_nanos(self.speed.on_clock(micros).unsigned_abs())
+        let Speed { num, den } = self.speed;
+        let nanos = media.as_nanos() * u128::from(den) / u128::from(num);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
     /// The same with everything later.
