@@ -13,6 +13,8 @@ pub mod codec;
 pub mod discovery;
 #[cfg(feature = "app")]
 pub mod ffmpeg;
+#[cfg(feature = "app")]
+pub mod library;
 pub mod media;
 #[cfg(feature = "app")]
 pub mod net;

@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Film {
     pub stream: u64,
-    /// The name for people, at most 64 bytes.
+    /// The name for people, at most 200 bytes.
     pub name: String,
     /// What tells this film from another of the same stream number; opaque here.
     pub identity: Vec<u8>,
@@ -75,7 +75,7 @@ fn pull_optional(rest: &mut &[u8]) -> Option<Option<Vec<u8>>> {
 
 const MAGIC: &[u8] = b"udpfilm1";
 /// Most bytes of a film's name, as everywhere in udpstream.
-pub(crate) const MOST_NAME: usize = 64;
+pub(crate) const MOST_NAME: usize = crate::wire::name::MAX_NAME;
 
 #[cfg(test)]
 mod tests {

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// Most bytes of UTF-8 in a name, so that a Join with a name fits the smallest datagram many times over.
-pub const MAX_NAME: usize = 64;
+/// Most bytes of UTF-8 in a name, so that a Join with a name fits the smallest datagram with room for all else.
+pub const MAX_NAME: usize = 200;
 
 /// A valid name: letters and digits of any script with their combining marks, and `. _ - /`; at most [`MAX_NAME`] bytes
 /// in Unicode's normalisation form C, so that a name that looks the same is the same (UAX #15). As in a path, no part

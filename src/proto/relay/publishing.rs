@@ -211,7 +211,7 @@ impl Relay {
             Some(name) => std::str::from_utf8(name).ok().and_then(|name| StreamName::parse(name).ok()),
         };
         let Some(wished) = wished.filter(|name| !Code::is_meant(name.as_str())) else {
-            let why = "A stream cannot be called so: names have at most 64 bytes, of letters, digits and - _ . /";
+            let why = "A stream cannot be called so: names have at most 200 bytes, of letters, digits and - _ . /";
             return Err(Refusal::new(RefuseCode::NO_SUCH_STREAM, why, 60_000));
         };
         let name = if grant.code.is_some() { wished } else { self.free_name(wished) };
