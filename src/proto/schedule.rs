@@ -52,6 +52,12 @@ impl Schedule {
         if self.held.is_some_and(|held| media > held) { Time::NEVER } else { self.timing.at(media) }
     }
 
+    /// When what comes so long after media time 0 is due, to the nanosecond.
+    pub fn due_after(&self, after: Duration) -> Time {
+        let held = self.held.is_some_and(|held| after > Duration::from_micros(held.micros().max(0).unsigned_abs()));
+        if held { Time::NEVER } else { self.timing.zero + self.timing.lasts(after) }
+    }
+
     /// With which moment it begins, and when that is due.
     pub fn beginning(&self) -> (MediaTime, Time) {
         (self.base, self.timing.at(self.base))

@@ -79,6 +79,8 @@ pub enum Local {
     Loudspeaker(Option<Duration>),
     /// Another stream of the server; `None`: its first. What plays goes on until the other is there.
     Switch(Option<StreamName>),
+    /// Another film on demand of the server, played so at first. What plays goes on until the other is there.
+    Film(StreamName, Play),
     /// No pictures for the time being, or pictures again. Sound is not concerned.
     Pause(bool),
     /// Which sound is wanted from now on; `None`: none.

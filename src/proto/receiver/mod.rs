@@ -99,7 +99,7 @@ impl Receiver {
         let latency = config.latency.min(MAX_LATENCY);
         let repair = wanted::repair(config.patience, latency);
         let (sound, limits, play) = (config.sound, config.limits, config.play);
-        let wanted = wanted::Wanted { sound, paused: false, limits, repair, play, place: None };
+        let wanted = wanted::Wanted { sound, paused: false, limits, repair, play, place: None, goes: false };
         let client = client::Config {
             servers: config.servers,
             several: false,
@@ -220,6 +220,7 @@ impl Receiver {
                 client::Event::HeardAgain => self.playing(true),
                 client::Event::Jumped => self.player.jump_to(self.client.jump()),
                 client::Event::Refused { code, sentence, kept } => {
+                    self.wanted.goes &= !kept;
                     self.events.push_back(Event::Refused { code, sentence, kept });
                 }
                 client::Event::Talk(told) => self.events.extend(self.lines.news(told).map(Event::Talk)),
@@ -241,6 +242,7 @@ impl Receiver {
         }
         self.player.describe(now, stream.id, &stream.description);
         if found.is_some() {
+            self.wanted.goes = false;
             self.player.jump_to(self.client.jump());
         }
         self.reconnects += u64::from(found == Some(Found::Again));
@@ -275,6 +277,7 @@ impl Receiver {
         while let Some(event) = self.player.event() {
             if let player::Event::Show { picture, .. } = &event
                 && self.played.is_some()
+                && !self.wanted.goes
             {
                 self.wanted.place = Some(picture.media_time);
                 self.client.open_with(self.wanted.opening());

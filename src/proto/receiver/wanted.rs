@@ -19,6 +19,8 @@ pub struct Wanted {
     pub play: Option<Play>,
     /// Where it is, once it plays: whatever takes its session away, it goes on there.
     pub place: Option<MediaTime>,
+    /// Another film was asked for, so that the place of the one that plays is not the place of the next.
+    pub goes: bool,
 }
 
 impl Wanted {
@@ -46,6 +48,11 @@ impl Receiver {
             Local::Stop => self.leave(now),
             Local::Loudspeaker(needs) => self.player.set_loudspeaker(needs),
             Local::Switch(stream) => self.client.switch(now, stream),
+            Local::Film(name, play) => {
+                (self.wanted.play, self.wanted.place, self.wanted.goes) = (Some(play), None, true);
+                self.client.open_with(self.wanted.opening());
+                self.client.switch(now, Some(name));
+            }
             Local::Pause(paused) => {
                 self.wanted.paused = paused;
                 self.player.set_paused(paused);

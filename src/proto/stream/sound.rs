@@ -385,7 +385,7 @@ impl Stream {
     fn due(&self, waiting: &Waiting) -> Option<Time> {
         // A film that stands is silent.
         let schedule = self.schedule.filter(|_| !self.stands())?;
-        Some(schedule.due(MediaTime::from_micros(waiting.after.as_micros() as i64)))
+        Some(schedule.due_after(waiting.after))
     }
 
     /// Members are served in the order of their slots; one that comes meanwhile may still get the chunk.
