@@ -7,7 +7,6 @@ use udpstream::proto::lister::{self, Lister};
 use udpstream::proto::receiver::{Event, ListFailure, Local};
 use udpstream::proto::{Input, Machine, Output, Port, Received};
 use udpstream::units::{Rate, Size, Time};
-use udpstream::wire::description::Smaller;
 use udpstream::wire::message::{Entry, List, Listing, Message, RefuseCode, State};
 use udpstream::wire::tlv::Tlvs;
 use udpstream::wire::{Description, Ecn, Hop, Kind};
@@ -244,7 +243,7 @@ fn sound_is_wished_and_not_wished() {
 fn description() -> Description {
     let (size, rate) = (Size::new(64, 48), Rate::new(25, 1).expect("25 fps"));
     let title = "A stream".to_owned();
-    let (smaller, length, ended, sound_ended) = (Smaller::NONE, None, None, None);
+    let (smaller, length, ended, sound_ended) = (Default::default(), None, None, None);
     Description { title, size, smaller, rate, length, live: true, sound: false, ended, sound_ended, film: None }
 }
 
