@@ -7,6 +7,7 @@ mod config;
 mod generate;
 mod help;
 mod keys;
+mod library;
 mod ls;
 mod multicast;
 mod near;

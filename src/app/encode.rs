@@ -21,7 +21,7 @@ use crate::queue::{Consumer, Pool, Pop, Producer, Watched};
 use crate::units::{MediaTime, RENDITIONS, Rate, Size, Span, Time, Unit};
 use crate::wire::SizeClass;
 use coding::{Aim, Way};
-use layout::RestartLayout;
+pub use layout::RestartLayout;
 
 /// What the event loop tells the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -40,6 +40,7 @@ use super::opening::{self, NotOpened, Request};
 use super::ports::{self, How, Opened, Transports};
 use super::preview::{self, Preview};
 use super::recording::Recordings;
+use super::screening::{self, Screening};
 use super::secrets::{GivenCode, GuardChoice};
 use super::storing::{Folder, Storing};
 use super::talk::{Console, TalkOptions};
@@ -89,7 +90,7 @@ pub struct StreamOptions {
 /// What the user chose.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Names differ. At least one, unless publishers are taken.
+    /// Names differ. At least one, unless publishers are taken or there is a library.
     pub streams: Vec<StreamOptions>,
     pub bind: SocketAddr,
     /// What all datagrams bear.
@@ -111,12 +112,29 @@ pub struct Options {
     pub check: Option<PathBuf>,
     /// Which publishers are taken; `None`: none.
     pub publishers: Option<Publishers>,
+    /// Films and songs that each watcher has for itself; `None`: none.
+    pub library: Option<LibraryOptions>,
     /// What whoever makes the streams says and hears.
     pub talk: TalkOptions,
     /// Whose lines are not taken.
     pub rules: TalkRules,
     pub stats: StatsFormat,
     pub quiet: bool,
+}
+
+/// Which films are served.
+#[derive(Clone, Debug)]
+pub struct LibraryOptions {
+    /// The folders that they are below; at least one.
+    pub roots: Vec<PathBuf>,
+    /// All who watch a film see the same of it.
+    pub shared: bool,
+    /// Encoders at once; `None`: by the cores.
+    pub jobs: Option<usize>,
+    /// Where what was encoded and is known is kept; `None`: where caches are.
+    pub store: Option<PathBuf>,
+    /// Bytes that it may take.
+    pub store_size: u64,
 }
 
 /// Who may publish here.
@@ -195,7 +213,8 @@ pub fn serve(options: Options) -> anyhow::Result<Exit> {
     let recordings = recorded.into_iter().map(|path| recordings(path, event_loop.waker()));
     let recordings = recordings.collect::<anyhow::Result<Vec<_>>>()?;
     let (previewed, waker) = (options.preview, event_loop.waker());
-    let prepared = Prepared { options, waiting, event_loop, local, warning, recordings, guards, folder };
+    let screening = options.library.as_ref().map(|library| screening::open(library, &waker)).transpose()?;
+    let prepared = Prepared { options, waiting, event_loop, local, warning, recordings, guards, folder, screening };
     let stream = move |preview| prepared.run(preview);
     if previewed { preview::run(waker, stream) } else { stream(Preview::default()) }
 }
@@ -221,6 +240,7 @@ struct Prepared {
     guards: Vec<(Guard, Option<Code>)>,
     /// What is published is recorded there.
     folder: Option<Folder>,
+    screening: Option<Screening>,
 }
 
 impl Options {
@@ -237,7 +257,7 @@ impl Options {
 
 impl Prepared {
     fn run(self, mut preview: Preview) -> anyhow::Result<Exit> {
-        let Self { options, waiting, mut event_loop, local, warning, recordings, guards, folder } = self;
+        let Self { options, waiting, mut event_loop, local, warning, recordings, guards, folder, screening } = self;
         let Some(sources) = open(&options, waiting)? else {
             if !options.quiet {
                 terminal::conclude("Nothing was sent.");
@@ -245,7 +265,7 @@ impl Prepared {
             return Ok(Exit::Done);
         };
         let publishing = options.publishers.as_ref().map(Publishers::settled).transpose()?;
-        let sound = publishing.is_some() || sources.iter().any(|source| source.info().sound);
+        let sound = publishing.is_some() || screening.is_some() || sources.iter().any(|source| source.info().sound);
         let sound_port = sound.then(|| options.listen_for_sound(&mut event_loop)).transpose()?;
         let mut config =
             Config::new(seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?);
@@ -256,6 +276,9 @@ impl Prepared {
             None => Host::Server(Box::new(Server::new(config))),
             Some((publishing, _)) => Host::Relay(Box::new(relay(config, publishing.clone(), folder.is_some())?)),
         };
+        if let (Some(screening), Some(library)) = (&screening, &options.library) {
+            host.server().set_library(screening.for_server(library.shared)?);
+        }
 
         let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
         let output = output.with_typing(options.talk.typed);
@@ -276,6 +299,7 @@ impl Prepared {
         let console = Console::open(&output, options.talk.typed, event_loop.waker())?;
         let mut app = Serving::new(options, channels, output.clone(), preview);
         app.console = Some(console);
+        app.screening = screening;
         warning.into_iter().for_each(|warning| output.warn(&warning));
         app.announce(local, sound_port, &codes);
         let asked = publishing.as_ref().and_then(|(_, code)| code.as_ref());

@@ -14,6 +14,7 @@ use udpstream::units::Bitrate;
 
 use super::help::{FIGURES, LIMITS, NETWORK, OUTPUT, PUBLISHERS};
 use super::keys::{Key, Keyed, Set, flag, value};
+use super::library::{LibraryChoices, MOST_JOBS};
 use super::network::NetworkChoices;
 use super::talk::{self, TalkChoices};
 use super::values::{bitrate, bytes, datagram, dscp, ecn, number, seconds, talk_name};
@@ -46,6 +47,8 @@ pub struct ServerChoices {
     pub network: NetworkChoices,
     #[command(flatten)]
     pub talk: TalkChoices,
+    #[command(flatten)]
+    pub library: LibraryChoices,
     /// Take streams that others publish here, N publishers at most: udpstream publish HOST INPUT [default: none; 16 without N].
     #[arg(long, value_name = "N", value_parser = number(1_u16, 1_000), num_args = 0..=1, require_equals = true,
         default_missing_value = "16", help_heading = PUBLISHERS)]
@@ -99,6 +102,11 @@ impl Keyed for ServerChoices {
         Key { name: "no-talk", set: Set::Flag(|to| &mut to.talk.no_talk) },
         Key { name: "mute", set: value!(talk.mute, talk::names) },
         Key { name: "talk", set: value!(talk.talk, talk_name) },
+        Key { name: "library", set: Set::Value(|to, text| to.library.add(text)) },
+        Key { name: "shared", set: Set::Flag(|to| &mut to.library.shared) },
+        Key { name: "jobs", set: value!(library.jobs, number(1_u16, MOST_JOBS)) },
+        Key { name: "store", set: value!(library.store, folder) },
+        Key { name: "store-size", set: value!(library.store_size, bytes) },
         Key { name: "accept-publishers", set: value!(accept_publishers, number(1_u16, 1_000)) },
         Key { name: "allow-publish", set: value!(allow_publish, str::parse::<GivenCode>) },
         Key { name: "max-publish-bitrate", set: value!(max_publish_bitrate, bitrate) },
@@ -130,6 +138,7 @@ impl ServerChoices {
             port: self.port.or(others.port),
             network: self.network.or(others.network),
             talk: self.talk.or(others.talk),
+            library: self.library.or(others.library),
             accept_publishers: self.accept_publishers.or(others.accept_publishers),
             allow_publish: self.allow_publish.or(others.allow_publish),
             max_publish_bitrate: self.max_publish_bitrate.or(others.max_publish_bitrate),

@@ -166,6 +166,7 @@ impl PublishArgs {
             preview: self.preview,
             check: None,
             publishers: None,
+            library: None,
             talk: TalkOptions { typed: self.talk.is_some(), off: self.no_talk, name: self.talk },
             rules: TalkRules::OPEN,
             stats: self.stats.map(Into::into).unwrap_or_default(),

@@ -17,15 +17,15 @@ use super::values::{beside, input, recording, title};
 
 #[derive(Args, Debug)]
 pub struct ServeArgs {
-    /// A film or URL that ffmpeg reads; camera:[DEVICE], screen:[DISPLAY][+X,Y,WxH] or mic:[DEVICE], as `udpstream
+    /// A film or URL that ffmpeg reads; a folder of films and songs, each of which is watched by its path; camera:[DEVICE], screen:[DISPLAY][+X,Y,WxH] or mic:[DEVICE], as `udpstream
     /// devices` shows them; - for standard input (y4m, or anything that ffmpeg reads); test:[WxH][@FPS] for the test card
     /// (1280x720@30).
     #[arg(value_hint = ValueHint::FilePath, value_parser = input(), required_unless_present_any = ["streams", "config",
-        "accept_publishers", "allow_publish", "max_publish_bitrate", "record_dir", "record_size"])]
+        "accept_publishers", "allow_publish", "max_publish_bitrate", "record_dir", "record_size", "library"])]
     pub input: Option<Input>,
-    /// A microphone to be heard with it: mic:[DEVICE].
-    #[arg(value_name = "MIC", value_parser = beside)]
-    pub ear: Option<Input>,
+    /// A microphone to be heard with it: mic:[DEVICE]; or more folders.
+    #[arg(value_name = "MIC|DIR", value_parser = beside)]
+    pub more: Vec<Input>,
     /// One more stream: NAME=INPUT[+mic:DEVICE][,OPTION…], as in desk=screen:,fps=15; can be given many times. Options
     /// are those of a stream without their dashes; those that stand alone on the command line hold for all streams that say
     /// nothing else [default: INPUT alone].
@@ -64,7 +64,8 @@ impl ServeArgs {
     pub fn settle(&mut self) -> Result<(), String> {
         let file = self.config.as_deref().map_or_else(|| Ok(config::ConfigFile::default()), config::read)?;
         self.publishers_meant().map_or(Ok(()), Err)?;
-        let first = self.input.take().map(|input| Named::of_input(input, self.ear.take(), self.name.take()));
+        let ear = self.take_folders()?;
+        let first = self.input.take().map(|input| Named::of_input(input, ear, self.name.take()));
         let first = first.transpose()?;
         let mut named = together(first, file.streams, std::mem::take(&mut self.streams));
         self.settings = std::mem::take(&mut self.settings).or(file.settings);
@@ -74,9 +75,16 @@ impl ServeArgs {
                         are taken; add --accept-publishers"
                 .to_owned());
         }
+        self.settings.library.settle()?;
+        let has_library = !self.settings.library.library.is_empty();
+        if has_library && (self.choices.code.is_some() || self.choices.password.is_some()) {
+            return Err("--code and --password guard streams, and a library is open to everybody; give them behind --stream, or serve \
+                        the library by a server of its own"
+                .to_owned());
+        }
         let Some(first) = named.first_mut() else {
-            if hosts {
-                return self.hosts_alone();
+            if hosts || has_library {
+                return self.has_no_streams();
             }
             return Err("no stream is named; add a [[stream]] to the file, or an INPUT to the command line".to_owned());
         };
@@ -117,8 +125,26 @@ impl ServeArgs {
         })
     }
 
-    /// There are only streams that others publish.
-    fn hosts_alone(&self) -> Result<(), String> {
+    /// Takes the folders out of what is served, which are libraries; what is left is one input and its microphone.
+    fn take_folders(&mut self) -> Result<Option<Input>, String> {
+        let is_folder = |input: &Input| matches!(input, Input::File(path) if path.is_dir());
+        let all = self.input.take().into_iter().chain(std::mem::take(&mut self.more));
+        let (folders, mut others): (Vec<Input>, Vec<Input>) = all.partition(is_folder);
+        let paths =
+            folders.into_iter().filter_map(|folder| if let Input::File(path) = folder { Some(path) } else { None });
+        self.settings.library.library.extend(paths);
+        if others.len() > 2 {
+            return Err(
+                "one input and one microphone make a stream; add further streams with --stream NAME=INPUT".to_owned()
+            );
+        }
+        let ear = (others.len() == 2).then(|| others.pop()).flatten();
+        self.input = others.pop();
+        Ok(ear)
+    }
+
+    /// There are only streams that others publish, and films of libraries.
+    fn has_no_streams(&self) -> Result<(), String> {
         let mut said: Vec<String> =
             self.choices.clone().said().names().into_iter().map(|name| format!("--{name}")).collect();
         let own = [
@@ -134,8 +160,9 @@ impl ServeArgs {
             _ => ("are options of a stream", "them"),
         };
         Err(format!(
-            "{} {are}, and there is none but those that others publish; name an INPUT, or leave {them} out",
-            said.join(" and ")
+            "{} {are}, and there is none but {}; name an INPUT, or leave {them} out",
+            said.join(" and "),
+            if self.settings.library.library.is_empty() { "those that others publish" } else { "films of a library" }
         ))
     }
 
@@ -155,6 +182,7 @@ impl ServeArgs {
             force: settings.force.unwrap_or(false),
             preview: settings.preview.unwrap_or(false),
             publishers: settings.publishers(),
+            library: settings.library.options(),
             talk: settings.talk.options(),
             rules: settings.talk.rules(),
             check: config.filter(|_| check_config),

@@ -107,7 +107,7 @@ pub fn input() -> impl TypedValueParser<Value = Input> {
 pub fn beside(text: &str) -> Result<Input, String> {
     let input = text.parse::<Input>().map_err(|error| error.to_string())?;
     let number = text.bytes().all(|byte| byte.is_ascii_digit());
-    if number { Err("write mic: or mic:DEVICE".to_owned()) } else { Ok(input) }
+    if number { Err("write mic: or mic:DEVICE, or one more folder of films".to_owned()) } else { Ok(input) }
 }
 
 pub fn size(text: &str) -> Result<Size, String> {

@@ -140,7 +140,7 @@ pub(super) fn plan(reading: Reading, found: &Found, options: &Options) -> Result
     // A film that is over before half an interval is would lose its only picture.
     let rate = rate.filter(|rate| film.length.is_none_or(|length| length * 2 > rate.interval()));
     let tones = film.transfer.map(ToneMap::new).map(Arc::new);
-    Ok(Plan { reading, film, size, rate, denoise: options.denoise, sound, tones })
+    Ok(Plan { reading, film, size, rate, denoise: options.denoise, sound, tones, grid: None, seek: None })
 }
 
 /// The first pass. Sound that ffmpeg cannot decode does not take the pictures with it.

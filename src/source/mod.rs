@@ -7,6 +7,7 @@
 mod ahead;
 mod backlog;
 mod card;
+pub mod excerpt;
 mod fifo;
 mod file;
 mod film_clock;

@@ -99,7 +99,7 @@ fn arguments(command: &FfmpegCommand) -> Vec<OsString> {
 }
 
 /// A pipe of its own for sound or stamps.
-fn pipe_if(wanted: bool) -> Result<Option<(OwnedFd, OwnedFd)>, SourceError> {
+pub(super) fn pipe_if(wanted: bool) -> Result<Option<(OwnedFd, OwnedFd)>, SourceError> {
     let pipe = wanted.then(|| pipe_with(PipeFlags::CLOEXEC)).transpose();
     pipe.map_err(|error| SourceError::Start(error.into()))
 }

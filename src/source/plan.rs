@@ -35,6 +35,31 @@ pub(super) struct Plan {
     pub sound: Option<SoundPlan>,
     /// For an HDR film, which ffmpeg hands over with ten bits.
     pub tones: Option<Arc<ToneMap>>,
+    /// Pictures of a steady rate from some place on.
+    pub grid: Option<Grid>,
+    /// Where in the file reading begins, in seconds.
+    pub seek: Option<String>,
+}
+
+/// Pictures that are numbered by their moments.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Grid {
+    /// The stamp of picture 0, in seconds.
+    pub zero: f64,
+    /// The first that is handed over.
+    pub from: u32,
+    /// It begins with picture 0, whether or not the film does.
+    pub begins: bool,
+}
+
+impl Grid {
+    /// From stamps to the grid's pictures; the filter rounds to the nearest.
+    fn filters(&self, rate: Rate) -> String {
+        let begins = if self.begins { ":start_time=0" } else { "" };
+        let Self { zero, from, .. } = self;
+        let trim = if *from > 0 { format!(",trim=start_pts={from}") } else { String::new() };
+        format!("setpts=PTS-({zero:.6})/TB,fps={}/{}{begins}{trim}", rate.num(), rate.den())
+    }
 }
 
 impl Plan {
@@ -71,7 +96,10 @@ impl Plan {
         if self.film.interlaced {
             filters.push("bwdif=mode=send_frame".to_owned());
         }
-        filters.extend(self.rate.map(|rate| format!("fps={}/{}", rate.num(), rate.den())));
+        filters.extend(self.rate.map(|rate| match &self.grid {
+            Some(grid) => grid.filters(rate),
+            None => format!("fps={}/{}", rate.num(), rate.den()),
+        }));
         let (Size { width, height }, film) = (self.size, &self.film);
         if self.tones.is_some() {
             let scale = format!("scale={}:flags={}", self.sides(), self.scaler());
@@ -117,6 +145,10 @@ impl Plan {
 
     /// Behind the other filters: microseconds, the end's mark, and a line for each picture to the inherited descriptor `to`.
     fn stamping(&self, to: i32) -> String {
+        // On a grid stamps are numbers of pictures, and the last is the end.
+        if self.grid.is_some() {
+            return format!(",metadata=mode=add:key=t:value=1,metadata=mode=print:key=t:direct=1:file='pipe\\:{to}'");
+        }
         let end = if self.is_end_marked() { ",tpad=stop=1:stop_mode=clone" } else { "" };
         // The filter prints pictures that have the key only.
         let key = "metadata=mode=add:key=t:value=1";
@@ -166,7 +198,14 @@ impl Plan {
                 command.arg("-noautorotate");
             }
         }
-        self.reading.input(&mut command, threads);
+        match (&self.seek, &self.grid) {
+            (Some(seek), _) => {
+                let threads = &["-noaccurate_seek", "-ss", seek, "-threads", THREADS, "-filter_threads", "1"];
+                self.reading.input(&mut command, threads);
+            }
+            (None, Some(_)) => self.reading.input(&mut command, &["-threads", THREADS, "-filter_threads", "1"]),
+            (None, None) => self.reading.input(&mut command, threads),
+        }
         let sound = self.sound.as_ref().zip(to.sound);
         if sound.is_some() && self.reading.twice {
             // What its sound is has been found out already; looking for it would hold the pictures up.
@@ -251,6 +290,8 @@ fn swscale_input(film: &Film) -> String {
 
 /// Pixels a second of 1080p at 30 fps; one thread decodes ordinary H.264 at five times that and more.
 const LIGHT: f64 = 64e6;
+/// A place is to be reached soon, and every picture from the keyframe before it decoded for that.
+const THREADS: &str = "2";
 /// As long as a side of a YUV4MPEG2 picture may be.
 pub(super) const LONGEST_SIDE: u16 = 16_384;
 
@@ -269,7 +310,17 @@ mod tests {
         let (address, name) = ("file:a".into(), "a".to_owned());
         let reading = Reading { address, local: true, paced: false, live: false, twice: true, name };
         let sound = SoundPlan::choose(&found, sound.then(SoundOptions::default), "a").expect("a track");
-        Plan { reading, size: fit(&film, None), film, rate: None, denoise: false, sound, tones: None }
+        Plan {
+            reading,
+            size: fit(&film, None),
+            film,
+            rate: None,
+            denoise: false,
+            sound,
+            tones: None,
+            grid: None,
+            seek: None,
+        }
     }
 
     fn arguments(plan: &Plan, ear: Option<i32>) -> String {

@@ -104,6 +104,18 @@ impl SoundPlan {
         command.args(["-flush_packets", "1", "-f", "s16le", &format!("pipe:{to}")]);
     }
 
+    /// The stamp of its first frame, in seconds.
+    pub fn start(&self, found: &Found) -> Option<f64> {
+        found.tracks.iter().find(|track| track.stream == self.stream)?.start
+    }
+
+    /// An output of ffmpeg's first input: what is heard from this stamp on, in seconds, to the frame.
+    pub fn excerpt(&self, command: &mut FfmpegCommand, zero: f64) {
+        command.args(["-map", &format!("0:{}", self.stream), "-vn", "-sn", "-dn"]);
+        command.args(["-af", &format!("asetpts=PTS-({zero:.6})/TB,{}", in_step())]);
+        command.args(["-ac", "2", "-ar", &RATE.to_string(), "-c:a", "pcm_s16le", "-f", "s16le", "pipe:1"]);
+    }
+
     /// The filters in order; none where ffmpeg's plain conversion is all there is to do.
     fn filters(&self) -> String {
         let mut filters = Vec::new();

@@ -26,7 +26,7 @@ pub enum StoreError {
     Damaged { position: usize, count: usize },
     #[error("objects of streams {first:016x} and {other:016x} came together; put those of one film at a time")]
     Mixed { first: u64, other: u64 },
-    #[error("the name of stream {stream:016x} has {length} bytes; choose one of at most 64")]
+    #[error("the name of stream {stream:016x} has {length} bytes; choose one of at most 200")]
     Name { stream: u64, length: usize },
     #[error("a film has description units 0 and 1, not {which}")]
     Description { which: usize },

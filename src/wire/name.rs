@@ -29,12 +29,19 @@ pub enum NameError {
     Part(String),
 }
 
+impl NameError {
+    /// Its beginning is enough to know it by.
+    fn too_long(name: &str) -> Self {
+        Self::TooLong(super::tlv::shorten(name, 64).to_owned() + "…")
+    }
+}
+
 impl StreamName {
     /// Checks a text and brings it into normalisation form C.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         // What is this long is too long in any form; it is not worth normalising.
         if text.len() > 8 * MAX_NAME {
-            return Err(NameError::TooLong(super::tlv::shorten(text, MAX_NAME).to_owned() + "…"));
+            return Err(NameError::too_long(text));
         }
         let name: String = text.nfc().collect();
         if name.is_empty() {
@@ -52,11 +59,18 @@ impl StreamName {
         if name.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return Err(NameError::Part(name));
         }
-        if name.len() > MAX_NAME { Err(NameError::TooLong(name)) } else { Ok(Self(name)) }
+        if name.len() > MAX_NAME { Err(NameError::too_long(&name)) } else { Ok(Self(name)) }
     }
 
     /// The nearest valid name to any text, such as a file's name; `None` if nothing of it can stay.
     pub fn from_any(text: &str) -> Option<Self> {
+        let kept = Self::letters_of(text);
+        let name = super::tlv::shorten(&kept, MAX_NAME).trim_matches(['-', '.']);
+        Self::parse(name).ok()
+    }
+
+    /// What of a text may stand in a name, however much it is: the rest becomes hyphens.
+    pub fn letters_of(text: &str) -> String {
         let mut kept = String::new();
         for found in text.nfc() {
             let combines = is_combining_mark(found) && kept.chars().next_back().is_some_and(is_letter);
@@ -68,8 +82,7 @@ impl StreamName {
                 _ => kept.push('-'),
             }
         }
-        let name = super::tlv::shorten(&kept, MAX_NAME).trim_matches(['-', '.']);
-        Self::parse(name).ok()
+        kept
     }
 
     pub fn as_str(&self) -> &str {
@@ -161,7 +174,7 @@ mod tests {
         assert_eq!(made("My film (2024).cut").as_deref(), Some("My-film-2024-.cut"));
         assert_eq!(made("..//--").as_deref(), None);
         assert_eq!(made("会議 室").as_deref(), Some("会議-室"));
-        assert_eq!(made(&"ü".repeat(99)).map(|name| name.len()), Some(MAX_NAME));
+        assert_eq!(made(&"ü".repeat(199)).map(|name| name.len()), Some(MAX_NAME));
     }
 
     #[test]

@@ -6,13 +6,18 @@ use crate::wire::SizeClass;
 
 /// The restart layout to begin with: pictures that follow each other are alike, and each attempt is a whole encoding.
 #[derive(Clone, Copy, Default)]
-pub(super) struct RestartLayout {
+pub struct RestartLayout {
     pub fitted: u8,
     /// Pictures since a larger one was tried.
     since: u32,
 }
 
 impl RestartLayout {
+    /// This one is tried first.
+    pub const fn beginning_with(fitted: u8) -> Self {
+        Self { fitted, since: 0 }
+    }
+
     /// The one that fitted the last picture, now and then the next larger one.
     pub fn next(&mut self) -> u8 {
         self.since += 1;
@@ -57,7 +62,7 @@ impl RestartLayout {
 }
 
 /// A JPEG that can be cut, and with which quality and layout it was made.
-pub(super) struct Made {
+pub struct Made {
     pub jpeg: Vec<u8>,
     pub index: Index,
     pub quality: u8,

@@ -10,6 +10,7 @@ use super::serving::Serving;
 use crate::app::code::{self, Told};
 use crate::app::group::Announced;
 use crate::app::secrets::{GivenCode, GuardChoice};
+use crate::app::words::{counted, grouped};
 use crate::discovery::{Announcer, Summary};
 use crate::seal::Code;
 use crate::source::Pace;
@@ -84,6 +85,19 @@ impl Serving {
         }
     }
 
+    /// Which library there is, and how it is looked at.
+    fn say_library(&self, local: SocketAddr) {
+        let Some(screening) = &self.screening else { return };
+        let progress = screening.library().progress();
+        let place = format!("{}{}", self.options.transports.scheme(), code::place(local));
+        let unseen = progress.found.saturating_sub(progress.seen) as u64;
+        let unseen = if unseen > 0 { format!(" ({} to be looked into)", grouped(unseen)) } else { String::new() };
+        self.output.say(&format!(
+            "A library of {}{unseen}. See it with: udpstream watch {place}/, or udpstream ls {place}/",
+            counted(progress.found as u64, "film")
+        ));
+    }
+
     /// How others publish here, if they may.
     fn publishers(&self, place: &str) -> Option<String> {
         let publishers = self.options.publishers.as_ref()?;
@@ -111,7 +125,8 @@ impl Serving {
         let coded = |channel: &Channel| matches!(channel.stream.guard, GuardChoice::Code(_));
         let (closed, open): (Vec<&Channel>, Vec<&Channel>) = self.channels.iter().partition(guarded);
         let options = &self.options.announce;
-        if options.name.is_none() && self.options.publishers.is_none() && self.channels.iter().all(coded) {
+        let only_coded = self.channels.iter().all(coded) && self.screening.is_none();
+        if options.name.is_none() && self.options.publishers.is_none() && only_coded {
             return None;
         }
         let first = open.first();
@@ -122,7 +137,9 @@ impl Serving {
             guarded: !closed.is_empty(),
             tcp_only: !self.options.transports.udp,
         };
-        let only = open.first().filter(|_| self.channels.len() == 1 && self.options.publishers.is_none());
+        let only = open
+            .first()
+            .filter(|_| self.channels.len() == 1 && self.options.publishers.is_none() && self.screening.is_none());
         options.start(local, summary, |machine| match only {
             Some(channel) => format!("{} on {machine}", channel.title()),
             None => machine.to_owned(),
@@ -143,6 +160,7 @@ impl Serving {
         let waits = |channel: &Channel| {
             channel.taps.recordings.is_running() && channel.info.pace == Pace::File && !channel.stream.no_wait
         };
+        self.say_library(local);
         if self.channels.iter().any(waits) {
             self.output.say("Film and recording begin with the first watcher; with --no-wait they begin at once.");
         }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::figures::{block, in_force, rounded};
 use crate::app::relay::figures::StreamFigures as Published;
+use crate::app::screening::LibraryFigures;
 use crate::app::storing::StoringFigures;
 use crate::proto::Transport;
 use crate::proto::server::{Adaptation, RepairStats};
@@ -112,7 +113,9 @@ pub struct ServeFigures {
     pub published: Option<Vec<Published>>,
     /// What is recorded of those.
     pub stored: Option<StoringFigures>,
-    /// Pictures of those since the start.
+    /// Films of a library; `None`: there is none.
+    pub library: Option<LibraryFigures>,
+    /// Pictures of both since the start.
     pub passed: u64,
     /// Those with the greatest loss first.
     pub watchers: Vec<WatcherFigures>,
@@ -261,6 +264,9 @@ impl ServeFigures {
         if let Some(published) = &self.published {
             fields.insert("recordings".into(), self.stored.as_ref().map_or(Value::Null, StoringFigures::json));
             fields.insert("published".into(), published.iter().map(Published::json).collect());
+        }
+        if let Some(library) = &self.library {
+            fields.insert("library".into(), library.json());
         }
         if self.is_several() {
             fields.insert("streams".into(), self.streams.iter().map(stream_json).collect());

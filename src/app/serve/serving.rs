@@ -15,6 +15,7 @@ use crate::app::Exit;
 use crate::app::figures::Output;
 use crate::app::preview::{Act, Preview};
 use crate::app::relay::figures::StreamFigures as Published;
+use crate::app::screening::Screening;
 use crate::app::storing::StoringFigures;
 use crate::app::talk::Console;
 use crate::app::watch::screen::Screen;
@@ -52,6 +53,8 @@ pub struct Serving {
     pub published: Option<Vec<Published>>,
     /// What is recorded of those.
     pub stored: Option<StoringFigures>,
+    /// Films of a library; `None`: there is none.
+    pub screening: Option<Screening>,
     /// Who is sent the streams, if that is one server alone.
     pub whom: Option<String>,
     /// What to type to watch, where that is not plain.
@@ -78,6 +81,7 @@ impl Serving {
             second: Second::new(crate::clock::now()),
             published: None,
             stored: None,
+            screening: None,
             whom: None,
             watched_with: None,
             console: None,
@@ -343,6 +347,7 @@ impl Serving {
 impl App<Server> for Serving {
     fn event(&mut self, now: Time, server: &mut Server, event: Event) -> Flow {
         self.says(&event, server);
+        self.screening.iter_mut().for_each(|screening| screening.event(now, server, &event));
         let which = match event {
             Event::Departed { stream, span, due, at, stamps, .. } => {
                 self.departed(now, server, stream, &Departure { span, due, at, stamps });
@@ -372,6 +377,7 @@ impl App<Server> for Serving {
         self.say_typed(now, server);
         self.feed(now, server, None);
         self.channels.iter_mut().for_each(|channel| channel.supply(now, server));
+        self.screening.iter_mut().for_each(|screening| screening.turn(now, server));
         self.hear_taps();
         if now >= self.limit() {
             let who = if self.whom.is_some() { "publisher" } else { "server" };

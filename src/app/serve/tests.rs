@@ -72,6 +72,7 @@ fn options(streams: &[&str], frames: u64) -> Options {
         force: false,
         preview: false,
         publishers: None,
+        library: None,
         talk: TalkOptions::default(),
         rules: TalkRules::OPEN,
         check: None,

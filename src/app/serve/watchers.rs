@@ -51,6 +51,7 @@ impl Serving {
             passed: totals.pictures.saturating_sub(in_sessions(|stream| stream.pictures.sent)),
             published: self.published.clone(),
             stored: self.stored.clone(),
+            library: self.screening.as_ref().map(|screening| screening.figures(server)),
             to_strangers: (datagrams, bytes),
             streams,
             watchers: self.watchers(now, server),
@@ -66,13 +67,14 @@ impl Serving {
     /// Those with the greatest loss.
     fn watchers(&self, now: Time, server: &Server) -> Vec<WatcherFigures> {
         let several = self.channels.len() > 1;
-        let mut watchers: Vec<_> = server.sessions().map(|session| self.watcher(now, session, several)).collect();
+        let mut watchers: Vec<_> =
+            server.sessions().map(|session| self.watcher(now, server, session, several)).collect();
         watchers.sort_by(|a, b| b.loss.total_cmp(&a.loss));
         watchers.truncate(LISTED);
         watchers
     }
 
-    fn watcher(&self, now: Time, session: SessionView, several: bool) -> WatcherFigures {
+    fn watcher(&self, now: Time, server: &Server, session: SessionView, several: bool) -> WatcherFigures {
         let channel = self.channels.iter().find(|channel| channel.key == session.stream);
         let stream = channel.map(|channel| &channel.stream);
         let SessionView { stats, mut adaptation, .. } = session;
@@ -82,12 +84,16 @@ impl Serving {
         }
         let told = adaptation.in_force;
         let half = |side: u16| side.div_ceil(1 << told.rendition.min(15));
-        let size = channel.map(|channel| channel.info.size).map(|size| Size::new(half(size.width), half(size.height)));
+        let film = server.film_name(session.stream);
+        let full = server.description(session.stream).map(|description| description.size);
+        let size = full
+            .filter(|_| channel.is_some() || film.is_some())
+            .map(|size| Size::new(half(size.width), half(size.height)));
         WatcherFigures {
             id: session.id,
             address: session.address,
             transport: session.transport,
-            stream: stream.filter(|_| several).map(|stream| stream.name.clone()),
+            stream: stream.filter(|_| several).map(|stream| stream.name.clone()).or_else(|| film.cloned()),
             datagram: session.class.datagram(),
             quality: if told.quality > 0 { told.quality } else { stream.map_or(0, |stream| stream.quality) },
             loss: stats.lost as f64 / stats.reported.max(1) as f64,

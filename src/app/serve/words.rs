@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::figures::{Activity, ServeFigures, StreamFigures};
 use crate::app::relay::figures::StreamFigures as Published;
+use crate::app::screening::LibraryFigures;
 use crate::app::storing::StoringFigures;
 use crate::app::words::{Position, counted, fps_text, grouped, jitter_text, mishaps, rate_text, seconds_text, speed};
 
@@ -14,6 +15,9 @@ pub fn line(position: Option<Position>, figures: &ServeFigures, whom: Option<&st
         let mut line = hosted(published);
         line.extend(figures.stored.as_ref().map(StoringFigures::line));
         return line;
+    }
+    if let Some(library) = figures.library.as_ref().filter(|_| figures.streams.is_empty()) {
+        return library.line();
     }
     let Some(position) = position else {
         return vec![match (all.watchers, whom) {
@@ -42,6 +46,7 @@ pub fn line(position: Option<Position>, figures: &ServeFigures, whom: Option<&st
     }
     let published = figures.published.iter().flatten();
     line.extend(published.map(|stream| format!("{} {}", stream.name, grouped(stream.watchers as u64))));
+    line.extend(figures.library.iter().flat_map(LibraryFigures::line));
     line
 }
 
@@ -74,6 +79,11 @@ pub fn served(took: Duration, most: usize, figures: &ServeFigures, whom: Option<
     let all = figures.together();
     if figures.published.is_some() && figures.streams.is_empty() {
         return passed_on(figures.passed, most);
+    }
+    if figures.library.is_some() && figures.streams.is_empty() {
+        let to =
+            if most == 0 { "nobody".to_owned() } else { format!("up to {} at once", counted(most as u64, "watcher")) };
+        return format!("Sent {} of the library's films, to {to}.", counted(figures.passed, "picture"));
     }
     let pictures = all.pictures.sent;
     if pictures == 0 {

@@ -52,6 +52,11 @@ impl Server {
         self.stream(key).is_some_and(|stream| stream.on_demand().is_some())
     }
 
+    /// What the film is called that this is a stream of; `None`: it is of none.
+    pub fn film_name(&self, key: StreamKey) -> Option<&StreamName> {
+        self.stream(key).filter(|stream| stream.on_demand().is_some()).map(Stream::name)
+    }
+
     /// The stream of the film that a Join names: of the party that it names, or a new one. `None`: there is no such film.
     pub(super) fn film_of(&mut self, join: &Join<'_>) -> Option<Result<(StreamName, Description), Refusal>> {
         let wanted = join.tlvs.text(kind::STREAM)?;

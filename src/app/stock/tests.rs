@@ -1,0 +1,3 @@
+//! Films of which each picture says its number, watched by several.
+
+mod films;
