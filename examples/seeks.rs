@@ -73,7 +73,8 @@ impl Seeks {
         self.play = Play { number: self.play.number + 1, seek: Some(seek), ..self.play };
         let wanted = description.rate.index_at(Duration::from_micros(to.micros().unsigned_abs()));
         self.found.push(Found { to, wanted, ..Found::default() });
-        (self.ordered, self.obeyed, self.beep) = (Some(now), false, None);
+        (self.ordered, self.obeyed) = (Some(now), false);
+        self.beep = self.beep_after(to);
         receiver.handle(now, Input::Local(Local::Play(self.play)));
     }
 
@@ -97,28 +98,36 @@ impl Seeks {
         let Some(found) = self.found.last_mut() else { return };
         found.milliseconds = now.since(ordered).as_secs_f64() * 1e3;
         (found.unit, found.read) = (picture.unit.0.into(), read);
-        let to = found.to.micros();
-        let second = (to + 999_999) / 1_000_000;
-        let has_sound = self.description.as_ref().is_some_and(|description| description.sound);
-        let length = self.description.as_ref().and_then(|description| description.length).unwrap_or(0);
-        let inside = (second + 1) * 1_000_000 < length as i64;
-        if has_sound && inside && second * 1_000_000 - to < NEAR && second * 1_000_000 > to + 40_000 {
-            self.beep = Some(second.unsigned_abs() * u64::from(RATE));
-        } else {
+        if self.beep.is_none() {
             self.order(now, receiver);
         }
     }
 
+    /// The frame of the whole second after a moment, if its beep is near enough to be waited for.
+    fn beep_after(&self, to: MediaTime) -> Option<u64> {
+        let description = self.description.as_ref().filter(|description| description.sound)?;
+        let second = (to.micros() + 999_999) / 1_000_000;
+        let ahead = second * 1_000_000 - to.micros();
+        let inside = description.length.is_some_and(|length| (second + 1) * 1_000_000 < length as i64);
+        (inside && ahead > 40_000 && ahead < NEAR).then(|| second.unsigned_abs() * u64::from(RATE))
+    }
+
     fn heard(&mut self, now: Time, first: u64, frames: &[Frame], receiver: &mut Receiver) {
-        let Some(second) = self.beep else { return };
+        // What is heard before the order was obeyed is of the place before.
+        let Some(second) = self.beep.filter(|_| self.obeyed) else { return };
         let loud = frames.iter().position(|[left, _]| left.unsigned_abs() > LOUD);
         let at = loud.map(|at| first + at as u64);
         if let (Some(at), Some(found)) = (at, self.found.last_mut()) {
             found.beep = Some((at as f64 - second as f64) * 1e3 / f64::from(RATE));
             self.beep = None;
-            self.order(now, receiver);
+            if self.ordered.is_none() {
+                self.order(now, receiver);
+            }
         } else if first > second + u64::from(RATE) / 2 {
-            self.failed = Some(format!("no beep at second {}", second / u64::from(RATE)));
+            let at = self.found.last().map_or(0.0, |found| found.to.micros() as f64 / 1e6);
+            let heard = first as f64 / f64::from(RATE);
+            self.failed =
+                Some(format!("gone to {at:.3} s, heard {heard:.3} s, and no beep at {} s", second / u64::from(RATE)));
         }
     }
 

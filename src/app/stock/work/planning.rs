@@ -72,6 +72,9 @@ impl Work {
         for need in wanting {
             self.begin(at, &need, &mut needed);
         }
+        // Those who have gone elsewhere need the processor there.
+        let left = self.jobs.iter_mut().filter(|job| !needed.contains(&job.number));
+        left.for_each(|job| job.go_to(job.next));
     }
 
     fn begin(&mut self, at: Time, need: &Need, needed: &mut BTreeSet<u64>) {
