@@ -4,6 +4,7 @@ mod cache;
 mod choices;
 mod conceal;
 mod config;
+mod film;
 mod generate;
 mod help;
 mod keys;

@@ -9,6 +9,7 @@ use super::keys::Keyed;
 pub const INPUT: &str = "Input";
 pub const STREAMS: &str = "Streams";
 pub const LIBRARY: &str = "Library";
+pub const FILMS: &str = "Films of a library";
 pub const SOUND: &str = "Sound";
 pub const NETWORK: &str = "Network";
 pub const MULTICAST: &str = "Multicast and broadcast";

@@ -13,6 +13,7 @@ use udpstream::proto::receiver::MAX_LATENCY;
 use udpstream::units::{Bitrate, Size};
 use udpstream::wire::message::WantedPictures;
 
+use super::film::FilmChoices;
 use super::help::{FIGURES, LIMITS, NETWORK, OUTPUT, SOUND, TALK, TIMING, WINDOW};
 use super::network::TransportArgs;
 use super::program::Stats;
@@ -116,6 +117,8 @@ pub struct WatchArgs {
     /// The name before what is said here, at most 64 bytes [default: guest and a number].
     #[arg(long, value_name = "NAME", value_parser = talk_name, conflicts_with = "no_talk", help_heading = TALK)]
     pub name: Option<String>,
+    #[command(flatten)]
+    pub film: FilmChoices,
     /// Figures each second and at the end.
     #[arg(long, value_enum, default_value_t = Stats::Text, help_heading = FIGURES)]
     pub stats: Stats,
@@ -178,6 +181,10 @@ impl WatchArgs {
             repair: self.repair,
             receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
             talk: TalkOptions { typed: self.talk, off: self.no_talk, name: self.name },
+            start: self.film.start,
+            end: self.film.end,
+            together: self.film.together,
+            history: !self.film.no_history,
             stats: self.stats.into(),
             quiet,
         }

@@ -1,6 +1,7 @@
 //! What is drawn over the picture: figures with a graph, the help sheet, notices, cards. Words and pixels in, pixels
 //! out; it is told the time, and says when it wants to be drawn again.
 
+mod bar;
 mod figures;
 mod page;
 mod rates;
@@ -16,6 +17,7 @@ use std::cell::Cell;
 
 use page::Page;
 
+use super::film::{Area, FilmPlace, clock_text, moment_at};
 use super::scale::Rect;
 use super::talk::Talk;
 use crate::units::{Size, Time};
@@ -49,6 +51,14 @@ pub struct Hud {
     pub recording: bool,
     pub card: Option<Card>,
     pub list: Option<List>,
+    /// Where a film on demand is.
+    film: Option<FilmPlace>,
+    /// Until then its bar is shown, also while it is played.
+    bar_until: Option<Time>,
+    /// Where the mouse is, across the window.
+    pub mouse: Option<i32>,
+    /// Where the line of the bar was drawn.
+    pub line: Cell<Option<Area>>,
     /// Which of many pictures it is, in the lower left corner.
     pub label: String,
     /// What the figures say, line by line.
@@ -79,16 +89,42 @@ impl Hud {
         }
     }
 
+    /// Another place of a film; true if that is to be seen at once, and not with the next picture.
+    pub fn set_film(&mut self, film: Option<FilmPlace>, now: Time) -> bool {
+        let stands = |film: &Option<FilmPlace>| film.as_ref().map(|film| (film.paused, film.ended, film.speed));
+        let changed = stands(&self.film) != stands(&film);
+        let still = film.as_ref().is_some_and(|film| film.paused || film.ended) && self.film != film;
+        self.film = film;
+        if changed && self.film.is_some() {
+            self.show_bar(now);
+        }
+        changed || still
+    }
+
+    pub const fn film(&self) -> Option<&FilmPlace> {
+        self.film.as_ref()
+    }
+
+    /// Somebody looks for the bar.
+    pub fn show_bar(&mut self, now: Time) {
+        self.bar_until = self.film.is_some().then_some(now + BAR);
+    }
+
+    fn bar_is_shown(&self) -> bool {
+        self.film.as_ref().is_some_and(|film| film.paused || film.ended || self.bar_until.is_some())
+    }
+
     /// Drops notices whose time is over, and lets lines fade; true if something is to be drawn again for that.
     pub fn expire(&mut self, now: Time) -> bool {
         let before = self.notices.len();
         self.notices.retain(|(_, until)| *until > now);
-        self.talk.tick(now) | (self.notices.len() != before)
+        let bar = self.bar_until.take_if(|until| *until <= now).is_some();
+        self.talk.tick(now) | (self.notices.len() != before) | bar
     }
 
     /// When the next notice goes, or a line fades.
     pub fn expiry(&self) -> Option<Time> {
-        self.notices.iter().map(|(_, until)| *until).chain(self.talk.change()).min()
+        self.notices.iter().map(|(_, until)| *until).chain(self.talk.change()).chain(self.bar_until).min()
     }
 
     /// A picture came onto the screen: a bar for the graph.
@@ -124,6 +160,9 @@ impl Hud {
         if self.recording {
             page.dot();
         }
+        let bar = self.film.as_ref().filter(|_| self.bar_is_shown() && self.card.is_none());
+        let pointed = self.pointed_at();
+        self.line.set(bar.map(|film| page.bar(film, scale, pointed)));
         self.draw_talk(&mut page);
         if let Some(list) = &self.list {
             page.list(list);
@@ -136,6 +175,13 @@ impl Hud {
 }
 
 impl Hud {
+    /// Where the mouse is on the bar, and which moment that is.
+    fn pointed_at(&self) -> Option<(i32, String)> {
+        let (x, line, length) = (self.mouse?, self.line.get()?, self.film.as_ref()?.length?);
+        let at = moment_at(line, f64::from(x), length);
+        Some((x, clock_text(at.micros().max(0).unsigned_abs() / 1_000_000)))
+    }
+
     /// From the lower edge upwards: notices, the typed line, and what was said.
     fn draw_talk(&self, page: &mut Page<'_>) {
         let history = self.talk.history.is_some();
@@ -151,6 +197,8 @@ impl Hud {
 /// Long enough to read two lines, short enough not to be in the way.
 const NOTICE: Duration = Duration::from_secs(4);
 const NOTICES: usize = 4;
+/// The bar of a film that is played goes after this.
+const BAR: Duration = Duration::from_millis(2_500);
 /// Pictures in the graph: four seconds at 30 a second.
 const BARS: usize = 120;
 const WHITE: u32 = 0x00FF_FFFF;

@@ -2,7 +2,7 @@
 
 use winit::keyboard::{Key, NamedKey};
 
-use super::{Still, Turn, Wish};
+use super::{FilmWish, Still, Turn, Wish};
 
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +25,22 @@ pub enum Action {
 }
 
 /// What a key means; `None` for keys that mean nothing here. A held key repeats only what can be repeated. `listing`: lines
-/// to choose from are shown.
-pub fn action(key: &Key, shift: bool, repeated: bool, listing: bool) -> Option<Action> {
-    let action = match chosen(key).filter(|_| listing) {
-        Some(turn) => Action::Wish(Wish::Streams(turn)),
-        None => meaning(key, shift)?,
+/// to choose from are shown. `film`: a film on demand is shown.
+pub fn action(key: &Key, shift: bool, repeated: bool, (listing, film): (bool, bool)) -> Option<Action> {
+    let action = match (chosen(key).filter(|_| listing), of_film(key, shift).filter(|_| film)) {
+        (Some(turn), _) => Action::Wish(Wish::Streams(turn)),
+        (None, Some(wish)) => Action::Wish(Wish::Film(wish)),
+        (None, None) => meaning(key, shift)?,
     };
     let repeats = matches!(
         action,
-        Action::Page(_) | Action::Wish(Wish::Louder | Wish::Quieter | Wish::Streams(Turn::Up | Turn::Down))
+        Action::Page(_)
+            | Action::Wish(
+                Wish::Louder
+                    | Wish::Quieter
+                    | Wish::Streams(Turn::Up | Turn::Down)
+                    | Wish::Film(FilmWish::Skip(_) | FilmWish::Step(_))
+            )
     );
     (!repeated || repeats).then_some(action)
 }
@@ -67,6 +74,23 @@ fn meaning(key: &Key, shift: bool) -> Option<Action> {
     })
 }
 
+/// What a key means to a film on demand.
+fn of_film(key: &Key, shift: bool) -> Option<FilmWish> {
+    Some(match key.as_ref() {
+        Key::Named(NamedKey::Space) | Key::Character(" ") => FilmWish::Pause,
+        Key::Named(NamedKey::ArrowLeft) if shift => FilmWish::Step(false),
+        Key::Named(NamedKey::ArrowRight) if shift => FilmWish::Step(true),
+        Key::Named(NamedKey::ArrowLeft) => FilmWish::Skip(-5),
+        Key::Named(NamedKey::ArrowRight) => FilmWish::Skip(5),
+        Key::Named(NamedKey::Home) => FilmWish::Home,
+        Key::Named(NamedKey::End) => FilmWish::End,
+        Key::Character("[") => FilmWish::Speed(false),
+        Key::Character("]") => FilmWish::Speed(true),
+        Key::Character(text) => FilmWish::Tenth(text.parse().ok().filter(|tenth| *tenth <= 9 && text.len() == 1)?),
+        _ => return None,
+    })
+}
+
 /// What a key means in a list.
 fn chosen(key: &Key) -> Option<Turn> {
     match key.as_ref() {
@@ -83,7 +107,10 @@ pub const HELP: &[(&str, &str)] = &[
     ("q, Enter", "quit"),
     ("Esc", "leave fullscreen, else quit"),
     ("f, double-click", "fullscreen"),
-    ("Space", "freeze the picture"),
+    ("Space", "freeze the picture; pause a film of a library"),
+    ("Left, Right", "five seconds back, on; with Shift one picture"),
+    ("Home, End, 0–9", "to a film's beginning, its end, its tenths"),
+    ("[, ]", "slower, faster"),
     ("s", "snapshot as PNG"),
     ("S", "snapshot as JPEG"),
     ("r", "begin or end a recording"),
@@ -104,7 +131,7 @@ mod tests {
     #[test]
     fn keys_that_repeat_do_not_flicker() {
         let key = |text: &str| Key::Character(text.into());
-        let alone = |key: &Key, repeated| action(key, false, repeated, false);
+        let alone = |key: &Key, repeated| action(key, false, repeated, (false, false));
         assert_eq!(alone(&key("f"), false), Some(Action::Fullscreen));
         assert_eq!(alone(&key("f"), true), None);
         assert_eq!(alone(&key("0"), true), Some(Action::Wish(Wish::Louder)));
@@ -113,8 +140,21 @@ mod tests {
     }
 
     #[test]
+    fn a_film_has_keys_of_its_own() {
+        let film = |wish| Some(Action::Wish(Wish::Film(wish)));
+        let pressed = |key: Key, shift| action(&key, shift, false, (false, true));
+        let character = |text: &str| Key::Character(text.into());
+        assert_eq!(pressed(Key::Named(NamedKey::Space), false), film(FilmWish::Pause));
+        assert_eq!(pressed(character("7"), false), film(FilmWish::Tenth(7)));
+        assert_eq!(pressed(Key::Named(NamedKey::ArrowLeft), true), film(FilmWish::Step(false)));
+        assert_eq!(pressed(character("f"), false), Some(Action::Fullscreen));
+        assert_eq!(action(&Key::Named(NamedKey::ArrowRight), false, true, (false, true)), film(FilmWish::Skip(5)));
+        assert_eq!(action(&character("]"), false, true, (false, true)), None, "it does not repeat");
+    }
+
+    #[test]
     fn a_list_takes_the_arrows_enter_and_escape() {
-        let named = |key, shift, listing| action(&Key::Named(key), shift, false, listing);
+        let named = |key, shift, listing| action(&Key::Named(key), shift, false, (listing, false));
         let turn = |turn| Some(Action::Wish(Wish::Streams(turn)));
         assert_eq!(named(NamedKey::Tab, false, false), turn(Turn::Next));
         assert_eq!(named(NamedKey::Tab, true, true), turn(Turn::Previous));
@@ -122,6 +162,6 @@ mod tests {
         assert_eq!(named(NamedKey::Enter, false, true), turn(Turn::Take));
         assert_eq!(named(NamedKey::Escape, false, true), turn(Turn::Leave));
         assert_eq!(named(NamedKey::Enter, false, false), Some(Action::Quit));
-        assert_eq!(action(&Key::Named(NamedKey::ArrowDown), false, true, true), turn(Turn::Down));
+        assert_eq!(action(&Key::Named(NamedKey::ArrowDown), false, true, (true, false)), turn(Turn::Down));
     }
 }

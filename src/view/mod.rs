@@ -7,6 +7,7 @@
 
 pub mod display;
 mod editor;
+mod film;
 mod guard;
 mod hud;
 pub mod keys;
@@ -20,6 +21,7 @@ mod typing;
 pub mod wall;
 mod window;
 
+pub use film::{FilmPlace, FilmWish, clock_text};
 pub use hud::{Card, List, Rates};
 pub use orders::{Handle, Orders, orders};
 pub use scale::{Rect, fit, letterbox};
@@ -55,6 +57,8 @@ pub enum Order {
     Figures(Vec<String>, Vec<Rates>),
     /// Whether a recording runs: a red dot in the corner.
     Recording(bool),
+    /// Where a film on demand is, whose keys count as long as it is there; or that none is shown.
+    Film(Option<FilmPlace>),
     /// Lines to choose from; while they are shown, arrows, Enter and Esc are wishes about them.
     List(Option<List>),
     /// Somebody has said something: a line that fades, and stays in the history.
@@ -103,6 +107,8 @@ pub enum Wish {
     Louder,
     Quieter,
     Streams(Turn),
+    /// Of a film on demand.
+    Film(FilmWish),
 }
 
 /// What a key asks about the streams of the server.

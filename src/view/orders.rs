@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::talk::TalkLine;
-use super::{Card, Frame, Gone, List, Order, Rates};
+use super::{Card, FilmPlace, Frame, Gone, List, Order, Rates};
 
 /// Notices that wait: as many as are shown at once.
 const NOTICES: usize = 4;
@@ -32,6 +32,8 @@ pub struct Waiting {
     pub notices: VecDeque<String>,
     pub figures: Option<(Vec<String>, Vec<Rates>)>,
     pub recording: Option<bool>,
+    /// Where a film on demand is, or, with `None`, that none is shown.
+    pub film: Option<Option<FilmPlace>>,
     /// A list to choose from, or, with `None`, that there is none any more.
     pub list: Option<Option<List>>,
     /// What people have said, oldest first.
@@ -100,6 +102,7 @@ impl Waiting {
             }
             Order::Figures(lines, rates) => self.figures = Some((lines, rates)),
             Order::Recording(runs) => self.recording = Some(runs),
+            Order::Film(film) => self.film = Some(film),
             Order::List(list) => self.list = Some(list),
             Order::Line(line) => {
                 self.lines.push_back(line);

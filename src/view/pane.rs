@@ -105,6 +105,9 @@ impl Pane {
         if let Some(recording) = orders.recording {
             changed |= std::mem::replace(&mut hud.recording, recording) != recording;
         }
+        if let Some(film) = orders.film {
+            changed |= hud.set_film(film, now);
+        }
         if let Some(list) = orders.list {
             changed |= hud.list != list;
             hud.list = list;

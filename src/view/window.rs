@@ -10,13 +10,14 @@ use winit::event::{ElementState, Ime, KeyEvent, Modifiers, MouseButton, StartCau
 use winit::event_loop::{ActiveEventLoop, ControlFlow};
 use winit::window::WindowId;
 
+use super::film::{FilmWish, moment_at};
 use super::keys::{self, Action};
 use super::orders::{Handle, orders};
 use super::pane::{Draw, Pane};
 use super::surface::{Changed, Surface};
 use super::typing::{Typing, typing};
-use super::{Happened, ViewError, life};
-use crate::units::{Size, Time};
+use super::{Happened, ViewError, Wish, life};
+use crate::units::{MediaTime, Size, Time};
 use crate::{clock, text};
 
 /// Opens a window for pictures of `size_hint` and lives in it until the user quits or a [`Close`](super::Order::Close)
@@ -46,6 +47,8 @@ pub fn run(
         clicks: Clicks::default(),
         modifiers: Modifiers::default(),
         start_fullscreen: false,
+        mouse: None,
+        drags: false,
         opens: false,
         failed: None,
     };
@@ -63,6 +66,10 @@ struct Viewer<F> {
     clicks: Clicks,
     modifiers: Modifiers,
     start_fullscreen: bool,
+    /// Where the mouse is.
+    mouse: Option<(f64, f64)>,
+    /// It is held on the bar of a film.
+    drags: bool,
     /// The key that has opened the typed line is still held.
     opens: bool,
     failed: Option<ViewError>,
@@ -216,7 +223,9 @@ impl<F: FnMut(Happened)> Viewer<F> {
         }
         let Some(line) = self.pane.hud.talk.typed_mut() else {
             let listing = self.pane.hud.list.is_some();
-            let action = keys::action(logical_key, state.shift_key(), *repeat, listing);
+            let film = self.pane.hud.film().is_some();
+            let action = keys::action(logical_key, state.shift_key(), *repeat, (listing, film));
+            self.pane.hud.show_bar(clock::now());
             return action.into_iter().for_each(|action| self.act(event_loop, action));
         };
         let flipped = text::set(&[&line.shown().0], 16.0, None).is_right_to_left();
@@ -252,6 +261,50 @@ impl<F: FnMut(Happened)> Viewer<F> {
             self.wanted = size;
         }
         self.retitle();
+    }
+
+    /// The moment of the film that the mouse is at on its bar; `held`: or beside it.
+    fn moment(&self, held: bool) -> Option<MediaTime> {
+        let ((x, y), line) = (self.mouse?, self.pane.hud.line.get()?);
+        let within = held || y >= f64::from(line.y) && y < f64::from(line.y) + f64::from(line.height);
+        let length = self.pane.hud.film()?.length.filter(|_| within)?;
+        Some(moment_at(line, x, length))
+    }
+
+    /// The mouse is there now, or has left.
+    fn point(&mut self, event_loop: &ActiveEventLoop, mouse: Option<(f64, f64)>) {
+        self.mouse = mouse;
+        if self.pane.hud.film().is_none() {
+            return;
+        }
+        self.pane.hud.show_bar(clock::now());
+        self.pane.hud.mouse = self.moment(self.drags).and(mouse).map(|(x, _)| x as i32);
+        if self.drags
+            && let Some(moment) = self.moment(true)
+        {
+            (self.happened)(Happened::Wished(Wish::Film(FilmWish::Scrub(moment))));
+        }
+        self.present(event_loop);
+    }
+
+    fn press(&mut self, event_loop: &ActiveEventLoop) {
+        match self.moment(false) {
+            Some(moment) => {
+                self.drags = true;
+                (self.happened)(Happened::Wished(Wish::Film(FilmWish::Scrub(moment))));
+                self.present(event_loop);
+            }
+            None => self.click(),
+        }
+    }
+
+    fn release(&mut self, event_loop: &ActiveEventLoop) {
+        if std::mem::take(&mut self.drags)
+            && let Some(moment) = self.moment(true)
+        {
+            (self.happened)(Happened::Wished(Wish::Film(FilmWish::Seek(moment))));
+            self.present(event_loop);
+        }
     }
 
     fn click(&mut self) {
@@ -330,7 +383,14 @@ impl<F: FnMut(Happened)> ApplicationHandler<()> for Viewer<F> {
             }
             WindowEvent::Ime(ime) => self.compose(event_loop, ime),
             WindowEvent::ModifiersChanged(modifiers) => self.modifiers = modifiers,
-            WindowEvent::MouseInput { state: ElementState::Pressed, button: MouseButton::Left, .. } => self.click(),
+            WindowEvent::MouseInput { state: ElementState::Pressed, button: MouseButton::Left, .. } => {
+                self.press(event_loop);
+            }
+            WindowEvent::MouseInput { state: ElementState::Released, button: MouseButton::Left, .. } => {
+                self.release(event_loop);
+            }
+            WindowEvent::CursorMoved { position, .. } => self.point(event_loop, Some((position.x, position.y))),
+            WindowEvent::CursorLeft { .. } => self.point(event_loop, None),
             _ => {}
         }
     }

@@ -8,7 +8,7 @@ use super::unpacking::Heard;
 use crate::audio::{Figures, Happened, Settings, Speaker};
 use crate::proto::receiver::{Local, SoundCounts};
 use crate::queue::Waker;
-use crate::units::Time;
+use crate::units::Timing;
 use crate::wire::Description;
 
 /// One press of a key.
@@ -61,11 +61,15 @@ pub struct Hearing {
     stream: Option<bool>,
     /// It is to be heard: in a wall only the chosen tile is.
     heard: bool,
+    /// It is played as fast as it was made.
+    normal: bool,
+    /// Which place of a film on demand is played.
+    jump: Option<u32>,
 }
 
 impl Hearing {
     pub const fn new(choice: Choice, loudness: Loudness, heard: bool, waker: Waker) -> Self {
-        Self { choice, loudness, waker, speaker: None, told: None, stream: None, heard }
+        Self { choice, loudness, waker, speaker: None, told: None, stream: None, heard, normal: true, jump: None }
     }
 
     /// Whether it may be heard: it is to be, and sound was not switched off.
@@ -107,7 +111,7 @@ impl Hearing {
     }
 
     pub fn put(&mut self, first: u64, heard: &Heard) {
-        let Some(speaker) = &mut self.speaker else { return };
+        let Some(speaker) = self.speaker.as_mut().filter(|_| self.normal) else { return };
         match heard {
             Heard::Whole(frames) | Heard::Made(frames) => speaker.put(first, Some(frames)),
             Heard::Lost(frames) => speaker.lose(first, *frames),
@@ -121,9 +125,19 @@ impl Hearing {
         }
     }
 
-    pub fn set_zero(&mut self, zero: Time) {
+    /// When each frame is to be heard. Sound that is faster or slower than it was made is not heard.
+    pub fn set_timing(&mut self, timing: Timing) {
+        self.normal = timing.speed.is_normal();
         if let Some(speaker) = &mut self.speaker {
-            speaker.set_zero(Some(zero));
+            speaker.set_zero(self.normal.then_some(timing.zero));
+        }
+    }
+
+    /// Another place of a film on demand is played than before, or it stands: what was to be heard is not.
+    pub fn played(&mut self, jump: u32, plays: bool) {
+        let other = std::mem::replace(&mut self.jump, Some(jump)) != Some(jump);
+        if let Some(speaker) = self.speaker.as_mut().filter(|_| other || !plays) {
+            speaker.reset();
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod choosing;
+mod controls;
 pub(super) mod figures;
 mod finder;
 mod follower;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use anyhow::{Context, Error, anyhow};
 use crossbeam_channel::{Sender, bounded};
 
+pub use self::controls::Moment;
 pub use self::hearing::Choice as Sound;
 pub use self::onscreen::{OnScreen, attach};
 use self::screen::Screen;
@@ -84,6 +86,13 @@ pub struct Options {
     /// Where what a group has lost is asked for; `None`: nowhere.
     pub repair: Option<RepairChoice>,
     pub talk: TalkOptions,
+    /// Where a film on demand begins and ends; `None`: as it does.
+    pub start: Option<Moment>,
+    pub end: Option<Moment>,
+    /// Watch a film on demand with those who name the same.
+    pub together: Option<String>,
+    /// Go on where a film on demand was left, and keep where it is left.
+    pub history: bool,
     pub stats: StatsFormat,
     pub quiet: bool,
 }

@@ -6,7 +6,7 @@ use std::thread::{Builder, JoinHandle};
 
 use crate::media::Canvas;
 use crate::record::still::{self, StillKind};
-use crate::view::{Handle, List, Order, Rates, Still, TalkLine};
+use crate::view::{FilmPlace, Handle, List, Order, Rates, Still, TalkLine};
 use crate::wire::talk::Line;
 
 /// The window, or none. A window that is gone hears nothing; its end comes by another way.
@@ -52,6 +52,11 @@ impl Screen {
     pub fn talk_of(&self, name: &str) {
         let (name, text) = (String::new(), format!("— {name} —"));
         self.send(Order::Line(TalkLine { name, text, is_maker: false }));
+    }
+
+    /// Where a film on demand is, if one is shown.
+    pub fn film(&self, place: Option<FilmPlace>) {
+        self.send(Order::Film(place));
     }
 
     /// Lines to choose from, or none any more.

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{Receiver as Inbox, Sender, bounded, unbounded};
 
+use super::controls::Controls;
 use super::finder::Finder;
 use super::follower::Follower;
 use super::hearing::{Hearing, Loudness};
@@ -176,7 +177,11 @@ impl Viewing {
         let talk = !options.talk.off
             && seat.is_none()
             && (screen.is_there() || options.talk.typed || options.record.is_some());
+        let place = options.start.and_then(|start| start.of(None));
+        let controls = Controls::new(place, options.end);
         let config = Config {
+            play: Some(controls.first()),
+            together: options.together.clone(),
             stream: subject.target.stream.clone(),
             secret: subject.secret.clone(),
             latency: options.latency,
@@ -209,6 +214,7 @@ impl Viewing {
             recordings,
             seat,
             console,
+            controls,
         };
         let mut app = Watching::new(options, subject, output, screen, wiring, start);
         event_loop.run(&mut receiver, &mut app).context("the event loop failed")?;

@@ -1,6 +1,7 @@
 //! The program around the receiver: what its events mean to people, programs, decoder and window.
 
 mod ending;
+mod film;
 mod finding;
 mod talking;
 mod telling;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use self::ending::{End, Limits};
 use self::telling::{Loss, PathHistory};
 use super::blocks::Measured;
+use super::controls::Controls;
 use super::finder::Finder;
 use super::follower::Follower;
 use super::hearing::Hearing;
@@ -68,6 +70,8 @@ pub struct Wiring {
     pub seat: Option<Seat>,
     /// Lines that are typed, and lines that were said.
     pub console: Console,
+    /// How a film on demand is played.
+    pub controls: Controls,
 }
 
 pub struct Watching {
@@ -262,6 +266,7 @@ impl Watching {
             Act::Say(text) => self.say(now, receiver, &text),
             Act::Wish(Wish::Record) => self.toggle_recording(),
             Act::Wish(Wish::Mute) => self.screen.notice(&self.wiring.hearing.mute()),
+            Act::Wish(Wish::Film(wish)) => self.film_wish(now, receiver, wish),
             Act::Wish(Wish::Streams(turn)) => {
                 let doing = self.streams.turn(now, turn);
                 self.obey(now, receiver, doing);
@@ -338,7 +343,9 @@ impl App<Receiver> for Watching {
     fn event(&mut self, now: Time, receiver: &mut Receiver, event: Event) -> Flow {
         match event {
             Event::Playing { description, stream, name, rejoined, .. } => {
+                let (length, rate) = (description.length, description.rate);
                 let flow = self.begins(now, (description, stream, name), (rejoined, receiver.transport()));
+                self.film_begins(now, receiver, (length, rate), rejoined);
                 self.ask_for_streams(now, receiver);
                 return flow;
             }
@@ -356,9 +363,12 @@ impl App<Receiver> for Watching {
                 self.wiring.hearing.put(first, &heard);
             }
             Event::SoundOver => self.wiring.hearing.finish(),
-            Event::SoundTiming(timing) => self.wiring.hearing.set_zero(timing.zero),
-            Event::Played(_) => {}
-            Event::Show { picture, due } => self.show(now, picture, due),
+            Event::SoundTiming(timing) => self.wiring.hearing.set_timing(timing),
+            Event::Played(played) => self.film_played(now, receiver, played),
+            Event::Show { picture, due } => {
+                self.film_shown(now, receiver, picture.media_time);
+                self.show(now, picture, due);
+            }
             Event::Refused { sentence, kept: true, .. } => return self.kept(&trouble::not_switched(&sentence)),
             Event::Refused { code, sentence, kept: false } => return self.refused(now, receiver, code, &sentence),
             Event::TooLarge(size) => {
