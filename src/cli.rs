@@ -7,6 +7,7 @@ mod config;
 mod film;
 mod generate;
 mod help;
+mod history;
 mod keys;
 mod library;
 mod ls;
@@ -35,6 +36,7 @@ use udpstream::source::{Input, SoundOptions};
 use cache::CacheArgs;
 pub use generate::{completions, man};
 use help::SOUND;
+use history::{HistoryArgs, InfoArgs};
 use ls::LsArgs;
 use publish::PublishArgs;
 use relay::RelayArgs;
@@ -109,6 +111,12 @@ pub enum Command {
     /// List, remove or check the films that a relay has kept.
     #[command(after_help = help::MORE, after_long_help = help::CACHE_VERB)]
     Cache(CacheArgs),
+    /// See which films of libraries were watched here, and to where; or forget them.
+    #[command(after_help = help::MORE, after_long_help = help::HISTORY)]
+    History(HistoryArgs),
+    /// See what is known of a film or a song.
+    #[command(after_help = help::MORE, after_long_help = help::INFO)]
+    Info(InfoArgs),
     /// Take the sound out of a film, into a WAV file.
     ///
     /// It is written as ffmpeg decodes it: 44.1 kHz, 16 bits, stereo.

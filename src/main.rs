@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use udpstream::app::{Exit, cache, devices, doctor, extract, ls, publish, relay, serve, terminal, watch};
+use udpstream::app::{
+    Exit, cache, devices, doctor, extract, history, info, ls, publish, relay, serve, terminal, watch,
+};
 
 use cli::{Cli, Command};
 
@@ -23,6 +25,8 @@ fn main() -> ExitCode {
         Command::Relay(args) => relay::relay(args.options(cli.quiet)),
         Command::Cache(args) => cache::cache(args.options(cli.quiet)),
         Command::Ls(args) => ls::ls(args.options(cli.quiet)),
+        Command::History(args) => history::history(args.options(cli.quiet)),
+        Command::Info(args) => info::info(args.options()),
         Command::Extract(args) => extract::extract(args.options(cli.quiet)),
         Command::Devices(args) => devices::devices(args.options(cli.quiet)),
         Command::Doctor(args) => doctor::doctor(args.options(cli.quiet)),

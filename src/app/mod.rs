@@ -12,6 +12,8 @@ mod encode;
 pub mod extract;
 mod figures;
 pub mod group;
+pub mod history;
+pub mod info;
 mod leaving;
 mod lines;
 pub mod ls;

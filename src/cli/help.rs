@@ -24,6 +24,20 @@ pub const CACHE: &str = "Cache";
 pub const RECORDING: &str = "Recording";
 pub const FIGURES: &str = "Figures";
 
+pub const HISTORY: &str = "\
+Examples:
+  udpstream history
+  udpstream history --json
+  udpstream history --clear film.mkv
+  udpstream history --clear
+
+It is kept in udpstream/history.jsonl in $XDG_STATE_HOME (~/.local/state), on this machine alone; watch --no-history keeps nothing.";
+
+pub const INFO: &str = "\
+Examples:
+  udpstream info film.mkv
+  udpstream info --json song.flac";
+
 pub const MORE: &str = "--help says more, with examples.";
 
 pub const PROGRAM: &str = "\

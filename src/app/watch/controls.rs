@@ -75,6 +75,11 @@ impl Controls {
         self.play
     }
 
+    /// How long the film is.
+    pub const fn length(&self) -> Option<Duration> {
+        self.length
+    }
+
     /// Whether a film on demand is shown.
     pub const fn is_there(&self) -> bool {
         self.played.is_some()

@@ -8,6 +8,7 @@ mod finder;
 mod follower;
 pub(super) mod hearing;
 mod onscreen;
+mod remembering;
 pub(super) mod screen;
 mod sizing;
 mod streams;

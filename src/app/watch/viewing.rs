@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{Receiver as Inbox, Sender, bounded, unbounded};
@@ -14,6 +15,7 @@ use super::controls::Controls;
 use super::finder::Finder;
 use super::follower::Follower;
 use super::hearing::{Hearing, Loudness};
+use super::remembering::Remembering;
 use super::screen::Screen;
 use super::subject::Subject;
 use super::watching::{Act, Watching, Wiring};
@@ -31,7 +33,7 @@ use crate::queue::Waker;
 use crate::record::path::RecordingPath;
 use crate::record::still::StillKind;
 use crate::seal::{self, Random};
-use crate::units::{Size, Time};
+use crate::units::{MediaTime, Size, Time};
 use crate::view::Happened;
 
 /// A viewing before it runs.
@@ -177,7 +179,9 @@ impl Viewing {
         let talk = !options.talk.off
             && seat.is_none()
             && (screen.is_there() || options.talk.typed || options.record.is_some());
-        let place = options.start.and_then(|start| start.of(None));
+        let remembering = Remembering::new(&options, &subject, seat.is_some(), &output);
+        let kept = remembering.resumed.filter(|_| options.start.is_none());
+        let place = options.start.and_then(|start| start.of(None)).or(kept.map(media_time));
         let controls = Controls::new(place, options.end);
         let config = Config {
             play: Some(controls.first()),
@@ -215,11 +219,16 @@ impl Viewing {
             seat,
             console,
             controls,
+            remembering,
         };
         let mut app = Watching::new(options, subject, output, screen, wiring, start);
         event_loop.run(&mut receiver, &mut app).context("the event loop failed")?;
         Ok(app.finish(&receiver, decoder))
     }
+}
+
+fn media_time(at: Duration) -> MediaTime {
+    MediaTime::from_micros(i64::try_from(at.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// It listens to a group, or asks a server.

@@ -21,6 +21,7 @@ use super::controls::Controls;
 use super::finder::Finder;
 use super::follower::Follower;
 use super::hearing::Hearing;
+use super::remembering::Remembering;
 use super::screen::Screen;
 use super::streams::Streams;
 use super::subject::Subject;
@@ -72,6 +73,8 @@ pub struct Wiring {
     pub console: Console,
     /// How a film on demand is played.
     pub controls: Controls,
+    /// Where it was left, and is.
+    pub remembering: Remembering,
 }
 
 pub struct Watching {
@@ -192,6 +195,7 @@ impl Watching {
         }
         self.wiring.recordings.stream(id, Tracks { size: *size, rate: *rate, sound, talk });
         self.screen.recording(self.wiring.recordings.is_running());
+        self.wiring.remembering.playing(name.as_ref(), title);
         let again = if rejoined { "Back: " } else { "" };
         let from = name.as_ref().map_or_else(|| self.subject.to_string(), |name| self.subject.of(name));
         self.output.say(&format!("{again}{title}, {size}, {rate} fps, from {from}"));

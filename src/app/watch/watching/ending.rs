@@ -199,6 +199,9 @@ impl Watching {
             self.wiring.recordings.abandon();
         }
         self.wiring.recordings.finish((&self.output, &self.screen));
+        if let Some(text) = self.wiring.remembering.leave(crate::clock::now()) {
+            self.output.warn(&text);
+        }
         self.collect();
         self.savers.drain(..).for_each(|saver| drop(saver.join()));
         if let Err(sentence) = &decoded {

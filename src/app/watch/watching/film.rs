@@ -3,6 +3,7 @@
 use super::Watching;
 use super::ending::End;
 use crate::app::watch::controls::Done;
+use crate::app::words::clock_text;
 use crate::proto::receiver::{Local, Played, Receiver};
 use crate::proto::{Input, Machine};
 use crate::units::{MediaTime, Rate, Time};
@@ -48,6 +49,11 @@ impl Watching {
     }
 
     pub(super) fn film_played(&mut self, now: Time, receiver: &mut Receiver, played: Played) {
+        if let Some(from) = self.wiring.remembering.resumed.take().filter(|_| self.options.start.is_none()) {
+            let from = clock_text(from);
+            self.output.say(&format!("From {from}; Home in the window, or --start 0, begins at the start."));
+            self.screen.notice(&format!("From {from}, Home from the start."));
+        }
         let over = self.wiring.controls.played(played);
         self.wiring.hearing.played(played.jump, played.state == State::Playing);
         self.show_film(now);
@@ -59,6 +65,10 @@ impl Watching {
     pub(super) fn film_shown(&mut self, now: Time, receiver: &mut Receiver, at: MediaTime) {
         if !self.wiring.controls.is_there() {
             return;
+        }
+        let length = self.wiring.controls.length();
+        if let Some(text) = self.wiring.remembering.tell(now, at, length) {
+            self.output.warn(&text);
         }
         let done = self.wiring.controls.shown(now, at);
         if done != Done::default() {
