@@ -35,7 +35,7 @@ const TOGETHER: usize = 100;
 pub enum Message {
     /// Something has changed.
     Changed,
-    Looked(Found, Result<Entry, NotMedia>),
+    Looked(Found, Box<Result<Entry, NotMedia>>),
     Stop,
 }
 
@@ -96,7 +96,7 @@ struct Looker {
 impl Looker {
     fn run(&self, queue: &Receiver<Found>, out: &Sender<Message>) {
         while let Ok(found) = queue.recv() {
-            let result = self.look(&found);
+            let result = Box::new(self.look(&found));
             if out.send(Message::Looked(found, result)).is_err() {
                 return;
             }
@@ -217,7 +217,7 @@ impl Keeper {
             match message {
                 Some(Message::Stop) => return self.keep(),
                 Some(Message::Changed) => look = Some(look.map_or(now() + SETTLE, |at| at.min(now() + SETTLE))),
-                Some(Message::Looked(found, result)) => self.looked(&found, result),
+                Some(Message::Looked(found, result)) => self.looked(&found, *result),
                 None => {}
             }
             if look.is_some_and(|at| at <= now()) {

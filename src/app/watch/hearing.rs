@@ -135,7 +135,7 @@ impl Hearing {
 
     /// Another place of a film on demand is played than before, or it stands: what was to be heard is not.
     pub fn played(&mut self, jump: u32, plays: bool) {
-        let other = std::mem::replace(&mut self.jump, Some(jump)) != Some(jump);
+        let other = self.jump.replace(jump) != Some(jump);
         if let Some(speaker) = self.speaker.as_mut().filter(|_| other || !plays) {
             speaker.reset();
         }
