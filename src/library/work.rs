@@ -58,7 +58,14 @@ pub fn open(options: Options, inspect: Arc<dyn Inspect>) -> Result<Library, Libr
         threads.push(Builder::new().name("library look".into()).spawn(work).map_err(LibraryError::Thread)?);
     }
     let database = Database::open(&folder);
-    let mut keeper = Keeper { shared: Arc::clone(&shared), database, waker, waiting: Vec::new(), learnt: Vec::new() };
+    let mut keeper = Keeper {
+        shared: Arc::clone(&shared),
+        database,
+        waker,
+        waiting: Vec::new(),
+        looking: Vec::new(),
+        learnt: Vec::new(),
+    };
     // What was known is there before anybody asks.
     keeper.begin();
     let telling = orders.clone();
@@ -120,6 +127,8 @@ struct Keeper {
     waker: Waker,
     /// Files to be looked into, the last first.
     waiting: Vec<Found>,
+    /// Files that are being looked into.
+    looking: Vec<Found>,
     /// What the database does not have yet.
     learnt: Vec<(FileKey, Known)>,
 }
@@ -161,7 +170,7 @@ impl Keeper {
                 // It is neither film nor song.
                 Some(None) => continue,
                 Some(Some(_)) => {}
-                None if file.wrong.is_none() => waiting.push(file.clone()),
+                None if file.wrong.is_none() && !self.looking.contains(&file) => waiting.push(file.clone()),
                 None => {}
             }
             kept.push(file);
@@ -198,7 +207,7 @@ impl Keeper {
                 // Whoever is free takes it; what comes meanwhile is heard.
                 Some(next) => {
                     crossbeam_channel::select! {
-                        send(files, next.clone()) -> sent => { if sent.is_err() { return } None }
+                        send(files, next.clone()) -> sent => { if sent.is_err() { return } self.looking.push(next); None }
                         recv(inbox) -> message => {
                             self.waiting.push(next);
                             Some(message.unwrap_or(Message::Stop))
@@ -236,6 +245,7 @@ impl Keeper {
     }
 
     fn looked(&mut self, found: &Found, result: Result<Entry, NotMedia>) {
+        self.looking.retain(|file| file != found);
         let entry = match result {
             Ok(entry) => Some(entry),
             // Of what has no ending of a film nobody expects one.

@@ -96,7 +96,9 @@ impl Reel {
         loop {
             let pictures = self.pictures_from(from, exact, back, stopper)?;
             let late = exact && pictures.next > from && from > 0;
-            if !late || back > f64::from(from) / self.rate.fps() {
+            // Behind the last keyframe some containers find nothing at all.
+            let none = !pictures.begun && from > 0 && back < FARTHEST;
+            if !(late || none) || back > f64::from(from) / self.rate.fps() {
                 return Ok(pictures);
             }
             back = if back == 0.0 { 3.0 } else { back * 8.0 };
@@ -244,6 +246,8 @@ const MOST_RATE: f64 = 60.5;
 const CARDS: u32 = 5;
 /// Sound before the first picture is heard for so many pictures.
 const LONGEST_LEAD: f64 = 600.0;
+/// So many seconds before a place at most is looked for it where nothing was found.
+const FARTHEST: f64 = 20.0;
 /// Sound is decoded from so many seconds before a place.
 const WARM_UP: f64 = 0.5;
 /// The most an unprivileged process may ask for.

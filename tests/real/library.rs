@@ -139,3 +139,43 @@ fn nothing_outside_is_found_by_any_name() {
     server.interrupt();
     assert_eq!(server.end(END).0, 0);
 }
+
+#[test]
+fn a_film_goes_on_where_a_watcher_was_killed() {
+    let (place, state) = (Place::new(), tempfile::tempdir().unwrap());
+    numbered_film(&place.path("film.mkv"), 20);
+    let server = place.serve(&[]);
+    let address = format!("{}/film.mkv", server.address());
+    let command = |arguments: &[&str]| {
+        let mut command = program();
+        command.args(arguments).env("XDG_STATE_HOME", state.path());
+        command
+    };
+    let mut watcher = command(&["watch", &address, "--headless", "--no-audio", "--start", "2"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let kept = || {
+        let output = command(&["history", "--json"]).output().unwrap();
+        let records: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        records[0]["place"].as_f64()
+    };
+    let deadline = std::time::Instant::now() + END;
+    while kept().is_none() {
+        assert!(std::time::Instant::now() < deadline, "no place was kept");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    // SIGKILL: it cannot say where it was.
+    watcher.kill().unwrap();
+    watcher.wait().unwrap();
+    let at = kept().unwrap();
+    assert!((2.0..18.0).contains(&at), "kept at {at}");
+    let output = command(&["watch", &address, "--headless", "--no-audio", "--frames", "3"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains(&format!("From 0:{:02}", at as u32)), "{at}: {said}");
+    let cleared = command(&["history", "--clear"]).output().unwrap();
+    assert!(cleared.status.success() && kept().is_none());
+    let output = command(&["watch", &address, "--headless", "--no-audio", "--frames", "3"]).output().unwrap();
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("From 0:"));
+}

@@ -114,7 +114,7 @@ mod tests {
             at,
         };
         let text = table(&[record("a.mkv", Some(2_472.0), 0, 990), record("longer.mkv", None, 2, 1_000 - 600)], 1_000);
-        let lines = "A.MKV       41:12 of 1:30:00      just now  host/a.mkv\n\
+        let lines = "A.MKV       41:12 of 1:30:00        just now  host/a.mkv\n\
                      LONGER.MKV  seen 2 times      10 minutes ago  host/longer.mkv\n";
         assert_eq!(text, lines);
     }

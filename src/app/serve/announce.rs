@@ -85,17 +85,17 @@ impl Serving {
         }
     }
 
-    /// Which library there is, and how it is looked at.
+    /// Which library there is, and how a film of it is watched.
     fn say_library(&self, local: SocketAddr) {
         let Some(screening) = &self.screening else { return };
         let progress = screening.library().progress();
         let place = format!("{}{}", self.options.transports.scheme(), code::place(local));
         let unseen = progress.found.saturating_sub(progress.seen) as u64;
         let unseen = if unseen > 0 { format!(" ({} to be looked into)", grouped(unseen)) } else { String::new() };
-        self.output.say(&format!(
-            "A library of {}{unseen}. See it with: udpstream watch {place}/, or udpstream ls {place}/",
-            counted(progress.found as u64, "film")
-        ));
+        let films = counted(progress.found as u64, "film");
+        let first = screening.library().like("").into_iter().next();
+        let how = first.map_or_else(String::new, |name| format!(": udpstream watch {place}/{name}"));
+        self.output.say(&format!("A library of {films}{unseen}, each watched by its path{how}"));
     }
 
     /// How others publish here, if they may.

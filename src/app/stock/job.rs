@@ -34,7 +34,8 @@ pub struct Job {
     /// The film's id, and which of its rungs.
     pub film: u64,
     pub rung: u8,
-    /// The picture that it makes next.
+    /// The picture that it was to begin with, and the one that it makes next.
+    pub from: u32,
     pub next: u32,
     /// It began with a picture that is not known yet, at this one or before it.
     pub begins: bool,
@@ -79,6 +80,7 @@ impl Job {
             number: task.number,
             film: task.film,
             rung: task.rung.0,
+            from: task.from,
             next: task.from,
             begins: !task.exact,
             limit,

@@ -259,7 +259,7 @@ impl Work {
         let Some(film) = self.films.get_mut(&job.film) else { return };
         match result {
             Ok(()) if count > 0 => film.end = Some(next),
-            Ok(()) if next > 0 => film.bound = film.bound.min(next),
+            Ok(()) if job.from > 0 => film.bound = film.bound.min(job.from),
             Ok(()) => self.fail(job.film, "there is no picture in it that can be shown"),
             Err(why) => self.fail(job.film, &why),
         }

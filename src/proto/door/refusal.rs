@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use crate::wire::StreamName;
 use crate::wire::message::RefuseCode;
 use crate::wire::name::nearest;
 use crate::wire::tlv::{printable, shorten};
-use crate::wire::{StreamName, name};
 
 /// Names listed to somebody who asked for one that is not there, nor near any.
 const LISTED: usize = 8;
@@ -35,7 +35,7 @@ impl Refusal {
             1 => format!("the nearest is {}", near[0]),
             _ => format!("the nearest are {}", enumerate(&near, 0)),
         };
-        let shown = printable(shorten(wanted, name::MAX_NAME));
+        let shown = printable(shorten(wanted, 64));
         let sentence = format!("There is no stream \"{shown}\" here; {instead}.");
         Self::new(RefuseCode::NO_SUCH_STREAM, sentence, 10_000)
     }

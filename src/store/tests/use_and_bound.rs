@@ -58,7 +58,7 @@ fn objects_that_cannot_be_put_are_told() {
     assert!(matches!(store.put(&[&first[..20]]), Err(StoreError::Damaged { .. })));
     assert_eq!(store.put(&[]).expect("nothing to do"), 0);
     let long = Film { name: "x".repeat(201), ..film(3) };
-    assert!(matches!(store.begin(long, 0), Err(StoreError::Name { length: 65, .. })));
+    assert!(matches!(store.begin(long, 0), Err(StoreError::Name { length: 201, .. })));
 }
 
 #[test]

@@ -28,6 +28,8 @@ struct Need {
     rung: u8,
     /// The first picture that is not there.
     missing: u32,
+    /// A job begins so many pictures before it.
+    back: u32,
     /// Up to this one, or the next that is there.
     limit: u32,
     /// A picture near this one is enough.
@@ -43,7 +45,8 @@ impl Work {
         let mut needed = BTreeSet::new();
         for (number, viewer) in &self.viewers {
             let Some(film) = viewer.film.and_then(|film| self.films.get(&film)) else { continue };
-            if viewer.wish.is_none() || viewer.asked + IDLE < at {
+            let waits = viewer.picture.is_some() || viewer.asked + IDLE >= at;
+            if viewer.wish.is_none() || !waits {
                 continue;
             }
             for (rung, range) in ranges(film, &self.shelf, viewer) {
@@ -97,7 +100,7 @@ impl Work {
             film: film.id,
             reel: Arc::clone(&film.reel),
             rung: (need.rung, *rung),
-            from: need.missing,
+            from: need.missing.saturating_sub(need.back),
             exact: !need.rough,
             title: film.title.clone(),
         };
@@ -192,15 +195,17 @@ fn need(
     let limit = (missing + 1..range.end).find(|unit| is_there(film, shelf, rung, *unit)).unwrap_or(range.end);
     let rough = viewer.rough && missing == viewer.unit;
     // Near a place that nothing is known behind the end of, the last picture is looked for from a little before.
-    let back = if film.end.is_none() && missing.saturating_add(1) >= film.bound { film.pictures(NEAR) } else { 0 };
-    let missing = missing.saturating_sub(back);
-    Some(Need { viewer: number, film: film.id, rung, missing, limit, rough, begins: !viewer.begun })
+    // The more was looked through in vain, the further back.
+    let in_vain = film.reel.expected().unwrap_or(0).saturating_sub(film.bound);
+    let is_last = film.end.is_none() && missing.saturating_add(1) >= film.bound;
+    let back = if is_last { film.pictures(NEAR).max(in_vain) } else { 0 };
+    Some(Need { viewer: number, film: film.id, rung, missing, back, limit, rough, begins: !viewer.begun })
 }
 
 /// Whether a job makes what is missing, as soon as another one would.
 fn reaches(job: &Job, need: &Need, films: &std::collections::BTreeMap<u64, FilmState>) -> bool {
     let near = films.get(&need.film).map_or(0, |film| film.pictures(NEAR));
-    let behind = need.missing.checked_sub(job.next).is_some_and(|behind| behind <= near);
+    let behind = need.missing.checked_sub(job.next).is_some_and(|behind| behind <= near.max(need.back));
     // One that begins with a keyframe has not said with which.
     job.film == need.film && job.rung == need.rung && (behind && !job.begins || job.begins && job.next == need.missing)
 }
