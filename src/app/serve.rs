@@ -276,10 +276,7 @@ impl Prepared {
             None => Host::Server(Box::new(Server::new(config))),
             Some((publishing, _)) => Host::Relay(Box::new(relay(config, publishing.clone(), folder.is_some())?)),
         };
-        if let (Some(screening), Some(library)) = (&screening, &options.library) {
-            host.server().set_library(screening.for_server(library.shared)?);
-        }
-
+        screening.iter().try_for_each(|screening| screening.serve(host.server(), &options))?;
         let output = Output::new(options.stats, options.quiet).context("standard output could not be written to")?;
         let output = output.with_typing(options.talk.typed);
         let mut channels = Vec::new();

@@ -110,19 +110,9 @@ fn read(report: &Value, path: &Path) -> Result<Entry, NotMedia> {
         tag(&report["format"], name)
             .or_else(|| picture.or(sounds.first().copied()).and_then(|stream| tag(stream, name)))
     };
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let folders: Vec<String> = path
-        .ancestors()
-        .skip(1)
-        .filter_map(|folder| Some(folder.file_name()?.to_string_lossy().into_owned()))
-        .collect();
-    let named = titles::read(&stem, folders.iter().map(String::as_str));
+    let named = named(path);
     let is_song = what == What::Song;
-    let side = |name: &str| picture.and_then(|stream| stream[name].as_u64()).and_then(|side| u16::try_from(side).ok());
-    let (mut width, mut height) = (side("width"), side("height"));
-    if picture.is_some_and(is_turned) {
-        std::mem::swap(&mut width, &mut height);
-    }
+    let (width, height) = picture.map_or((None, None), sides);
     let codec = |stream: Option<&Value>| stream.and_then(|stream| stream["codec_name"].as_str()).map(str::to_owned);
     let tracks = tracks(&sounds);
     let texts: Vec<&Value> = of_kind("subtitle")
@@ -158,6 +148,21 @@ fn read(report: &Value, path: &Path) -> Result<Entry, NotMedia> {
         cover: of_kind("video").any(|stream| is_cover(&stream)),
         ..Entry::default()
     })
+}
+
+/// What its name and those of its folders say.
+fn named(path: &Path) -> titles::Named {
+    let text = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
+    let stem = path.file_stem().map(text).unwrap_or_default();
+    let folders: Vec<String> = path.ancestors().skip(1).filter_map(|folder| folder.file_name().map(text)).collect();
+    titles::read(&stem, folders.iter().map(String::as_str))
+}
+
+/// Width and height as it is seen.
+fn sides(stream: &Value) -> (Option<u16>, Option<u16>) {
+    let side = |name: &str| stream[name].as_u64().and_then(|side| u16::try_from(side).ok());
+    let (width, height) = (side("width"), side("height"));
+    if is_turned(stream) { (height, width) } else { (width, height) }
 }
 
 /// A tag, however it is written; `None` if it says nothing.

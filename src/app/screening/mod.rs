@@ -13,6 +13,7 @@ use anyhow::Context;
 
 use self::films::Shelf;
 use self::rung::RungChoice;
+use super::serve::Options;
 use super::stock::{self, Answer, Opened, Order, Stock, Wanted};
 use crate::library::Library;
 use crate::media::sound::Rendition;
@@ -62,8 +63,15 @@ impl Screening {
         LibraryFigures::new(&self.library.progress(), &self.stock.figures(), watchers)
     }
 
+    /// Lets the server's watchers have the films.
+    pub fn serve(&self, server: &mut Server, options: &Options) -> anyhow::Result<()> {
+        let shared = options.library.as_ref().is_some_and(|library| library.shared);
+        server.set_library(self.for_server(shared)?);
+        Ok(())
+    }
+
     /// The films, for the server; `shared`: all who watch one see the same of it.
-    pub fn for_server(&self, shared: bool) -> anyhow::Result<server::Library> {
+    fn for_server(&self, shared: bool) -> anyhow::Result<server::Library> {
         let films = Box::new(Shelf(Arc::clone(&self.library)));
         // What each is, is the film's.
         let name = StreamName::from_any("film").context("a film has a name")?;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver as Inbox, Sender, bounded, unbounded};
 
 use super::controls::Controls;
@@ -171,18 +171,14 @@ impl Viewing {
         let (work, attention) = (remote.work, remote.attention);
         let decoder: JoinHandle<_> = decode::spawn(settings, Arc::clone(&work), remote.shown)
             .context("the decoder's thread could not be started")?;
-        let seed = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
-        // Not of the receiver's seed, whose numbers are its own.
-        let drawn = seal::system_seed().ok_or_else(|| anyhow!("the system has no random numbers to give"))?;
+        // The name is not drawn of the receiver's seed, whose numbers are its own.
+        let (seed, drawn) =
+            seal::system_seed().zip(seal::system_seed()).context("the system has no random numbers to give")?;
         let name = options.talk.name(&mut Random::new(&drawn));
+        let talked = screen.is_there() || options.talk.typed || options.record.is_some();
         // A tile of a wall has no room for it.
-        let talk = !options.talk.off
-            && seat.is_none()
-            && (screen.is_there() || options.talk.typed || options.record.is_some());
-        let remembering = Remembering::new(&options, &subject, seat.is_some(), &output);
-        let kept = remembering.resumed.filter(|_| options.start.is_none());
-        let place = options.start.and_then(|start| start.of(None)).or(kept.map(media_time));
-        let controls = Controls::new(place, options.end);
+        let talk = !options.talk.off && seat.is_none() && talked;
+        let (remembering, controls) = film(&options, &subject, seat.is_some(), &output);
         let config = Config {
             play: Some(controls.first()),
             together: options.together.clone(),
@@ -199,19 +195,15 @@ impl Viewing {
         };
         let finder = subject.servers.is_empty().then(|| Finder::start(&subject, config.clone(), event_loop.waker()));
         let finder = finder.transpose()?;
-        let instance = subject.instance.clone();
-        let follower = instance.and_then(|instance| Follower::start(instance, event_loop.waker()));
-        // Its limits run out before the receiver has a word to say of the same silence.
-        let start = crate::clock::now();
-        let mut receiver = receiver(&options, &subject, config, start)?;
+        let follower = subject.instance.clone().and_then(|instance| Follower::start(instance, event_loop.waker()));
+        let (start, mut receiver) = receiver(&options, &subject, config)?;
         let console = Console::open(&output, options.talk.typed, event_loop.waker())?;
-        let stills = stills.1;
         let wiring = Wiring {
             finder,
             follower,
             work,
             figures: shown,
-            stills,
+            stills: stills.1,
             acts,
             attention,
             hearing,
@@ -227,12 +219,22 @@ impl Viewing {
     }
 }
 
+/// Where a film on demand begins, and what is kept of it; `tile`: it is one of several.
+fn film(options: &Options, subject: &Subject, tile: bool, output: &Output) -> (Remembering, Controls) {
+    let remembering = Remembering::new(options, subject, tile, output);
+    let kept = remembering.resumed.filter(|_| options.start.is_none());
+    let place = options.start.and_then(|start| start.of(None)).or(kept.map(media_time));
+    (remembering, Controls::new(place, options.end))
+}
+
 fn media_time(at: Duration) -> MediaTime {
     MediaTime::from_micros(i64::try_from(at.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// It listens to a group, or asks a server.
-fn receiver(options: &Options, subject: &Subject, config: Config, start: Time) -> anyhow::Result<Receiver> {
+fn receiver(options: &Options, subject: &Subject, config: Config) -> anyhow::Result<(Time, Receiver)> {
+    // Its limits run out before the receiver has a word to say of the same silence.
+    let start = crate::clock::now();
     let mut receiver = match subject.target.group {
         Some(_) => Receiver::tuned(config, start),
         None => Receiver::new(config, start),
@@ -240,7 +242,7 @@ fn receiver(options: &Options, subject: &Subject, config: Config, start: Time) -
     if let Some(repair) = &options.repair {
         receiver.repair_from(repair.place()?);
     }
-    Ok(receiver)
+    Ok((start, receiver))
 }
 
 /// What a viewing shares with others.

@@ -347,11 +347,7 @@ impl App<Receiver> for Watching {
     fn event(&mut self, now: Time, receiver: &mut Receiver, event: Event) -> Flow {
         match event {
             Event::Playing { description, stream, name, rejoined, .. } => {
-                let (length, rate) = (description.length, description.rate);
-                let flow = self.begins(now, (description, stream, name), (rejoined, receiver.transport()));
-                self.film_begins(now, receiver, (length, rate), rejoined);
-                self.ask_for_streams(now, receiver);
-                return flow;
+                return self.stream_begins(now, receiver, (description, stream, name), rejoined);
             }
             Event::Slice(slice) => {
                 self.wiring.recordings.slice(&slice);

@@ -4,11 +4,13 @@ use super::Watching;
 use super::ending::End;
 use crate::app::watch::controls::Done;
 use crate::app::words::clock_text;
+use crate::net::Flow;
 use crate::proto::receiver::{Local, Played, Receiver};
 use crate::proto::{Input, Machine};
 use crate::units::{MediaTime, Rate, Time};
 use crate::view::FilmWish;
 use crate::wire::message::State;
+use crate::wire::{Description, StreamName};
 
 impl Watching {
     pub(super) fn film_wish(&mut self, now: Time, receiver: &mut Receiver, wish: FilmWish) {
@@ -31,14 +33,23 @@ impl Watching {
         }
     }
 
-    /// A stream begins; `rejoined`: it is the one from before.
-    pub(super) fn film_begins(
+    /// A stream begins, whichever it is.
+    pub(super) fn stream_begins(
         &mut self,
         now: Time,
         receiver: &mut Receiver,
-        (length, rate): (Option<u64>, Rate),
+        stream: (Description, u64, Option<StreamName>),
         rejoined: bool,
-    ) {
+    ) -> Flow {
+        let (length, rate) = (stream.0.length, stream.0.rate);
+        let flow = self.begins(now, stream, (rejoined, receiver.transport()));
+        self.film_begins(now, receiver, (length, rate), rejoined);
+        self.ask_for_streams(now, receiver);
+        flow
+    }
+
+    /// A stream begins; `rejoined`: it is the one from before.
+    fn film_begins(&mut self, now: Time, receiver: &mut Receiver, (length, rate): (Option<u64>, Rate), rejoined: bool) {
         self.wiring.controls.begin(length, rate);
         // What is written as parts of the length is known only now.
         if let Some(start) = self.options.start.filter(|start| !rejoined && start.of(None).is_none()) {
