@@ -14,7 +14,7 @@ use crate::program::{END, Film, SAMPLE, Server, Watcher, program, summary};
 fn every_failure_is_one_sentence_and_a_code() {
     let cases: &[(&[&str], i32, &str)] = &[
         (&["serve", "no-such-film.mp4"], 1, "was not found"),
-        (&["serve", "/"], 1, "is a folder"),
+        (&["serve", "--library", "/no/such/folder"], 2, "is no folder of films"),
         (&["serve", "/dev/null"], 1, ""),
         (&["serve", "test:0x0"], 2, "is not a test card"),
         (&["serve", SAMPLE, "--datagram", "100"], 2, "1200"),
