@@ -20,7 +20,6 @@ mod films;
 mod groups;
 mod hearing;
 mod in_step;
-mod library;
 mod names;
 mod namespaces;
 mod preview;
