@@ -20,6 +20,7 @@ mod films;
 mod groups;
 mod hearing;
 mod in_step;
+mod library;
 mod names;
 mod namespaces;
 mod preview;
