@@ -11,6 +11,7 @@ pub mod doctor;
 mod encode;
 pub mod extract;
 mod figures;
+mod folders;
 pub mod group;
 pub mod history;
 pub mod info;

@@ -38,11 +38,7 @@ pub fn lowered(sentence: &str) -> String {
 
 /// `83.4` seconds as 1:23.
 pub fn clock_text(time: Duration) -> String {
-    let whole = time.as_secs();
-    match (whole / 3_600, whole / 60 % 60, whole % 60) {
-        (0, m, s) => format!("{m}:{s:02}"),
-        (h, m, s) => format!("{h}:{m:02}:{s:02}"),
-    }
+    crate::view::clock_text(time.as_secs())
 }
 
 impl Position {

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use super::about::Entry;
 
@@ -44,7 +44,7 @@ impl Database {
         }
         match connect(&file) {
             Ok(connection) => Self { connection: Some(connection), trouble: None },
-            Err(first) => {
+            Err(first) if is_damage(&first) => {
                 put_aside(&file);
                 match connect(&file) {
                     Ok(connection) => {
@@ -54,6 +54,8 @@ impl Database {
                     Err(why) => Self::without(format!("{} cannot be used ({why})", file.display())),
                 }
             }
+            // Somebody else writes, or the disk is full: what is in it stays.
+            Err(why) => Self::without(format!("{} cannot be used ({why})", file.display())),
         }
     }
 
@@ -99,24 +101,35 @@ impl Database {
     }
 }
 
+/// The file is no database, or one that does not hold together.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+}
+
+fn damaged(what: String) -> rusqlite::Error {
+    let code = rusqlite::ffi::Error { code: ErrorCode::DatabaseCorrupt, extended_code: 11 };
+    rusqlite::Error::SqliteFailure(code, Some(what))
+}
+
 fn connect(file: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(PATIENCE)?;
     let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if sound != "ok" {
-        return Err(rusqlite::Error::InvalidColumnName(sound));
+        return Err(damaged(sound));
     }
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
     if version != VERSION {
         connection.execute_batch("DROP TABLE IF EXISTS files;")?;
+        connection.pragma_update(None, "user_version", VERSION)?;
     }
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS files (root BLOB, path BLOB, bytes INTEGER, changed INTEGER, entry TEXT,
              PRIMARY KEY (root, path)) WITHOUT ROWID;",
     )?;
-    connection.pragma_update(None, "user_version", VERSION)?;
     // Whether it can be read at all is seen now.
     connection.query_row("SELECT count(*) FROM files", [], |row| row.get::<_, i64>(0))?;
     Ok(connection)
@@ -151,7 +164,12 @@ fn load(connection: &Connection, root: &Path) -> rusqlite::Result<BTreeMap<FileK
     })?;
     let mut all = BTreeMap::new();
     for row in rows {
-        let (key, entry) = row?;
+        let (key, entry) = match row {
+            Ok(row) => row,
+            // Such a row says nothing: its file is looked into again, and takes its place.
+            Err(rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::FromSqlConversionFailure(..)) => continue,
+            Err(why) => return Err(why),
+        };
         match entry.map(|text| serde_json::from_str(&text)) {
             None => drop(all.insert(key, None)),
             Some(Ok(entry)) => drop(all.insert(key, Some(entry))),

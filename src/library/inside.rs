@@ -9,6 +9,8 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat, openat2};
 use rustix::io::Errno;
 
+const TRIES: usize = 16;
+
 /// A folder that is held open.
 pub struct OpenRoot {
     pub path: PathBuf,
@@ -26,7 +28,10 @@ impl OpenRoot {
     pub fn open(&self, path: &Path) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let file = match openat2(&self.folder, path, flags, Mode::empty(), resolve) {
+        let open = || openat2(&self.folder, path, flags, Mode::empty(), resolve);
+        // Something was renamed meanwhile, and the kernel cannot say that it stayed inside.
+        let opened = (0..TRIES).map(|_| open()).find(|opened| !matches!(opened, Err(Errno::AGAIN)));
+        let file = match opened.unwrap_or(Err(Errno::AGAIN)) {
             // A kernel before 5.6, or one that forbids it: no link at all is followed then.
             Err(Errno::NOSYS | Errno::PERM) => self.walk(path)?,
             opened => File::from(opened?),

@@ -1,7 +1,7 @@
 //! Names of films: the names of their folders and their own, each as a part of a stream's name may be.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::seal;
@@ -12,28 +12,33 @@ use crate::wire::tlv::shorten;
 /// Room for what tells two names apart.
 const MARK: usize = 12;
 
-/// The name of the file at this path below its folder, unlike all those in `taken`.
-pub fn name_of(path: &Path, taken: &BTreeSet<String>) -> Option<StreamName> {
-    let parts: Vec<String> = path.iter().filter_map(|part| part_of(&part.to_string_lossy())).collect();
-    if parts.is_empty() {
-        return None;
-    }
-    let whole = parts.join("/");
-    let plain = if whole.len() <= MAX_NAME { whole } else { short(&whole, path) };
-    if let Some(name) = free(&plain, taken) {
-        return Some(name);
-    }
-    // Names that look the same: the later ones are numbered, before the ending.
-    let (stem, ending) = plain.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).unwrap_or((&plain, ""));
-    (2..10_000).find_map(|number| {
-        let stem = shorten(stem, MAX_NAME - MARK - ending.len().min(MARK)).trim_end_matches(['-', '.', '/']);
-        let dot = if ending.is_empty() { "" } else { "." };
-        free(&format!("{stem}-{number}{dot}{ending}"), taken)
-    })
+/// The names of files by their roots and paths below those, in their order; `None`: nothing of a path can be in a name. Which
+/// other files there are changes a name only to one that no file ever had.
+pub fn names_of(paths: &[(usize, &Path)]) -> Vec<Option<StreamName>> {
+    let plain: Vec<Option<String>> = paths.iter().map(|(_, path)| plain_name(path)).collect();
+    let mut alike: BTreeMap<&str, u32> = BTreeMap::new();
+    plain.iter().flatten().for_each(|name| *alike.entry(name).or_default() += 1);
+    let mut taken = BTreeSet::new();
+    let name = |((root, path), plain): (&(usize, &Path), &Option<String>)| {
+        let plain = plain.as_deref()?;
+        // Of several the one stays that is called so to the letter.
+        let own = alike.get(plain) == Some(&1) || path.to_str() == Some(plain) && !taken.contains(plain);
+        let name = if own { plain.to_owned() } else { marked(plain, *root, path) };
+        let name = StreamName::parse(&name).ok()?;
+        taken.insert(name.as_str().to_owned()).then_some(name)
+    };
+    paths.iter().zip(&plain).map(name).collect()
 }
 
-fn free(name: &str, taken: &BTreeSet<String>) -> Option<StreamName> {
-    StreamName::parse(name).ok().filter(|name| !taken.contains(name.as_str()))
+/// What a path is called if nothing else is called so.
+fn plain_name(path: &Path) -> Option<String> {
+    let parts: Vec<String> = path.iter().filter_map(|part| part_of(&part.to_string_lossy())).collect();
+    let whole = parts.join("/");
+    match whole.len() {
+        0 => None,
+        length if length <= MAX_NAME => Some(whole),
+        _ => Some(marked(&whole, 0, path)),
+    }
 }
 
 /// A part of a path as a part of a name.
@@ -43,13 +48,15 @@ fn part_of(part: &str) -> Option<String> {
     (!letters.is_empty()).then(|| letters.to_owned())
 }
 
-/// The beginning of a name that is too long, and what tells it from others that begin alike.
-fn short(whole: &str, path: &Path) -> String {
-    let digest = seal::digest([path.as_os_str().as_encoded_bytes()]);
+/// A name, or its beginning, with what tells it from others that look alike.
+fn marked(name: &str, root: usize, path: &Path) -> String {
+    let digest = seal::digest([&root.to_be_bytes()[..], path.as_os_str().as_encoded_bytes()]);
     let mark: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    let (_, ending) =
-        whole.rsplit_once('.').filter(|(_, ending)| ending.len() < MARK && !ending.contains('/')).unwrap_or(("", ""));
-    let stem = shorten(whole, MAX_NAME - MARK - ending.len() - 1).trim_end_matches(['-', '.', '/']);
+    let (stem, ending) = name
+        .rsplit_once('.')
+        .filter(|(stem, ending)| !stem.is_empty() && ending.len() < MARK && !ending.contains('/'))
+        .unwrap_or((name, ""));
+    let stem = shorten(stem, MAX_NAME - MARK - ending.len() - 1).trim_end_matches(['-', '.', '/']);
     if ending.is_empty() { format!("{stem}-{mark}") } else { format!("{stem}-{mark}.{ending}") }
 }
 
@@ -90,21 +97,41 @@ fn digits(text: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn name(path: &str, taken: &[&str]) -> Option<String> {
-        let taken = taken.iter().map(|name| (*name).to_owned()).collect();
-        name_of(Path::new(path), &taken).map(|name| name.to_string())
+    fn names(paths: &[&str]) -> Vec<Option<String>> {
+        let paths: Vec<(usize, &Path)> = paths.iter().map(|path| (0, Path::new(path))).collect();
+        names_of(&paths).into_iter().map(|name| name.map(|name| name.to_string())).collect()
+    }
+
+    fn name(path: &str) -> Option<String> {
+        names(&[path]).remove(0)
     }
 
     #[test]
     fn names_are_paths_with_what_names_may_have() {
-        assert_eq!(name("Films/My film (1999).mkv", &[]).as_deref(), Some("Films/My-film-1999-.mkv"));
-        assert_eq!(name("фильмы/кино.mp4", &[]).as_deref(), Some("фильмы/кино.mp4"));
-        assert_eq!(name("a/b.mkv", &["a/b.mkv", "a/b-2.mkv"]).as_deref(), Some("a/b-3.mkv"));
-        assert_eq!(name("🎥/🎥", &[]), None);
+        assert_eq!(name("Films/My film (1999).mkv").as_deref(), Some("Films/My-film-1999-.mkv"));
+        assert_eq!(name("фильмы/кино.mp4").as_deref(), Some("фильмы/кино.mp4"));
+        assert_eq!(name("🎥/🎥"), None);
         let long = format!("{}.mkv", "very long ".repeat(40));
-        let (one, other) =
-            (name(&format!("a{long}"), &[]).expect("one"), name(&format!("a{long}x"), &[]).expect("one"));
+        let both = names(&[&format!("a{long}"), &format!("a{long}x.mkv")]);
+        let (one, other) = (both[0].as_ref().expect("one"), both[1].as_ref().expect("one"));
         assert!(one.len() <= MAX_NAME && one != other && one.ends_with(".mkv"), "{one}");
+    }
+
+    #[test]
+    fn a_file_that_comes_never_takes_the_name_of_another() {
+        let before = names(&["a b.mkv"]);
+        assert_eq!(before[0].as_deref(), Some("a-b.mkv"));
+        for others in [&["a b.mkv", "a!b.mkv"][..], &["a!b.mkv", "a b.mkv"], &["a b.mkv", "a-b.mkv"]] {
+            let all = names(others);
+            for (path, name) in others.iter().zip(&all) {
+                let name = name.as_deref().expect("a name");
+                assert!(*path == "a-b.mkv" || name != "a-b.mkv" && name.starts_with("a-b-"), "{path}: {name}");
+            }
+            assert_ne!(all[0], all[1]);
+        }
+        let (root, path) = (0, Path::new("a.mkv"));
+        let two = names_of(&[(root, path), (1, path)]);
+        assert!(two[0].as_ref().is_some_and(|name| name.as_str() == "a.mkv") && two[1].is_some() && two[0] != two[1]);
     }
 
     #[test]

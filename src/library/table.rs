@@ -1,12 +1,12 @@
 //! What was found, by names.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Progress;
 use super::about::{Entry, What};
-use super::names::{name_of, natural};
+use super::names::{names_of, natural};
 use super::scan::Found;
 use super::titles;
 use crate::wire::StreamName;
@@ -45,11 +45,11 @@ pub enum Place {
 impl Table {
     /// Of what was found; `known`: what is known of a file that has not changed.
     pub fn new(found: Vec<Found>, known: impl Fn(&Found) -> Option<Entry>) -> Self {
-        let (mut items, mut names, mut taken) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        for file in found {
-            let Some(name) = name_of(&file.path, &taken) else { continue };
-            let name = name.as_str().to_owned();
-            taken.insert(name.clone());
+        let paths: Vec<(usize, &Path)> = found.iter().map(|file| (file.root, file.path.as_path())).collect();
+        let named = names_of(&paths);
+        let (mut items, mut names) = (BTreeMap::new(), BTreeMap::new());
+        for (file, name) in found.into_iter().zip(named) {
+            let Some(name) = name.map(|name| name.as_str().to_owned()) else { continue };
             let known = known(&file);
             let doubtful = known.is_none() && !file.is_known;
             let entry = Arc::new(complete(known.unwrap_or_default(), &file, &name));

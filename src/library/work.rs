@@ -21,9 +21,12 @@ use super::{Library, LibraryError, Options, Shared};
 use crate::clock::{now, wall_ahead};
 use crate::ffmpeg::Control;
 use crate::queue::Waker;
+use crate::units::Time;
 
 /// Changes come in spells.
 const SETTLE: Duration = Duration::from_millis(400);
+/// A spell that does not end is looked at all the same.
+const LONGEST: Duration = Duration::from_secs(3);
 /// What is being written is looked at again after this.
 const AGAIN: Duration = Duration::from_secs(2);
 /// Where the system does not tell of changes, folders are looked through so often; and as often in any case, as some are missed.
@@ -115,7 +118,9 @@ impl Looker {
         let root = self.shared.roots.get(found.root).ok_or(NotMedia::Stopped)?;
         let file = root.open(&found.path).map_err(unreadable)?;
         let held = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
-        let held = if held.exists() { held } else { root.path.join(&found.path) };
+        if !held.exists() {
+            return Err(NotMedia::Broken("it cannot be handed to ffprobe, as /proc is not there".to_owned()));
+        }
         self.inspect.inspect(&held, &found.path, &self.stop)
     }
 }
@@ -201,6 +206,8 @@ impl Keeper {
 
     fn run(&mut self, inbox: &Receiver<Message>, files: &Sender<Found>) {
         let mut look = Some(now() + AGAIN);
+        // The first change that was not looked at.
+        let mut changed: Option<Time> = None;
         loop {
             let timeout = look.map_or(POLL, |at| at.since(now()));
             let message = match self.waiting.pop() {
@@ -225,11 +232,15 @@ impl Keeper {
             };
             match message {
                 Some(Message::Stop) => return self.keep(),
-                Some(Message::Changed) => look = Some(look.map_or(now() + SETTLE, |at| at.min(now() + SETTLE))),
+                Some(Message::Changed) => {
+                    let first = *changed.get_or_insert(now());
+                    look = Some((now() + SETTLE).min(first + LONGEST).max(now()));
+                }
                 Some(Message::Looked(found, result)) => self.looked(&found, *result),
                 None => {}
             }
             if look.is_some_and(|at| at <= now()) {
+                changed = None;
                 look = self.look_through().then(|| now() + AGAIN);
             }
             if self.learnt.len() >= TOGETHER || self.waiting.is_empty() && !self.learnt.is_empty() {

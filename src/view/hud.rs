@@ -188,7 +188,8 @@ impl Hud {
         if history {
             (0..2).for_each(|_| page.shade((0, 0), (page.width(), page.height())));
         }
-        let mut y = page.notices(self.notices.iter().map(|(text, _)| text.as_str()), &self.label);
+        let floor = self.line.get().map_or(page.height() as i32, |bar| bar.y);
+        let mut y = page.notices(self.notices.iter().map(|(text, _)| text.as_str()), &self.label, floor);
         self.caret.set(self.talk.typed().map(|typed| page.typed_line(typed, &mut y)));
         if history { page.history(&self.talk, y) } else { page.recent(&self.talk, y) }
     }

@@ -60,11 +60,9 @@ impl Left {
     }
 }
 
-/// Where it is kept, by the XDG Base Directory Specification; `None`: there is no home.
+/// Where it is kept; `None`: there is no home.
 pub fn usual_path() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    state.map(|state| state.join("udpstream/history.jsonl"))
+    super::folders::state().map(|folder| folder.join("history.jsonl"))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]

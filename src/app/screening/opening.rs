@@ -8,6 +8,7 @@ use std::thread::available_parallelism;
 use anyhow::Context;
 
 use super::Screening;
+use crate::app::folders;
 use crate::app::serve::LibraryOptions;
 use crate::app::stock::{Settings, Stock};
 use crate::library::{Library, Options, Root};
@@ -19,7 +20,8 @@ const JOBS_PER_CORE: usize = 2;
 /// Opens what the user chose.
 pub fn open(options: &LibraryOptions, waker: &Waker) -> anyhow::Result<Screening> {
     let cores = available_parallelism().map_or(1, NonZero::get);
-    let folder = options.store.clone().map_or_else(usual_folder, Ok)?;
+    let folder = options.store.clone().or_else(folders::caches);
+    let folder = folder.context("there is no home folder to keep films in; name one with --store DIR")?;
     let root = |path: &PathBuf| Root { path: path.clone() };
     let library = Library::open(Options {
         roots: options.roots.iter().map(root).collect(),
@@ -31,12 +33,4 @@ pub fn open(options: &LibraryOptions, waker: &Waker) -> anyhow::Result<Screening
     let settings = Settings { store: folder.join("films"), most_bytes: options.store_size, jobs };
     let stock = Stock::start(settings, Arc::clone(waker))?;
     Ok(Screening::new(Arc::new(library), stock))
-}
-
-/// Where caches are, by the XDG Base Directory Specification.
-fn usual_folder() -> anyhow::Result<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let caches = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
-    let caches = caches.context("there is no home folder to keep films in; name one with --store DIR")?;
-    Ok(caches.join("udpstream"))
 }

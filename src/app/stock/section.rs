@@ -37,8 +37,6 @@ pub struct Section {
     coded: Vec<CodedSound>,
     /// All that there is of it has come.
     pub over: bool,
-    /// Why it broke off.
-    pub failed: Option<String>,
     pub used: Time,
     stopper: Option<Stopper>,
 }
@@ -76,7 +74,7 @@ impl Section {
         };
         Builder::new().name("film sound".into()).spawn(work)?;
         let (chunks, coded) = (Vec::new(), Vec::new());
-        Ok(Self { chunks, coded, over: false, failed: None, used: clock::now(), stopper: Some(stopper) })
+        Ok(Self { chunks, coded, over: false, used: clock::now(), stopper: Some(stopper) })
     }
 
     pub fn take(&mut self, chunks: Vec<Chunk>, coded: Vec<CodedSound>) {

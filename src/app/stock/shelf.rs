@@ -31,6 +31,10 @@ pub struct Shelf {
     /// Why it takes nothing, as it was said last.
     trouble: Option<String>,
     rest: u32,
+    /// Pictures that are there and cannot be read.
+    unreadable: BTreeSet<(u64, u32)>,
+    /// That nothing is kept was said.
+    said: bool,
 }
 
 impl Stretch {
@@ -57,7 +61,7 @@ impl Shelf {
         });
         let store = store.flatten();
         let begun = store.iter().flat_map(Store::films).map(|film| film.film.stream).collect();
-        Self { store, begun, trouble, rest: 0 }
+        Self { store, begun, trouble, rest: 0, unreadable: BTreeSet::new(), said: false }
     }
 
     /// Why nothing is kept, if that is new.
@@ -85,7 +89,7 @@ impl Shelf {
             Ok(()) => true,
             Err(error) => {
                 let said = error.to_string();
-                if self.trouble.is_none() {
+                if !std::mem::replace(&mut self.said, true) {
                     self.trouble = Some(said);
                 }
                 self.rest = REST;
@@ -97,12 +101,22 @@ impl Shelf {
     /// Whether a picture is there; does not touch the disk.
     pub fn has(&self, stretch: Stretch, unit: u32) -> bool {
         let Some(store) = &self.store else { return false };
-        store.has_unit(stretch.id(), Type::PICTURE, stretch.rung, Unit(unit))
+        let id = stretch.id();
+        !self.unreadable.contains(&(id, unit)) && store.has_unit(id, Type::PICTURE, stretch.rung, Unit(unit))
     }
 
     /// A picture as it was kept, if it can be read.
     pub fn get(&mut self, stretch: Stretch, unit: u32, lasts: std::time::Duration) -> Option<PassedPicture> {
-        let store = self.store.as_mut()?;
+        let read = self.read(stretch, unit, lasts);
+        if read.is_none() {
+            // It is made again, and not asked for any more.
+            self.unreadable.insert((stretch.id(), unit));
+        }
+        read
+    }
+
+    fn read(&self, stretch: Stretch, unit: u32, lasts: std::time::Duration) -> Option<PassedPicture> {
+        let store = self.store.as_ref()?;
         let stored = store.unit(stretch.id(), Type::PICTURE, stretch.rung, Unit(unit)).filter(|stored| stored.whole)?;
         let header = ObjectView::parse_unchecked(stored.objects().next()?).ok()?.header;
         let bytes: Vec<&[u8]> = stored.objects().collect();

@@ -158,7 +158,10 @@ impl Work {
             }
             Message::SectionOver(key, result) => {
                 if let Some(section) = self.sections.get_mut(&key) {
-                    (section.over, section.failed) = (true, result.err());
+                    section.over = true;
+                    if let Err(error) = result {
+                        tracing::warn!("The sound of a film ends early: {error}.");
+                    }
                 }
             }
             Message::Stop => {}

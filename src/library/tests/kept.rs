@@ -101,3 +101,25 @@ fn without_a_place_for_a_database_it_works_all_the_same() {
     until(|| seen(&library) && library.progress().found == 2);
     assert_eq!(place.looks(), 2, "what is known is not looked at again");
 }
+
+#[test]
+fn a_database_that_somebody_else_holds_is_left_as_it_is() {
+    let place = Place::new();
+    place.file("one.mkv", b"film");
+    let library = place.open();
+    until(|| seen(&library));
+    drop(library);
+    let file = place.state.path().join("library.db");
+    let other = rusqlite::Connection::open(&file).expect("opened");
+    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;").expect("held");
+    let library = place.open();
+    until(|| seen(&library) && library.progress().found == 1);
+    drop(library);
+    other.execute_batch("COMMIT;").expect("released");
+    drop(other);
+    assert!(!place.state.path().join("library.db.damaged").exists(), "it was sound");
+    let looks = place.looks();
+    let library = place.open();
+    until(|| seen(&library));
+    assert_eq!(place.looks(), looks, "and still knows what it knew");
+}

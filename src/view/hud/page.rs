@@ -104,8 +104,8 @@ impl<'a> Page<'a> {
     }
 
     /// From the lower edge upwards: which picture it is, and what is said of it. Returns where that begins.
-    pub fn notices<'s>(&mut self, texts: impl DoubleEndedIterator<Item = &'s str>, label: &str) -> i32 {
-        let mut y = self.height() as i32;
+    pub fn notices<'s>(&mut self, texts: impl DoubleEndedIterator<Item = &'s str>, label: &str, floor: i32) -> i32 {
+        let mut y = floor;
         if !label.is_empty() {
             y = self.label(label);
         }

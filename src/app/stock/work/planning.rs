@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::super::Answer;
 use super::super::film::FilmState;
 use super::super::job::{Job, Task};
+use super::super::section::Section;
 use super::super::shelf::Shelf;
 use super::super::viewer::Viewer;
 use super::{AHEAD, CLOSED, IDLE, SECTIONS, Work};
@@ -153,8 +154,14 @@ impl Work {
                 film.tidy(|_, unit| is_near(unit));
             }
         }
+        let idle = |section: &Section| section.used + IDLE < at;
         while self.sections.len() > SECTIONS
-            && let Some(oldest) = self.sections.iter().min_by_key(|(_, section)| section.used).map(|(key, _)| *key)
+            && let Some(oldest) = self
+                .sections
+                .iter()
+                .filter(|(_, section)| idle(section))
+                .min_by_key(|(_, section)| section.used)
+                .map(|(key, _)| *key)
         {
             self.sections.remove(&oldest);
         }
