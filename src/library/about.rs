@@ -121,41 +121,6 @@ pub struct Listing {
     pub unseen: u32,
 }
 
-/// Lines of text for moments of a film.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Subtitles {
-    /// By their beginnings.
-    pub cues: Vec<Cue>,
-}
-
-/// What is read from one moment to another, milliseconds of the film.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Cue {
-    pub from: u64,
-    pub to: u64,
-    /// May have several lines. It has no marks of style.
-    pub text: String,
-}
-
-/// Which document is asked for; the numbers are on the wire. The name goes with each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Document {
-    /// The [`Listing`] of the folder of that name, from this entry on.
-    Listing { first: u32 },
-    /// A [`Listing`] of what is found by these words below the folder of that name.
-    Search { first: u32 },
-    /// The [`Entry`], with all that is known.
-    Entry,
-    /// A JPEG of at most 320 points width that stands for it.
-    Cover,
-    /// A JPEG of the film about this moment, at most 192 points wide.
-    Thumbnail { milliseconds: u64 },
-    /// Its [`Subtitles`] of this number.
-    Subtitles { number: u32 },
-}
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
 fn is_false(value: &bool) -> bool {
     !value

@@ -90,8 +90,6 @@ pub struct Progress {
     pub seen: usize,
     /// Files that cannot be watched.
     pub broken: usize,
-    /// The folders are being looked through.
-    pub scanning: bool,
 }
 
 /// See the head of this file. Dropping it ends its threads.

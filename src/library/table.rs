@@ -31,7 +31,6 @@ pub struct Table {
     names: BTreeMap<(usize, PathBuf), String>,
     /// What is in each folder, by the names of parts, in their natural order: folders first.
     folders: BTreeMap<String, Vec<Place>>,
-    pub scanning: bool,
 }
 
 /// A place in a folder.
@@ -57,7 +56,7 @@ impl Table {
             names.insert((root, path.clone()), name.clone());
             items.insert(name, Item { root, path, bytes, changed, entry, doubtful });
         }
-        let mut table = Self { items, names, folders: BTreeMap::new(), scanning: false };
+        let mut table = Self { items, names, folders: BTreeMap::new() };
         table.arrange();
         table
     }
@@ -104,7 +103,7 @@ impl Table {
     }
 
     pub fn progress(&self) -> Progress {
-        let mut progress = Progress { scanning: self.scanning, ..Progress::default() };
+        let mut progress = Progress::default();
         for item in self.all() {
             match item.entry.what {
                 What::Broken => progress.broken += 1,

@@ -34,12 +34,6 @@ impl Films for Shelf {
     }
 }
 
-#[cfg(test)]
-/// The name of a film with its sound track of this number, counted from 0.
-pub fn with_track(name: &StreamName, track: u8) -> Option<StreamName> {
-    StreamName::parse(&format!("{}{TRACK}{}", split(name).0, u16::from(track) + 1)).ok()
-}
-
 /// The film's own name, and which sound track is wanted, counted from 0.
 pub fn split(name: &StreamName) -> (StreamName, Option<u8>) {
     let parts = name.as_str().rsplit_once(TRACK);
@@ -81,8 +75,6 @@ mod tests {
     fn a_track_is_chosen_by_the_end_of_a_name() {
         let name = |text| StreamName::parse(text).expect("a name");
         let film = name("films/one.mkv");
-        assert_eq!(with_track(&film, 1), Some(name("films/one.mkv/sound-2")));
-        assert_eq!(with_track(&name("films/one.mkv/sound-2"), 0), Some(name("films/one.mkv/sound-1")));
         assert_eq!(split(&name("films/one.mkv/sound-2")), (film.clone(), Some(1)));
         assert_eq!(split(&film), (film, None));
         for odd in ["a/sound-0", "a/sound-x", "a/sound-300", "sound-2"] {
